@@ -1,0 +1,21 @@
+//! Generates the Rust types of `cid.v1` with protox, so that no installed protoc is needed.
+
+use prost::Message;
+use std::{env, error::Error, fs, path::PathBuf};
+
+const FILES: [&str; 5] = [
+    "cid/v1/common.proto",
+    "cid/v1/workspaces.proto",
+    "cid/v1/jobs.proto",
+    "cid/v1/projects.proto",
+    "cid/v1/system.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=cid");
+    let descriptors = protox::compile(FILES, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("cid.v1.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}
