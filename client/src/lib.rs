@@ -1,1 +1,28 @@
-//! x
+//! The client library of cid: the daemon's interface in plain Rust types.
+//!
+//! Both the command line `cictl` and the web front `cid-web` speak to the daemon
+//! through [`Client`]; neither of them sees a generated type.
+
+mod client;
+mod connect;
+mod convert;
+mod error;
+mod exit;
+mod model;
+mod resume;
+
+pub use client::Client;
+pub use error::{Conflict, Error, Kind, Result, Violation};
+pub use exit::Exit;
+pub use model::job::{Event, Failure, Job, JobKind, JobState, Step, StepState, What};
+pub use model::project::{CheckItem, Project, Severity};
+pub use model::system::{Finding, FindingKind, Version};
+pub use model::workspace::{
+    Created, DeleteOptions, Health, LogLine, LogOptions, RunOutput, Workspace, WorkspaceState,
+};
+
+/// Where the daemon listens on a host.
+pub const DEFAULT_SOCKET: &str = "/run/cid/cid.sock";
+
+/// What a streaming call gives, item by item; nothing worth reading follows an error.
+pub type Stream<T> = futures::stream::BoxStream<'static, Result<T>>;

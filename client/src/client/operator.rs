@@ -1,0 +1,91 @@
+//! Requests about projects and about the daemon itself.
+
+use super::{Client, PAGE_SIZE, SURVEY_LIMIT};
+use crate::{CheckItem, Finding, Project, Result, Version, convert::required};
+use cid_proto::v1 as pb;
+
+impl Client {
+    /// All projects, also those that cannot be used.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn projects(&self) -> Result<Vec<Project>> {
+        let mut all = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = pb::ListProjectsRequest {
+                page_size: PAGE_SIZE,
+                page_token,
+            };
+            let page = self.answer(self.projects_service().list(request)).await?;
+            all.extend(page.projects.into_iter().map(Project::from));
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// One project.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is none.
+    pub async fn project(&self, name: &str) -> Result<Project> {
+        let request = pb::GetProjectRequest {
+            name: name.to_owned(),
+        };
+        let answer = self.answer(self.projects_service().get(request)).await?;
+        Ok(required(answer.project, "no project")?.into())
+    }
+
+    /// Has the daemon read a project's file again, or all of them, and say what
+    /// is wrong. Waits up to 5 minutes, as the daemon asks the git server too.
+    ///
+    /// # Errors
+    ///
+    /// As every call; what is wrong with the project is no error.
+    pub async fn check(&self, project: Option<&str>) -> Result<Vec<CheckItem>> {
+        let request = pb::CheckProjectRequest {
+            name: project.unwrap_or_default().to_owned(),
+        };
+        let mut service = self.projects_service();
+        let answer = self.answer_within(SURVEY_LIMIT, service.check(request));
+        Ok(answer
+            .await?
+            .items
+            .into_iter()
+            .map(CheckItem::from)
+            .collect())
+    }
+
+    /// What the daemon says about itself.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn version(&self) -> Result<Version> {
+        let mut service = self.system_service();
+        let answer = self.answer(service.version(pb::VersionRequest {})).await?;
+        Ok(answer.into())
+    }
+
+    /// Has the daemon compare its ledger with the machine and, with `repair`,
+    /// repair what can be repaired without losing anything. Waits up to 5 minutes.
+    ///
+    /// # Errors
+    ///
+    /// As every call; what was found is no error.
+    pub async fn doctor(&self, repair: bool) -> Result<Vec<Finding>> {
+        let request = pb::DoctorRequest { repair };
+        let mut service = self.system_service();
+        let answer = self.answer_within(SURVEY_LIMIT, service.doctor(request));
+        Ok(answer
+            .await?
+            .findings
+            .into_iter()
+            .map(Finding::from)
+            .collect())
+    }
+}

@@ -1,0 +1,151 @@
+//! Requests about workspaces.
+
+use super::{Client, PAGE_SIZE};
+use crate::{
+    Created, DeleteOptions, LogLine, LogOptions, Result, RunOutput, Stream, Workspace,
+    convert::required,
+};
+use cid_proto::v1::{self as pb, run_request::Message};
+use futures::{StreamExt as _, stream};
+
+impl Client {
+    /// Starts the job that makes a workspace. `project` may be left out where
+    /// the daemon has one project only.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Conflict`](crate::Kind::Conflict) when the address has one already.
+    pub async fn create(&self, email: &str, project: Option<&str>) -> Result<Created> {
+        let request = pb::CreateRequest {
+            workspace: Some(reference(email, project)),
+        };
+        self.answer(self.workspaces().create(request))
+            .await?
+            .try_into()
+    }
+
+    /// One workspace. Here and below `project` may be left out where the address
+    /// has a workspace in one project only.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is none.
+    pub async fn get(&self, email: &str, project: Option<&str>) -> Result<Workspace> {
+        let request = pb::GetRequest {
+            workspace: Some(reference(email, project)),
+        };
+        let answer = self.answer(self.workspaces().get(request)).await?;
+        required(answer.workspace, "no workspace")?.try_into()
+    }
+
+    /// All workspaces, or all of one project.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn list(&self, project: Option<&str>) -> Result<Vec<Workspace>> {
+        let mut all = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = pb::ListRequest {
+                project: project.unwrap_or_default().to_owned(),
+                page_size: PAGE_SIZE,
+                page_token,
+            };
+            let page = self.answer(self.workspaces().list(request)).await?;
+            for workspace in page.workspaces {
+                all.push(workspace.try_into()?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// Starts the job that removes a workspace, and gives the job's id.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Conflict`](crate::Kind::Conflict) when work would be lost and
+    /// `options.discard` is not set, or when a job is in the way.
+    pub async fn delete(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        options: DeleteOptions,
+    ) -> Result<String> {
+        let request = pb::DeleteRequest {
+            workspace: Some(reference(email, project)),
+            with_branch: options.with_branch,
+            force: options.force,
+            discard: options.discard,
+        };
+        Ok(self.answer(self.workspaces().delete(request)).await?.job)
+    }
+
+    /// Starts the job that restarts a workspace's processes, and gives the job's id.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Conflict`](crate::Kind::Conflict) when a job is in the way.
+    pub async fn restart(&self, email: &str, project: Option<&str>) -> Result<String> {
+        let request = pb::RestartRequest {
+            workspace: Some(reference(email, project)),
+        };
+        Ok(self.answer(self.workspaces().restart(request)).await?.job)
+    }
+
+    /// What a workspace's processes wrote, and with `follow` what they go on to write.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn logs(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        options: LogOptions,
+    ) -> Result<Stream<LogLine>> {
+        let request = pb::LogsRequest {
+            workspace: Some(reference(email, project)),
+            process: options.process.unwrap_or_default(),
+            follow: options.follow,
+            lines: options.lines,
+        };
+        self.stream(self.workspaces().logs(request)).await
+    }
+
+    /// Runs a command in the workspace, as its user and without a shell. `stdin`
+    /// is what the command reads; its end is the end of the command's input.
+    ///
+    /// # Errors
+    ///
+    /// As every call; a command that ends with a status other than 0 is no error.
+    pub async fn run(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        command: Vec<String>,
+        stdin: impl futures::Stream<Item = Vec<u8>> + Send + 'static,
+    ) -> Result<Stream<RunOutput>> {
+        let start = Message::Start(pb::RunStart {
+            workspace: Some(reference(email, project)),
+            command,
+        });
+        let requests = stream::once(async { start })
+            .chain(stdin.map(Message::Stdin))
+            .chain(stream::once(async { Message::StdinClosed(true) }))
+            .map(|message| pb::RunRequest {
+                message: Some(message),
+            });
+        self.stream(self.workspaces().run(requests)).await
+    }
+}
+
+fn reference(email: &str, project: Option<&str>) -> pb::WorkspaceRef {
+    pb::WorkspaceRef {
+        email: email.to_owned(),
+        project: project.unwrap_or_default().to_owned(),
+    }
+}

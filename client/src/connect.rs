@@ -1,0 +1,71 @@
+//! The connection to the daemon: HTTP/2 over its Unix socket.
+
+use crate::{Error, Result};
+use hyper_util::rt::TokioIo;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::{net::UnixStream, time::timeout};
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// How long dialling may take.
+const DIAL_LIMIT: Duration = Duration::from_secs(5);
+
+/// The socket could not be connected to. A type of its own, so that it can be
+/// told from a connection that broke.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", reason(.0))]
+pub(crate) struct DialError(io::Error);
+
+/// A channel that dials now, and again whenever its connection is gone.
+pub(crate) async fn dial(socket: &Path) -> Result<Channel> {
+    endpoint()
+        .connect_with_connector(connector(socket))
+        .await
+        .map_err(|error| Error::unreachable(socket, &error))
+}
+
+/// A channel that dials at the first call, and again whenever its connection is gone.
+pub(crate) fn dial_later(socket: &Path) -> Channel {
+    endpoint().connect_with_connector_lazy(connector(socket))
+}
+
+fn endpoint() -> Endpoint {
+    // gRPC wants an authority; over a Unix socket nobody resolves it.
+    Endpoint::from_static("http://cid.localhost")
+}
+
+fn connector(
+    socket: &Path,
+) -> impl tower::Service<
+    Uri,
+    Response = TokioIo<UnixStream>,
+    Error = DialError,
+    Future = impl Future<Output = Result<TokioIo<UnixStream>, DialError>> + Send,
+> + Send
++ 'static {
+    let socket = socket.to_owned();
+    tower::service_fn(move |_: Uri| connect(socket.clone()))
+}
+
+async fn connect(socket: PathBuf) -> Result<TokioIo<UnixStream>, DialError> {
+    match timeout(DIAL_LIMIT, UnixStream::connect(&socket)).await {
+        Ok(Ok(stream)) => Ok(TokioIo::new(stream)),
+        Ok(Err(error)) => Err(DialError(error)),
+        Err(_elapsed) => Err(DialError(io::ErrorKind::TimedOut.into())),
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+        io::ErrorKind::ConnectionRefused => "nobody listens on it".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::TimedOut => {
+            format!("no connection within {} s", DIAL_LIMIT.as_secs())
+        }
+        _ => error.to_string(),
+    }
+}

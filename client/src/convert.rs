@@ -1,0 +1,301 @@
+//! Generated types to plain ones. Unset strings become `None` where a value can
+//! be absent; enumerators of a later version become `Unknown`.
+
+use crate::model::{job, project, system, workspace};
+use crate::{Conflict, Error, Result, RunOutput};
+use cid_proto::v1 as pb;
+use jiff::Timestamp;
+use std::time::Duration;
+
+impl TryFrom<pb::Workspace> for workspace::Workspace {
+    type Error = Error;
+
+    fn try_from(from: pb::Workspace) -> Result<Self> {
+        Ok(Self {
+            state: from.state().into(),
+            health: from.health().into(),
+            email: from.email,
+            project: from.project,
+            name: from.name,
+            url: given(from.url),
+            port: u16::try_from(from.port).ok().filter(|port| *port != 0),
+            directory: from.directory,
+            branch: from.branch,
+            commit: given(from.commit),
+            created_at: timestamp(required(from.created_at, "a workspace without a time")?)?,
+            job: given(from.job),
+        })
+    }
+}
+
+impl From<pb::WorkspaceState> for workspace::WorkspaceState {
+    fn from(from: pb::WorkspaceState) -> Self {
+        match from {
+            pb::WorkspaceState::Unspecified => Self::Unknown,
+            pb::WorkspaceState::Creating => Self::Creating,
+            pb::WorkspaceState::Ready => Self::Ready,
+            pb::WorkspaceState::Failed => Self::Failed,
+            pb::WorkspaceState::Deleting => Self::Deleting,
+        }
+    }
+}
+
+impl From<pb::Health> for workspace::Health {
+    fn from(from: pb::Health) -> Self {
+        match from {
+            pb::Health::Unspecified | pb::Health::Unknown => Self::Unknown,
+            pb::Health::Up => Self::Up,
+            pb::Health::Down => Self::Down,
+        }
+    }
+}
+
+impl TryFrom<pb::CreateResponse> for workspace::Created {
+    type Error = Error;
+
+    fn try_from(from: pb::CreateResponse) -> Result<Self> {
+        Ok(Self {
+            workspace: required(from.workspace, "no workspace")?.try_into()?,
+            job: from.job,
+        })
+    }
+}
+
+impl From<pb::LogsResponse> for workspace::LogLine {
+    fn from(from: pb::LogsResponse) -> Self {
+        Self {
+            process: from.process,
+            line: from.line,
+        }
+    }
+}
+
+impl TryFrom<pb::RunResponse> for RunOutput {
+    type Error = Error;
+
+    fn try_from(from: pb::RunResponse) -> Result<Self> {
+        use pb::run_response::Message;
+        Ok(
+            match required(from.message, "an empty message from the command")? {
+                Message::Stdout(bytes) => Self::Stdout(bytes),
+                Message::Stderr(bytes) => Self::Stderr(bytes),
+                Message::ExitStatus(status) => Self::Exit(u8::try_from(status).unwrap_or(u8::MAX)),
+            },
+        )
+    }
+}
+
+impl TryFrom<pb::Job> for job::Job {
+    type Error = Error;
+
+    fn try_from(from: pb::Job) -> Result<Self> {
+        Ok(Self {
+            kind: from.kind().into(),
+            state: from.state().into(),
+            id: from.id,
+            email: from.email,
+            project: from.project,
+            name: from.name,
+            steps: from.steps.into_iter().map(job::Step::from).collect(),
+            failure: from.failure.map(job::Failure::from),
+            created_at: timestamp(required(from.created_at, "a job without a time")?)?,
+            ended_at: from.ended_at.map(timestamp).transpose()?,
+            owed: from.owed,
+        })
+    }
+}
+
+impl From<pb::JobKind> for job::JobKind {
+    fn from(from: pb::JobKind) -> Self {
+        match from {
+            pb::JobKind::Unspecified => Self::Unknown,
+            pb::JobKind::Create => Self::Create,
+            pb::JobKind::Delete => Self::Delete,
+            pb::JobKind::Restart => Self::Restart,
+        }
+    }
+}
+
+impl From<pb::JobState> for job::JobState {
+    fn from(from: pb::JobState) -> Self {
+        match from {
+            pb::JobState::Unspecified => Self::Unknown,
+            pb::JobState::Queued => Self::Queued,
+            pb::JobState::Running => Self::Running,
+            pb::JobState::Undoing => Self::Undoing,
+            pb::JobState::Done => Self::Done,
+            pb::JobState::Undone => Self::Undone,
+            pb::JobState::Stuck => Self::Stuck,
+            pb::JobState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<pb::Step> for job::Step {
+    fn from(from: pb::Step) -> Self {
+        Self {
+            index: from.index,
+            state: from.state().into(),
+            kind: from.kind,
+            label: from.label,
+            took: from.took.map(duration),
+        }
+    }
+}
+
+impl From<pb::StepState> for job::StepState {
+    fn from(from: pb::StepState) -> Self {
+        match from {
+            pb::StepState::Unspecified => Self::Unknown,
+            pb::StepState::Planned => Self::Planned,
+            pb::StepState::Observed => Self::Observed,
+            pb::StepState::Applied => Self::Applied,
+            pb::StepState::Undoing => Self::Undoing,
+            pb::StepState::Undone => Self::Undone,
+            pb::StepState::Stuck => Self::Stuck,
+        }
+    }
+}
+
+impl From<pb::Failure> for job::Failure {
+    fn from(from: pb::Failure) -> Self {
+        Self {
+            step_kind: given(from.step_kind),
+            step_label: given(from.step_label),
+            message: from.message,
+            hint: given(from.hint),
+            output: from.output,
+        }
+    }
+}
+
+impl TryFrom<pb::Event> for job::Event {
+    type Error = Error;
+
+    fn try_from(from: pb::Event) -> Result<Self> {
+        use pb::event::What;
+        let what = match from.what {
+            Some(What::JobState(state)) => job::What::Job {
+                state: pb::JobState::try_from(state).unwrap_or_default().into(),
+            },
+            Some(What::Step(step)) => job::What::Step {
+                index: step.index,
+                state: step.state().into(),
+                label: step.label,
+                took: step.took.map(duration),
+            },
+            Some(What::Output(output)) => job::What::Output {
+                index: output.index,
+                lines: output.lines,
+            },
+            Some(What::Note(note)) => job::What::Note {
+                index: note.index,
+                text: note.text,
+            },
+            None => job::What::Unknown,
+        };
+        Ok(Self {
+            job: from.job,
+            seq: from.seq,
+            at: timestamp(required(from.at, "an event without a time")?)?,
+            what,
+        })
+    }
+}
+
+impl TryFrom<pb::WatchJobResponse> for job::Event {
+    type Error = Error;
+
+    fn try_from(from: pb::WatchJobResponse) -> Result<Self> {
+        required(from.event, "an empty event")?.try_into()
+    }
+}
+
+impl From<pb::Project> for project::Project {
+    fn from(from: pb::Project) -> Self {
+        Self {
+            name: from.name,
+            domain: from.domain,
+            git_url: from.git_url,
+            base_branch: from.base_branch,
+            work_dir: from.work_dir,
+            deploy_user: from.deploy_user,
+            file: from.file,
+            error: given(from.error),
+            workspaces: from.workspaces,
+        }
+    }
+}
+
+impl From<pb::CheckItem> for project::CheckItem {
+    fn from(from: pb::CheckItem) -> Self {
+        Self {
+            severity: match from.severity() {
+                pb::Severity::Unspecified => project::Severity::Unknown,
+                pb::Severity::Ok => project::Severity::Ok,
+                pb::Severity::Warning => project::Severity::Warning,
+                pb::Severity::Error => project::Severity::Error,
+            },
+            subject: from.subject,
+            message: from.message,
+            hint: given(from.hint),
+        }
+    }
+}
+
+impl From<pb::VersionResponse> for system::Version {
+    fn from(from: pb::VersionResponse) -> Self {
+        Self {
+            version: from.version,
+            mode: from.mode,
+            front_url: given(from.front_url),
+        }
+    }
+}
+
+impl From<pb::Finding> for system::Finding {
+    fn from(from: pb::Finding) -> Self {
+        Self {
+            kind: match from.kind() {
+                pb::FindingKind::Unspecified => system::FindingKind::Unknown,
+                pb::FindingKind::Drift => system::FindingKind::Drift,
+                pb::FindingKind::Owed => system::FindingKind::Owed,
+                pb::FindingKind::Note => system::FindingKind::Note,
+            },
+            subject: from.subject,
+            message: from.message,
+            repair: given(from.repair),
+            repaired: from.repaired,
+        }
+    }
+}
+
+impl From<pb::ConflictDetail> for Conflict {
+    fn from(from: pb::ConflictDetail) -> Self {
+        Self {
+            job: given(from.job),
+            url: given(from.url),
+            uncommitted: from.uncommitted,
+            unpushed: from.unpushed,
+        }
+    }
+}
+
+/// A member without which an answer makes no sense.
+pub(crate) fn required<T>(member: Option<T>, what: &str) -> Result<T> {
+    member.ok_or_else(|| Error::unreadable(what))
+}
+
+fn given(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn timestamp(from: prost_types::Timestamp) -> Result<Timestamp> {
+    Timestamp::new(from.seconds, from.nanos)
+        .map_err(|error| Error::unreadable(&format!("a time that cannot be: {error}")))
+}
+
+fn duration(from: prost_types::Duration) -> Duration {
+    // A clock that was set back can make one negative; nobody needs to see that.
+    Duration::try_from(from).unwrap_or_default()
+}

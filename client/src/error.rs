@@ -1,0 +1,264 @@
+//! What can go wrong between a client and the daemon.
+//!
+//! There is one [`Error`] for every call. Ask its [`Kind`] to decide what to do;
+//! its message is a whole sentence for people, and is printed once, as it is.
+
+use crate::connect::DialError;
+use cid_proto::v1 as pb;
+use prost::Message as _;
+use serde::Serialize;
+use std::{convert::Infallible, error::Error as StdError, path::Path, time::Duration};
+use tonic::{Code, Status};
+use tonic_types::RpcStatusExt as _;
+
+/// The result of a call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A call that failed. In JSON the members that are empty are left out, but for the hint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What sort of failure it is.
+    pub kind: Kind,
+    /// What happened, for people.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The daemon's own name for the failure, e.g. `ALREADY_EXISTS`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Which parts of the request were refused, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Violation>,
+    /// With [`Kind::Conflict`]: what is in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Box<Conflict>>,
+}
+
+/// What sort of failure an [`Error`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The daemon could not be connected to; it never saw the request.
+    Unreachable,
+    /// The connection broke before the answer: the daemon may have carried the
+    /// request out.
+    Disconnected,
+    /// No answer in time: the daemon may have carried the request out.
+    Timeout,
+    /// The daemon is there, but cannot answer now, e.g. because it stops.
+    Unavailable,
+    /// The daemon has as much to do as it takes on.
+    Busy,
+    /// The request cannot be right.
+    Invalid,
+    /// There is no such thing.
+    NotFound,
+    /// The caller may not.
+    Denied,
+    /// It exists already, a job is in the way, or work would be lost.
+    Conflict,
+    /// The thing is not in a state for this.
+    Refused,
+    /// The daemon gave the call up.
+    Cancelled,
+    /// A fault of the daemon, or an answer this client cannot read.
+    Internal,
+}
+
+impl Kind {
+    /// Whether trying again on a new connection can help.
+    #[must_use]
+    pub fn is_connection(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::Disconnected | Self::Unavailable
+        )
+    }
+}
+
+/// One part of a request that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Which part, e.g. `workspace.email`.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+}
+
+/// What stands in a request's way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Conflict {
+    /// The live job in the way.
+    pub job: Option<String>,
+    /// The URL of the workspace that exists already.
+    pub url: Option<String>,
+    /// Uncommitted paths that would be lost.
+    pub uncommitted: Vec<String>,
+    /// Commits that are nowhere else, `<short id> <subject>`.
+    pub unpushed: Vec<String>,
+}
+
+impl Error {
+    /// An error without details.
+    #[must_use]
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            reason: None,
+            violations: Vec::new(),
+            conflict: None,
+        }
+    }
+
+    /// The same error, with what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// An answer that this client cannot read.
+    pub(crate) fn unreadable(what: &str) -> Self {
+        Self::new(
+            Kind::Internal,
+            format!("cannot read the daemon's answer: {what}"),
+        )
+        .with_hint("are cictl and the daemon of the same version? compare `cictl version`")
+    }
+
+    /// The daemon cannot be connected to.
+    pub(crate) fn unreachable(socket: &Path, reason: &(dyn StdError + 'static)) -> Self {
+        Self::new(
+            Kind::Unreachable,
+            format!(
+                "cannot reach the daemon at {}: {}",
+                socket.display(),
+                root_cause(reason)
+            ),
+        )
+        .with_hint(
+            "is cid running? pass its socket with --socket or CID_SOCKET; \
+             a sandbox has it at DIR/run/cid.sock",
+        )
+    }
+
+    /// No answer within the time limit.
+    pub(crate) fn timeout(socket: &Path, limit: Duration) -> Self {
+        Self::new(
+            Kind::Timeout,
+            format!(
+                "cannot get an answer from the daemon at {} within {} s",
+                socket.display(),
+                limit.as_secs()
+            ),
+        )
+        .with_hint("the request may still be carried out: see `cictl jobs`")
+    }
+
+    /// Reads what the daemon, or the connection to it, answered.
+    pub(crate) fn from_status(status: &Status, socket: &Path) -> Self {
+        // A status that came over the wire has no source; one that was made here
+        // because the transport failed has.
+        if let Some(source) = status.source() {
+            return if let Some(dial) = find::<DialError>(source) {
+                Self::unreachable(socket, dial)
+            } else {
+                Self::new(
+                    Kind::Disconnected,
+                    format!(
+                        "cannot get the answer of the daemon at {}: the connection broke: {}",
+                        socket.display(),
+                        root_cause(source)
+                    ),
+                )
+                .with_hint("the request may have been carried out: see `cictl jobs`")
+            };
+        }
+        let details = tonic_types::Status::decode(status.details()).unwrap_or_default();
+        let conflict = details
+            .details
+            .iter()
+            .find(|any| any.type_url.ends_with("/cid.v1.ConflictDetail"))
+            .and_then(|any| pb::ConflictDetail::decode(any.value.as_slice()).ok())
+            .map(|detail| Box::new(Conflict::from(detail)));
+        let standard = details.get_error_details();
+        let info = standard.error_info();
+        Self {
+            kind: kind_of(status.code(), conflict.is_some()),
+            message: if status.message().is_empty() {
+                format!("cannot do that: the daemon says {:?}", status.code())
+            } else {
+                status.message().to_owned()
+            },
+            hint: info
+                .and_then(|info| info.metadata.get("hint"))
+                .filter(|hint| !hint.is_empty())
+                .cloned(),
+            reason: info
+                .map(|info| info.reason.clone())
+                .filter(|reason| !reason.is_empty()),
+            violations: standard
+                .bad_request()
+                .map(|request| {
+                    request
+                        .field_violations
+                        .iter()
+                        .map(|violation| Violation {
+                            field: violation.field.clone(),
+                            description: violation.description.clone(),
+                        })
+                        .collect()
+                })
+                .unwrap_or_default(),
+            conflict,
+        }
+    }
+}
+
+// For answers whose conversion cannot fail.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+fn kind_of(code: Code, has_conflict: bool) -> Kind {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange => Kind::Invalid,
+        Code::NotFound => Kind::NotFound,
+        Code::PermissionDenied | Code::Unauthenticated => Kind::Denied,
+        Code::AlreadyExists | Code::Aborted => Kind::Conflict,
+        Code::FailedPrecondition if has_conflict => Kind::Conflict,
+        Code::FailedPrecondition => Kind::Refused,
+        Code::Unavailable => Kind::Unavailable,
+        Code::ResourceExhausted => Kind::Busy,
+        Code::DeadlineExceeded => Kind::Timeout,
+        Code::Cancelled => Kind::Cancelled,
+        Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => {
+            Kind::Internal
+        }
+    }
+}
+
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// What the innermost error says: those around it only say 'transport error'.
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

@@ -1,0 +1,60 @@
+//! The operator's recipes.
+
+use super::names;
+use serde::Serialize;
+
+/// A project as its file describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Project {
+    /// What it is called, from the file's name.
+    pub name: String,
+    /// Its workspaces answer below this domain.
+    pub domain: String,
+    /// The repository they are clones of.
+    pub git_url: String,
+    /// The branch new branches start from.
+    pub base_branch: String,
+    /// The directory its workspaces live in.
+    pub work_dir: String,
+    /// Who speaks to the git server.
+    pub deploy_user: String,
+    /// The file it was read from.
+    pub file: String,
+    /// Why it cannot be used; `None` when it can.
+    pub error: Option<String>,
+    /// How many workspaces it has.
+    pub workspaces: u32,
+}
+
+/// One thing that `check` looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckItem {
+    /// How it was found.
+    pub severity: Severity,
+    /// What was looked at, e.g. `remote`.
+    pub subject: String,
+    /// What was found.
+    pub message: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+/// How bad a finding of `check` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// A severity this client does not know.
+    Unknown,
+    /// Good.
+    Ok,
+    /// Works, but is likely not what was meant.
+    Warning,
+    /// Does not work.
+    Error,
+}
+
+names!(Severity {
+    Unknown => "unknown",
+    Ok => "ok",
+    Warning => "warning",
+    Error => "error",
+});

@@ -1,0 +1,127 @@
+//! One person's copy of a project.
+
+use super::names;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// One person's copy of one project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Workspace {
+    /// Whose it is.
+    pub email: String,
+    /// Which project it is a copy of.
+    pub project: String,
+    /// Directory, branch and sub-domain are called so.
+    pub name: String,
+    /// Where its life has got to.
+    pub state: WorkspaceState,
+    /// Whether its processes run.
+    pub health: Health,
+    /// Where it answers; `None` until the web process has an address.
+    pub url: Option<String>,
+    /// The port its web process listens on; `None` until one is reserved.
+    pub port: Option<u16>,
+    /// The absolute path of its directory.
+    pub directory: String,
+    /// The branch it is on.
+    pub branch: String,
+    /// The commit the clone was made at, 40 hex digits; `None` before that.
+    pub commit: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Its newest job.
+    pub job: Option<String>,
+}
+
+/// Where a workspace's life has got to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkspaceState {
+    /// A state this client does not know.
+    Unknown,
+    /// Being made.
+    Creating,
+    /// Made.
+    Ready,
+    /// Its job is stuck; a person must look.
+    Failed,
+    /// Being removed.
+    Deleting,
+}
+
+names!(WorkspaceState {
+    Unknown => "unknown",
+    Creating => "creating",
+    Ready => "ready",
+    Failed => "failed",
+    Deleting => "deleting",
+});
+
+/// Whether a workspace's processes run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Not ready yet, or supervisor cannot be asked.
+    Unknown,
+    /// Every process runs.
+    Up,
+    /// Some process does not run.
+    Down,
+}
+
+names!(Health { Unknown => "unknown", Up => "up", Down => "down" });
+
+/// The answer to a request for a workspace: what it will be, and the job that makes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Created {
+    /// The workspace as far as it is known.
+    pub workspace: Workspace,
+    /// The job to watch.
+    pub job: String,
+}
+
+/// One line that a workspace's process wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// The process's type, e.g. `web`.
+    pub process: String,
+    /// The line without its line feed, bytes as the process wrote them; in JSON
+    /// with U+FFFD for what is not UTF-8.
+    #[serde(serialize_with = "lossy")]
+    pub line: Vec<u8>,
+}
+
+fn lossy<S: Serializer>(line: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(line))
+}
+
+/// What may be lost or go along when a workspace is deleted; nothing by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeleteOptions {
+    /// Delete the remote branch as well.
+    pub with_branch: bool,
+    /// With `with_branch`: also when the branch has commits that are not in base.
+    pub force: bool,
+    /// Lose uncommitted and unpushed work.
+    pub discard: bool,
+}
+
+/// Which part of the logs is wanted; the last 100 lines of each process by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogOptions {
+    /// One process type, e.g. `web`; `None`: all.
+    pub process: Option<String>,
+    /// Stay and give what comes.
+    pub follow: bool,
+    /// How many of the last lines of each process to begin with; 0: 100.
+    pub lines: u32,
+}
+
+/// What a command that runs in a workspace gives back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunOutput {
+    /// Bytes of its standard output.
+    Stdout(Vec<u8>),
+    /// Bytes of its standard error.
+    Stderr(Vec<u8>),
+    /// It has ended, with this status; 128 + signal when it was killed. The last item.
+    Exit(u8),
+}
