@@ -1,0 +1,61 @@
+use crate::{
+    asset, limits,
+    page::{self, create, events, home, job, workspace},
+    security,
+};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use cid_client::Client;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tower_http::csrf::CsrfLayer;
+
+/// What every page may use.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The daemon; dialled when it is first asked, and again when the connection is gone.
+    pub daemon: Client,
+    /// The places there are for requests and streams.
+    pub places: Arc<limits::Places>,
+    /// Becomes true when the front is told to stop: streams end then.
+    pub closing: watch::Receiver<bool>,
+}
+
+impl App {
+    /// The state of a front that asks `daemon`.
+    pub fn new(daemon: Client, closing: watch::Receiver<bool>) -> Self {
+        Self {
+            daemon,
+            places: Arc::default(),
+            closing,
+        }
+    }
+}
+
+/// All routes, and the layers around them. What changes something is a POST.
+pub fn router(app: App) -> Router {
+    let pages = Router::new()
+        .route("/", get(home::show))
+        .route("/workspaces", post(create::submit))
+        .route("/workspaces/{project}/{who}", get(workspace::show))
+        .route("/jobs/{id}", get(job::show))
+        .fallback(page::missing)
+        .layer(from_fn_with_state(app.clone(), limits::admit));
+    // Streams have places of their own: they stay open for as long as a job runs.
+    let streams = Router::new().route("/jobs/{id}/events", get(events::stream));
+
+    let mut router = pages.merge(streams);
+    for asset in [&asset::CSS, &asset::LIVE, &asset::ICON] {
+        router = router.route(asset.path(), get(|| async { asset.serve() }));
+    }
+    router
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
+        .layer(CsrfLayer::new())
+        .layer(from_fn(security::explain))
+        .layer(from_fn(security::headers))
+        .with_state(app)
+}

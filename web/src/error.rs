@@ -1,0 +1,163 @@
+use crate::{i18n::Lang, page, text::printable};
+use askama::Template;
+use axum::{
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use cid_client::{Error, Kind};
+
+/// Why there is another page than the one that was asked for.
+#[derive(Debug)]
+pub enum Problem {
+    /// Nothing is served at this path.
+    NoPage,
+    /// The daemon knows no such workspace.
+    NoWorkspace,
+    /// The daemon knows no such job.
+    NoJob,
+    /// The form is not one of the front's.
+    BadForm(StatusCode),
+    /// The request came from another site.
+    Foreign,
+    /// There is no place left, or no time.
+    Busy,
+    /// The daemon refused, or could not be asked.
+    Daemon(Error),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::Daemon(error)
+    }
+}
+
+impl Problem {
+    /// The same, where a thing that the daemon does not know is `missing`.
+    pub fn or_missing(error: Error, missing: Self) -> Self {
+        match error.kind {
+            // What cannot be a name cannot be the name of anything.
+            Kind::NotFound | Kind::Invalid => missing,
+            _ => Self::Daemon(error),
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NoPage | Self::NoWorkspace | Self::NoJob => StatusCode::NOT_FOUND,
+            Self::BadForm(status) => *status,
+            Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Daemon(error) => match error.kind {
+                Kind::Unreachable
+                | Kind::Disconnected
+                | Kind::Timeout
+                | Kind::Unavailable
+                | Kind::Busy
+                | Kind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+                Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+                Kind::NotFound => StatusCode::NOT_FOUND,
+                Kind::Denied => StatusCode::FORBIDDEN,
+                Kind::Conflict | Kind::Refused => StatusCode::CONFLICT,
+                Kind::Internal => StatusCode::BAD_GATEWAY,
+            },
+        }
+    }
+
+    /// The page that says so, in this language.
+    pub fn page(self, lang: Lang) -> Response {
+        let status = self.status();
+        if let Self::Daemon(error) = &self
+            && status.is_server_error()
+        {
+            tracing::warn!(kind = ?error.kind, "{error}");
+        }
+        let mut response = page::html(lang, status, &self.describe(lang));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+
+    fn describe(self, t: Lang) -> ProblemPage {
+        let plain = |title, text| ProblemPage {
+            text,
+            ..ProblemPage::titled(t, title)
+        };
+        match self {
+            Self::NoPage => plain(t.no_page(), None),
+            Self::NoWorkspace => plain(t.no_workspace(), None),
+            Self::NoJob => plain(t.no_job(), None),
+            Self::BadForm(_) => plain(t.bad_form(), Some(t.bad_form_text())),
+            Self::Foreign => plain(t.foreign(), Some(t.foreign_text())),
+            Self::Busy => plain(t.busy(), Some(t.busy_text())),
+            Self::Daemon(error) => match error.kind {
+                Kind::Unreachable | Kind::Disconnected | Kind::Timeout => {
+                    // The daemon's path and the client's hints are the operator's, in the log.
+                    plain(t.unreachable(), Some(t.unreachable_text()))
+                }
+                Kind::Busy => plain(t.busy(), Some(t.busy_text())),
+                Kind::Denied => ProblemPage::of(t, t.denied(), error),
+                Kind::Conflict => {
+                    let exists = error.conflict.as_ref().is_some_and(|c| c.url.is_some())
+                        || error.conflict.as_ref().is_none_or(|c| c.job.is_none());
+                    let title = if exists { t.exists() } else { t.in_the_way() };
+                    ProblemPage::of(t, title, error)
+                }
+                _ => ProblemPage::of(t, t.trouble(), error),
+            },
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    t: Lang,
+    title: &'static str,
+    text: Option<&'static str>,
+    sentence: Option<String>,
+    hint: Option<String>,
+    url: Option<String>,
+    job_path: Option<String>,
+}
+
+impl ProblemPage {
+    fn titled(t: Lang, title: &'static str) -> Self {
+        Self {
+            t,
+            title,
+            text: None,
+            sentence: None,
+            hint: None,
+            url: None,
+            job_path: None,
+        }
+    }
+
+    fn of(t: Lang, title: &'static str, error: Error) -> Self {
+        let conflict = error.conflict.unwrap_or_default();
+        Self {
+            sentence: Some(printable(&error.message)),
+            hint: error.hint.as_deref().map(printable),
+            url: conflict.url.filter(|url| page::is_web_address(url)),
+            job_path: conflict.job.as_deref().map(page::job_path),
+            ..Self::titled(t, title)
+        }
+    }
+}
+
+/// A page, or the page that says why there is none.
+pub type Answer = Result<Response, Refusal>;
+
+/// A [`Problem`] with the language to tell it in.
+#[derive(Debug)]
+pub struct Refusal(pub Lang, pub Problem);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.1.page(self.0)
+    }
+}

@@ -1,0 +1,70 @@
+use axum::{Form, extract::rejection::FormRejection};
+
+/// The fields of a request's form, in order, as [`axum`] reads them.
+pub type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
+
+/// What somebody asks for. Whether the address and the project are any good, the daemon says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The address as it was typed, without blanks around it.
+    pub email: String,
+    /// Where there is a choice: which project.
+    pub project: Option<String>,
+}
+
+impl Wish {
+    /// Reads the form: exactly one `email`, at most one `project`, nothing else. Two addresses
+    /// must never mean one for whoever checks and the other for whoever acts.
+    pub fn read(fields: Vec<(String, String)>) -> Option<Self> {
+        let (mut email, mut project) = (None, None);
+        for (name, value) in fields {
+            let slot = match name.as_str() {
+                "email" => &mut email,
+                "project" => &mut project,
+                _ => return None,
+            };
+            if slot.replace(value.trim().to_owned()).is_some() {
+                return None;
+            }
+        }
+        Some(Self {
+            email: email?,
+            project: project.filter(|name| !name.is_empty()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(fields: &[(&str, &str)]) -> Option<(String, Option<String>)> {
+        let fields = fields.iter().map(|(n, v)| ((*n).into(), (*v).into()));
+        Wish::read(fields.collect()).map(|wish| (wish.email, wish.project))
+    }
+
+    #[test]
+    fn one_address_and_at_most_one_project() {
+        let anna = || "a@b.c".to_owned();
+        assert_eq!(read(&[("email", " a@b.c ")]), Some((anna(), None)));
+        assert_eq!(
+            read(&[("project", "p"), ("email", "a@b.c")]),
+            Some((anna(), Some("p".to_owned())))
+        );
+        assert_eq!(
+            read(&[("email", "a@b.c"), ("project", "")]),
+            Some((anna(), None))
+        );
+        assert_eq!(read(&[("email", "")]), Some((String::new(), None)));
+        for bad in [
+            &[][..],
+            &[("project", "p")],
+            &[("email", "a@b.c"), ("email", "a@b.c")],
+            &[("email", "a@b.c"), ("project", "p"), ("project", "q")],
+            &[("email[]", "a@b.c")],
+            &[("email", "a@b.c"), ("admin", "1")],
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+}

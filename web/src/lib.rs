@@ -1,0 +1,57 @@
+//! The web front of cid: a form, a table and a page of live progress.
+//!
+//! It holds no privilege and no state. Whatever it shows it has just asked the daemon for, over
+//! the one socket it can reach; whatever it is asked to do, the daemon decides.
+
+/// The state all pages share, the routes and the layers around them.
+pub mod app;
+/// The command line.
+pub mod args;
+/// What is served from the binary itself: style sheet, script, icon.
+pub mod asset;
+/// What to answer when something cannot be shown or done.
+pub mod error;
+/// Reading a submitted form strictly.
+pub mod form;
+/// Which language a page speaks, and every sentence it may say.
+pub mod i18n;
+/// How much of anything there may be at once, and for how long.
+pub mod limits;
+/// The pages, one file each.
+pub mod page;
+/// Giving away every right the front does not need.
+pub mod sandbox;
+/// Headers that every answer carries, and the refusal of foreign forms.
+pub mod security;
+/// Listening, accepting, and ending cleanly.
+pub mod serve;
+/// Making what came from commands and people safe to show.
+pub mod text;
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+/// Binds the listener, gives its rights away and serves until it is told to stop.
+///
+/// The order matters: Landlock binds the calling thread and those it starts, so the runtime
+/// comes after it.
+pub fn run(args: &args::Args) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_env("CID_WEB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .init();
+
+    let max_connections = limits::connections();
+    // Asked for here because it reads files below /proc and /sys.
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+    let listener = serve::Bound::bind(&args.listen)?;
+    sandbox::confine(&args.socket);
+
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(serve::serve(listener, &args.socket, max_connections))
+}

@@ -1,0 +1,124 @@
+use crate::{
+    app::App,
+    error::{Answer, Problem, Refusal},
+    i18n::Lang,
+    page::{self, workspace::clone_command},
+    text::printable,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+};
+use cid_client::{
+    Client, Failure, Job, JobKind, JobState, Kind, Step, StepState, Workspace, WorkspaceState,
+};
+
+/// How many of a failing step's last lines are shown.
+const OUTPUT_LINES: usize = 50;
+
+/// Shows a job: its steps, why it failed, and the workspace it is about while there is one.
+pub async fn show(State(app): State<App>, lang: Lang, Path(id): Path<String>) -> Answer {
+    let job = app
+        .daemon
+        .job(&id)
+        .await
+        .map_err(|err| Refusal(lang, Problem::or_missing(err, Problem::NoJob)))?;
+    let workspace = workspace_of(&app.daemon, &job)
+        .await
+        .map_err(|problem| Refusal(lang, problem))?;
+    let clone_command = match &workspace {
+        Some(workspace) => clone_command(&app.daemon, workspace).await,
+        None => None,
+    };
+    let shown = JobPage {
+        t: lang,
+        heading: lang.job(job.kind, job.state),
+        status: status(lang, &job),
+        live: !job.state.is_ended(),
+        undone: job.kind == JobKind::Create
+            && matches!(job.state, JobState::Undone | JobState::Cancelled)
+            && job.owed.is_empty(),
+        stuck: job.state == JobState::Stuck,
+        again: job.kind == JobKind::Create && job.state == JobState::Undone && workspace.is_none(),
+        gone: job.state == JobState::Done && job.kind != JobKind::Delete && workspace.is_none(),
+        failure: job.failure.as_ref().map(FailureView::from),
+        clone_command,
+        workspace: workspace.as_ref(),
+        job: &job,
+    };
+    Ok(page::html(lang, StatusCode::OK, &shown))
+}
+
+/// The workspace, once the job has finished with it: before, there is nothing to use.
+async fn workspace_of(daemon: &Client, job: &Job) -> Result<Option<Workspace>, Problem> {
+    if !job.state.is_ended() {
+        return Ok(None);
+    }
+    match daemon.get(&job.email, Some(&job.project)).await {
+        Ok(workspace) => Ok(Some(workspace)),
+        Err(err) if err.kind == Kind::NotFound => Ok(None),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// The line below the heading: which step runs, or how long it all took.
+fn status(t: Lang, job: &Job) -> String {
+    if let Some(ended_at) = job.ended_at {
+        let took = ended_at.duration_since(job.created_at);
+        return t.ended_after(took.unsigned_abs());
+    }
+    let mut steps = job.steps.iter().enumerate();
+    steps
+        .find(|(_, step)| matches!(step.state, StepState::Observed | StepState::Undoing))
+        .map(|(i, step)| t.at_step(i + 1, job.steps.len(), &printable(&step.label)))
+        .unwrap_or_default()
+}
+
+/// Whether this step is why the job failed.
+pub fn is_to_blame(job: &Job, step: &Step) -> bool {
+    let kind = job.failure.as_ref().and_then(|f| f.step_kind.as_deref());
+    let label = job.failure.as_ref().and_then(|f| f.step_label.as_deref());
+    kind == Some(step.kind.as_str()) && label.is_none_or(|label| label == step.label)
+}
+
+#[derive(Template)]
+#[template(path = "job.html")]
+struct JobPage<'a> {
+    t: Lang,
+    heading: &'static str,
+    status: String,
+    job: &'a Job,
+    workspace: Option<&'a Workspace>,
+    clone_command: Option<String>,
+    failure: Option<FailureView>,
+    /// It goes on, so the page follows it.
+    live: bool,
+    /// It was taken back, all of it.
+    undone: bool,
+    stuck: bool,
+    /// Trying again may help.
+    again: bool,
+    /// What it made has been removed since.
+    gone: bool,
+}
+
+struct FailureView {
+    message: String,
+    step: Option<String>,
+    output: Vec<String>,
+    hint: Option<String>,
+}
+
+impl From<&Failure> for FailureView {
+    fn from(failure: &Failure) -> Self {
+        let first = failure.output.len().saturating_sub(OUTPUT_LINES);
+        let last_lines = failure.output.iter().skip(first);
+        Self {
+            message: printable(&failure.message),
+            step: failure.step_label.as_deref().map(printable),
+            output: last_lines.map(|line| printable(line)).collect(),
+            hint: failure.hint.as_deref().map(printable),
+        }
+    }
+}

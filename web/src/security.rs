@@ -1,0 +1,62 @@
+use crate::{error::Problem, i18n::Lang};
+use axum::{
+    extract::Request,
+    http::{
+        HeaderName, HeaderValue,
+        header::{
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+            X_FRAME_OPTIONS,
+        },
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tower_http::csrf::ProtectionError;
+
+/// Nothing but what is served here: no foreign or inline script, style or frame.
+pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+    img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 7] = [
+    (CONTENT_SECURITY_POLICY, POLICY),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    // Not no-referrer: with that, browsers send `Origin: null` with the front's own form, and
+    // the form would be refused wherever they send no Sec-Fetch-Site (plain HTTP).
+    (REFERRER_POLICY, "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (VARY, "accept-language"),
+];
+
+/// Adds the headers that every answer carries. What does not say otherwise is not kept by caches.
+pub async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Gives a request that came from another site a page that says so.
+///
+/// Whether it did is the business of [`tower_http::csrf`], by `Sec-Fetch-Site` and `Origin`.
+/// Workspaces are served from sub-domains, so a neighbour is another site too.
+pub async fn explain(lang: Lang, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    match response.extensions().get::<ProtectionError>() {
+        Some(_) => Problem::Foreign.page(lang).into_response(),
+        None => response,
+    }
+}

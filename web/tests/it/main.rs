@@ -1,0 +1,12 @@
+//! The front against a fake daemon: requests in, answers out, no browser.
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod front;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod streams;
