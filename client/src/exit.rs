@@ -22,6 +22,8 @@ pub enum Exit {
     Unreachable,
     /// 130: interrupted while waiting; the job goes on.
     Detached,
+    /// 141, as by SIGPIPE: whoever read the output has gone.
+    BrokenPipe,
     /// 0 to 255: what a command said that was run in a workspace.
     Command(u8),
 }
@@ -39,6 +41,7 @@ impl Exit {
             Self::Conflict => 5,
             Self::Unreachable => 6,
             Self::Detached => 130,
+            Self::BrokenPipe => 141,
             Self::Command(code) => code,
         }
     }

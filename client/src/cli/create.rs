@@ -1,0 +1,51 @@
+//! `cictl create`
+
+use super::{Cx, Failure, Outcome, Target, follow};
+use crate::ui::text;
+use cid_client::{Exit, Workspace};
+use clap::Args;
+
+/// Make a workspace: a directory, a branch, a running copy of the project and its address
+///
+/// Waits until it is ready and prints its address, alone on standard output; the
+/// progress goes to standard error. Ctrl-C stops the waiting, not the job.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cictl create anna@example.com
+  cictl create anna@example.com -p pressa --no-wait
+  cictl create anna@example.com -o json | tail -n 1 | jq -r .url")]
+pub(super) struct Create {
+    #[command(flatten)]
+    target: Target,
+    /// Start the job and do not wait for its end
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Create {
+    pub(super) async fn run(self, cx: &Cx) -> Outcome {
+        let client = cx.connect().await?;
+        let created = client
+            .create_resuming(&self.target.email, self.target.project())
+            .await?;
+        if self.no_wait {
+            let workspace = Workspace {
+                job: Some(created.job.clone()),
+                ..created.workspace
+            };
+            cx.print(&workspace, || follow::started(&created.job))?;
+            return Ok(Exit::Done);
+        }
+        let job = follow::to_success(cx, &client, &created.job).await?;
+        cx.say(&format!("ready after {}", text::took_by(&job)));
+        print_address(cx, &client.get(&job.email, Some(&job.project)).await?)?;
+        Ok(Exit::Done)
+    }
+}
+
+/// Prints where a workspace answers, or where it is when nothing there answers.
+pub(super) fn print_address(cx: &Cx, workspace: &Workspace) -> Result<(), Failure> {
+    cx.print(workspace, || {
+        text::clean(workspace.url.as_ref().unwrap_or(&workspace.directory))
+    })
+}

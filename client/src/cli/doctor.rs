@@ -1,0 +1,32 @@
+//! `cictl doctor`
+
+use super::{Cx, Outcome};
+use crate::ui::table;
+use cid_client::{Exit, Finding};
+use clap::Args;
+
+/// Compare what cid believes with what is there, both ways
+///
+/// The exit status is 1 when something is left to mend: drift that is not
+/// repaired, or something still owed. Notes do not count.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Repair what can be repaired without losing anything
+    #[arg(long)]
+    repair: bool,
+}
+
+impl Doctor {
+    pub(super) async fn run(self, cx: &Cx) -> Outcome {
+        let findings = cx.connect().await?.doctor(self.repair).await?;
+        cx.print(&findings, || table::findings(&findings))?;
+        if findings.iter().any(Finding::is_open) {
+            if !self.repair {
+                cx.say("hint: `cictl doctor --repair` mends what can be mended without losing anything");
+            }
+            return Ok(Exit::Failed);
+        }
+        cx.say("all is well");
+        Ok(Exit::Done)
+    }
+}

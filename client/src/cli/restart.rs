@@ -1,0 +1,33 @@
+//! `cictl restart`
+
+use super::{Cx, Outcome, Target, create::print_address, follow};
+use crate::ui::text;
+use cid_client::Exit;
+use clap::Args;
+
+/// Restart a workspace's processes
+#[derive(Debug, Args)]
+pub(super) struct Restart {
+    #[command(flatten)]
+    target: Target,
+    /// Start the job and do not wait for its end
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Restart {
+    pub(super) async fn run(self, cx: &Cx) -> Outcome {
+        let client = cx.connect().await?;
+        let id = client
+            .restart(&self.target.email, self.target.project())
+            .await?;
+        if self.no_wait {
+            cx.print(&client.job(&id).await?, || follow::started(&id))?;
+            return Ok(Exit::Done);
+        }
+        let job = follow::to_success(cx, &client, &id).await?;
+        cx.say(&format!("restarted after {}", text::took_by(&job)));
+        print_address(cx, &client.get(&job.email, Some(&job.project)).await?)?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,231 @@
+//! Failures, printed once, on standard error: what cannot be done and what to do
+//! about it.
+
+use super::text::{clean, clean_lines, say, styled};
+use crate::cli::{Failure, Format};
+use anstyle::{AnsiColor, Style};
+use cid_client::{Error, Job, JobState};
+use serde_json::{Value, json};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// Prints why a verb failed.
+pub(crate) fn print(failure: &Failure, format: Format) {
+    if failure.is_broken_pipe() {
+        return;
+    }
+    match format {
+        Format::Human => say(&human(failure)),
+        Format::Json => say(&json!({ "error": document(failure) }).to_string()),
+    }
+}
+
+fn human(failure: &Failure) -> String {
+    match failure {
+        Failure::Request(error) => request(error),
+        Failure::Job(job) => trouble(job),
+        Failure::Detached(job) => format!("detached; the job goes on: cictl jobs watch {job}"),
+        Failure::Io(what, error) => format!("{}: {what}: {error}", styled(ERROR, "error")),
+    }
+}
+
+fn request(error: &Error) -> String {
+    let mut lines = vec![titled(ERROR, "error", &error.message)];
+    for violation in &error.violations {
+        // The daemon's sentence mostly says it already.
+        if !error.message.contains(&violation.description) {
+            lines.push(format!(
+                "  {}: {}",
+                clean(&violation.field),
+                clean_lines(&violation.description)
+            ));
+        }
+    }
+    let mut loses_work = false;
+    if let Some(conflict) = &error.conflict {
+        if let Some(url) = &conflict.url {
+            lines.push(format!("workspace: {}", clean(url)));
+        }
+        if let Some(job) = &conflict.job {
+            lines.push(format!(
+                "job in the way: {0} (cictl jobs watch {0})",
+                clean(job)
+            ));
+        }
+        list(&mut lines, "uncommitted", &conflict.uncommitted);
+        list(&mut lines, "unpushed", &conflict.unpushed);
+        loses_work = !conflict.uncommitted.is_empty() || !conflict.unpushed.is_empty();
+    }
+    if let Some(hint) = &error.hint {
+        lines.push(titled(HINT, "hint", hint));
+    }
+    if loses_work
+        && !error
+            .hint
+            .as_ref()
+            .is_some_and(|hint| hint.contains("--discard"))
+    {
+        lines.push(titled(
+            HINT,
+            "hint",
+            "--discard deletes the workspace and loses this work",
+        ));
+    }
+    lines.join("\n")
+}
+
+/// Why a job is not done, what is owed, and how to go on; nothing for a job
+/// without trouble.
+pub(crate) fn trouble(job: &Job) -> String {
+    let mut lines = Vec::new();
+    if let Some(failure) = &job.failure {
+        lines.push(titled(ERROR, "error", &failure.message));
+        if let Some(step) = &failure.step_label {
+            lines.push(format!("step: {}", clean(step)));
+        }
+        if !failure.output.is_empty() {
+            lines.push("output:".to_owned());
+            lines.extend(
+                failure
+                    .output
+                    .iter()
+                    .map(|line| format!("  {} {}", styled(DIM, "|"), clean(line))),
+            );
+        }
+        if let Some(hint) = &failure.hint {
+            lines.push(titled(HINT, "hint", hint));
+        }
+    } else if job.state.is_ended() && job.state != JobState::Done {
+        lines.push(titled(ERROR, "error", &default_message(job)));
+    }
+    for owed in &job.owed {
+        lines.push(format!("owed: {} (see: cictl doctor)", clean(owed)));
+    }
+    match job.state {
+        JobState::Undone => lines.push(format!("everything was taken back (job {})", job.id)),
+        JobState::Stuck => lines.push(format!(
+            "the job is stuck; when the cause is mended, go on with: cictl jobs retry {}",
+            job.id
+        )),
+        _ => {}
+    }
+    lines.join("\n")
+}
+
+fn default_message(job: &Job) -> String {
+    let what = format!(
+        "cannot {} the workspace of {} in {}",
+        job.kind, job.email, job.project
+    );
+    match job.state {
+        JobState::Cancelled => format!("{what}: the job was cancelled and taken back"),
+        JobState::Stuck => format!("{what}: the job is stuck"),
+        _ => format!("{what}: the job failed"),
+    }
+}
+
+fn list(lines: &mut Vec<String>, title: &str, items: &[String]) {
+    if !items.is_empty() {
+        lines.push(format!("{title}:"));
+        lines.extend(items.iter().map(|item| format!("  {}", clean(item))));
+    }
+}
+
+fn titled(style: Style, title: &str, text: &str) -> String {
+    format!("{}: {}", styled(style, title), clean_lines(text))
+}
+
+/// The failure as the member `error` of a JSON document.
+fn document(failure: &Failure) -> Value {
+    match failure {
+        Failure::Request(error) => json!(error),
+        Failure::Job(job) => {
+            let failure = job.failure.as_ref();
+            json!({
+                "kind": "job_failed",
+                "message": failure.map_or_else(|| default_message(job), |f| f.message.clone()),
+                "hint": failure.and_then(|failure| failure.hint.as_ref()),
+                "job": job.id,
+                "state": job.state,
+                "step": failure.and_then(|failure| failure.step_kind.as_ref()),
+                "output": failure.map_or(&[][..], |failure| &failure.output),
+                "owed": job.owed,
+            })
+        }
+        Failure::Detached(job) => json!({
+            "kind": "detached",
+            "message": "stopped waiting; the job goes on",
+            "hint": format!("cictl jobs watch {job}"),
+            "job": job,
+        }),
+        Failure::Io(what, error) => json!({
+            "kind": "io",
+            "message": format!("{what}: {error}"),
+            "hint": null,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::sample;
+    use cid_client::{Conflict, Kind};
+
+    fn plain(failure: &Failure) -> String {
+        anstream::adapter::strip_str(&human(failure)).to_string()
+    }
+
+    fn lost_work() -> Failure {
+        let mut error = Error::new(Kind::Conflict, "cannot delete: work would be lost");
+        error.conflict = Some(Box::new(Conflict {
+            uncommitted: vec!["app/views.py".into()],
+            unpushed: vec!["a1b2c3d Fix \x1b[31mit".into()],
+            ..Conflict::default()
+        }));
+        Failure::Request(error)
+    }
+
+    #[test]
+    fn work_that_would_be_lost_is_named() {
+        insta::assert_snapshot!(plain(&lost_work()), @r"
+        error: cannot delete: work would be lost
+        uncommitted:
+          app/views.py
+        unpushed:
+          a1b2c3d Fix it
+        hint: --discard deletes the workspace and loses this work
+        ");
+    }
+
+    #[test]
+    fn a_failed_job_tells_its_story() {
+        insta::assert_snapshot!(plain(&Failure::Job(Box::new(sample::failed_job()))), @r"
+        error: cannot install: no such package
+        step: install dependencies
+        output:
+          | Collecting nonsense
+          | ERROR: not found
+        hint: look at requirements.txt
+        owed: delete the branch anna---example-com (see: cictl doctor)
+        everything was taken back (job 0190)
+        ");
+    }
+
+    #[test]
+    fn errors_in_json_have_kind_message_and_hint() {
+        let document = document(&lost_work());
+        assert_eq!(document["kind"], "conflict");
+        assert_eq!(document["hint"], Value::Null);
+        assert_eq!(document["conflict"]["uncommitted"][0], "app/views.py");
+        let document = super::document(&Failure::Job(Box::new(sample::failed_job())));
+        assert_eq!(document["kind"], "job_failed");
+        assert_eq!(document["step"], "install.v1");
+        assert_eq!(
+            super::document(&Failure::Detached("01".into()))["job"],
+            "01"
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! Tables and lists without borders or colours, one thing a line, nothing cut:
+//! fit for `grep` and `awk`.
+
+use super::text::{clean, clean_lines, time, took, took_by};
+use cid_client::{CheckItem, Finding, Job, Project, Workspace};
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// Workspaces, one a line; nothing when there are none.
+pub(crate) fn workspaces(workspaces: &[Workspace]) -> String {
+    table(
+        ["EMAIL", "PROJECT", "STATE", "HEALTH", "URL", "CREATED"],
+        workspaces.iter().map(|workspace| {
+            [
+                workspace.email.clone(),
+                workspace.project.clone(),
+                workspace.state.to_string(),
+                workspace.health.to_string(),
+                workspace.url.clone().unwrap_or_default(),
+                time(workspace.created_at),
+            ]
+        }),
+    )
+}
+
+/// One workspace, a member a line.
+pub(crate) fn workspace(workspace: &Workspace) -> String {
+    pairs(vec![
+        ("email", workspace.email.clone()),
+        ("project", workspace.project.clone()),
+        ("name", workspace.name.clone()),
+        ("state", workspace.state.to_string()),
+        ("health", workspace.health.to_string()),
+        ("url", workspace.url.clone().unwrap_or_default()),
+        (
+            "port",
+            workspace
+                .port
+                .map(|port| port.to_string())
+                .unwrap_or_default(),
+        ),
+        ("directory", workspace.directory.clone()),
+        ("branch", workspace.branch.clone()),
+        ("commit", workspace.commit.clone().unwrap_or_default()),
+        ("created", time(workspace.created_at)),
+        ("job", workspace.job.clone().unwrap_or_default()),
+    ])
+}
+
+/// Jobs, one a line; nothing when there are none.
+pub(crate) fn jobs(jobs: &[Job]) -> String {
+    table(
+        ["ID", "KIND", "STATE", "EMAIL", "PROJECT", "CREATED", "TOOK"],
+        jobs.iter().map(|job| {
+            [
+                job.id.clone(),
+                job.kind.to_string(),
+                job.state.to_string(),
+                job.email.clone(),
+                job.project.clone(),
+                time(job.created_at),
+                took_by(job),
+            ]
+        }),
+    )
+}
+
+/// One job: a member a line, then its steps, then why it failed and what it owes.
+pub(crate) fn job(job: &Job) -> String {
+    let mut text = pairs(vec![
+        ("id", job.id.clone()),
+        ("kind", job.kind.to_string()),
+        ("state", job.state.to_string()),
+        ("email", job.email.clone()),
+        ("project", job.project.clone()),
+        ("created", time(job.created_at)),
+        ("ended", job.ended_at.map(time).unwrap_or_default()),
+        ("took", took_by(job)),
+    ]);
+    if !job.steps.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&table(
+            ["STEP", "STATE", "TOOK", "KIND"],
+            job.steps.iter().map(|step| {
+                [
+                    step.label.clone(),
+                    step.state.to_string(),
+                    step.took.map(took).unwrap_or_default(),
+                    step.kind.clone(),
+                ]
+            }),
+        ));
+    }
+    let trouble = super::error::trouble(job);
+    if !trouble.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&anstream::adapter::strip_str(&trouble).to_string());
+    }
+    text
+}
+
+/// Projects, one a line; nothing when there are none.
+pub(crate) fn projects(projects: &[Project]) -> String {
+    table(
+        ["NAME", "DOMAIN", "BASE", "WORKSPACES", "STATUS"],
+        projects.iter().map(|project| {
+            [
+                project.name.clone(),
+                project.domain.clone(),
+                project.base_branch.clone(),
+                project.workspaces.to_string(),
+                status(project),
+            ]
+        }),
+    )
+}
+
+/// One project, a member a line.
+pub(crate) fn project(project: &Project) -> String {
+    pairs(vec![
+        ("name", project.name.clone()),
+        ("domain", project.domain.clone()),
+        ("repository", project.git_url.clone()),
+        ("base", project.base_branch.clone()),
+        ("work_dir", project.work_dir.clone()),
+        ("deploy_user", project.deploy_user.clone()),
+        ("file", project.file.clone()),
+        ("workspaces", project.workspaces.to_string()),
+        ("status", status(project)),
+    ])
+}
+
+fn status(project: &Project) -> String {
+    project
+        .error
+        .as_ref()
+        .map_or_else(|| "ok".to_owned(), |error| format!("error: {error}"))
+}
+
+/// What `project check` looked at, one a line, with how to mend it below.
+pub(crate) fn checks(items: &[CheckItem]) -> String {
+    marked(items.iter().map(|item| {
+        (
+            item.severity.as_str(),
+            &item.subject,
+            &item.message,
+            item.hint.as_ref(),
+        )
+    }))
+}
+
+/// What `doctor` found, one a line, with its repair below.
+pub(crate) fn findings(findings: &[Finding]) -> String {
+    marked(findings.iter().map(|finding| {
+        if finding.repaired {
+            ("repaired", &finding.subject, &finding.message, None)
+        } else {
+            (
+                finding.kind.as_str(),
+                &finding.subject,
+                &finding.message,
+                finding.repair.as_ref(),
+            )
+        }
+    }))
+}
+
+/// Names and values, a pair a line; `-` stands for what there is not.
+pub(crate) fn pairs(pairs: Vec<(&str, String)>) -> String {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines: Vec<String> = pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name:width$}  {}", or_dash(&value)))
+        .collect();
+    lines.join("\n")
+}
+
+fn marked<'a>(
+    items: impl Iterator<Item = (&'a str, &'a String, &'a String, Option<&'a String>)>,
+) -> String {
+    let lines: Vec<String> = items
+        .map(|(mark, subject, message, remedy)| {
+            let mut lines = format!("[{mark}] {}: {}", clean(subject), clean_lines(message));
+            if let Some(remedy) = remedy {
+                lines.push_str("\n    ");
+                lines.push_str(&clean_lines(remedy));
+            }
+            lines
+        })
+        .collect();
+    lines.join("\n")
+}
+
+fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    for row in rows {
+        table.add_row(row.map(|cell| or_dash(&cell)));
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+fn or_dash(value: &str) -> String {
+    if value.is_empty() {
+        "-".to_owned()
+    } else {
+        clean(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::sample;
+
+    #[test]
+    fn workspaces_stand_in_columns() {
+        let table = workspaces(&[sample::workspace()]);
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(lines[0].starts_with("EMAIL             PROJECT  STATE  HEALTH  URL"));
+        assert!(lines[1].starts_with(
+            "anna@example.com  pressa   ready  up      http://anna---example-com.pressa.localhost  "
+        ));
+        assert_eq!(lines.len(), 2);
+        assert!(workspaces(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_job_shows_its_steps_and_its_trouble() {
+        let text = job(&sample::failed_job());
+        assert!(
+            text.contains("\ninstall dependencies  undone  1.50s  install.v1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nerror: cannot install: no such package"),
+            "{text}"
+        );
+        assert!(!text.contains('\x1b'), "{text}");
+    }
+
+    #[test]
+    fn findings_say_how_to_mend_them() {
+        let finding = sample::finding();
+        assert_eq!(
+            findings(std::slice::from_ref(&finding)),
+            "[drift] vhost pressa.anna: the file is missing\n    write it again"
+        );
+        let repaired = Finding {
+            repaired: true,
+            ..finding
+        };
+        assert_eq!(
+            findings(&[repaired]),
+            "[repaired] vhost pressa.anna: the file is missing"
+        );
+    }
+}
