@@ -299,3 +299,82 @@ fn duration(from: prost_types::Duration) -> Duration {
     // A clock that was set back can make one negative; nobody needs to see that.
     Duration::try_from(from).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, Job, JobState, Kind, What, Workspace, WorkspaceState};
+
+    fn some_time() -> Option<prost_types::Timestamp> {
+        Some(prost_types::Timestamp {
+            seconds: 1_700_000_000,
+            nanos: 5,
+        })
+    }
+
+    #[test]
+    fn what_is_unset_is_absent() {
+        let workspace = Workspace::try_from(pb::Workspace {
+            state: pb::WorkspaceState::Creating.into(),
+            created_at: some_time(),
+            ..Default::default()
+        })
+        .unwrap();
+        assert_eq!(workspace.state, WorkspaceState::Creating);
+        assert_eq!(workspace.url, None);
+        assert_eq!(workspace.port, None);
+        assert_eq!(workspace.commit, None);
+        assert_eq!(workspace.created_at.subsec_nanosecond(), 5);
+    }
+
+    #[test]
+    fn an_enumerator_of_a_later_version_is_unknown() {
+        let job = Job::try_from(pb::Job {
+            state: 99,
+            created_at: some_time(),
+            ..Default::default()
+        })
+        .unwrap();
+        assert_eq!(job.state, JobState::Unknown);
+        assert!(!job.state.is_ended());
+    }
+
+    #[test]
+    fn an_answer_without_its_time_cannot_be_read() {
+        let error = Workspace::try_from(pb::Workspace::default()).unwrap_err();
+        assert_eq!(error.kind, Kind::Internal);
+        let impossible = prost_types::Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        };
+        assert!(timestamp(impossible).is_err());
+    }
+
+    #[test]
+    fn events_are_flat_in_json() {
+        let event = Event::try_from(pb::Event {
+            job: "01".into(),
+            seq: 3,
+            at: some_time(),
+            what: Some(pb::event::What::Step(pb::StepEvent {
+                index: 1,
+                state: pb::StepState::Applied.into(),
+                label: "clone".into(),
+                took: Some(prost_types::Duration {
+                    seconds: 1,
+                    nanos: 500_000_000,
+                }),
+            })),
+        })
+        .unwrap();
+        assert!(matches!(event.what, What::Step { index: 1, .. }));
+        assert_eq!(
+            serde_json::to_value(&event).unwrap(),
+            serde_json::json!({
+                "job": "01", "seq": 3, "at": "2023-11-14T22:13:20.000000005Z",
+                "what": "step", "index": 1, "state": "applied", "label": "clone",
+                "took_seconds": 1.5,
+            })
+        );
+    }
+}

@@ -262,3 +262,85 @@ fn root_cause(error: &(dyn StdError + 'static)) -> String {
     }
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Exit;
+    use tonic_types::{ErrorDetails, StatusExt as _};
+
+    fn read(status: &Status) -> Error {
+        Error::from_status(status, Path::new("/run/cid/cid.sock"))
+    }
+
+    #[test]
+    fn each_code_has_its_kind_and_exit_status() {
+        for (code, kind, exit) in [
+            (Code::InvalidArgument, Kind::Invalid, 2),
+            (Code::NotFound, Kind::NotFound, 3),
+            (Code::PermissionDenied, Kind::Denied, 4),
+            (Code::Unauthenticated, Kind::Denied, 4),
+            (Code::AlreadyExists, Kind::Conflict, 5),
+            (Code::Aborted, Kind::Conflict, 5),
+            (Code::FailedPrecondition, Kind::Refused, 1),
+            (Code::Unavailable, Kind::Unavailable, 6),
+            (Code::ResourceExhausted, Kind::Busy, 1),
+            (Code::Unimplemented, Kind::Internal, 1),
+            (Code::Unknown, Kind::Internal, 1),
+        ] {
+            let error = read(&Status::new(code, "cannot do it"));
+            assert_eq!(error.kind, kind, "{code:?}");
+            assert_eq!(Exit::from(error.kind).code(), exit, "{code:?}");
+            assert_eq!(error.to_string(), "cannot do it");
+        }
+    }
+
+    #[test]
+    fn a_failed_precondition_with_a_conflict_is_one() {
+        let detail = pb::ConflictDetail {
+            unpushed: vec!["a1b2c3d Fix it".into()],
+            ..Default::default()
+        };
+        let details = tonic_types::Status {
+            details: vec![prost_types::Any {
+                type_url: "type.googleapis.com/cid.v1.ConflictDetail".into(),
+                value: detail.encode_to_vec(),
+            }],
+            ..Default::default()
+        };
+        let bytes = details.encode_to_vec().into();
+        let error = read(&Status::with_details(Code::FailedPrecondition, "no", bytes));
+        assert_eq!(error.kind, Kind::Conflict);
+        assert_eq!(error.conflict.unwrap().unpushed, ["a1b2c3d Fix it"]);
+    }
+
+    #[test]
+    fn reason_and_hint_come_from_the_error_info() {
+        let hint = [("hint".to_owned(), "do this".to_owned())];
+        let info = ErrorDetails::with_error_info("NO_PROJECT", "cid", hint);
+        let error = read(&Status::with_error_details(Code::NotFound, "no", info));
+        assert_eq!(error.reason.as_deref(), Some("NO_PROJECT"));
+        assert_eq!(error.hint.as_deref(), Some("do this"));
+    }
+
+    #[test]
+    fn details_that_cannot_be_read_do_no_harm() {
+        let bytes = vec![0xff; 7].into();
+        let error = read(&Status::with_details(Code::NotFound, "no", bytes));
+        assert_eq!((error.kind, error.hint), (Kind::NotFound, None));
+    }
+
+    #[test]
+    fn a_failure_of_the_transport_is_a_lost_connection() {
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let mut status = Status::unknown("transport error");
+        status.set_source(std::sync::Arc::new(broken));
+        let error = read(&status);
+        assert_eq!(error.kind, Kind::Disconnected);
+        assert_eq!(
+            error.message,
+            "cannot get the answer of the daemon at /run/cid/cid.sock: \
+             the connection broke: broken pipe"
+        );
+    }
+}

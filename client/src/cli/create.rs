@@ -25,10 +25,9 @@ pub(super) struct Create {
 impl Create {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let client = cx.connect().await?;
-        let created = client
-            .create_resuming(&self.target.email, self.target.project())
-            .await?;
+        let (email, project) = (&self.target.email, self.target.project());
         if self.no_wait {
+            let created = client.create(email, project).await?;
             let workspace = Workspace {
                 job: Some(created.job.clone()),
                 ..created.workspace
@@ -36,7 +35,8 @@ impl Create {
             cx.print(&workspace, || follow::started(&created.job))?;
             return Ok(Exit::Done);
         }
-        let job = follow::to_success(cx, &client, &created.job).await?;
+        let id = client.create_resuming(email, project).await?;
+        let job = follow::to_success(cx, &client, &id).await?;
         cx.say(&format!("ready after {}", text::took_by(&job)));
         print_address(cx, &client.get(&job.email, Some(&job.project)).await?)?;
         Ok(Exit::Done)

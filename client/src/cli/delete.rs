@@ -64,7 +64,7 @@ impl Delete {
             discard: self.discard,
         };
         let id = client
-            .delete(&self.target.email, project.as_deref(), options)
+            .delete_resuming(&self.target.email, project.as_deref(), options)
             .await?;
         if self.no_wait {
             cx.print(&client.job(&id).await?, || follow::started(&id))?;

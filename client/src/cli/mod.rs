@@ -65,6 +65,7 @@ struct Global {
         global = true,
         value_name = "PATH",
         env = "CID_SOCKET",
+        hide_env_values = true,
         default_value = DEFAULT_SOCKET
     )]
     socket: PathBuf,

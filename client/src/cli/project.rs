@@ -83,7 +83,9 @@ impl Project {
 impl Init {
     fn file_content(&self) -> Result<String, Error> {
         let name = &self.name;
-        let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
+        let is_name = name.len() <= 31
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && !name.ends_with('-')
             && name
                 .chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
@@ -91,7 +93,7 @@ impl Init {
             return Err(Error::new(
                 Kind::Invalid,
                 format!(
-                    "cannot call a project {name:?}: its name is made of a-z, 0-9 and -, and begins with a letter"
+                    "cannot call a project {name:?}: its name is made of at most 31 of a-z, 0-9 and -, and begins with a letter"
                 ),
             ));
         }
@@ -113,7 +115,7 @@ const TEMPLATE: &str = r#"# The project @NAME@: put this at /etc/cid/projects.d/
 
 domain = @DOMAIN@    # workspaces answer at <name>.<domain>
 deploy_user = "deploy"    # who speaks to the git server, with that user's own keys
-work_dir = "/srv/cid/@NAME@"    # workspaces live here
+# work_dir = "/srv/cid/@NAME@"    # workspaces live here
 
 [git]
 url = @URL@
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_file_name_is_refused() {
-        for name in ["", "../etc", "Pressa", "a b", "-a", "9a"] {
+        for name in ["", "../etc", "Pressa", "a b", "-a", "a-", "9a"] {
             assert_eq!(init(name).file_content().unwrap_err().kind, Kind::Invalid);
         }
     }

@@ -19,7 +19,7 @@ impl Restart {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let client = cx.connect().await?;
         let id = client
-            .restart(&self.target.email, self.target.project())
+            .restart_resuming(&self.target.email, self.target.project())
             .await?;
         if self.no_wait {
             cx.print(&client.job(&id).await?, || follow::started(&id))?;

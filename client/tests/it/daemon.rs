@@ -32,8 +32,10 @@ pub struct Memory {
     pub silent_after: Option<u64>,
     /// `Create` remembers the workspace, but does not answer.
     pub swallows_create: bool,
-    /// When the workspace was created that `Create` finds there already.
+    /// When the workspace was created, and its job, that `Create` finds there already.
     pub created_at: Option<pb_time::Time>,
+    /// The live job that `Create` then says is in the way.
+    pub in_the_way: String,
 }
 
 /// Times in the interface's own type.
@@ -239,20 +241,21 @@ impl pb::workspaces_server::Workspaces for Service {
 
     async fn create(&self, request: Request<pb::CreateRequest>) -> Answer<pb::CreateResponse> {
         let email = refuse(request.into_inner().workspace)?;
-        let (is_there, swallows) = {
+        let (is_there, swallows, in_the_way) = {
             let mut memory = self.0.lock().unwrap();
             memory.creates += 1;
             let is_there = memory.created_at.is_some();
             if memory.swallows_create && !is_there {
                 memory.created_at = Some(pb_time::now());
             }
-            (is_there, memory.swallows_create)
+            (is_there, memory.swallows_create, memory.in_the_way.clone())
         };
         if is_there || email == "taken@example.com" {
             return Err(conflict(
                 Code::AlreadyExists,
                 "cannot create: anna@example.com has a workspace already",
                 &pb::ConflictDetail {
+                    job: in_the_way,
                     url: URL.into(),
                     ..Default::default()
                 },
@@ -354,7 +357,15 @@ impl pb::jobs_server::Jobs for Service {
     }
 
     async fn list(&self, _: Request<pb::ListJobsRequest>) -> Answer<pb::ListJobsResponse> {
-        Ok(Response::new(pb::ListJobsResponse::default()))
+        let created_at = self.0.lock().unwrap().created_at;
+        let jobs = created_at.map(|_| pb::Job {
+            created_at,
+            ..job("good")
+        });
+        Ok(Response::new(pb::ListJobsResponse {
+            jobs: jobs.into_iter().collect(),
+            next_page_token: String::new(),
+        }))
     }
 
     async fn watch(&self, request: Request<pb::WatchJobRequest>) -> Answer<Self::WatchStream> {

@@ -1,7 +1,7 @@
 //! What outlives the daemon, and how errors are read.
 
-use crate::daemon::{Daemon, URL, pb_time};
-use cid_client::{Client, Event, JobState, Kind, What};
+use crate::daemon::{Daemon, Memory, URL, pb_time};
+use cid_client::{Client, Error, Event, JobState, Kind, What};
 use futures::StreamExt as _;
 use tokio::runtime::Runtime;
 
@@ -68,8 +68,8 @@ fn a_stuck_job_ends_the_watch_even_where_the_stream_goes_on() {
     assert_eq!(seqs(&events), [1, 2, 3, 4, 5]);
 }
 
-#[test]
-fn a_create_whose_answer_was_lost_is_found_again() {
+/// Creates, the daemon being killed before it answers and changed before it is back.
+fn create_across_a_restart(meddle: impl FnOnce(&mut Memory)) -> (Result<String, Error>, u32) {
     let mut daemon = Daemon::start();
     daemon.memory.lock().unwrap().swallows_create = true;
     let creating = meanwhile(&daemon, async |client| {
@@ -77,25 +77,62 @@ fn a_create_whose_answer_was_lost_is_found_again() {
     });
     daemon.wait_until(|memory| memory.creates == 1);
     daemon.kill();
+    {
+        let mut memory = daemon.memory.lock().unwrap();
+        memory.swallows_create = false;
+        meddle(&mut memory);
+    }
     daemon.start_again();
-    assert_eq!(creating.join().unwrap().unwrap().job, "good");
-    assert_eq!(daemon.memory.lock().unwrap().creates, 2);
+    let answer = creating.join().unwrap();
+    let creates = daemon.memory.lock().unwrap().creates;
+    (answer, creates)
+}
+
+#[test]
+fn a_create_whose_answer_was_lost_is_found_again() {
+    let (answer, creates) = create_across_a_restart(|_| {});
+    assert_eq!(answer.unwrap(), "good");
+    assert_eq!(creates, 1);
+}
+
+#[test]
+fn a_create_that_was_lost_is_asked_for_again() {
+    let (answer, creates) = create_across_a_restart(|memory| memory.created_at = None);
+    assert_eq!(answer.unwrap(), "good");
+    assert_eq!(creates, 2);
+}
+
+#[test]
+fn a_live_job_that_creates_is_taken_over_after_a_restart() {
+    let (answer, _) = create_across_a_restart(|memory| {
+        memory.created_at = Some(pb_time::Time::default());
+        memory.in_the_way = "good".into();
+    });
+    assert_eq!(answer.unwrap(), "good");
 }
 
 #[test]
 fn a_workspace_that_was_there_before_is_a_conflict_even_after_a_restart() {
-    let mut daemon = Daemon::start();
-    daemon.memory.lock().unwrap().swallows_create = true;
+    let (answer, _) = create_across_a_restart(|memory| {
+        memory.created_at = Some(pb_time::Time::default());
+    });
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind, Kind::Conflict);
+    assert_eq!(error.conflict.unwrap().url.as_deref(), Some(URL));
+}
+
+#[test]
+fn a_live_job_in_the_way_of_a_plain_create_is_a_conflict() {
+    let daemon = Daemon::start();
+    {
+        let mut memory = daemon.memory.lock().unwrap();
+        memory.created_at = Some(pb_time::now());
+        memory.in_the_way = "good".into();
+    }
     let creating = meanwhile(&daemon, async |client| {
         client.create_resuming("good@example.com", None).await
     });
-    daemon.wait_until(|memory| memory.creates == 1);
-    daemon.kill();
-    daemon.memory.lock().unwrap().created_at = Some(pb_time::Time::default());
-    daemon.start_again();
-    let error = creating.join().unwrap().unwrap_err();
-    assert_eq!(error.kind, Kind::Conflict);
-    assert_eq!(error.conflict.unwrap().url.as_deref(), Some(URL));
+    assert_eq!(creating.join().unwrap().unwrap_err().kind, Kind::Conflict);
 }
 
 #[test]

@@ -1,15 +1,11 @@
-//! Requests that outlive the daemon: they go on after it was restarted.
+//! Following a job across restarts of the daemon.
 
-use crate::{Client, Created, Error, Event, JobState, Kind, Result, Stream, What};
+use super::Patience;
+use crate::{Client, Error, Event, JobState, Kind, Result, Stream, What};
 use futures::{StreamExt as _, stream};
-use jiff::Timestamp;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
-/// How long a daemon may be away before waiting for it is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A stuck job that was retried goes on in the next line of its journal; where
 /// none follows within this time, it is stuck still.
 const STUCK_FOR_GOOD: Duration = Duration::from_secs(2);
@@ -34,60 +30,6 @@ impl Client {
             Some((item, watch))
         })
         .boxed()
-    }
-
-    /// As [`Client::create`], but when the connection breaks before the answer,
-    /// waits for the daemon and finds out whether the request got through. A
-    /// workspace that was there before is a conflict all the same.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::create`].
-    pub async fn create_resuming(&self, email: &str, project: Option<&str>) -> Result<Created> {
-        let asked_at = Timestamp::now();
-        let mut patience = Patience::default();
-        let mut unsure = false;
-        loop {
-            let error = match self.create(email, project).await {
-                Ok(created) => return Ok(created),
-                Err(error) => error,
-            };
-            match error.kind {
-                Kind::Disconnected => unsure = true,
-                kind if unsure && kind.is_connection() => {}
-                Kind::Conflict if unsure => {
-                    return self.created_since(email, project, asked_at, error).await;
-                }
-                _ => return Err(error),
-            }
-            patience.pause(error).await?;
-        }
-    }
-
-    /// The workspace that our own request made, whose answer was lost; `conflict`
-    /// where it is somebody else's or an older one.
-    async fn created_since(
-        &self,
-        email: &str,
-        project: Option<&str>,
-        asked_at: Timestamp,
-        conflict: Error,
-    ) -> Result<Created> {
-        let in_the_way = conflict
-            .conflict
-            .as_ref()
-            .and_then(|detail| detail.job.clone());
-        let workspace = self.get(email, project).await?;
-        let job = in_the_way.or_else(|| {
-            workspace
-                .job
-                .clone()
-                .filter(|_| workspace.created_at >= asked_at)
-        });
-        match job {
-            Some(job) => Ok(Created { workspace, job }),
-            None => Err(conflict),
-        }
     }
 }
 
@@ -165,26 +107,5 @@ impl Watch {
         } else {
             events.next().await.transpose()
         }
-    }
-}
-
-/// Waits between attempts, longer each time, until it is not worth it any more.
-#[derive(Default)]
-struct Patience {
-    since: Option<Instant>,
-    pause: Option<Duration>,
-}
-
-impl Patience {
-    /// Waits before the next attempt, or gives the error back.
-    async fn pause(&mut self, error: Error) -> Result<()> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        let pause = self.pause.unwrap_or(FIRST_PAUSE);
-        if since.elapsed() + pause > PATIENCE {
-            return Err(error);
-        }
-        self.pause = Some((pause * 2).min(LONGEST_PAUSE));
-        sleep(pause).await;
-        Ok(())
     }
 }

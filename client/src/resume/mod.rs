@@ -1,0 +1,34 @@
+//! What outlives the daemon: it goes on after the daemon was restarted.
+
+mod start;
+mod watch;
+
+use crate::{Error, Result};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a daemon may be away before waiting for it is given up.
+const LIMIT: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Waits between attempts, longer each time, until it is not worth it any more.
+#[derive(Debug, Default)]
+struct Patience {
+    since: Option<Instant>,
+    pause: Option<Duration>,
+}
+
+impl Patience {
+    /// Waits before the next attempt, or gives the error back.
+    async fn pause(&mut self, error: Error) -> Result<()> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let pause = self.pause.unwrap_or(FIRST_PAUSE);
+        if since.elapsed() + pause > LIMIT {
+            return Err(error);
+        }
+        self.pause = Some((pause * 2).min(LONGEST_PAUSE));
+        sleep(pause).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! Starting a job across restarts of the daemon.
+
+use super::Patience;
+use crate::{Client, DeleteOptions, Error, JobKind, Kind, Result};
+use jiff::{SignedDuration, Timestamp};
+
+/// How much earlier than we asked a job of ours may seem to be made: the daemon
+/// may write times down more coarsely than we read them.
+const SLACK: SignedDuration = SignedDuration::from_secs(1);
+/// How many of an address's newest jobs are looked through for ours.
+const RECENT: usize = 10;
+
+/// These do as their namesakes, and give the job's id. But when the connection
+/// breaks before the answer, they wait up to 60 s for the daemon and find out
+/// whether the request got through: if so, the job it started is theirs, if not,
+/// they ask again. What was there before they asked is a conflict all the same.
+impl Client {
+    /// [`Client::create`], across restarts of the daemon.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::create`].
+    pub async fn create_resuming(&self, email: &str, project: Option<&str>) -> Result<String> {
+        let create = async || Ok(self.create(email, project).await?.job);
+        self.start(JobKind::Create, email, project, create).await
+    }
+
+    /// [`Client::delete`], across restarts of the daemon.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::delete`].
+    pub async fn delete_resuming(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        options: DeleteOptions,
+    ) -> Result<String> {
+        let delete = async || self.delete(email, project, options).await;
+        self.start(JobKind::Delete, email, project, delete).await
+    }
+
+    /// [`Client::restart`], across restarts of the daemon.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::restart`].
+    pub async fn restart_resuming(&self, email: &str, project: Option<&str>) -> Result<String> {
+        let restart = async || self.restart(email, project).await;
+        self.start(JobKind::Restart, email, project, restart).await
+    }
+
+    async fn start(
+        &self,
+        kind: JobKind,
+        email: &str,
+        project: Option<&str>,
+        ask: impl AsyncFn() -> Result<String>,
+    ) -> Result<String> {
+        let asked_at = Timestamp::now();
+        let mut error = match ask().await {
+            Err(error) if error.kind == Kind::Disconnected => error,
+            answer => return answer,
+        };
+        let mut patience = Patience::default();
+        loop {
+            patience.pause(error).await?;
+            let answer = match self.started(kind, email, project, asked_at).await {
+                Ok(Some(job)) => Ok(job),
+                Ok(None) => ask().await,
+                Err(error) => Err(error),
+            };
+            error = match answer {
+                Err(error) if error.kind.is_connection() => error,
+                Err(error) if error.kind == Kind::Conflict => return self.adopt(kind, error).await,
+                answer => return answer,
+            };
+        }
+    }
+
+    /// The job that a request of ours started, if it did.
+    async fn started(
+        &self,
+        kind: JobKind,
+        email: &str,
+        project: Option<&str>,
+        asked_at: Timestamp,
+    ) -> Result<Option<String>> {
+        let jobs = self.jobs(Some(email), project, RECENT).await?;
+        Ok(jobs
+            .into_iter()
+            .find(|job| job.kind == kind && job.created_at.duration_since(asked_at) >= -SLACK)
+            .map(|job| job.id))
+    }
+
+    /// The live job in our way, if it does what we asked for.
+    async fn adopt(&self, kind: JobKind, conflict: Error) -> Result<String> {
+        let in_the_way = conflict.conflict.as_ref().and_then(|it| it.job.clone());
+        match in_the_way {
+            Some(job) if self.job(&job).await?.kind == kind => Ok(job),
+            _ => Err(conflict),
+        }
+    }
+}
