@@ -1,0 +1,50 @@
+//! The web front in a sandbox: one more program of supervisord's.
+
+use crate::{
+    layout::Layout,
+    system::{procs, supervisor::rpc::Rpc},
+};
+use dxr::{TryFromValue, Value};
+use std::path::{Path, PathBuf};
+
+/// What the front's program and group are called. Workspaces' groups have a dot in their names.
+pub(super) const GROUP: &str = "cid-web";
+
+/// Where the front listens and nginx reaches it.
+pub(super) fn socket(layout: &Layout) -> PathBuf {
+    layout.run_dir.join("front.sock")
+}
+
+/// The front's program, if it was built.
+pub(super) fn program(bin_dir: &Path) -> Option<PathBuf> {
+    Some(bin_dir.join("cid-web")).filter(|path| path.is_file())
+}
+
+/// Has an adopted supervisord run the front as it is now: its settings, or its program, may have
+/// changed since supervisord started it.
+pub(super) async fn refresh(rpc: &Rpc) {
+    let (added, changed, removed) = match rpc.reread().await {
+        Ok(differences) => differences,
+        Err(error) => {
+            tracing::warn!(%error, "the running supervisord cannot read its files");
+            return;
+        }
+    };
+    let is_front = |names: &[String]| names.iter().any(|name| name == GROUP);
+    let result = if is_front(&removed) {
+        rpc.remove_group(GROUP).await.map_err(|error| error.fault("stop the front"))
+    } else if is_front(&added) || is_front(&changed) || program_was_replaced(rpc).await {
+        rpc.replace_group(GROUP).await
+    } else {
+        Ok(())
+    };
+    if let Err(fault) = result {
+        tracing::warn!(%fault, "the front could not be brought up to date");
+    }
+}
+
+async fn program_was_replaced(rpc: &Rpc) -> bool {
+    let Ok(Value::Struct(info)) = rpc.call::<Value>("getProcessInfo", GROUP).await else { return false };
+    let pid = info.get("pid").and_then(|pid| i32::try_from_value(pid).ok()).and_then(|pid| u32::try_from(pid).ok());
+    pid.is_some_and(procs::program_is_gone)
+}

@@ -1,0 +1,221 @@
+//! A folder of `UNIT.conf` files that an engine includes, and how files get into it without
+//! breaking the engine for everybody else.
+
+use super::{Fault, fs};
+use crate::domain::UnitName;
+use async_trait::async_trait;
+use std::path::{Path, PathBuf};
+
+/// A folder of `UNIT.conf` files.
+#[derive(Clone, Debug)]
+pub struct Included {
+    dir: PathBuf,
+}
+
+/// A file that wants in.
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// Whose it is.
+    pub unit: UnitName,
+    /// Its content.
+    pub text: String,
+}
+
+/// What an engine has against its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The engine's words.
+    pub message: String,
+    /// The file it names.
+    pub file: Option<PathBuf>,
+    /// The line it names.
+    pub line: Option<u32>,
+}
+
+/// Why a test did not pass.
+#[derive(Clone, Debug)]
+pub enum Objection {
+    /// The engine has looked and says no.
+    Refused(Refusal),
+    /// The engine could not be asked.
+    Failed(Fault),
+}
+
+/// Somebody who can say whether the engine would run with the files as they are.
+#[async_trait]
+pub trait Tester: Send + Sync {
+    /// Asks.
+    async fn test(&self) -> Result<(), Objection>;
+    /// The fault for a file that is itself to blame.
+    fn culprit(&self, unit: &UnitName, refusal: &Refusal) -> Fault;
+    /// The fault for changes that wait for somebody else to mend a file.
+    fn foreign(&self, refusal: &Refusal) -> Fault;
+}
+
+/// What came of [`Included::admit`].
+pub struct Admission {
+    /// For each file, in their order: what it replaced, or why it is not in.
+    pub verdicts: Vec<Result<Option<String>, Fault>>,
+    /// Whether the engine would run with what is there now.
+    pub standing: Result<(), Fault>,
+}
+
+impl Included {
+    /// The folder at this path.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Where a unit's file is.
+    pub fn path(&self, unit: &UnitName) -> PathBuf {
+        self.dir.join(format!("{unit}.conf"))
+    }
+
+    /// A unit's file.
+    pub fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault> {
+        fs::read_optional(&self.path(unit))
+    }
+
+    /// All units that have a file, sorted. Files of other names are somebody else's.
+    pub fn list(&self) -> Result<Vec<UnitName>, Fault> {
+        let names = fs::names(&self.dir)?;
+        let mut units: Vec<_> =
+            names.iter().filter_map(|name| UnitName::parse(name.strip_suffix(".conf")?)).collect();
+        units.sort();
+        Ok(units)
+    }
+
+    /// Takes a unit's file away; `false` when there was none.
+    pub async fn remove(&self, unit: &UnitName) -> Result<bool, Fault> {
+        let path = self.path(unit);
+        blocking(move || fs::remove_file(&path)).await
+    }
+
+    /// Puts back what was there before.
+    pub async fn restore(&self, unit: &UnitName, previous: Option<&str>) -> Result<(), Fault> {
+        match previous {
+            Some(text) => self.write(unit, text).await,
+            None => self.remove(unit).await.map(drop),
+        }
+    }
+
+    async fn write(&self, unit: &UnitName, text: &str) -> Result<(), Fault> {
+        let (path, text) = (self.path(unit), text.to_owned());
+        blocking(move || fs::write_atomic(&path, text.as_bytes(), 0o644)).await
+    }
+
+    /// Puts files in place so that the engine accepts them: all at once where it does, otherwise
+    /// one by one, so that only those stay out that are to blame. When the engine refuses its
+    /// configuration without them too, all stay out and the fault names the foreign file.
+    pub async fn admit(&self, puts: &[Put], tester: &dyn Tester) -> Admission {
+        let mut verdicts = Vec::with_capacity(puts.len());
+        for put in puts {
+            verdicts.push(self.replace(put).await);
+        }
+        let first = match tester.test().await {
+            Ok(()) => return Admission { verdicts, standing: Ok(()) },
+            Err(objection) => objection,
+        };
+        self.take_back(puts, &verdicts).await;
+        let refusal = match first {
+            Objection::Failed(fault) => return none_in(verdicts, &fault),
+            Objection::Refused(refusal) => refusal,
+        };
+        if let Err(fault) = self.test_without(puts, &mut verdicts, &refusal, tester).await {
+            return none_in(verdicts, &fault);
+        }
+        let alone = puts.len() == 1;
+        for (put, verdict) in puts.iter().zip(&mut verdicts) {
+            if let Ok(previous) = verdict {
+                let previous = previous.clone();
+                let known = alone.then_some(&refusal);
+                *verdict = self.admit_one(put, known, tester).await.map(|()| previous);
+            }
+        }
+        Admission { verdicts, standing: Ok(()) }
+    }
+
+    async fn replace(&self, put: &Put) -> Result<Option<String>, Fault> {
+        let previous = self.read(&put.unit)?;
+        self.write(&put.unit, &put.text).await?;
+        Ok(previous)
+    }
+
+    async fn take_back(&self, puts: &[Put], verdicts: &[Result<Option<String>, Fault>]) {
+        for (put, verdict) in puts.iter().zip(verdicts) {
+            if let Ok(previous) = verdict {
+                self.restore_or_log(&put.unit, previous.as_deref()).await;
+            }
+        }
+    }
+
+    async fn restore_or_log(&self, unit: &UnitName, previous: Option<&str>) {
+        if let Err(fault) = self.restore(unit, previous).await {
+            tracing::error!(%unit, %fault, "a file could not be put back");
+        }
+    }
+
+    /// Tests without the new files. An old file of one of these units may be what is broken, left
+    /// by a daemon that was killed before its test: it is replaced anyway, so it goes.
+    async fn test_without(
+        &self,
+        puts: &[Put],
+        verdicts: &mut [Result<Option<String>, Fault>],
+        first: &Refusal,
+        tester: &dyn Tester,
+    ) -> Result<(), Fault> {
+        if puts.is_empty() {
+            return Err(tester.foreign(first));
+        }
+        loop {
+            let refusal = match tester.test().await {
+                Ok(()) => return Ok(()),
+                Err(Objection::Failed(fault)) => return Err(fault),
+                Err(Objection::Refused(refusal)) => refusal,
+            };
+            let ours = puts.iter().zip(verdicts.iter_mut()).find(|(put, verdict)| {
+                matches!(verdict, Ok(Some(_))) && refusal.file.as_deref() == Some(self.path(&put.unit).as_path())
+            });
+            let Some((put, verdict)) = ours else { return Err(tester.foreign(&refusal)) };
+            self.remove(&put.unit).await?;
+            *verdict = Ok(None);
+        }
+    }
+
+    async fn admit_one(&self, put: &Put, known: Option<&Refusal>, tester: &dyn Tester) -> Result<(), Fault> {
+        if let Some(refusal) = known {
+            return Err(tester.culprit(&put.unit, refusal));
+        }
+        let previous = self.replace(put).await?;
+        let Err(objection) = tester.test().await else { return Ok(()) };
+        self.restore_or_log(&put.unit, previous.as_deref()).await;
+        Err(match objection {
+            Objection::Refused(refusal) => tester.culprit(&put.unit, &refusal),
+            Objection::Failed(fault) => fault,
+        })
+    }
+}
+
+fn none_in(verdicts: Vec<Result<Option<String>, Fault>>, fault: &Fault) -> Admission {
+    let verdicts = verdicts.into_iter().map(|verdict| verdict.and_then(|_| Err(fault.clone()))).collect();
+    Admission { verdicts, standing: Err(fault.clone()) }
+}
+
+impl Refusal {
+    /// `FILE:LINE`, as far as known.
+    pub fn place(&self) -> Option<String> {
+        let file = self.file.as_deref().map(Path::display)?;
+        Some(self.line.map_or_else(|| file.to_string(), |line| format!("{file}:{line}")))
+    }
+}
+
+/// fsync takes its time: not on the threads that answer callers.
+async fn blocking<R: Send + 'static>(work: impl FnOnce() -> Result<R, Fault> + Send + 'static) -> Result<R, Fault> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Fault::new(format!("cannot change a file: {error}"))))
+}
+
+#[cfg(test)]
+#[path = "included_tests.rs"]
+mod tests;

@@ -1,0 +1,145 @@
+//! The one who changes nginx: all changes that wait are made, tested and loaded together.
+
+use super::{Nginx, master};
+use crate::{
+    domain::UnitName,
+    system::{
+        Effect, Fault,
+        included::{Included, Put, Tester},
+        turns::{Turn, Turns},
+    },
+};
+use async_trait::async_trait;
+use std::path::PathBuf;
+
+/// Where an nginx and its files are.
+#[derive(Clone, Debug)]
+pub struct NginxPaths {
+    /// The program.
+    pub program: PathBuf,
+    /// Its main configuration file.
+    pub config: PathBuf,
+    /// What relative paths in it are relative to.
+    pub prefix: PathBuf,
+    /// Where the master writes its process id.
+    pub pid_file: PathBuf,
+    /// Where it complains.
+    pub error_log: PathBuf,
+    /// The included folder of the workspaces' vhosts.
+    pub vhost_dir: PathBuf,
+    /// What a person does when it does not run.
+    pub start_hint: &'static str,
+}
+
+/// nginx itself.
+pub struct RealNginx {
+    vhosts: Included,
+    turns: Turns<Coordinator>,
+}
+
+impl RealNginx {
+    /// Takes charge of the vhosts of this nginx. Inside a tokio runtime.
+    pub fn new(paths: NginxPaths) -> Self {
+        let vhosts = Included::new(paths.vhost_dir.clone());
+        let turns = Turns::start(Coordinator { vhosts: vhosts.clone(), paths });
+        Self { vhosts, turns }
+    }
+}
+
+#[async_trait]
+impl Nginx for RealNginx {
+    async fn put(&self, unit: &UnitName, vhost: &str) -> Result<(), Fault> {
+        let put = Put { unit: unit.clone(), text: vhost.to_owned() };
+        self.turns.ask(Change::Put(put)).await?.map(drop)
+    }
+
+    async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
+        self.turns.ask(Change::Remove(unit.clone())).await?
+    }
+
+    fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault> {
+        self.vhosts.read(unit)
+    }
+
+    fn list(&self) -> Result<Vec<UnitName>, Fault> {
+        self.vhosts.list()
+    }
+
+    async fn settle(&self) -> Result<(), Fault> {
+        self.turns.ask(Change::Settle).await?.map(drop)
+    }
+}
+
+enum Change {
+    Put(Put),
+    Remove(UnitName),
+    Settle,
+}
+
+struct Coordinator {
+    paths: NginxPaths,
+    vhosts: Included,
+}
+
+#[async_trait]
+impl Turn for Coordinator {
+    type Change = Change;
+    type Reply = Result<Effect, Fault>;
+
+    fn unit(change: &Change) -> Option<&UnitName> {
+        match change {
+            Change::Put(put) => Some(&put.unit),
+            Change::Remove(unit) => Some(unit),
+            Change::Settle => None,
+        }
+    }
+
+    async fn run(&mut self, changes: Vec<Change>) -> Vec<Self::Reply> {
+        // What goes needs no test, and may be what makes the test fail: it goes first.
+        let mut removed = Vec::new();
+        let mut puts = Vec::new();
+        for change in &changes {
+            match change {
+                Change::Put(put) => puts.push(put.clone()),
+                Change::Remove(unit) => removed.push(self.vhosts.remove(unit).await),
+                Change::Settle => {}
+            }
+        }
+        let admission = self.vhosts.admit(&puts, &self.paths).await;
+        let loaded = match admission.standing {
+            Ok(()) => self.load(&puts, &admission.verdicts).await,
+            Err(fault) => Err(fault),
+        };
+        let (mut removed, mut verdicts) = (removed.into_iter(), admission.verdicts.into_iter());
+        let reply = |change: &Change| match change {
+            Change::Put(_) => verdicts.next().unwrap_or_else(|| Ok(None)).and(loaded.clone()).map(|()| Effect::Done),
+            Change::Remove(_) => removed.next().unwrap_or(Ok(false)).map(|_| match &loaded {
+                Ok(()) => Effect::Done,
+                Err(fault) => Effect::Owed(fault.message.clone()),
+            }),
+            Change::Settle => loaded.clone().map(|()| Effect::Done),
+        };
+        changes.iter().map(reply).collect()
+    }
+}
+
+impl Coordinator {
+    /// Reloads. When that fails, the new files go out again.
+    async fn load(&self, puts: &[Put], verdicts: &[Result<Option<String>, Fault>]) -> Result<(), Fault> {
+        let Err(fault) = master::reload(&self.paths).await else { return Ok(()) };
+        let mut restored = false;
+        for (put, verdict) in puts.iter().zip(verdicts) {
+            let Ok(previous) = verdict else { continue };
+            restored = true;
+            if let Err(fault) = self.vhosts.restore(&put.unit, previous.as_deref()).await {
+                tracing::error!(unit = %put.unit, %fault, "a vhost could not be put back");
+            }
+        }
+        // nginx may have loaded some of it: let it see what is true now. The next turn counts on
+        // no reload being under way.
+        if restored && master::running(&self.paths.pid_file).is_some() && self.paths.test().await.is_ok() {
+            drop(master::reload(&self.paths).await);
+        }
+        Err(fault)
+    }
+}

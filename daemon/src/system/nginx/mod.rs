@@ -1,0 +1,50 @@
+//! nginx: one vhost file per workspace, one coordinator that tests and reloads for all.
+
+mod check;
+mod coordinator;
+pub(crate) mod master;
+pub mod vhost;
+
+pub use coordinator::{NginxPaths, RealNginx};
+
+use super::{Effect, Fault};
+use crate::domain::UnitName;
+use async_trait::async_trait;
+
+/// The web server in front of the workspaces.
+#[async_trait]
+pub trait Nginx: Send + Sync {
+    /// Puts a workspace's vhost in place, replacing what was there, and returns when new
+    /// connections are answered by it. Changes of concurrent callers are tested and reloaded
+    /// together.
+    ///
+    /// # Errors
+    /// The configuration was broken before (names the foreign file), this vhost breaks it, or
+    /// nginx cannot be reloaded. The file is then as it was before.
+    async fn put(&self, unit: &UnitName, vhost: &str) -> Result<(), Fault>;
+
+    /// Takes a vhost away; also when nginx's configuration is broken by somebody else or nginx is
+    /// down. No vhost is no error.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault>;
+
+    /// The vhost as it stands on disk.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault>;
+
+    /// All vhosts on disk, sorted.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    fn list(&self) -> Result<Vec<UnitName>, Fault>;
+
+    /// Tests the configuration and reloads: what an [`Effect::Owed`] asks for.
+    ///
+    /// # Errors
+    /// As [`Nginx::put`].
+    async fn settle(&self) -> Result<(), Fault>;
+}

@@ -1,0 +1,152 @@
+//! What a workspace's vhost says. Only values that cannot be anything else get in, and the template
+//! refuses the rest.
+
+use crate::{
+    domain::UnitName,
+    system::{Fault, strict},
+};
+use askama::Template;
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+/// A host name as browsers send it: lower-case labels of letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(String);
+
+impl HostName {
+    /// Reads a host name; `None` when it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        (text.len() <= 253 && text.split('.').all(label)).then(|| Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where the workspace's app listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// On this port of 127.0.0.1.
+    Port(u16),
+    /// On this Unix socket.
+    Unix(PathBuf),
+}
+
+/// A folder that nginx serves itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// Below which path of the site, e.g. `/media/`.
+    pub url: String,
+    /// The folder.
+    pub path: PathBuf,
+}
+
+/// A workspace's vhost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vhost {
+    /// Whose it is.
+    pub unit: UnitName,
+    /// The site's name.
+    pub server_name: HostName,
+    /// The addresses nginx listens on; the same for all vhosts of one nginx.
+    pub listen: Vec<SocketAddr>,
+    /// Where requests go.
+    pub upstream: Upstream,
+    /// What nginx serves itself.
+    pub media: Option<Media>,
+    /// Largest request body, in MiB.
+    pub max_body_mib: u32,
+    /// A log of this site's own; otherwise requests are in the one for all.
+    pub access_log: Option<PathBuf>,
+}
+
+/// Largest request body unless said otherwise.
+pub const MAX_BODY_MIB: u32 = 100;
+
+impl Vhost {
+    /// The vhost file.
+    ///
+    /// # Errors
+    /// A value cannot be written into nginx's configuration.
+    pub fn render(&self) -> Result<String, Fault> {
+        let template = VhostFile {
+            unit: self.unit.as_str(),
+            server_name: self.server_name.as_str(),
+            listen: &self.listen,
+            upstream: self.upstream()?,
+            media: self.media.as_ref().map(Media::alias).transpose()?,
+            max_body_mib: self.max_body_mib,
+            access_log: self.access_log.as_deref().map(absolute).transpose()?,
+        };
+        strict::render(&template, format_args!("the vhost of {}", self.unit))
+    }
+
+    fn upstream(&self) -> Result<String, Fault> {
+        match &self.upstream {
+            Upstream::Port(port) => Ok(format!("http://127.0.0.1:{port}")),
+            Upstream::Unix(path) => {
+                let path = absolute(path)?;
+                // After a colon nginx expects a URI.
+                if path.contains(':') || path.len() > 107 {
+                    return Err(Fault::new(format!("cannot use the socket {path}: its path holds a colon or is longer than 107 bytes")));
+                }
+                Ok(format!("http://unix:{path}"))
+            }
+        }
+    }
+}
+
+impl Media {
+    /// Location and alias, both with a slash at the end: with only one of them
+    /// `/media../secret` would lead out of the folder.
+    fn alias(&self) -> Result<(String, String), Fault> {
+        let inner = self.url.trim_matches('/');
+        let good = self.url.starts_with('/')
+            && inner.split('/').all(|part| {
+                !part.is_empty()
+                    && part != "."
+                    && part != ".."
+                    && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+            });
+        if !good {
+            return Err(Fault::new(format!("cannot serve media at `{}`: not a path like /media/", self.url)));
+        }
+        let path = absolute(&self.path)?;
+        Ok((format!("/{inner}/"), format!("{}/", path.trim_end_matches('/'))))
+    }
+}
+
+fn absolute(path: &std::path::Path) -> Result<String, Fault> {
+    let text = path.to_str().filter(|_| path.is_absolute());
+    text.map(str::to_owned)
+        .ok_or_else(|| Fault::new(format!("cannot use {} in nginx: not an absolute path in UTF-8", path.display())))
+}
+
+#[derive(Template)]
+#[template(path = "vhost.conf")]
+struct VhostFile<'a> {
+    unit: &'a str,
+    server_name: &'a str,
+    listen: &'a [SocketAddr],
+    upstream: String,
+    media: Option<(String, String)>,
+    max_body_mib: u32,
+    access_log: Option<String>,
+}
+
+#[cfg(test)]
+#[path = "vhost_tests.rs"]
+mod tests;

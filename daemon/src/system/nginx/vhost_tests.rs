@@ -1,0 +1,112 @@
+use super::*;
+use crate::system::strict::is_plain;
+use proptest::prelude::*;
+
+/// A directive: its words, and what is in its braces.
+#[derive(Debug)]
+struct Directive(Vec<String>, Vec<Directive>);
+
+/// Reads nginx's syntax as far as our files use it; quotes are not part of that.
+fn parse(text: &str) -> Vec<Directive> {
+    let text: String = text.lines().map(|line| line.split('#').next().unwrap()).collect::<Vec<_>>().join("\n");
+    let spaced = text.replace(';', " ; ").replace('{', " { ").replace('}', " } ");
+    let mut words = spaced.split_whitespace();
+    let directives = block(&mut words);
+    assert!(words.next().is_none(), "text after a closing brace");
+    directives
+}
+
+fn block<'a>(words: &mut impl Iterator<Item = &'a str>) -> Vec<Directive> {
+    let (mut directives, mut current) = (Vec::new(), Vec::new());
+    while let Some(word) = words.next() {
+        match word {
+            ";" => directives.push(Directive(std::mem::take(&mut current), Vec::new())),
+            "{" => directives.push(Directive(std::mem::take(&mut current), block(words))),
+            "}" => return directives,
+            word => current.push(word.to_owned()),
+        }
+    }
+    directives
+}
+
+fn vhost() -> Vhost {
+    Vhost {
+        unit: UnitName::parse("shop.anna---example-com").unwrap(),
+        server_name: HostName::parse("anna---example-com.shop.localhost").unwrap(),
+        listen: vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
+        upstream: Upstream::Port(20_001),
+        media: Some(Media { url: "/media/".into(), path: "/srv/shop/media".into() }),
+        max_body_mib: MAX_BODY_MIB,
+        access_log: None,
+    }
+}
+
+#[test]
+fn reads_like_this() {
+    insta::assert_snapshot!(vhost().render().unwrap());
+}
+
+#[test]
+fn a_socket_and_a_log_of_its_own() {
+    let vhost = Vhost {
+        upstream: Upstream::Unix("/run/cid/shop/app.sock".into()),
+        media: None,
+        access_log: Some("/var/log/cid/shop.log".into()),
+        ..vhost()
+    };
+    let text = vhost.render().unwrap();
+    assert!(text.contains("proxy_pass http://unix:/run/cid/shop/app.sock;"), "{text}");
+    assert!(text.contains("access_log /var/log/cid/shop.log cid;"), "{text}");
+}
+
+#[test]
+fn alias_and_location_both_end_in_a_slash() {
+    for (url, path) in [("/media", "/srv/m"), ("/media/", "/srv/m/"), ("/media", "/srv/m/")] {
+        let media = Media { url: url.into(), path: path.into() };
+        assert_eq!(media.alias().unwrap(), ("/media/".into(), "/srv/m/".into()));
+    }
+}
+
+#[test]
+fn media_is_a_plain_path_below_the_root() {
+    for url in ["", "/", "//", "media", "/a//b/", "/../", "/a/./", "/a b/", "/a;/", "/ä/"] {
+        let vhost = Vhost { media: Some(Media { url: url.into(), path: "/srv/m".into() }), ..vhost() };
+        assert!(vhost.render().is_err(), "{url:?}");
+    }
+}
+
+#[test]
+fn host_names() {
+    for good in ["localhost", "a.b", "a--b.localhost", &format!("{}.org", "a".repeat(63))] {
+        assert!(HostName::parse(good).is_some(), "{good}");
+    }
+    for bad in ["", ".", "a.", ".a", "A.b", "a_b", "-a.b", "a-.b", "*.b", "~a", "a b", "a;b", &"a".repeat(64)] {
+        assert!(HostName::parse(bad).is_none(), "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_rendered_file_is_one_server_of_that_name(path in "/\\PC{0,30}", socket in any::<bool>(), label in "[a-z0-9]{1,63}") {
+        let name = format!("{label}.shop.localhost");
+        let vhost = Vhost {
+            server_name: HostName::parse(&name).unwrap(),
+            media: Some(Media { url: "/media/".into(), path: path.clone().into() }),
+            upstream: if socket { Upstream::Unix(path.clone().into()) } else { Upstream::Port(1) },
+            ..vhost()
+        };
+        let Ok(text) = vhost.render() else {
+            prop_assert!(!path.chars().all(is_plain) || (socket && (path.contains(':') || path.len() > 107)));
+            return Ok(());
+        };
+        let servers = parse(&text);
+        prop_assert_eq!(servers.len(), 1);
+        prop_assert_eq!(&servers[0].0, &["server"]);
+        let names: Vec<_> = servers[0].1.iter().filter(|d| d.0[0] == "server_name").collect();
+        prop_assert_eq!(names.len(), 1);
+        prop_assert_eq!(&names[0].0, &["server_name".to_owned(), name]);
+        let aliases: Vec<_> = servers[0].1.iter().flat_map(|d| &d.1).filter(|d| d.0[0] == "alias").collect();
+        prop_assert_eq!(aliases.len(), 1);
+        prop_assert_eq!(&aliases[0].0[1], &format!("{}/", path.trim_end_matches('/')));
+    }
+}

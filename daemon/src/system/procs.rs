@@ -1,0 +1,199 @@
+//! Processes as /proc shows them, and how to end them for certain.
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// A process that cannot be mistaken for a later one with the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start_time: u64,
+}
+
+/// What `/proc/PID/stat` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Who it is.
+    pub id: ProcessId,
+    /// Its parent.
+    pub parent: u32,
+    /// Its process group.
+    pub group: u32,
+    /// It has ended, but nobody has asked for its status yet.
+    pub zombie: bool,
+}
+
+/// Looks a process up; also a zombie.
+pub fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// All processes that this one may see, zombies left out.
+pub fn all() -> Vec<Stat> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+        .filter(|stat| !stat.zombie)
+        .collect()
+}
+
+/// Whether this very process still runs.
+pub fn is_alive(id: ProcessId) -> bool {
+    stat(id.pid).is_some_and(|stat| stat.id == id && !stat.zombie)
+}
+
+/// Its arguments; nginx shows its title here.
+pub fn command_line(pid: u32) -> Vec<String> {
+    null_separated(pid, "cmdline")
+}
+
+/// Whether its environment, as it was when it started, holds all of these `NAME=VALUE`s.
+pub fn environment_holds(pid: u32, settings: &[String]) -> bool {
+    let environment = null_separated(pid, "environ");
+    settings.iter().all(|setting| environment.contains(setting))
+}
+
+/// The inodes of the sockets it holds open.
+pub fn sockets(pid: u32) -> Vec<u64> {
+    let inode = |target: &str| target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
+    open_files(pid).iter().filter_map(|target| inode(target)).collect()
+}
+
+/// What its descriptors lead to, in the kernel's words.
+pub fn open_files(pid: u32) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let targets = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    targets.map(|target| target.to_string_lossy().into_owned()).collect()
+}
+
+/// Whether the program it runs was removed or replaced since it started.
+pub fn program_is_gone(pid: u32) -> bool {
+    let program = fs::read_link(format!("/proc/{pid}/exe"));
+    program.is_ok_and(|program| program.to_string_lossy().ends_with(" (deleted)"))
+}
+
+/// These processes and all that descend from them.
+pub fn with_descendants(pids: &[u32]) -> Vec<Stat> {
+    let mut children: BTreeMap<u32, Vec<Stat>> = BTreeMap::new();
+    let all = all();
+    for stat in &all {
+        children.entry(stat.parent).or_default().push(*stat);
+    }
+    let mut found: Vec<_> = all.iter().copied().filter(|stat| pids.contains(&stat.id.pid)).collect();
+    let mut seen: BTreeSet<_> = found.iter().map(|stat| stat.id.pid).collect();
+    let mut next = 0;
+    while let Some(stat) = found.get(next).copied() {
+        next += 1;
+        for child in children.get(&stat.id.pid).into_iter().flatten() {
+            if seen.insert(child.id.pid) {
+                found.push(*child);
+            }
+        }
+    }
+    found
+}
+
+/// Sends a signal, unless the number belongs to somebody else by now.
+pub fn send(id: ProcessId, signal: Signal) {
+    if let (true, Ok(pid)) = (is_alive(id), i32::try_from(id.pid)) {
+        // Gone between the look and the signal: what was wanted.
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+/// Ends processes: these, and everything in their `groups` at any time while this runs. TERM
+/// first, KILL after `grace`. Gives those that live on even so.
+pub async fn end(ids: &[ProcessId], groups: &[u32], grace: Duration) -> Vec<ProcessId> {
+    let mut groups: BTreeSet<u32> = groups.iter().copied().collect();
+    let mut told = BTreeSet::new();
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let living = members(ids, &mut groups);
+        let elapsed = started.elapsed();
+        if living.is_empty() || elapsed > grace + Duration::from_secs(3) {
+            return living;
+        }
+        for id in living {
+            if elapsed >= grace {
+                send(id, Signal::SIGKILL);
+            } else if told.insert(id) {
+                send(id, Signal::SIGTERM);
+                // A stopped process takes no TERM.
+                send(id, Signal::SIGCONT);
+            }
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
+
+/// The living among `ids` and in `groups`. A group that was empty once is forgotten: its number
+/// may be given out again.
+fn members(ids: &[ProcessId], groups: &mut BTreeSet<u32>) -> Vec<ProcessId> {
+    let all = all();
+    let living: BTreeSet<_> = all.iter().map(|stat| stat.group).collect();
+    groups.retain(|group| living.contains(group));
+    all.iter().filter(|stat| groups.contains(&stat.group) || ids.contains(&stat.id)).map(|stat| stat.id).collect()
+}
+
+fn null_separated(pid: u32, file: &str) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    bytes.split(|byte| *byte == 0).filter(|part| !part.is_empty()).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
+/// The name, second of the fields, may hold anything, closing brackets included.
+fn parse_stat(pid: u32, text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<_> = rest.split_whitespace().collect();
+    Some(Stat {
+        id: ProcessId { pid, start_time: fields.get(19)?.parse().ok()? },
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        zombie: matches!(*fields.first()?, "Z" | "X"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{os::unix::process::CommandExt, process::Command};
+
+    #[test]
+    fn a_name_may_look_like_fields() {
+        let tail = "S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 998877 1 1";
+        let stat = parse_stat(42, &format!("42 (a) R 1 (b)) {tail}")).unwrap();
+        assert_eq!((stat.parent, stat.group, stat.id.start_time, stat.zombie), (7, 42, 998_877, false));
+    }
+
+    #[test]
+    fn finds_itself() {
+        let me = stat(std::process::id()).unwrap();
+        assert!(is_alive(me.id));
+        assert!(!is_alive(ProcessId { start_time: me.id.start_time + 1, ..me.id }));
+        assert!(with_descendants(&[me.parent]).iter().any(|stat| stat.id == me.id));
+    }
+
+    #[tokio::test]
+    async fn ends_a_group_that_ignores_term() {
+        let mut child =
+            Command::new("sh").args(["-c", "trap '' TERM; sleep 60 & sleep 60 & wait; wait"]).process_group(0).spawn().unwrap();
+        sleep(Duration::from_millis(200)).await;
+        let leader = stat(child.id()).unwrap().id;
+        assert_eq!(end(&[leader], &[leader.pid], Duration::from_millis(200)).await, []);
+        assert!(all().iter().all(|stat| stat.group != leader.pid));
+        child.wait().unwrap();
+    }
+}

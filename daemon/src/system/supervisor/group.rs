@@ -1,0 +1,48 @@
+//! Starting and stopping one group of supervisord's, without waiting inside supervisord: its own
+//! waiting calls look once a second.
+
+use super::rpc::{Rpc, RpcError, code};
+use crate::system::Fault;
+use dxr::Value;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// supervisord kills after 10 s what does not stop.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+impl Rpc {
+    /// Starts the group as supervisord last read it, after stopping what ran under its name.
+    pub(crate) async fn replace_group(&self, name: &str) -> Result<(), Fault> {
+        let cannot = |error: RpcError| error.fault(format_args!("start the group {name}"));
+        self.remove_group(name).await.map_err(cannot)?;
+        match self.call::<bool>("addProcessGroup", name).await {
+            Ok(_) => {}
+            // supervisord was restarted in between and started it.
+            Err(error) if error.is(code::ALREADY_ADDED) => {}
+            Err(error) => return Err(cannot(error)),
+        }
+        // It starts processes when its loop comes round, which any call makes it do.
+        drop(self.call::<Value>("getState", ()).await);
+        Ok(())
+    }
+
+    /// Stops and removes a group; none of that name is fine.
+    pub(crate) async fn remove_group(&self, name: &str) -> Result<(), RpcError> {
+        match self.call::<Value>("stopProcessGroup", (name, false)).await {
+            Ok(_) => {}
+            Err(error) if error.is(code::BAD_NAME) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let started = Instant::now();
+        loop {
+            // Each call also makes supervisord look after its processes.
+            match self.call::<bool>("removeProcessGroup", name).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is(code::BAD_NAME) => return Ok(()),
+                Err(error) if error.is(code::STILL_RUNNING) && started.elapsed() < STOP_LIMIT => {}
+                Err(error) => return Err(error),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Processes of workspaces that supervisord does not know: those it left when it was killed, and
+//! those that left their group.
+
+use crate::{
+    domain::UnitName,
+    layout::Layout,
+    system::procs::{self, ProcessId},
+};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+
+/// How long they have between TERM and KILL: a workspace waits for its port meanwhile.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What every process below our supervisord has in its environment, unless it took it out.
+pub(crate) fn run_dir_setting(layout: &Layout) -> String {
+    format!("CID_RUN_DIR={}", layout.run_dir.display())
+}
+
+/// What every process of a workspace has in its environment, unless it took it out.
+pub(crate) fn unit_setting(unit: &UnitName) -> String {
+    format!("CID_UNIT={unit}")
+}
+
+/// Processes to be ended.
+#[derive(Default)]
+pub(crate) struct Orphans {
+    ids: BTreeSet<ProcessId>,
+    groups: BTreeSet<u32>,
+}
+
+impl Orphans {
+    /// Those of one workspace: by the process ids its processes wrote down, what descends from
+    /// them, and by their environment.
+    pub(crate) fn of_unit(layout: &Layout, unit: &UnitName) -> Self {
+        let mut orphans = Self::default();
+        for (pid_unit, file) in pid_files(&layout.app_pid_dir()) {
+            if pid_unit == unit.as_str() {
+                orphans.add_pid_file(&file);
+            }
+        }
+        orphans.add_marked(&[run_dir_setting(layout), unit_setting(unit)]);
+        orphans
+    }
+
+    /// Those of all workspaces and of the front. Only for when supervisord does not run: they are
+    /// its processes otherwise.
+    pub(crate) fn of_all(layout: &Layout) -> Self {
+        let mut orphans = Self::default();
+        for (_, file) in pid_files(&layout.app_pid_dir()) {
+            orphans.add_pid_file(&file);
+        }
+        orphans.add_marked(&[run_dir_setting(layout)]);
+        orphans
+    }
+
+    /// Also ends these, and what descends from them.
+    pub(crate) fn add_pids(&mut self, pids: &[u32]) {
+        self.ids.extend(procs::with_descendants(pids).iter().map(|stat| stat.id));
+    }
+
+    /// Ends them; gives those that could not be ended.
+    pub(crate) async fn end(self) -> Vec<ProcessId> {
+        if self.ids.is_empty() && self.groups.is_empty() {
+            return Vec::new();
+        }
+        let (ids, groups): (Vec<_>, Vec<_>) = (self.ids.into_iter().collect(), self.groups.into_iter().collect());
+        procs::end(&ids, &groups, GRACE).await
+    }
+
+    /// A file says `PID START_TIME` of the leader of a process group. Where the leader has ended,
+    /// its group may live on: the kernel gives the number to nobody else until then.
+    fn add_pid_file(&mut self, file: &Path) {
+        let Some(id) = read_pid_file(file) else { return };
+        let members: Vec<_> = procs::all().into_iter().filter(|stat| stat.group == id.pid).collect();
+        match procs::stat(id.pid) {
+            Some(stat) if stat.id != id => return,
+            Some(_) => self.add_pids(&[id.pid]),
+            None => {}
+        }
+        if members.iter().all(|stat| stat.id.start_time >= id.start_time) && !members.is_empty() {
+            self.groups.insert(id.pid);
+            self.add_pids(&members.iter().map(|stat| stat.id.pid).collect::<Vec<_>>());
+        }
+    }
+
+    /// Not what this daemon itself started: its helpers end with their job.
+    fn add_marked(&mut self, settings: &[String]) {
+        let own: BTreeSet<_> = match std::process::id() {
+            // As the first process of a container it is the parent of all orphans.
+            1 => BTreeSet::from([1]),
+            pid => procs::with_descendants(&[pid]).iter().map(|stat| stat.id.pid).collect(),
+        };
+        let marked = procs::all().into_iter().filter(|stat| !own.contains(&stat.id.pid));
+        self.ids.extend(marked.filter(|stat| procs::environment_holds(stat.id.pid, settings)).map(|stat| stat.id));
+    }
+}
+
+/// Removes what a workspace's processes wrote down about themselves.
+pub(crate) fn forget(layout: &Layout, unit: &UnitName) {
+    for (pid_unit, file) in pid_files(&layout.app_pid_dir()) {
+        if pid_unit == unit.as_str() {
+            // One that stays names a process that is gone, which everybody checks.
+            drop(fs::remove_file(file));
+        }
+    }
+}
+
+/// Removes what all processes wrote down about themselves.
+pub(crate) fn forget_all(layout: &Layout) {
+    for (_, file) in pid_files(&layout.app_pid_dir()) {
+        drop(fs::remove_file(file));
+    }
+}
+
+/// `UNIT.PROCESS` files: a process type holds no dot.
+fn pid_files(dir: &Path) -> Vec<(String, std::path::PathBuf)> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let named = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        let (unit, _) = name.to_str()?.rsplit_once('.')?;
+        Some((UnitName::parse(unit)?.as_str().to_owned(), entry.path()))
+    };
+    entries.flatten().filter_map(named).collect()
+}
+
+fn read_pid_file(file: &Path) -> Option<ProcessId> {
+    let text = fs::read_to_string(file).ok()?;
+    let (pid, start_time) = text.trim().split_once(' ')?;
+    let pid = pid.parse().ok().filter(|pid| *pid > 1)?;
+    Some(ProcessId { pid, start_time: start_time.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{os::unix::process::CommandExt, process::Command};
+
+    fn layout() -> (tempfile::TempDir, Layout, UnitName) {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::sandbox(dir.path());
+        fs::create_dir_all(layout.app_pid_dir()).unwrap();
+        (dir, layout, UnitName::parse("shop.anna").unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_group_is_found_when_its_leader_is_gone() {
+        let (_dir, layout, unit) = layout();
+        let mut child = Command::new("sh").args(["-c", "sleep 60 & exit 0"]).process_group(0).spawn().unwrap();
+        let start_time = procs::stat(child.id()).unwrap().id.start_time;
+        child.wait().unwrap();
+        let file = layout.app_pid_dir().join("shop.anna.web");
+        fs::write(&file, format!("{} {}", child.id(), start_time + 1_000_000)).unwrap();
+        assert!(Orphans::of_unit(&layout, &unit).groups.is_empty(), "a group older than the file is not ours");
+        fs::write(&file, format!("{} {start_time}\n", child.id())).unwrap();
+        assert!(Orphans::of_unit(&layout, &UnitName::parse("shop.ann").unwrap()).groups.is_empty());
+        assert_eq!(Orphans::of_unit(&layout, &unit).end().await, []);
+        assert!(procs::all().iter().all(|stat| stat.group != child.id()));
+        forget(&layout, &unit);
+        assert!(!file.exists());
+    }
+
+    #[tokio::test]
+    async fn a_number_that_belongs_to_somebody_else_is_left_alone() {
+        let (_dir, layout, unit) = layout();
+        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let start_time = procs::stat(child.id()).unwrap().id.start_time;
+        fs::write(layout.app_pid_dir().join("shop.anna.web"), format!("{} {}", child.id(), start_time - 1)).unwrap();
+        assert_eq!(Orphans::of_unit(&layout, &unit).end().await, []);
+        assert!(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

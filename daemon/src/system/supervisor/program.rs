@@ -1,0 +1,135 @@
+//! What a workspace's program file says: one program for each process, one group for all of them.
+//! No text of a user's gets in; the helper reads what to execute from the run file.
+
+use crate::{
+    domain::UnitName,
+    system::{Fault, strict},
+};
+use askama::Template;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::{fmt, path::PathBuf};
+
+/// A process type as in a Procfile: `[a-z][a-z0-9_-]{0,30}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ProcessType(String);
+
+impl ProcessType {
+    /// Reads a process type; `None` when it breaks the rule.
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=31).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'));
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// The process type as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProcessType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProcessType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a process type"))
+    }
+}
+
+/// A workspace's program file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Whose it is; also the group's name.
+    pub unit: UnitName,
+    /// Its processes, in the order in which they are started.
+    pub processes: Vec<ProcessType>,
+    /// `cid-helper`.
+    pub helper: PathBuf,
+    /// Says what the helper executes.
+    pub run_file: PathBuf,
+    /// Where the logs go; must exist when supervisord reads the file.
+    pub log_dir: PathBuf,
+}
+
+impl Program {
+    /// The program file.
+    ///
+    /// # Errors
+    /// There is no process, or a path cannot be written into supervisord's configuration.
+    pub fn render(&self) -> Result<String, Fault> {
+        if self.processes.is_empty() {
+            return Err(Fault::new(format!("cannot write the program file of {}: it has no processes", self.unit)));
+        }
+        let path = |path: &PathBuf| {
+            path.to_str().filter(|_| path.is_absolute()).map(str::to_owned).ok_or_else(|| {
+                Fault::new(format!("cannot use {} in supervisord: not an absolute path in UTF-8", path.display()))
+            })
+        };
+        let template = ProgramFile {
+            unit: self.unit.as_str(),
+            processes: self.processes.iter().map(ProcessType::as_str).collect(),
+            helper: path(&self.helper)?,
+            run_file: path(&self.run_file)?,
+            log_dir: path(&self.log_dir)?,
+        };
+        strict::render(&template, format_args!("the program file of {}", self.unit))
+    }
+}
+
+/// The process types in a rendered file, so that supervisord need not be asked for all it runs.
+pub(super) fn process_types(text: &str) -> Vec<ProcessType> {
+    text.lines().filter_map(|line| ProcessType::parse(line.strip_prefix("process_name=")?)).collect()
+}
+
+#[derive(Template)]
+#[template(path = "program.conf")]
+struct ProgramFile<'a> {
+    unit: &'a str,
+    processes: Vec<&'a str>,
+    helper: String,
+    run_file: String,
+    log_dir: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(path: &str) -> Program {
+        Program {
+            unit: UnitName::parse("shop.anna---example-com").unwrap(),
+            processes: ["web", "worker"].map(|text| ProcessType::parse(text).unwrap()).to_vec(),
+            helper: "/usr/libexec/cid-helper".into(),
+            run_file: path.into(),
+            log_dir: "/var/log/cid/apps/shop.anna---example-com".into(),
+        }
+    }
+
+    #[test]
+    fn reads_like_this() {
+        let text = program("/var/lib/cid/apps/shop.anna---example-com.json").render().unwrap();
+        insta::assert_snapshot!(text);
+        assert_eq!(process_types(&text), program("/a").processes);
+    }
+
+    #[test]
+    fn refuses_what_supervisord_would_read_otherwise() {
+        for bad in ["a", "/a b", "/a;b", "/a#b", "/%(ENV_HOME)s", "/a%", "/a\nb", "/a'b", "/a\"b", "/a\\b", "/a\tb"] {
+            assert!(program(bad).render().is_err(), "{bad:?}");
+        }
+        assert!(Program { processes: vec![], ..program("/a") }.render().is_err());
+    }
+
+    #[test]
+    fn process_types_are_plain() {
+        for bad in ["", "Web", "1a", "a b", "a:b", "a.b", "a,b", "a]", &"a".repeat(32)] {
+            assert!(ProcessType::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+}
