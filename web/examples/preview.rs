@@ -29,7 +29,7 @@ async fn main() -> anyhow::Result<()> {
 
     println!("{listen}");
     println!("also: /jobs/running /jobs/ready /jobs/failed /jobs/stuck");
-    serve::serve(serve::Bound::bind(&listen)?, &socket, 100).await?;
+    serve::serve(serve::Bound::bind(&listen)?, &socket, 1000).await?;
     fs::remove_file(socket)?;
     Ok(())
 }

@@ -5,7 +5,6 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
@@ -53,7 +52,6 @@ pub fn router(app: App) -> Router {
         router = router.route(asset.path(), get(|| async { asset.serve() }));
     }
     router
-        .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
         .layer(CsrfLayer::new())
         .layer(from_fn(security::explain))
         .layer(from_fn(security::headers))

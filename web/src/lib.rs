@@ -29,6 +29,7 @@ pub mod serve;
 pub mod text;
 
 use anyhow::Context;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Binds the listener, gives its rights away and serves until it is told to stop.
@@ -38,6 +39,7 @@ use tracing_subscriber::EnvFilter;
 pub fn run(args: &args::Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("CID_WEB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .with_env_filter(filter)
         .init();

@@ -1,8 +1,10 @@
 use crate::{app::App, error::Problem, i18n::Lang};
 use axum::{
+    body::to_bytes,
     extract::{Request, State},
+    http::StatusCode,
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{sync::Arc, time::Duration};
@@ -68,14 +70,24 @@ pub fn connections() -> usize {
 }
 
 /// Lets a bounded number of requests in at a time, each for a bounded time.
+///
+/// A request's body is read before its turn comes: who sends slowly keeps only himself waiting.
 pub async fn admit(State(app): State<App>, lang: Lang, request: Request, next: Next) -> Response {
     let work = async {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, BODY_BYTES)
+            .await
+            .map_err(|_| Problem::BadForm(StatusCode::PAYLOAD_TOO_LARGE))?;
         // The semaphore is never closed; were it, nobody would be let in.
-        let _place = app.places.requests.acquire().await.ok()?;
-        Some(next.run(request).await)
+        let place = app.places.requests.acquire().await;
+        let _place = place.map_err(|_| Problem::Busy)?;
+        Ok(next.run(Request::from_parts(parts, body.into())).await)
     };
-    match timeout(REQUEST_TIMEOUT, work).await {
-        Ok(Some(response)) => response,
-        Ok(None) | Err(_) => Problem::Busy.page(lang).into_response(),
+    match timeout(REQUEST_TIMEOUT, work)
+        .await
+        .unwrap_or(Err(Problem::Busy))
+    {
+        Ok(response) => response,
+        Err(problem) => problem.page(lang),
     }
 }

@@ -14,8 +14,12 @@
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const part = fresh.getElementById("live");
     document.title = fresh.title;
-    document.getElementById("heading").textContent = fresh.getElementById("heading").textContent;
-    say(fresh.getElementById("status").textContent);
+    say(document.getElementById("heading"), fresh.getElementById("heading").textContent);
+    say(status, fresh.getElementById("status").textContent);
+    // Notes are told by events only.
+    for (const notes of live.querySelectorAll(".notes")) {
+      part.querySelector(`#${notes.parentElement.id} .notes`)?.replaceChildren(...notes.childNodes);
+    }
     live.replaceChildren(...part.childNodes);
     live.dataset.state = part.dataset.state;
     if (part.dataset.events) return true;
@@ -23,8 +27,9 @@
     return false;
   };
 
-  const say = (text) => {
-    if (status.textContent !== text) status.textContent = text;
+  // Only what has changed is put in: screen readers read out what is put in.
+  const say = (where, text) => {
+    if (where.textContent !== text) where.textContent = text;
   };
 
   // A resumed stream brings many events at once; screen readers need only the last.
@@ -43,7 +48,7 @@
         m: steps.length,
         label: now.querySelector(".label").textContent,
       };
-      say(live.dataset.stepOf.replace(/\{(\w+)\}/g, (_, key) => values[key]));
+      say(status, live.dataset.stepOf.replace(/\{(\w+)\}/g, (_, key) => values[key]));
     }, 150);
   };
 

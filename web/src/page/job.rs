@@ -64,7 +64,7 @@ async fn workspace_of(daemon: &Client, job: &Job) -> Result<Option<Workspace>, P
 
 /// The line below the heading: which step runs, or how long it all took.
 fn status(t: Lang, job: &Job) -> String {
-    if let Some(ended_at) = job.ended_at {
+    if let Some(ended_at) = job.ended_at.filter(|_| job.state.is_final()) {
         let took = ended_at.duration_since(job.created_at);
         return t.ended_after(took.unsigned_abs());
     }
