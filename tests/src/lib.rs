@@ -1,1 +1,29 @@
-//! x
+//! What the end-to-end tests, the demo and the benchmark are made of: the built programs in a
+//! sandbox of their own, git servers to point them at, and snapshots to compare.
+//!
+//! Everything here talks to cid the way a person does - `cictl`, HTTP, git, signals - so that what
+//! a test proves is what a person gets. Whatever is started is ended by its process id.
+
+mod binaries;
+mod command;
+mod git;
+mod http;
+mod ports;
+mod process;
+mod project;
+mod sandbox;
+mod snapshot;
+mod sshd;
+mod wait;
+
+pub use binaries::binaries;
+pub use command::{Output, run};
+pub use git::{GitServer, git};
+pub use http::{Answer, Request, http_get};
+pub use ports::Block;
+pub use process::{Process, end, processes};
+pub use project::{Tree, copy_tree, examples_dir, guestbook_toml};
+pub use sandbox::{Options, Sandbox};
+pub use snapshot::{Snapshot, assert_same};
+pub use sshd::{Keys, SilentServer, Sshd};
+pub use wait::wait_until;

@@ -1,0 +1,120 @@
+//! What goes wrong on the way is taken back, and said: the step, and what its command wrote.
+
+use crate::stage::{ANNA, Stage};
+use cid_testkit::Tree;
+
+#[track_caller]
+fn says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn nothing_to_run() {
+    let stage = Stage::of(&Tree::default().with("README", "no app\n"), "");
+    says(&stage.create_is_taken_back(ANNA), &["Procfile"]);
+}
+
+#[test]
+fn install_fails() {
+    let table = r#"app.install = [["sh", "-c", "echo the wheel is broken; exit 3"]]"#;
+    let stage = Stage::of(&Tree::hello(), table);
+    says(
+        &stage.create_is_taken_back(ANNA),
+        &["install", "the wheel is broken", "3"],
+    );
+}
+
+#[test]
+fn release_command_fails() {
+    let procfile = "release: echo no such table; exit 4\nweb: python3 app.py\n";
+    let stage = Stage::of(&Tree::hello().with("Procfile", procfile), "");
+    says(
+        &stage.create_is_taken_back(ANNA),
+        &["release", "no such table", "4"],
+    );
+}
+
+#[test]
+fn app_exits_at_its_start() {
+    let procfile = "web: echo cannot import settings; exit 1\n";
+    let stage = Stage::of(&Tree::hello().with("Procfile", procfile), "");
+    says(
+        &stage.create_is_taken_back(ANNA),
+        &["cannot import settings"],
+    );
+}
+
+const QUICKLY: &str = r#"app.health.timeout = "4s""#;
+
+#[test]
+fn app_listens_on_another_port() {
+    let procfile = "web: PORT=0 python3 app.py\n";
+    let stage = Stage::of(&Tree::hello().with("Procfile", procfile), QUICKLY);
+    says(&stage.create_is_taken_back(ANNA), &["port", "hello starts"]);
+}
+
+#[test]
+fn app_answers_500() {
+    let app = Tree::hello().with(
+        "app.py",
+        r#"import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("division by zero", flush=True)
+        self.send_error(500)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"#,
+    );
+    let stage = Stage::of(&app, QUICKLY);
+    says(
+        &stage.create_is_taken_back(ANNA),
+        &["500", "division by zero"],
+    );
+}
+
+#[test]
+fn app_takes_connections_and_never_answers() {
+    let app = Tree::hello().with(
+        "app.py",
+        r#"import os, socket, time
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+print("listening", flush=True)
+time.sleep(3600)
+"#,
+    );
+    let stage = Stage::of(&app, QUICKLY);
+    says(&stage.create_is_taken_back(ANNA), &["listening"]);
+}
+
+#[test]
+fn what_a_failed_app_started_is_gone_too() {
+    let procfile = "web: (setsid sleep 3600 &) ; sleep 3601 & wait\n";
+    let stage = Stage::of(&Tree::hello().with("Procfile", procfile), QUICKLY);
+    stage.create_is_taken_back(ANNA);
+}
+
+#[test]
+fn a_failed_one_can_be_asked_for_again_after_mending() {
+    let stage = Stage::of(&Tree::hello().with("Procfile", "web: exit 1\n"), QUICKLY);
+    stage.create_is_taken_back(ANNA);
+    stage
+        .server
+        .commit_file("main", "Procfile", "web: python3 app.py\n")
+        .unwrap();
+    stage.create(ANNA);
+}
+
+#[test]
+fn a_tracked_path_is_not_replaced_by_the_media_link() {
+    let tree = Tree::hello().with("media/logo.svg", "<svg/>");
+    let stage = Stage::prepared(&tree, |stage| {
+        let media = stage.sandbox.home().unwrap().join("shared");
+        std::fs::create_dir(&media).unwrap();
+        let table = format!("[media]\npath = \"{}\"\n", media.display());
+        let toml = stage.server.project_toml("hello", &table);
+        stage.sandbox.write_project("hello", &toml).unwrap();
+    });
+    says(&stage.create_is_taken_back(ANNA), &["media"]);
+}

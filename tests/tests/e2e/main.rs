@@ -1,0 +1,21 @@
+//! The built programs end to end, each test in a sandbox of its own.
+//!
+//! One program for all of them, because linking takes longer than most of the tests.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by failing where it is"
+)]
+
+mod bad_input;
+mod crash;
+mod create_delete;
+mod engines;
+mod faults;
+mod file_system;
+mod git_server;
+mod parallel;
+mod sandbox_life;
+mod stage;
+mod verbs;
+mod web;
