@@ -1,1 +1,47 @@
-fn main() {}
+//! What a person types in a checkout: `cargo xtask demo`, `test`, `bench`.
+
+mod bench;
+mod build;
+mod demo;
+mod deny;
+mod interrupt;
+mod setup;
+mod test;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Tries, tests and measures cid; sets up what is missing"
+)]
+enum Command {
+    /// Starts a sandbox with an example project and makes a workspace of it
+    Demo(demo::Args),
+    /// Runs every test
+    Test(test::Args),
+    /// Measures `cictl create` against what the app itself takes
+    Bench(bench::Args),
+    /// Checks licences, bans, sources and advisories of all dependencies
+    Deny,
+    /// Installs the Debian packages that building and testing need
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Deny => deny::run(),
+        Command::Setup => setup::ensure(setup::Purpose::Test),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
