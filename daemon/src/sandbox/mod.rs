@@ -15,6 +15,7 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use watch::{Engine, Start};
 
 /// The running engines of a sandbox. They outlive this value, and the daemon: only
 /// [`Engines::stop`] stops them.
@@ -38,8 +39,14 @@ impl Engines {
         preflight::make_dirs(layout)?;
         let nginx = Arc::new(nginx::Nginx::new(layout, http_port)?);
         let supervisord = Arc::new(supervisord::Supervisord::new(layout, bin_dir)?);
-        let (web, apps) = tokio::join!(watch::Engine::start(&*nginx), watch::Engine::start(&*supervisord));
-        web.and(apps)?;
+        let web = nginx.start().await?;
+        if let Err(fault) = supervisord.start().await {
+            if web == Start::Fresh {
+                // As it was before. The fault that counts is the first.
+                let _ = nginx.stop().await;
+            }
+            return Err(fault);
+        }
         let engines = Self { nginx, supervisord, watchers: TaskTracker::new(), stopping: CancellationToken::new() };
         engines.watchers.spawn(watch::keep_up(Arc::clone(&engines.nginx), engines.stopping.clone()));
         engines.watchers.spawn(watch::keep_up(Arc::clone(&engines.supervisord), engines.stopping.clone()));

@@ -1,6 +1,9 @@
 //! The sandbox's own nginx.
 
-use super::{front, preflight, watch};
+use super::{
+    front, preflight,
+    watch::{self, Start},
+};
 use crate::{
     layout::Layout,
     system::{
@@ -165,13 +168,13 @@ impl watch::Engine for Nginx {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(procs::is_alive)
     }
 
-    async fn start(&self) -> Result<(), Fault> {
-        match self.find() {
-            Some(master) => self.adopt(master).await?,
-            None => self.start_fresh().await?,
-        }
+    async fn start(&self) -> Result<Start, Fault> {
+        let start = match self.find() {
+            Some(master) => self.adopt(master).await.map(|()| Start::Adopted)?,
+            None => self.start_fresh().await.map(|()| Start::Fresh)?,
+        };
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = master::running(&self.paths.pid_file);
-        Ok(())
+        Ok(start)
     }
 }
 

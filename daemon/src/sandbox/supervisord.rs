@@ -1,6 +1,9 @@
 //! The sandbox's own supervisord, and through it the apps and the front.
 
-use super::{front, preflight, watch};
+use super::{
+    front, preflight,
+    watch::{self, Start},
+};
 use crate::{
     layout::Layout,
     system::{
@@ -183,14 +186,14 @@ impl watch::Engine for Supervisord {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(procs::is_alive)
     }
 
-    async fn start(&self) -> Result<(), Fault> {
+    async fn start(&self) -> Result<Start, Fault> {
         self.make_log_dirs()?;
-        let id = match self.find() {
-            Some(id) if self.adopt(id).await? => id,
-            _ => self.start_fresh().await?,
+        let (id, start) = match self.find() {
+            Some(id) if self.adopt(id).await? => (id, Start::Adopted),
+            _ => (self.start_fresh().await?, Start::Fresh),
         };
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
-        Ok(())
+        Ok(start)
     }
 }
 

@@ -9,6 +9,15 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// How it came that an engine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// It was started.
+    Fresh,
+    /// It ran already.
+    Adopted,
+}
+
 /// A program that is to run all the time.
 #[async_trait]
 pub(super) trait Engine: Send + Sync + 'static {
@@ -17,7 +26,7 @@ pub(super) trait Engine: Send + Sync + 'static {
     /// Whether the process that was started or adopted runs.
     fn is_up(&self) -> bool;
     /// Starts it, or adopts one that runs.
-    async fn start(&self) -> Result<(), Fault>;
+    async fn start(&self) -> Result<Start, Fault>;
 }
 
 /// Starts the engine again whenever it has ended, until told to stop.
@@ -34,7 +43,7 @@ pub(super) async fn keep_up<E: Engine>(engine: Arc<E>, stopping: CancellationTok
         }
         // A start that has begun is finished, so that nobody stops half an engine.
         match engine.start().await {
-            Ok(()) => {
+            Ok(_) => {
                 tracing::warn!(engine = E::NAME, "an engine had ended and was started again");
                 (pause, told) = (LOOK_EVERY, String::new());
             }

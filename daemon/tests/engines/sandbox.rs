@@ -1,0 +1,90 @@
+use crate::rig::{Rig, command_line, running, serve, unit};
+use cid_daemon::system::{nginx::Nginx, probe::Probe, supervisor::Supervisor};
+use std::{fs, net::TcpListener};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_comes_back_adopts_what_runs() {
+    let mut rig = Rig::started().await;
+    let anna = unit("anna");
+    rig.nginx().put(&anna, &rig.vhost(&anna, serve("app").await)).await.unwrap();
+    rig.supervisor().put(&anna, &rig.program(&anna, &[("web", "exec sleep 1000")])).await.unwrap();
+    let before = (rig.nginx_pid(), rig.supervisord_pid(), running(&rig.supervisor(), &anna).await.pid);
+    rig.abandon().await;
+    // The folder of pid files may have been emptied.
+    fs::remove_file(rig.layout.run_dir.join("nginx.pid")).unwrap();
+    rig.start().await;
+    assert_eq!((rig.nginx_pid(), rig.supervisord_pid(), running(&rig.supervisor(), &anna).await.pid), before);
+    rig.nginx().settle().await.unwrap();
+    assert_eq!(rig.get(&anna).await.0, 200);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_leaves_nothing() {
+    let rig = Rig::started().await;
+    let anna = unit("anna");
+    let stubborn = "trap '' TERM; (setsid sleep 1001 &) ; sleep 1000";
+    rig.supervisor().put(&anna, &rig.program(&anna, &[("web", stubborn)])).await.unwrap();
+    running(&rig.supervisor(), &anna).await;
+    let dir = rig.layout.run_dir.parent().unwrap().display().to_string();
+    rig.engines().stop().await.unwrap();
+    assert_eq!(rig.apps(), Vec::<u32>::new());
+    let own = std::process::id().to_string();
+    let left = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok().filter(|pid: &u32| pid.to_string() != own)?;
+        Some(command_line(pid)).filter(|line| line.contains(&dir))
+    });
+    assert_eq!(left.collect::<Vec<_>>(), Vec::<String>::new());
+    assert!(rig.probe.port_is_free(rig.port));
+    let names: Vec<_> = fs::read_dir(&rig.layout.run_dir).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["apps"]);
+    assert_eq!(fs::read_dir(rig.layout.app_pid_dir()).unwrap().count(), 0);
+    // And it can be started again.
+    drop(rig);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_broken_file_of_ours_keeps_nobody_down() {
+    let mut rig = Rig::new();
+    let (anna, bob, carl) = (unit("anna"), unit("bob"), unit("carl"));
+    fs::create_dir_all(rig.layout.vhost_dir()).unwrap();
+    fs::create_dir_all(rig.layout.program_dir()).unwrap();
+    let program = |unit: &str| rig.layout.program_dir().join(format!("shop.{unit}.conf"));
+    fs::write(rig.layout.vhost_dir().join("shop.anna.conf"), "server { oops").unwrap();
+    fs::write(rig.layout.vhost_dir().join("shop.bob.conf"), rig.vhost(&bob, serve("app").await)).unwrap();
+    fs::write(program("anna"), "[program:x]\ncommand=%\n").unwrap();
+    fs::write(program("bob"), rig.program(&bob, &[("web", "exec sleep 1000")])).unwrap();
+    fs::write(program("carl"), rig.program(&carl, &[("web", "exec sleep 1000")])).unwrap();
+    fs::remove_dir(rig.layout.app_log_dir(&carl)).unwrap();
+    rig.start().await;
+    assert_eq!(rig.nginx().list().unwrap(), [bob.clone()]);
+    assert!(rig.layout.vhost_dir().join("shop.anna.conf.broken").exists());
+    assert_eq!(rig.supervisor().list().unwrap(), [bob.clone(), carl.clone()]);
+    assert_eq!(rig.get(&bob).await.0, 200);
+    assert_eq!(rig.get(&anna).await.0, 404);
+    running(&rig.supervisor(), &bob).await;
+    running(&rig.supervisor(), &carl).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_file_of_the_operators_is_named() {
+    let rig = Rig::new();
+    fs::create_dir_all(rig.foreign_vhost().parent().unwrap()).unwrap();
+    fs::write(rig.foreign_vhost(), "\n\noops;\n").unwrap();
+    let fault = rig.try_start().await.map(drop).unwrap_err();
+    assert!(fault.message.contains(&format!("{}:3", rig.foreign_vhost().display())), "{fault}");
+    fs::write(rig.foreign_vhost(), "# mended\n").unwrap();
+    rig.try_start().await.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_told_with_its_holder() {
+    let rig = Rig::new();
+    let taken = TcpListener::bind(("127.0.0.1", rig.port)).unwrap();
+    let fault = rig.try_start().await.map(drop).unwrap_err();
+    let wanted = format!("cannot listen on 127.0.0.1:{}: process {}", rig.port, std::process::id());
+    assert!(fault.message.starts_with(&wanted), "{fault}");
+    drop(taken);
+    rig.try_start().await.unwrap().stop().await.unwrap();
+}
