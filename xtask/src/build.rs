@@ -59,7 +59,7 @@ pub enum Profile {
 pub fn programs(profile: Profile) -> Result<PathBuf> {
     println!("==> building");
     let mut build = cargo();
-    build.args(["build", "--quiet", "--bins"]);
+    build.args(["build", "--bins"]);
     build.args([
         "--package",
         "cid",

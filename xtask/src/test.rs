@@ -17,7 +17,7 @@ pub fn run(args: &Args) -> Result<()> {
     setup::ensure(setup::Purpose::Test)?;
     println!("==> building");
     // Programs and tests in one go, so that both are built with the same features.
-    build::check(build::cargo().args(["build", "--quiet", "--workspace", "--all-targets"]))?;
+    build::check(build::cargo().args(["build", "--workspace", "--all-targets"]))?;
     println!("==> testing");
     let has_nextest = build::cargo()
         .args(["nextest", "--version"])

@@ -67,7 +67,7 @@ impl Sandbox {
         fs::create_dir_all(dir.join("etc/projects.d"))
             .with_context(|| format!("cannot make {}", dir.display()))?;
         let dir = dir.canonicalize()?;
-        let log_path = dir.with_extension("cid.log");
+        let log_path = PathBuf::from(format!("{}.log", dir.display()));
         let sandbox = Self {
             dir,
             http_port,
@@ -77,7 +77,9 @@ impl Sandbox {
             daemon: None,
             home,
         };
-        sandbox.configure("")?;
+        if !sandbox.dir.join("etc/cid.toml").exists() {
+            sandbox.configure("")?;
+        }
         Ok(sandbox)
     }
 
