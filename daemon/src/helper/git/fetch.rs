@@ -1,0 +1,94 @@
+//! Brings the remote's branches into the mirror: one start of git, one round trip, and afterwards
+//! the mirror's branches are the remote's.
+
+use super::{
+    branch_ref, mirror,
+    program::{Git, REMOTE},
+    translate,
+};
+use crate::{
+    helper::request::{Fetch, Fetched},
+    system::fault::{Fault, FaultContext},
+};
+use git2::Repository;
+
+/// How many branches the fault about a missing one names.
+const NAMED_BRANCHES: usize = 10;
+
+/// Fetches, making the mirror if it is missing.
+///
+/// # Errors
+/// The remote cannot be reached or read, or has no base branch.
+pub(in crate::helper) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
+    let (base, branch) = (branch_ref(&ask.base)?, branch_ref(&ask.branch)?);
+    let git = Git::new(&ask.mirror, &ask.remote)?;
+    mirror::prepare(&ask.mirror, &ask.base)?;
+    // Never a `mirror=true` remote: a later push from it would delete other people's branches.
+    let output = git.run(&[
+        "fetch",
+        "--quiet",
+        "--prune",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        REMOTE,
+        "+refs/heads/*:refs/heads/*",
+    ])?;
+    if !output.success {
+        return Err(translate::fault("fetch from", &git, &output));
+    }
+    let repository = mirror::open(&ask.mirror)?;
+    let Some(base) = commit_of(&repository, &base)? else {
+        return Err(Fault::new(format!(
+            "cannot find the base branch {} on {}; branches there: {}",
+            ask.base,
+            git.url.shown(),
+            branches(&repository)
+        ))
+        .hint("set `base` in the project's file to one of them, or push it"));
+    };
+    let branch = commit_of(&repository, &branch)?;
+    let ahead = branch
+        .as_deref()
+        .map_or(Ok(0), |branch| ahead(&repository, branch, &base))?;
+    Ok(Fetched {
+        base,
+        branch,
+        ahead,
+    })
+}
+
+/// How many commits `branch` has that are not in `base`.
+fn ahead(repository: &Repository, branch: &str, base: &str) -> Result<usize, Fault> {
+    let count = || {
+        let (branch, base) = (git2::Oid::from_str(branch)?, git2::Oid::from_str(base)?);
+        Ok::<_, git2::Error>(repository.graph_ahead_behind(branch, base)?.0)
+    };
+    count().cannot("compare the branch with base")
+}
+
+fn commit_of(repository: &Repository, name: &str) -> Result<Option<String>, Fault> {
+    match repository.refname_to_id(name) {
+        Ok(id) => Ok(Some(id.to_string())),
+        Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error).cannot(format!("read {name} in the mirror")),
+    }
+}
+
+fn branches(repository: &Repository) -> String {
+    let mut names: Vec<String> = repository
+        .references_glob("refs/heads/*")
+        .into_iter()
+        .flatten()
+        .filter_map(|branch| Some(branch.ok()?.shorthand().ok()?.to_owned()))
+        .collect();
+    names.sort();
+    let more = names.len().saturating_sub(NAMED_BRANCHES);
+    names.truncate(NAMED_BRANCHES);
+    match (names.is_empty(), more) {
+        (true, _) => "none".into(),
+        (false, 0) => names.join(", "),
+        (false, more) => format!("{} and {more} more", names.join(", ")),
+    }
+}

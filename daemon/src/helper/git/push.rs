@@ -1,0 +1,82 @@
+//! Writes and deletes the workspace's branch on the remote, never over what somebody else put there.
+
+use super::{
+    branch_ref, commit_id,
+    program::{Git, Output, REMOTE},
+    translate,
+};
+use crate::{
+    helper::request::{BranchDeletion, DeleteBranch, Push},
+    system::fault::Fault,
+};
+
+/// Pushes the commit; a branch that has it already is no error.
+///
+/// # Errors
+/// The branch is not where it is expected, or the remote cannot be reached or refuses.
+pub(in crate::helper) fn push(ask: &Push) -> Result<(), Fault> {
+    let branch = branch_ref(&ask.branch)?;
+    let commit = commit_id(&ask.commit)?;
+    let expected = ask.expected.as_deref().map(commit_id).transpose()?;
+    let expected = expected.map(|id| id.to_string()).unwrap_or_default();
+    let git = Git::new(&ask.mirror, &ask.remote)?;
+    let output = write(&git, &branch, &expected, &format!("{commit}:{branch}"))?;
+    if output.success {
+        Ok(())
+    } else {
+        Err(translate::fault(
+            &format!("push {} to", ask.branch),
+            &git,
+            &output,
+        ))
+    }
+}
+
+/// Deletes the branch while it has the expected commit.
+///
+/// # Errors
+/// The remote cannot be reached or refuses.
+pub(in crate::helper) fn delete(ask: &DeleteBranch) -> Result<BranchDeletion, Fault> {
+    let branch = branch_ref(&ask.branch)?;
+    let expected = commit_id(&ask.expected)?.to_string();
+    let git = Git::new(&ask.mirror, &ask.remote)?;
+    let output = write(&git, &branch, &expected, &format!(":{branch}"))?;
+    if output.success {
+        return Ok(BranchDeletion::Deleted);
+    }
+    // Git says the same of a branch that is gone and of one that moved, so the remote is asked.
+    match position(&git, &branch)? {
+        None => Ok(BranchDeletion::Absent),
+        Some(commit) if commit != expected => Ok(BranchDeletion::Moved),
+        Some(_) => Err(translate::fault(
+            &format!("delete {} on", ask.branch),
+            &git,
+            &output,
+        )),
+    }
+}
+
+/// The commit a branch has on the remote now.
+fn position(git: &Git<'_>, branch: &str) -> Result<Option<String>, Fault> {
+    let output = git.run(&["ls-remote", REMOTE, branch])?;
+    if !output.success {
+        return Err(translate::fault("ask", git, &output));
+    }
+    Ok(output.lines.iter().find_map(|line| {
+        let (commit, name) = line.split_once('\t')?;
+        (name == branch).then(|| commit.to_owned())
+    }))
+}
+
+/// The lease makes the server compare: it is given the old value and refuses when it is another.
+fn write(git: &Git<'_>, branch: &str, expected: &str, refspec: &str) -> Result<Output, Fault> {
+    git.run(&[
+        "push",
+        "--porcelain",
+        "--no-verify",
+        "--no-progress",
+        &format!("--force-with-lease={branch}:{expected}"),
+        REMOTE,
+        refspec,
+    ])
+}

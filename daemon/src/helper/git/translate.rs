@@ -1,0 +1,372 @@
+//! Turns what git and ssh print into a cause and what to do about it.
+
+use super::program::{Git, Output};
+use crate::system::fault::Fault;
+use std::path::PathBuf;
+
+/// A failed call as a fault: `cannot VERB URL: cause`.
+pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
+    let url = git.url.shown();
+    let text = output.lines.join("\n");
+    let (cause, hint) = KNOWN
+        .iter()
+        .find(|known| known.marks.iter().any(|mark| text.contains(mark)))
+        .map_or_else(
+            || (last_words(output), None),
+            |known| {
+                let (cause, hint) = (known.means)(git);
+                (cause, Some(hint))
+            },
+        );
+    let mut fault = Fault::new(format!(
+        "cannot {verb} {url}: {cause}{}",
+        server_words(output)
+    ));
+    fault.hint = hint;
+    fault
+}
+
+struct Known {
+    /// One of these in the output gives it away.
+    marks: &'static [&'static str],
+    /// Cause and hint.
+    means: fn(&Git<'_>) -> (String, String),
+}
+
+/// The first that fits counts, so the special ones come first.
+const KNOWN: &[Known] = &[
+    Known {
+        marks: &["REMOTE HOST IDENTIFICATION HAS CHANGED"],
+        means: |git| {
+            (
+                format!(
+                    "the host key of {} is not the one that is known",
+                    git.url.host()
+                ),
+                format!(
+                    "find out whether the server was set up anew or somebody stands between; then replace its line in {}",
+                    known_hosts(git).display()
+                ),
+            )
+        },
+    },
+    Known {
+        marks: &["Host key verification failed", "host key is known for"],
+        means: |git| {
+            (
+                format!("the host key of {} is not known", git.url.host()),
+                format!(
+                    "compare its fingerprint with the one its administrator gives, then add it: ssh-keyscan {}{} >> {}",
+                    git.url
+                        .port()
+                        .map(|port| format!("-p {port} "))
+                        .unwrap_or_default(),
+                    git.url.host(),
+                    known_hosts(git).display()
+                ),
+            )
+        },
+    },
+    Known {
+        marks: &["UNPROTECTED PRIVATE KEY FILE", "bad permissions"],
+        means: |git| {
+            (
+                "ssh does not use a private key that others can read".into(),
+                format!("chmod 600 {}", key(git)),
+            )
+        },
+    },
+    Known {
+        marks: &["Permission denied (", "Too many authentication failures"],
+        means: |git| {
+            (
+                "the server does not accept the key".into(),
+                format!("give the server the public half of {}", key(git)),
+            )
+        },
+    },
+    Known {
+        marks: &[
+            "Could not resolve host",
+            "Name or service not known",
+            "Temporary failure in name resolution",
+        ],
+        means: |git| {
+            (
+                format!("no address is known for {}", git.url.host()),
+                "check the URL and this machine's DNS".into(),
+            )
+        },
+    },
+    Known {
+        marks: &[
+            "Connection refused",
+            "Connection timed out",
+            "Operation timed out",
+            "No route to host",
+            "Network is unreachable",
+            "Failed to connect",
+            "Couldn't connect",
+            "Connection closed by",
+            "banner exchange",
+            "Timeout, server",
+        ],
+        means: |git| {
+            (
+                format!("{} cannot be reached or does not answer", git.url.host()),
+                "check the URL, the network and whether the server is up, then retry".into(),
+            )
+        },
+    },
+    Known {
+        marks: &["Operation too slow", "transfer closed"],
+        means: |git| {
+            (
+                format!("{} stopped sending", git.url.host()),
+                "retry; if it stays so, ask who runs the server".into(),
+            )
+        },
+    },
+    Known {
+        marks: &[
+            "could not read Username",
+            "could not read Password",
+            "Authentication failed",
+            "error: 401",
+            "error: 403",
+        ],
+        means: |_| {
+            (
+                "the server wants a password".into(),
+                "use the repository's ssh URL with a deploy key; cid keeps no passwords".into(),
+            )
+        },
+    },
+    Known {
+        marks: &["dubious ownership"],
+        means: |_| {
+            (
+                "the repository belongs to another user and git does not trust it".into(),
+                "check the path in the project's file; cid trusts exactly that path".into(),
+            )
+        },
+    },
+    Known {
+        marks: &[
+            "does not appear to be a git repository",
+            "epository not found",
+            "not found: did you run git update-server-info",
+            "' not found",
+            "does not exist",
+            "No such file or directory",
+        ],
+        means: |_| {
+            (
+                "there is no repository, or this user may not see it".into(),
+                "check the URL in the project's file and the key's rights on the server".into(),
+            )
+        },
+    },
+    Known {
+        marks: &["No space left on device", "Disk quota exceeded"],
+        means: |git| {
+            (
+                "the disk is full".into(),
+                format!("make room on the disk of {}", git.mirror.display()),
+            )
+        },
+    },
+    Known {
+        marks: &[
+            "protected branch",
+            "GH006",
+            "not allowed to push",
+            "branch is protected",
+        ],
+        means: |_| {
+            (
+                "the server protects the branch".into(),
+                "choose another `branch` in the project's file, or lift the protection for the deploy key".into(),
+            )
+        },
+    },
+    Known {
+        marks: &[
+            "(stale info)",
+            "cannot lock ref",
+            "failed to update ref",
+            "(fetch first)",
+            "(non-fast-forward)",
+        ],
+        means: |_| {
+            (
+                "the branch is not where cid last saw it".into(),
+                "somebody else pushed to it or removed it; retry to start from what is there now"
+                    .into(),
+            )
+        },
+    },
+    Known {
+        marks: &["hook declined", "[remote rejected]"],
+        means: |_| {
+            (
+                "the server rejected it".into(),
+                "its message says why; its administrator can change the rule".into(),
+            )
+        },
+    },
+    Known {
+        marks: &["read-only", "deploy key", "permission to", "denied to"],
+        means: |_| {
+            (
+                "the key may only read".into(),
+                "give the deploy key the right to write".into(),
+            )
+        },
+    },
+    Known {
+        marks: &["fsck error", "error in object", "fsckObjects"],
+        means: |_| {
+            (
+                "the repository holds objects that git calls malformed or dangerous".into(),
+                "git fsck in a full clone names them".into(),
+            )
+        },
+    },
+];
+
+fn known_hosts(git: &Git<'_>) -> PathBuf {
+    git.remote
+        .known_hosts
+        .clone()
+        .unwrap_or_else(|| home().join(".ssh/known_hosts"))
+}
+
+fn key(git: &Git<'_>) -> String {
+    match &git.remote.identity_file {
+        Some(file) => file.display().to_string(),
+        None => format!("the deploy user's key in {}", home().join(".ssh").display()),
+    }
+}
+
+fn home() -> PathBuf {
+    std::env::home_dir().unwrap_or_else(|| "~".into())
+}
+
+/// The last line that means something to people.
+fn last_words(output: &Output) -> String {
+    let noise = [
+        "Please make sure you have",
+        "and the repository exists.",
+        "Done",
+        "To ",
+    ];
+    output
+        .lines
+        .iter()
+        .rev()
+        .map(|line| line.trim())
+        .find(|line| !line.is_empty() && !noise.iter().any(|noise| line.starts_with(noise)))
+        .map_or_else(
+            || "git failed without a word".into(),
+            |line| {
+                line.trim_start_matches("fatal: ")
+                    .trim_start_matches("error: ")
+                    .to_owned()
+            },
+        )
+}
+
+/// What the server itself had to say.
+fn server_words(output: &Output) -> String {
+    let words: Vec<_> = output
+        .lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("remote:"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(10)
+        .collect();
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(" (the server says: {})", words.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helper::request::Remote;
+    use std::path::Path;
+
+    fn told(lines: &[&str]) -> Fault {
+        let remote = Remote {
+            url: "ssh://git@h.example.org:2222/x".into(),
+            identity_file: Some("/k".into()),
+            known_hosts: Some("/kh".into()),
+        };
+        let git = Git::new(Path::new("/m"), &remote).unwrap();
+        fault(
+            "fetch from",
+            &git,
+            &Output {
+                success: false,
+                lines: lines.iter().map(|l| (*l).into()).collect(),
+            },
+        )
+    }
+
+    #[test]
+    fn knows_causes() {
+        let unknown = told(&[
+            "No ED25519 host key is known for h",
+            "Host key verification failed.",
+            "fatal: Could not read",
+        ]);
+        assert_eq!(
+            unknown.message,
+            "cannot fetch from ssh://git@h.example.org:2222/x: the host key of h.example.org is not known"
+        );
+        assert!(
+            unknown
+                .hint
+                .unwrap()
+                .contains("ssh-keyscan -p 2222 h.example.org >> /kh")
+        );
+        assert!(
+            told(&["git@h: Permission denied (publickey)."])
+                .hint
+                .unwrap()
+                .contains("/k")
+        );
+        assert!(
+            told(&["fatal: '/x' does not appear to be a git repository"])
+                .message
+                .contains("no repository")
+        );
+    }
+
+    #[test]
+    fn passes_the_servers_words_on() {
+        let fault = told(&[
+            "remote: only on Mondays",
+            "!\tx:y\t[remote rejected] (pre-receive hook declined)",
+        ]);
+        assert!(
+            fault
+                .message
+                .ends_with("the server rejected it (the server says: only on Mondays)"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn gives_gits_last_words_for_the_rest() {
+        assert!(
+            told(&["fatal: something new", ""])
+                .message
+                .ends_with(": something new")
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! `cid-helper`: the process that does work under another identity than the daemon's.
+//!
+//! `cid-helper serve` reads one JSON [`request::Request`] a line on its standard input and writes
+//! JSON lines on its standard output: any number of `{"line": "..."}` while it works, then one
+//! `{"reply": ...}` or `{"fault": {"message": ..., "hint": ...}}`; see [`wire`]. It serves one
+//! request at a time. When its standard input ends - the daemon died, or cancelled the job - it
+//! kills everything it started and exits.
+//!
+//! `cid-helper app` and `cid-helper run` start a workspace's processes and commands from its run
+//! file. Called by git as its SSH program, it becomes `ssh` with options of its own.
+
+mod app;
+mod command;
+mod deps;
+mod drop;
+pub mod environment;
+mod git;
+mod inspect;
+pub mod reaper;
+pub mod request;
+mod run;
+pub mod run_file;
+mod serve;
+mod tree;
+pub mod wire;
+
+use crate::system::fault::Fault;
+use clap::{Parser, Subcommand};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+/// Where output lines of a request go.
+type Lines<'a> = &'a (dyn Fn(&str) + Sync);
+
+#[derive(Parser)]
+#[command(
+    name = "cid-helper",
+    about = "Does cid's work under another identity",
+    version
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve a daemon's requests on standard input until it ends
+    Serve {
+        /// The job all requests belong to
+        #[arg(long)]
+        job: uuid::Uuid,
+        /// File locked while this helper or anything it started is alive
+        #[arg(long)]
+        lock: PathBuf,
+    },
+    /// Become a process of a workspace
+    App {
+        /// The workspace's run file
+        run_file: PathBuf,
+        /// Which of its processes
+        process: String,
+    },
+    /// Run a command in a workspace and exit with its status
+    Run {
+        /// The workspace's run file
+        run_file: PathBuf,
+        /// Program and arguments
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
+    },
+}
+
+/// All of `cid-helper`.
+pub fn main() -> ExitCode {
+    if git::ssh::is_asked_for() {
+        return failed(&git::ssh::become_ssh());
+    }
+    let done = match Arguments::parse().verb {
+        Verb::Serve { job, lock } => serve::serve(job, &lock),
+        Verb::App { run_file, process } => {
+            app::become_app(&run_file, &process).map(|never| match never {})
+        }
+        Verb::Run { run_file, command } => run::run(&run_file, &command),
+    };
+    done.unwrap_or_else(|fault| failed(&fault))
+}
+
+fn failed(fault: &Fault) -> ExitCode {
+    eprintln!("cid-helper: {fault}");
+    if let Some(hint) = &fault.hint {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::from(127)
+}

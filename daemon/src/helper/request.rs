@@ -1,0 +1,337 @@
+//! What a helper can be asked to do. One JSON document a line on its standard input; see
+//! [`super`] for the way back.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// A request with a reply of a known type.
+pub trait Ask: Send {
+    /// What comes back.
+    type Reply: Serialize + DeserializeOwned + Send;
+    /// Wraps it for the wire.
+    fn into_request(self) -> Request;
+}
+
+macro_rules! requests {
+    ($($(#[$doc:meta])* $name:ident => $reply:ty,)*) => {
+        /// Any request.
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(tag = "request", rename_all = "snake_case")]
+        pub enum Request { $($(#[$doc])* $name($name),)* }
+
+        $(impl Ask for $name {
+            type Reply = $reply;
+            fn into_request(self) -> Request { Request::$name(self) }
+        })*
+    };
+}
+
+requests! {
+    /// Brings base and branch from the remote into the mirror.
+    Fetch => Fetched,
+    /// Looks at what a commit holds, in the mirror.
+    Inspect => Inspection,
+    /// Makes the clone.
+    CloneTree => (),
+    /// Pushes a commit of the mirror to a branch.
+    Push => (),
+    /// Deletes a branch on the remote if it has not moved.
+    DeleteBranch => BranchDeletion,
+    /// Installs dependencies into an environment.
+    BuildEnvironment => (),
+    /// Writes cid's files and links into the tree.
+    Configure => (),
+    /// Gives developer and group access to a tree.
+    GrantAccess => Granted,
+    /// Runs a command.
+    RunCommand => Exited,
+    /// Says what a clone holds that is nowhere else.
+    WorkStatus => WorkReport,
+    /// Removes a folder that is in the trash.
+    Purge => Purged,
+}
+
+/// The project's repository and how to authenticate to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// https, ssh (`ssh://` or `user@host:path`), `file://` or an absolute path.
+    pub url: String,
+    /// Private key for SSH; `None`: the deploy user's own keys.
+    pub identity_file: Option<PathBuf>,
+    /// known_hosts for SSH; `None`: the deploy user's own. Unknown hosts are always refused.
+    pub known_hosts: Option<PathBuf>,
+}
+
+/// See [`Request::Fetch`]. Makes the bare mirror if it is missing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fetch {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// From where.
+    pub remote: Remote,
+    /// Base branch.
+    pub base: String,
+    /// The workspace's branch, which need not exist.
+    pub branch: String,
+}
+
+/// Reply to [`Fetch`]. The mirror's `refs/heads/*` are as on the remote now; a base branch that
+/// does not exist is a fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// Commit of the base branch.
+    pub base: String,
+    /// Commit of the workspace's branch; `None` when the remote has none.
+    pub branch: Option<String>,
+    /// How many commits the workspace's branch has that are not in base.
+    pub ahead: usize,
+}
+
+/// See [`Request::Inspect`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Inspect {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// What will be checked out.
+    pub commit: String,
+    /// The base branch's commit.
+    pub base: String,
+    /// Where in the repository the app lives; `.` for its root.
+    pub app_dir: PathBuf,
+}
+
+/// Reply to [`Inspect`]: facts by file name and content, nothing of the repository was run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// Process types of the Procfile in its order, without `release`, each a shell line.
+    pub processes: Vec<(String, String)>,
+    /// The Procfile's `release` line.
+    pub release: Option<String>,
+    /// How dependencies are declared; `None`: not at all.
+    pub dependencies: Option<Dependencies>,
+    /// SHA-256 over what `dependencies` names at the commit: file names and contents, `-r` and
+    /// `-c` followed. `None` where that cannot be told (a local or editable requirement).
+    pub dependencies_key: Option<String>,
+    /// The same for the base branch's commit.
+    pub base_key: Option<String>,
+    /// `manage.py` exists.
+    pub django: bool,
+    /// Dotted module of the only `*/wsgi.py`, e.g. `pressa.wsgi`.
+    pub wsgi_module: Option<String>,
+    /// The declared dependencies name gunicorn.
+    pub gunicorn: bool,
+    /// Names of the files in the app's folder that the decision rests on.
+    pub found: Vec<String>,
+    /// What was looked for, for the message 'nothing to run'.
+    pub looked_for: Vec<String>,
+}
+
+/// How an app declares its dependencies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependencies {
+    /// `uv.lock` beside `pyproject.toml`.
+    UvLock,
+    /// `requirements.txt`.
+    Requirements,
+    /// `pyproject.toml` alone.
+    Pyproject,
+}
+
+/// See [`Request::CloneTree`]. Objects are shared with the mirror by alternates.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CloneTree {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// Where the clone goes; must not exist, unless half made by an earlier attempt.
+    pub target: PathBuf,
+    /// What `origin` is set to.
+    pub url: String,
+    /// Base branch.
+    pub base: String,
+    /// Its commit.
+    pub base_commit: String,
+    /// The workspace's branch, made and checked out with `origin/BRANCH` as upstream.
+    pub branch: String,
+    /// The commit checked out.
+    pub commit: String,
+}
+
+/// See [`Request::Push`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Push {
+    /// The bare mirror, which holds the commit.
+    pub mirror: PathBuf,
+    /// To where.
+    pub remote: Remote,
+    /// Branch to write.
+    pub branch: String,
+    /// Commit it shall have. A branch that has it already is no error.
+    pub commit: String,
+    /// Commit it must have before; `None`: it must not exist.
+    pub expected: Option<String>,
+}
+
+/// See [`Request::DeleteBranch`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeleteBranch {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// From where.
+    pub remote: Remote,
+    /// Which branch.
+    pub branch: String,
+    /// Delete only while it has this commit.
+    pub expected: String,
+}
+
+/// Reply to [`DeleteBranch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BranchDeletion {
+    /// It is gone.
+    Deleted,
+    /// There was none.
+    Absent,
+    /// It has another commit than expected and was left alone.
+    Moved,
+}
+
+/// See [`Request::BuildEnvironment`]. Installs without the project itself, compiles to bytecode,
+/// and marks the environment complete as its last act; a complete one is left as it is, an
+/// incomplete one is removed first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BuildEnvironment {
+    /// The bare mirror, from which the declaring files are taken.
+    pub mirror: PathBuf,
+    /// At this commit.
+    pub commit: String,
+    /// Where in the repository the app lives.
+    pub app_dir: PathBuf,
+    /// How dependencies are declared; `None`: an empty environment, for the operator's commands.
+    pub dependencies: Option<Dependencies>,
+    /// The environment's folder, its final place (environments cannot be moved).
+    pub target: PathBuf,
+    /// Folder for tools that cid brings in, e.g. uv.
+    pub tools_dir: PathBuf,
+}
+
+/// See [`Request::Configure`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Configure {
+    /// The clone.
+    pub tree: PathBuf,
+    /// Files to write.
+    pub files: Vec<TreeFile>,
+    /// Links (and copies) to make.
+    pub links: Vec<TreeLink>,
+    /// What templates may use.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A file written into the tree. All written paths go into `.git/info/exclude`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeFile {
+    /// Relative to the tree.
+    pub target: PathBuf,
+    /// Where its content comes from.
+    pub source: FileSource,
+    /// Also when the repository tracks that path.
+    pub replace: bool,
+}
+
+/// Where a file's content comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileSource {
+    /// As it stands.
+    Text(String),
+    /// A Jinja template's text; an undefined variable is a fault.
+    Template(String),
+    /// A Jinja template in the tree, relative to it.
+    TreeTemplate(PathBuf),
+}
+
+/// A link or a copy made in the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeLink {
+    /// Where it points; absolute.
+    pub source: PathBuf,
+    /// Relative to the tree.
+    pub target: PathBuf,
+    /// Copied instead, for what the workspace may change.
+    pub copy: bool,
+    /// Also when the repository tracks that path.
+    pub replace: bool,
+}
+
+/// See [`Request::GrantAccess`]. Follows no links; leaves files with more than one hard link alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantAccess {
+    /// Folders to give access to, all below the workspace's.
+    pub roots: Vec<PathBuf>,
+    /// Account with read-write access.
+    pub uid: Option<u32>,
+    /// Groups with read-write access.
+    pub gids: Vec<u32>,
+}
+
+/// Reply to [`GrantAccess`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// How many files and folders got the list.
+    pub changed: u64,
+    /// Files left alone because they have more than one hard link, at most 100.
+    pub skipped: Vec<PathBuf>,
+}
+
+/// See [`Request::RunCommand`]. Its output goes to the job's log line by line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunCommand {
+    /// The program, looked up on `env`'s PATH, and its arguments; no shell.
+    pub command: Vec<String>,
+    /// Working folder.
+    pub dir: PathBuf,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Reply to [`RunCommand`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// Exit status; 128 + signal when killed.
+    pub status: i32,
+}
+
+/// See [`Request::WorkStatus`]. A missing clone holds nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkStatus {
+    /// The clone.
+    pub tree: PathBuf,
+    /// The mirror: commits it holds on a branch are not lost.
+    pub mirror: PathBuf,
+}
+
+/// Reply to [`WorkStatus`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkReport {
+    /// Changed and untracked (not ignored) paths, at most 100.
+    pub uncommitted: Vec<String>,
+    /// `<short id> <subject>` of commits on local branches and stashes that are on no remote
+    /// branch, at most 100.
+    pub unpushed: Vec<String>,
+}
+
+/// See [`Request::Purge`]. Walks by descriptor, follows no link, crosses no mount.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Purge {
+    /// The folder that is to go; none is no error.
+    pub path: PathBuf,
+}
+
+/// Reply to [`Purge`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// How many files and folders were removed.
+    pub removed: u64,
+}

@@ -1,0 +1,146 @@
+//! Serves a daemon's requests one after the other.
+
+use super::{
+    Lines, command, deps,
+    drop::{self, Role},
+    environment::Environment,
+    git, inspect, reaper,
+    request::{Exited, Request, RunCommand},
+    tree,
+    wire::Answer,
+};
+use crate::system::fault::{Fault, FaultContext};
+use nix::fcntl::{Flock, FlockArg};
+use serde_json::Value;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, Seek, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::Path,
+    process::{self, ExitCode},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long an earlier helper for the same job and identity may take to end.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+/// How long everything started here may take to die before this process leaves regardless.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Serves until standard input ends.
+///
+/// # Errors
+/// It cannot drop its rights, or an earlier helper for the same job and identity is still alive.
+pub(super) fn serve(job: uuid::Uuid, lock: &Path) -> Result<ExitCode, Fault> {
+    drop::settle(Role::Server)?;
+    let _lock = take_lock(lock)?;
+    let (sender, requests) = mpsc::channel();
+    thread::spawn(move || watch(&sender));
+    for line in requests {
+        let answer = match serde_json::from_str(&line) {
+            Ok(request) => answer(request),
+            Err(error) => Err(Fault::new(format!(
+                "cannot understand a request of job {job}: {error}"
+            ))
+            .hint("cid and cid-helper must be of the same version")),
+        };
+        Answer::from(answer).send();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Hands requests over, and watches for the end: then everything dies, at once.
+fn watch(requests: &mpsc::Sender<String>) {
+    for line in io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        if requests.send(line).is_err() {
+            break;
+        }
+    }
+    command::close();
+    let gone = reaper::kill_descendants(process::id().cast_signed(), KILL_LIMIT);
+    process::exit(i32::from(!gone));
+}
+
+/// Locks the file until this process ends and writes into it who that is: number, start time and
+/// boot, which together mean this process and no other.
+fn take_lock(path: &Path) -> Result<Flock<File>, Fault> {
+    let deadline = Instant::now() + LOCK_LIMIT;
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(path)
+            .map_err(|error| Fault::io("open the lock file", path, error))?;
+        if let Ok(mut lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            && is_still_there(&lock, path)
+        {
+            let me = process::id();
+            let start = reaper::Process::read(me.cast_signed()).map_or(0, |p| p.start);
+            lock.set_len(0)
+                .and_then(|()| lock.rewind())
+                .and_then(|()| write!(lock, "{me} {start} {}", reaper::boot_id()))
+                .map_err(|error| Fault::io("write the lock file", path, error))?;
+            return Ok(lock);
+        }
+        if Instant::now() >= deadline {
+            return Err(Fault::new(format!(
+                "cannot lock {}: an earlier helper of this job is still alive",
+                path.display()
+            )));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether the locked file is the one at the path: whoever ended the earlier helper may have
+/// removed it in between.
+fn is_still_there(file: &File, path: &Path) -> bool {
+    let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    file.metadata().ok().map(identity) == fs::symlink_metadata(path).ok().map(identity)
+}
+
+fn answer(request: Request) -> Result<Value, Fault> {
+    let lines: Lines = &|line| Answer::Line(line.to_owned()).send();
+    drop::shared_umask();
+    match request {
+        Request::Fetch(ask) => reply(git::fetch::fetch(&ask)),
+        Request::Inspect(ask) => reply(inspect::inspect(&ask)),
+        Request::Push(ask) => reply(git::push::push(&ask)),
+        Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),
+        Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
+        Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
+        Request::WorkStatus(ask) => reply(git::status::status(&ask)),
+        Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
+        Request::CloneTree(ask) => {
+            drop::tree_umask();
+            reply(git::clone::clone(&ask))
+        }
+        Request::Configure(ask) => {
+            drop::tree_umask();
+            reply(tree::configure::configure(&ask))
+        }
+        Request::RunCommand(ask) => {
+            drop::tree_umask();
+            reply(run_command(&ask, lines))
+        }
+    }
+}
+
+fn reply<T: serde::Serialize>(done: Result<T, Fault>) -> Result<Value, Fault> {
+    serde_json::to_value(done?).cannot("write the reply")
+}
+
+fn run_command(ask: &RunCommand, lines: Lines) -> Result<Exited, Fault> {
+    let argv: Vec<_> = ask.command.iter().map(Into::into).collect();
+    let env: Environment = ask.env.iter().map(|(k, v)| (k.into(), v.into())).collect();
+    let status = command::run(&argv, &env, &ask.dir, lines)?;
+    Ok(Exited {
+        status: command::code(status),
+    })
+}

@@ -1,0 +1,154 @@
+//! Helpers that this daemon does not hold: an earlier daemon's, or those of calls that were
+//! dropped. Their lock files tell of them.
+
+use crate::{
+    helper::reaper::{self, Process},
+    system::Fault,
+};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Waits until all helpers of a job have ended - their input has, so they are about to -, kills
+/// those that have not after `limit`, and removes their lock files.
+pub(super) async fn end(folder: &Path, job: Uuid, limit: Duration) -> Result<(), Fault> {
+    for path in lock_files(folder, job)? {
+        end_one(&path, limit).await?;
+    }
+    Ok(())
+}
+
+/// Kills a helper that does not end by itself: first its descendants, as they could not be found
+/// any more without it, then itself.
+pub(super) async fn kill_with_descendants(pid: i32, limit: Duration) -> Result<(), Fault> {
+    let gone = tokio::task::spawn_blocking(move || {
+        // Stopped, it cannot start more.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
+        let gone = reaper::kill_descendants(pid, limit);
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        gone
+    })
+    .await;
+    match gone {
+        Ok(true) => Ok(()),
+        _ => Err(Fault::new(format!(
+            "cannot end what the helper {pid} started"
+        ))),
+    }
+}
+
+async fn end_one(path: &Path, limit: Duration) -> Result<(), Fault> {
+    let mut deadline = Instant::now() + limit;
+    let mut killed = false;
+    loop {
+        if is_free(path)? {
+            break;
+        }
+        if Instant::now() >= deadline {
+            let owner = owner(path).filter(|owner| !killed && is_helper(owner.pid, path));
+            let Some(owner) = owner else {
+                return Err(Fault::io(
+                    "end the helper that holds",
+                    path,
+                    "it does not let go",
+                ));
+            };
+            kill_with_descendants(owner.pid, limit).await?;
+            killed = true;
+            deadline = Instant::now() + limit;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    if let Some(owner) = owner(path) {
+        sweep(owner, limit).await?;
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Fault::io("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A helper that was itself killed could not clean up; what it started is still of its session.
+/// The kernel gives a session's number to no new process while one of the session lives.
+async fn sweep(owner: Owner, limit: Duration) -> Result<(), Fault> {
+    if owner.boot != reaper::boot_id()
+        || Process::read(owner.pid).is_some_and(|p| p.start != owner.start)
+    {
+        return Ok(());
+    }
+    let gone = tokio::task::spawn_blocking(move || reaper::kill_session(owner.pid, limit)).await;
+    match gone {
+        Ok(true) => Ok(()),
+        _ => Err(Fault::new(format!(
+            "cannot end what the helper {} left running",
+            owner.pid
+        ))),
+    }
+}
+
+fn lock_files(folder: &Path, job: Uuid) -> Result<Vec<PathBuf>, Fault> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Fault::io("list", folder, error)),
+    };
+    let prefix = format!("{job}.");
+    Ok(entries
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            name.as_bytes().starts_with(prefix.as_bytes()) && name.as_bytes().ends_with(b".lock")
+        })
+        .map(|entry| entry.path())
+        .collect())
+}
+
+fn is_free(path: &Path) -> Result<bool, Fault> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(Fault::io("open", path, error)),
+    };
+    Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok())
+}
+
+/// What a helper wrote into its lock file.
+struct Owner {
+    pid: i32,
+    start: u64,
+    boot: String,
+}
+
+fn owner(path: &Path) -> Option<Owner> {
+    let text = fs::read_to_string(path).ok()?;
+    let mut words = text.split_whitespace();
+    Some(Owner {
+        pid: words.next()?.parse().ok().filter(|&pid| pid > 1)?,
+        start: words.next()?.parse().ok()?,
+        boot: words.next()?.to_owned(),
+    })
+}
+
+/// Whether that process was started with this lock file.
+fn is_helper(pid: i32, lock: &Path) -> bool {
+    let lock = lock.as_os_str().as_bytes();
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+        line.split(|&byte| byte == 0)
+            .any(|argument| argument == lock)
+    })
+}

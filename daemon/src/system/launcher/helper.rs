@@ -1,0 +1,218 @@
+//! One running helper.
+
+use super::earlier::kill_with_descendants;
+use crate::{
+    helper::{
+        environment::{AGENT, passed_on},
+        reaper,
+        request::Request,
+        wire::Answer,
+    },
+    system::{
+        Fault, FaultContext,
+        helpers::{Call, Identity},
+    },
+};
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    sync::mpsc,
+    time::timeout,
+};
+
+/// A reply longer than this is taken for nonsense.
+const MAX_ANSWER: u64 = 16 * 1024 * 1024;
+
+/// What a call came to.
+pub(super) enum Outcome {
+    /// The helper answered and can be asked again.
+    Answered(Result<serde_json::Value, Fault>),
+    /// Somebody cancelled.
+    Cancelled,
+    /// The time is up.
+    TooLong,
+    /// The helper is gone or talks nonsense.
+    Lost,
+}
+
+/// A helper and the ends of its pipes. Dropping it closes its input: it then kills everything it
+/// started and exits.
+pub(super) struct Helper {
+    child: Child,
+    pid: i32,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    /// What it last complained of.
+    complaint: Arc<Mutex<String>>,
+}
+
+impl Helper {
+    pub(super) async fn start(binary: &Path, lock: &Path, call: &Call) -> Result<Self, Fault> {
+        if let Some(folder) = lock.parent() {
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(|error| Fault::io("make", folder, error))?;
+        }
+        let mut env = passed_on();
+        if matches!(call.identity, Identity::Deploy(_))
+            && let Some(agent) = std::env::var_os(AGENT)
+        {
+            env.insert(AGENT.into(), agent);
+        }
+        let mut command = Command::new(binary);
+        command
+            .args(["serve", "--job", &call.job.to_string(), "--lock"])
+            .arg(lock)
+            .env_clear()
+            .envs(env)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            Fault::io("start", binary, error)
+                .hint("cid-helper belongs beside cid; build or install both")
+        })?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        let ends = (
+            pid,
+            child.stdin.take(),
+            child.stdout.take(),
+            child.stderr.take(),
+        );
+        let (Some(pid), Some(input), Some(output), Some(errors)) = ends else {
+            return Err(Fault::io("talk to", binary, "it has no pipes"));
+        };
+        let complaint = Arc::default();
+        tokio::spawn(follow(errors, Arc::clone(&complaint), call.job));
+        Ok(Self {
+            child,
+            pid,
+            input,
+            output: BufReader::new(output),
+            complaint,
+        })
+    }
+
+    /// Sends a request and passes lines on until it is answered.
+    pub(super) async fn ask(&mut self, request: &Request, lines: &mpsc::Sender<String>) -> Outcome {
+        let Ok(mut text) = serde_json::to_vec(request) else {
+            return Outcome::Lost;
+        };
+        text.push(b'\n');
+        // A helper that died before it read shows when its answer is read.
+        let _ = self.input.write_all(&text).await;
+        let _ = self.input.flush().await;
+        loop {
+            match read_answer(&mut self.output).await {
+                Some(Answer::Line(line)) => {
+                    // Nobody has to listen.
+                    let _ = lines.send(line).await;
+                }
+                Some(Answer::Reply(reply)) => return Outcome::Answered(Ok(reply)),
+                Some(Answer::Fault { message, hint }) => {
+                    return Outcome::Answered(Err(Fault {
+                        message,
+                        hint,
+                        cancelled: false,
+                    }));
+                }
+                None => return Outcome::Lost,
+            }
+        }
+    }
+
+    /// Ends it and everything it started; returns when all are dead.
+    pub(super) async fn end(self, limit: Duration) -> Result<ExitStatus, Fault> {
+        let Self {
+            mut child,
+            pid,
+            input,
+            output,
+            ..
+        } = self;
+        // Its input's end is the sign to clean up. Nobody reads its output any more, or it would
+        // wait for that.
+        drop((input, output));
+        let status = match timeout(limit, child.wait()).await {
+            Ok(status) => status,
+            Err(_) => {
+                kill_with_descendants(pid, limit).await?;
+                child.wait().await
+            }
+        };
+        let status = status.cannot("wait for a helper")?;
+        // One that was killed from outside could not clean up.
+        if !status.success() {
+            sweep(pid, limit).await?;
+        }
+        Ok(status)
+    }
+
+    /// Says how it died.
+    pub(super) async fn lost(self, limit: Duration) -> Fault {
+        let complaint = Arc::clone(&self.complaint);
+        let status = match self.end(limit).await {
+            Ok(status) => status,
+            Err(fault) => return fault,
+        };
+        let how = match (status.signal(), status.code()) {
+            (Some(signal), _) => format!("signal {signal}"),
+            (None, code) => format!("status {}", code.unwrap_or_default()),
+        };
+        let complaint = complaint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let fault = Fault::new(format!("cannot go on: the helper died ({how})"));
+        if complaint.is_empty() {
+            fault.hint("retry; the kernel's log tells whether memory ran out")
+        } else {
+            fault.hint(format!("it said: {complaint}"))
+        }
+    }
+}
+
+/// What is left of its session, when nobody is its parent any more.
+async fn sweep(session: i32, limit: Duration) -> Result<(), Fault> {
+    let gone = tokio::task::spawn_blocking(move || reaper::kill_session(session, limit)).await;
+    match gone {
+        Ok(true) => Ok(()),
+        _ => Err(Fault::new(format!(
+            "cannot end what the helper {session} left running"
+        ))),
+    }
+}
+
+async fn read_answer(output: &mut (impl AsyncBufRead + Unpin)) -> Option<Answer> {
+    let mut line = Vec::new();
+    output
+        .take(MAX_ANSWER)
+        .read_until(b'\n', &mut line)
+        .await
+        .ok()?;
+    serde_json::from_slice(&line).ok()
+}
+
+/// A helper complains only when something is wrong with itself.
+async fn follow(errors: ChildStderr, complaint: Arc<Mutex<String>>, job: uuid::Uuid) {
+    let mut errors = BufReader::new(errors);
+    loop {
+        let mut line = Vec::new();
+        match (&mut errors).take(4096).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                tracing::warn!(%job, "helper: {line}");
+                *complaint.lock().unwrap_or_else(PoisonError::into_inner) = line;
+            }
+        }
+    }
+}

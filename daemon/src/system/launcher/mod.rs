@@ -1,0 +1,159 @@
+//! The sandbox's [`Launcher`]: helpers are children of the daemon, all under its own identity.
+
+mod earlier;
+mod helper;
+
+use super::{
+    Fault,
+    helpers::{Call, Identity, Launcher},
+};
+use crate::{helper::request::Request, layout::Layout};
+use async_trait::async_trait;
+use helper::{Helper, Outcome};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How long a helper may take to kill what it started and exit, before it is killed itself.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// Starts one helper per job and identity when it is first needed, and keeps it until the job ends.
+pub struct LocalLauncher {
+    layout: Arc<Layout>,
+    binary: PathBuf,
+    slots: Mutex<HashMap<(Uuid, Identity), Arc<Slot>>>,
+}
+
+/// A job's place for its helper of one identity.
+#[derive(Default)]
+struct Slot {
+    /// Held during a call: requests are served in turn.
+    helper: sync::Mutex<Option<Helper>>,
+    /// Fired when the job ends under a call.
+    ended: CancellationToken,
+}
+
+impl LocalLauncher {
+    /// Starts nothing yet. `helper_binary` is `cid-helper`.
+    pub fn new(layout: Arc<Layout>, helper_binary: PathBuf) -> Self {
+        Self {
+            layout,
+            binary: helper_binary,
+            slots: Mutex::default(),
+        }
+    }
+
+    fn slot(&self, call: &Call) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry((call.job, call.identity.clone())).or_default())
+    }
+
+    fn lock_file(&self, job: Uuid, identity: &Identity) -> PathBuf {
+        let name = match identity {
+            Identity::Deploy(project) => format!("deploy {project}"),
+            Identity::Workspace(unit) => format!("workspace {unit}"),
+            Identity::Build(project) => format!("build {project}"),
+            Identity::Purge => "purge".into(),
+        };
+        let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(name)[..8]);
+        self.layout.helper_dir().join(format!("{job}.{hash}.lock"))
+    }
+}
+
+#[async_trait]
+impl Launcher for LocalLauncher {
+    async fn call(&self, call: &Call, request: Request) -> Result<serde_json::Value, Fault> {
+        let slot = self.slot(call);
+        let work = async {
+            let mut place = slot.helper.lock().await;
+            // Taken out, so that a call that is dropped half-way leaves no helper in an unknown
+            // state behind: dropping it closes its input, and it ends itself.
+            let mut helper = match place.take() {
+                Some(helper) => helper,
+                None => {
+                    Helper::start(
+                        &self.binary,
+                        &self.lock_file(call.job, &call.identity),
+                        call,
+                    )
+                    .await?
+                }
+            };
+            let stopped = async {
+                tokio::select! {
+                    () = call.cancel.cancelled() => Outcome::Cancelled,
+                    () = slot.ended.cancelled() => Outcome::Cancelled,
+                    () = tokio::time::sleep(call.limit) => Outcome::TooLong,
+                }
+            };
+            let outcome = tokio::select! {
+                biased;
+                outcome = stopped => outcome,
+                outcome = helper.ask(&request, &call.lines) => outcome,
+            };
+            match outcome {
+                Outcome::Answered(answer) => {
+                    *place = Some(helper);
+                    answer
+                }
+                Outcome::Cancelled => helper
+                    .end(END_LIMIT)
+                    .await
+                    .and_then(|_| Err(Fault::cancelled())),
+                Outcome::TooLong => helper
+                    .end(END_LIMIT)
+                    .await
+                    .and_then(|_| Err(too_long(&request, call.limit))),
+                Outcome::Lost => Err(helper.lost(END_LIMIT).await),
+            }
+        };
+        work.await
+    }
+
+    async fn end(&self, job: Uuid) -> Result<(), Fault> {
+        let slots: Vec<_> = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots
+                .extract_if(|(of, _), _| *of == job)
+                .map(|(_, slot)| slot)
+                .collect()
+        };
+        for slot in &slots {
+            slot.ended.cancel();
+        }
+        let mut ended = Ok(());
+        for slot in slots {
+            if let Some(helper) = slot.helper.lock().await.take() {
+                ended = ended.and(helper.end(END_LIMIT).await.map(|_| ()));
+            }
+        }
+        // Also those of an earlier daemon, and of calls that were dropped.
+        ended.and(earlier::end(&self.layout.helper_dir(), job, END_LIMIT).await)
+    }
+}
+
+fn too_long(request: &Request, limit: Duration) -> Fault {
+    let (work, setting) = match request {
+        Request::Fetch(_) => ("fetch from the repository", "git"),
+        Request::Push(_) => ("push to the repository", "git"),
+        Request::DeleteBranch(_) => ("delete the branch", "git"),
+        Request::CloneTree(_) => ("make the clone", "clone"),
+        Request::BuildEnvironment(_) => ("install the dependencies", "install"),
+        Request::RunCommand(_) => ("run the command", "install or release"),
+        Request::Purge(_) => ("throw the tree away", "purge"),
+        Request::Inspect(_) => ("look at the repository", "step"),
+        Request::Configure(_) => ("write the tree's configuration", "step"),
+        Request::GrantAccess(_) => ("give access to the tree", "step"),
+        Request::WorkStatus(_) => ("look at the clone", "step"),
+    };
+    Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(format!(
+        "{setting} under [limits] in cid.toml allows more time"
+    ))
+}
