@@ -1,1 +1,37 @@
-//! x
+//! The daemon `cid` and its `cid-helper`. `docs/architecture.md` tells the whole; each folder is
+//! one idea:
+
+/// Configuration, ledger, sockets, jobs: the daemon's life from start to end.
+pub mod app;
+/// Who may do what: one table, one gate, a permit.
+pub mod authz;
+/// The command line of `cid`.
+pub mod cli;
+/// The operator's files, strict.
+pub mod config;
+/// Compares the ledger with the machine, both ways.
+pub mod doctor;
+/// Names and values that cannot hold anything bad.
+pub mod domain;
+/// Carries plans out, or back.
+pub mod engine;
+/// What a caller is told.
+pub mod error;
+/// What runs as somebody else: git, dependencies, trees.
+pub mod helper;
+/// Where things are on disk.
+pub mod layout;
+/// What each kind of job does.
+pub mod plan;
+/// What to install, release and run.
+pub mod recipe;
+/// proto to domain and back, a few lines a method.
+pub mod rpc;
+/// A whole cid in one folder, without root.
+pub mod sandbox;
+/// One reversible change each.
+pub mod step;
+/// The ledger.
+pub mod store;
+/// The only door to the machine.
+pub mod system;

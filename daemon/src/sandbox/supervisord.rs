@@ -73,12 +73,7 @@ impl Supervisord {
     /// Stops supervisord and all it runs.
     pub(super) async fn stop(&self) -> Result<(), Fault> {
         if let Some(id) = self.find() {
-            // One that does not answer is killed below.
-            let asked = self.rpc.call::<bool>("shutdown", ()).await.is_ok();
-            let started = Instant::now();
-            while asked && procs::is_alive(id) && started.elapsed() < STOP_LIMIT {
-                sleep(Duration::from_millis(20)).await;
-            }
+            self.shut_down(id).await;
             // KILL at once: on TERM it would go on waiting for its apps.
             procs::end(&[id], &[], Duration::ZERO).await;
         }
@@ -87,6 +82,22 @@ impl Supervisord {
             fs::remove_file(file)?;
         }
         Ok(())
+    }
+
+    /// Asks it to stop all and end. One that does not answer is left as it is.
+    async fn shut_down(&self, id: ProcessId) {
+        self.rpc.wait_for_exec().await;
+        // On its own it stops one group after the other.
+        drop(self.rpc.call::<Value>("stopAllProcesses", false).await);
+        if self.rpc.call::<bool>("shutdown", ()).await.is_err() {
+            return;
+        }
+        let started = Instant::now();
+        while procs::is_alive(id) && started.elapsed() < STOP_LIMIT {
+            // Any call makes it look after its processes; left alone it does so once a second.
+            drop(self.rpc.call::<Value>("getState", ()).await);
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// A running supervisord with our configuration.

@@ -65,6 +65,12 @@ pub fn environment_holds(pid: u32, settings: &[String]) -> bool {
     settings.iter().all(|setting| environment.contains(setting))
 }
 
+/// The user it runs as.
+pub fn user(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
+}
+
 /// The inodes of the sockets it holds open.
 pub fn sockets(pid: u32) -> Vec<u64> {
     let inode = |target: &str| target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
@@ -82,6 +88,14 @@ pub fn open_files(pid: u32) -> Vec<String> {
 pub fn program_is_gone(pid: u32) -> bool {
     let program = fs::read_link(format!("/proc/{pid}/exe"));
     program.is_ok_and(|program| program.to_string_lossy().ends_with(" (deleted)"))
+}
+
+/// Its children, zombies included where the kernel keeps a list.
+pub fn children(pid: u32) -> Vec<u32> {
+    match fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
+        Ok(text) => text.split_whitespace().filter_map(|child| child.parse().ok()).collect(),
+        Err(_) => all().into_iter().filter(|stat| stat.parent == pid).map(|stat| stat.id.pid).collect(),
+    }
 }
 
 /// These processes and all that descend from them.

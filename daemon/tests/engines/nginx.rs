@@ -159,7 +159,8 @@ async fn media_is_served_but_links_out_of_it_are_not() {
     fs::write(media.join("a.txt"), "hello").unwrap();
     fs::write(rig.layout.state_dir.join("media-secret"), "secret").unwrap();
     std::os::unix::fs::symlink("/etc/hostname", media.join("out")).unwrap();
-    std::os::unix::fs::lchown(media.join("out"), Some(65534), None).unwrap();
+    // A link of another owner than its target: without root, it is one as it stands.
+    drop(std::os::unix::fs::lchown(media.join("out"), Some(65534), None));
     let vhost = Vhost {
         unit: anna.clone(),
         server_name: HostName::parse(&host(&anna)).unwrap(),

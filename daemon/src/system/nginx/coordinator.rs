@@ -5,7 +5,7 @@ use crate::{
     domain::UnitName,
     system::{
         Effect, Fault,
-        included::{Included, Put, Tester},
+        included::{Included, Objection, Put, Tester},
         turns::{Turn, Turns},
     },
 };
@@ -33,6 +33,7 @@ pub struct NginxPaths {
 
 /// nginx itself.
 pub struct RealNginx {
+    paths: NginxPaths,
     vhosts: Included,
     turns: Turns<Coordinator>,
 }
@@ -41,8 +42,8 @@ impl RealNginx {
     /// Takes charge of the vhosts of this nginx. Inside a tokio runtime.
     pub fn new(paths: NginxPaths) -> Self {
         let vhosts = Included::new(paths.vhost_dir.clone());
-        let turns = Turns::start(Coordinator { vhosts: vhosts.clone(), paths });
-        Self { vhosts, turns }
+        let turns = Turns::start(Coordinator { vhosts: vhosts.clone(), paths: paths.clone() });
+        Self { paths, vhosts, turns }
     }
 }
 
@@ -67,6 +68,13 @@ impl Nginx for RealNginx {
 
     async fn settle(&self) -> Result<(), Fault> {
         self.turns.ask(Change::Settle).await?.map(drop)
+    }
+
+    async fn check(&self) -> Result<(), Fault> {
+        self.paths.test().await.map_err(|objection| match objection {
+            Objection::Failed(fault) => fault,
+            Objection::Refused(refusal) => self.paths.foreign(&refusal),
+        })
     }
 }
 

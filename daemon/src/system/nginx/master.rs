@@ -63,7 +63,7 @@ struct Worker {
 }
 
 fn workers(master: u32) -> Vec<Worker> {
-    children(master)
+    procs::children(master)
         .into_iter()
         .map(|pid| {
             // Until it has set itself up, a worker still shows the master's title.
@@ -72,14 +72,6 @@ fn workers(master: u32) -> Vec<Worker> {
             Worker { pid, up: title.starts_with("nginx: worker process") && !leaving, leaving }
         })
         .collect()
-}
-
-fn children(master: u32) -> Vec<u32> {
-    match fs::read_to_string(format!("/proc/{master}/task/{master}/children")) {
-        Ok(text) => text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
-        // A kernel without this file.
-        Err(_) => procs::all().into_iter().filter(|stat| stat.parent == master).map(|stat| stat.id.pid).collect(),
-    }
 }
 
 /// What the test cannot see, such as a port in use, the master says in its log.

@@ -47,4 +47,10 @@ pub trait Nginx: Send + Sync {
     /// # Errors
     /// As [`Nginx::put`].
     async fn settle(&self) -> Result<(), Fault>;
+
+    /// Tests the configuration as it stands and changes nothing.
+    ///
+    /// # Errors
+    /// It is broken, by whom and where.
+    async fn check(&self) -> Result<(), Fault>;
 }

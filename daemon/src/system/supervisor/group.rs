@@ -2,13 +2,14 @@
 //! waiting calls look once a second.
 
 use super::rpc::{Rpc, RpcError, code};
-use crate::system::Fault;
+use crate::system::{Fault, procs};
 use dxr::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// supervisord kills after 10 s what does not stop.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+const EXEC_LIMIT: Duration = Duration::from_millis(500);
 
 impl Rpc {
     /// Starts the group as supervisord last read it, after stopping what ran under its name.
@@ -28,6 +29,7 @@ impl Rpc {
 
     /// Stops and removes a group; none of that name is fine.
     pub(crate) async fn remove_group(&self, name: &str) -> Result<(), RpcError> {
+        self.wait_for_exec().await;
         match self.call::<Value>("stopProcessGroup", (name, false)).await {
             Ok(_) => {}
             Err(error) if error.is(code::BAD_NAME) => return Ok(()),
@@ -43,6 +45,22 @@ impl Rpc {
                 Err(error) => return Err(error),
             }
             sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the children that supervisord has just forked are programs. Before that they
+    /// have its signal handlers, and a TERM is lost: the stop would take the 10 s until KILL.
+    pub(crate) async fn wait_for_exec(&self) {
+        let Ok(pid) = self.call::<i32>("getPID", ()).await.map(i32::unsigned_abs) else { return };
+        let own = procs::command_line(pid);
+        let mut forked = procs::children(pid);
+        let started = Instant::now();
+        while started.elapsed() < EXEC_LIMIT {
+            forked.retain(|child| procs::command_line(*child) == own);
+            if forked.is_empty() {
+                return;
+            }
+            sleep(Duration::from_millis(2)).await;
         }
     }
 }

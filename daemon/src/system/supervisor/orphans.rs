@@ -6,7 +6,15 @@ use crate::{
     layout::Layout,
     system::procs::{self, ProcessId},
 };
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use nix::fcntl::OFlag;
+use std::{
+    collections::BTreeSet,
+    fs::{self, Metadata, OpenOptions},
+    io::Read,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// How long they have between TERM and KILL: a workspace waits for its port meanwhile.
 const GRACE: Duration = Duration::from_secs(2);
@@ -70,15 +78,16 @@ impl Orphans {
     /// A file says `PID START_TIME` of the leader of a process group. Where the leader has ended,
     /// its group may live on: the kernel gives the number to nobody else until then.
     fn add_pid_file(&mut self, file: &Path) {
-        let Some(id) = read_pid_file(file) else { return };
-        let members: Vec<_> = procs::all().into_iter().filter(|stat| stat.group == id.pid).collect();
-        match procs::stat(id.pid) {
-            Some(stat) if stat.id != id => return,
-            Some(_) => self.add_pids(&[id.pid]),
-            None => {}
+        let Some((id, owner)) = read_pid_file(file) else { return };
+        if procs::stat(id.pid).is_some_and(|stat| stat.id != id) {
+            return;
         }
-        if members.iter().all(|stat| stat.id.start_time >= id.start_time) && !members.is_empty() {
-            self.groups.insert(id.pid);
+        // Its writer may name anybody: it speaks for its own processes only.
+        let may_end = |stat: &procs::Stat| owner == 0 || procs::user(stat.id.pid) == Some(owner);
+        let members: Vec<_> = procs::all().into_iter().filter(|stat| stat.group == id.pid || stat.id == id).collect();
+        let plausible = members.iter().all(|stat| stat.id.start_time >= id.start_time && may_end(stat));
+        if plausible && !members.is_empty() {
+            self.groups.extend(members.iter().map(|stat| stat.group).filter(|group| *group == id.pid));
             self.add_pids(&members.iter().map(|stat| stat.id.pid).collect::<Vec<_>>());
         }
     }
@@ -113,7 +122,7 @@ pub(crate) fn forget_all(layout: &Layout) {
 }
 
 /// `UNIT.PROCESS` files: a process type holds no dot.
-fn pid_files(dir: &Path) -> Vec<(String, std::path::PathBuf)> {
+fn pid_files(dir: &Path) -> Vec<(String, PathBuf)> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let named = |entry: fs::DirEntry| {
         let name = entry.file_name();
@@ -123,11 +132,17 @@ fn pid_files(dir: &Path) -> Vec<(String, std::path::PathBuf)> {
     entries.flatten().filter_map(named).collect()
 }
 
-fn read_pid_file(file: &Path) -> Option<ProcessId> {
-    let text = fs::read_to_string(file).ok()?;
+/// Who the file names, and who wrote it. Apps' users write into this folder: no links are followed
+/// and nothing is waited for.
+fn read_pid_file(path: &Path) -> Option<(ProcessId, u32)> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()?;
+    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    let mut text = String::new();
+    file.take(64).read_to_string(&mut text).ok()?;
     let (pid, start_time) = text.trim().split_once(' ')?;
     let pid = pid.parse().ok().filter(|pid| *pid > 1)?;
-    Some(ProcessId { pid, start_time: start_time.parse().ok()? })
+    Some((ProcessId { pid, start_time: start_time.parse().ok()? }, metadata.uid()))
 }
 
 #[cfg(test)]
@@ -157,6 +172,31 @@ mod tests {
         assert!(procs::all().iter().all(|stat| stat.group != child.id()));
         forget(&layout, &unit);
         assert!(!file.exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_speaks_for_its_writers_processes_only() {
+        let (_dir, layout, unit) = layout();
+        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let start_time = procs::stat(child.id()).unwrap().id.start_time;
+        let file = layout.app_pid_dir().join("shop.anna.web");
+        fs::write(&file, format!("{} {start_time}", child.id())).unwrap();
+        let me = procs::user(std::process::id()).unwrap();
+        if me == 0 {
+            std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
+            assert!(Orphans::of_unit(&layout, &unit).ids.is_empty());
+            std::os::unix::fs::chown(&file, Some(me), None).unwrap();
+        }
+        assert!(!Orphans::of_unit(&layout, &unit).ids.is_empty());
+        // A pipe makes nobody wait, a link leads nowhere.
+        fs::rename(&file, layout.run_dir.join("target")).unwrap();
+        std::os::unix::fs::symlink(layout.run_dir.join("target"), &file).unwrap();
+        assert!(Orphans::of_unit(&layout, &unit).ids.is_empty());
+        fs::remove_file(&file).unwrap();
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(Orphans::of_unit(&layout, &unit).ids.is_empty());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[tokio::test]

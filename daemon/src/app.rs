@@ -1,0 +1,211 @@
+//! The daemon's life: configuration, ledger, engines, sockets, jobs - until somebody says stop.
+
+use crate::{
+    authz::{Gate, OwnerOnly},
+    config::{Projects, Settings},
+    doctor,
+    engine::{Engine, Hooks},
+    layout::Layout,
+    plan,
+    rpc::{self, Api, Doors},
+    sandbox::{self, Engines},
+    store::Store,
+    system::{
+        Fault, FaultContext, Site, System, fs, launcher::LocalLauncher, nginx::RealNginx, probe::RealProbe,
+        supervisor::RealSupervisor,
+    },
+};
+use anyhow::Context;
+use nix::fcntl::{Flock, FlockArg};
+use std::{
+    fs::{File, OpenOptions},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// A day: how often old jobs are forgotten.
+const FORGET_PAUSE: Duration = Duration::from_hours(24);
+
+/// How a sandbox is run.
+pub struct SandboxOptions {
+    /// Its folder; made when missing.
+    pub dir: PathBuf,
+    /// Where its nginx listens on the loopback.
+    pub http_port: u16,
+    /// Where `cid-helper` and `cid-web` are.
+    pub bin_dir: PathBuf,
+    /// What looks on at the engine.
+    pub hooks: Arc<dyn Hooks>,
+}
+
+/// Runs a sandbox until SIGTERM or SIGINT.
+///
+/// # Errors
+/// It cannot be started, or not be stopped in an orderly way.
+pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
+    // Before anything else, so that no signal is missed.
+    let signals = Signals::new()?;
+    let dir = std::path::absolute(&options.dir).context("cannot tell the sandbox's folder")?;
+    fs::make_dir(&dir, 0o755)?;
+    let layout = Arc::new(Layout::sandbox(&dir));
+    prepare(&layout)?;
+    let _lock = lock(&layout)?;
+    let settings = Arc::new(Settings::load(&layout.config_file())?);
+    let projects = Arc::new(Projects::load(layout.projects_dir())?);
+    make_work_dirs(&projects, &layout);
+    let store = Store::open(&layout.database())?;
+    let engines = Engines::start(&layout, options.http_port, &options.bin_dir).await?;
+    let site = Site {
+        listen: sandbox::listen_addresses(options.http_port),
+        http_port: options.http_port,
+        helper: options.bin_dir.join("cid-helper"),
+    };
+    let sys = System {
+        layout: Arc::clone(&layout),
+        nginx: Arc::new(RealNginx::new(engines.nginx_paths())),
+        supervisor: Arc::new(RealSupervisor::new(&layout)),
+        helpers: Arc::new(LocalLauncher::new(Arc::clone(&layout), site.helper.clone())),
+        probe: Arc::new(RealProbe { http_port: options.http_port }),
+        site: Arc::new(site),
+    };
+    let front_url = sys.site.url("localhost");
+    let engine = Engine::new(sys.clone(), store.clone(), Arc::clone(&projects), Arc::clone(&settings), options.hooks);
+    let api = Api { engine, store, sys, layout, settings, projects, mode: "sandbox", front_url, stopping: CancellationToken::new() };
+    let gate = Gate::new(Arc::new(OwnerOnly { uid: nix::unistd::geteuid().as_raw() }));
+    serve(api, gate, signals).await?;
+    engines.stop().await?;
+    Ok(())
+}
+
+/// The part that a sandbox and a host have in common.
+async fn serve(api: Api, gate: Gate, mut signals: Signals) -> anyhow::Result<()> {
+    let doors = Doors::bind(&api.layout)?;
+    api.store.release_stray_ports().await?;
+    let recovered = api.engine.recover().await?;
+    let server = tokio::spawn(rpc::serve(api.clone(), gate, doors, api.stopping.clone()));
+    let debts = tokio::spawn(doctor::settle_forever(api.clone()));
+    let forgetting = tokio::spawn(forget_forever(api.clone()));
+    sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
+    tracing::info!("ready: {} (jobs taken up: {recovered})", api.layout.socket().display());
+    loop {
+        tokio::select! {
+            _ = signals.hangup.recv() => reload(&api),
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+        }
+    }
+    tracing::info!("stopping; jobs under way go on at the next start");
+    api.stopping.cancel();
+    api.engine.stop().await;
+    let served = server.await.context("the server ended badly")?;
+    let _ = tokio::join!(debts, forgetting);
+    for socket in [api.layout.socket(), api.layout.web_socket()] {
+        fs::remove_file(&socket)?;
+    }
+    served.map_err(Into::into)
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+fn reload(api: &Api) {
+    match api.projects.reload() {
+        Ok(()) => {
+            make_work_dirs(&api.projects, &api.layout);
+            tracing::info!("projects read again: {}", api.projects.all().len());
+        }
+        Err(fault) => tracing::error!("projects stay as they were: {fault}"),
+    }
+}
+
+fn prepare(layout: &Layout) -> Result<(), Fault> {
+    let mirrors = layout.state_dir.join("mirrors");
+    let dirs = [
+        (layout.projects_dir(), 0o755),
+        (layout.run_dir.clone(), 0o755),
+        (layout.state_dir.clone(), 0o755),
+        (layout.log_dir.clone(), 0o755),
+        (layout.app_pid_dir(), 0o770),
+        (layout.helper_dir(), 0o700),
+        (layout.run_file_dir(), 0o750),
+        (layout.app_logs_dir(), 0o750),
+        (layout.trash_dir(), 0o700),
+        (layout.helper_home(), 0o755),
+        (layout.tools_dir(), 0o755),
+        (mirrors, 0o755),
+    ];
+    dirs.iter().try_for_each(|(dir, mode)| fs::make_dir(dir, *mode))
+}
+
+/// Folders for workspaces and their trash. A project whose folder cannot be made says so when it is
+/// used or checked; the others do not suffer.
+fn make_work_dirs(projects: &Projects, layout: &Layout) {
+    for project in projects.all().values().flatten() {
+        let work_dir = Projects::work_dir(project, &layout.work_root);
+        let environments = layout.environments(&project.name);
+        let trash = plan::trash_dir(&work_dir.join("any"));
+        for (dir, mode) in [(work_dir, 0o755), (trash, 0o700), (environments, 0o755)] {
+            if let Err(fault) = fs::make_dir(&dir, mode) {
+                tracing::error!(project = project.name.as_str(), "{fault}");
+            }
+        }
+    }
+}
+
+/// Held as long as the daemon lives; the kernel gives it back when it dies.
+fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
+    let path = layout.lock_file();
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| Fault::io("open", &path, error))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
+        let folder = path.parent().unwrap_or(Path::new("/")).display();
+        Fault::new(format!("cannot use {folder}: another cid is at work there ({error})"))
+            .hint("stop it first, or choose another folder")
+    })
+}
+
+async fn forget_forever(api: Api) {
+    loop {
+        let days = i64::from(api.settings.keep_jobs_days);
+        let before = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+        match api.store.forget_jobs(before).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!("{count} old jobs forgotten"),
+            Err(error) => tracing::warn!("old jobs are kept: {error}"),
+        }
+        api.store.renew_reserve();
+        tokio::select! {
+            () = tokio::time::sleep(FORGET_PAUSE) => {}
+            () = api.stopping.cancelled() => return,
+        }
+    }
+}
+
+/// The folder that this program and its companions are in.
+///
+/// # Errors
+/// The kernel does not tell.
+pub fn bin_dir() -> Result<PathBuf, Fault> {
+    let program = std::env::current_exe().cannot("find this program's own file")?;
+    Ok(program.parent().unwrap_or(Path::new("/")).to_owned())
+}

@@ -1,0 +1,76 @@
+//! The daemon's command line.
+
+use crate::{
+    app::{self, SandboxOptions},
+    engine::Hooks,
+    system::Fault,
+};
+use clap::{Parser, Subcommand};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Self-hosted workspaces: an e-mail becomes a running copy of your project.
+#[derive(Parser)]
+#[command(name = "cid", version, about, after_help = "People use `cictl`; this program is the daemon behind it.")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a whole cid in one folder, as an ordinary user: its own nginx and supervisord, on
+    /// unprivileged ports, until SIGTERM or Ctrl-C
+    ///
+    /// Project files go into DIR/etc/projects.d/; SIGHUP reads them again. A killed sandbox leaves its
+    /// engines and workspaces running, and the next start in the same folder takes them over.
+    Sandbox {
+        /// The sandbox's folder; made when it does not exist
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Where its nginx listens on the loopback, for the front and all workspaces
+        #[arg(long, value_name = "N", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+        http_port: u16,
+    },
+}
+
+/// All of `cid`; `hooks` is what looks on at the engine.
+pub fn main(hooks: Arc<dyn Hooks>) -> ExitCode {
+    let arguments = Arguments::parse();
+    log();
+    match run(arguments.verb, hooks) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = error.downcast_ref::<Fault>().and_then(|fault| fault.hint.as_ref()) {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb, hooks: Arc<dyn Hooks>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match verb {
+        Verb::Sandbox { dir, http_port } => {
+            let options = SandboxOptions { dir, http_port, bin_dir: app::bin_dir()?, hooks };
+            runtime.block_on(app::sandbox(options))
+        }
+    }
+}
+
+/// To the journal under systemd, readable lines on standard error otherwise. `CID_LOG` sets what is
+/// said, e.g. `debug` or `cid_daemon::engine=debug`.
+fn log() {
+    let filter = EnvFilter::try_from_env("CID_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    if std::env::var_os("JOURNAL_STREAM").is_some()
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        registry.with(journal).init();
+        return;
+    }
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    registry.with(lines.with_ansi(std::io::stderr().is_terminal())).init();
+}

@@ -1,0 +1,395 @@
+//! `projects.d/NAME.toml`: one project, the operator's recipe. `docs/project-file.md` explains
+//! every key.
+
+use super::{AbsolutePath, ConfigError, Domain, GitUrl, RefName, RelativePath, Seconds, load};
+use crate::{domain::{Name, ProcessType, ProjectName}, helper::request::Remote};
+use serde::Deserialize;
+use std::{collections::BTreeMap, path::{Path, PathBuf}};
+
+/// A project as its file says; see `docs/project-file.md` for what each key means.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Project {
+    /// The file's stem; not in the file.
+    #[serde(skip, default = "unnamed")]
+    pub name: ProjectName,
+    /// The file it was read from; not in the file.
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// Workspaces answer at `NAME.DOMAIN`.
+    pub domain: Domain,
+    /// Identity for git over the network; in the sandbox always whoever runs it.
+    pub deploy_user: Option<String>,
+    /// Workspaces live here; in the sandbox `DIR/work/PROJECT` when absent.
+    pub work_dir: Option<AbsolutePath>,
+    /// The repository.
+    pub git: Git,
+    /// What the repository does not say or says wrongly.
+    #[serde(default)]
+    pub app: App,
+    /// Given to every command and process.
+    #[serde(default)]
+    pub env: BTreeMap<EnvName, String>,
+    /// The database, when it is not the app's own default.
+    pub database: Option<Database>,
+    /// The shared media folder.
+    pub media: Option<Media>,
+    /// Operator's templates rendered into the tree.
+    #[serde(default)]
+    pub files: Vec<FileEntry>,
+    /// Other shared things linked into the tree.
+    #[serde(default)]
+    pub links: Vec<LinkEntry>,
+    /// Who else may read and write a workspace's files.
+    #[serde(default)]
+    pub access: Access,
+}
+
+fn unnamed() -> ProjectName {
+    #[expect(clippy::expect_used, reason = "a constant; replaced right after reading")]
+    ProjectName::parse("unnamed").expect("a valid name")
+}
+
+/// The name of an environment variable: `[A-Za-z_][A-Za-z0-9_]*`, not cid's own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct EnvName(String);
+
+impl TryFrom<String> for EnvName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let good = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        match good {
+            false => Err(format!("`{text}` is not a name of an environment variable")),
+            true if text.starts_with("CID_") => Err(format!("`{text}`: names beginning with CID_ are cid's own")),
+            true => Ok(Self(text)),
+        }
+    }
+}
+
+impl EnvName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `[git]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Git {
+    /// Where the repository is.
+    pub url: GitUrl,
+    /// New branches start here.
+    #[serde(default = "main_branch")]
+    pub base: RefName,
+    /// What a workspace's branch is called; `{name}` stands for the workspace's name.
+    #[serde(default = "branch_pattern")]
+    pub branch: RefName,
+    /// Private key for SSH instead of the deploy user's own.
+    pub identity_file: Option<AbsolutePath>,
+    /// known_hosts for SSH instead of the deploy user's own.
+    pub known_hosts: Option<AbsolutePath>,
+}
+
+#[expect(clippy::expect_used, reason = "a constant")]
+fn main_branch() -> RefName {
+    RefName::try_from("main".to_owned()).expect("a branch name")
+}
+
+#[expect(clippy::expect_used, reason = "a constant")]
+fn branch_pattern() -> RefName {
+    RefName::try_from("{name}".to_owned()).expect("a branch name")
+}
+
+/// `[app]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct App {
+    /// Where in the repository the app lives.
+    pub dir: Option<RelativePath>,
+    /// A ready environment instead of installing one.
+    pub env: Option<AbsolutePath>,
+    /// Commands that install dependencies, instead of what is found.
+    pub install: Option<Vec<Command>>,
+    /// Commands before every start, e.g. migrations, instead of what is found.
+    pub release: Option<Vec<Command>>,
+    /// Commands that test the project; for the test gate.
+    pub test: Option<Vec<Command>>,
+    /// Process type -> command, instead of what is found. `web` is the one behind nginx.
+    pub run: BTreeMap<ProcessType, Command>,
+    /// When the web process counts as answering.
+    pub health: Health,
+}
+
+impl App {
+    /// Where in the repository the app lives; `.` for its root.
+    pub fn dir(&self) -> &Path {
+        self.dir.as_ref().map_or(Path::new("."), |dir| dir.as_path())
+    }
+}
+
+/// A program and its arguments: no shell, so at least the program, and no NUL.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Command(Vec<String>);
+
+impl TryFrom<Vec<String>> for Command {
+    type Error = String;
+    fn try_from(words: Vec<String>) -> Result<Self, String> {
+        match words.first() {
+            None => Err("a command needs at least a program, e.g. [\"python\", \"manage.py\", \"migrate\"]".into()),
+            Some(program) if program.is_empty() => Err("a command's program must not be empty".into()),
+            Some(_) if words.iter().any(|word| word.contains('\0')) => Err("a command must not hold NUL".into()),
+            Some(_) => Ok(Self(words)),
+        }
+    }
+}
+
+impl Command {
+    /// The program and its arguments.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// `app.health`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// Which page to ask for.
+    pub path: HttpPath,
+    /// For how long it may not answer after its start.
+    pub timeout: Seconds,
+    /// Status codes that count; empty: 2xx, 3xx, 401 and 403.
+    pub status: Vec<u16>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { path: HttpPath("/".into()), timeout: Seconds::new(60), status: Vec::new() }
+    }
+}
+
+impl Health {
+    /// Whether an answer with this status counts.
+    pub fn accepts(&self, status: u16) -> bool {
+        if self.status.is_empty() {
+            matches!(status, 200..=399 | 401 | 403)
+        } else {
+            self.status.contains(&status)
+        }
+    }
+}
+
+/// A path of a URL: begins with `/`, visible ASCII without quotes and the like.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HttpPath(String);
+
+impl TryFrom<String> for HttpPath {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let good = text.starts_with('/')
+            && text.len() <= 512
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%?&=+,:@!*()".contains(&b));
+        if good { Ok(Self(text)) } else { Err(format!("`{text}` is not a path of a URL like /health")) }
+    }
+}
+
+impl HttpPath {
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `[database]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// How workspaces come by theirs.
+    pub kind: DatabaseKind,
+    /// Given to the app as DATABASE_URL.
+    pub url: String,
+}
+
+/// `database.kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatabaseKind {
+    /// One for all, as given.
+    Shared,
+}
+
+/// `[media]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    /// The folder all workspaces share.
+    pub path: AbsolutePath,
+    /// Where in the tree it is linked.
+    #[serde(default = "media_link")]
+    pub link: RelativePath,
+    /// Below which URL nginx serves it.
+    #[serde(default = "media_url")]
+    pub url: MediaUrl,
+    /// Put the link in place of something that the repository tracks.
+    #[serde(default)]
+    pub replace: bool,
+}
+
+#[expect(clippy::expect_used, reason = "a constant")]
+fn media_link() -> RelativePath {
+    RelativePath::try_from("media".to_owned()).expect("a relative path")
+}
+
+fn media_url() -> MediaUrl {
+    MediaUrl("/media/".into())
+}
+
+/// A prefix of URLs: `/media/`, of letters, digits, `-`, `_`, with a slash at both ends.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MediaUrl(String);
+
+impl TryFrom<String> for MediaUrl {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let good = text.len() > 2
+            && text.starts_with('/')
+            && text.ends_with('/')
+            && !text.contains("//")
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_".contains(&b));
+        if good { Ok(Self(text)) } else { Err(format!("`{text}` is not a URL prefix like /media/")) }
+    }
+}
+
+impl MediaUrl {
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One of `[[files]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// An absolute path, or one inside the repository.
+    pub template: PathBuf,
+    /// Where in the tree the rendered file goes.
+    pub target: RelativePath,
+    /// Also over a file that the repository tracks.
+    #[serde(default)]
+    pub replace: bool,
+}
+
+/// One of `[[links]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkEntry {
+    /// The shared thing.
+    pub source: AbsolutePath,
+    /// Where in the tree.
+    pub target: RelativePath,
+    /// Linked, or copied when the workspace may change it.
+    #[serde(default)]
+    pub mode: LinkMode,
+    /// Also over something that the repository tracks.
+    #[serde(default)]
+    pub replace: bool,
+}
+
+/// `links.mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkMode {
+    /// A symbolic link.
+    #[default]
+    Link,
+    /// A copy.
+    Copy,
+}
+
+/// `[access]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// Unix group with read-write access to every workspace's files.
+    pub group: Option<String>,
+    /// E-mail -> Unix account with read-write access to that workspace.
+    pub people: BTreeMap<String, String>,
+}
+
+impl Project {
+    /// Reads a file and checks what its values say together.
+    ///
+    /// # Errors
+    /// It cannot be read, breaks a rule, or its stem is no project name.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let fail = |message: String| ConfigError::Parse(path.to_owned(), message);
+        let name = ProjectName::parse(stem).ok_or_else(|| {
+            fail(format!("`{stem}` is not a project name (a-z, 0-9 and -, beginning with a letter, at most 31)"))
+        })?;
+        let mut project: Self = load(path)?;
+        project.name = name;
+        path.clone_into(&mut project.file);
+        project.check().map_err(fail)?;
+        Ok(project)
+    }
+
+    /// Rules over more than one value; those over one are in its type.
+    fn check(&self) -> Result<(), String> {
+        if self.app.env.is_some() && self.app.install.is_some() {
+            return Err("app.env and app.install exclude each other: a ready environment is not installed".into());
+        }
+        for file in &self.files {
+            let relative = RelativePath::try_from(file.template.to_string_lossy().into_owned());
+            let absolute = AbsolutePath::try_from(file.template.to_string_lossy().into_owned());
+            if relative.is_err() && absolute.is_err() {
+                return Err(format!("files.template: {}", relative.err().unwrap_or_default()));
+            }
+        }
+        for (email, account) in &self.access.people {
+            crate::domain::Email::parse(email).map_err(|error| format!("access.people: {email}: {error}"))?;
+            if account.is_empty() {
+                return Err(format!("access.people: {email} has no account"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How the repository is reached.
+    pub fn remote(&self) -> Remote {
+        Remote {
+            url: self.git.url.to_string(),
+            identity_file: self.git.identity_file.as_ref().map(|path| path.to_path_buf()),
+            known_hosts: self.git.known_hosts.as_ref().map(|path| path.to_path_buf()),
+        }
+    }
+
+    /// The branch of a workspace of this name.
+    pub fn branch_for(&self, name: &Name) -> String {
+        self.git.branch.replace("{name}", name.as_str())
+    }
+
+    /// Below which host name a workspace answers.
+    pub fn host_for(&self, name: &Name) -> String {
+        format!("{name}.{}", self.domain)
+    }
+
+    /// Values that must not show in logs and answers.
+    pub fn secrets(&self) -> Vec<&str> {
+        let database = self.database.iter().map(|database| database.url.as_str());
+        let env = self.env.iter().filter(|(name, _)| is_secret(name.as_str())).map(|(_, value)| value.as_str());
+        database.chain(env).filter(|value| value.len() >= 6).collect()
+    }
+}
+
+/// By the usual words; what is no secret may well be hidden, the other way round not.
+fn is_secret(name: &str) -> bool {
+    ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "KEY", "CREDENTIAL", "DSN"].iter().any(|word| name.to_ascii_uppercase().contains(word))
+}

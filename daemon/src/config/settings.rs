@@ -1,0 +1,97 @@
+//! `cid.toml`: the daemon's own settings. Every one has a default.
+
+use super::{ConfigError, Seconds, load};
+use serde::Deserialize;
+use std::{ops::RangeInclusive, path::Path};
+
+/// The daemon's settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Ports for workspaces, both ends included. Outside the kernel's ephemeral range (32768 to
+    /// 60999 by default), or outgoing connections would take them at random.
+    pub ports: PortRange,
+    /// How long things may take.
+    pub limits: Limits,
+    /// The most jobs that may be live at once.
+    pub max_jobs: u32,
+    /// How many CPU-heavy steps (install, release) run at once; 0: one per core.
+    pub heavy_steps: usize,
+    /// Create refuses to begin with less free space than this many MiB.
+    pub min_free_mib: u64,
+    /// For how many days ended jobs can be looked at.
+    pub keep_jobs_days: u16,
+    /// Open connections per user id; further ones wait.
+    pub max_connections_per_uid: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ports: PortRange(20000..=29999),
+            limits: Limits::default(),
+            max_jobs: 512,
+            heavy_steps: 0,
+            min_free_mib: 64,
+            keep_jobs_days: 90,
+            max_connections_per_uid: 256,
+        }
+    }
+}
+
+/// How long things may take before they are ended and the job is taken back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Talking to the git server: fetch, push, delete a branch.
+    pub git: Seconds,
+    /// Checking out the clone.
+    pub clone: Seconds,
+    /// Installing dependencies.
+    pub install: Seconds,
+    /// All release commands together.
+    pub release: Seconds,
+    /// Throwing a tree away.
+    pub purge: Seconds,
+    /// Everything else.
+    pub step: Seconds,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            git: Seconds::new(120),
+            clone: Seconds::new(300),
+            install: Seconds::new(900),
+            release: Seconds::new(600),
+            purge: Seconds::new(900),
+            step: Seconds::new(60),
+        }
+    }
+}
+
+/// `"20000-29999"`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PortRange(pub RangeInclusive<u16>);
+
+impl TryFrom<String> for PortRange {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let range = text.split_once('-').and_then(|(from, to)| Some(from.parse::<u16>().ok()?..=to.parse::<u16>().ok()?));
+        match range {
+            Some(range) if *range.start() >= 1024 && range.start() <= range.end() => Ok(Self(range)),
+            _ => Err(format!("`{text}` is not a range of ports like 20000-29999 (from 1024 on)")),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the file; a missing one means the defaults.
+    ///
+    /// # Errors
+    /// It cannot be read or breaks a rule.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        if path.exists() { load(path) } else { Ok(Self::default()) }
+    }
+}

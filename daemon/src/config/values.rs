@@ -1,0 +1,222 @@
+//! Values of the operator's files that hold no bad value: reading them is checking them, so that
+//! an error points at the line.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, ops::Deref, path::{Component, Path, PathBuf}, time::Duration};
+
+macro_rules! checked {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name($inner);
+
+        impl Deref for $name {
+            type Target = $inner;
+            fn deref(&self) -> &$inner {
+                &self.0
+            }
+        }
+    };
+}
+
+checked! {
+    /// A path from the root, without `..` and control characters.
+    AbsolutePath(PathBuf)
+}
+checked! {
+    /// A path inside the repository: relative, without `..`, not into `.git`.
+    RelativePath(PathBuf)
+}
+checked! {
+    /// A domain below which workspaces answer: LDH labels, lower case.
+    Domain(String)
+}
+checked! {
+    /// Where a repository is: https, ssh, `user@host:path`, `file://` or an absolute path.
+    GitUrl(String)
+}
+checked! {
+    /// A branch name that git takes.
+    RefName(String)
+}
+checked! {
+    /// A time like `60s` or `10m`: more than nothing, at most a day.
+    Seconds(Duration)
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
+impl TryFrom<String> for AbsolutePath {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let path = PathBuf::from(&text);
+        if !path.is_absolute() {
+            return Err(format!("`{text}` is not an absolute path (it must begin with /)"));
+        }
+        if has_control(&text) || path.components().any(|c| c == Component::ParentDir) {
+            return Err(format!("`{text}` must hold no .. and no control characters"));
+        }
+        Ok(Self(path))
+    }
+}
+
+impl TryFrom<String> for RelativePath {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let path = PathBuf::from(&text);
+        let inside = path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        if text.is_empty() || !inside || has_control(&text) {
+            return Err(format!("`{text}` must be a path inside the repository: relative and without .."));
+        }
+        if path.components().any(|c| c == Component::Normal(".git".as_ref())) {
+            return Err(format!("`{text}` must not lead into .git"));
+        }
+        Ok(Self(path))
+    }
+}
+
+impl TryFrom<String> for Domain {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let label = |l: &str| {
+            (1..=63).contains(&l.len())
+                && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !l.starts_with('-')
+                && !l.ends_with('-')
+        };
+        if text.len() <= 200 && text.split('.').all(label) {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is not a domain like pressa.example.org (lower case, no dot at the end)"))
+        }
+    }
+}
+
+impl TryFrom<String> for GitUrl {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.starts_with('-') || has_control(&text) || text.contains(' ') || text.contains("::") {
+            return Err(format!("`{text}` is no git URL that cid takes"));
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let authority = rest.split('/').next().unwrap_or_default();
+            let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+            if !["https", "ssh", "file"].contains(&scheme) {
+                return Err(format!("`{scheme}://` is not taken: use https, ssh, file or an absolute path"));
+            }
+            if user.contains(':') {
+                return Err("a password does not belong into the URL: it would show in logs".into());
+            }
+            if user.starts_with('-') || host.starts_with('-') || (scheme != "file" && host.is_empty()) {
+                return Err(format!("`{text}` names no host"));
+            }
+            return Ok(Self(text));
+        }
+        let scp = |t: &str| {
+            t.split_once(':').is_some_and(|(host, path)| {
+                !host.is_empty() && !path.is_empty() && !host.contains('/') && !host.contains("@-")
+            })
+        };
+        if text.starts_with('/') || scp(&text) {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is no git URL: use https://, ssh://, user@host:path, file:// or an absolute path"))
+        }
+    }
+}
+
+impl TryFrom<String> for RefName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        // `{name}` stands for a workspace's name, which is always fine in a branch name.
+        let sample = text.replace("{name}", "n");
+        if !text.starts_with('-') && git2::Reference::is_valid_name(&format!("refs/heads/{sample}")) {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is not a branch name"))
+        }
+    }
+}
+
+impl TryFrom<String> for Seconds {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let duration = text
+            .parse::<jiff::SignedDuration>()
+            .ok()
+            .and_then(|duration| Duration::try_from(duration).ok())
+            .filter(|duration| (Duration::from_millis(1)..=Duration::from_hours(24)).contains(duration));
+        duration.map(Self).ok_or_else(|| format!("`{text}` is not a time like 30s or 10m (at most a day)"))
+    }
+}
+
+impl Seconds {
+    /// That many seconds.
+    pub(super) const fn new(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<Path> for AbsolutePath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for RelativePath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_would_run_something_are_refused() {
+        let bad = [
+            "ext::sh -c id", "--upload-pack=x", "ssh://-oProxyCommand=id/x", "http://example.org/x", "git://x/y",
+            "https://user:secret@example.org/x", "relative/path", "a b", "https://x\n/y", "ssh://u@-x/y", "", "https:///x",
+            "-oProxyCommand=x:y", "fd::17", "file::x",
+        ];
+        for url in bad {
+            assert!(GitUrl::try_from(url.to_owned()).is_err(), "{url}");
+        }
+        for url in ["https://example.org/x.git", "ssh://git@example.org:2222/x", "git@example.org:team/x.git", "/srv/x.git", "file:///srv/x.git"] {
+            assert!(GitUrl::try_from(url.to_owned()).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn paths_stay_where_they_belong() {
+        for path in ["../x", "/etc/passwd", "", "a/../b", ".git/config", "a/.git/hooks/x"] {
+            assert!(RelativePath::try_from(path.to_owned()).is_err(), "{path}");
+        }
+        for path in ["x", "/a/../b", "/a\n"] {
+            assert!(AbsolutePath::try_from(path.to_owned()).is_err(), "{path}");
+        }
+        assert!(RelativePath::try_from(".".to_owned()).is_ok());
+    }
+
+    #[test]
+    fn times_and_refs() {
+        assert_eq!(*Seconds::try_from("10m".to_owned()).unwrap(), Duration::from_secs(600));
+        for text in ["0s", "-1s", "2 days", "x", "25h"] {
+            assert!(Seconds::try_from(text.to_owned()).is_err(), "{text}");
+        }
+        assert!(RefName::try_from("devel-{name}".to_owned()).is_ok());
+        for text in ["-x", "a..b", "a b", "", "x.lock"] {
+            assert!(RefName::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

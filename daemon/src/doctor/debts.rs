@@ -1,0 +1,80 @@
+//! Pays what finished jobs still owe.
+
+use crate::{
+    helper::request::DeleteBranch,
+    rpc::Api,
+    store::{Debt, OwedRow, StoreError},
+    system::{Fault, helpers::{Identity, ask_once}},
+};
+use std::time::Duration;
+
+/// Debts are tried again so often.
+const PAUSE: Duration = Duration::from_secs(10);
+/// A branch on a server that does not answer is asked for less and less often, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// Tries every debt once; strikes out those that are paid.
+///
+/// # Errors
+/// The ledger's. A debt that cannot be paid yet is no error: it stays, with the newest reason.
+pub async fn settle_debts(api: &Api) -> Result<usize, StoreError> {
+    let owed = api.store.owed().await?;
+    let left = owed.len();
+    let mut paid = Vec::new();
+    let (mut nginx, mut supervisor) = (None, None);
+    for row in owed {
+        let result = match &row.debt {
+            Debt::NginxReload => match &nginx {
+                Some(result) => Clone::clone(result),
+                None => nginx.insert(api.sys.nginx.settle().await).clone(),
+            },
+            Debt::SupervisorUpdate => match &supervisor {
+                Some(result) => Clone::clone(result),
+                None => supervisor.insert(api.sys.supervisor.settle().await).clone(),
+            },
+            Debt::DeleteBranch { .. } => delete_branch(api, &row).await,
+        };
+        match result {
+            Ok(()) => paid.push(row.id),
+            Err(fault) => api.store.owe(row.job, row.unit, row.debt, fault.message).await?,
+        }
+    }
+    let left = left - paid.len();
+    if !paid.is_empty() {
+        api.store.settle(paid).await?;
+    }
+    Ok(left)
+}
+
+async fn delete_branch(api: &Api, row: &OwedRow) -> Result<(), Fault> {
+    let Debt::DeleteBranch { project, mirror, remote, branch, expected } = &row.debt else { return Ok(()) };
+    let request = DeleteBranch {
+        mirror: mirror.clone(),
+        remote: remote.clone(),
+        branch: branch.clone(),
+        expected: expected.clone(),
+    };
+    let (identity, limit) = (Identity::Deploy(project.clone()), *api.settings.limits.git);
+    let result = ask_once(api.sys.helpers.as_ref(), identity, limit, api.stopping.clone(), request).await;
+    // A branch that has moved is somebody's by now: nothing is owed any more.
+    result.map(drop)
+}
+
+/// Tries again and again until the daemon goes down.
+pub async fn settle_forever(api: Api) {
+    let mut pause = PAUSE;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = api.stopping.cancelled() => return,
+        }
+        pause = match settle_debts(&api).await {
+            Ok(0) => PAUSE,
+            Ok(_) => (pause * 2).min(LONGEST_PAUSE),
+            Err(error) => {
+                tracing::warn!("debts are left as they are: {error}");
+                PAUSE
+            }
+        };
+    }
+}

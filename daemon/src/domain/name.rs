@@ -1,0 +1,223 @@
+//! The names made from addresses and project files: all that ever reaches a path, a config file
+//! or a command line.
+
+use super::Email;
+use data_encoding::Specification;
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+use std::{fmt, sync::LazyLock};
+
+/// Longest workspace name, in bytes: with `server_names_hash_bucket_size 64` nginx takes 46.
+pub const MAX_LEN: usize = 40;
+const MARK_LEN: usize = 6;
+/// A SHA-256 has 51 whole base-32 characters: eight marks of six.
+const MARKS: usize = 8;
+
+static BASE32: LazyLock<data_encoding::Encoding> = LazyLock::new(|| {
+    let mut specification = Specification::new();
+    specification.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
+    #[expect(clippy::expect_used, reason = "a constant alphabet, covered by a test")]
+    specification.encoding().expect("base-32 alphabet")
+});
+
+/// What a workspace's directory, branch and sub-domain are called: `[a-z0-9-]`, 1 to 40 bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    /// The names an address may get, best first: the readable one where it can be read back to
+    /// this address alone, then those with a mark, for when another address has the name.
+    pub fn candidates(email: &Email) -> impl Iterator<Item = Self> {
+        let plain = plain(email);
+        let readable = is_reversible(email) && plain.len() <= MAX_LEN && !plain.starts_with("xn--");
+        let digest = BASE32.encode(&Sha256::digest(email.as_str()));
+        let safe = if plain.starts_with("xn--") { format!("w-{plain}") } else { plain.clone() };
+        let marked = (0..MARKS).map(move |i| {
+            let mark = &digest[i * MARK_LEN..(i + 1) * MARK_LEN];
+            let head = &safe[..safe.len().min(MAX_LEN - 2 - MARK_LEN)];
+            Self(format!("{head}--{mark}"))
+        });
+        readable.then_some(Self(plain)).into_iter().chain(marked)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn plain(email: &Email) -> String {
+    let mut plain = String::with_capacity(email.as_str().len() + 2);
+    for character in email.as_str().chars() {
+        match character {
+            '@' => plain.push_str("---"),
+            'a'..='z' | '0'..='9' => plain.push(character),
+            _ => plain.push('-'),
+        }
+    }
+    plain
+}
+
+/// `-`, `_` and `+` all become `-`, as `.` does: only an address without them can be read back.
+fn is_reversible(email: &Email) -> bool {
+    !email.as_str().contains(['-', '_', '+'])
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let good = !text.is_empty()
+            && text.len() <= MAX_LEN
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !text.starts_with('-');
+        if good { Ok(Self(text)) } else { Err(serde::de::Error::custom("not a workspace name")) }
+    }
+}
+
+/// A project's name: the stem of its file, `[a-z][a-z0-9-]{0,30}`, not ending in `-`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct ProjectName(String);
+
+impl ProjectName {
+    /// Reads a name; `None` when it breaks the rule.
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=31).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && !text.ends_with('-')
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProjectName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a project name"))
+    }
+}
+
+/// `PROJECT.NAME`: what a workspace's vhost, program group, run file and log folder are called.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct UnitName(String);
+
+impl UnitName {
+    /// Joins the two; a project's name holds no dot, so the parts stay separable.
+    pub fn new(project: &ProjectName, name: &Name) -> Self {
+        Self(format!("{project}.{name}"))
+    }
+
+    /// Reads one back, e.g. from a file name; `None` when it is not of the form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (project, name) = text.split_once('.')?;
+        ProjectName::parse(project)?;
+        let name = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(name);
+        Name::deserialize(name).ok()?;
+        Some(Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UnitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnitName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not PROJECT.NAME"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn first(text: &str) -> String {
+        Name::candidates(&Email::parse(text).unwrap()).next().unwrap().0
+    }
+
+    #[test]
+    fn readable_where_it_can_be_read_back() {
+        assert_eq!(first("anna@example.com"), "anna---example-com");
+        assert_eq!(first("a.b@x.org"), "a-b---x-org");
+    }
+
+    #[test]
+    fn marked_where_it_cannot() {
+        for text in ["a-b@x.org", "a+b@x.org", "a_b@x.org", "a@x-y.org"] {
+            let name = first(text);
+            let (_, mark) = name.rsplit_once("--").unwrap();
+            assert_eq!(mark.len(), MARK_LEN, "{name}");
+        }
+        assert!(first("xn--a@b.c").starts_with("w-xn--"));
+        assert_eq!(first(&format!("{}@example.com", "a".repeat(40))).len(), MAX_LEN);
+    }
+
+    #[test]
+    fn offers_eight_others_on_a_clash() {
+        let email = Email::parse("anna@example.com").unwrap();
+        let names: Vec<_> = Name::candidates(&email).collect();
+        assert_eq!(names.len(), 1 + MARKS);
+        assert!(names[1].as_str().starts_with("anna---example-com--"));
+    }
+
+    fn address() -> impl Strategy<Value = String> {
+        ("[a-z0-9]([a-z0-9._+-]{0,20}[a-z0-9])?", "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", "[a-z]{2,3}")
+            .prop_map(|(local, domain, top)| format!("{local}@{domain}.{top}"))
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_safe_everywhere(text in address()) {
+            let Ok(email) = Email::parse(&text) else { return Ok(()) };
+            for name in Name::candidates(&email) {
+                let text = name.as_str();
+                prop_assert!((1..=MAX_LEN).contains(&text.len()));
+                prop_assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+                prop_assert!(!text.starts_with('-') && !text.ends_with('-') && !text.starts_with("xn--"));
+                let json = serde_json::to_string(&name).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Name>(&json).unwrap(), name);
+            }
+        }
+
+        #[test]
+        fn different_addresses_have_different_first_names(texts in proptest::collection::vec(address(), 1..200)) {
+            let mut seen = HashMap::new();
+            for text in texts {
+                let Ok(email) = Email::parse(&text) else { continue };
+                let name = Name::candidates(&email).next().unwrap();
+                if let Some(other) = seen.insert(name, email.clone()) {
+                    prop_assert_eq!(other, email);
+                }
+            }
+        }
+    }
+}

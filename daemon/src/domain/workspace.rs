@@ -1,0 +1,94 @@
+//! A workspace and the states that it and its jobs can be in.
+
+use super::{Email, Name, ProjectName, UnitName};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One person's copy of one project, as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workspace {
+    /// Number in the ledger, never reused.
+    pub id: i64,
+    /// Whose it is.
+    pub email: Email,
+    /// What it is a copy of.
+    pub project: ProjectName,
+    /// Directory, branch and sub-domain are called so.
+    pub name: Name,
+    /// Where it stands.
+    pub state: WorkspaceState,
+    /// The reserved port; `None` until one is reserved.
+    pub port: Option<u16>,
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+    /// The remote branch, from the project's pattern.
+    pub branch: String,
+    /// `http://NAME.DOMAIN[:PORT]/`.
+    pub url: String,
+    /// The commit the clone was made at.
+    pub commit: Option<String>,
+    /// When it was asked for.
+    pub created_at: jiff::Timestamp,
+    /// The newest job.
+    pub job: uuid::Uuid,
+}
+
+impl Workspace {
+    /// `PROJECT.NAME`.
+    pub fn unit(&self) -> UnitName {
+        UnitName::new(&self.project, &self.name)
+    }
+}
+
+/// Where a workspace stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkspaceState {
+    /// Its create job runs.
+    Creating,
+    /// It can be used.
+    Ready,
+    /// Its newest job is stuck.
+    Failed,
+    /// Its delete job runs.
+    Deleting,
+}
+
+/// What a job is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobKind {
+    /// Makes a workspace.
+    Create,
+    /// Removes one.
+    Delete,
+    /// Restarts one's processes.
+    Restart,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Journalled, not begun.
+    Queued,
+    /// Its steps are being applied.
+    Running,
+    /// Its steps are being taken back.
+    Undoing,
+    /// Every step is applied and finished.
+    Done,
+    /// It failed and everything is taken back.
+    Undone,
+    /// Neither could be completed; `retry` goes on.
+    Stuck,
+    /// Somebody cancelled it and everything is taken back.
+    Cancelled,
+}
+
+impl JobState {
+    /// Whether the job changes nothing any more.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Done | Self::Undone | Self::Cancelled)
+    }
+}

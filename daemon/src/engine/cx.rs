@@ -1,0 +1,162 @@
+//! What a running step can reach.
+
+use super::{Inner, plan::Step};
+use crate::{
+    config::{Limits, Project},
+    domain::{ProjectName, UnitName},
+    helper::request::Ask,
+    store::{Debt, Store},
+    system::{Effect, Fault, FaultContext, System, helpers::{Call, Identity, ask}},
+};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What a running step can reach.
+pub struct Cx {
+    pub(super) inner: Arc<Inner>,
+    pub(super) job: Uuid,
+    pub(super) workspace: i64,
+    pub(super) project: ProjectName,
+    pub(super) unit: UnitName,
+    /// KIND -> output of the steps before.
+    pub(super) outputs: HashMap<String, Value>,
+    pub(super) lines: mpsc::Sender<String>,
+    pub(super) notes: Mutex<Vec<String>>,
+    pub(crate) cancel: CancellationToken,
+    pub(super) limit: Duration,
+    pub(super) taken_back: bool,
+}
+
+impl Cx {
+    /// The outside.
+    pub fn sys(&self) -> &System {
+        &self.inner.sys
+    }
+
+    /// The ledger.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// How long things may take.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.settings.limits
+    }
+
+    /// Whose work this is.
+    pub fn job(&self) -> Uuid {
+        self.job
+    }
+
+    /// Number of the workspace.
+    pub fn workspace(&self) -> i64 {
+        self.workspace
+    }
+
+    /// `PROJECT.NAME` of the workspace.
+    pub fn unit(&self) -> &UnitName {
+        &self.unit
+    }
+
+    /// The project's name.
+    pub fn project_name(&self) -> &ProjectName {
+        &self.project
+    }
+
+    /// The project as its file says now; secrets are read here and never journalled.
+    ///
+    /// # Errors
+    /// The file is gone or bad.
+    pub fn project(&self) -> Result<Arc<Project>, Fault> {
+        self.inner.projects.get(self.project.as_str()).map_err(|error| Fault::new(error.to_string()))
+    }
+
+    /// What an earlier step of this job left for later ones.
+    ///
+    /// # Errors
+    /// The plan has no such step before this one.
+    pub fn output<S: Step>(&self) -> Result<S::Output, Fault> {
+        let value = self.outputs.get(S::KIND).cloned();
+        let value = value.ok_or_else(|| Fault::new(format!("cannot go on: {} has not run", S::KIND)))?;
+        serde_json::from_value(value).cannot(format!("read what {} left", S::KIND))
+    }
+
+    /// Has a helper do something; its output goes to the job's log.
+    ///
+    /// # Errors
+    /// The helper's.
+    pub async fn ask<A: Ask>(&self, identity: Identity, request: A) -> Result<A::Reply, Fault> {
+        let call = Call {
+            job: self.job,
+            identity,
+            limit: self.limit,
+            lines: self.lines.clone(),
+            cancel: self.cancel.clone(),
+        };
+        ask(self.inner.sys.helpers.as_ref(), &call, request).await
+    }
+
+    /// The identity for git over the network.
+    pub fn deploy(&self) -> Identity {
+        Identity::Deploy(self.project.clone())
+    }
+
+    /// The identity of the workspace.
+    pub fn user(&self) -> Identity {
+        Identity::Workspace(self.unit.clone())
+    }
+
+    /// The identity that builds shared environments.
+    pub fn builder(&self) -> Identity {
+        Identity::Build(self.project.clone())
+    }
+
+    /// Adds a line to the job's log.
+    pub async fn line(&self, line: impl Into<String> + Send) {
+        // Only a log that has ended refuses lines.
+        let _ = self.lines.send(line.into()).await;
+    }
+
+    /// Whether the job is on its way back: [`Step::finish`] is called in both directions.
+    pub fn is_taken_back(&self) -> bool {
+        self.taken_back
+    }
+
+    /// A sentence for whoever watches.
+    pub fn note(&self, text: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+    }
+
+    /// Waits for a lock that jobs share, e.g. `mirror PROJECT`.
+    pub async fn lock(&self, name: &str) -> OwnedMutexGuard<()> {
+        self.inner.locks.lock(name).await
+    }
+
+    /// Writes down what cannot be done now and will be tried again.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn owe(&self, debt: Debt, reason: String) -> Result<(), Fault> {
+        self.note(format!("still to do, and being tried again: {debt} ({reason})"));
+        let stored = self.store().owe(self.job, self.unit.clone(), debt, reason).await;
+        stored.map_err(|error| Fault::new(error.to_string()))
+    }
+
+    /// The same, where an engine says that it could not be told.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn owe_effect(&self, effect: Effect, debt: Debt) -> Result<(), Fault> {
+        match effect {
+            Effect::Done => Ok(()),
+            Effect::Owed(reason) => self.owe(debt, reason).await,
+        }
+    }
+}

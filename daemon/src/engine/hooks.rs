@@ -1,0 +1,50 @@
+//! Where tests may look on, or end the process. The shipped daemon uses [`NoHooks`].
+
+use async_trait::async_trait;
+
+/// A place between two things that the engine does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// KIND of the step; empty for the job as a whole.
+    pub step: String,
+    /// Where in its life.
+    pub phase: Phase,
+}
+
+/// Where in a step's or job's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// `Before` is on disk, `apply` has not begun.
+    Observed,
+    /// `apply` has ended, the journal does not know it.
+    AppliedUnwritten,
+    /// `Undoing` is on disk, `undo` has not begun.
+    Undoing,
+    /// `undo` has ended, the journal does not know it.
+    UndoneUnwritten,
+    /// Every step has finished, the job's end is not written.
+    Finished,
+    /// The job's end is on disk.
+    Ended,
+}
+
+impl Phase {
+    /// All of them, for tests that enumerate points.
+    pub const ALL: [Self; 6] =
+        [Self::Observed, Self::AppliedUnwritten, Self::Undoing, Self::UndoneUnwritten, Self::Finished, Self::Ended];
+}
+
+/// What looks on.
+#[async_trait]
+pub trait Hooks: Send + Sync {
+    /// The engine is at this point.
+    async fn at(&self, point: Point);
+}
+
+/// Nobody looks on.
+pub struct NoHooks;
+
+#[async_trait]
+impl Hooks for NoHooks {
+    async fn at(&self, _: Point) {}
+}

@@ -1,0 +1,246 @@
+//! Carries plans out, or back. The contract is in `README.md` beside this file.
+
+pub mod cx;
+pub mod event;
+mod hooks;
+mod locks;
+mod output;
+pub mod plan;
+mod run;
+
+pub use cx::Cx;
+pub use hooks::{Hooks, NoHooks, Phase, Point};
+pub use plan::{AnyStep, Plan, Planned, Step, StepEntry};
+
+use crate::{
+    authz::Permit,
+    config::{Projects, Settings},
+    domain::{JobKind, Workspace},
+    error::Error,
+    step,
+    store::{Appended, JobRow, NewJob, Store, Subject},
+    system::System,
+};
+use event::What;
+use locks::Locks;
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+/// The engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+/// What all jobs share.
+pub(crate) struct Inner {
+    pub(crate) sys: System,
+    pub(crate) store: Store,
+    pub(crate) projects: Arc<Projects>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) hooks: Arc<dyn Hooks>,
+    pub(crate) decode: Decode,
+    pub(crate) locks: Locks,
+    pub(crate) heavy: Arc<Semaphore>,
+    pub(crate) stopping: CancellationToken,
+    live: Mutex<HashMap<Uuid, Live>>,
+    tasks: TaskTracker,
+}
+
+/// How a journalled step becomes one that runs; tests put their own in between.
+pub(crate) type Decode = fn(&Planned) -> Result<Box<dyn AnyStep>, step::UnknownStep>;
+
+/// A job that a task of this daemon carries.
+struct Live {
+    cancel: CancellationToken,
+    seq: watch::Sender<u64>,
+}
+
+/// A job somebody asks for.
+pub struct Submission {
+    /// What for.
+    pub kind: JobKind,
+    /// About which workspace; gets the job's id.
+    pub subject: Box<dyn FnOnce(Uuid) -> Subject + Send>,
+    /// Its plan, now that the workspace has its name and number.
+    pub plan: Box<dyn FnOnce(&Workspace) -> Plan + Send>,
+}
+
+impl Engine {
+    /// An engine with no job; [`Engine::recover`] takes up those of the ledger.
+    pub fn new(
+        sys: System,
+        store: Store,
+        projects: Arc<Projects>,
+        settings: Arc<Settings>,
+        hooks: Arc<dyn Hooks>,
+    ) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let heavy = if settings.heavy_steps == 0 { cores } else { settings.heavy_steps };
+        Self(Arc::new(Inner {
+            sys,
+            store,
+            projects,
+            settings,
+            hooks,
+            decode: step::decode,
+            locks: Locks::default(),
+            heavy: Arc::new(Semaphore::new(heavy)),
+            stopping: CancellationToken::new(),
+            live: Mutex::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// Journals a job and begins it. Whoever holds a [`Permit`] may; it is used up.
+    ///
+    /// # Errors
+    /// What stands in the way, or the ledger; nothing is changed then.
+    pub async fn submit(&self, permit: Permit, submission: Submission) -> Result<(Workspace, Uuid), Error> {
+        let id = Uuid::now_v7();
+        let Submission { kind, subject, plan } = submission;
+        let new = NewJob {
+            id,
+            kind,
+            subject: subject(id),
+            plan: Box::new(move |workspace| serde_json::to_value(plan(workspace))),
+            limit: self.0.settings.max_jobs,
+        };
+        let workspace = match self.0.store.submit(new).await? {
+            Appended::Job(workspace) => *workspace,
+            Appended::Exists(existing, job) => {
+                return Err(Error::Exists {
+                    email: existing.email.to_string(),
+                    project: existing.project.to_string(),
+                    url: existing.url,
+                    job,
+                });
+            }
+            Appended::InTheWay(job, kind) => return Err(Error::JobInTheWay { job, kind }),
+            Appended::Gone => return Err(Error::not_found("the workspace has just been deleted")),
+            Appended::NoName => {
+                return Err(Error::Precondition { message: "every name for this address is taken".into(), hint: None });
+            }
+            Appended::TooMany => {
+                return Err(Error::Exhausted {
+                    message: format!("{} jobs are at work already", self.0.settings.max_jobs),
+                    hint: Some("try again when some have ended, or raise max_jobs in cid.toml".into()),
+                });
+            }
+        };
+        tracing::info!(job = %id, workspace = %workspace.unit(), caller = %permit, "job accepted: {kind:?}");
+        self.spawn(id);
+        Ok((workspace, id))
+    }
+
+    /// Takes up every job that an earlier daemon left; they run on their own.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn recover(&self) -> Result<usize, Error> {
+        let jobs = self.0.store.live_jobs().await?;
+        for job in &jobs {
+            tracing::info!(job = %job.id, "taking up the {:?} job of {}", job.kind, job.email);
+            self.spawn(job.id);
+        }
+        Ok(jobs.len())
+    }
+
+    /// Stops a job's running step and takes the job back.
+    ///
+    /// # Errors
+    /// There is no such job, or it is not on its way there.
+    pub async fn cancel(&self, permit: Permit, id: Uuid) -> Result<(), Error> {
+        let job = self.job(id).await?;
+        let cancel = self.live().get(&id).map(|live| live.cancel.clone());
+        match (job.state, cancel) {
+            (state, Some(cancel)) if !state.is_ended() && job.failure.is_none() => {
+                tracing::info!(job = %id, caller = %permit, "job cancelled");
+                cancel.cancel();
+                Ok(())
+            }
+            (state, _) => Err(Error::Precondition {
+                message: format!("the job cannot be cancelled: it is {state:?}").to_lowercase(),
+                hint: None,
+            }),
+        }
+    }
+
+    /// Makes a stuck job go on.
+    ///
+    /// # Errors
+    /// There is no such job, it is not stuck, or another job of its workspace is live.
+    pub async fn retry(&self, permit: Permit, id: Uuid) -> Result<(), Error> {
+        let job = self.job(id).await?;
+        if job.state != crate::domain::JobState::Stuck {
+            let message = format!("only a stuck job can be retried: it is {:?}", job.state).to_lowercase();
+            return Err(Error::Precondition { message, hint: None });
+        }
+        if let Some(other) = self.0.store.live_job(job.workspace).await? {
+            return Err(Error::JobInTheWay { job: other.id, kind: other.kind });
+        }
+        self.0.store.append(id, vec![What::Retried]).await?;
+        tracing::info!(job = %id, caller = %permit, "job retried");
+        self.spawn(id);
+        Ok(())
+    }
+
+    /// Tells, for a job that is being carried, each time its journal has grown (the last number).
+    pub fn follow(&self, id: Uuid) -> Option<watch::Receiver<u64>> {
+        self.live().get(&id).map(|live| live.seq.subscribe())
+    }
+
+    /// A job of the ledger.
+    ///
+    /// # Errors
+    /// There is none, or the ledger fails.
+    pub async fn job(&self, id: Uuid) -> Result<JobRow, Error> {
+        self.0.store.job(id).await?.ok_or_else(|| Error::not_found(format!("there is no job {id}")))
+    }
+
+    /// How many jobs are being carried.
+    pub fn running(&self) -> usize {
+        self.live().len()
+    }
+
+    /// Leaves all jobs where they are, for the next daemon; returns when nothing of them runs.
+    pub async fn stop(&self) {
+        self.0.stopping.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    /// Returns when no job is being carried; for tests.
+    pub async fn idle(&self) {
+        while self.running() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
+    fn spawn(&self, id: Uuid) {
+        if self.0.stopping.is_cancelled() {
+            return;
+        }
+        let cancel = self.0.stopping.child_token();
+        let (seq, _) = watch::channel(0);
+        self.live().insert(id, Live { cancel: cancel.clone(), seq: seq.clone() });
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            run::carry(Arc::clone(&engine.0), id, cancel, seq).await;
+            engine.live().remove(&id);
+        });
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Live>> {
+        self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+}

@@ -1,0 +1,198 @@
+//! What a caller is told. [`Fault`] is for the outside failing inside a step; [`Error`] is for a
+//! request that cannot be taken. [`Error::into_status`] is the one way to the wire.
+
+use crate::{domain::JobKind, system::Fault};
+use cid_proto::v1::ConflictDetail;
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use uuid::Uuid;
+
+/// A request that cannot be taken; nothing has been changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field of the request breaks a rule.
+    #[error("{message}")]
+    Invalid {
+        /// Path of the field in the request, e.g. `workspace.email`.
+        field: &'static str,
+        /// Which rule.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// No such workspace, project or job.
+    #[error("{message}")]
+    NotFound {
+        /// What there is none of.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The caller may not.
+    #[error("{0}")]
+    Denied(String),
+    /// The address has a workspace of that project already.
+    #[error("{email} has a workspace of {project} already: {url}")]
+    Exists {
+        /// Whose.
+        email: String,
+        /// Of what.
+        project: String,
+        /// Where it answers.
+        url: String,
+        /// Its live job, if one runs.
+        job: Option<Uuid>,
+    },
+    /// A live job of the same workspace.
+    #[error("a {kind:?} job of this workspace is still at work: {job}")]
+    JobInTheWay {
+        /// Which.
+        job: Uuid,
+        /// What it does.
+        kind: JobKind,
+    },
+    /// A delete that would lose work.
+    #[error("deleting {email} would lose work that is nowhere else: {}", summary(.uncommitted, .unpushed))]
+    WorkWouldBeLost {
+        /// Whose workspace.
+        email: String,
+        /// Uncommitted paths.
+        uncommitted: Vec<String>,
+        /// Commits on no remote branch.
+        unpushed: Vec<String>,
+    },
+    /// The request fits the state of things only later, or never.
+    #[error("{message}")]
+    Precondition {
+        /// Why not now.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A bound is reached.
+    #[error("{message}")]
+    Exhausted {
+        /// Which.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The outside failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The ledger failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+fn summary(uncommitted: &[String], unpushed: &[String]) -> String {
+    let count = |n: usize, one: &str, many: &str| match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {many}"),
+    };
+    let files = count(uncommitted.len(), "uncommitted file", "uncommitted files");
+    let commits = count(unpushed.len(), "unpushed commit", "unpushed commits");
+    match (uncommitted.is_empty(), unpushed.is_empty()) {
+        (false, false) => format!("{files}, {commits}"),
+        (false, true) => files,
+        _ => commits,
+    }
+}
+
+impl Error {
+    /// A field that breaks a rule.
+    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { field, message: message.into(), hint: None }
+    }
+
+    /// No such thing.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::NotFound { message: message.into(), hint: None }
+    }
+
+    fn code_and_reason(&self) -> (Code, &'static str) {
+        match self {
+            Self::Invalid { .. } => (Code::InvalidArgument, "INVALID"),
+            Self::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
+            Self::Denied(_) => (Code::PermissionDenied, "DENIED"),
+            Self::Exists { .. } => (Code::AlreadyExists, "WORKSPACE_EXISTS"),
+            Self::JobInTheWay { .. } => (Code::Aborted, "JOB_IN_THE_WAY"),
+            Self::WorkWouldBeLost { .. } => (Code::FailedPrecondition, "WORK_WOULD_BE_LOST"),
+            Self::Precondition { .. } => (Code::FailedPrecondition, "PRECONDITION"),
+            Self::Exhausted { .. } => (Code::ResourceExhausted, "EXHAUSTED"),
+            Self::Fault(_) => (Code::Internal, "FAULT"),
+            Self::Store(_) => (Code::Internal, "LEDGER"),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Invalid { hint, .. }
+            | Self::NotFound { hint, .. }
+            | Self::Precondition { hint, .. }
+            | Self::Exhausted { hint, .. } => hint.clone(),
+            Self::Exists { job: Some(job), .. } => Some(format!("watch it being made: cictl jobs watch {job}")),
+            Self::JobInTheWay { job, .. } => {
+                Some(format!("wait for it (cictl jobs watch {job}) or cancel it (cictl jobs cancel {job})"))
+            }
+            Self::WorkWouldBeLost { .. } => Some("commit and push it, or lose it with --discard".into()),
+            Self::Fault(fault) => fault.hint.clone(),
+            Self::Store(error) => error.hint(),
+            Self::Denied(_) | Self::Exists { .. } => None,
+        }
+    }
+
+    fn conflict(&self) -> Option<ConflictDetail> {
+        match self {
+            Self::Exists { url, job, .. } => Some(ConflictDetail {
+                url: url.clone(),
+                job: job.map(|job| job.to_string()).unwrap_or_default(),
+                ..ConflictDetail::default()
+            }),
+            Self::JobInTheWay { job, .. } => {
+                Some(ConflictDetail { job: job.to_string(), ..ConflictDetail::default() })
+            }
+            Self::WorkWouldBeLost { uncommitted, unpushed, .. } => Some(ConflictDetail {
+                uncommitted: uncommitted.clone(),
+                unpushed: unpushed.clone(),
+                ..ConflictDetail::default()
+            }),
+            _ => None,
+        }
+    }
+
+    /// The status with its structured details: ErrorInfo (reason, hint), BadRequest, ConflictDetail.
+    pub fn into_status(self) -> Status {
+        let (code, reason) = self.code_and_reason();
+        let message = self.to_string();
+        let mut metadata = std::collections::HashMap::new();
+        if let Some(hint) = self.hint() {
+            metadata.insert("hint".to_owned(), hint);
+        }
+        let mut details = ErrorDetails::with_error_info(reason, "cid", metadata);
+        if let Self::Invalid { field, .. } = &self {
+            details.add_bad_request_violation(*field, &message);
+        }
+        let Some(conflict) = self.conflict() else {
+            return Status::with_error_details(code, message, details);
+        };
+        with_conflict(Status::with_error_details(code, message, details), &conflict)
+    }
+}
+
+/// tonic-types knows Google's details only; ours joins them in the same `google.rpc.Status`.
+fn with_conflict(status: Status, conflict: &ConflictDetail) -> Status {
+    let Ok(mut whole) = tonic_types::Status::decode(status.details()) else { return status };
+    whole.details.push(prost_types::Any {
+        type_url: "type.googleapis.com/cid.v1.ConflictDetail".into(),
+        value: conflict.encode_to_vec(),
+    });
+    Status::with_details(status.code(), status.message(), whole.encode_to_vec().into())
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        error.into_status()
+    }
+}

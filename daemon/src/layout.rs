@@ -1,0 +1,113 @@
+//! Where cid keeps things on disk: one value for the sandbox, one for an installed host.
+
+use crate::domain::{ProjectName, UnitName};
+use std::path::{Path, PathBuf};
+
+/// The folders that everything of cid's lives below, and the names inside them.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The operator's files: `cid.toml`, `projects.d/`, `nginx.d/`.
+    pub config_dir: PathBuf,
+    /// Sockets, pid files and locks; may be emptied by a reboot.
+    pub run_dir: PathBuf,
+    /// Ledger, mirrors, environments, generated configuration.
+    pub state_dir: PathBuf,
+    /// Logs of the engines and the apps.
+    pub log_dir: PathBuf,
+    /// A project's workspaces live in `work_root/PROJECT` unless its file says otherwise.
+    pub work_root: PathBuf,
+}
+
+impl Layout {
+    /// The sandbox's: `etc`, `run`, `state`, `log` and `work` inside `dir`, which is absolute.
+    pub fn sandbox(dir: &Path) -> Self {
+        Self {
+            config_dir: dir.join("etc"),
+            run_dir: dir.join("run"),
+            state_dir: dir.join("state"),
+            log_dir: dir.join("log"),
+            work_root: dir.join("work"),
+        }
+    }
+
+    /// The daemon's own settings.
+    pub fn config_file(&self) -> PathBuf {
+        self.config_dir.join("cid.toml")
+    }
+    /// One `NAME.toml` per project.
+    pub fn projects_dir(&self) -> PathBuf {
+        self.config_dir.join("projects.d")
+    }
+    /// The socket people's clients use.
+    pub fn socket(&self) -> PathBuf {
+        self.run_dir.join("cid.sock")
+    }
+    /// The socket of the web front alone.
+    pub fn web_socket(&self) -> PathBuf {
+        self.run_dir.join("web.sock")
+    }
+    /// Held (flock) by the one daemon that owns this layout.
+    pub fn lock_file(&self) -> PathBuf {
+        self.state_dir.join("cid.lock")
+    }
+    /// The ledger.
+    pub fn database(&self) -> PathBuf {
+        self.state_dir.join("cid.db")
+    }
+    /// Vhosts of the workspaces, `UNIT.conf` each; included by nginx.
+    pub fn vhost_dir(&self) -> PathBuf {
+        self.state_dir.join("nginx/vhosts")
+    }
+    /// Programs of the workspaces, `UNIT.conf` each; included by supervisord.
+    pub fn program_dir(&self) -> PathBuf {
+        self.state_dir.join("supervisor/programs")
+    }
+    /// supervisord's own socket.
+    pub fn supervisor_socket(&self) -> PathBuf {
+        self.run_dir.join("supervisor.sock")
+    }
+    /// Run files: environment and processes of a workspace, read by `cid-helper app`.
+    pub fn run_file(&self, unit: &UnitName) -> PathBuf {
+        self.run_file_dir().join(format!("{unit}.json"))
+    }
+    /// The folder of the run files.
+    pub fn run_file_dir(&self) -> PathBuf {
+        self.state_dir.join("apps")
+    }
+    /// Process ids of running apps, `UNIT.PROCESS` each, written by `cid-helper app`.
+    pub fn app_pid_dir(&self) -> PathBuf {
+        self.run_dir.join("apps")
+    }
+    /// Logs of a workspace's processes, `PROCESS.log` each.
+    pub fn app_log_dir(&self, unit: &UnitName) -> PathBuf {
+        self.app_logs_dir().join(unit.as_str())
+    }
+    /// The folder of all workspaces' log folders.
+    pub fn app_logs_dir(&self) -> PathBuf {
+        self.log_dir.join("apps")
+    }
+    /// The bare mirror of a project's repository.
+    pub fn mirror(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("mirrors").join(format!("{project}.git"))
+    }
+    /// Shared environments of a project, one folder a key.
+    pub fn environments(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("environments").join(project.as_str())
+    }
+    /// Tools that cid brought in itself, e.g. uv.
+    pub fn tools_dir(&self) -> PathBuf {
+        self.state_dir.join("tools")
+    }
+    /// Lock files of running helpers.
+    pub fn helper_dir(&self) -> PathBuf {
+        self.run_dir.join("helpers")
+    }
+    /// What was moved away until its job is over, one folder a job; for things in `state_dir`.
+    pub fn trash_dir(&self) -> PathBuf {
+        self.state_dir.join("trash")
+    }
+    /// An empty HOME whose git config is cid's own, for the deploy identity's local git work.
+    pub fn helper_home(&self) -> PathBuf {
+        self.state_dir.join("home")
+    }
+}

@@ -1,0 +1,56 @@
+//! A workspace goes away without a trace.
+
+use super::trash_dir;
+use crate::{
+    config::Project,
+    domain::{JobKind, Workspace},
+    engine::Plan,
+    layout::Layout,
+    step::{CheckBranch, DeleteBranch, ReleasePort, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish},
+};
+use std::sync::Arc;
+
+/// The remote branch that is to go as well.
+#[derive(Clone, Debug)]
+pub struct BranchChoice {
+    /// The project as its file says now: without it nobody knows the remote.
+    pub project: Arc<Project>,
+    /// Also when the branch has commits that are not in base.
+    pub force: bool,
+}
+
+/// The steps that remove a workspace: first nobody is sent there, then nothing runs there, then
+/// nothing is there. Everything can be taken back until the trash is emptied. Needs no project
+/// file, unless the branch is to go as well.
+pub fn delete(layout: &Layout, workspace: &Workspace, branch: Option<&BranchChoice>) -> Plan {
+    let unit = workspace.unit();
+    let job = workspace.job.to_string();
+    let mirror = || layout.mirror(&workspace.project);
+    let mut plan = Plan::new(JobKind::Delete);
+    if let Some(BranchChoice { project, force }) = branch {
+        plan = plan.then(&CheckBranch {
+            mirror: mirror(),
+            remote: project.remote(),
+            base: project.git.base.to_string(),
+            branch: workspace.branch.clone(),
+            force: *force,
+        });
+    }
+    plan = plan
+        .then(&Unpublish {})
+        .then(&StopProcesses {})
+        .then(&RemoveFiles {
+            paths: vec![layout.run_file(&unit), layout.app_log_dir(&unit)],
+            trash: layout.trash_dir().join(&job),
+        })
+        .then(&RemoveDirectory { directory: workspace.directory.clone(), trash: trash_dir(&workspace.directory).join(&job) });
+    if let Some(BranchChoice { project, .. }) = branch {
+        plan = plan.then(&DeleteBranch {
+            mirror: mirror(),
+            remote: project.remote(),
+            base: project.git.base.to_string(),
+            branch: workspace.branch.clone(),
+        });
+    }
+    plan.then(&ReleasePort {})
+}

@@ -1,0 +1,44 @@
+//! What each kind of job does, as pure functions from facts to a [`Plan`](crate::engine::Plan).
+
+mod create;
+mod delete;
+mod restart;
+
+pub use create::create;
+pub use delete::{BranchChoice, delete};
+pub use restart::restart;
+
+use crate::{
+    config::{Project, Settings},
+    domain::Workspace,
+    layout::Layout,
+};
+use std::path::{Path, PathBuf};
+
+/// The facts that plans are made from.
+pub struct Facts<'a> {
+    /// Where things are.
+    pub layout: &'a Layout,
+    /// The daemon's settings.
+    pub settings: &'a Settings,
+    /// The project as its file says now.
+    pub project: &'a Project,
+    /// The workspace.
+    pub workspace: &'a Workspace,
+}
+
+impl Facts<'_> {
+    fn mirror(&self) -> PathBuf {
+        self.layout.mirror(&self.project.name)
+    }
+
+    /// `WORK_DIR/.trash/JOB`.
+    fn trash(&self) -> PathBuf {
+        trash_dir(&self.workspace.directory).join(self.workspace.job.to_string())
+    }
+}
+
+/// The trash on the file system of a workspace's folder.
+pub fn trash_dir(directory: &Path) -> PathBuf {
+    directory.parent().unwrap_or(directory).join(".trash")
+}

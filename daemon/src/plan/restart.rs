@@ -1,0 +1,18 @@
+//! A workspace's processes begin anew.
+
+use super::Facts;
+use crate::{
+    domain::JobKind,
+    engine::Plan,
+    step::{CheckHealth, RestartProcesses},
+};
+
+/// The steps that restart a workspace's processes.
+pub fn restart(facts: &Facts<'_>) -> Plan {
+    let Facts { project, workspace, .. } = facts;
+    Plan::new(JobKind::Restart).then(&RestartProcesses {}).then(&CheckHealth {
+        host: project.host_for(&workspace.name),
+        directory: workspace.directory.clone(),
+        port: workspace.port,
+    })
+}

@@ -1,0 +1,205 @@
+//! What to install, release and run: the operator's word, and where it is silent, what the
+//! repository says. A pure function.
+
+use crate::{
+    config::{Command, DatabaseKind, Project},
+    helper::{request::{Dependencies, Inspection}, run_file::ProcessCommand},
+    system::Fault,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// The process type behind nginx.
+pub const WEB: &str = "web";
+
+/// What to install, release and run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Where dependencies come from.
+    pub environment: Environment,
+    /// Commands before every start, in order.
+    pub release: Vec<ProcessCommand>,
+    /// Process type -> what to execute; never empty.
+    pub processes: BTreeMap<String, ProcessCommand>,
+    /// The web process listens on its Unix socket instead of its port.
+    pub web_on_socket: bool,
+}
+
+/// Where a workspace's dependencies come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// It has none.
+    None,
+    /// The operator's own, ready.
+    Ready(PathBuf),
+    /// One for all workspaces with the same declared dependencies.
+    Shared {
+        /// Names it.
+        key: String,
+        /// How they are declared.
+        dependencies: Dependencies,
+    },
+    /// The workspace's own, because its branch declares others than base or they cannot be keyed.
+    Own {
+        /// How they are declared; `None`: by `install`.
+        dependencies: Option<Dependencies>,
+        /// The operator's commands.
+        install: Vec<Vec<String>>,
+    },
+}
+
+impl Recipe {
+    /// Merges the operator's word and the repository's.
+    ///
+    /// # Errors
+    /// There is nothing to run.
+    pub fn new(project: &Project, inspection: &Inspection) -> Result<Self, Fault> {
+        let processes = processes(project, inspection);
+        if processes.is_empty() {
+            return Err(Fault::new(format!(
+                "cannot tell what to run: the repository has none of {}",
+                inspection.looked_for.join(", ")
+            ))
+            .hint("add a Procfile with a line like `web: gunicorn -b 127.0.0.1:$PORT app.wsgi`, or set run.web in [app] of the project file"));
+        }
+        Ok(Self {
+            environment: environment(project, inspection),
+            release: release(project, inspection),
+            web_on_socket: processes.get(WEB).is_some_and(wants_socket),
+            processes,
+        })
+    }
+
+    /// Whether nginx has something to pass requests to.
+    pub fn has_web(&self) -> bool {
+        self.processes.contains_key(WEB)
+    }
+}
+
+fn processes(project: &Project, inspection: &Inspection) -> BTreeMap<String, ProcessCommand> {
+    if !project.app.run.is_empty() {
+        let named = |(name, command): (&crate::domain::ProcessType, &Command)| {
+            (name.as_str().to_owned(), ProcessCommand::Arguments(command.words().to_vec()))
+        };
+        return project.app.run.iter().map(named).collect();
+    }
+    if !inspection.processes.is_empty() {
+        let shell = |(name, line): &(String, String)| (name.clone(), ProcessCommand::Shell(line.clone()));
+        return inspection.processes.iter().map(shell).collect();
+    }
+    django(inspection).map(|command| (WEB.to_owned(), ProcessCommand::Arguments(command))).into_iter().collect()
+}
+
+fn django(inspection: &Inspection) -> Option<Vec<String>> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    match (&inspection.wsgi_module, inspection.gunicorn) {
+        (Some(module), true) => Some(words(&["gunicorn", "--bind", "127.0.0.1:{port}", module])),
+        _ if inspection.django => {
+            Some(words(&["python", "manage.py", "runserver", "--noreload", "127.0.0.1:{port}"]))
+        }
+        _ => None,
+    }
+}
+
+fn release(project: &Project, inspection: &Inspection) -> Vec<ProcessCommand> {
+    if let Some(commands) = &project.app.release {
+        return commands.iter().map(|command| ProcessCommand::Arguments(command.words().to_vec())).collect();
+    }
+    // On a database that all share, only what the operator lists runs.
+    let is_shared = project.database.as_ref().is_some_and(|database| database.kind == DatabaseKind::Shared);
+    if is_shared {
+        return Vec::new();
+    }
+    if let Some(line) = &inspection.release {
+        return vec![ProcessCommand::Shell(line.clone())];
+    }
+    let migrate = ["python", "manage.py", "migrate", "--noinput"].map(str::to_owned);
+    inspection.django.then(|| ProcessCommand::Arguments(migrate.to_vec())).into_iter().collect()
+}
+
+fn environment(project: &Project, inspection: &Inspection) -> Environment {
+    if let Some(ready) = &project.app.env {
+        return Environment::Ready(ready.to_path_buf());
+    }
+    if let Some(commands) = &project.app.install {
+        let install = commands.iter().map(|command| command.words().to_vec()).collect();
+        return Environment::Own { dependencies: None, install };
+    }
+    let Some(dependencies) = inspection.dependencies else { return Environment::None };
+    match (&inspection.dependencies_key, &inspection.base_key) {
+        (Some(key), Some(base)) if key == base => Environment::Shared { key: key.clone(), dependencies },
+        _ => Environment::Own { dependencies: Some(dependencies), install: Vec::new() },
+    }
+}
+
+fn wants_socket(command: &ProcessCommand) -> bool {
+    match command {
+        ProcessCommand::Arguments(words) => words.iter().any(|word| word.contains("{socket}")),
+        ProcessCommand::Shell(line) => line.contains("$SOCKET") || line.contains("${SOCKET}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(app: &str) -> Project {
+        toml::from_str(&format!("domain = \"x.localhost\"\n[git]\nurl = \"/srv/x.git\"\n{app}")).unwrap()
+    }
+
+    fn found() -> Inspection {
+        Inspection {
+            processes: vec![("web".into(), "gunicorn -b 127.0.0.1:$PORT x.wsgi".into())],
+            release: Some("python manage.py migrate".into()),
+            dependencies: Some(Dependencies::Requirements),
+            dependencies_key: Some("k".into()),
+            base_key: Some("k".into()),
+            django: true,
+            ..Inspection::default()
+        }
+    }
+
+    #[test]
+    fn the_repository_fills_in() {
+        let recipe = Recipe::new(&project(""), &found()).unwrap();
+        assert!(matches!(&recipe.processes[WEB], ProcessCommand::Shell(line) if line.contains("$PORT")));
+        assert_eq!(recipe.release.len(), 1);
+        assert!(matches!(recipe.environment, Environment::Shared { .. }));
+    }
+
+    #[test]
+    fn the_operators_word_wins() {
+        let app = "[app]\nrelease = []\nrun.web = [\"x\", \"--socket\", \"{socket}\"]\nenv = \"/srv/venv\"";
+        let recipe = Recipe::new(&project(app), &found()).unwrap();
+        assert!(recipe.web_on_socket && recipe.release.is_empty());
+        assert_eq!(recipe.environment, Environment::Ready("/srv/venv".into()));
+    }
+
+    #[test]
+    fn another_lock_file_means_an_own_environment() {
+        let inspection = Inspection { dependencies_key: Some("other".into()), ..found() };
+        let recipe = Recipe::new(&project(""), &inspection).unwrap();
+        assert!(matches!(recipe.environment, Environment::Own { .. }));
+    }
+
+    #[test]
+    fn a_shared_database_is_not_migrated_unasked() {
+        let database = "[database]\nkind = \"shared\"\nurl = \"sqlite:////srv/x.db\"";
+        assert!(Recipe::new(&project(database), &found()).unwrap().release.is_empty());
+    }
+
+    #[test]
+    fn nothing_to_run_says_what_was_looked_for() {
+        let inspection = Inspection { looked_for: vec!["Procfile".into(), "manage.py".into()], ..Inspection::default() };
+        let fault = Recipe::new(&project(""), &inspection).unwrap_err();
+        assert!(fault.message.contains("Procfile, manage.py"), "{fault}");
+    }
+
+    #[test]
+    fn django_alone_is_enough() {
+        let inspection = Inspection { django: true, ..Inspection::default() };
+        let recipe = Recipe::new(&project(""), &inspection).unwrap();
+        assert!(matches!(&recipe.processes[WEB], ProcessCommand::Arguments(words) if words[2] == "runserver"));
+    }
+}

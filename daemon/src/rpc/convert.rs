@@ -1,0 +1,166 @@
+//! Domain values as messages.
+
+use crate::{
+    config::{Project, Projects},
+    domain::{JobKind, JobState, Workspace, WorkspaceState},
+    engine::{Plan, event::{Event, Failure, Progress, StepState, What}},
+    layout::Layout,
+    store::JobRow,
+    system::supervisor::{Process, ProcessState},
+};
+use cid_proto::v1;
+use std::time::Duration;
+
+pub(super) fn timestamp(at: jiff::Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
+fn duration(millis: u64) -> Option<prost_types::Duration> {
+    Duration::from_millis(millis).try_into().ok()
+}
+
+pub(super) fn workspace(workspace: &Workspace, health: v1::Health) -> v1::Workspace {
+    let state = match workspace.state {
+        WorkspaceState::Creating => v1::WorkspaceState::Creating,
+        WorkspaceState::Ready => v1::WorkspaceState::Ready,
+        WorkspaceState::Failed => v1::WorkspaceState::Failed,
+        WorkspaceState::Deleting => v1::WorkspaceState::Deleting,
+    };
+    v1::Workspace {
+        email: workspace.email.to_string(),
+        project: workspace.project.to_string(),
+        name: workspace.name.to_string(),
+        state: state.into(),
+        health: health.into(),
+        url: workspace.url.clone(),
+        port: workspace.port.unwrap_or_default().into(),
+        directory: workspace.directory.to_string_lossy().into_owned(),
+        branch: workspace.branch.clone(),
+        commit: workspace.commit.clone().unwrap_or_default(),
+        created_at: Some(timestamp(workspace.created_at)),
+        job: workspace.job.to_string(),
+    }
+}
+
+/// Whether a workspace's processes run; `None`: supervisord cannot be asked.
+pub(super) fn health(processes: Option<&[Process]>) -> v1::Health {
+    match processes {
+        None => v1::Health::Unknown,
+        Some([]) => v1::Health::Down,
+        Some(all) if all.iter().all(|p| matches!(p.state, ProcessState::Running | ProcessState::Starting)) => v1::Health::Up,
+        Some(_) => v1::Health::Down,
+    }
+}
+
+pub(super) fn job_state(state: JobState) -> v1::JobState {
+    match state {
+        JobState::Queued => v1::JobState::Queued,
+        JobState::Running => v1::JobState::Running,
+        JobState::Undoing => v1::JobState::Undoing,
+        JobState::Done => v1::JobState::Done,
+        JobState::Undone => v1::JobState::Undone,
+        JobState::Stuck => v1::JobState::Stuck,
+        JobState::Cancelled => v1::JobState::Cancelled,
+    }
+}
+
+fn step_state(state: StepState) -> v1::StepState {
+    match state {
+        StepState::Planned => v1::StepState::Planned,
+        StepState::Observed => v1::StepState::Observed,
+        StepState::Applied => v1::StepState::Applied,
+        StepState::Undoing => v1::StepState::Undoing,
+        StepState::Undone => v1::StepState::Undone,
+        StepState::Stuck => v1::StepState::Stuck,
+    }
+}
+
+/// A job with its steps as far as its journal goes; `progress` is `None` in lists.
+pub(super) fn job(row: &JobRow, progress: Option<&Progress>, stuck: Option<&str>, owed: Vec<String>) -> v1::Job {
+    let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();
+    let planned = plan.map(|plan| plan.steps).unwrap_or_default();
+    let steps = progress.map(|progress| {
+        let step = |(index, step): (usize, &crate::engine::Planned)| v1::Step {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            kind: step.kind.clone(),
+            label: step.label.clone(),
+            state: step_state(progress.steps[index]).into(),
+            took: progress.took_ms[index].and_then(duration),
+        };
+        planned.iter().enumerate().map(step).collect()
+    });
+    let kind = match row.kind {
+        JobKind::Create => v1::JobKind::Create,
+        JobKind::Delete => v1::JobKind::Delete,
+        JobKind::Restart => v1::JobKind::Restart,
+    };
+    v1::Job {
+        id: row.id.to_string(),
+        kind: kind.into(),
+        state: job_state(row.state).into(),
+        email: row.email.to_string(),
+        project: row.project.to_string(),
+        name: row.name.to_string(),
+        steps: steps.unwrap_or_default(),
+        failure: failure(row.failure.as_ref(), stuck, &planned),
+        created_at: Some(timestamp(row.created_at)),
+        ended_at: row.ended_at.map(timestamp),
+        owed,
+    }
+}
+
+fn failure(failure: Option<&Failure>, stuck: Option<&str>, planned: &[crate::engine::Planned]) -> Option<v1::Failure> {
+    let stuck_hint = || "mend what is in the way, then: cictl jobs retry ID".to_owned();
+    let Some(failure) = failure else {
+        return stuck.map(|message| v1::Failure { message: message.to_owned(), hint: stuck_hint(), ..v1::Failure::default() });
+    };
+    let step = failure.step.and_then(|index| planned.get(index));
+    let message = match stuck {
+        Some(stuck) => format!("{}; and it cannot be taken back: {stuck}", failure.message),
+        None => failure.message.clone(),
+    };
+    Some(v1::Failure {
+        step_kind: step.map(|step| step.kind.clone()).unwrap_or_default(),
+        step_label: step.map(|step| step.label.clone()).unwrap_or_default(),
+        message,
+        hint: if stuck.is_some() { stuck_hint() } else { failure.hint.clone().unwrap_or_default() },
+        output: failure.output.clone(),
+    })
+}
+
+/// A journal line for those who watch; `None` for lines that mean nothing to them.
+pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
+    use v1::event::What as Out;
+    let index = |step: usize| u32::try_from(step).unwrap_or(u32::MAX);
+    let step = |at: usize, state: v1::StepState, took_ms: Option<u64>| {
+        let label = plan.steps.get(at).map(|step| step.label.clone()).unwrap_or_default();
+        Out::Step(v1::StepEvent { index: index(at), state: state.into(), label, took: took_ms.and_then(duration) })
+    };
+    let what = match event.what {
+        What::Job { state } => Out::JobState(job_state(state).into()),
+        What::Observed { step: at, .. } => step(at, v1::StepState::Observed, None),
+        What::Applied { step: at, took_ms, .. } => step(at, v1::StepState::Applied, Some(took_ms)),
+        What::Undoing { step: at } => step(at, v1::StepState::Undoing, None),
+        What::Undone { step: at, took_ms } => step(at, v1::StepState::Undone, Some(took_ms)),
+        What::Stuck { step: at, .. } => step(at, v1::StepState::Stuck, None),
+        What::Failed { .. } => Out::JobState(v1::JobState::Undoing.into()),
+        What::Retried => Out::JobState(v1::JobState::Running.into()),
+        What::Output { step, lines } => Out::Output(v1::OutputEvent { index: index(step), lines }),
+        What::Note { step, text } => Out::Note(v1::NoteEvent { index: index(step), text }),
+    };
+    v1::Event { job: event.job.to_string(), seq: event.seq, at: Some(timestamp(event.at)), what: Some(what) }
+}
+
+pub(super) fn project(project: &Project, layout: &Layout, workspaces: u32) -> v1::Project {
+    v1::Project {
+        name: project.name.to_string(),
+        domain: project.domain.to_string(),
+        git_url: project.git.url.to_string(),
+        base_branch: project.git.base.to_string(),
+        work_dir: Projects::work_dir(project, &layout.work_root).to_string_lossy().into_owned(),
+        deploy_user: project.deploy_user.clone().unwrap_or_default(),
+        file: project.file.to_string_lossy().into_owned(),
+        error: String::new(),
+        workspaces,
+    }
+}

@@ -1,0 +1,155 @@
+//! Service `Jobs`.
+
+use super::{Api, convert, page_size, take_permit};
+use crate::{
+    domain::{Email, JobState, ProjectName},
+    engine::{Plan, event::{Progress, What}},
+    error::Error,
+    store::{JobFilter, JobRow},
+};
+use cid_proto::v1::{self, jobs_server::Jobs};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+/// Journal lines read at a time.
+const BATCH: usize = 256;
+/// A watcher looks again after so long even when nobody told it to.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+#[tonic::async_trait]
+impl Jobs for Api {
+    async fn get(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::GetJobResponse>, Status> {
+        let job = self.job_message(id(&request.into_inner().id)?).await?;
+        Ok(Response::new(v1::GetJobResponse { job: Some(job) }))
+    }
+
+    async fn list(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let request = request.into_inner();
+        let limit = page_size(request.page_size, 50)?;
+        let email = match request.email.as_str() {
+            "" => None,
+            text => Some(Email::parse(text).map_err(|error| Error::invalid("email", error.to_string()))?),
+        };
+        let project = match request.project.as_str() {
+            "" => None,
+            name => Some(ProjectName::parse(name).ok_or_else(|| Error::not_found(format!("there is no project {name:?}")))?),
+        };
+        let before = match request.page_token.as_str() {
+            "" => None,
+            token => Some(token.parse().map_err(|_| Error::invalid("page_token", "this is no page token of cid's"))?),
+        };
+        let rows = self.store.jobs(JobFilter { project, email, before }, limit).await.map_err(Error::from)?;
+        let next_page_token = match rows.last() {
+            Some(last) if rows.len() == limit => last.id.to_string(),
+            _ => String::new(),
+        };
+        let jobs = rows.iter().map(|row| convert::job(row, None, None, Vec::new())).collect();
+        Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token }))
+    }
+
+    type WatchStream = ReceiverStream<Result<v1::WatchJobResponse, Status>>;
+
+    async fn watch(&self, request: Request<v1::WatchJobRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let request = request.into_inner();
+        let row = self.engine.job(id(&request.id)?).await?;
+        let (sender, receiver) = mpsc::channel(BATCH);
+        let api = self.clone();
+        tokio::spawn(async move {
+            if let Err(status) = api.watch_job(row, request.after_seq, &sender).await {
+                let _ = sender.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelJobRequest>) -> Result<Response<v1::CancelJobResponse>, Status> {
+        let permit = take_permit(&request)?;
+        let id = id(&request.into_inner().id)?;
+        self.engine.cancel(permit, id).await?;
+        Ok(Response::new(v1::CancelJobResponse { job: Some(self.job_message(id).await?) }))
+    }
+
+    async fn retry(&self, request: Request<v1::RetryJobRequest>) -> Result<Response<v1::RetryJobResponse>, Status> {
+        let permit = take_permit(&request)?;
+        let id = id(&request.into_inner().id)?;
+        self.engine.retry(permit, id).await?;
+        Ok(Response::new(v1::RetryJobResponse { job: Some(self.job_message(id).await?) }))
+    }
+}
+
+fn id(text: &str) -> Result<Uuid, Error> {
+    text.parse().map_err(|_| Error::invalid("id", format!("{text:?} is not the id of a job")))
+}
+
+impl Api {
+    async fn job_message(&self, id: Uuid) -> Result<v1::Job, Error> {
+        let row = self.engine.job(id).await?;
+        let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();
+        let mut progress = Progress::new(plan.map_or(0, |plan| plan.steps.len()));
+        let mut stuck = None;
+        for event in self.store.events(id, 0, usize::MAX >> 1).await? {
+            match &event.what {
+                What::Stuck { message, .. } => stuck = Some(message.clone()),
+                What::Retried => stuck = None,
+                _ => {}
+            }
+            if let Err(error) = progress.next(&event.what) {
+                tracing::warn!(job = %id, "{error}");
+            }
+        }
+        if row.state != JobState::Stuck {
+            stuck = None;
+        }
+        let owed = self.store.owed().await?;
+        let owed = owed.iter().filter(|owed| owed.job == id).map(|owed| format!("{} ({})", owed.debt, owed.reason)).collect();
+        Ok(convert::job(&row, Some(&progress), stuck.as_deref(), owed))
+    }
+
+    /// Sends the journal after a line, then what comes, until the job is at rest.
+    async fn watch_job(
+        &self,
+        row: JobRow,
+        mut after: u64,
+        sender: &mpsc::Sender<Result<v1::WatchJobResponse, Status>>,
+    ) -> Result<(), Status> {
+        let plan: Plan = serde_json::from_value(row.plan.clone())
+            .map_err(|_| Status::internal("cannot read the job's plan"))?;
+        loop {
+            // First the receiver, then the reading: a line written between the two is told of.
+            let news = self.engine.follow(row.id);
+            let events = self.store.events(row.id, after, BATCH).await.map_err(Error::from)?;
+            let is_whole = events.len() < BATCH;
+            for event in events {
+                after = event.seq;
+                let message = v1::WatchJobResponse { event: Some(convert::event(event, &plan)) };
+                if sender.send(Ok(message)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if !is_whole {
+                continue;
+            }
+            let state = self.engine.job(row.id).await?.state;
+            if (state.is_ended() || state == JobState::Stuck) && self.store.events(row.id, after, 1).await.map_err(Error::from)?.is_empty() {
+                return Ok(());
+            }
+            let changed = async {
+                match news {
+                    Some(mut news) => {
+                        let _ = news.wait_for(|seq| *seq > after).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = sender.closed() => return Ok(()),
+                () = self.stopping.cancelled() => return Err(Status::unavailable("the daemon is going down")),
+            }
+        }
+    }
+}

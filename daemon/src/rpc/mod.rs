@@ -1,0 +1,121 @@
+//! proto to domain and back. What is decided here is only how a request is read and an answer
+//! written; who may ask is [`enforce`]'s, what happens is the engine's.
+
+mod convert;
+pub mod enforce;
+mod jobs;
+mod logs;
+mod projects;
+mod run;
+mod server;
+mod system;
+mod workspaces;
+
+pub use server::{Doors, serve};
+
+use crate::{
+    authz::Permit,
+    config::{Project, Projects, Settings},
+    domain::{Email, ProjectName, Workspace},
+    engine::Engine,
+    error::Error,
+    layout::Layout,
+    store::Store,
+    system::System,
+};
+use cid_proto::v1::WorkspaceRef;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What all services share. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    /// Carries jobs.
+    pub engine: Engine,
+    /// The ledger.
+    pub store: Store,
+    /// The outside.
+    pub sys: System,
+    /// Where things are.
+    pub layout: Arc<Layout>,
+    /// The daemon's settings.
+    pub settings: Arc<Settings>,
+    /// The projects.
+    pub projects: Arc<Projects>,
+    /// `sandbox` or `host`.
+    pub mode: &'static str,
+    /// Where the front answers.
+    pub front_url: String,
+    /// Fired when the daemon goes down: long answers end.
+    pub stopping: CancellationToken,
+}
+
+impl Api {
+    /// The workspace that a request means.
+    ///
+    /// # Errors
+    /// The address is bad, there is none, or there are several and no project is named.
+    async fn resolve(&self, reference: Option<WorkspaceRef>) -> Result<Workspace, Error> {
+        let reference = reference.unwrap_or_default();
+        let email = email(&reference)?;
+        let mut found = self.store.workspaces_of(email.clone()).await?;
+        if !reference.project.is_empty() {
+            let project = ProjectName::parse(&reference.project);
+            if !found.iter().any(|w| Some(&w.project) == project.as_ref()) {
+                // A project that is not there at all is the better answer.
+                self.projects.get(&reference.project)?;
+            }
+            found.retain(|w| Some(&w.project) == project.as_ref());
+        }
+        match found.len() {
+            1 => found.pop().ok_or_else(|| Error::not_found("there is no such workspace")),
+            0 => Err(Error::NotFound {
+                message: format!("{email} has no workspace{}", of_project(&reference.project)),
+                hint: Some("cictl list shows them all".into()),
+            }),
+            _ => {
+                let projects: Vec<&str> = found.iter().map(|w| w.project.as_str()).collect();
+                Err(Error::Invalid {
+                    field: "workspace.project",
+                    message: format!("{email} has workspaces in several projects: {}", projects.join(", ")),
+                    hint: Some("say which one with -p PROJECT".into()),
+                })
+            }
+        }
+    }
+
+    /// The project a new workspace is to be of.
+    fn project(&self, reference: &WorkspaceRef) -> Result<Arc<Project>, Error> {
+        self.projects.named_or_only(&reference.project)
+    }
+}
+
+fn of_project(project: &str) -> String {
+    if project.is_empty() { String::new() } else { format!(" of {project}") }
+}
+
+fn email(reference: &WorkspaceRef) -> Result<Email, Error> {
+    Email::parse(&reference.email).map_err(|error| Error::Invalid {
+        field: "workspace.email",
+        message: error.to_string(),
+        hint: None,
+    })
+}
+
+/// The permit that [`enforce`] left in a request; it can be taken once.
+///
+/// # Errors
+/// There is none: the request did not come by the enforcing layer.
+fn take_permit<T>(request: &tonic::Request<T>) -> Result<Permit, Error> {
+    let slot = request.extensions().get::<enforce::PermitSlot>();
+    slot.and_then(enforce::PermitSlot::take).ok_or_else(|| Error::Denied("the call was not authorised".into()))
+}
+
+/// A page's length as asked for: 0 means `default`, more than 1000 is refused.
+fn page_size(asked: u32, default: usize) -> Result<usize, Error> {
+    match asked {
+        0 => Ok(default),
+        1..=1000 => Ok(asked as usize),
+        _ => Err(Error::invalid("page_size", "a page has at most 1000 entries")),
+    }
+}

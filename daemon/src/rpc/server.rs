@@ -1,0 +1,196 @@
+//! Sockets, connections and their bounds.
+
+use super::{Api, enforce::Enforce};
+use crate::{
+    authz::{Caller, Door, Gate},
+    layout::Layout,
+    system::{Fault, FaultContext},
+};
+use cid_proto::v1::{
+    jobs_server::JobsServer, projects_server::ProjectsServer, system_server::SystemServer,
+    workspaces_server::WorkspacesServer,
+};
+use std::{
+    collections::HashMap,
+    fs, io,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Server, server::Connected};
+
+/// Connections that are open or wait for their user's others, over all users. Those beyond wait in
+/// the kernel.
+const MAX_CONNECTIONS: usize = 2048;
+const MAX_STREAMS: u32 = 64;
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// Requests are a few short texts...
+const MAX_REQUEST: usize = 64 * 1024;
+/// ...except for what is typed into a running command.
+const MAX_MESSAGE: usize = 256 * 1024;
+/// After an accept that failed (no descriptors left) the next is tried so much later.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Answers that are under way when the daemon goes down get so long.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// The daemon's sockets.
+pub struct Doors {
+    people: UnixListener,
+    front: UnixListener,
+}
+
+impl Doors {
+    /// Binds both sockets. A socket file that nobody listens on is left from an earlier daemon and
+    /// goes; anything else in its place is refused.
+    ///
+    /// # Errors
+    /// One cannot be bound.
+    pub fn bind(layout: &Layout) -> Result<Self, Fault> {
+        Ok(Self { people: bind(&layout.socket(), 0o660)?, front: bind(&layout.web_socket(), 0o660)? })
+    }
+}
+
+fn bind(path: &Path, mode: u32) -> Result<UnixListener, Fault> {
+    if let Ok(meta) = fs::symlink_metadata(path) {
+        if !meta.file_type().is_socket() || std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(Fault::new(format!("cannot listen on {}: something else is there", path.display()))
+                .hint("another cid may be at work there; otherwise move it away"));
+        }
+        fs::remove_file(path).map_err(|error| Fault::io("remove", path, error))?;
+    }
+    let listener = UnixListener::bind(path).map_err(|error| Fault::io("listen on", path, error))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(|error| Fault::io("set the permissions of", path, error))?;
+    Ok(listener)
+}
+
+/// Serves until `stopping` is fired and the answers under way are given.
+///
+/// # Errors
+/// The server fails as a whole.
+pub async fn serve(api: Api, gate: Gate, doors: Doors, stopping: CancellationToken) -> Result<(), Fault> {
+    let bounds = Bounds::new(api.settings.max_connections_per_uid);
+    let (sender, connections) = mpsc::channel(16);
+    tokio::spawn(accept(doors.people, Door::People, bounds.clone(), sender.clone(), stopping.clone()));
+    tokio::spawn(accept(doors.front, Door::Front, bounds, sender, stopping.clone()));
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<WorkspacesServer<Api>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(cid_proto::DESCRIPTOR_SET)
+        .build_v1()
+        .cannot("describe the interface")?;
+    let server = Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_header_list_size(MAX_HEADER_LIST)
+        .http2_keepalive_interval(Some(Duration::from_secs(60)))
+        .layer(Enforce::new(gate))
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(WorkspacesServer::new(api.clone()).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(JobsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
+        .add_service(ProjectsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
+        .add_service(SystemServer::new(api).max_decoding_message_size(MAX_REQUEST))
+        .serve_with_incoming_shutdown(ReceiverStream::new(connections), stopping.clone().cancelled_owned());
+    let out_of_time = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = server => served.cannot("serve"),
+        () = out_of_time => Ok(()),
+    }
+}
+
+/// How many connections there may be.
+#[derive(Clone)]
+struct Bounds {
+    all: Arc<Semaphore>,
+    per_uid: usize,
+    uids: Arc<Mutex<HashMap<u32, Arc<Semaphore>>>>,
+}
+
+impl Bounds {
+    fn new(per_uid: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(MAX_CONNECTIONS)), per_uid: per_uid.max(1), uids: Arc::default() }
+    }
+
+    fn of(&self, uid: u32) -> Arc<Semaphore> {
+        let mut uids = self.uids.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(uids.entry(uid).or_insert_with(|| Arc::new(Semaphore::new(self.per_uid))))
+    }
+}
+
+async fn accept(
+    listener: UnixListener,
+    door: Door,
+    bounds: Bounds,
+    sender: mpsc::Sender<io::Result<Connection>>,
+    stopping: CancellationToken,
+) {
+    loop {
+        let Ok(place) = Arc::clone(&bounds.all).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping.cancelled() => return,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Without credentials there is no caller, and without a caller nothing is allowed.
+        let Ok(peer) = stream.peer_cred() else { continue };
+        let caller = Caller { uid: peer.uid(), gid: peer.gid(), pid: peer.pid(), door };
+        let turn = bounds.of(caller.uid);
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let Ok(turn) = turn.acquire_owned().await else { return };
+            let _ = sender.send(Ok(Connection { stream, caller, _places: (place, turn) })).await;
+        });
+    }
+}
+
+/// A connection whose peer is known; it gives its places back when it goes.
+struct Connection {
+    stream: UnixStream,
+    caller: Caller,
+    _places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Caller;
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

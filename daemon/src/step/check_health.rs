@@ -1,0 +1,175 @@
+//! Waits until the processes just started run and the web process answers through nginx.
+
+use super::make_directory::web_socket;
+use crate::{
+    config::{Health, Limits},
+    engine::{Cx, Step},
+    recipe::WEB,
+    system::{Fault, supervisor::{Process, ProcessState}},
+};
+use serde::{Deserialize, Serialize};
+use std::{io::{Read, Seek, SeekFrom}, net::SocketAddr, path::{Path, PathBuf}, time::{Duration, Instant}};
+
+/// How often the page is asked for at first, and later.
+const PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// One request may take as long as this.
+const REQUEST: Duration = Duration::from_secs(10);
+/// An app that answers wrongly for so long will not change its mind.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOG_LINES: usize = 30;
+
+/// Waits until the workspace answers.
+#[derive(Serialize, Deserialize)]
+pub struct CheckHealth {
+    /// `NAME.DOMAIN`.
+    pub host: String,
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+    /// The port it is to listen on, where it is known when the job is planned; else the reserved one.
+    pub port: Option<u16>,
+}
+
+impl Step for CheckHealth {
+    const KIND: &'static str = "check-health.v1";
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "wait for the first answer".into()
+    }
+
+    /// The project's own time-out ends it earlier.
+    fn limit(&self, _: &Limits) -> Duration {
+        Duration::from_hours(24)
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let health = cx.project()?.app.health.clone();
+        let port = match self.port {
+            Some(port) => port,
+            None => cx.output::<super::ReservePort>()?.port,
+        };
+        let result = self.wait(cx, &health, port).await;
+        if result.is_err() {
+            for line in last_lines(&cx.sys().layout.app_log_dir(cx.unit()).join(format!("{WEB}.log"))) {
+                cx.line(line).await;
+            }
+        }
+        result
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl CheckHealth {
+    async fn wait(&self, cx: &Cx, health: &Health, port: u16) -> Result<(), Fault> {
+        let begin = Instant::now();
+        let mut pause = PAUSE;
+        let mut wrong_since = None;
+        loop {
+            let processes = cx.sys().supervisor.processes(cx.unit()).await?;
+            refuse_dead(&processes)?;
+            let state = self.look(cx, health, port, &processes).await;
+            match &state {
+                State::Answers => return Ok(()),
+                State::Wrong(_) if wrong_since.is_none() => wrong_since = Some(Instant::now()),
+                State::Wrong(message) if wrong_since.is_some_and(|since: Instant| since.elapsed() > PATIENCE) => {
+                    return Err(Fault::new(message.clone()).hint(self.hint(health)));
+                }
+                State::Wrong(_) => {}
+                State::Silent(_) => wrong_since = None,
+            }
+            if begin.elapsed() > *health.timeout {
+                let (State::Wrong(message) | State::Silent(message)) = state else { return Ok(()) };
+                return Err(Fault::new(format!("{message}, after {} s", health.timeout.as_secs())).hint(self.hint(health)));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 5 / 4).min(LONGEST_PAUSE),
+                () = cx.cancel.cancelled() => return Err(Fault::cancelled()),
+            }
+        }
+    }
+
+    /// One look: does the process just started listen where it should, and does it answer?
+    async fn look(&self, cx: &Cx, health: &Health, port: u16, processes: &[Process]) -> State {
+        let Some(web) = processes.iter().find(|process| process.name == WEB) else {
+            let is_up = processes.iter().all(|process| process.state == ProcessState::Running);
+            return if is_up { State::Answers } else { State::Silent("cannot see the processes run".into()) };
+        };
+        let pids: Vec<u32> = web.pid.into_iter().collect();
+        let listeners = cx.sys().probe.listeners(&pids);
+        // Anybody may bind a crashed app's port: an answer counts only from the process itself.
+        let is_its_own = listeners.iter().any(|address| address.port() == port) || web_socket(&self.directory).exists();
+        if !is_its_own {
+            return State::Silent(elsewhere(&listeners, port));
+        }
+        match cx.sys().probe.get(&self.host, health.path.as_str(), REQUEST).await {
+            Ok((status, _)) if health.accepts(status) => State::Answers,
+            // nginx's own words for an upstream that is not there yet.
+            Ok((502..=504, _)) => State::Silent("cannot reach the web process through nginx".into()),
+            Ok((status, _)) => {
+                State::Wrong(format!("cannot call it healthy: {} answers with status {status}", health.path.as_str()))
+            }
+            Err(fault) => State::Silent(fault.message),
+        }
+    }
+
+    fn hint(&self, health: &Health) -> String {
+        format!(
+            "the web process's last lines are below; it must answer {} on the port in $PORT within {} s (see [app] health in the project file)",
+            health.path.as_str(),
+            health.timeout.as_secs()
+        )
+    }
+}
+
+enum State {
+    Answers,
+    /// It answers, but not as expected.
+    Wrong(String),
+    /// It does not answer.
+    Silent(String),
+}
+
+fn elsewhere(listeners: &[SocketAddr], port: u16) -> String {
+    if listeners.is_empty() {
+        return format!("cannot reach the web process: it does not listen on its port {port}");
+    }
+    let where_: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    format!("cannot reach the web process: it listens on {} and not on its port {port}", where_.join(", "))
+}
+
+fn refuse_dead(processes: &[Process]) -> Result<(), Fault> {
+    let dead = processes.iter().find(|process| {
+        matches!(process.state, ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal)
+    });
+    match dead {
+        None => Ok(()),
+        Some(process) => Err(Fault::new(format!("cannot keep the process {} running: {}", process.name, process.description))
+            .hint("its last lines are below; mend its command in the Procfile or in [app] of the project file")),
+    }
+}
+
+/// The end of a log, as text.
+fn last_lines(path: &Path) -> Vec<String> {
+    const BYTES: u64 = 16 * 1024;
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
+        let mut end = Vec::new();
+        file.take(BYTES).read_to_end(&mut end)?;
+        Ok(end)
+    };
+    let end = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&end);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|&line| line.to_owned()).collect()
+}

@@ -1,0 +1,63 @@
+//! Clones the repository from the mirror, on the workspace's branch.
+
+use super::{Fetch, Inspect, make_directory::TREE};
+use crate::{
+    config::Limits,
+    engine::{Cx, Step},
+    helper::request::CloneTree,
+    system::Fault,
+};
+use serde::{Deserialize, Serialize};
+use std::{path::PathBuf, time::Duration};
+
+/// Clones the repository from the mirror, on the workspace's branch.
+#[derive(Serialize, Deserialize)]
+pub struct Clone {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// `WORK_DIR/NAME`; taken back with it.
+    pub directory: PathBuf,
+    /// What `origin` is set to.
+    pub url: String,
+    /// Base branch.
+    pub base: String,
+    /// The workspace's branch.
+    pub branch: String,
+}
+
+impl Step for Clone {
+    const KIND: &'static str = "clone.v1";
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "clone the repository".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.clone
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let commit = cx.output::<Inspect>()?.commit;
+        let request = CloneTree {
+            mirror: self.mirror.clone(),
+            target: self.directory.join(TREE),
+            url: self.url.clone(),
+            base: self.base.clone(),
+            base_commit: cx.output::<Fetch>()?.base,
+            branch: self.branch.clone(),
+            commit: commit.clone(),
+        };
+        cx.ask(cx.user(), request).await?;
+        cx.store().set_commit(cx.workspace(), commit).await.map_err(|error| Fault::new(error.to_string()))
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}

@@ -1,0 +1,251 @@
+//! Writes the workspace's configuration: `.env`, the operator's files, shared links, and the run
+//! file that its processes are started by.
+
+use super::{
+    InstallDependencies, Inspect, ReservePort,
+    environment::search_path,
+    make_directory::{HOME, TMP, TREE, web_socket},
+};
+use crate::{
+    config::{LinkMode, Project},
+    engine::{Cx, Step},
+    helper::{
+        request::{self, FileSource, TreeFile, TreeLink},
+        run_file::{ProcessCommand, RunFile},
+    },
+    recipe::Recipe,
+    system::{Fault, FaultContext, fs},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::{Path, PathBuf}};
+
+/// Writes the workspace's configuration.
+#[derive(Serialize, Deserialize)]
+pub struct Configure {
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+    /// The workspace's name.
+    pub name: String,
+    /// Where it will answer.
+    pub url: String,
+}
+
+impl Step for Configure {
+    const KIND: &'static str = "configure.v1";
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "write the configuration".into()
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let project = cx.project()?;
+        let recipe = cx.output::<Inspect>()?.recipe;
+        let facts = Facts {
+            environment: cx.output::<InstallDependencies>()?.path,
+            port: cx.output::<ReservePort>()?.port,
+            run_dir: cx.sys().layout.run_dir.clone(),
+        };
+        let own = self.own_variables(&project, &recipe, &facts);
+        let request = request::Configure {
+            tree: self.directory.join(TREE),
+            files: self.files(&project, &own)?,
+            links: links(&project, facts.environment.as_deref())?,
+            variables: own.clone(),
+        };
+        cx.ask(cx.user(), request).await?;
+        let layout = &cx.sys().layout;
+        let run_file = RunFile {
+            unit: cx.unit().to_string(),
+            dir: self.directory.join(TREE).join(project.app.dir()),
+            env: self.environment(&facts, own.clone()),
+            processes: filled_in(recipe.processes, &own),
+            pid_dir: layout.app_pid_dir(),
+        };
+        let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
+        fs::write_atomic(&layout.run_file(cx.unit()), &text, 0o640)?;
+        fs::make_dir(&layout.app_log_dir(cx.unit()), 0o750)
+    }
+
+    /// The tree goes with its folder; what is outside of it goes here.
+    async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let layout = &cx.sys().layout;
+        fs::remove_file(&layout.run_file(cx.unit()))?;
+        let trash = layout.trash_dir().join(cx.job().to_string());
+        fs::make_dir(&trash, 0o700)?;
+        fs::rename_new(&layout.app_log_dir(cx.unit()), &trash.join("log")).map(drop)
+    }
+
+    async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        super::make_directory::purge(&cx.sys().layout.trash_dir().join(cx.job().to_string()), cx).await
+    }
+}
+
+/// What earlier steps found out.
+struct Facts {
+    environment: Option<PathBuf>,
+    port: u16,
+    run_dir: PathBuf,
+}
+
+impl Configure {
+    /// What cid and the operator tell the app: written to `.env`, and what templates may use.
+    fn own_variables(&self, project: &Project, recipe: &Recipe, facts: &Facts) -> BTreeMap<String, String> {
+        let mut own: BTreeMap<String, String> =
+            project.env.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect();
+        let socket = web_socket(&self.directory).to_string_lossy().into_owned();
+        let mut set = |name: &str, value: String| own.insert(name.to_owned(), value);
+        set("PORT", facts.port.to_string());
+        set("HOST", "127.0.0.1".into());
+        set("SOCKET", socket);
+        set("CID_WORKSPACE", self.name.clone());
+        set("CID_URL", self.url.clone());
+        if let Some(database) = &project.database {
+            set("DATABASE_URL", database.url.clone());
+        }
+        if let Some(media) = &project.media {
+            set("MEDIA_ROOT", media.path.to_string_lossy().into_owned());
+            set("MEDIA_URL", media.url.as_str().to_owned());
+        }
+        debug_assert!(recipe.web_on_socket || facts.port > 0);
+        own
+    }
+
+    /// The whole environment of commands and processes.
+    fn environment(&self, facts: &Facts, own: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut all = BTreeMap::from([
+            ("PATH".to_owned(), search_path(facts.environment.as_deref())),
+            ("HOME".to_owned(), text(&self.directory.join(HOME))),
+            ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
+            ("LANG".to_owned(), "C.UTF-8".to_owned()),
+            // Lines of an app appear in its log when they are written, not a block later.
+            ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
+            // By this mark orphans of a killed supervisord are found.
+            ("CID_RUN_DIR".to_owned(), text(&facts.run_dir)),
+        ]);
+        if let Some(environment) = &facts.environment {
+            all.insert("VIRTUAL_ENV".to_owned(), text(environment));
+        }
+        all.extend(own);
+        all
+    }
+
+    fn files(&self, project: &Project, own: &BTreeMap<String, String>) -> Result<Vec<TreeFile>, Fault> {
+        let mut files = vec![TreeFile {
+            target: project.app.dir().join(".env"),
+            source: FileSource::Text(dotenv(own)),
+            replace: false,
+        }];
+        for entry in &project.files {
+            let source = if entry.template.is_absolute() {
+                let text = fs::read_optional(&entry.template)?;
+                FileSource::Template(text.ok_or_else(|| {
+                    Fault::new(format!("cannot read the template {}: there is no such file", entry.template.display()))
+                })?)
+            } else {
+                FileSource::TreeTemplate(entry.template.clone())
+            };
+            files.push(TreeFile { target: entry.target.to_path_buf(), source, replace: entry.replace });
+        }
+        Ok(files)
+    }
+}
+
+fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>, Fault> {
+    let mut links = Vec::new();
+    if let Some(environment) = environment {
+        let target = project.app.dir().join(".venv");
+        links.push(TreeLink { source: environment.to_owned(), target, copy: false, replace: false });
+    }
+    if let Some(media) = &project.media {
+        links.push(TreeLink {
+            source: media.path.to_path_buf(),
+            target: media.link.to_path_buf(),
+            copy: false,
+            replace: media.replace,
+        });
+    }
+    links.extend(project.links.iter().map(|entry| TreeLink {
+        source: entry.source.to_path_buf(),
+        target: entry.target.to_path_buf(),
+        copy: entry.mode == LinkMode::Copy,
+        replace: entry.replace,
+    }));
+    match links.iter().find(|link| !link.source.exists()) {
+        None => Ok(links),
+        Some(link) => Err(Fault::new(format!("cannot link {}: it does not exist", link.source.display()))
+            .hint("make it, or mend the project file")),
+    }
+}
+
+/// `.env` as python-dotenv and the shell read it: double quotes where a value needs them.
+fn dotenv(variables: &BTreeMap<String, String>) -> String {
+    let mut text = String::from("# Written by cid at creation; for people and tools. Processes get their own copy.\n");
+    for (name, value) in variables {
+        let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/:._-+@,=%".contains(&b));
+        let value = if plain {
+            value.clone()
+        } else {
+            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
+            format!("\"{}\"", quoted.replace('\n', "\\n"))
+        };
+        text.push_str(&format!("{name}={value}\n"));
+    }
+    text
+}
+
+/// Puts the workspace's values in place of `{port}`, `{host}`, `{socket}`, `{name}` and `{url}` in
+/// the operator's commands; a Procfile's lines take them from the environment instead.
+fn filled_in(
+    processes: BTreeMap<String, ProcessCommand>,
+    own: &BTreeMap<String, String>,
+) -> BTreeMap<String, ProcessCommand> {
+    let names = [("{port}", "PORT"), ("{host}", "HOST"), ("{socket}", "SOCKET"), ("{name}", "CID_WORKSPACE"), ("{url}", "CID_URL")];
+    let fill = |word: String| {
+        names.iter().fold(word, |word, (mark, name)| match own.get(*name) {
+            Some(value) => word.replace(mark, value),
+            None => word,
+        })
+    };
+    processes
+        .into_iter()
+        .map(|(name, command)| match command {
+            ProcessCommand::Arguments(words) => (name, ProcessCommand::Arguments(words.into_iter().map(fill).collect())),
+            shell @ ProcessCommand::Shell(_) => (name, shell),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dotenv_quotes_what_needs_it() {
+        let variables = BTreeMap::from([
+            ("A".to_owned(), "plain-1".to_owned()),
+            ("B".to_owned(), "two words \"and\" $x".to_owned()),
+        ]);
+        let text = dotenv(&variables);
+        assert!(text.contains("A=plain-1\n"), "{text}");
+        assert!(text.contains("B=\"two words \\\"and\\\" \\$x\"\n"), "{text}");
+    }
+
+    #[test]
+    fn fills_in_arguments_but_not_shell_lines() {
+        let own = BTreeMap::from([("PORT".to_owned(), "20001".to_owned())]);
+        let processes = BTreeMap::from([
+            ("web".to_owned(), ProcessCommand::Arguments(vec!["x".into(), "127.0.0.1:{port}".into()])),
+            ("worker".to_owned(), ProcessCommand::Shell("y {port}".into())),
+        ]);
+        let filled = filled_in(processes, &own);
+        assert_eq!(filled["web"], ProcessCommand::Arguments(vec!["x".into(), "127.0.0.1:20001".into()]));
+        assert_eq!(filled["worker"], ProcessCommand::Shell("y {port}".into()));
+    }
+}

@@ -1,0 +1,60 @@
+//! Brings the project's branches into its mirror.
+
+use crate::{
+    config::Limits,
+    engine::{Cx, Step},
+    helper::request::{self, Fetched, Remote},
+    system::Fault,
+};
+use serde::{Deserialize, Serialize};
+use std::{path::PathBuf, time::Duration};
+
+/// Brings the project's branches into its mirror.
+#[derive(Serialize, Deserialize)]
+pub struct Fetch {
+    /// The bare mirror; made when missing. It stays when the job is taken back: it is a cache.
+    pub mirror: PathBuf,
+    /// The repository.
+    pub remote: Remote,
+    /// Base branch.
+    pub base: String,
+    /// The workspace's branch.
+    pub branch: String,
+}
+
+impl Step for Fetch {
+    const KIND: &'static str = "fetch.v1";
+    type Before = ();
+    type Output = Fetched;
+
+    fn label(&self) -> String {
+        format!("fetch {}", self.base)
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.git
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<Fetched, Fault> {
+        let _turn = cx.lock(&format!("mirror {}", cx.project_name())).await;
+        let request = request::Fetch {
+            mirror: self.mirror.clone(),
+            remote: self.remote.clone(),
+            base: self.base.clone(),
+            branch: self.branch.clone(),
+        };
+        let fetched = cx.ask(cx.deploy(), request).await?;
+        if fetched.branch.is_some() {
+            cx.note(format!("the branch {} exists on the remote already and is used as it is", self.branch));
+        }
+        Ok(fetched)
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}

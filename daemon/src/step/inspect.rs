@@ -1,0 +1,57 @@
+//! Finds out what the commit needs: dependencies, release commands, processes.
+
+use super::Fetch;
+use crate::{engine::{Cx, Step}, helper::request, recipe::Recipe, system::Fault};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Finds out what the commit needs.
+#[derive(Serialize, Deserialize)]
+pub struct Inspect {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+}
+
+/// What was found.
+#[derive(Serialize, Deserialize)]
+pub struct Inspected {
+    /// The commit that was looked at and will be checked out.
+    pub commit: String,
+    /// What to install, release and run.
+    pub recipe: Recipe,
+}
+
+impl Step for Inspect {
+    const KIND: &'static str = "inspect.v1";
+    type Before = ();
+    type Output = Inspected;
+
+    fn label(&self) -> String {
+        "find out what it needs".into()
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<Inspected, Fault> {
+        let fetched = cx.output::<Fetch>()?;
+        let project = cx.project()?;
+        let commit = fetched.branch.unwrap_or_else(|| fetched.base.clone());
+        let request = request::Inspect {
+            mirror: self.mirror.clone(),
+            commit: commit.clone(),
+            base: fetched.base,
+            app_dir: project.app.dir().to_owned(),
+        };
+        let inspection = cx.ask(cx.deploy(), request).await?;
+        if !inspection.found.is_empty() {
+            cx.line(format!("found {}", inspection.found.join(", "))).await;
+        }
+        Ok(Inspected { commit, recipe: Recipe::new(&project, &inspection)? })
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Makes the workspace's folder.
+
+use crate::{config::Limits, engine::{Cx, Step}, helper::request::Purge, system::{Fault, fs, helpers::Identity}};
+use serde::{Deserialize, Serialize};
+use std::{path::{Path, PathBuf}, time::Duration};
+
+/// Makes `WORK_DIR/NAME` with the folders inside that are not the clone.
+#[derive(Serialize, Deserialize)]
+pub struct MakeDirectory {
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+    /// `WORK_DIR/.trash/JOB`: on the same file system, so that undoing is a rename.
+    pub trash: PathBuf,
+}
+
+/// What was there.
+#[derive(Serialize, Deserialize)]
+pub struct Before {
+    existed: bool,
+}
+
+/// The clone, inside a workspace's folder.
+pub const TREE: &str = "src";
+/// HOME of the workspace's commands and processes.
+pub const HOME: &str = "home";
+/// TMPDIR of the workspace's commands and processes.
+pub const TMP: &str = "tmp";
+/// Where the web process's Unix socket is.
+pub const RUN: &str = "run";
+
+/// The web process's Unix socket.
+pub fn web_socket(directory: &Path) -> PathBuf {
+    directory.join(RUN).join("web.sock")
+}
+
+impl Step for MakeDirectory {
+    const KIND: &'static str = "make-directory.v1";
+    type Before = Before;
+    type Output = ();
+
+    fn label(&self) -> String {
+        "make the directory".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.purge
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<Before, Fault> {
+        Ok(Before { existed: fs::exists(&self.directory) })
+    }
+
+    async fn apply(&self, before: &Before, _: &Cx) -> Result<(), Fault> {
+        if before.existed {
+            return Err(Fault::new(format!("cannot make {}: it exists, and cid did not make it", self.directory.display()))
+                .hint("look what it is and move it away (cictl doctor shows more of that kind)"));
+        }
+        fs::make_dir(&self.directory, 0o751)?;
+        for name in [HOME, TMP, RUN] {
+            fs::make_dir(&self.directory.join(name), 0o770)?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, before: &Before, _: &Cx) -> Result<(), Fault> {
+        if before.existed {
+            return Ok(());
+        }
+        fs::make_dir(&self.trash, 0o700)?;
+        let made = self.directory.file_name().unwrap_or_default();
+        fs::rename_new(&self.directory, &self.trash.join(made)).map(drop)
+    }
+
+    async fn finish(&self, _: &Before, cx: &Cx) -> Result<(), Fault> {
+        purge(&self.trash, cx).await
+    }
+}
+
+/// Removes a folder of the trash and all that is in it.
+pub(super) async fn purge(trash: &Path, cx: &Cx) -> Result<(), Fault> {
+    if fs::exists(trash) {
+        cx.ask(Identity::Purge, Purge { path: trash.to_owned() }).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The steps, one file each, all of the same form: parameters, `Step`, tests.
+
+mod check_branch;
+mod check_health;
+mod clone;
+mod configure;
+mod delete_branch;
+mod environment;
+mod fetch;
+mod grant_access;
+mod inspect;
+mod make_directory;
+mod publish;
+mod push_branch;
+mod release;
+mod release_port;
+mod remove_directory;
+mod remove_files;
+mod reserve_port;
+mod restart_processes;
+mod start_processes;
+mod stop_processes;
+mod unpublish;
+
+pub use check_branch::CheckBranch;
+pub use check_health::CheckHealth;
+pub use clone::Clone;
+pub use configure::Configure;
+pub use delete_branch::DeleteBranch;
+pub use environment::InstallDependencies;
+pub use fetch::Fetch;
+pub use grant_access::GrantAccess;
+pub(crate) use grant_access::{gid_of, uid_of};
+pub use inspect::Inspect;
+pub use make_directory::{MakeDirectory, TREE};
+pub use publish::Publish;
+pub use push_branch::PushBranch;
+pub use release::Release;
+pub use release_port::ReleasePort;
+pub use remove_directory::RemoveDirectory;
+pub use remove_files::RemoveFiles;
+pub use reserve_port::ReservePort;
+pub use restart_processes::RestartProcesses;
+pub use start_processes::StartProcesses;
+pub use stop_processes::StopProcesses;
+pub use unpublish::Unpublish;
+
+use crate::engine::{AnyStep, Planned, StepEntry};
+
+/// Every step that this version knows.
+pub const REGISTRY: &[StepEntry] = &[
+    StepEntry::of::<CheckBranch>(),
+    StepEntry::of::<CheckHealth>(),
+    StepEntry::of::<Clone>(),
+    StepEntry::of::<Configure>(),
+    StepEntry::of::<DeleteBranch>(),
+    StepEntry::of::<Fetch>(),
+    StepEntry::of::<GrantAccess>(),
+    StepEntry::of::<Inspect>(),
+    StepEntry::of::<InstallDependencies>(),
+    StepEntry::of::<MakeDirectory>(),
+    StepEntry::of::<Publish>(),
+    StepEntry::of::<PushBranch>(),
+    StepEntry::of::<Release>(),
+    StepEntry::of::<ReleasePort>(),
+    StepEntry::of::<RemoveDirectory>(),
+    StepEntry::of::<RemoveFiles>(),
+    StepEntry::of::<ReservePort>(),
+    StepEntry::of::<RestartProcesses>(),
+    StepEntry::of::<StartProcesses>(),
+    StepEntry::of::<StopProcesses>(),
+    StepEntry::of::<Unpublish>(),
+];
+
+/// A journalled step that this version cannot carry out.
+#[derive(Debug, thiserror::Error)]
+pub enum UnknownStep {
+    /// Its KIND is none of [`REGISTRY`].
+    #[error("this version of cid does not know the step {0}; install the version that planned it, then retry")]
+    Kind(String),
+    /// Its parameters cannot be read.
+    #[error("cannot read the parameters of the step {0}: {1}")]
+    Parameters(String, serde_json::Error),
+}
+
+/// A planned step, ready to run.
+///
+/// # Errors
+/// See [`UnknownStep`].
+pub fn decode(planned: &Planned) -> Result<Box<dyn AnyStep>, UnknownStep> {
+    let entry = REGISTRY.iter().find(|entry| entry.kind == planned.kind);
+    let entry = entry.ok_or_else(|| UnknownStep::Kind(planned.kind.clone()))?;
+    (entry.decode)(planned.parameters.clone()).map_err(|error| UnknownStep::Parameters(planned.kind.clone(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn kinds_are_unique_and_carry_a_version() {
+        let kinds: HashSet<_> = REGISTRY.iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds.len(), REGISTRY.len());
+        assert!(kinds.iter().all(|kind| kind.rsplit_once(".v").is_some_and(|(_, v)| v.parse::<u32>().is_ok())));
+    }
+}

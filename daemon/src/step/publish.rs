@@ -1,0 +1,77 @@
+//! Puts the workspace's sub-domain into nginx.
+
+use super::{Inspect, ReservePort, make_directory::web_socket};
+use crate::{
+    engine::{Cx, Step},
+    store::Debt,
+    system::{Fault, nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost}},
+};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Puts the workspace's sub-domain into nginx.
+#[derive(Serialize, Deserialize)]
+pub struct Publish {
+    /// `NAME.DOMAIN`.
+    pub host: String,
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+}
+
+impl Step for Publish {
+    const KIND: &'static str = "publish.v1";
+    /// The vhost that was there.
+    type Before = Option<String>;
+    type Output = ();
+
+    fn label(&self) -> String {
+        format!("publish {}", self.host)
+    }
+
+    async fn observe(&self, cx: &Cx) -> Result<Self::Before, Fault> {
+        cx.sys().nginx.read(cx.unit())
+    }
+
+    async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        let recipe = cx.output::<Inspect>()?.recipe;
+        if !recipe.has_web() {
+            cx.note("there is no web process, so nothing is published");
+            return Ok(());
+        }
+        let server_name = HostName::parse(&self.host)
+            .ok_or_else(|| Fault::new(format!("cannot publish {}: it is not a host name", self.host)))?;
+        let media = cx.project()?.media.as_ref().map(|media| Media {
+            url: media.url.as_str().to_owned(),
+            path: media.path.to_path_buf(),
+        });
+        let upstream = match recipe.web_on_socket {
+            true => Upstream::Unix(web_socket(&self.directory)),
+            false => Upstream::Port(cx.output::<ReservePort>()?.port),
+        };
+        let vhost = Vhost {
+            unit: cx.unit().clone(),
+            server_name,
+            listen: cx.sys().site.listen.clone(),
+            upstream,
+            media,
+            max_body_mib: MAX_BODY_MIB,
+            access_log: None,
+        };
+        cx.sys().nginx.put(cx.unit(), &vhost.render()?).await
+    }
+
+    async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        restore(before, cx).await
+    }
+}
+
+/// Brings the vhost back to what it was.
+pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
+    match before {
+        Some(vhost) => cx.sys().nginx.put(cx.unit(), vhost).await,
+        None => {
+            let effect = cx.sys().nginx.remove(cx.unit()).await?;
+            cx.owe_effect(effect, Debt::NginxReload).await
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Runs the release commands, e.g. database migrations.
+
+use super::Inspect;
+use crate::{
+    config::Limits,
+    engine::{Cx, Step},
+    helper::{request::RunCommand, run_file::{ProcessCommand, RunFile}},
+    system::{Fault, FaultContext, fs},
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Runs the release commands, e.g. database migrations. What they do to the workspace's own files
+/// goes with its folder; what they do to a shared database cannot be taken back.
+#[derive(Serialize, Deserialize)]
+pub struct Release {}
+
+impl Step for Release {
+    const KIND: &'static str = "release.v1";
+    const HEAVY: bool = true;
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "run the release commands".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.release
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let commands = cx.output::<Inspect>()?.recipe.release;
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let run_file = run_file(cx)?;
+        let is_shared = cx.project()?.database.is_some();
+        // Two migrations of one database at a time would run into each other.
+        let _turn = match is_shared {
+            true => Some(cx.lock(&format!("database {}", cx.project_name())).await),
+            false => None,
+        };
+        for command in commands {
+            let (shown, command) = match command {
+                ProcessCommand::Arguments(words) => (words.join(" "), words),
+                // A Procfile's line is shell by convention.
+                ProcessCommand::Shell(line) => (line.clone(), vec!["/bin/sh".into(), "-c".into(), line]),
+            };
+            cx.line(format!("$ {shown}")).await;
+            let request = RunCommand { command, dir: run_file.dir.clone(), env: run_file.env.clone() };
+            let status = cx.ask(cx.user(), request).await?.status;
+            if status != 0 {
+                return Err(Fault::new(format!("cannot release: `{shown}` ended with status {status}"))
+                    .hint("its last lines are below; mend it in the repository, or set `release` in [app] of the project file"));
+            }
+        }
+        if is_shared {
+            cx.note("the release commands changed the shared database: that cannot be taken back");
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// The workspace's run file, which only cid writes.
+fn run_file(cx: &Cx) -> Result<RunFile, Fault> {
+    let path = cx.sys().layout.run_file(cx.unit());
+    let text = fs::read_optional(&path)?.ok_or_else(|| Fault::new(format!("cannot find {}", path.display())))?;
+    serde_json::from_str(&text).cannot(format!("read {}", path.display()))
+}

@@ -1,0 +1,38 @@
+//! Gives the port back, as soon as nginx no longer passes requests to it.
+
+use crate::{engine::{Cx, Step}, system::Fault};
+use serde::{Deserialize, Serialize};
+
+/// Gives the workspace's port back.
+#[derive(Serialize, Deserialize)]
+pub struct ReleasePort {}
+
+impl Step for ReleasePort {
+    const KIND: &'static str = "release-port.v1";
+    type Before = Option<u16>;
+    type Output = ();
+
+    fn label(&self) -> String {
+        "release the port".into()
+    }
+
+    async fn observe(&self, cx: &Cx) -> Result<Self::Before, Fault> {
+        cx.store().port_of(cx.workspace()).await.map_err(|error| Fault::new(error.to_string()))
+    }
+
+    /// Giving it back is left to `finish`: until then the job may still be taken back.
+    async fn apply(&self, _: &Self::Before, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn undo(&self, _: &Self::Before, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn finish(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        if cx.is_taken_back() {
+            return Ok(());
+        }
+        cx.store().release_port(cx.workspace()).await.map_err(|error| Fault::new(error.to_string()))
+    }
+}

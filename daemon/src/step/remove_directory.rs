@@ -1,0 +1,62 @@
+//! Moves the workspace's folder into the trash, and throws it away when the job is over.
+
+use super::make_directory::purge;
+use crate::{config::Limits, engine::{Cx, Step}, system::{Fault, fs}};
+use serde::{Deserialize, Serialize};
+use std::{path::PathBuf, time::Duration};
+
+/// Moves the workspace's folder into the trash, and throws it away when the job is over.
+#[derive(Serialize, Deserialize)]
+pub struct RemoveDirectory {
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+    /// `WORK_DIR/.trash/JOB`.
+    pub trash: PathBuf,
+}
+
+/// What was there.
+#[derive(Serialize, Deserialize)]
+pub struct Before {
+    existed: bool,
+}
+
+impl RemoveDirectory {
+    fn trashed(&self) -> PathBuf {
+        self.trash.join(self.directory.file_name().unwrap_or_default())
+    }
+}
+
+impl Step for RemoveDirectory {
+    const KIND: &'static str = "remove-directory.v1";
+    type Before = Before;
+    type Output = ();
+
+    fn label(&self) -> String {
+        "remove the directory".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.purge
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<Before, Fault> {
+        Ok(Before { existed: fs::exists(&self.directory) })
+    }
+
+    async fn apply(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
+        if !before.existed {
+            cx.note(format!("the directory {} was gone already", self.directory.display()));
+            return Ok(());
+        }
+        fs::make_dir(&self.trash, 0o700)?;
+        fs::rename_new(&self.directory, &self.trashed()).map(drop)
+    }
+
+    async fn undo(&self, _: &Before, _: &Cx) -> Result<(), Fault> {
+        fs::rename_new(&self.trashed(), &self.directory).map(drop)
+    }
+
+    async fn finish(&self, _: &Before, cx: &Cx) -> Result<(), Fault> {
+        purge(&self.trash, cx).await
+    }
+}

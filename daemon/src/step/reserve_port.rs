@@ -1,0 +1,58 @@
+//! Reserves a port that nobody uses.
+
+use crate::{engine::{Cx, Step}, system::Fault};
+use serde::{Deserialize, Serialize};
+
+/// Reserves a port of this range, both ends included.
+#[derive(Serialize, Deserialize)]
+pub struct ReservePort {
+    /// The lowest one.
+    pub from: u16,
+    /// The highest one.
+    pub to: u16,
+}
+
+/// The reserved port.
+#[derive(Serialize, Deserialize)]
+pub struct Reserved {
+    /// Its number.
+    pub port: u16,
+}
+
+impl Step for ReservePort {
+    const KIND: &'static str = "reserve-port.v1";
+    type Before = ();
+    type Output = Reserved;
+
+    fn label(&self) -> String {
+        "reserve a port".into()
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<Reserved, Fault> {
+        let ledger = |error: crate::store::StoreError| Fault::new(error.to_string());
+        if let Some(port) = cx.store().port_of(cx.workspace()).await.map_err(ledger)? {
+            return Ok(Reserved { port });
+        }
+        let taken = cx.store().ports().await.map_err(ledger)?;
+        for port in self.from..=self.to {
+            let is_reserved = taken.binary_search_by_key(&port, |(port, _)| *port).is_ok();
+            if is_reserved || !cx.sys().probe.port_is_free(port) {
+                continue;
+            }
+            // Another job may have been quicker since the list was read.
+            if cx.store().reserve_port(cx.workspace(), cx.unit().clone(), port).await.map_err(ledger)? {
+                return Ok(Reserved { port });
+            }
+        }
+        Err(Fault::new(format!("cannot reserve a port: all of {} to {} are taken", self.from, self.to))
+            .hint("give a wider range as `ports` in cid.toml, or delete workspaces that nobody needs"))
+    }
+
+    async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        cx.store().release_port(cx.workspace()).await.map_err(|error| Fault::new(error.to_string()))
+    }
+}

@@ -1,0 +1,67 @@
+//! Has supervisord run the workspace's processes.
+
+use super::Inspect;
+use crate::{
+    domain::ProcessType,
+    engine::{Cx, Step},
+    store::Debt,
+    system::{Fault, supervisor::program::Program},
+};
+use serde::{Deserialize, Serialize};
+
+/// Has supervisord run the workspace's processes.
+#[derive(Serialize, Deserialize)]
+pub struct StartProcesses {}
+
+impl Step for StartProcesses {
+    const KIND: &'static str = "start-processes.v1";
+    /// The program file that was there.
+    type Before = Option<String>;
+    type Output = ();
+
+    fn label(&self) -> String {
+        "start the processes".into()
+    }
+
+    async fn observe(&self, cx: &Cx) -> Result<Self::Before, Fault> {
+        cx.sys().supervisor.read(cx.unit())
+    }
+
+    async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        let layout = &cx.sys().layout;
+        let program = Program {
+            unit: cx.unit().clone(),
+            processes: types(cx.output::<Inspect>()?.recipe.processes.into_keys())?,
+            helper: cx.sys().site.helper.clone(),
+            run_file: layout.run_file(cx.unit()),
+            log_dir: layout.app_log_dir(cx.unit()),
+        };
+        cx.sys().supervisor.put(cx.unit(), &program.render()?).await
+    }
+
+    async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        restore(before, cx).await
+    }
+}
+
+fn types(names: impl Iterator<Item = String>) -> Result<Vec<ProcessType>, Fault> {
+    names
+        .map(|name| {
+            ProcessType::parse(&name).ok_or_else(|| {
+                Fault::new(format!("cannot start {name:?}: it is no process type"))
+                    .hint("the Procfile's process types are of a-z, 0-9, _ and -, begin with a letter and have at most 31")
+            })
+        })
+        .collect()
+}
+
+/// Brings program file and processes back to what they were.
+pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
+    match before {
+        Some(program) => cx.sys().supervisor.put(cx.unit(), program).await,
+        None => {
+            let effect = cx.sys().supervisor.remove(cx.unit()).await?;
+            cx.owe_effect(effect, Debt::SupervisorUpdate).await
+        }
+    }
+}

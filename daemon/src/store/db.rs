@@ -1,0 +1,223 @@
+//! Opening the ledger, and the one thread that talks to it.
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite_migration::{M, Migrations};
+use std::{path::{Path, PathBuf}, thread, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that may wait for the ledger's thread; callers beyond wait for room.
+const QUEUE: usize = 256;
+/// How long SQLite waits for a foreign lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Kept aside so that a full disk still leaves room to journal how a job is taken back.
+const RESERVE_BYTES: u64 = 2 * 1024 * 1024;
+
+const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/01-ledger.sql"))];
+
+/// What can go wrong with the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds a lock on it.
+    #[error("the ledger {0} is locked by another process")]
+    Locked(PathBuf),
+    /// No room to write.
+    #[error("cannot write the ledger {0}: the disk is full")]
+    Full(PathBuf),
+    /// Something breaks a uniqueness rule; callers translate it.
+    #[error("the ledger has such an entry already: {0}")]
+    Duplicate(String),
+    /// Anything else of SQLite.
+    #[error("the ledger {0} failed: {1}")]
+    Sqlite(PathBuf, rusqlite::Error),
+    /// It was written by a newer cid.
+    #[error("the ledger {0} was written by a newer version of cid")]
+    Newer(PathBuf),
+    /// It is damaged.
+    #[error("the ledger {0} is damaged: {1}")]
+    Damaged(PathBuf, String),
+    /// A value in it cannot be read.
+    #[error("the ledger holds a value that cannot be read: {0}")]
+    Value(#[from] serde_json::Error),
+    /// The daemon is going down.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Locked(path) => format!("find who holds it (fuser -v {}) and end it; cid goes on by itself", path.display()),
+            Self::Full(path) => format!("free some space on the file system of {}", path.display()),
+            Self::Newer(_) => "install that version again, or restore the ledger from a backup".into(),
+            Self::Damaged(path, _) => format!("restore {} from a backup", path.display()),
+            _ => return None,
+        })
+    }
+
+    /// Whether trying again later can help.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Locked(_) | Self::Full(_))
+    }
+}
+
+type Work = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The ledger. Cheap to clone; all clones share one connection on one thread.
+#[derive(Clone)]
+pub struct Store {
+    path: PathBuf,
+    queue: mpsc::Sender<Work>,
+}
+
+impl Store {
+    /// Opens or makes the ledger, checks its integrity and brings its schema up to date.
+    ///
+    /// # Errors
+    /// It is locked, damaged or from a newer version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = open(path).map_err(|error| translate(path, error))?;
+        check(path, &mut connection)?;
+        make_reserve(path);
+        let (queue, mut work) = mpsc::channel::<Work>(QUEUE);
+        thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || {
+                while let Some(work) = work.blocking_recv() {
+                    work(&mut connection);
+                }
+            })
+            .map_err(|error| StoreError::Damaged(path.to_owned(), format!("cannot start its thread: {error}")))?;
+        Ok(Self { path: path.to_owned(), queue })
+    }
+
+    /// Runs a transaction that may write; all of it happens or nothing.
+    ///
+    /// # Errors
+    /// SQLite's, translated, or the closure's own.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let path = self.path.clone();
+        self.run(move |connection| {
+            let fail = |error| translate(&path, error);
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+            let result = work(&transaction).map_err(|error| retranslate(&path, error))?;
+            transaction.commit().map_err(fail)?;
+            Ok(result)
+        })
+        .await
+    }
+
+    /// Runs a transaction that only reads.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let path = self.path.clone();
+        self.run(move |connection| work(connection).map_err(|error| retranslate(&path, error))).await
+    }
+
+    async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            // The caller may have gone; what it asked for has happened all the same.
+            let _ = reply.send(work(connection));
+        });
+        self.queue.send(work).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Gives the reserve back to the file system, so that a full disk leaves room for undoing.
+    pub fn release_reserve(&self) {
+        if std::fs::remove_file(reserve(&self.path)).is_ok() {
+            tracing::warn!("the disk is full: gave the ledger's reserve back");
+        }
+    }
+
+    /// Takes the reserve again, when there is room.
+    pub fn renew_reserve(&self) {
+        make_reserve(&self.path);
+    }
+}
+
+fn reserve(path: &Path) -> PathBuf {
+    path.with_extension("reserve")
+}
+
+fn make_reserve(path: &Path) {
+    let reserve = reserve(path);
+    if std::fs::metadata(&reserve).is_ok_and(|meta| meta.len() >= RESERVE_BYTES) {
+        return;
+    }
+    let made = std::fs::File::create(&reserve).and_then(|file| {
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES)?;
+        Ok(())
+    });
+    if made.is_err() {
+        let _ = std::fs::remove_file(&reserve);
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn check(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+    let verdict: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| translate(path, error))?;
+    if verdict != "ok" {
+        return Err(StoreError::Damaged(path.to_owned(), verdict));
+    }
+    Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| match error {
+        rusqlite_migration::Error::MigrationDefinition(
+            rusqlite_migration::MigrationDefinitionError::DatabaseTooFarAhead,
+        ) => StoreError::Newer(path.to_owned()),
+        rusqlite_migration::Error::RusqliteError { err, .. } => translate(path, err),
+        other => StoreError::Damaged(path.to_owned(), other.to_string()),
+    })
+}
+
+fn translate(path: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked(path.to_owned()),
+        Some(ErrorCode::DiskFull) => StoreError::Full(path.to_owned()),
+        Some(ErrorCode::ConstraintViolation) => StoreError::Duplicate(error.to_string()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Damaged(path.to_owned(), error.to_string())
+        }
+        _ => StoreError::Sqlite(path.to_owned(), error),
+    }
+}
+
+/// Closures turn SQLite's errors into [`StoreError::Sqlite`] without knowing the path.
+fn retranslate(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Sqlite(_, error) => translate(path, error),
+        other => other,
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(PathBuf::new(), error)
+    }
+}

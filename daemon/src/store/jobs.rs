@@ -1,0 +1,354 @@
+//! Jobs and their journal. A job's state, its workspace's row and the journal line that changes
+//! them are written in one transaction.
+
+use super::{
+    Store, StoreError,
+    rows::{parse, text, time},
+    workspaces::{by_email, by_id, insert, name_is_free},
+};
+use crate::{
+    domain::{Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
+    engine::event::{Event, Failure, What},
+};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use uuid::Uuid;
+
+/// A job as the ledger has it, without its journal.
+#[derive(Clone, Debug)]
+pub struct JobRow {
+    /// Which.
+    pub id: Uuid,
+    /// Number of its workspace.
+    pub workspace: i64,
+    /// Its workspace's address.
+    pub email: Email,
+    /// Its workspace's project.
+    pub project: ProjectName,
+    /// Its workspace's name.
+    pub name: Name,
+    /// What for.
+    pub kind: JobKind,
+    /// Where it stands.
+    pub state: JobState,
+    /// The plan, as the engine stored it.
+    pub plan: serde_json::Value,
+    /// Why it is not Done.
+    pub failure: Option<Failure>,
+    /// When it was asked for.
+    pub created_at: jiff::Timestamp,
+    /// When it ended.
+    pub ended_at: Option<jiff::Timestamp>,
+}
+
+/// About which workspace a new job is.
+pub enum Subject {
+    /// One that is to be: its row is made in the same transaction, under the first free one of
+    /// these names. `make` turns the name into the row.
+    New {
+        /// Candidates, best first.
+        names: Vec<Name>,
+        /// Makes the row; its `id` is ignored.
+        make: Box<dyn Fn(&Name) -> Workspace + Send>,
+    },
+    /// One that is there, and the state it gets.
+    Existing(Box<Workspace>, WorkspaceState),
+}
+
+/// A job to be stored.
+pub struct NewJob {
+    /// Its id.
+    pub id: Uuid,
+    /// What for.
+    pub kind: JobKind,
+    /// About what.
+    pub subject: Subject,
+    /// Makes the stored plan, now that the workspace has its number.
+    pub plan: Box<dyn FnOnce(&Workspace) -> Result<serde_json::Value, serde_json::Error> + Send>,
+    /// The most jobs that may be live.
+    pub limit: u32,
+}
+
+/// What became of a [`NewJob`].
+pub enum Appended {
+    /// It is journalled.
+    Job(Box<Workspace>),
+    /// The address has a workspace already; with its live job.
+    Exists(Box<Workspace>, Option<Uuid>),
+    /// Another job of the workspace is live.
+    InTheWay(Uuid, JobKind),
+    /// The workspace has gone meanwhile.
+    Gone,
+    /// Every candidate name is taken.
+    NoName,
+    /// Too many jobs are live.
+    TooMany,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// Of this project.
+    pub project: Option<ProjectName>,
+    /// Of this address.
+    pub email: Option<Email>,
+    /// Older than this one.
+    pub before: Option<Uuid>,
+}
+
+const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
+const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at FROM jobs";
+
+fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
+    Ok(JobRow {
+        id: parse(row.get(0)?)?,
+        workspace: row.get(1)?,
+        email: parse(row.get(2)?)?,
+        project: parse(row.get(3)?)?,
+        name: parse(row.get(4)?)?,
+        kind: parse(row.get(5)?)?,
+        state: parse(row.get(6)?)?,
+        plan: serde_json::from_str(&row.get::<_, String>(7)?)?,
+        failure: row.get::<_, Option<String>>(8)?.map(|text| serde_json::from_str(&text)).transpose()?,
+        created_at: parse(row.get(9)?)?,
+        ended_at: row.get::<_, Option<String>>(10)?.map(parse).transpose()?,
+    })
+}
+
+fn query(connection: &Connection, rest: &str, values: impl rusqlite::Params) -> Result<Vec<JobRow>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS} {rest}"))?;
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(job(row)?);
+    }
+    Ok(found)
+}
+
+fn live_job(connection: &Connection, workspace: i64) -> Result<Option<JobRow>, StoreError> {
+    Ok(query(connection, &format!("WHERE workspace = ?1 AND {LIVE}"), [workspace])?.pop())
+}
+
+impl Store {
+    /// Journals a new job: its row, its workspace's row or new state, and its first line.
+    ///
+    /// # Errors
+    /// The ledger's; what stands in the way is no error but an [`Appended`].
+    pub async fn submit(&self, new: NewJob) -> Result<Appended, StoreError> {
+        self.write(move |t| submit(t, new)).await
+    }
+
+    /// Appends lines to a job's journal, in one transaction with what they make of the job's and
+    /// its workspace's rows. Gives the number of the last line.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn append(&self, id: Uuid, whats: Vec<What>) -> Result<u64, StoreError> {
+        self.write(move |t| append(t, id, &whats)).await
+    }
+
+    /// A job.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn job(&self, id: Uuid) -> Result<Option<JobRow>, StoreError> {
+        self.read(move |c| Ok(query(c, "WHERE id = ?1", [id.to_string()])?.pop())).await
+    }
+
+    /// Jobs, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn jobs(&self, filter: JobFilter, limit: usize) -> Result<Vec<JobRow>, StoreError> {
+        self.read(move |c| {
+            // Ids are UUIDs of version 7: they sort by time.
+            let rest = "WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR email = ?2) \
+                        AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4";
+            let project = filter.project.as_ref().map(ProjectName::as_str);
+            let email = filter.email.as_ref().map(Email::as_str);
+            query(c, rest, params![project, email, filter.before.map(|id| id.to_string()), limit])
+        })
+        .await
+    }
+
+    /// Jobs that are to go on, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn live_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
+        self.read(|c| query(c, &format!("WHERE {LIVE} ORDER BY id"), [])).await
+    }
+
+    /// Jobs that wait for `retry`, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn stuck_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
+        self.read(|c| query(c, "WHERE state = 'stuck' ORDER BY id", [])).await
+    }
+
+    /// The live job of a workspace.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn live_job(&self, workspace: i64) -> Result<Option<JobRow>, StoreError> {
+        self.read(move |c| live_job(c, workspace)).await
+    }
+
+    /// A job's journal after a line, at most `limit` lines.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn events(&self, id: Uuid, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.read(move |c| {
+            let sql = "SELECT seq, at, data FROM events WHERE job = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query(params![id.to_string(), after, limit])?;
+            let mut events = Vec::new();
+            while let Some(row) = rows.next()? {
+                let what = serde_json::from_str(&row.get::<_, String>(2)?)?;
+                events.push(Event { job: id, seq: row.get(0)?, at: parse(row.get(1)?)?, what });
+            }
+            Ok(events)
+        })
+        .await
+    }
+
+    /// Forgets ended jobs older than this.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn forget_jobs(&self, before: jiff::Timestamp) -> Result<usize, StoreError> {
+        self.write(move |t| {
+            let old = "SELECT id FROM jobs WHERE ended_at < ?1 AND state IN ('done', 'undone', 'cancelled')";
+            t.execute(&format!("DELETE FROM events WHERE job IN ({old})"), [time(before)])?;
+            Ok(t.execute(&format!("DELETE FROM jobs WHERE id IN ({old})"), [time(before)])?)
+        })
+        .await
+    }
+}
+
+fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
+    let live: u32 = t.query_row(&format!("SELECT count(*) FROM jobs WHERE {LIVE}"), [], |row| row.get(0))?;
+    if live >= new.limit {
+        return Ok(Appended::TooMany);
+    }
+    let (workspace, prior) = match new.subject {
+        Subject::New { names, make } => {
+            let Some(first) = names.first() else { return Ok(Appended::NoName) };
+            let draft = make(first);
+            if let Some(existing) = by_email(t, &draft.project, &draft.email)? {
+                let job = live_job(t, existing.id)?.map(|job| job.id);
+                return Ok(Appended::Exists(Box::new(existing), job));
+            }
+            let mut free = None;
+            for name in &names {
+                if name_is_free(t, &draft.project, name)? {
+                    free = Some(name);
+                    break;
+                }
+            }
+            let Some(name) = free else { return Ok(Appended::NoName) };
+            let mut workspace = make(name);
+            workspace.id = insert(t, &workspace)?;
+            (workspace, None)
+        }
+        Subject::Existing(workspace, state) => {
+            let Some(mut workspace) = by_id(t, workspace.id)? else { return Ok(Appended::Gone) };
+            if let Some(job) = live_job(t, workspace.id)? {
+                return Ok(Appended::InTheWay(job.id, job.kind));
+            }
+            let prior = workspace.state;
+            workspace.state = state;
+            workspace.job = new.id;
+            t.execute(
+                "UPDATE workspaces SET state = ?2, job = ?3 WHERE id = ?1",
+                params![workspace.id, text(&state)?, new.id.to_string()],
+            )?;
+            (workspace, Some(prior))
+        }
+    };
+    let plan = (new.plan)(&workspace)?.to_string();
+    t.execute(
+        "INSERT INTO jobs (id, workspace, email, project, name, kind, state, prior_state, plan, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?9)",
+        params![
+            new.id.to_string(),
+            workspace.id,
+            workspace.email.as_str(),
+            workspace.project.as_str(),
+            workspace.name.as_str(),
+            text(&new.kind)?,
+            prior.as_ref().map(text).transpose()?,
+            plan,
+            time(jiff::Timestamp::now()),
+        ],
+    )?;
+    append(t, new.id, &[What::Job { state: JobState::Queued }])?;
+    Ok(Appended::Job(Box::new(workspace)))
+}
+
+fn append(t: &Transaction<'_>, id: Uuid, whats: &[What]) -> Result<u64, StoreError> {
+    let key = id.to_string();
+    let sql = "SELECT coalesce(max(seq), 0) FROM events WHERE job = ?1";
+    let mut seq: u64 = t.prepare_cached(sql)?.query_row([&key], |row| row.get(0))?;
+    let at = time(jiff::Timestamp::now());
+    for what in whats {
+        seq += 1;
+        t.prepare_cached("INSERT INTO events (job, seq, at, data) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![key, seq, at, serde_json::to_string(what)?])?;
+        match what {
+            What::Job { state } => enter(t, &key, *state, &at)?,
+            What::Failed { failure } => {
+                let sql = "UPDATE jobs SET failure = ?2 WHERE id = ?1";
+                t.execute(sql, params![key, serde_json::to_string(failure)?])?;
+                enter(t, &key, JobState::Undoing, &at)?;
+            }
+            What::Retried => retried(t, &key)?,
+            _ => {}
+        }
+    }
+    Ok(seq)
+}
+
+/// What a job's new state means for its row and its workspace's.
+fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<(), StoreError> {
+    t.execute("UPDATE jobs SET state = ?2 WHERE id = ?1", params![key, text(&state)?])?;
+    if state.is_ended() {
+        t.execute("UPDATE jobs SET ended_at = ?2 WHERE id = ?1", params![key, at])?;
+    }
+    let sql = "SELECT workspace, kind, prior_state FROM jobs WHERE id = ?1";
+    let found: Option<(i64, String, Option<String>)> =
+        t.query_row(sql, [key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let Some((workspace, kind, prior)) = found else { return Ok(()) };
+    let kind: JobKind = parse(kind)?;
+    let prior: Option<WorkspaceState> = prior.map(parse).transpose()?;
+    let becomes = match (state, kind) {
+        (JobState::Done, JobKind::Delete) => None,
+        (JobState::Done, JobKind::Create | JobKind::Restart) => Some(WorkspaceState::Ready),
+        (JobState::Undone | JobState::Cancelled, _) => prior,
+        (JobState::Stuck, _) => Some(WorkspaceState::Failed),
+        (JobState::Queued | JobState::Running | JobState::Undoing, _) => return Ok(()),
+    };
+    match becomes {
+        Some(state) => t.execute(
+            "UPDATE workspaces SET state = ?2 WHERE id = ?1",
+            params![workspace, text(&state)?],
+        )?,
+        None => {
+            // Older stuck jobs of a workspace that is gone have nothing left to go on with.
+            t.execute("UPDATE jobs SET state = 'cancelled', ended_at = ?2 WHERE workspace = ?1 AND state = 'stuck'", params![workspace, at])?;
+            t.execute("DELETE FROM workspaces WHERE id = ?1", [workspace])?
+        }
+    };
+    Ok(())
+}
+
+/// A stuck job is live again, in the direction it had.
+fn retried(t: &Transaction<'_>, key: &str) -> Result<(), StoreError> {
+    t.execute(
+        "UPDATE jobs SET state = CASE WHEN failure IS NULL THEN 'running' ELSE 'undoing' END \
+         WHERE id = ?1 AND state = 'stuck'",
+        [key],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+CREATE TABLE workspaces (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    email      TEXT NOT NULL,
+    project    TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    directory  TEXT NOT NULL,
+    branch     TEXT NOT NULL,
+    url        TEXT NOT NULL,
+    commit_id  TEXT,
+    created_at TEXT NOT NULL,
+    job        TEXT NOT NULL,
+    UNIQUE (project, email),
+    UNIQUE (project, name),
+    UNIQUE (directory)
+) STRICT;
+
+-- A port outlives its workspace until nginx has reloaded, or its next owner would answer under
+-- the old name.
+CREATE TABLE ports (
+    port      INTEGER PRIMARY KEY,
+    workspace INTEGER NOT NULL UNIQUE,
+    unit      TEXT NOT NULL,
+    released  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE jobs (
+    id          TEXT PRIMARY KEY,
+    workspace   INTEGER NOT NULL,
+    email       TEXT NOT NULL,
+    project     TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    -- The workspace's state to go back to when the job is undone; NULL: the row goes.
+    prior_state TEXT,
+    plan        TEXT NOT NULL,
+    failure     TEXT,
+    created_at  TEXT NOT NULL,
+    ended_at    TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX one_live_job ON jobs (workspace) WHERE state IN ('queued', 'running', 'undoing');
+CREATE INDEX jobs_by_time ON jobs (created_at);
+
+CREATE TABLE events (
+    job  TEXT NOT NULL,
+    seq  INTEGER NOT NULL,
+    at   TEXT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE owed (
+    id         INTEGER PRIMARY KEY,
+    job        TEXT NOT NULL,
+    unit       TEXT NOT NULL,
+    debt       TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (unit, debt)
+) STRICT;

@@ -1,0 +1,196 @@
+//! Workspaces and their ports.
+
+use super::{Store, StoreError, rows::{parse, text, time}};
+use crate::domain::{Email, Name, ProjectName, UnitName, Workspace};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::path::PathBuf;
+
+const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port, w.directory, w.branch, \
+     w.url, w.commit_id, w.created_at, w.job FROM workspaces w LEFT JOIN ports p ON p.workspace = w.id";
+
+fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
+    Ok(Workspace {
+        id: row.get(0)?,
+        email: parse(row.get(1)?)?,
+        project: parse(row.get(2)?)?,
+        name: parse(row.get(3)?)?,
+        state: parse(row.get(4)?)?,
+        port: row.get(5)?,
+        directory: PathBuf::from(row.get::<_, String>(6)?),
+        branch: row.get(7)?,
+        url: row.get(8)?,
+        commit: row.get(9)?,
+        created_at: parse(row.get(10)?)?,
+        job: parse(row.get(11)?)?,
+    })
+}
+
+fn query(connection: &Connection, rest: &str, values: impl rusqlite::Params) -> Result<Vec<Workspace>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS} {rest}"))?;
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(workspace(row)?);
+    }
+    Ok(found)
+}
+
+/// One by its number, inside a transaction.
+pub(super) fn by_id(connection: &Connection, id: i64) -> Result<Option<Workspace>, StoreError> {
+    Ok(query(connection, "WHERE w.id = ?1", [id])?.pop())
+}
+
+/// One by whose and of what, inside a transaction.
+pub(super) fn by_email(connection: &Connection, project: &ProjectName, email: &Email) -> Result<Option<Workspace>, StoreError> {
+    let values = params![project.as_str(), email.as_str()];
+    Ok(query(connection, "WHERE w.project = ?1 AND w.email = ?2", values)?.pop())
+}
+
+/// Whether a name is free in a project, inside a transaction.
+pub(super) fn name_is_free(connection: &Connection, project: &ProjectName, name: &Name) -> Result<bool, StoreError> {
+    let values = params![project.as_str(), name.as_str()];
+    Ok(query(connection, "WHERE w.project = ?1 AND w.name = ?2", values)?.is_empty())
+}
+
+/// Stores a new row and gives its number; `workspace.id` is ignored.
+pub(super) fn insert(transaction: &Transaction<'_>, workspace: &Workspace) -> Result<i64, StoreError> {
+    transaction.execute(
+        "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            workspace.email.as_str(),
+            workspace.project.as_str(),
+            workspace.name.as_str(),
+            text(&workspace.state)?,
+            workspace.directory.to_string_lossy(),
+            workspace.branch,
+            workspace.url,
+            time(workspace.created_at),
+            workspace.job.to_string(),
+        ],
+    )?;
+    Ok(transaction.last_insert_rowid())
+}
+
+impl Store {
+    /// One by its number.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn workspace(&self, id: i64) -> Result<Option<Workspace>, StoreError> {
+        self.read(move |connection| by_id(connection, id)).await
+    }
+
+    /// All of an address, in every project.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn workspaces_of(&self, email: Email) -> Result<Vec<Workspace>, StoreError> {
+        self.read(move |c| query(c, "WHERE w.email = ?1 ORDER BY w.project", [email.as_str()])).await
+    }
+
+    /// A page of them by number: those after `after`, at most `limit`; all projects or one.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn workspaces(&self, project: Option<ProjectName>, after: i64, limit: usize) -> Result<Vec<Workspace>, StoreError> {
+        let project = project.map(|project| project.as_str().to_owned());
+        self.read(move |c| {
+            let rest = "WHERE w.id > ?1 AND (?2 IS NULL OR w.project = ?2) ORDER BY w.id LIMIT ?3";
+            query(c, rest, params![after, project, limit])
+        })
+        .await
+    }
+
+    /// Records the commit that the clone was made at.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn set_commit(&self, workspace: i64, commit: String) -> Result<(), StoreError> {
+        self.write(move |t| {
+            t.execute("UPDATE workspaces SET commit_id = ?2 WHERE id = ?1", params![workspace, commit])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The port a workspace has reserved.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn port_of(&self, workspace: i64) -> Result<Option<u16>, StoreError> {
+        self.read(move |c| {
+            let sql = "SELECT port FROM ports WHERE workspace = ?1";
+            Ok(c.query_row(sql, [workspace], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    /// All ports that are reserved, with their units.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn ports(&self) -> Result<Vec<(u16, UnitName)>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached("SELECT port, unit FROM ports ORDER BY port")?;
+            let mut rows = statement.query([])?;
+            let mut ports = Vec::new();
+            while let Some(row) = rows.next()? {
+                ports.push((row.get(0)?, parse(row.get(1)?)?));
+            }
+            Ok(ports)
+        })
+        .await
+    }
+
+    /// Reserves a port for a workspace; one it has already is kept. `false`: somebody has it.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn reserve_port(&self, workspace: i64, unit: UnitName, port: u16) -> Result<bool, StoreError> {
+        self.write(move |t| {
+            let changed = t.execute(
+                "INSERT INTO ports (port, workspace, unit) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                params![port, workspace, unit.as_str()],
+            )?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// Gives a workspace's port back; while an nginx reload is owed for it, only later.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn release_port(&self, workspace: i64) -> Result<(), StoreError> {
+        self.write(move |t| {
+            t.execute("UPDATE ports SET released = 1 WHERE workspace = ?1", [workspace])?;
+            free_ports(t)
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Releases the ports of workspaces that are gone; for the daemon's start.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn release_stray_ports(&self) -> Result<(), StoreError> {
+        self.write(|t| {
+            t.execute("UPDATE ports SET released = 1 WHERE workspace NOT IN (SELECT id FROM workspaces)", [])?;
+            free_ports(t)
+        })
+        .await
+    }
+}
+
+/// Frees the released ports for which no reload is owed.
+pub(super) fn free_ports(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.execute(
+        "DELETE FROM ports WHERE released = 1 AND NOT EXISTS \
+         (SELECT 1 FROM owed WHERE owed.unit = ports.unit AND json_extract(owed.debt, '$.debt') = 'nginx_reload')",
+        [],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! What can go wrong outside.
+
+use std::{fmt::Display, path::Path};
+
+/// A failure of the outside: a sentence beginning with `cannot`, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// What happened, for people.
+    pub message: String,
+    /// What to do; `None` when there is nothing better than reading the message.
+    pub hint: Option<String>,
+    /// The work was stopped because somebody cancelled it or the daemon is going down.
+    pub cancelled: bool,
+}
+
+impl Fault {
+    /// A failure that says it all in one sentence.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, cancelled: false }
+    }
+
+    /// The work was stopped on purpose.
+    pub fn cancelled() -> Self {
+        Self { message: "cancelled".into(), hint: None, cancelled: true }
+    }
+
+    /// A failing call about a path.
+    pub fn io(verb: &str, path: &Path, error: impl Display) -> Self {
+        Self::new(format!("cannot {verb} {}: {error}", path.display()))
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Turns any error into a [`Fault`] that says what was being done.
+pub trait FaultContext<T> {
+    /// `cannot VERB: error`.
+    ///
+    /// # Errors
+    /// The error, in that sentence.
+    fn cannot(self, verb: impl Display) -> Result<T, Fault>;
+}
+
+impl<T, E: Display> FaultContext<T> for Result<T, E> {
+    fn cannot(self, verb: impl Display) -> Result<T, Fault> {
+        self.map_err(|error| Fault::new(format!("cannot {verb}: {error}")))
+    }
+}

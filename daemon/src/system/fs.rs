@@ -1,0 +1,161 @@
+//! Files that only cid writes: whole or not at all, and still there after a power cut.
+//!
+//! For folders that a workspace's user can write to, see [`crate::helper`] instead.
+
+use super::{Fault, FaultContext};
+use nix::errno::Errno;
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{ErrorKind, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// Writes a file by temporary file, fsync, rename and fsync of the folder.
+///
+/// # Errors
+/// Any of them fails; the old file is then untouched.
+pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), Fault> {
+    let temporary = temporary_beside(path)?;
+    let write = || -> std::io::Result<()> {
+        let _ = fs::remove_file(&temporary);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    if let Err(error) = write() {
+        let _ = fs::remove_file(&temporary);
+        return Err(Fault::io("write", path, error));
+    }
+    sync_parent(path)
+}
+
+/// A hidden name: nginx and supervisord include `*.conf` only.
+fn temporary_beside(path: &Path) -> Result<PathBuf, Fault> {
+    let name = path.file_name().ok_or_else(|| Fault::io("write", path, "it names no file"))?;
+    Ok(path.with_file_name(format!(".{}.tmp", name.to_string_lossy())))
+}
+
+/// A file's text; `None` when there is no such file.
+///
+/// # Errors
+/// It cannot be read or is no UTF-8.
+pub fn read_optional(path: &Path) -> Result<Option<String>, Fault> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Fault::io("read", path, error)),
+    }
+}
+
+/// Removes a file for good; `false` when there was none.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove_file(path: &Path) -> Result<bool, Fault> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_parent(path).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Fault::io("remove", path, error)),
+    }
+}
+
+/// Makes a folder with these permissions, and its parents; one that exists keeps its own.
+///
+/// # Errors
+/// It cannot be made, or something else has that name.
+pub fn make_dir(path: &Path, mode: u32) -> Result<(), Fault> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).map_err(|error| Fault::io("make the folder", path, error))?;
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(|error| Fault::io("set the permissions of", path, error))?;
+    sync_parent(path)
+}
+
+/// Renames for good, never onto something that exists; `false` when `from` does not exist.
+///
+/// # Errors
+/// It cannot be renamed, or `to` exists.
+pub fn rename_new(from: &Path, to: &Path) -> Result<bool, Fault> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => {
+            sync_parent(to)?;
+            sync_parent(from)?;
+            Ok(true)
+        }
+        Err(rustix::io::Errno::NOENT) if fs::symlink_metadata(from).is_err() => Ok(false),
+        Err(error) => Err(Fault::io(&format!("move {} to", from.display()), to, error)),
+    }
+}
+
+/// Whether anything has that name; a dangling link counts.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Names in a folder, sorted; none when the folder does not exist. Names that are no UTF-8 are
+/// left out: cid makes none.
+///
+/// # Errors
+/// It cannot be read.
+pub fn names(dir: &Path) -> Result<Vec<String>, Fault> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Fault::io("read the folder", dir, error)),
+    };
+    let mut names: Vec<String> =
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Free bytes for an ordinary user on the file system of `path`.
+///
+/// # Errors
+/// The path does not exist or cannot be asked.
+pub fn free_bytes(path: &Path) -> Result<u64, Fault> {
+    let stat = nix::sys::statvfs::statvfs(path)
+        .map_err(|error: Errno| Fault::io("ask the free space of", path, error))?;
+    Ok(stat.blocks_available() * stat.fragment_size())
+}
+
+fn sync_parent(path: &Path) -> Result<(), Fault> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    File::open(parent).and_then(|dir| dir.sync_all()).cannot(format!("sync {}", parent.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_whole_files_and_leaves_no_temporary() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.conf");
+        write_atomic(&path, b"one", 0o640).unwrap();
+        write_atomic(&path, b"two", 0o640).unwrap();
+        assert_eq!(read_optional(&path).unwrap().as_deref(), Some("two"));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+        assert_eq!(names(dir.path()).unwrap(), ["a.conf"]);
+        assert!(remove_file(&path).unwrap());
+        assert!(!remove_file(&path).unwrap());
+    }
+
+    #[test]
+    fn never_renames_onto_something() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        assert!(!rename_new(&a, &b).unwrap());
+        fs::write(&a, "a").unwrap();
+        fs::write(&b, "b").unwrap();
+        assert!(rename_new(&a, &b).is_err());
+        fs::remove_file(&b).unwrap();
+        assert!(rename_new(&a, &b).unwrap());
+    }
+}

@@ -1,0 +1,90 @@
+//! Starts helpers: processes that do one job's work under one identity.
+
+use super::Fault;
+use crate::{
+    domain::{ProjectName, UnitName},
+    helper::request::{Ask, Request},
+};
+use async_trait::async_trait;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Who does a piece of work. In the sandbox all are the user who runs it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// The project's deploy user: the network half of git.
+    Deploy(ProjectName),
+    /// The workspace's user: everything inside its tree.
+    Workspace(UnitName),
+    /// The project's build user: shared environments.
+    Build(ProjectName),
+    /// Root with two capabilities, confined to one tree: what a workspace's user cannot remove.
+    Purge,
+}
+
+/// The frame of one call to a helper.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// On whose account; one helper per job and identity serves its calls in turn.
+    pub job: Uuid,
+    /// Under which identity.
+    pub identity: Identity,
+    /// After this time the helper and all that it started are killed.
+    pub limit: Duration,
+    /// Where output lines go (without line feed, at most 16 KiB each). A full queue makes the
+    /// helper wait.
+    pub lines: mpsc::Sender<String>,
+    /// When fired, the helper and all that it started are killed.
+    pub cancel: CancellationToken,
+}
+
+/// Starts helpers and carries requests to them.
+#[async_trait]
+pub trait Launcher: Send + Sync {
+    /// Has one request done. Use [`ask`], which knows the reply's type.
+    ///
+    /// # Errors
+    /// The helper's own [`Fault`]; or it cannot be started, was cancelled, took too long, died.
+    async fn call(&self, call: &Call, request: Request) -> Result<serde_json::Value, Fault>;
+
+    /// Ends the helpers of a job and everything they started; returns when all are dead. Also ends
+    /// those that an earlier daemon started for it.
+    ///
+    /// # Errors
+    /// Something of it lives on after several seconds.
+    async fn end(&self, job: Uuid) -> Result<(), Fault>;
+}
+
+/// Has one request done that belongs to no job, and ends its helper. Its output goes nowhere.
+///
+/// # Errors
+/// As [`Launcher::call`].
+pub async fn ask_once<A: Ask>(
+    launcher: &dyn Launcher,
+    identity: Identity,
+    limit: Duration,
+    cancel: CancellationToken,
+    request: A,
+) -> Result<A::Reply, Fault> {
+    let job = Uuid::now_v7();
+    let (lines, mut ignored) = mpsc::channel(64);
+    let drain = tokio::spawn(async move { while ignored.recv().await.is_some() {} });
+    let call = Call { job, identity, limit, lines, cancel };
+    let reply = ask(launcher, &call, request).await;
+    if let Err(fault) = launcher.end(job).await {
+        tracing::warn!("{fault}");
+    }
+    drain.abort();
+    reply
+}
+
+/// Has one request done and reads its reply.
+///
+/// # Errors
+/// As [`Launcher::call`].
+pub async fn ask<A: Ask>(launcher: &dyn Launcher, call: &Call, request: A) -> Result<A::Reply, Fault> {
+    let reply = launcher.call(call, request.into_request()).await?;
+    serde_json::from_value(reply).map_err(|error| Fault::new(format!("cannot read the helper's reply: {error}")))
+}

@@ -1,0 +1,69 @@
+//! The only door to the machine: files, nginx, supervisor, helpers, probes. Everything a step
+//! changes goes through here, so that the engine can be tested on [`fake`] ones.
+
+pub mod exec;
+pub mod fake;
+pub mod fault;
+pub mod fs;
+pub mod helpers;
+pub(crate) mod included;
+pub mod launcher;
+pub mod nginx;
+pub mod probe;
+pub mod session;
+pub(crate) mod procs;
+pub(crate) mod strict;
+pub mod supervisor;
+pub(crate) mod turns;
+
+pub use fault::{Fault, FaultContext};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use crate::layout::Layout;
+
+/// All that steps can reach.
+#[derive(Clone)]
+pub struct System {
+    /// Where things are.
+    pub layout: Arc<Layout>,
+    /// How workspaces are reached and run on this machine.
+    pub site: Arc<Site>,
+    /// The web server in front of the workspaces.
+    pub nginx: Arc<dyn nginx::Nginx>,
+    /// What keeps the workspaces' processes running.
+    pub supervisor: Arc<dyn supervisor::Supervisor>,
+    /// Work done under other identities.
+    pub helpers: Arc<dyn helpers::Launcher>,
+    /// Looks at ports and pages.
+    pub probe: Arc<dyn probe::Probe>,
+}
+
+/// How workspaces are reached and run on this machine.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Where nginx listens for workspaces.
+    pub listen: Vec<SocketAddr>,
+    /// The port in URLs; 80 is left out.
+    pub http_port: u16,
+    /// The `cid-helper` program.
+    pub helper: PathBuf,
+}
+
+impl Site {
+    /// The URL of a host name.
+    pub fn url(&self, host: &str) -> String {
+        match self.http_port {
+            80 => format!("http://{host}/"),
+            port => format!("http://{host}:{port}/"),
+        }
+    }
+}
+
+/// What a removal came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The engine runs without it.
+    Done,
+    /// The file is gone, but the engine could not be told; says why. To be retried with `settle`.
+    Owed(String),
+}

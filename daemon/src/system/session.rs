@@ -1,0 +1,73 @@
+//! Commands that somebody runs in a workspace, with their streams open.
+
+use super::{Fault, FaultContext};
+use nix::{sys::signal::{Signal, kill}, unistd::Pid};
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+use tokio::{
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    time::timeout,
+};
+
+/// The helper gets so long to end the command and all that it started.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running command with its streams.
+pub struct Session {
+    /// The helper that runs it.
+    pub child: Child,
+    /// Its standard input.
+    pub stdin: ChildStdin,
+    /// Its standard output.
+    pub stdout: ChildStdout,
+    /// Its standard error.
+    pub stderr: ChildStderr,
+}
+
+/// Starts a command as `cid-helper run` does: with the workspace's environment, in its folder.
+///
+/// # Errors
+/// The helper cannot be started.
+pub fn start(helper: &Path, run_file: &Path, command: &[String]) -> Result<Session, Fault> {
+    let mut child = Command::new(helper)
+        .arg("run")
+        .arg(run_file)
+        .arg("--")
+        .args(command)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .cannot(format!("start {}", helper.display()))?;
+    let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
+        return Err(Fault::new("cannot open the command's streams"));
+    };
+    Ok(Session { child, stdin, stdout, stderr })
+}
+
+/// Ends a command: the helper is asked to, and killed when it does not.
+///
+/// # Errors
+/// It cannot be waited for.
+pub async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    if let Ok(status) = timeout(GRACE, child.wait()).await {
+        return status;
+    }
+    child.kill().await?;
+    child.wait().await
+}
+
+/// As a shell says it: the status, or 128 + the signal.
+pub fn exit_status(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
