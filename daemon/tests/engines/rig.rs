@@ -1,7 +1,7 @@
 //! A sandbox of its own for a test, without the rest of the daemon.
 
 use cid_daemon::{
-    domain::UnitName,
+    domain::{ProcessType, UnitName},
     helper::run_file::{ProcessCommand, RunFile},
     layout::Layout,
     sandbox::{Engines, listen_addresses},
@@ -13,7 +13,7 @@ use cid_daemon::{
         probe::{Probe, RealProbe},
         supervisor::{
             Process, ProcessState, RealSupervisor, Supervisor,
-            program::{ProcessType, Program},
+            program::Program,
         },
     },
 };
