@@ -1,6 +1,8 @@
 //! The contract of `system::nginx`, `system::supervisor` and `sandbox`, held against a real nginx
 //! and a real supervisord, each test with its own in a folder of its own.
 
+#[path = "engines/contract.rs"]
+mod contract;
 #[path = "engines/rig.rs"]
 mod rig;
 

@@ -12,7 +12,7 @@ use cid_daemon::{
         },
         probe::{Probe, RealProbe},
         supervisor::{
-            Process, ProcessState, RealSupervisor, Supervisor,
+            RealSupervisor,
             program::Program,
         },
     },
@@ -22,6 +22,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,7 +35,7 @@ pub struct Rig {
     pub layout: Layout,
     pub port: u16,
     pub probe: RealProbe,
-    engines: Option<Engines>,
+    engines: Mutex<Option<Arc<Engines>>>,
 }
 
 pub fn unit(name: &str) -> UnitName {
@@ -64,34 +65,39 @@ impl Rig {
         let dir = tempfile::Builder::new().prefix("cid-").rand_bytes(6).tempdir().unwrap();
         let layout = Layout::sandbox(dir.path());
         let port = free_port();
-        Self { dir, layout, port, probe: RealProbe { http_port: port }, engines: None }
+        Self { dir, layout, port, probe: RealProbe { http_port: port }, engines: Mutex::default() }
     }
 
     pub async fn started() -> Self {
-        let mut rig = Self::new();
+        let rig = Self::new();
         rig.start().await;
         rig
     }
 
-    pub async fn start(&mut self) {
-        self.engines = Some(self.try_start().await.unwrap());
+    pub async fn start(&self) {
+        let engines = self.try_start().await.unwrap();
+        *self.engines.lock().unwrap() = Some(Arc::new(engines));
     }
 
     pub async fn try_start(&self) -> Result<Engines, cid_daemon::system::Fault> {
         Engines::start(&self.layout, self.port, &self.dir.path().join("bin")).await
     }
 
-    pub fn engines(&self) -> &Engines {
-        self.engines.as_ref().unwrap()
+    pub fn engines(&self) -> Arc<Engines> {
+        Arc::clone(self.engines.lock().unwrap().as_ref().unwrap())
+    }
+
+    fn take_engines(&self) -> Option<Arc<Engines>> {
+        self.engines.lock().unwrap().take()
     }
 
     /// Stops looking after the engines, as a killed daemon does.
-    pub async fn abandon(&mut self) {
-        self.engines.take().unwrap().release().await;
+    pub async fn abandon(&self) {
+        self.take_engines().unwrap().release().await;
     }
 
-    pub async fn stop(mut self) {
-        self.engines.take().unwrap().stop().await.unwrap();
+    pub async fn stop(&self) {
+        self.take_engines().unwrap().stop().await.unwrap();
         assert_eq!(self.apps(), Vec::<u32>::new(), "apps outlive their engine");
     }
 
@@ -169,6 +175,10 @@ impl Rig {
         read_pid(&self.layout.run_dir.join("nginx.pid"))
     }
 
+    pub fn foreign_program(&self) -> PathBuf {
+        self.layout.program_dir().join("foreign.conf")
+    }
+
     pub fn foreign_vhost(&self) -> PathBuf {
         self.layout.config_dir.join("nginx.d/foreign.conf")
     }
@@ -177,22 +187,10 @@ impl Rig {
 /// A test that fails leaves nothing running either.
 impl Drop for Rig {
     fn drop(&mut self) {
-        let Some(engines) = self.engines.take() else { return };
+        let Some(engines) = self.take_engines() else { return };
         let stop = move || tokio::runtime::Runtime::new().unwrap().block_on(engines.stop());
         drop(std::thread::spawn(stop).join());
     }
-}
-
-/// The running process of a unit's only process type.
-pub async fn running(supervisor: &RealSupervisor, unit: &UnitName) -> Process {
-    let mut found = None;
-    eventually(&format!("{unit} runs"), Duration::from_secs(10), async || {
-        let processes = supervisor.processes(unit).await.unwrap();
-        found = processes.into_iter().find(|process| process.state == ProcessState::Running);
-        found.is_some()
-    })
-    .await;
-    found.unwrap()
 }
 
 /// Serves the same text to everybody; gives its port.

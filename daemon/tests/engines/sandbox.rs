@@ -1,19 +1,22 @@
-use crate::rig::{Rig, command_line, running, serve, unit};
+use crate::{
+    contract::running,
+    rig::{Rig, command_line, serve, unit},
+};
 use cid_daemon::system::{nginx::Nginx, probe::Probe, supervisor::Supervisor};
 use std::{fs, net::TcpListener};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_comes_back_adopts_what_runs() {
-    let mut rig = Rig::started().await;
+    let rig = Rig::started().await;
     let anna = unit("anna");
     rig.nginx().put(&anna, &rig.vhost(&anna, serve("app").await)).await.unwrap();
     rig.supervisor().put(&anna, &rig.program(&anna, &[("web", "exec sleep 1000")])).await.unwrap();
-    let before = (rig.nginx_pid(), rig.supervisord_pid(), running(&rig.supervisor(), &anna).await.pid);
+    let before = (rig.nginx_pid(), rig.supervisord_pid(), running(&rig.supervisor(), &anna).await);
     rig.abandon().await;
     // The folder of pid files may have been emptied.
     fs::remove_file(rig.layout.run_dir.join("nginx.pid")).unwrap();
     rig.start().await;
-    assert_eq!((rig.nginx_pid(), rig.supervisord_pid(), running(&rig.supervisor(), &anna).await.pid), before);
+    assert_eq!((rig.nginx_pid(), rig.supervisord_pid(), running(&rig.supervisor(), &anna).await), before);
     rig.nginx().settle().await.unwrap();
     assert_eq!(rig.get(&anna).await.0, 200);
     rig.stop().await;
@@ -45,7 +48,7 @@ async fn stop_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_broken_file_of_ours_keeps_nobody_down() {
-    let mut rig = Rig::new();
+    let rig = Rig::new();
     let (anna, bob, carl) = (unit("anna"), unit("bob"), unit("carl"));
     fs::create_dir_all(rig.layout.vhost_dir()).unwrap();
     fs::create_dir_all(rig.layout.program_dir()).unwrap();

@@ -128,7 +128,7 @@ impl Inner {
         let _held = lock.lock().await;
         self.wait_until_up().await;
         self.turns.ask(put).await??;
-        if let Err(fault) = self.rpc.replace_group(unit.as_str()).await {
+        if let Err(fault) = self.replace(&unit).await {
             // Without its file the group would come back with the next supervisord.
             self.programs.remove(&unit).await?;
             drop(self.rpc.remove_group(unit.as_str()).await);
@@ -140,18 +140,14 @@ impl Inner {
     async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
         let lock = self.lock(unit);
         let _held = lock.lock().await;
-        // Noted before they are stopped: who left the group cannot be found from it afterwards.
         let leavers = Orphans::of_unit(&self.layout, unit);
         let told = self.rpc.remove_group(unit.as_str()).await;
         // The file goes whatever supervisord says. It need not read its files again for that: a
         // group is only ever added after a fresh look.
         self.programs.remove(unit).await?;
-        let mut living = leavers.end().await;
-        living.extend(Orphans::of_unit(&self.layout, unit).end().await);
-        if let Some(id) = living.first() {
-            return Ok(Effect::Owed(format!("cannot stop process {} of {unit}: it takes no signal", id.pid)));
+        if let Err(fault) = self.end_leavers(unit, leavers).await {
+            return Ok(Effect::Owed(fault.message));
         }
-        orphans::forget(&self.layout, unit);
         match told {
             Ok(()) => Ok(Effect::Done),
             Err(error) => Ok(Effect::Owed(error.fault(format_args!("take the group {unit} out of supervisord")).message)),
@@ -165,10 +161,31 @@ impl Inner {
             return Err(Fault::new(format!("cannot restart {unit}: it has no program file")));
         }
         self.wait_until_up().await;
-        match self.rpc.replace_group(unit.as_str()).await {
+        match self.replace(unit).await {
             // supervisord has not seen the file yet.
-            Err(_) if self.rpc.reread().await.is_ok() => self.rpc.replace_group(unit.as_str()).await,
+            Err(_) if self.rpc.reread().await.is_ok() => self.replace(unit).await,
             result => result,
+        }
+    }
+
+    /// Stops what runs of a workspace and starts its group as supervisord last read it.
+    async fn replace(&self, unit: &UnitName) -> Result<(), Fault> {
+        let leavers = Orphans::of_unit(&self.layout, unit);
+        let cannot = |error: RpcError| error.fault(format_args!("stop the group {unit}"));
+        self.rpc.remove_group(unit.as_str()).await.map_err(cannot)?;
+        self.end_leavers(unit, leavers).await?;
+        self.rpc.replace_group(unit.as_str()).await
+    }
+
+    /// Ends processes of a workspace that its stopped group left behind. Who they are is noted
+    /// before the stop: who left the group cannot be found from it afterwards.
+    async fn end_leavers(&self, unit: &UnitName, leavers: Orphans) -> Result<(), Fault> {
+        let mut living = leavers.end().await;
+        living.extend(Orphans::of_unit(&self.layout, unit).end().await);
+        orphans::forget(&self.layout, unit);
+        match living.first() {
+            Some(id) => Err(Fault::new(format!("cannot stop process {} of {unit}: it takes no signal", id.pid))),
+            None => Ok(()),
         }
     }
 
@@ -185,11 +202,16 @@ impl Inner {
             }
             error => error.fault("make supervisord's groups agree with the program files"),
         })?;
-        for name in removed.iter().filter(|name| UnitName::parse(name).is_some()) {
-            self.rpc.remove_group(name).await.map_err(|error| error.fault(format_args!("take the group {name} out of supervisord")))?;
-        }
-        for unit in added.iter().chain(&changed).filter_map(|name| UnitName::parse(name)) {
-            self.rpc.replace_group(unit.as_str()).await?;
+        // Each as it is when its turn comes: somebody may have put or removed it meanwhile.
+        for unit in removed.iter().chain(&added).chain(&changed).filter_map(|name| UnitName::parse(name)) {
+            let lock = self.lock(&unit);
+            let _held = lock.lock().await;
+            if self.programs.read(&unit)?.is_some() {
+                self.replace(&unit).await?;
+            } else {
+                let cannot = |error: RpcError| error.fault(format_args!("take the group {unit} out of supervisord"));
+                self.rpc.remove_group(unit.as_str()).await.map_err(cannot)?;
+            }
         }
         Ok(())
     }

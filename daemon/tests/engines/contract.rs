@@ -1,0 +1,184 @@
+//! What every nginx and every supervisor of `system` does, be it real or a fake. Tests of the engine
+//! run on fakes and are worth something only while these hold for both.
+
+use crate::rig::{eventually, unit};
+use async_trait::async_trait;
+use cid_daemon::{
+    domain::UnitName,
+    system::{
+        Effect,
+        nginx::Nginx,
+        supervisor::{ProcessState, Supervisor},
+    },
+};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What happens around an engine.
+#[async_trait]
+pub trait Outside: Sync {
+    /// The engine is killed, and nobody starts it.
+    async fn go_down(&self);
+    /// It is started again.
+    async fn come_up(&self);
+    /// Somebody breaks a file of the configuration; gives what faults must name.
+    fn break_foreign(&self) -> String;
+    /// They mend it.
+    fn mend_foreign(&self);
+}
+
+/// An nginx and its surroundings.
+#[async_trait]
+pub trait NginxWorld: Outside {
+    fn nginx(&self) -> &dyn Nginx;
+    /// A vhost whose site answers with this word.
+    fn vhost(&self, unit: &UnitName, word: &'static str) -> String;
+    /// A vhost that nginx refuses.
+    fn bad_vhost(&self, unit: &UnitName) -> String;
+    /// The word that a unit's site answers with.
+    async fn answer(&self, unit: &UnitName) -> Option<String>;
+}
+
+pub async fn nginx_contract(world: &dyn NginxWorld) {
+    let nginx = world.nginx();
+    let (anna, bob, carl) = (unit("anna"), unit("bob"), unit("carl"));
+    let answers = async |unit: &UnitName| world.answer(unit).await;
+    let some = |word: &str| Some(word.to_owned());
+
+    // From put to remove, neighbours untouched.
+    assert_eq!(nginx.list().unwrap(), []);
+    nginx.put(&bob, &world.vhost(&bob, "second")).await.unwrap();
+    assert_eq!(answers(&anna).await, None);
+    for word in ["first", "second", "first"] {
+        nginx.put(&anna, &world.vhost(&anna, word)).await.unwrap();
+        assert_eq!(answers(&anna).await, some(word));
+    }
+    assert_eq!(nginx.read(&anna).unwrap(), Some(world.vhost(&anna, "first")));
+    assert_eq!(nginx.list().unwrap(), [anna.clone(), bob.clone()]);
+
+    // Its own mistake is its own; what was there stays.
+    let bad = nginx.put(&carl, &world.bad_vhost(&carl)).await.unwrap_err();
+    assert!(bad.message.contains(carl.as_str()), "{bad}");
+    assert_eq!(nginx.read(&carl).unwrap(), None);
+    nginx.put(&anna, &world.bad_vhost(&anna)).await.unwrap_err();
+    assert_eq!(answers(&anna).await, some("first"));
+
+    assert_eq!(nginx.remove(&anna).await, Ok(Effect::Done));
+    assert_eq!((answers(&anna).await, nginx.read(&anna).unwrap()), (None, None));
+    assert_eq!(nginx.remove(&anna).await, Ok(Effect::Done));
+
+    // Somebody else's mistake is named; nothing is put in, everything can be taken out.
+    nginx.put(&anna, &world.vhost(&anna, "first")).await.unwrap();
+    let place = world.break_foreign();
+    let fault = nginx.put(&carl, &world.vhost(&carl, "first")).await.unwrap_err();
+    assert!(fault.message.contains(&place) && fault.hint.is_some(), "{fault:?}");
+    assert_eq!(nginx.read(&carl).unwrap(), None);
+    assert_eq!(answers(&anna).await, some("first"));
+    let Ok(Effect::Owed(reason)) = nginx.remove(&anna).await else { panic!("the reload is not owed") };
+    assert!(reason.contains(&place), "{reason}");
+    assert_eq!(nginx.read(&anna).unwrap(), None);
+    assert!(nginx.settle().await.unwrap_err().message.contains(&place));
+    world.mend_foreign();
+    nginx.settle().await.unwrap();
+    assert_eq!(answers(&anna).await, None);
+
+    // The same while it is down.
+    nginx.put(&anna, &world.vhost(&anna, "first")).await.unwrap();
+    world.go_down().await;
+    let fault = nginx.put(&carl, &world.vhost(&carl, "first")).await.unwrap_err();
+    assert!(fault.hint.is_some(), "{fault:?}");
+    assert!(matches!(nginx.remove(&anna).await, Ok(Effect::Owed(_))));
+    assert!(nginx.settle().await.is_err());
+    assert_eq!(nginx.list().unwrap(), [bob.clone()]);
+    world.come_up().await;
+    nginx.settle().await.unwrap();
+    assert_eq!((answers(&anna).await, answers(&bob).await), (None, some("second")));
+    assert_eq!(nginx.remove(&bob).await, Ok(Effect::Done));
+}
+
+/// A supervisor and its surroundings.
+pub trait SupervisorWorld: Outside {
+    fn supervisor(&self) -> &dyn Supervisor;
+    /// A program file whose one process, `web`, runs until it is stopped.
+    fn steady(&self, unit: &UnitName) -> String;
+    /// A program file whose one process, `web`, ends at once.
+    fn failing(&self, unit: &UnitName) -> String;
+}
+
+pub async fn supervisor_contract(world: &dyn SupervisorWorld) {
+    let supervisor = world.supervisor();
+    let (anna, bob, carl) = (unit("anna"), unit("bob"), unit("carl"));
+    assert_eq!(supervisor.list().unwrap(), []);
+    assert_eq!(supervisor.processes(&anna).await.unwrap(), []);
+
+    // From put to remove, neighbours untouched.
+    supervisor.put(&bob, &world.steady(&bob)).await.unwrap();
+    let neighbour = running(supervisor, &bob).await;
+    supervisor.put(&anna, &world.steady(&anna)).await.unwrap();
+    let first = running(supervisor, &anna).await;
+    assert_eq!(supervisor.read(&anna).unwrap(), Some(world.steady(&anna)));
+    assert_eq!(supervisor.list().unwrap(), [anna.clone(), bob.clone()]);
+    let groups: Vec<_> = supervisor.groups().await.unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(groups, [anna.as_str(), bob.as_str()]);
+    supervisor.restart(&anna).await.unwrap();
+    let second = running(supervisor, &anna).await;
+    supervisor.put(&anna, &world.steady(&anna)).await.unwrap();
+    let third = running(supervisor, &anna).await;
+    assert!(first != second && second != third, "{first} {second} {third}");
+    assert_eq!(supervisor.remove(&anna).await, Ok(Effect::Done));
+    assert_eq!(supervisor.processes(&anna).await.unwrap(), []);
+    assert_eq!(supervisor.read(&anna).unwrap(), None);
+    assert_eq!(supervisor.remove(&anna).await, Ok(Effect::Done));
+    assert!(supervisor.restart(&anna).await.is_err());
+
+    // An app that ends at once is seen to.
+    supervisor.put(&carl, &world.failing(&carl)).await.unwrap();
+    eventually("the failure shows", PATIENCE, async || {
+        let processes = supervisor.processes(&carl).await.unwrap();
+        processes.iter().any(|p| matches!(p.state, ProcessState::Backoff | ProcessState::Fatal) && !p.description.is_empty())
+    })
+    .await;
+    assert_eq!(supervisor.remove(&carl).await, Ok(Effect::Done));
+
+    // Somebody else's mistake is named; nothing is put in, everything can be taken out.
+    supervisor.put(&anna, &world.steady(&anna)).await.unwrap();
+    let place = world.break_foreign();
+    let fault = supervisor.put(&carl, &world.steady(&carl)).await.unwrap_err();
+    assert!(fault.message.contains(&place), "{fault:?}");
+    assert_eq!(supervisor.read(&carl).unwrap(), None);
+    assert!(supervisor.remove(&anna).await.is_ok());
+    assert_eq!(supervisor.processes(&anna).await.unwrap(), []);
+    world.mend_foreign();
+    supervisor.settle().await.unwrap();
+    assert_eq!(running(supervisor, &bob).await, neighbour);
+
+    // The same while it is down.
+    supervisor.put(&anna, &world.steady(&anna)).await.unwrap();
+    running(supervisor, &anna).await;
+    world.go_down().await;
+    assert!(supervisor.put(&carl, &world.steady(&carl)).await.is_err());
+    assert!(matches!(supervisor.remove(&anna).await, Ok(Effect::Owed(_))));
+    assert!(supervisor.processes(&bob).await.is_err());
+    assert!(supervisor.settle().await.is_err());
+    assert_eq!(supervisor.list().unwrap(), [bob.clone()]);
+    world.come_up().await;
+    supervisor.settle().await.unwrap();
+    assert_eq!(supervisor.processes(&anna).await.unwrap(), []);
+    running(supervisor, &bob).await;
+    assert_eq!(supervisor.remove(&bob).await, Ok(Effect::Done));
+    assert_eq!(supervisor.groups().await.unwrap(), []);
+}
+
+/// The process id of a unit's only process, once it runs.
+pub async fn running(supervisor: &dyn Supervisor, unit: &UnitName) -> u32 {
+    let mut found = None;
+    eventually(&format!("{unit} runs"), PATIENCE, async || {
+        let processes = supervisor.processes(unit).await.unwrap();
+        let runs = processes.into_iter().find(|process| process.state == ProcessState::Running);
+        found = runs.and_then(|process| process.pid);
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
+}
