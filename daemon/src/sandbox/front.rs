@@ -32,7 +32,9 @@ pub(super) async fn refresh(rpc: &Rpc) {
     };
     let is_front = |names: &[String]| names.iter().any(|name| name == GROUP);
     let result = if is_front(&removed) {
-        rpc.remove_group(GROUP).await.map_err(|error| error.fault("stop the front"))
+        rpc.remove_group(GROUP)
+            .await
+            .map_err(|error| error.fault("stop the front"))
     } else if is_front(&added) || is_front(&changed) || program_was_replaced(rpc).await {
         rpc.replace_group(GROUP).await
     } else {
@@ -44,7 +46,12 @@ pub(super) async fn refresh(rpc: &Rpc) {
 }
 
 async fn program_was_replaced(rpc: &Rpc) -> bool {
-    let Ok(Value::Struct(info)) = rpc.call::<Value>("getProcessInfo", GROUP).await else { return false };
-    let pid = info.get("pid").and_then(|pid| i32::try_from_value(pid).ok()).and_then(|pid| u32::try_from(pid).ok());
+    let Ok(Value::Struct(info)) = rpc.call::<Value>("getProcessInfo", GROUP).await else {
+        return false;
+    };
+    let pid = info
+        .get("pid")
+        .and_then(|pid| i32::try_from_value(pid).ok())
+        .and_then(|pid| u32::try_from(pid).ok());
     pid.is_some_and(procs::program_is_gone)
 }

@@ -1,6 +1,7 @@
 //! The sandbox's own nginx and supervisord: started, adopted, kept up and stopped here. On an
 //! installed host systemd does all this.
 
+mod config;
 mod front;
 mod nginx;
 mod preflight;
@@ -47,9 +48,20 @@ impl Engines {
             }
             return Err(fault);
         }
-        let engines = Self { nginx, supervisord, watchers: TaskTracker::new(), stopping: CancellationToken::new() };
-        engines.watchers.spawn(watch::keep_up(Arc::clone(&engines.nginx), engines.stopping.clone()));
-        engines.watchers.spawn(watch::keep_up(Arc::clone(&engines.supervisord), engines.stopping.clone()));
+        let engines = Self {
+            nginx,
+            supervisord,
+            watchers: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        };
+        engines.watchers.spawn(watch::keep_up(
+            Arc::clone(&engines.nginx),
+            engines.stopping.clone(),
+        ));
+        engines.watchers.spawn(watch::keep_up(
+            Arc::clone(&engines.supervisord),
+            engines.stopping.clone(),
+        ));
         engines.watchers.close();
         Ok(engines)
     }

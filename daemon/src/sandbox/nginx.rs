@@ -1,7 +1,7 @@
 //! The sandbox's own nginx.
 
 use super::{
-    front, preflight,
+    config, preflight,
     watch::{self, Start},
 };
 use crate::{
@@ -11,14 +11,11 @@ use crate::{
         included::{Objection, Tester},
         nginx::{NginxPaths, master},
         procs::{self, ProcessId},
-        strict,
     },
 };
-use askama::Template;
 use async_trait::async_trait;
 use nix::sys::signal::Signal;
 use std::{
-    net::SocketAddr,
     path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -28,7 +25,6 @@ use tokio::time::{Instant, sleep};
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// Requests that are being answered have this long when nginx is stopped.
 const QUIT_LIMIT: Duration = Duration::from_secs(2);
-const MIME_TYPES: &str = "/etc/nginx/mime.types";
 
 /// The sandbox's own nginx.
 pub(super) struct Nginx {
@@ -50,8 +46,13 @@ impl Nginx {
             start_hint: "cid starts it again within seconds; see its log when it does not",
             prefix,
         };
-        let config = render(layout, &paths, http_port)?;
-        Ok(Self { paths, config, http_port, running: Mutex::default() })
+        let config = config::nginx(layout, &paths, http_port)?;
+        Ok(Self {
+            paths,
+            config,
+            http_port,
+            running: Mutex::default(),
+        })
     }
 
     pub(super) fn paths(&self) -> &NginxPaths {
@@ -78,15 +79,25 @@ impl Nginx {
         let config = self.paths.config.to_string_lossy();
         let is_ours = |pid: u32| {
             let title = procs::command_line(pid).join(" ");
-            title.starts_with("nginx: master process") && title.split(' ').any(|word| word == config)
+            title.starts_with("nginx: master process")
+                && title.split(' ').any(|word| word == config)
         };
         let by_file = master::running(&self.paths.pid_file).filter(|id| is_ours(id.pid));
-        by_file.or_else(|| procs::all().into_iter().find(|stat| is_ours(stat.id.pid)).map(|stat| stat.id))
+        by_file.or_else(|| {
+            procs::all()
+                .into_iter()
+                .find(|stat| is_ours(stat.id.pid))
+                .map(|stat| stat.id)
+        })
     }
 
     /// Takes over a running master; gives it our configuration if that has changed.
     async fn adopt(&self, master: ProcessId) -> Result<(), Fault> {
-        fs::write_atomic(&self.paths.pid_file, format!("{}\n", master.pid).as_bytes(), 0o644)?;
+        fs::write_atomic(
+            &self.paths.pid_file,
+            format!("{}\n", master.pid).as_bytes(),
+            0o644,
+        )?;
         let previous = fs::read_optional(&self.paths.config)?;
         if previous.as_deref() == Some(&self.config) {
             return Ok(());
@@ -106,16 +117,26 @@ impl Nginx {
         preflight::port_is_ours(self.http_port)?;
         fs::write_atomic(&self.paths.config, self.config.as_bytes(), 0o644)?;
         self.test_or_quarantine().await?;
-        let args = [Path::new("-c"), &self.paths.config, Path::new("-p"), &self.paths.prefix];
+        let args = [
+            Path::new("-c"),
+            &self.paths.config,
+            Path::new("-p"),
+            &self.paths.prefix,
+        ];
         let output = exec::output(&self.paths.program, args, START_LIMIT).await?;
         if !output.success {
-            return Err(Fault::new(format!("cannot start nginx: {}", output.stderr.trim())));
+            return Err(Fault::new(format!(
+                "cannot start nginx: {}",
+                output.stderr.trim()
+            )));
         }
         let started = Instant::now();
         while master::running(&self.paths.pid_file).is_none() {
             if started.elapsed() > START_LIMIT {
-                return Err(Fault::new("cannot start nginx: it has written no process id")
-                    .hint(format!("look into {}", self.paths.error_log.display())));
+                return Err(
+                    Fault::new("cannot start nginx: it has written no process id")
+                        .hint(format!("look into {}", self.paths.error_log.display())),
+                );
             }
             sleep(Duration::from_millis(10)).await;
         }
@@ -131,7 +152,9 @@ impl Nginx {
                 Err(Objection::Refused(refusal)) => refusal,
             };
             match &refusal.file {
-                Some(file) if file.starts_with(&self.paths.vhost_dir) => preflight::quarantine(file, &refusal.message)?,
+                Some(file) if file.starts_with(&self.paths.vhost_dir) => {
+                    preflight::quarantine(file, &refusal.message)?;
+                }
                 _ => return Err(self.paths.foreign(&refusal)),
             }
         }
@@ -149,12 +172,24 @@ impl Nginx {
     async fn end_stray_workers(&self) -> Result<(), Fault> {
         let log = self.paths.error_log.to_string_lossy();
         let is_ours = |pid: u32| {
-            procs::command_line(pid).first().is_some_and(|title| title.starts_with("nginx: "))
+            procs::command_line(pid)
+                .first()
+                .is_some_and(|title| title.starts_with("nginx: "))
                 && procs::open_files(pid).iter().any(|file| *file == log)
         };
-        let strays: Vec<_> = procs::all().into_iter().map(|stat| stat.id).filter(|id| is_ours(id.pid)).collect();
-        match procs::end(&strays, &[], Duration::from_millis(500)).await.first() {
-            Some(id) => Err(Fault::new(format!("cannot end the nginx worker {}: it takes no signal", id.pid))),
+        let strays: Vec<_> = procs::all()
+            .into_iter()
+            .map(|stat| stat.id)
+            .filter(|id| is_ours(id.pid))
+            .collect();
+        match procs::end(&strays, &[], Duration::from_millis(500))
+            .await
+            .first()
+        {
+            Some(id) => Err(Fault::new(format!(
+                "cannot end the nginx worker {}: it takes no signal",
+                id.pid
+            ))),
             None => Ok(()),
         }
     }
@@ -165,7 +200,10 @@ impl watch::Engine for Nginx {
     const NAME: &'static str = "nginx";
 
     fn is_up(&self) -> bool {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(procs::is_alive)
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(procs::is_alive)
     }
 
     async fn start(&self) -> Result<Start, Fault> {
@@ -173,37 +211,8 @@ impl watch::Engine for Nginx {
             Some(master) => self.adopt(master).await.map(|()| Start::Adopted)?,
             None => self.start_fresh().await.map(|()| Start::Fresh)?,
         };
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = master::running(&self.paths.pid_file);
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) =
+            master::running(&self.paths.pid_file);
         Ok(start)
     }
-}
-
-#[derive(Template)]
-#[template(path = "nginx.conf")]
-struct ConfigFile<'a> {
-    as_root: bool,
-    mime_types: Option<&'a str>,
-    config_dir: String,
-    state_dir: String,
-    log_dir: String,
-    pid_file: String,
-    vhost_dir: String,
-    front_socket: String,
-    listen: Vec<SocketAddr>,
-}
-
-fn render(layout: &Layout, paths: &NginxPaths, http_port: u16) -> Result<String, Fault> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let template = ConfigFile {
-        as_root: nix::unistd::geteuid().is_root(),
-        mime_types: Path::new(MIME_TYPES).is_file().then_some(MIME_TYPES),
-        config_dir: text(&layout.config_dir),
-        state_dir: text(&paths.prefix),
-        log_dir: text(&layout.log_dir),
-        pid_file: text(&paths.pid_file),
-        vhost_dir: text(&paths.vhost_dir),
-        front_socket: text(&front::socket(layout)),
-        listen: preflight::listen_addresses(http_port),
-    };
-    strict::render(&template, format_args!("the sandbox's nginx configuration"))
 }

@@ -26,9 +26,23 @@ pub fn listen_addresses(port: u16) -> Vec<SocketAddr> {
 
 /// The paths go into files that cannot quote, and some into sockets.
 pub(super) fn check_paths(layout: &Layout, bin_dir: &Path) -> Result<(), Fault> {
-    for path in [&layout.config_dir, &layout.run_dir, &layout.state_dir, &layout.log_dir, bin_dir] {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-');
-        if !path.is_absolute() || !path.as_os_str().as_encoded_bytes().iter().copied().all(plain) {
+    for path in [
+        &layout.config_dir,
+        &layout.run_dir,
+        &layout.state_dir,
+        &layout.log_dir,
+        bin_dir,
+    ] {
+        let plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-');
+        if !path.is_absolute()
+            || !path
+                .as_os_str()
+                .as_encoded_bytes()
+                .iter()
+                .copied()
+                .all(plain)
+        {
             return Err(Fault::new(format!(
                 "cannot use {} for a sandbox: nginx and supervisord take absolute paths of letters, digits and ./_- only",
                 path.display()
@@ -37,7 +51,12 @@ pub(super) fn check_paths(layout: &Layout, bin_dir: &Path) -> Result<(), Fault> 
         }
     }
     let supervisor = layout.supervisor_socket();
-    let longest = [(layout.socket(), 0), (layout.web_socket(), 0), (super::front::socket(layout), 0), (supervisor, PID_SUFFIX)];
+    let longest = [
+        (layout.socket(), 0),
+        (layout.web_socket(), 0),
+        (super::front::socket(layout), 0),
+        (supervisor, PID_SUFFIX),
+    ];
     for (socket, suffix) in longest {
         if socket.as_os_str().len() + suffix > SOCKET_PATH_LIMIT {
             return Err(Fault::new(format!(
@@ -70,7 +89,8 @@ pub(super) fn make_dirs(layout: &Layout) -> Result<(), Fault> {
 /// Finds an engine's program.
 pub(super) fn installed(program: &str) -> Result<PathBuf, Fault> {
     exec::find(program).ok_or_else(|| {
-        Fault::new(format!("cannot find {program}: it is not installed")).hint("apt-get install nginx-light supervisor")
+        Fault::new(format!("cannot find {program}: it is not installed"))
+            .hint("apt-get install nginx-light supervisor")
     })
 }
 
@@ -79,9 +99,14 @@ pub(super) fn port_is_ours(port: u16) -> Result<(), Fault> {
     for address in listen_addresses(port) {
         match TcpListener::bind(address) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                let holder = probe::holder_of(port).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                return Err(Fault::new(format!("cannot listen on {address}: {holder} listens there"))
-                    .hint("stop it, or choose another HTTP port"));
+                let holder = probe::holder_of(port).map_or_else(
+                    || "another process".to_owned(),
+                    |pid| format!("process {pid}"),
+                );
+                return Err(Fault::new(format!(
+                    "cannot listen on {address}: {holder} listens there"
+                ))
+                .hint("stop it, or choose another HTTP port"));
             }
             Err(error) => return Err(Fault::new(format!("cannot listen on {address}: {error}"))),
             Ok(_) => {}
@@ -110,9 +135,16 @@ mod tests {
         let bin = Path::new("/usr/bin");
         assert!(check_paths(&Layout::sandbox(Path::new("/srv/cid-1/a_b.c")), bin).is_ok());
         for bad in ["/srv/a b", "/srv/ä", "/srv/a;b", "/srv/%a", "srv/a"] {
-            assert!(check_paths(&Layout::sandbox(Path::new(bad)), bin).is_err(), "{bad}");
+            assert!(
+                check_paths(&Layout::sandbox(Path::new(bad)), bin).is_err(),
+                "{bad}"
+            );
         }
-        let fault = check_paths(&Layout::sandbox(Path::new(&format!("/{}", "a".repeat(80)))), bin).unwrap_err();
+        let fault = check_paths(
+            &Layout::sandbox(Path::new(&format!("/{}", "a".repeat(80)))),
+            bin,
+        )
+        .unwrap_err();
         assert!(fault.message.contains("longer than 99 bytes"), "{fault}");
     }
 
@@ -120,6 +152,11 @@ mod tests {
     fn a_taken_port_is_told_with_its_holder() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let fault = port_is_ours(listener.local_addr().unwrap().port()).unwrap_err();
-        assert!(fault.message.contains(&format!("process {} listens there", std::process::id())), "{fault}");
+        assert!(
+            fault
+                .message
+                .contains(&format!("process {} listens there", std::process::id())),
+            "{fault}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The sandbox's own supervisord, and through it the apps and the front.
 
 use super::{
-    front, preflight,
+    config, front, preflight,
     watch::{self, Start},
 };
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
         Fault, exec, fs,
         included::Included,
         procs::{self, ProcessId},
-        strict,
         supervisor::{
             loader,
             orphans::{self, Orphans},
@@ -18,10 +17,8 @@ use crate::{
         },
     },
 };
-use askama::Template;
 use async_trait::async_trait;
 use dxr::Value;
-use nix::sys::resource::{Resource, getrlimit};
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
@@ -39,8 +36,6 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// supervisord gives each app 10 s.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// Each app takes about three descriptors of supervisord's.
-const DESCRIPTORS: u64 = 8192;
 
 /// The sandbox's own supervisord.
 pub(super) struct Supervisord {
@@ -61,7 +56,7 @@ impl Supervisord {
         Ok(Self {
             program: preflight::installed("supervisord")?,
             config_path: layout.state_dir.join("supervisor/supervisord.conf"),
-            config: render(layout, bin_dir, &pid_file)?,
+            config: config::supervisord(layout, bin_dir, &pid_file)?,
             pid_file,
             output_log: layout.log_dir.join("supervisord.out"),
             rpc: Rpc::new(layout.supervisor_socket()),
@@ -78,7 +73,11 @@ impl Supervisord {
             procs::end(&[id], &[], Duration::ZERO).await;
         }
         self.end_orphans().await?;
-        for file in [&self.pid_file, &self.layout.supervisor_socket(), &front::socket(&self.layout)] {
+        for file in [
+            &self.pid_file,
+            &self.layout.supervisor_socket(),
+            &front::socket(&self.layout),
+        ] {
             fs::remove_file(file)?;
         }
         Ok(())
@@ -105,12 +104,18 @@ impl Supervisord {
         let config = self.config_path.to_string_lossy();
         let is_ours = |pid: u32| {
             let args = procs::command_line(pid);
-            args.iter().take(2).any(|arg| arg.ends_with("/supervisord")) && args.iter().any(|arg| *arg == config)
+            args.iter().take(2).any(|arg| arg.ends_with("/supervisord"))
+                && args.iter().any(|arg| *arg == config)
         };
-        let ours: Vec<_> = procs::all().into_iter().filter(|stat| is_ours(stat.id.pid)).collect();
+        let ours: Vec<_> = procs::all()
+            .into_iter()
+            .filter(|stat| is_ours(stat.id.pid))
+            .collect();
         // A child that is about to become an app looks like its parent for a moment.
         let is_child = |parent: u32| ours.iter().any(|other| other.id.pid == parent);
-        ours.iter().find(|stat| !is_child(stat.parent)).map(|stat| stat.id)
+        ours.iter()
+            .find(|stat| !is_child(stat.parent))
+            .map(|stat| stat.id)
     }
 
     /// Takes over a running supervisord; `false` when it is of no use.
@@ -132,10 +137,17 @@ impl Supervisord {
         fs::write_atomic(&self.config_path, self.config.as_bytes(), 0o644)?;
         loop {
             let (marker, run_dir) = ("CID_RUN_DIR", self.layout.run_dir.as_os_str());
-            let args = [OsStr::new("-n"), OsStr::new("-c"), self.config_path.as_os_str()];
-            let mut child = exec::spawn_detached(&self.program, args, &[(marker, run_dir)], &self.output_log)?;
+            let args = [
+                OsStr::new("-n"),
+                OsStr::new("-c"),
+                self.config_path.as_os_str(),
+            ];
+            let mut child =
+                exec::spawn_detached(&self.program, args, &[(marker, run_dir)], &self.output_log)?;
             let id = child.id().and_then(procs::stat).map(|stat| stat.id);
-            let Some(id) = id else { return Err(Fault::new("cannot start supervisord: it ended at once")) };
+            let Some(id) = id else {
+                return Err(Fault::new("cannot start supervisord: it ended at once"));
+            };
             match self.wait_for_answer(id, START_LIMIT).await {
                 Ok(()) => return Ok(id),
                 Err(error) => self.quarantine_or_fail(&mut child, id, &error).await?,
@@ -144,20 +156,34 @@ impl Supervisord {
     }
 
     /// A program file of ours that it cannot read is moved aside; anything else is a fault.
-    async fn quarantine_or_fail(&self, child: &mut Child, id: ProcessId, error: &RpcError) -> Result<(), Fault> {
+    async fn quarantine_or_fail(
+        &self,
+        child: &mut Child,
+        id: ProcessId,
+        error: &RpcError,
+    ) -> Result<(), Fault> {
         if procs::is_alive(id) {
             procs::end(&[id], &[], Duration::ZERO).await;
             self.end_orphans().await?;
-            return Err(error.fault("start supervisord").hint(format!("look into {}", self.layout.log_dir.display())));
+            return Err(error
+                .fault("start supervisord")
+                .hint(format!("look into {}", self.layout.log_dir.display())));
         }
         drop(child.try_wait());
         let said = fs::read_optional(&self.output_log)?.unwrap_or_default();
-        let said = said.lines().find_map(|line| line.strip_prefix("Error: ")).unwrap_or(said.trim());
+        let said = said
+            .lines()
+            .find_map(|line| line.strip_prefix("Error: "))
+            .unwrap_or(said.trim());
         let refusal = loader::parse(said);
         match &refusal.file {
-            Some(file) if file.starts_with(self.layout.program_dir()) => preflight::quarantine(file, &refusal.message),
-            _ => Err(Fault::new(format!("cannot start supervisord: {}", refusal.message))
-                .hint(format!("look into {}", self.layout.log_dir.display()))),
+            Some(file) if file.starts_with(self.layout.program_dir()) => {
+                preflight::quarantine(file, &refusal.message)
+            }
+            _ => Err(
+                Fault::new(format!("cannot start supervisord: {}", refusal.message))
+                    .hint(format!("look into {}", self.layout.log_dir.display())),
+            ),
         }
     }
 
@@ -166,7 +192,9 @@ impl Supervisord {
         loop {
             match self.rpc.call::<Value>("getState", ()).await {
                 Ok(_) => return Ok(()),
-                Err(error) if !procs::is_alive(id) || started.elapsed() > limit => return Err(error),
+                Err(error) if !procs::is_alive(id) || started.elapsed() > limit => {
+                    return Err(error);
+                }
                 Err(_) => sleep(Duration::from_millis(20)).await,
             }
         }
@@ -174,7 +202,10 @@ impl Supervisord {
 
     async fn end_orphans(&self) -> Result<(), Fault> {
         if let Some(id) = Orphans::of_all(&self.layout).end().await.first() {
-            return Err(Fault::new(format!("cannot end process {} of a workspace: it takes no signal", id.pid)));
+            return Err(Fault::new(format!(
+                "cannot end process {} of a workspace: it takes no signal",
+                id.pid
+            )));
         }
         orphans::forget_all(&self.layout);
         Ok(())
@@ -194,7 +225,10 @@ impl watch::Engine for Supervisord {
     const NAME: &'static str = "supervisord";
 
     fn is_up(&self) -> bool {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(procs::is_alive)
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(procs::is_alive)
     }
 
     async fn start(&self) -> Result<Start, Fault> {
@@ -206,42 +240,4 @@ impl watch::Engine for Supervisord {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
         Ok(start)
     }
-}
-
-#[derive(Template)]
-#[template(path = "supervisord.conf")]
-struct ConfigFile {
-    as_root: bool,
-    descriptors: u64,
-    socket: String,
-    pid_file: String,
-    log_dir: String,
-    program_dir: String,
-    front: Option<Front>,
-}
-
-struct Front {
-    program: String,
-    listen: String,
-    socket: String,
-}
-
-fn render(layout: &Layout, bin_dir: &Path, pid_file: &Path) -> Result<String, Fault> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    // supervisord does not start when it cannot have as many as it wants.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
-    let template = ConfigFile {
-        as_root: nix::unistd::geteuid().is_root(),
-        descriptors: DESCRIPTORS.min(most),
-        socket: text(&layout.supervisor_socket()),
-        pid_file: text(pid_file),
-        log_dir: text(&layout.log_dir),
-        program_dir: text(&layout.program_dir()),
-        front: front::program(bin_dir).map(|program| Front {
-            program: text(&program),
-            listen: text(&front::socket(layout)),
-            socket: text(&layout.web_socket()),
-        }),
-    };
-    strict::render(&template, format_args!("the sandbox's supervisord configuration"))
 }

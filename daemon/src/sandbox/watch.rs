@@ -44,7 +44,10 @@ pub(super) async fn keep_up<E: Engine>(engine: Arc<E>, stopping: CancellationTok
         // A start that has begun is finished, so that nobody stops half an engine.
         match engine.start().await {
             Ok(_) => {
-                tracing::warn!(engine = E::NAME, "an engine had ended and was started again");
+                tracing::warn!(
+                    engine = E::NAME,
+                    "an engine had ended and was started again"
+                );
                 (pause, told) = (LOOK_EVERY, String::new());
             }
             Err(fault) => {

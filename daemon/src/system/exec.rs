@@ -45,7 +45,8 @@ pub async fn output(
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let streams = (child.stdout.take(), child.stderr.take());
     let status = {
-        let reading = async { tokio::join!(read(streams.0, &mut stdout), read(streams.1, &mut stderr)) };
+        let reading =
+            async { tokio::join!(read(streams.0, &mut stdout), read(streams.1, &mut stderr)) };
         tokio::pin!(reading);
         let ending = async {
             tokio::select! {
@@ -60,7 +61,12 @@ pub async fn output(
         tokio::time::timeout(limit, ending).await
     };
     let status = status
-        .map_err(|_| Fault::new(format!("cannot run {name}: not done within {} s, stopped", limit.as_secs())))?
+        .map_err(|_| {
+            Fault::new(format!(
+                "cannot run {name}: not done within {} s, stopped",
+                limit.as_secs()
+            ))
+        })?
         .cannot(format_args!("wait for {name}"))?;
     Ok(Output {
         success: status.success(),
@@ -87,7 +93,9 @@ pub fn spawn_detached(
         .truncate(true)
         .open(log)
         .map_err(|error| Fault::io("open", log, error))?;
-    let second = log_file.try_clone().map_err(|error| Fault::io("open", log, error))?;
+    let second = log_file
+        .try_clone()
+        .map_err(|error| Fault::io("open", log, error))?;
     // setsid(1) becomes the program, in place: a new session without a line of unsafe code.
     command(OsStr::new("setsid"), [program])
         .args(args)
@@ -100,7 +108,9 @@ pub fn spawn_detached(
 
 /// Finds a program the way [`output`] and [`spawn_detached`] do.
 pub fn find(program: &str) -> Option<std::path::PathBuf> {
-    PATH.split(':').map(|dir| Path::new(dir).join(program)).find(|path| path.is_file())
+    PATH.split(':')
+        .map(|dir| Path::new(dir).join(program))
+        .find(|path| path.is_file())
 }
 
 fn command(program: &OsStr, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
@@ -118,13 +128,21 @@ fn command(program: &OsStr, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -
 async fn read(stream: Option<impl AsyncRead + Unpin>, buffer: &mut Vec<u8>) {
     let Some(mut stream) = stream else { return };
     // A stream that fails has ended; what came before counts.
-    if (&mut stream).take(OUTPUT_LIMIT).read_to_end(buffer).await.is_ok() {
+    if (&mut stream)
+        .take(OUTPUT_LIMIT)
+        .read_to_end(buffer)
+        .await
+        .is_ok()
+    {
         drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
     }
 }
 
 fn cannot_start(program: &OsStr, error: &std::io::Error) -> Fault {
-    Fault::new(format!("cannot start {}: {error}", program.to_string_lossy()))
+    Fault::new(format!(
+        "cannot start {}: {error}",
+        program.to_string_lossy()
+    ))
 }
 
 #[cfg(test)]
@@ -133,28 +151,51 @@ mod tests {
 
     #[tokio::test]
     async fn gives_status_and_both_streams() {
-        let output = output("sh", ["-c", "echo out; echo err >&2; exit 3"], Duration::from_secs(5)).await.unwrap();
+        let output = output(
+            "sh",
+            ["-c", "echo out; echo err >&2; exit 3"],
+            Duration::from_secs(5),
+        )
+        .await
+        .unwrap();
         assert!(!output.success);
-        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("out\n", "err\n"));
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str()),
+            ("out\n", "err\n")
+        );
     }
 
     #[tokio::test]
     async fn inherits_nothing() {
-        let output = output("env", [""; 0], Duration::from_secs(5)).await.unwrap();
-        let mut names: Vec<_> = output.stdout.lines().filter_map(|line| line.split('=').next()).collect();
+        let output = output("env", [""; 0], Duration::from_secs(5))
+            .await
+            .unwrap();
+        let mut names: Vec<_> = output
+            .stdout
+            .lines()
+            .filter_map(|line| line.split('=').next())
+            .collect();
         names.sort_unstable();
         assert_eq!(names, ["LANG", "PATH"]);
     }
 
     #[tokio::test]
     async fn stops_at_the_limit() {
-        let fault = output("sleep", ["60"], Duration::from_millis(50)).await.unwrap_err();
+        let fault = output("sleep", ["60"], Duration::from_millis(50))
+            .await
+            .unwrap_err();
         assert!(fault.message.contains("not done within"), "{fault}");
     }
 
     #[tokio::test]
     async fn keeps_a_bounded_part_of_the_output() {
-        let output = output("sh", ["-c", "yes | head -c 1000000"], Duration::from_secs(10)).await.unwrap();
+        let output = output(
+            "sh",
+            ["-c", "yes | head -c 1000000"],
+            Duration::from_secs(10),
+        )
+        .await
+        .unwrap();
         assert!(output.success);
         assert_eq!(output.stdout.len() as u64, OUTPUT_LIMIT);
     }
@@ -162,7 +203,9 @@ mod tests {
     #[tokio::test]
     async fn does_not_wait_for_what_went_into_the_background() {
         let started = std::time::Instant::now();
-        output("sh", ["-c", "sleep 5 & echo done"], Duration::from_secs(10)).await.unwrap();
+        output("sh", ["-c", "sleep 5 & echo done"], Duration::from_secs(10))
+            .await
+            .unwrap();
         assert!(started.elapsed() < Duration::from_secs(3));
     }
 }

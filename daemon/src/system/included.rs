@@ -79,8 +79,10 @@ impl Included {
     /// All units that have a file, sorted. Files of other names are somebody else's.
     pub fn list(&self) -> Result<Vec<UnitName>, Fault> {
         let names = fs::names(&self.dir)?;
-        let mut units: Vec<_> =
-            names.iter().filter_map(|name| UnitName::parse(name.strip_suffix(".conf")?)).collect();
+        let mut units: Vec<_> = names
+            .iter()
+            .filter_map(|name| UnitName::parse(name.strip_suffix(".conf")?))
+            .collect();
         units.sort();
         Ok(units)
     }
@@ -113,7 +115,12 @@ impl Included {
             verdicts.push(self.replace(put).await);
         }
         let first = match tester.test().await {
-            Ok(()) => return Admission { verdicts, standing: Ok(()) },
+            Ok(()) => {
+                return Admission {
+                    verdicts,
+                    standing: Ok(()),
+                };
+            }
             Err(objection) => objection,
         };
         self.take_back(puts, &verdicts).await;
@@ -121,7 +128,10 @@ impl Included {
             Objection::Failed(fault) => return none_in(verdicts, &fault),
             Objection::Refused(refusal) => refusal,
         };
-        if let Err(fault) = self.test_without(puts, &mut verdicts, &refusal, tester).await {
+        if let Err(fault) = self
+            .test_without(puts, &mut verdicts, &refusal, tester)
+            .await
+        {
             return none_in(verdicts, &fault);
         }
         let alone = puts.len() == 1;
@@ -132,7 +142,10 @@ impl Included {
                 *verdict = self.admit_one(put, known, tester).await.map(|()| previous);
             }
         }
-        Admission { verdicts, standing: Ok(()) }
+        Admission {
+            verdicts,
+            standing: Ok(()),
+        }
     }
 
     async fn replace(&self, put: &Put) -> Result<Option<String>, Fault> {
@@ -174,20 +187,30 @@ impl Included {
                 Err(Objection::Refused(refusal)) => refusal,
             };
             let ours = puts.iter().zip(verdicts.iter_mut()).find(|(put, verdict)| {
-                matches!(verdict, Ok(Some(_))) && refusal.file.as_deref() == Some(self.path(&put.unit).as_path())
+                matches!(verdict, Ok(Some(_)))
+                    && refusal.file.as_deref() == Some(self.path(&put.unit).as_path())
             });
-            let Some((put, verdict)) = ours else { return Err(tester.foreign(&refusal)) };
+            let Some((put, verdict)) = ours else {
+                return Err(tester.foreign(&refusal));
+            };
             self.remove(&put.unit).await?;
             *verdict = Ok(None);
         }
     }
 
-    async fn admit_one(&self, put: &Put, known: Option<&Refusal>, tester: &dyn Tester) -> Result<(), Fault> {
+    async fn admit_one(
+        &self,
+        put: &Put,
+        known: Option<&Refusal>,
+        tester: &dyn Tester,
+    ) -> Result<(), Fault> {
         if let Some(refusal) = known {
             return Err(tester.culprit(&put.unit, refusal));
         }
         let previous = self.replace(put).await?;
-        let Err(objection) = tester.test().await else { return Ok(()) };
+        let Err(objection) = tester.test().await else {
+            return Ok(());
+        };
         self.restore_or_log(&put.unit, previous.as_deref()).await;
         Err(match objection {
             Objection::Refused(refusal) => tester.culprit(&put.unit, &refusal),
@@ -197,20 +220,31 @@ impl Included {
 }
 
 fn none_in(verdicts: Vec<Result<Option<String>, Fault>>, fault: &Fault) -> Admission {
-    let verdicts = verdicts.into_iter().map(|verdict| verdict.and_then(|_| Err(fault.clone()))).collect();
-    Admission { verdicts, standing: Err(fault.clone()) }
+    let verdicts = verdicts
+        .into_iter()
+        .map(|verdict| verdict.and_then(|_| Err(fault.clone())))
+        .collect();
+    Admission {
+        verdicts,
+        standing: Err(fault.clone()),
+    }
 }
 
 impl Refusal {
     /// `FILE:LINE`, as far as known.
     pub fn place(&self) -> Option<String> {
         let file = self.file.as_deref().map(Path::display)?;
-        Some(self.line.map_or_else(|| file.to_string(), |line| format!("{file}:{line}")))
+        Some(
+            self.line
+                .map_or_else(|| file.to_string(), |line| format!("{file}:{line}")),
+        )
     }
 }
 
 /// fsync takes its time: not on the threads that answer callers.
-async fn blocking<R: Send + 'static>(work: impl FnOnce() -> Result<R, Fault> + Send + 'static) -> Result<R, Fault> {
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, Fault> + Send + 'static,
+) -> Result<R, Fault> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(Fault::new(format!("cannot change a file: {error}"))))

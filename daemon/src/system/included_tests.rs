@@ -11,7 +11,11 @@ impl Tester for Picky {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
             if text.contains("bad") || !seen.insert(text) {
-                return Err(Objection::Refused(Refusal { message: "no".into(), file: Some(path), line: Some(1) }));
+                return Err(Objection::Refused(Refusal {
+                    message: "no".into(),
+                    file: Some(path),
+                    line: Some(1),
+                }));
             }
         }
         Ok(())
@@ -29,7 +33,10 @@ fn unit(name: &str) -> UnitName {
 }
 
 fn put(name: &str, text: &str) -> Put {
-    Put { unit: unit(name), text: text.into() }
+    Put {
+        unit: unit(name),
+        text: text.into(),
+    }
 }
 
 fn folder() -> (tempfile::TempDir, Included, Picky) {
@@ -40,15 +47,35 @@ fn folder() -> (tempfile::TempDir, Included, Picky) {
 
 fn outcome(admission: &Admission) -> Vec<Result<Option<&str>, &str>> {
     let verdicts = admission.verdicts.iter();
-    verdicts.map(|verdict| verdict.as_ref().map(Option::as_deref).map_err(|fault| fault.message.as_str())).collect()
+    verdicts
+        .map(|verdict| {
+            verdict
+                .as_ref()
+                .map(Option::as_deref)
+                .map_err(|fault| fault.message.as_str())
+        })
+        .collect()
 }
 
 #[tokio::test]
 async fn only_the_culprit_stays_out() {
     let (_dir, folder, tester) = folder();
     folder.write(&unit("b"), "old b").await.unwrap();
-    let admission = folder.admit(&[put("a", "1"), put("b", "bad"), put("c", "2"), put("d", "2")], &tester).await;
-    assert_eq!(outcome(&admission), [Ok(None), Err("culprit shop.b"), Ok(None), Err("culprit shop.d")]);
+    let admission = folder
+        .admit(
+            &[put("a", "1"), put("b", "bad"), put("c", "2"), put("d", "2")],
+            &tester,
+        )
+        .await;
+    assert_eq!(
+        outcome(&admission),
+        [
+            Ok(None),
+            Err("culprit shop.b"),
+            Ok(None),
+            Err("culprit shop.d")
+        ]
+    );
     assert!(admission.standing.is_ok());
     assert_eq!(folder.read(&unit("b")).unwrap().as_deref(), Some("old b"));
     assert_eq!(folder.list().unwrap(), [unit("a"), unit("b"), unit("c")]);
@@ -59,9 +86,14 @@ async fn a_foreign_file_is_blamed_and_nobody_rolled_back() {
     let (dir, folder, tester) = folder();
     folder.write(&unit("a"), "old a").await.unwrap();
     std::fs::write(dir.path().join("foreign.conf"), "bad").unwrap();
-    let admission = folder.admit(&[put("a", "new a"), put("b", "1")], &tester).await;
+    let admission = folder
+        .admit(&[put("a", "new a"), put("b", "1")], &tester)
+        .await;
     let blame = format!("foreign {}/foreign.conf:1", dir.path().display());
-    assert_eq!(outcome(&admission), [Err(blame.as_str()), Err(blame.as_str())]);
+    assert_eq!(
+        outcome(&admission),
+        [Err(blame.as_str()), Err(blame.as_str())]
+    );
     assert!(admission.standing.is_err());
     assert_eq!(folder.read(&unit("a")).unwrap().as_deref(), Some("old a"));
     assert_eq!(folder.read(&unit("b")).unwrap(), None);
@@ -71,7 +103,9 @@ async fn a_foreign_file_is_blamed_and_nobody_rolled_back() {
 async fn an_untested_leftover_of_the_same_unit_is_nobody_elses_fault() {
     let (_dir, folder, tester) = folder();
     folder.write(&unit("a"), "bad leftover").await.unwrap();
-    let admission = folder.admit(&[put("a", "bad again"), put("b", "1")], &tester).await;
+    let admission = folder
+        .admit(&[put("a", "bad again"), put("b", "1")], &tester)
+        .await;
     assert_eq!(outcome(&admission), [Err("culprit shop.a"), Ok(None)]);
     let admission = folder.admit(&[put("a", "2")], &tester).await;
     assert_eq!(outcome(&admission), [Ok(None)]);

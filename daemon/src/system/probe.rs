@@ -50,7 +50,8 @@ pub struct RealProbe {
 impl Probe for RealProbe {
     fn port_is_free(&self, port: u16) -> bool {
         let taken = |address: IpAddr| {
-            TcpListener::bind((address, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+            TcpListener::bind((address, port))
+                .is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
         };
         // A listener on all addresses of either family is in the way of these two as well.
         !taken(Ipv4Addr::LOCALHOST.into()) && !taken(Ipv6Addr::LOCALHOST.into())
@@ -60,23 +61,40 @@ impl Probe for RealProbe {
         let page = format!("http://{host}{path}");
         match tokio::time::timeout(limit, self.exchange(host, path)).await {
             Ok(answer) => answer.cannot(format_args!("get {page}")),
-            Err(_) => Err(Fault::new(format!("cannot get {page}: no answer within {} s", limit.as_secs_f32()))),
+            Err(_) => Err(Fault::new(format!(
+                "cannot get {page}: no answer within {} s",
+                limit.as_secs_f32()
+            ))),
         }
     }
 
     fn listeners(&self, pids: &[u32]) -> Vec<SocketAddr> {
-        let sockets: BTreeSet<u64> =
-            procs::with_descendants(pids).iter().flat_map(|stat| procs::sockets(stat.id.pid)).collect();
-        listening().into_iter().filter(|(_, inode)| sockets.contains(inode)).map(|(address, _)| address).collect()
+        let sockets: BTreeSet<u64> = procs::with_descendants(pids)
+            .iter()
+            .flat_map(|stat| procs::sockets(stat.id.pid))
+            .collect();
+        listening()
+            .into_iter()
+            .filter(|(_, inode)| sockets.contains(inode))
+            .map(|(address, _)| address)
+            .collect()
     }
 }
 
 impl RealProbe {
-    async fn exchange(&self, host: &str, path: &str) -> Result<(u16, String), Box<dyn Error + Send + Sync>> {
+    async fn exchange(
+        &self,
+        host: &str,
+        path: &str,
+    ) -> Result<(u16, String), Box<dyn Error + Send + Sync>> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.http_port)).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // Browsers leave out the port that is usual.
-        let host = if self.http_port == 80 { host.to_owned() } else { format!("{host}:{}", self.http_port) };
+        let host = if self.http_port == 80 {
+            host.to_owned()
+        } else {
+            format!("{host}:{}", self.http_port)
+        };
         let request = Request::get(path)
             .header(HOST, host)
             .header(USER_AGENT, "cid")
@@ -108,9 +126,16 @@ impl RealProbe {
 
 /// Who listens on this port of the loopback or of all addresses, as far as this process may see.
 pub(crate) fn holder_of(port: u16) -> Option<u32> {
-    let inodes: BTreeSet<u64> =
-        listening().into_iter().filter(|(address, _)| address.port() == port).map(|(_, inode)| inode).collect();
-    let holds = |pid: &u32| procs::sockets(*pid).iter().any(|inode| inodes.contains(inode));
+    let inodes: BTreeSet<u64> = listening()
+        .into_iter()
+        .filter(|(address, _)| address.port() == port)
+        .map(|(_, inode)| inode)
+        .collect();
+    let holds = |pid: &u32| {
+        procs::sockets(*pid)
+            .iter()
+            .any(|inode| inodes.contains(inode))
+    };
     procs::all().into_iter().map(|stat| stat.id.pid).find(holds)
 }
 
@@ -119,7 +144,13 @@ fn listening() -> Vec<(SocketAddr, u64)> {
     ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()
         .filter_map(|path| std::fs::read_to_string(path).ok())
-        .flat_map(|table| table.lines().skip(1).filter_map(parse_listener).collect::<Vec<_>>())
+        .flat_map(|table| {
+            table
+                .lines()
+                .skip(1)
+                .filter_map(parse_listener)
+                .collect::<Vec<_>>()
+        })
         .collect()
 }
 
@@ -135,7 +166,11 @@ fn parse_listener(line: &str) -> Option<(SocketAddr, u64)> {
     let port = u16::from_str_radix(port, 16).ok()?;
     let mut octets = Vec::with_capacity(16);
     for start in (0..address.len()).step_by(8) {
-        octets.extend(u32::from_str_radix(address.get(start..start + 8)?, 16).ok()?.to_ne_bytes());
+        octets.extend(
+            u32::from_str_radix(address.get(start..start + 8)?, 16)
+                .ok()?
+                .to_ne_bytes(),
+        );
     }
     let ip = match octets.len() {
         4 => IpAddr::from(<[u8; 4]>::try_from(octets).ok()?),
@@ -155,7 +190,10 @@ mod tests {
         let addresses = [four.local_addr().unwrap()];
         let probe = RealProbe { http_port: 80 };
         let found = probe.listeners(&[std::process::id()]);
-        assert!(addresses.iter().all(|address| found.contains(address)), "{found:?}");
+        assert!(
+            addresses.iter().all(|address| found.contains(address)),
+            "{found:?}"
+        );
         assert!(!probe.port_is_free(addresses[0].port()));
         assert_eq!(holder_of(addresses[0].port()), Some(std::process::id()));
         drop(four);
@@ -165,36 +203,59 @@ mod tests {
     #[test]
     fn reads_both_families() {
         let line = "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0";
-        assert_eq!(parse_listener(line), Some(("127.0.0.1:8080".parse().unwrap(), 4711)));
+        assert_eq!(
+            parse_listener(line),
+            Some(("127.0.0.1:8080".parse().unwrap(), 4711))
+        );
         let line = "  0: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 12 1";
-        assert_eq!(parse_listener(line), Some(("[::1]:80".parse().unwrap(), 12)));
+        assert_eq!(
+            parse_listener(line),
+            Some(("[::1]:80".parse().unwrap(), 12))
+        );
         assert_eq!(parse_listener(&line.replace(" 0A ", " 01 ")), None);
     }
 
     #[tokio::test]
     async fn gets_a_page_of_a_site_and_follows_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let probe = RealProbe { http_port: listener.local_addr().unwrap().port() };
+        let probe = RealProbe {
+            http_port: listener.local_addr().unwrap().port(),
+        };
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 1024];
             let length = stream.read(&mut request).unwrap();
             let body = "x".repeat(5000);
-            write!(stream, "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 5000\r\n\r\n{body}").unwrap();
+            write!(
+                stream,
+                "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 5000\r\n\r\n{body}"
+            )
+            .unwrap();
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
-        let (status, body) = probe.get("a.localhost", "/a?b=c", Duration::from_secs(5)).await.unwrap();
+        let (status, body) = probe
+            .get("a.localhost", "/a?b=c", Duration::from_secs(5))
+            .await
+            .unwrap();
         assert_eq!((status, body.len()), (302, BODY_LIMIT));
         let request = server.join().unwrap();
         assert!(request.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{request}");
-        assert!(request.contains(&format!("host: a.localhost:{}\r\n", probe.http_port)), "{request}");
+        assert!(
+            request.contains(&format!("host: a.localhost:{}\r\n", probe.http_port)),
+            "{request}"
+        );
     }
 
     #[tokio::test]
     async fn gives_up_on_silence() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let probe = RealProbe { http_port: listener.local_addr().unwrap().port() };
-        let fault = probe.get("a.localhost", "/", Duration::from_millis(50)).await.unwrap_err();
+        let probe = RealProbe {
+            http_port: listener.local_addr().unwrap().port(),
+        };
+        let fault = probe
+            .get("a.localhost", "/", Duration::from_millis(50))
+            .await
+            .unwrap_err();
         assert!(fault.message.contains("no answer within"), "{fault}");
     }
 }

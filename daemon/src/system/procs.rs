@@ -40,7 +40,9 @@ pub fn stat(pid: u32) -> Option<Stat> {
 
 /// All processes that this one may see, zombies left out.
 pub fn all() -> Vec<Stat> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -68,20 +70,41 @@ pub fn environment_holds(pid: u32, settings: &[String]) -> bool {
 /// The user it runs as.
 pub fn user(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// The inodes of the sockets it holds open.
 pub fn sockets(pid: u32) -> Vec<u64> {
-    let inode = |target: &str| target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
-    open_files(pid).iter().filter_map(|target| inode(target)).collect()
+    let inode = |target: &str| {
+        target
+            .strip_prefix("socket:[")?
+            .strip_suffix(']')?
+            .parse()
+            .ok()
+    };
+    open_files(pid)
+        .iter()
+        .filter_map(|target| inode(target))
+        .collect()
 }
 
 /// What its descriptors lead to, in the kernel's words.
 pub fn open_files(pid: u32) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let targets = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
-    targets.map(|target| target.to_string_lossy().into_owned()).collect()
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return Vec::new();
+    };
+    let targets = entries
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok());
+    targets
+        .map(|target| target.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// Whether the program it runs was removed or replaced since it started.
@@ -93,8 +116,15 @@ pub fn program_is_gone(pid: u32) -> bool {
 /// Its children, zombies included where the kernel keeps a list.
 pub fn children(pid: u32) -> Vec<u32> {
     match fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
-        Ok(text) => text.split_whitespace().filter_map(|child| child.parse().ok()).collect(),
-        Err(_) => all().into_iter().filter(|stat| stat.parent == pid).map(|stat| stat.id.pid).collect(),
+        Ok(text) => text
+            .split_whitespace()
+            .filter_map(|child| child.parse().ok())
+            .collect(),
+        Err(_) => all()
+            .into_iter()
+            .filter(|stat| stat.parent == pid)
+            .map(|stat| stat.id.pid)
+            .collect(),
     }
 }
 
@@ -105,7 +135,11 @@ pub fn with_descendants(pids: &[u32]) -> Vec<Stat> {
     for stat in &all {
         children.entry(stat.parent).or_default().push(*stat);
     }
-    let mut found: Vec<_> = all.iter().copied().filter(|stat| pids.contains(&stat.id.pid)).collect();
+    let mut found: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|stat| pids.contains(&stat.id.pid))
+        .collect();
     let mut seen: BTreeSet<_> = found.iter().map(|stat| stat.id.pid).collect();
     let mut next = 0;
     while let Some(stat) = found.get(next).copied() {
@@ -160,12 +194,19 @@ fn members(ids: &[ProcessId], groups: &mut BTreeSet<u32>) -> Vec<ProcessId> {
     let all = all();
     let living: BTreeSet<_> = all.iter().map(|stat| stat.group).collect();
     groups.retain(|group| living.contains(group));
-    all.iter().filter(|stat| groups.contains(&stat.group) || ids.contains(&stat.id)).map(|stat| stat.id).collect()
+    all.iter()
+        .filter(|stat| groups.contains(&stat.group) || ids.contains(&stat.id))
+        .map(|stat| stat.id)
+        .collect()
 }
 
 fn null_separated(pid: u32, file: &str) -> Vec<String> {
     let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    bytes.split(|byte| *byte == 0).filter(|part| !part.is_empty()).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+    bytes
+        .split(|byte| *byte == 0)
+        .filter(|part| !part.is_empty())
+        .map(|part| String::from_utf8_lossy(part).into_owned())
+        .collect()
 }
 
 /// The name, second of the fields, may hold anything, closing brackets included.
@@ -173,7 +214,10 @@ fn parse_stat(pid: u32, text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<_> = rest.split_whitespace().collect();
     Some(Stat {
-        id: ProcessId { pid, start_time: fields.get(19)?.parse().ok()? },
+        id: ProcessId {
+            pid,
+            start_time: fields.get(19)?.parse().ok()?,
+        },
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         zombie: matches!(*fields.first()?, "Z" | "X"),
@@ -189,24 +233,40 @@ mod tests {
     fn a_name_may_look_like_fields() {
         let tail = "S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 998877 1 1";
         let stat = parse_stat(42, &format!("42 (a) R 1 (b)) {tail}")).unwrap();
-        assert_eq!((stat.parent, stat.group, stat.id.start_time, stat.zombie), (7, 42, 998_877, false));
+        assert_eq!(
+            (stat.parent, stat.group, stat.id.start_time, stat.zombie),
+            (7, 42, 998_877, false)
+        );
     }
 
     #[test]
     fn finds_itself() {
         let me = stat(std::process::id()).unwrap();
         assert!(is_alive(me.id));
-        assert!(!is_alive(ProcessId { start_time: me.id.start_time + 1, ..me.id }));
-        assert!(with_descendants(&[me.parent]).iter().any(|stat| stat.id == me.id));
+        assert!(!is_alive(ProcessId {
+            start_time: me.id.start_time + 1,
+            ..me.id
+        }));
+        assert!(
+            with_descendants(&[me.parent])
+                .iter()
+                .any(|stat| stat.id == me.id)
+        );
     }
 
     #[tokio::test]
     async fn ends_a_group_that_ignores_term() {
-        let mut child =
-            Command::new("sh").args(["-c", "trap '' TERM; sleep 60 & sleep 60 & wait; wait"]).process_group(0).spawn().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' TERM; sleep 60 & sleep 60 & wait; wait"])
+            .process_group(0)
+            .spawn()
+            .unwrap();
         sleep(Duration::from_millis(200)).await;
         let leader = stat(child.id()).unwrap().id;
-        assert_eq!(end(&[leader], &[leader.pid], Duration::from_millis(200)).await, []);
+        assert_eq!(
+            end(&[leader], &[leader.pid], Duration::from_millis(200)).await,
+            []
+        );
         assert!(all().iter().all(|stat| stat.group != leader.pid));
         child.wait().unwrap();
     }

@@ -29,8 +29,10 @@ pub fn is_plain(character: char) -> bool {
 /// A value holds a character that is not plain.
 pub fn render(template: &impl Template, what: fmt::Arguments<'_>) -> Result<String, Fault> {
     template.render().map_err(|_| {
-        Fault::new(format!("cannot write {what}: a value holds a character with a meaning there"))
-            .hint("use paths and names without white space and without any of {};\"'\\$#%`")
+        Fault::new(format!(
+            "cannot write {what}: a value holds a character with a meaning there"
+        ))
+        .hint("use paths and names without white space and without any of {};\"'\\$#%`")
     })
 }
 
@@ -47,7 +49,10 @@ mod tests {
     #[test]
     fn refuses_each_character_with_a_meaning() {
         for character in "{};\"'\\$#%` \t\n\r\0\u{7f}\u{85}\u{a0}\u{2028}".chars() {
-            assert!(escape(&format!("/srv/a{character}b")).is_err(), "{character:?}");
+            assert!(
+                escape(&format!("/srv/a{character}b")).is_err(),
+                "{character:?}"
+            );
         }
     }
 

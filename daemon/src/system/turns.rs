@@ -51,7 +51,10 @@ impl<T: Turn> Turns<T> {
     pub async fn ask(&self, change: T::Change) -> Result<T::Reply, Fault> {
         let (reply, answer) = oneshot::channel();
         let ended = || Fault::new("cannot change the configuration: its coordinator has ended");
-        self.queue.send(Ask { change, reply }).await.map_err(|_| ended())?;
+        self.queue
+            .send(Ask { change, reply })
+            .await
+            .map_err(|_| ended())?;
         answer.await.map_err(|_| ended())
     }
 }
@@ -70,7 +73,8 @@ async fn serve<T: Turn>(mut turn: T, mut asks: mpsc::Receiver<Ask<T>>) {
         }
         let (now, later) = one_for_each_unit(waiting);
         waiting = later;
-        let (changes, replies): (Vec<_>, Vec<_>) = now.into_iter().map(|ask| (ask.change, ask.reply)).unzip();
+        let (changes, replies): (Vec<_>, Vec<_>) =
+            now.into_iter().map(|ask| (ask.change, ask.reply)).unzip();
         for (reply, result) in replies.into_iter().zip(turn.run(changes).await) {
             // A caller that has stopped waiting needs no reply.
             drop(reply.send(result));
@@ -117,10 +121,12 @@ mod tests {
     #[tokio::test]
     async fn what_arrives_meanwhile_goes_together() {
         let turns = Arc::new(Turns::start(Slow(0)));
-        let asks = (0..20).map(|_| tokio::spawn({
-            let turns = Arc::clone(&turns);
-            async move { turns.ask(None).await.unwrap() }
-        }));
+        let asks = (0..20).map(|_| {
+            tokio::spawn({
+                let turns = Arc::clone(&turns);
+                async move { turns.ask(None).await.unwrap() }
+            })
+        });
         let mut last = 0;
         for ask in asks.collect::<Vec<_>>() {
             last = last.max(ask.await.unwrap());
@@ -132,8 +138,16 @@ mod tests {
     async fn changes_of_one_unit_keep_their_order() {
         let turns = Turns::start(Slow(0));
         let unit = UnitName::parse("shop.anna");
-        let replies = tokio::join!(turns.ask(unit.clone()), turns.ask(unit.clone()), turns.ask(None), turns.ask(unit));
+        let replies = tokio::join!(
+            turns.ask(unit.clone()),
+            turns.ask(unit.clone()),
+            turns.ask(None),
+            turns.ask(unit)
+        );
         let numbers = [replies.0, replies.1, replies.2, replies.3].map(Result::unwrap);
-        assert!(numbers[0] < numbers[1] && numbers[1] < numbers[3], "{numbers:?}");
+        assert!(
+            numbers[0] < numbers[1] && numbers[1] < numbers[3],
+            "{numbers:?}"
+        );
     }
 }

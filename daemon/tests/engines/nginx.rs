@@ -48,7 +48,14 @@ impl NginxWorld for Real {
         &self.nginx
     }
     fn vhost(&self, unit: &UnitName, word: &'static str) -> String {
-        self.rig.vhost(unit, if word == "first" { self.first } else { self.second })
+        self.rig.vhost(
+            unit,
+            if word == "first" {
+                self.first
+            } else {
+                self.second
+            },
+        )
     }
     fn bad_vhost(&self, _: &UnitName) -> String {
         "server { nonsense; }\n".into()
@@ -65,7 +72,12 @@ impl NginxWorld for Real {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_contract() {
     let rig = Rig::started().await;
-    let real = Real { nginx: rig.nginx(), first: serve("first").await, second: serve("second").await, rig };
+    let real = Real {
+        nginx: rig.nginx(),
+        first: serve("first").await,
+        second: serve("second").await,
+        rig,
+    };
     nginx_contract(&real).await;
     real.rig.stop().await;
 }
@@ -74,11 +86,36 @@ async fn keeps_the_contract() {
 async fn tells_the_app_who_asked_for_what() {
     let rig = Rig::started().await;
     let anna = unit("anna");
-    rig.nginx().put(&anna, &rig.vhost(&anna, serve("app").await)).await.unwrap();
+    rig.nginx()
+        .put(&anna, &rig.vhost(&anna, serve("app").await))
+        .await
+        .unwrap();
     let sent = rig.get(&anna).await.1.to_lowercase();
-    for header in [format!("host: {}:{}", host(&anna), rig.port), "x-forwarded-proto: http".into(), "x-forwarded-for: 127.0.0.1".into()] {
+    for header in [
+        format!("host: {}:{}", host(&anna), rig.port),
+        "x-forwarded-proto: http".into(),
+        "x-forwarded-for: 127.0.0.1".into(),
+    ] {
         assert!(sent.contains(&header), "{header} in {sent}");
     }
+    assert!(!sent.contains("upgrade"), "{sent}");
+    let site = format!("Host: {}", host(&anna));
+    let forged = "X-Forwarded-For: 10.0.0.1";
+    let sent = rig
+        .raw(&[
+            "GET / HTTP/1.1",
+            &site,
+            forged,
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+        ])
+        .await
+        .to_lowercase();
+    assert!(
+        sent.contains("connection: upgrade\r\n") && sent.contains("upgrade: websocket\r\n"),
+        "{sent}"
+    );
+    assert!(!sent.contains("10.0.0.1"), "{sent}");
     rig.stop().await;
 }
 
@@ -88,19 +125,31 @@ async fn a_bad_vhost_fails_only_its_own() {
     let nginx = Arc::new(rig.nginx());
     let port = serve("app").await;
     let neighbour = unit("neighbour");
-    nginx.put(&neighbour, &rig.vhost(&neighbour, port)).await.unwrap();
+    nginx
+        .put(&neighbour, &rig.vhost(&neighbour, port))
+        .await
+        .unwrap();
 
     let mut puts = Vec::new();
     for i in 0..20 {
         let (nginx, unit) = (Arc::clone(&nginx), unit(&format!("w{i}")));
-        let text = if i == 7 { "server { nonsense; }\n".to_owned() } else { rig.vhost(&unit, port) };
-        puts.push(tokio::spawn(async move { (unit.clone(), nginx.put(&unit, &text).await) }));
+        let text = if i == 7 {
+            "server { nonsense; }\n".to_owned()
+        } else {
+            rig.vhost(&unit, port)
+        };
+        puts.push(tokio::spawn(async move {
+            (unit.clone(), nginx.put(&unit, &text).await)
+        }));
     }
     for put in puts {
         let (unit, result) = put.await.unwrap();
         if unit.as_str() == "shop.w7" {
             let fault = result.unwrap_err();
-            assert!(fault.message.contains("shop.w7") && fault.message.contains("nonsense"), "{fault}");
+            assert!(
+                fault.message.contains("shop.w7") && fault.message.contains("nonsense"),
+                "{fault}"
+            );
             assert_eq!(nginx.read(&unit).unwrap(), None);
         } else {
             result.unwrap();
@@ -133,15 +182,22 @@ async fn a_killed_nginx_is_back_within_seconds() {
     let rig = Rig::started().await;
     let nginx = rig.nginx();
     let anna = unit("anna");
-    nginx.put(&anna, &rig.vhost(&anna, serve("app").await)).await.unwrap();
+    nginx
+        .put(&anna, &rig.vhost(&anna, serve("app").await))
+        .await
+        .unwrap();
     let old = rig.nginx_pid();
     kill(old);
     eventually("a new master", Duration::from_secs(5), async || {
-        fs::read_to_string(rig.layout.run_dir.join("nginx.pid")).is_ok_and(|pid| !pid.trim().is_empty() && pid.trim() != old.to_string())
+        fs::read_to_string(rig.layout.run_dir.join("nginx.pid"))
+            .is_ok_and(|pid| !pid.trim().is_empty() && pid.trim() != old.to_string())
     })
     .await;
     eventually("the site answers", Duration::from_secs(5), async || {
-        rig.probe.get(&host(&anna), "/", Duration::from_secs(1)).await.is_ok_and(|(status, _)| status == 200)
+        rig.probe
+            .get(&host(&anna), "/", Duration::from_secs(1))
+            .await
+            .is_ok_and(|(status, _)| status == 200)
     })
     .await;
     rig.stop().await;
@@ -158,18 +214,30 @@ async fn media_is_served_but_links_out_of_it_are_not() {
     fs::write(rig.layout.state_dir.join("media-secret"), "secret").unwrap();
     std::os::unix::fs::symlink("/etc/hostname", media.join("out")).unwrap();
     // A link of another owner than its target: without root, it is one as it stands.
-    drop(std::os::unix::fs::lchown(media.join("out"), Some(65534), None));
+    drop(std::os::unix::fs::lchown(
+        media.join("out"),
+        Some(65534),
+        None,
+    ));
     let vhost = Vhost {
         unit: anna.clone(),
         server_name: HostName::parse(&host(&anna)).unwrap(),
         listen: listen_addresses(rig.port),
         upstream: Upstream::Port(serve("app").await),
-        media: Some(Media { url: "/media/".into(), path: media }),
+        media: Some(Media {
+            url: "/media/".into(),
+            path: media,
+        }),
         max_body_mib: 1,
         access_log: None,
     };
     nginx.put(&anna, &vhost.render().unwrap()).await.unwrap();
-    let get = async |path: &str| rig.probe.get(&host(&anna), path, Duration::from_secs(5)).await.unwrap();
+    let get = async |path: &str| {
+        rig.probe
+            .get(&host(&anna), path, Duration::from_secs(5))
+            .await
+            .unwrap()
+    };
     assert_eq!(get("/media/a.txt").await, (200, "hello".to_owned()));
     assert_eq!(get("/media/").await.0, 403);
     assert_eq!(get("/media/out").await.0, 403);

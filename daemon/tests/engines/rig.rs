@@ -11,10 +11,7 @@ use cid_daemon::{
             vhost::{HostName, MAX_BODY_MIB, Upstream, Vhost},
         },
         probe::{Probe, RealProbe},
-        supervisor::{
-            RealSupervisor,
-            program::Program,
-        },
+        supervisor::{RealSupervisor, program::Program},
     },
 };
 use std::{
@@ -43,11 +40,18 @@ pub fn unit(name: &str) -> UnitName {
 }
 
 pub fn host(unit: &UnitName) -> String {
-    format!("{}.shop.localhost", unit.as_str().split_once('.').unwrap().1)
+    format!(
+        "{}.shop.localhost",
+        unit.as_str().split_once('.').unwrap().1
+    )
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Waits for something to become true.
@@ -62,10 +66,20 @@ pub async fn eventually(what: &str, limit: Duration, mut check: impl AsyncFnMut(
 impl Rig {
     /// Folders only.
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("cid-").rand_bytes(6).tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("cid-")
+            .rand_bytes(6)
+            .tempdir()
+            .unwrap();
         let layout = Layout::sandbox(dir.path());
         let port = free_port();
-        Self { dir, layout, port, probe: RealProbe { http_port: port }, engines: Mutex::default() }
+        Self {
+            dir,
+            layout,
+            port,
+            probe: RealProbe { http_port: port },
+            engines: Mutex::default(),
+        }
     }
 
     pub async fn started() -> Self {
@@ -80,7 +94,7 @@ impl Rig {
     }
 
     pub async fn try_start(&self) -> Result<Engines, cid_daemon::system::Fault> {
-        Engines::start(&self.layout, self.port, &self.dir.path().join("bin")).await
+        Engines::start(&self.layout, self.port, &self.bin_dir()).await
     }
 
     pub fn engines(&self) -> Arc<Engines> {
@@ -125,12 +139,20 @@ impl Rig {
 
     /// What the site of a unit answers.
     pub async fn get(&self, unit: &UnitName) -> (u16, String) {
-        self.probe.get(&host(unit), "/", Duration::from_secs(5)).await.unwrap()
+        self.probe
+            .get(&host(unit), "/", Duration::from_secs(5))
+            .await
+            .unwrap()
     }
 
     /// A program file for these shell lines, with run file and log folder.
     pub fn program(&self, unit: &UnitName, processes: &[(&str, &str)]) -> String {
-        let commands = processes.iter().map(|(name, line)| ((*name).to_owned(), ProcessCommand::Shell((*line).to_owned())));
+        let commands = processes.iter().map(|(name, line)| {
+            (
+                (*name).to_owned(),
+                ProcessCommand::Shell((*line).to_owned()),
+            )
+        });
         let env = [
             ("PATH", "/usr/bin:/bin".to_owned()),
             (MARK, self.dir.path().display().to_string()),
@@ -140,16 +162,26 @@ impl Rig {
         let run_file = RunFile {
             unit: unit.to_string(),
             dir: "/tmp".into(),
-            env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>(),
+            env: env
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect::<BTreeMap<_, _>>(),
             processes: commands.collect(),
             pid_dir: self.layout.app_pid_dir(),
         };
         fs::create_dir_all(self.layout.run_file_dir()).unwrap();
         fs::create_dir_all(self.layout.app_log_dir(unit)).unwrap();
-        fs::write(self.layout.run_file(unit), serde_json::to_vec(&run_file).unwrap()).unwrap();
+        fs::write(
+            self.layout.run_file(unit),
+            serde_json::to_vec(&run_file).unwrap(),
+        )
+        .unwrap();
         let program = Program {
             unit: unit.clone(),
-            processes: processes.iter().map(|(name, _)| ProcessType::parse(name).unwrap()).collect(),
+            processes: processes
+                .iter()
+                .map(|(name, _)| ProcessType::parse(name).unwrap())
+                .collect(),
             helper: env!("CARGO_BIN_EXE_cid-helper").into(),
             run_file: self.layout.run_file(unit),
             log_dir: self.layout.app_log_dir(unit),
@@ -162,9 +194,30 @@ impl Rig {
         let mark = format!("{MARK}={}", self.dir.path().display());
         let holds = |pid: &u32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|setting| setting == mark.as_bytes())
+            environment
+                .split(|byte| *byte == 0)
+                .any(|setting| setting == mark.as_bytes())
         };
         all_pids().into_iter().filter(holds).collect()
+    }
+
+    pub fn bin_dir(&self) -> PathBuf {
+        self.dir.path().join("bin")
+    }
+
+    /// Sends lines to nginx as they are; gives what comes back within a second.
+    pub async fn raw(&self, lines: &[&str]) -> String {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port))
+            .await
+            .unwrap();
+        stream
+            .write_all(format!("{}\r\n\r\n", lines.join("\r\n")).as_bytes())
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        let all = stream.read_to_end(&mut answer);
+        drop(tokio::time::timeout(Duration::from_secs(1), all).await);
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     pub fn supervisord_pid(&self) -> u32 {
@@ -187,8 +240,14 @@ impl Rig {
 /// A test that fails leaves nothing running either.
 impl Drop for Rig {
     fn drop(&mut self) {
-        let Some(engines) = self.take_engines() else { return };
-        let stop = move || tokio::runtime::Runtime::new().unwrap().block_on(engines.stop());
+        let Some(engines) = self.take_engines() else {
+            return;
+        };
+        let stop = move || {
+            tokio::runtime::Runtime::new()
+                .unwrap()
+                .block_on(engines.stop())
+        };
         drop(std::thread::spawn(stop).join());
     }
 }
@@ -205,7 +264,10 @@ pub async fn serve(text: &'static str) -> u16 {
                 let length = stream.read(&mut request).await.unwrap();
                 let asked = String::from_utf8_lossy(&request[..length]).into_owned();
                 let body = format!("{text}\n{asked}");
-                let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
                 stream.write_all(answer.as_bytes()).await.unwrap();
             });
         }
@@ -215,7 +277,10 @@ pub async fn serve(text: &'static str) -> u16 {
 
 /// Kills one process, by its number.
 pub fn kill(pid: u32) {
-    let status = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+    let status = std::process::Command::new("kill")
+        .args(["-KILL", &pid.to_string()])
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -229,7 +294,11 @@ pub fn command_line(pid: u32) -> String {
 }
 
 fn all_pids() -> Vec<u32> {
-    fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 fn read_pid(file: &Path) -> u32 {

@@ -41,7 +41,8 @@ impl SupervisorWorld for Real {
         &self.supervisor
     }
     fn steady(&self, unit: &UnitName) -> String {
-        self.rig.program(unit, &[("web", "sleep 1001 & exec sleep 1000")])
+        self.rig
+            .program(unit, &[("web", "sleep 1001 & exec sleep 1000")])
     }
     fn failing(&self, unit: &UnitName) -> String {
         self.rig.program(unit, &[("web", "exit 3")])
@@ -51,7 +52,10 @@ impl SupervisorWorld for Real {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_contract() {
     let rig = Rig::started().await;
-    let real = Real { supervisor: rig.supervisor(), rig };
+    let real = Real {
+        supervisor: rig.supervisor(),
+        rig,
+    };
     supervisor_contract(&real).await;
     assert_eq!(real.rig.apps(), Vec::<u32>::new());
     real.rig.stop().await;
@@ -62,35 +66,66 @@ async fn remove_takes_along_who_left_the_group() {
     let rig = Rig::started().await;
     let supervisor = rig.supervisor();
     let (anna, bob) = (unit("anna"), unit("bob"));
-    supervisor.put(&bob, &rig.program(&bob, &[("web", "exec sleep 1000")])).await.unwrap();
+    supervisor
+        .put(&bob, &rig.program(&bob, &[("web", "exec sleep 1000")]))
+        .await
+        .unwrap();
     let neighbour = running(&supervisor, &bob).await;
 
     // A child in the group, one that leaves it, and one that leaves its parent as well.
     let web = "sleep 1001 & setsid sleep 1002 & (setsid sleep 1003 &) ; exec sleep 1000";
     let program = rig.program(&anna, &[("web", web), ("worker", "exec sleep 1004")]);
     supervisor.put(&anna, &program).await.unwrap();
-    eventually("all processes", Duration::from_secs(5), async || rig.apps().len() == 6).await;
+    eventually("all processes", Duration::from_secs(5), async || {
+        rig.apps().len() == 6
+    })
+    .await;
     let first = running(&supervisor, &anna).await;
-    let names: Vec<_> = supervisor.processes(&anna).await.unwrap().into_iter().map(|process| process.name).collect();
+    let names: Vec<_> = supervisor
+        .processes(&anna)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|process| process.name)
+        .collect();
     assert_eq!(names, ["web", "worker"]);
     assert_eq!(supervisor.read(&anna).unwrap(), Some(program.clone()));
     assert_eq!(supervisor.list().unwrap(), [anna.clone(), bob.clone()]);
-    let groups: Vec<_> = supervisor.groups().await.unwrap().into_iter().map(|(name, _)| name).collect();
+    let groups: Vec<_> = supervisor
+        .groups()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(groups, ["shop.anna", "shop.bob"]);
 
     supervisor.restart(&anna).await.unwrap();
     assert_ne!(running(&supervisor, &anna).await, first);
     assert!(!is_alive(first));
-    eventually("all processes, once", Duration::from_secs(5), async || rig.apps().len() == 6).await;
+    eventually("all processes, once", Duration::from_secs(5), async || {
+        rig.apps().len() == 6
+    })
+    .await;
 
-    supervisor.put(&anna, &rig.program(&anna, &[("web", "exec sleep 1005")])).await.unwrap();
+    supervisor
+        .put(&anna, &rig.program(&anna, &[("web", "exec sleep 1005")]))
+        .await
+        .unwrap();
     let pid = running(&supervisor, &anna).await;
-    eventually("the replacement runs", Duration::from_secs(5), async || command_line(pid).contains("1005")).await;
+    eventually("the replacement runs", Duration::from_secs(5), async || {
+        command_line(pid).contains("1005")
+    })
+    .await;
     assert_eq!(supervisor.processes(&anna).await.unwrap().len(), 1);
     assert_eq!(rig.apps().len(), 2);
 
     assert_eq!(supervisor.remove(&anna).await, Ok(Effect::Done));
-    assert_eq!(rig.apps(), [neighbour], "something of the workspace lives on");
+    assert_eq!(
+        rig.apps(),
+        [neighbour],
+        "something of the workspace lives on"
+    );
     assert_eq!(supervisor.processes(&anna).await.unwrap(), []);
     assert_eq!(supervisor.read(&anna).unwrap(), None);
     assert!(!rig.layout.app_pid_dir().join("shop.anna.web").exists());
@@ -105,7 +140,10 @@ async fn twenty_at_once_and_nobody_is_disturbed() {
     let rig = Rig::started().await;
     let supervisor = Arc::new(rig.supervisor());
     let bob = unit("bob");
-    supervisor.put(&bob, &rig.program(&bob, &[("web", "exec sleep 1000")])).await.unwrap();
+    supervisor
+        .put(&bob, &rig.program(&bob, &[("web", "exec sleep 1000")]))
+        .await
+        .unwrap();
     let neighbour = running(&*supervisor, &bob).await;
     let puts: Vec<_> = (0..20)
         .map(|i| {
@@ -122,7 +160,10 @@ async fn twenty_at_once_and_nobody_is_disturbed() {
         let (result, unit) = put.await.unwrap();
         if unit.as_str() == "shop.w7" {
             let fault = result.unwrap_err();
-            assert!(fault.message.contains("shop.w7") && fault.message.contains("does not exist"), "{fault}");
+            assert!(
+                fault.message.contains("shop.w7") && fault.message.contains("does not exist"),
+                "{fault}"
+            );
             assert_eq!(supervisor.read(&unit).unwrap(), None);
         } else {
             result.unwrap();
@@ -139,7 +180,13 @@ async fn a_killed_supervisord_is_back_and_nothing_runs_twice() {
     let supervisor = rig.supervisor();
     let units = ["anna", "bob", "carl"].map(unit);
     for unit in &units {
-        supervisor.put(unit, &rig.program(unit, &[("web", "sleep 1001 & exec sleep 1000")])).await.unwrap();
+        supervisor
+            .put(
+                unit,
+                &rig.program(unit, &[("web", "sleep 1001 & exec sleep 1000")]),
+            )
+            .await
+            .unwrap();
         running(&supervisor, unit).await;
     }
     let before = rig.apps();
@@ -163,7 +210,10 @@ async fn a_change_waits_for_a_supervisord_that_is_coming_back() {
     let supervisor = rig.supervisor();
     let anna = unit("anna");
     kill(rig.supervisord_pid());
-    supervisor.put(&anna, &rig.program(&anna, &[("web", "exec sleep 1000")])).await.unwrap();
+    supervisor
+        .put(&anna, &rig.program(&anna, &[("web", "exec sleep 1000")]))
+        .await
+        .unwrap();
     running(&supervisor, &anna).await;
     assert_eq!(rig.apps().len(), 1);
     rig.stop().await;
@@ -175,18 +225,37 @@ async fn supervisord_down_refuses_puts_and_owes_removals() {
     let supervisor = rig.supervisor();
     let (anna, bob) = (unit("anna"), unit("bob"));
     for unit in [&anna, &bob] {
-        supervisor.put(unit, &rig.program(unit, &[("web", "sleep 1001 & exec sleep 1000")])).await.unwrap();
+        supervisor
+            .put(
+                unit,
+                &rig.program(unit, &[("web", "sleep 1001 & exec sleep 1000")]),
+            )
+            .await
+            .unwrap();
         running(&supervisor, unit).await;
     }
     rig.abandon().await;
     kill(rig.supervisord_pid());
 
-    assert!(matches!(supervisor.remove(&anna).await, Ok(Effect::Owed(_))));
+    assert!(matches!(
+        supervisor.remove(&anna).await,
+        Ok(Effect::Owed(_))
+    ));
     assert_eq!(supervisor.read(&anna).unwrap(), None);
-    assert_eq!(rig.apps().len(), 2, "only the other workspace's processes are left");
+    assert_eq!(
+        rig.apps().len(),
+        2,
+        "only the other workspace's processes are left"
+    );
     let carl = unit("carl");
-    let fault = supervisor.put(&carl, &rig.program(&carl, &[("web", "exec sleep 1000")])).await.unwrap_err();
-    assert!(fault.message.contains("supervisord does not answer"), "{fault}");
+    let fault = supervisor
+        .put(&carl, &rig.program(&carl, &[("web", "exec sleep 1000")]))
+        .await
+        .unwrap_err();
+    assert!(
+        fault.message.contains("supervisord does not answer"),
+        "{fault}"
+    );
     assert_eq!(supervisor.read(&carl).unwrap(), None);
     assert!(supervisor.processes(&bob).await.is_err());
     assert!(supervisor.settle().await.is_err());
@@ -203,11 +272,18 @@ async fn settle_makes_groups_agree_with_files() {
     let rig = Rig::started().await;
     let supervisor = rig.supervisor();
     let (anna, bob) = (unit("anna"), unit("bob"));
-    supervisor.put(&anna, &rig.program(&anna, &[("web", "exec sleep 1000")])).await.unwrap();
+    supervisor
+        .put(&anna, &rig.program(&anna, &[("web", "exec sleep 1000")]))
+        .await
+        .unwrap();
     running(&supervisor, &anna).await;
     // As after a crash between file and group, one way and the other.
     fs::remove_file(rig.layout.program_dir().join("shop.anna.conf")).unwrap();
-    fs::write(rig.layout.program_dir().join("shop.bob.conf"), rig.program(&bob, &[("web", "exec sleep 1000")])).unwrap();
+    fs::write(
+        rig.layout.program_dir().join("shop.bob.conf"),
+        rig.program(&bob, &[("web", "exec sleep 1000")]),
+    )
+    .unwrap();
     fs::remove_dir(rig.layout.app_log_dir(&bob)).unwrap();
     supervisor.settle().await.unwrap();
     running(&supervisor, &bob).await;

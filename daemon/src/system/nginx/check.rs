@@ -17,24 +17,50 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[async_trait]
 impl Tester for NginxPaths {
     async fn test(&self) -> Result<(), Objection> {
-        let args = [OsStr::new("-t"), OsStr::new("-q"), OsStr::new("-c"), self.config.as_ref(), OsStr::new("-p"), self.prefix.as_ref()];
-        let output = exec::output(&self.program, args, LIMIT).await.map_err(Objection::Failed)?;
-        if output.success { Ok(()) } else { Err(Objection::Refused(parse(&output.stderr))) }
+        let args = [
+            OsStr::new("-t"),
+            OsStr::new("-q"),
+            OsStr::new("-c"),
+            self.config.as_ref(),
+            OsStr::new("-p"),
+            self.prefix.as_ref(),
+        ];
+        let output = exec::output(&self.program, args, LIMIT)
+            .await
+            .map_err(Objection::Failed)?;
+        if output.success {
+            Ok(())
+        } else {
+            Err(Objection::Refused(parse(&output.stderr)))
+        }
     }
 
     fn culprit(&self, unit: &UnitName, refusal: &Refusal) -> Fault {
-        Fault::new(format!("cannot put the vhost of {unit} in place: nginx says: {}", refusal.message))
+        Fault::new(format!(
+            "cannot put the vhost of {unit} in place: nginx says: {}",
+            refusal.message
+        ))
     }
 
     fn foreign(&self, refusal: &Refusal) -> Fault {
-        let command = format!("nginx -t -c {} -p {}", self.config.display(), self.prefix.display());
+        let command = format!(
+            "nginx -t -c {} -p {}",
+            self.config.display(),
+            self.prefix.display()
+        );
         match refusal.place() {
-            Some(place) => {
-                Fault::new(format!("cannot change nginx: its configuration is broken by {place}: {}", refusal.message))
-                    .hint(format!("mend that file until `{command}` passes, then try again"))
-            }
-            None => Fault::new(format!("cannot change nginx: its configuration is broken: {}", refusal.message))
-                .hint(format!("mend it until `{command}` passes, then try again")),
+            Some(place) => Fault::new(format!(
+                "cannot change nginx: its configuration is broken by {place}: {}",
+                refusal.message
+            ))
+            .hint(format!(
+                "mend that file until `{command}` passes, then try again"
+            )),
+            None => Fault::new(format!(
+                "cannot change nginx: its configuration is broken: {}",
+                refusal.message
+            ))
+            .hint(format!("mend it until `{command}` passes, then try again")),
         }
     }
 }
@@ -42,20 +68,43 @@ impl Tester for NginxPaths {
 /// Takes message and place out of `nginx: [emerg] MESSAGE in FILE:LINE`. Some complaints, such as
 /// about the size of a hash, have no place.
 pub(super) fn parse(stderr: &str) -> Refusal {
-    let line = stderr.lines().find(|line| line.contains("[emerg]")).or(stderr.lines().next()).unwrap_or("no reason given");
-    let message = line.split_once("[emerg] ").map_or(line, |(_, message)| message).trim();
+    let line = stderr
+        .lines()
+        .find(|line| line.contains("[emerg]"))
+        .or(stderr.lines().next())
+        .unwrap_or("no reason given");
+    let message = line
+        .split_once("[emerg] ")
+        .map_or(line, |(_, message)| message)
+        .trim();
     // In the error log the process number comes first: `123#123: MESSAGE`.
     let message = match message.split_once(": ") {
-        Some((head, rest)) if head.contains('#') && head.bytes().all(|b| b.is_ascii_digit() || b == b'#') => rest,
+        Some((head, rest))
+            if head.contains('#') && head.bytes().all(|b| b.is_ascii_digit() || b == b'#') =>
+        {
+            rest
+        }
         _ => message,
     };
     let place = message.rsplit_once(" in /").and_then(|(before, place)| {
         let (file, line) = place.rsplit_once(':')?;
-        Some((before, PathBuf::from(format!("/{file}")), line.parse().ok()?))
+        Some((
+            before,
+            PathBuf::from(format!("/{file}")),
+            line.parse().ok()?,
+        ))
     });
     match place {
-        Some((before, file, line)) => Refusal { message: before.to_owned(), file: Some(file), line: Some(line) },
-        None => Refusal { message: message.to_owned(), file: None, line: None },
+        Some((before, file, line)) => Refusal {
+            message: before.to_owned(),
+            file: Some(file),
+            line: Some(line),
+        },
+        None => Refusal {
+            message: message.to_owned(),
+            file: None,
+            line: None,
+        },
     }
 }
 
@@ -65,21 +114,30 @@ mod tests {
 
     #[test]
     fn finds_the_place() {
-        let refusal = parse("nginx: [emerg] unknown directive \"foo\" in /etc/nginx.d/a b.conf:3\nnginx: configuration file x test failed\n");
+        let refusal = parse(
+            "nginx: [emerg] unknown directive \"foo\" in /etc/nginx.d/a b.conf:3\nnginx: configuration file x test failed\n",
+        );
         assert_eq!(refusal.message, "unknown directive \"foo\"");
         assert_eq!(refusal.place().unwrap(), "/etc/nginx.d/a b.conf:3");
     }
 
     #[test]
     fn some_complaints_have_none() {
-        let refusal = parse("nginx: [emerg] could not build server_names_hash, you should increase server_names_hash_bucket_size: 64\n");
+        let refusal = parse(
+            "nginx: [emerg] could not build server_names_hash, you should increase server_names_hash_bucket_size: 64\n",
+        );
         assert_eq!(refusal.place(), None);
         assert!(refusal.message.starts_with("could not build"));
     }
 
     #[test]
     fn reads_lines_of_the_error_log_too() {
-        let refusal = parse("2026/11/22 13:00:00 [emerg] 12#12: bind() to 127.0.0.1:80 failed (98: Address already in use)");
-        assert_eq!(refusal.message, "bind() to 127.0.0.1:80 failed (98: Address already in use)");
+        let refusal = parse(
+            "2026/11/22 13:00:00 [emerg] 12#12: bind() to 127.0.0.1:80 failed (98: Address already in use)",
+        );
+        assert_eq!(
+            refusal.message,
+            "bind() to 127.0.0.1:80 failed (98: Address already in use)"
+        );
     }
 }

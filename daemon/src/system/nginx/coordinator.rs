@@ -42,15 +42,25 @@ impl RealNginx {
     /// Takes charge of the vhosts of this nginx. Inside a tokio runtime.
     pub fn new(paths: NginxPaths) -> Self {
         let vhosts = Included::new(paths.vhost_dir.clone());
-        let turns = Turns::start(Coordinator { vhosts: vhosts.clone(), paths: paths.clone() });
-        Self { paths, vhosts, turns }
+        let turns = Turns::start(Coordinator {
+            vhosts: vhosts.clone(),
+            paths: paths.clone(),
+        });
+        Self {
+            paths,
+            vhosts,
+            turns,
+        }
     }
 }
 
 #[async_trait]
 impl Nginx for RealNginx {
     async fn put(&self, unit: &UnitName, vhost: &str) -> Result<(), Fault> {
-        let put = Put { unit: unit.clone(), text: vhost.to_owned() };
+        let put = Put {
+            unit: unit.clone(),
+            text: vhost.to_owned(),
+        };
         self.turns.ask(Change::Put(put)).await?.map(drop)
     }
 
@@ -71,10 +81,13 @@ impl Nginx for RealNginx {
     }
 
     async fn check(&self) -> Result<(), Fault> {
-        self.paths.test().await.map_err(|objection| match objection {
-            Objection::Failed(fault) => fault,
-            Objection::Refused(refusal) => self.paths.foreign(&refusal),
-        })
+        self.paths
+            .test()
+            .await
+            .map_err(|objection| match objection {
+                Objection::Failed(fault) => fault,
+                Objection::Refused(refusal) => self.paths.foreign(&refusal),
+            })
     }
 }
 
@@ -120,7 +133,11 @@ impl Turn for Coordinator {
         };
         let (mut removed, mut verdicts) = (removed.into_iter(), admission.verdicts.into_iter());
         let reply = |change: &Change| match change {
-            Change::Put(_) => verdicts.next().unwrap_or_else(|| Ok(None)).and(loaded.clone()).map(|()| Effect::Done),
+            Change::Put(_) => verdicts
+                .next()
+                .unwrap_or(Ok(None))
+                .and(loaded.clone())
+                .map(|()| Effect::Done),
             Change::Remove(_) => removed.next().unwrap_or(Ok(false)).map(|_| match &loaded {
                 Ok(()) => Effect::Done,
                 Err(fault) => Effect::Owed(fault.message.clone()),
@@ -133,8 +150,14 @@ impl Turn for Coordinator {
 
 impl Coordinator {
     /// Reloads. When that fails, the new files go out again.
-    async fn load(&self, puts: &[Put], verdicts: &[Result<Option<String>, Fault>]) -> Result<(), Fault> {
-        let Err(fault) = master::reload(&self.paths).await else { return Ok(()) };
+    async fn load(
+        &self,
+        puts: &[Put],
+        verdicts: &[Result<Option<String>, Fault>],
+    ) -> Result<(), Fault> {
+        let Err(fault) = master::reload(&self.paths).await else {
+            return Ok(());
+        };
         let mut restored = false;
         for (put, verdict) in puts.iter().zip(verdicts) {
             let Ok(previous) = verdict else { continue };
@@ -145,7 +168,10 @@ impl Coordinator {
         }
         // nginx may have loaded some of it: let it see what is true now. The next turn counts on
         // no reload being under way.
-        if restored && master::running(&self.paths.pid_file).is_some() && self.paths.test().await.is_ok() {
+        if restored
+            && master::running(&self.paths.pid_file).is_some()
+            && self.paths.test().await.is_ok()
+        {
             drop(master::reload(&self.paths).await);
         }
         Err(fault)

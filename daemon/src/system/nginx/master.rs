@@ -21,7 +21,10 @@ pub(crate) fn running(pid_file: &Path) -> Option<procs::ProcessId> {
     let pid = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
     let stat = procs::stat(pid).filter(|stat| !stat.zombie)?;
     let title = procs::command_line(pid);
-    title.first().is_some_and(|title| title.starts_with("nginx: master process")).then_some(stat.id)
+    title
+        .first()
+        .is_some_and(|title| title.starts_with("nginx: master process"))
+        .then_some(stat.id)
 }
 
 /// Reloads, and returns when the workers of before take no new connections and new ones do.
@@ -30,14 +33,21 @@ pub(crate) async fn reload(paths: &NginxPaths) -> Result<(), Fault> {
         return Err(Fault::new("cannot reload nginx: it does not run").hint(paths.start_hint));
     };
     let log_length = fs::metadata(&paths.error_log).map_or(0, |metadata| metadata.len());
-    let before: BTreeSet<_> = workers(master.pid).into_iter().map(|worker| worker.pid).collect();
+    let before: BTreeSet<_> = workers(master.pid)
+        .into_iter()
+        .map(|worker| worker.pid)
+        .collect();
     procs::send(master, Signal::SIGHUP);
     let started = Instant::now();
     loop {
         sleep(Duration::from_millis(5)).await;
         let now = workers(master.pid);
-        let old_are_done = now.iter().all(|worker| worker.leaving || !before.contains(&worker.pid));
-        let new_are_up = now.iter().any(|worker| worker.up && !before.contains(&worker.pid));
+        let old_are_done = now
+            .iter()
+            .all(|worker| worker.leaving || !before.contains(&worker.pid));
+        let new_are_up = now
+            .iter()
+            .any(|worker| worker.up && !before.contains(&worker.pid));
         if old_are_done && new_are_up {
             return Ok(());
         }
@@ -48,8 +58,11 @@ pub(crate) async fn reload(paths: &NginxPaths) -> Result<(), Fault> {
             return Err(Fault::new("cannot reload nginx: it has ended").hint(paths.start_hint));
         }
         if started.elapsed() > LIMIT {
-            return Err(Fault::new(format!("cannot reload nginx: no new workers within {} s", LIMIT.as_secs()))
-                .hint(format!("look into {}", paths.error_log.display())));
+            return Err(Fault::new(format!(
+                "cannot reload nginx: no new workers within {} s",
+                LIMIT.as_secs()
+            ))
+            .hint(format!("look into {}", paths.error_log.display())));
         }
     }
 }
@@ -67,9 +80,16 @@ fn workers(master: u32) -> Vec<Worker> {
         .into_iter()
         .map(|pid| {
             // Until it has set itself up, a worker still shows the master's title.
-            let title = procs::command_line(pid).into_iter().next().unwrap_or_default();
+            let title = procs::command_line(pid)
+                .into_iter()
+                .next()
+                .unwrap_or_default();
             let leaving = title.is_empty() || title.contains("is shutting down");
-            Worker { pid, up: title.starts_with("nginx: worker process") && !leaving, leaving }
+            Worker {
+                pid,
+                up: title.starts_with("nginx: worker process") && !leaving,
+                leaving,
+            }
         })
         .collect()
 }

@@ -17,7 +17,9 @@ impl HostName {
     pub fn parse(text: &str) -> Option<Self> {
         let label = |label: &str| {
             (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
@@ -101,7 +103,9 @@ impl Vhost {
                 let path = absolute(path)?;
                 // After a colon nginx expects a URI.
                 if path.contains(':') || path.len() > 107 {
-                    return Err(Fault::new(format!("cannot use the socket {path}: its path holds a colon or is longer than 107 bytes")));
+                    return Err(Fault::new(format!(
+                        "cannot use the socket {path}: its path holds a colon or is longer than 107 bytes"
+                    )));
                 }
                 Ok(format!("http://unix:{path}"))
             }
@@ -119,20 +123,32 @@ impl Media {
                 !part.is_empty()
                     && part != "."
                     && part != ".."
-                    && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
             });
         if !good {
-            return Err(Fault::new(format!("cannot serve media at `{}`: not a path like /media/", self.url)));
+            return Err(Fault::new(format!(
+                "cannot serve media at `{}`: not a path like /media/",
+                self.url
+            )));
         }
         let path = absolute(&self.path)?;
-        Ok((format!("/{inner}/"), format!("{}/", path.trim_end_matches('/'))))
+        Ok((
+            format!("/{inner}/"),
+            format!("{}/", path.trim_end_matches('/')),
+        ))
     }
 }
 
 fn absolute(path: &std::path::Path) -> Result<String, Fault> {
     let text = path.to_str().filter(|_| path.is_absolute());
-    text.map(str::to_owned)
-        .ok_or_else(|| Fault::new(format!("cannot use {} in nginx: not an absolute path in UTF-8", path.display())))
+    text.map(str::to_owned).ok_or_else(|| {
+        Fault::new(format!(
+            "cannot use {} in nginx: not an absolute path in UTF-8",
+            path.display()
+        ))
+    })
 }
 
 #[derive(Template)]

@@ -8,8 +8,15 @@ struct Directive(Vec<String>, Vec<Directive>);
 
 /// Reads nginx's syntax as far as our files use it; quotes are not part of that.
 fn parse(text: &str) -> Vec<Directive> {
-    let text: String = text.lines().map(|line| line.split('#').next().unwrap()).collect::<Vec<_>>().join("\n");
-    let spaced = text.replace(';', " ; ").replace('{', " { ").replace('}', " } ");
+    let text: String = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let spaced = text
+        .replace(';', " ; ")
+        .replace('{', " { ")
+        .replace('}', " } ");
     let mut words = spaced.split_whitespace();
     let directives = block(&mut words);
     assert!(words.next().is_none(), "text after a closing brace");
@@ -33,9 +40,15 @@ fn vhost() -> Vhost {
     Vhost {
         unit: UnitName::parse("shop.anna---example-com").unwrap(),
         server_name: HostName::parse("anna---example-com.shop.localhost").unwrap(),
-        listen: vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
+        listen: vec![
+            "127.0.0.1:8080".parse().unwrap(),
+            "[::1]:8080".parse().unwrap(),
+        ],
         upstream: Upstream::Port(20_001),
-        media: Some(Media { url: "/media/".into(), path: "/srv/shop/media".into() }),
+        media: Some(Media {
+            url: "/media/".into(),
+            path: "/srv/shop/media".into(),
+        }),
         max_body_mib: MAX_BODY_MIB,
         access_log: None,
     }
@@ -55,32 +68,72 @@ fn a_socket_and_a_log_of_its_own() {
         ..vhost()
     };
     let text = vhost.render().unwrap();
-    assert!(text.contains("proxy_pass http://unix:/run/cid/shop/app.sock;"), "{text}");
-    assert!(text.contains("access_log /var/log/cid/shop.log cid;"), "{text}");
+    assert!(
+        text.contains("proxy_pass http://unix:/run/cid/shop/app.sock;"),
+        "{text}"
+    );
+    assert!(
+        text.contains("access_log /var/log/cid/shop.log cid;"),
+        "{text}"
+    );
 }
 
 #[test]
 fn alias_and_location_both_end_in_a_slash() {
-    for (url, path) in [("/media", "/srv/m"), ("/media/", "/srv/m/"), ("/media", "/srv/m/")] {
-        let media = Media { url: url.into(), path: path.into() };
+    for (url, path) in [
+        ("/media", "/srv/m"),
+        ("/media/", "/srv/m/"),
+        ("/media", "/srv/m/"),
+    ] {
+        let media = Media {
+            url: url.into(),
+            path: path.into(),
+        };
         assert_eq!(media.alias().unwrap(), ("/media/".into(), "/srv/m/".into()));
     }
 }
 
 #[test]
 fn media_is_a_plain_path_below_the_root() {
-    for url in ["", "/", "//", "media", "/a//b/", "/../", "/a/./", "/a b/", "/a;/", "/ä/"] {
-        let vhost = Vhost { media: Some(Media { url: url.into(), path: "/srv/m".into() }), ..vhost() };
+    for url in [
+        "", "/", "//", "media", "/a//b/", "/../", "/a/./", "/a b/", "/a;/", "/ä/",
+    ] {
+        let vhost = Vhost {
+            media: Some(Media {
+                url: url.into(),
+                path: "/srv/m".into(),
+            }),
+            ..vhost()
+        };
         assert!(vhost.render().is_err(), "{url:?}");
     }
 }
 
 #[test]
 fn host_names() {
-    for good in ["localhost", "a.b", "a--b.localhost", &format!("{}.org", "a".repeat(63))] {
+    for good in [
+        "localhost",
+        "a.b",
+        "a--b.localhost",
+        &format!("{}.org", "a".repeat(63)),
+    ] {
         assert!(HostName::parse(good).is_some(), "{good}");
     }
-    for bad in ["", ".", "a.", ".a", "A.b", "a_b", "-a.b", "a-.b", "*.b", "~a", "a b", "a;b", &"a".repeat(64)] {
+    for bad in [
+        "",
+        ".",
+        "a.",
+        ".a",
+        "A.b",
+        "a_b",
+        "-a.b",
+        "a-.b",
+        "*.b",
+        "~a",
+        "a b",
+        "a;b",
+        &"a".repeat(64),
+    ] {
         assert!(HostName::parse(bad).is_none(), "{bad}");
     }
 }

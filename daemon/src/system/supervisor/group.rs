@@ -51,7 +51,9 @@ impl Rpc {
     /// Waits until the children that supervisord has just forked are programs. Before that they
     /// have its signal handlers, and a TERM is lost: the stop would take the 10 s until KILL.
     pub(crate) async fn wait_for_exec(&self) {
-        let Ok(pid) = self.call::<i32>("getPID", ()).await.map(i32::unsigned_abs) else { return };
+        let Ok(pid) = self.call::<i32>("getPID", ()).await.map(i32::unsigned_abs) else {
+            return;
+        };
         let own = procs::command_line(pid);
         let mut forked = procs::children(pid);
         let started = Instant::now();

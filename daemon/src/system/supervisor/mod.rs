@@ -1,5 +1,6 @@
 //! supervisord: one program group per workspace, spoken to by XML-RPC over its Unix socket.
 
+mod changes;
 mod group;
 pub(crate) mod loader;
 pub(crate) mod orphans;

@@ -63,7 +63,8 @@ impl Orphans {
 
     /// Also ends these, and what descends from them.
     pub(crate) fn add_pids(&mut self, pids: &[u32]) {
-        self.ids.extend(procs::with_descendants(pids).iter().map(|stat| stat.id));
+        self.ids
+            .extend(procs::with_descendants(pids).iter().map(|stat| stat.id));
     }
 
     /// Ends them; gives those that could not be ended.
@@ -71,23 +72,38 @@ impl Orphans {
         if self.ids.is_empty() && self.groups.is_empty() {
             return Vec::new();
         }
-        let (ids, groups): (Vec<_>, Vec<_>) = (self.ids.into_iter().collect(), self.groups.into_iter().collect());
+        let (ids, groups): (Vec<_>, Vec<_>) = (
+            self.ids.into_iter().collect(),
+            self.groups.into_iter().collect(),
+        );
         procs::end(&ids, &groups, GRACE).await
     }
 
     /// A file says `PID START_TIME` of the leader of a process group. Where the leader has ended,
     /// its group may live on: the kernel gives the number to nobody else until then.
     fn add_pid_file(&mut self, file: &Path) {
-        let Some((id, owner)) = read_pid_file(file) else { return };
+        let Some((id, owner)) = read_pid_file(file) else {
+            return;
+        };
         if procs::stat(id.pid).is_some_and(|stat| stat.id != id) {
             return;
         }
         // Its writer may name anybody: it speaks for its own processes only.
         let may_end = |stat: &procs::Stat| owner == 0 || procs::user(stat.id.pid) == Some(owner);
-        let members: Vec<_> = procs::all().into_iter().filter(|stat| stat.group == id.pid || stat.id == id).collect();
-        let plausible = members.iter().all(|stat| stat.id.start_time >= id.start_time && may_end(stat));
+        let members: Vec<_> = procs::all()
+            .into_iter()
+            .filter(|stat| stat.group == id.pid || stat.id == id)
+            .collect();
+        let plausible = members
+            .iter()
+            .all(|stat| stat.id.start_time >= id.start_time && may_end(stat));
         if plausible && !members.is_empty() {
-            self.groups.extend(members.iter().map(|stat| stat.group).filter(|group| *group == id.pid));
+            self.groups.extend(
+                members
+                    .iter()
+                    .map(|stat| stat.group)
+                    .filter(|group| *group == id.pid),
+            );
             self.add_pids(&members.iter().map(|stat| stat.id.pid).collect::<Vec<_>>());
         }
     }
@@ -97,10 +113,19 @@ impl Orphans {
         let own: BTreeSet<_> = match std::process::id() {
             // As the first process of a container it is the parent of all orphans.
             1 => BTreeSet::from([1]),
-            pid => procs::with_descendants(&[pid]).iter().map(|stat| stat.id.pid).collect(),
+            pid => procs::with_descendants(&[pid])
+                .iter()
+                .map(|stat| stat.id.pid)
+                .collect(),
         };
-        let marked = procs::all().into_iter().filter(|stat| !own.contains(&stat.id.pid));
-        self.ids.extend(marked.filter(|stat| procs::environment_holds(stat.id.pid, settings)).map(|stat| stat.id));
+        let marked = procs::all()
+            .into_iter()
+            .filter(|stat| !own.contains(&stat.id.pid));
+        self.ids.extend(
+            marked
+                .filter(|stat| procs::environment_holds(stat.id.pid, settings))
+                .map(|stat| stat.id),
+        );
     }
 }
 
@@ -123,7 +148,9 @@ pub(crate) fn forget_all(layout: &Layout) {
 
 /// `UNIT.PROCESS` files: a process type holds no dot.
 fn pid_files(dir: &Path) -> Vec<(String, PathBuf)> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
     let named = |entry: fs::DirEntry| {
         let name = entry.file_name();
         let (unit, _) = name.to_str()?.rsplit_once('.')?;
@@ -136,13 +163,23 @@ fn pid_files(dir: &Path) -> Vec<(String, PathBuf)> {
 /// and nothing is waited for.
 fn read_pid_file(path: &Path) -> Option<(ProcessId, u32)> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+        .ok()?;
     let metadata = file.metadata().ok().filter(Metadata::is_file)?;
     let mut text = String::new();
     file.take(64).read_to_string(&mut text).ok()?;
     let (pid, start_time) = text.trim().split_once(' ')?;
     let pid = pid.parse().ok().filter(|pid| *pid > 1)?;
-    Some((ProcessId { pid, start_time: start_time.parse().ok()? }, metadata.uid()))
+    Some((
+        ProcessId {
+            pid,
+            start_time: start_time.parse().ok()?,
+        },
+        metadata.uid(),
+    ))
 }
 
 #[cfg(test)]
@@ -160,14 +197,25 @@ mod tests {
     #[tokio::test]
     async fn a_group_is_found_when_its_leader_is_gone() {
         let (_dir, layout, unit) = layout();
-        let mut child = Command::new("sh").args(["-c", "sleep 60 & exit 0"]).process_group(0).spawn().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 60 & exit 0"])
+            .process_group(0)
+            .spawn()
+            .unwrap();
         let start_time = procs::stat(child.id()).unwrap().id.start_time;
         child.wait().unwrap();
         let file = layout.app_pid_dir().join("shop.anna.web");
         fs::write(&file, format!("{} {}", child.id(), start_time + 1_000_000)).unwrap();
-        assert!(Orphans::of_unit(&layout, &unit).groups.is_empty(), "a group older than the file is not ours");
+        assert!(
+            Orphans::of_unit(&layout, &unit).groups.is_empty(),
+            "a group older than the file is not ours"
+        );
         fs::write(&file, format!("{} {start_time}\n", child.id())).unwrap();
-        assert!(Orphans::of_unit(&layout, &UnitName::parse("shop.ann").unwrap()).groups.is_empty());
+        assert!(
+            Orphans::of_unit(&layout, &UnitName::parse("shop.ann").unwrap())
+                .groups
+                .is_empty()
+        );
         assert_eq!(Orphans::of_unit(&layout, &unit).end().await, []);
         assert!(procs::all().iter().all(|stat| stat.group != child.id()));
         forget(&layout, &unit);
@@ -177,7 +225,11 @@ mod tests {
     #[tokio::test]
     async fn a_file_speaks_for_its_writers_processes_only() {
         let (_dir, layout, unit) = layout();
-        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .process_group(0)
+            .spawn()
+            .unwrap();
         let start_time = procs::stat(child.id()).unwrap().id.start_time;
         let file = layout.app_pid_dir().join("shop.anna.web");
         fs::write(&file, format!("{} {start_time}", child.id())).unwrap();
@@ -202,9 +254,17 @@ mod tests {
     #[tokio::test]
     async fn a_number_that_belongs_to_somebody_else_is_left_alone() {
         let (_dir, layout, unit) = layout();
-        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .process_group(0)
+            .spawn()
+            .unwrap();
         let start_time = procs::stat(child.id()).unwrap().id.start_time;
-        fs::write(layout.app_pid_dir().join("shop.anna.web"), format!("{} {}", child.id(), start_time - 1)).unwrap();
+        fs::write(
+            layout.app_pid_dir().join("shop.anna.web"),
+            format!("{} {}", child.id(), start_time - 1),
+        )
+        .unwrap();
         assert_eq!(Orphans::of_unit(&layout, &unit).end().await, []);
         assert!(child.try_wait().unwrap().is_none());
         child.kill().unwrap();

@@ -30,12 +30,21 @@ impl Program {
     /// There is no process, or a path cannot be written into supervisord's configuration.
     pub fn render(&self) -> Result<String, Fault> {
         if self.processes.is_empty() {
-            return Err(Fault::new(format!("cannot write the program file of {}: it has no processes", self.unit)));
+            return Err(Fault::new(format!(
+                "cannot write the program file of {}: it has no processes",
+                self.unit
+            )));
         }
         let path = |path: &PathBuf| {
-            path.to_str().filter(|_| path.is_absolute()).map(str::to_owned).ok_or_else(|| {
-                Fault::new(format!("cannot use {} in supervisord: not an absolute path in UTF-8", path.display()))
-            })
+            path.to_str()
+                .filter(|_| path.is_absolute())
+                .map(str::to_owned)
+                .ok_or_else(|| {
+                    Fault::new(format!(
+                        "cannot use {} in supervisord: not an absolute path in UTF-8",
+                        path.display()
+                    ))
+                })
         };
         let template = ProgramFile {
             unit: self.unit.as_str(),
@@ -50,7 +59,9 @@ impl Program {
 
 /// The process types in a rendered file, so that supervisord need not be asked for all it runs.
 pub(super) fn process_types(text: &str) -> Vec<ProcessType> {
-    text.lines().filter_map(|line| ProcessType::parse(line.strip_prefix("process_name=")?)).collect()
+    text.lines()
+        .filter_map(|line| ProcessType::parse(line.strip_prefix("process_name=")?))
+        .collect()
 }
 
 #[derive(Template)]
@@ -70,7 +81,9 @@ mod tests {
     fn program(path: &str) -> Program {
         Program {
             unit: UnitName::parse("shop.anna---example-com").unwrap(),
-            processes: ["web", "worker"].map(|text| ProcessType::parse(text).unwrap()).to_vec(),
+            processes: ["web", "worker"]
+                .map(|text| ProcessType::parse(text).unwrap())
+                .to_vec(),
             helper: "/usr/libexec/cid-helper".into(),
             run_file: path.into(),
             log_dir: "/var/log/cid/apps/shop.anna---example-com".into(),
@@ -79,22 +92,53 @@ mod tests {
 
     #[test]
     fn reads_like_this() {
-        let text = program("/var/lib/cid/apps/shop.anna---example-com.json").render().unwrap();
+        let text = program("/var/lib/cid/apps/shop.anna---example-com.json")
+            .render()
+            .unwrap();
         insta::assert_snapshot!(text);
         assert_eq!(process_types(&text), program("/a").processes);
     }
 
     #[test]
     fn refuses_what_supervisord_would_read_otherwise() {
-        for bad in ["a", "/a b", "/a;b", "/a#b", "/%(ENV_HOME)s", "/a%", "/a\nb", "/a'b", "/a\"b", "/a\\b", "/a\tb"] {
+        for bad in [
+            "a",
+            "/a b",
+            "/a;b",
+            "/a#b",
+            "/%(ENV_HOME)s",
+            "/a%",
+            "/a\nb",
+            "/a'b",
+            "/a\"b",
+            "/a\\b",
+            "/a\tb",
+        ] {
             assert!(program(bad).render().is_err(), "{bad:?}");
         }
-        assert!(Program { processes: vec![], ..program("/a") }.render().is_err());
+        assert!(
+            Program {
+                processes: vec![],
+                ..program("/a")
+            }
+            .render()
+            .is_err()
+        );
     }
 
     #[test]
     fn process_types_are_plain() {
-        for bad in ["", "Web", "1a", "a b", "a:b", "a.b", "a,b", "a]", &"a".repeat(32)] {
+        for bad in [
+            "",
+            "Web",
+            "1a",
+            "a b",
+            "a:b",
+            "a.b",
+            "a,b",
+            "a]",
+            &"a".repeat(32),
+        ] {
             assert!(ProcessType::parse(bad).is_none(), "{bad:?}");
         }
     }

@@ -42,8 +42,10 @@ impl RpcError {
     /// The fault for a call made in order to `verb` something.
     pub(crate) fn fault(&self, verb: impl std::fmt::Display) -> Fault {
         match self {
-            Self::Unreachable(why) => Fault::new(format!("cannot {verb}: supervisord does not answer: {why}"))
-                .hint("see whether supervisord runs, and its log"),
+            Self::Unreachable(why) => {
+                Fault::new(format!("cannot {verb}: supervisord does not answer: {why}"))
+                    .hint("see whether supervisord runs, and its log")
+            }
             Self::Refused { .. } => Fault::new(format!("cannot {verb}: supervisord says: {self}")),
         }
     }
@@ -67,12 +69,22 @@ impl Rpc {
         method: &str,
         params: impl TryToParams + Send,
     ) -> Result<T, RpcError> {
-        let params = params.try_to_params().map_err(|error| unreachable(&error))?;
-        let call = MethodCall { name: format!("supervisor.{method}").into(), params };
+        let params = params
+            .try_to_params()
+            .map_err(|error| unreachable(&error))?;
+        let call = MethodCall {
+            name: format!("supervisor.{method}").into(),
+            params,
+        };
         let call = call.to_xml().map_err(|error| unreachable(&error))?;
         let answer = tokio::time::timeout(LIMIT, self.exchange(call))
             .await
-            .map_err(|_| RpcError::Unreachable(format!("no answer to {method} within {} s", LIMIT.as_secs())))??;
+            .map_err(|_| {
+                RpcError::Unreachable(format!(
+                    "no answer to {method} within {} s",
+                    LIMIT.as_secs()
+                ))
+            })??;
         if let Ok(response) = MethodResponse::from_xml(&answer) {
             return T::try_from_value(&response.value).map_err(|error| unreachable(&error));
         }
@@ -81,16 +93,20 @@ impl Rpc {
             .fault;
         match fault.code() {
             code::SHUTDOWN_STATE => Err(RpcError::Unreachable("it is shutting down".into())),
-            code => Err(RpcError::Refused { code, text: fault.string().to_owned() }),
+            code => Err(RpcError::Refused {
+                code,
+                text: fault.string().to_owned(),
+            }),
         }
     }
 
     async fn exchange(&self, call: String) -> Result<String, RpcError> {
-        let stream = UnixStream::connect(&self.socket)
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
+            RpcError::Unreachable(format!("{}: {error}", self.socket.display()))
+        })?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| RpcError::Unreachable(format!("{}: {error}", self.socket.display())))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(&error))?;
+            .map_err(|error| unreachable(&error))?;
         let request = Request::post("/RPC2")
             .header(header::HOST, "localhost")
             .header(header::CONTENT_TYPE, "text/xml")
@@ -98,11 +114,19 @@ impl Rpc {
             .body(Full::new(Bytes::from(call)))
             .map_err(|error| unreachable(&error))?;
         let exchange = async {
-            let response = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
+            let response = sender
+                .send_request(request)
+                .await
+                .map_err(|error| unreachable(&error))?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await.map_err(|error| unreachable(&*error))?;
+            let body = Limited::new(response.into_body(), ANSWER_LIMIT)
+                .collect()
+                .await
+                .map_err(|error| unreachable(&*error))?;
             if !status.is_success() {
-                return Err(RpcError::Unreachable(format!("it answers with status {status}")));
+                return Err(RpcError::Unreachable(format!(
+                    "it answers with status {status}"
+                )));
             }
             Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
         };
@@ -134,7 +158,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("s");
         let listener = UnixListener::bind(&socket).unwrap();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = vec![0; 4096];
@@ -158,8 +185,14 @@ mod tests {
     #[tokio::test]
     async fn nonsense_and_silence_are_unreachable() {
         let (_dir, rpc) = one_answer("<html>").await;
-        assert!(matches!(rpc.call::<bool>("x", ()).await, Err(RpcError::Unreachable(_))));
+        assert!(matches!(
+            rpc.call::<bool>("x", ()).await,
+            Err(RpcError::Unreachable(_))
+        ));
         let rpc = Rpc::new("/nonexistent/socket".into());
-        assert!(matches!(rpc.call::<bool>("x", ()).await, Err(RpcError::Unreachable(_))));
+        assert!(matches!(
+            rpc.call::<bool>("x", ()).await,
+            Err(RpcError::Unreachable(_))
+        ));
     }
 }

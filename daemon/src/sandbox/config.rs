@@ -1,0 +1,91 @@
+//! The engines' own configuration files.
+
+use super::{front, preflight};
+use crate::{
+    layout::Layout,
+    system::{Fault, nginx::NginxPaths, strict},
+};
+use askama::Template;
+use nix::sys::resource::{Resource, getrlimit};
+use std::{net::SocketAddr, path::Path};
+
+/// Each app takes about three descriptors of supervisord's.
+const DESCRIPTORS: u64 = 8192;
+const MIME_TYPES: &str = "/etc/nginx/mime.types";
+
+#[derive(Template)]
+#[template(path = "nginx.conf")]
+struct NginxFile<'a> {
+    as_root: bool,
+    mime_types: Option<&'a str>,
+    config_dir: String,
+    state_dir: String,
+    log_dir: String,
+    pid_file: String,
+    vhost_dir: String,
+    front_socket: String,
+    listen: Vec<SocketAddr>,
+}
+
+/// nginx's main configuration.
+pub(super) fn nginx(layout: &Layout, paths: &NginxPaths, http_port: u16) -> Result<String, Fault> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let template = NginxFile {
+        as_root: nix::unistd::geteuid().is_root(),
+        mime_types: Path::new(MIME_TYPES).is_file().then_some(MIME_TYPES),
+        config_dir: text(&layout.config_dir),
+        state_dir: text(&paths.prefix),
+        log_dir: text(&layout.log_dir),
+        pid_file: text(&paths.pid_file),
+        vhost_dir: text(&paths.vhost_dir),
+        front_socket: text(&front::socket(layout)),
+        listen: preflight::listen_addresses(http_port),
+    };
+    strict::render(&template, format_args!("the sandbox's nginx configuration"))
+}
+
+#[derive(Template)]
+#[template(path = "supervisord.conf")]
+struct SupervisordFile {
+    as_root: bool,
+    descriptors: u64,
+    socket: String,
+    pid_file: String,
+    log_dir: String,
+    program_dir: String,
+    front: Option<Front>,
+}
+
+struct Front {
+    program: String,
+    listen: String,
+    socket: String,
+}
+
+/// supervisord's configuration, with the front where it was built.
+pub(super) fn supervisord(
+    layout: &Layout,
+    bin_dir: &Path,
+    pid_file: &Path,
+) -> Result<String, Fault> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    // supervisord does not start when it cannot have as many as it wants.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    let template = SupervisordFile {
+        as_root: nix::unistd::geteuid().is_root(),
+        descriptors: DESCRIPTORS.min(most),
+        socket: text(&layout.supervisor_socket()),
+        pid_file: text(pid_file),
+        log_dir: text(&layout.log_dir),
+        program_dir: text(&layout.program_dir()),
+        front: front::program(bin_dir).map(|program| Front {
+            program: text(&program),
+            listen: text(&front::socket(layout)),
+            socket: text(&layout.web_socket()),
+        }),
+    };
+    strict::render(
+        &template,
+        format_args!("the sandbox's supervisord configuration"),
+    )
+}
