@@ -15,7 +15,7 @@ use std::{
 };
 
 /// What is kept for the next workspace, or changes all the time.
-const CACHES: [&str; 8] = [
+const CACHES: [&str; 9] = [
     "state/mirrors",
     "state/environments",
     "state/tools",
@@ -24,6 +24,8 @@ const CACHES: [&str; 8] = [
     "state/cid.db-wal",
     "state/cid.db-shm",
     "state/home/.cache",
+    // Given up while the disk is full.
+    "state/cid.reserve",
 ];
 /// Here only names count: sockets, pid files, logs.
 const NAMES_ONLY: [&str; 2] = ["run", "log"];
@@ -107,13 +109,15 @@ fn files(
         let entry = entry?;
         let path = entry.path();
         let relative = path.strip_prefix(root)?;
+        // A workspace's own lock files, such as uv.lock, do count.
         let is_lock = relative
             .extension()
-            .is_some_and(|extension| extension == "lock");
+            .is_some_and(|extension| extension == "lock")
+            && (relative.starts_with("state") || relative.starts_with("run"));
         if CACHES.iter().any(|cache| relative == Path::new(cache))
             || servers.contains(&path.as_path())
             || relative.ends_with("__pycache__")
-            || is_lock && relative.starts_with("state")
+            || is_lock
         {
             continue;
         }

@@ -7,6 +7,8 @@ mod locks;
 mod output;
 pub mod plan;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use cx::Cx;
 pub use hooks::{Hooks, NoHooks, Phase, Point};
@@ -238,9 +240,5 @@ impl Engine {
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Live>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn inner(&self) -> &Arc<Inner> {
-        &self.0
     }
 }

@@ -72,6 +72,10 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<Unpublish>(),
 ];
 
+/// KIND of the one step that the outside must take back; tests stop there.
+#[cfg(test)]
+pub(crate) const PUSH_BRANCH: &str = <PushBranch as crate::engine::Step>::KIND;
+
 /// A journalled step that this version cannot carry out.
 #[derive(Debug, thiserror::Error)]
 pub enum UnknownStep {

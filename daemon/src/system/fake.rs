@@ -1,1 +1,321 @@
-//! x
+//! A machine that is made up, for testing the engine: nginx, supervisord, git server and helpers
+//! are maps in memory; files are real ones in a folder of the test's. The contract tests hold the
+//! fakes of nginx and supervisor to the same assertions as the real ones.
+
+use super::{
+    Effect, Fault, Site, System, fs,
+    helpers::{Call, Launcher},
+    nginx::Nginx,
+    probe::Probe,
+    supervisor::{Process, ProcessState, Supervisor},
+};
+use crate::{
+    domain::UnitName,
+    helper::request::{BranchDeletion, Dependencies, Fetched, Granted, Inspection, Purged, Request, WorkReport},
+    layout::Layout,
+};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use uuid::Uuid;
+
+/// The commit every made-up base branch has.
+pub const COMMIT: &str = "0123456789012345678901234567890123456789";
+
+/// The made-up machine. Clones share it.
+#[derive(Clone)]
+pub struct Fake {
+    layout: Arc<Layout>,
+    state: Arc<Mutex<State>>,
+}
+
+/// All that is not a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct State {
+    /// Vhosts that nginx has loaded.
+    vhosts: BTreeMap<UnitName, String>,
+    /// Program groups that run.
+    groups: BTreeMap<UnitName, String>,
+    /// Branches on the git server.
+    branches: BTreeMap<String, String>,
+    /// What does not answer: `nginx`, `supervisor`, `git`.
+    down: Vec<&'static str>,
+}
+
+impl Fake {
+    /// A machine with nothing on it but a git server with the branch `main`.
+    pub fn new(layout: Arc<Layout>) -> Self {
+        let fake = Self { layout, state: Arc::default() };
+        fake.state().branches.insert("main".into(), COMMIT.into());
+        fake
+    }
+
+    /// The machine as steps see it.
+    pub fn system(&self) -> System {
+        let site = Site { listen: Vec::new(), http_port: 8080, helper: PathBuf::from("/nowhere/cid-helper") };
+        System {
+            layout: Arc::clone(&self.layout),
+            site: Arc::new(site),
+            nginx: Arc::new(FakeNginx(self.clone())),
+            supervisor: Arc::new(FakeSupervisor(self.clone())),
+            helpers: Arc::new(self.clone()),
+            probe: Arc::new(self.clone()),
+        }
+    }
+
+    /// Makes `nginx`, `supervisor` or `git` stop answering.
+    pub fn break_down(&self, what: &'static str) {
+        self.state().down.push(what);
+    }
+
+    /// Makes everything answer again.
+    pub fn mend(&self) {
+        self.state().down.clear();
+    }
+
+    /// All that can be compared, without the files.
+    pub fn snapshot(&self) -> String {
+        format!("{:#?}", *self.state())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answers(&self, what: &'static str) -> Result<(), Fault> {
+        if self.state().down.contains(&what) {
+            return Err(Fault::new(format!("cannot reach {what}: it does not answer")));
+        }
+        Ok(())
+    }
+}
+
+/// Files in a folder, `UNIT.conf` each.
+fn read(dir: &std::path::Path, unit: &UnitName) -> Result<Option<String>, Fault> {
+    fs::read_optional(&dir.join(format!("{unit}.conf")))
+}
+
+fn write(dir: &std::path::Path, unit: &UnitName, text: &str) -> Result<(), Fault> {
+    fs::make_dir(dir, 0o755)?;
+    fs::write_atomic(&dir.join(format!("{unit}.conf")), text.as_bytes(), 0o644)
+}
+
+fn list(dir: &std::path::Path) -> Result<Vec<UnitName>, Fault> {
+    let names = fs::names(dir)?;
+    Ok(names.iter().filter_map(|name| name.strip_suffix(".conf")).filter_map(UnitName::parse).collect())
+}
+
+struct FakeNginx(Fake);
+
+#[async_trait]
+impl Nginx for FakeNginx {
+    async fn put(&self, unit: &UnitName, vhost: &str) -> Result<(), Fault> {
+        self.0.answers("nginx")?;
+        if vhost.contains("bad") {
+            return Err(Fault::new(format!("cannot put the vhost of {unit} in place: it is bad")));
+        }
+        write(&self.0.layout.vhost_dir(), unit, vhost)?;
+        self.settle().await
+    }
+
+    async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
+        fs::remove_file(&self.0.layout.vhost_dir().join(format!("{unit}.conf")))?;
+        Ok(match self.settle().await {
+            Ok(()) => Effect::Done,
+            Err(fault) => Effect::Owed(fault.message),
+        })
+    }
+
+    fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault> {
+        read(&self.0.layout.vhost_dir(), unit)
+    }
+
+    fn list(&self) -> Result<Vec<UnitName>, Fault> {
+        list(&self.0.layout.vhost_dir())
+    }
+
+    async fn settle(&self) -> Result<(), Fault> {
+        self.0.answers("nginx")?;
+        let mut vhosts = BTreeMap::new();
+        for unit in self.list()? {
+            if let Some(text) = Nginx::read(self, &unit)? {
+                vhosts.insert(unit, text);
+            }
+        }
+        self.0.state().vhosts = vhosts;
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), Fault> {
+        self.0.answers("nginx")
+    }
+}
+
+struct FakeSupervisor(Fake);
+
+fn running(unit: &UnitName) -> Vec<Process> {
+    let pid = u32::try_from(unit.as_str().len()).ok();
+    vec![Process { name: "web".into(), state: ProcessState::Running, pid, description: String::new() }]
+}
+
+#[async_trait]
+impl Supervisor for FakeSupervisor {
+    async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault> {
+        self.0.answers("supervisor")?;
+        write(&self.0.layout.program_dir(), unit, program)?;
+        self.0.state().groups.insert(unit.clone(), program.to_owned());
+        Ok(())
+    }
+
+    async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
+        fs::remove_file(&self.0.layout.program_dir().join(format!("{unit}.conf")))?;
+        if let Err(fault) = self.0.answers("supervisor") {
+            return Ok(Effect::Owed(fault.message));
+        }
+        self.0.state().groups.remove(unit);
+        Ok(Effect::Done)
+    }
+
+    async fn restart(&self, unit: &UnitName) -> Result<(), Fault> {
+        self.0.answers("supervisor")?;
+        match self.0.state().groups.contains_key(unit) {
+            true => Ok(()),
+            false => Err(Fault::new(format!("cannot restart {unit}: there is no such group"))),
+        }
+    }
+
+    fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault> {
+        read(&self.0.layout.program_dir(), unit)
+    }
+
+    fn list(&self) -> Result<Vec<UnitName>, Fault> {
+        list(&self.0.layout.program_dir())
+    }
+
+    async fn processes(&self, unit: &UnitName) -> Result<Vec<Process>, Fault> {
+        self.0.answers("supervisor")?;
+        Ok(if self.0.state().groups.contains_key(unit) { running(unit) } else { Vec::new() })
+    }
+
+    async fn groups(&self) -> Result<Vec<(String, Vec<Process>)>, Fault> {
+        self.0.answers("supervisor")?;
+        Ok(self.0.state().groups.keys().map(|unit| (unit.to_string(), running(unit))).collect())
+    }
+
+    async fn settle(&self) -> Result<(), Fault> {
+        self.0.answers("supervisor")?;
+        let mut groups = BTreeMap::new();
+        for unit in self.list()? {
+            if let Some(text) = Supervisor::read(self, &unit)? {
+                groups.insert(unit, text);
+            }
+        }
+        self.0.state().groups = groups;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Probe for Fake {
+    fn port_is_free(&self, _: u16) -> bool {
+        true
+    }
+
+    async fn get(&self, host: &str, _: &str, _: Duration) -> Result<(u16, String), Fault> {
+        self.answers("nginx")?;
+        let name = host.split('.').next().unwrap_or_default();
+        let state = self.state();
+        let ends = |unit: &UnitName| unit.as_str().ends_with(&format!(".{name}"));
+        let status = match (state.vhosts.keys().any(ends), state.groups.keys().any(ends)) {
+            (true, true) => 200,
+            (true, false) => 502,
+            (false, _) => 404,
+        };
+        Ok((status, String::new()))
+    }
+
+    fn listeners(&self, _: &[u32]) -> Vec<SocketAddr> {
+        // Every made-up process listens on the first port of the range.
+        vec![SocketAddr::from(([127, 0, 0, 1], 20000))]
+    }
+}
+
+#[async_trait]
+impl Launcher for Fake {
+    async fn call(&self, call: &Call, request: Request) -> Result<Value, Fault> {
+        if call.cancel.is_cancelled() {
+            return Err(Fault::cancelled());
+        }
+        let encode = |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));
+        match request {
+            Request::Fetch(ask) => {
+                self.answers("git")?;
+                let branch = self.state().branches.get(&ask.branch).cloned();
+                encode(serde_json::to_value(Fetched { base: COMMIT.into(), branch, ahead: 0 }))
+            }
+            Request::Inspect(_) => encode(serde_json::to_value(Inspection {
+                processes: vec![("web".into(), "serve $PORT".into())],
+                release: Some("migrate".into()),
+                dependencies: Some(Dependencies::Requirements),
+                dependencies_key: Some("key".into()),
+                base_key: Some("key".into()),
+                ..Inspection::default()
+            })),
+            Request::CloneTree(ask) => made(fs::make_dir(&ask.target, 0o755)),
+            Request::BuildEnvironment(ask) => made(fs::make_dir(&ask.target, 0o755)),
+            Request::Configure(ask) => {
+                made(ask.files.iter().try_for_each(|file| fs::write_atomic(&ask.tree.join(&file.target), b"x", 0o600)))
+            }
+            Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
+            Request::RunCommand(ask) => {
+                made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;
+                Ok(json!({"status": 0}))
+            }
+            Request::WorkStatus(_) => encode(serde_json::to_value(WorkReport::default())),
+            Request::Push(ask) => {
+                self.answers("git")?;
+                let mut state = self.state();
+                match state.branches.get(&ask.branch) {
+                    Some(commit) if *commit == ask.commit => {}
+                    found if found == ask.expected.as_ref() => {
+                        state.branches.insert(ask.branch, ask.commit);
+                    }
+                    _ => return Err(Fault::new("cannot push: rejected")),
+                }
+                Ok(Value::Null)
+            }
+            Request::DeleteBranch(ask) => {
+                self.answers("git")?;
+                let mut state = self.state();
+                let deletion = match state.branches.get(&ask.branch) {
+                    None => BranchDeletion::Absent,
+                    Some(commit) if *commit == ask.expected => BranchDeletion::Deleted,
+                    Some(_) => BranchDeletion::Moved,
+                };
+                if deletion == BranchDeletion::Deleted {
+                    state.branches.remove(&ask.branch);
+                }
+                encode(serde_json::to_value(deletion))
+            }
+            Request::Purge(ask) => {
+                let gone = std::fs::remove_dir_all(&ask.path).map_err(|error| Fault::io("remove", &ask.path, error));
+                made(gone)?;
+                encode(serde_json::to_value(Purged { removed: 1 }))
+            }
+        }
+    }
+
+    async fn end(&self, _: Uuid) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn made(result: Result<(), Fault>) -> Result<Value, Fault> {
+    result.map(|()| Value::Null)
+}

@@ -160,8 +160,8 @@ fn without_a_project_file_the_way_to_one_is_shown() {
 #[test]
 fn one_bad_project_file_stops_that_project_alone() {
     let stage = Stage::hello();
-    let bad = "domain = \"bad.localhost\"\nnonsense = 1\n[git]\nurl = \"relative/path\"\n";
-    stage.sandbox.write_project("bad", bad).unwrap();
+    let bad = stage.server.project_toml("bad", "nonsense = 1\n");
+    stage.sandbox.write_project("bad", &bad).unwrap();
     stage.sandbox.hup().unwrap();
     wait_until("the complaint", SOON, || {
         let list = stage.cictl(&["project", "list"]);

@@ -47,8 +47,8 @@ fn nginx_is_killed_and_comes_back() {
     let stage = Stage::hello();
     let anna = stage.create(ANNA);
     kill_9(&engine(&stage, "nginx.pid"));
-    let bert = stage.create(BERT);
     stage.answers_soon(&anna);
+    let bert = stage.create(BERT);
     stage.answers(&bert);
 }
 

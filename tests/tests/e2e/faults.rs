@@ -18,7 +18,8 @@ fn nothing_to_run() {
 
 #[test]
 fn install_fails() {
-    let table = r#"app.install = [["sh", "-c", "echo the wheel is broken; exit 3"]]"#;
+    let table = r#"[app]
+install = [["sh", "-c", "echo the wheel is broken; exit 3"]]"#;
     let stage = Stage::of(&Tree::hello(), table);
     says(
         &stage.create_is_taken_back(ANNA),
@@ -46,7 +47,7 @@ fn app_exits_at_its_start() {
     );
 }
 
-const QUICKLY: &str = r#"app.health.timeout = "4s""#;
+const QUICKLY: &str = "[app]\nhealth.timeout = \"4s\"\n";
 
 #[test]
 fn app_listens_on_another_port() {

@@ -80,7 +80,7 @@ fn a_silent_server_is_given_up() {
 
 #[test]
 fn somebody_elses_branch_of_that_name_is_used_and_not_deleted() {
-    let stage = Stage::of(&Tree::hello(), "app.health.timeout = \"4s\"");
+    let stage = Stage::of(&Tree::hello(), "[app]\nhealth.timeout = \"4s\"\n");
     let branch = "anna---example-com";
     git(stage.server.path(), &["branch", branch, "main"])
         .unwrap()

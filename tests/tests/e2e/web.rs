@@ -125,7 +125,7 @@ fn the_form_says_what_is_wrong_with_an_address() {
 #[test]
 fn a_failed_job_is_explained() {
     let tree = cid_testkit::Tree::hello().with("Procfile", "web: echo it broke; exit 1\n");
-    let stage = Stage::of(&tree, "app.health.timeout = \"4s\"");
+    let stage = Stage::of(&tree, "[app]\nhealth.timeout = \"4s\"\n");
     let before = stage.snapshot();
     in_browser(&stage, async |browser, stage| {
         browser.goto(front(stage)).await?;

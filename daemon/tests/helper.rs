@@ -1,0 +1,18 @@
+//! The real `cid-helper`: its life and death, as a launcher's child and on its own; what it does in
+//! trees that somebody made to be hard to work in.
+
+#[path = "helper/rig.rs"]
+mod rig;
+
+#[path = "helper/access.rs"]
+mod access;
+#[path = "helper/app.rs"]
+mod app;
+#[path = "helper/deps.rs"]
+mod deps;
+#[path = "helper/launcher.rs"]
+mod launcher;
+#[path = "helper/life.rs"]
+mod life;
+#[path = "helper/purge.rs"]
+mod purge;

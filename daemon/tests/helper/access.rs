@@ -1,0 +1,72 @@
+//! Access lists, with getfacl as the judge.
+
+use crate::rig::Helper;
+use cid_daemon::helper::request::{GrantAccess, Granted};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    process::Command,
+};
+
+fn grant(dir: &Path) -> Granted {
+    let ask = GrantAccess { roots: vec![dir.join("tree")], uid: Some(12345), gids: vec![777, 666] };
+    Helper::start(&dir.join("lock")).ask(ask).unwrap()
+}
+
+/// The list as getfacl shows it, without comments.
+fn list(path: &Path) -> Vec<String> {
+    let output = Command::new("getfacl").args(["--numeric", "--omit-header", "--absolute-names"]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.split('\t').next().unwrap().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn is_given_to_all_that_belongs_to_the_tree_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir_all(tree.join("folder")).unwrap();
+    let file = |name: &str, mode: u32| {
+        fs::write(tree.join(name), "").unwrap();
+        fs::set_permissions(tree.join(name), Permissions::from_mode(mode)).unwrap();
+    };
+    file("folder/plain", 0o644);
+    file("program", 0o755);
+    file("closed", 0o000);
+    fs::set_permissions(tree.join("folder"), Permissions::from_mode(0o755)).unwrap();
+    let outside = dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("x"), "").unwrap();
+    fs::hard_link(outside.join("x"), tree.join("hard")).unwrap();
+    symlink(&outside, tree.join("link")).unwrap();
+    nix::unistd::mkfifo(&tree.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let before = (list(&outside), list(&outside.join("x")), list(&tree.join("pipe")));
+
+    let granted = grant(dir.path());
+    assert_eq!((granted.changed, granted.skipped), (5, vec![tree.join("hard")]));
+    let file = |rights: &str, owner: &str, group: &str| {
+        [
+            format!("user::{owner}"),
+            format!("user:12345:{rights}"),
+            format!("group::{group}"),
+            format!("group:666:{rights}"),
+            format!("group:777:{rights}"),
+            format!("mask::{rights}"),
+            "other::---".to_owned(),
+        ]
+    };
+    assert_eq!(list(&tree.join("folder/plain")), file("rw-", "rw-", "r--"));
+    assert_eq!(list(&tree.join("program")), file("rwx", "rwx", "r-x"));
+    assert_eq!(list(&tree.join("closed")), file("rw-", "---", "---"));
+    let access = file("rwx", "rwx", "r-x");
+    let default = access.iter().map(|line| format!("default:{line}"));
+    assert_eq!(list(&tree.join("folder")), access.iter().cloned().chain(default).collect::<Vec<_>>());
+    assert_eq!((list(&outside), list(&outside.join("x")), list(&tree.join("pipe"))), before);
+
+    fs::write(tree.join("folder/new"), "").unwrap();
+    assert!(list(&tree.join("folder/new")).contains(&"other::---".to_owned()), "new files inherit it");
+    assert_eq!(grant(dir.path()).changed, 1, "a second time only the new file lacks something");
+    assert_eq!(grant(dir.path()).changed, 0);
+    assert_eq!(list(&tree.join("folder/plain")), file("rw-", "rw-", "r--"));
+}
