@@ -124,7 +124,7 @@ impl Nginx {
             &self.paths.prefix,
         ];
         let output = exec::output(&self.paths.program, args, START_LIMIT).await?;
-        if !output.success {
+        if output.status != Some(0) {
             return Err(Fault::new(format!(
                 "cannot start nginx: {}",
                 output.stderr.trim()

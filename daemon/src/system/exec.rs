@@ -17,8 +17,8 @@ const STREAMS_AFTER_EXIT: Duration = Duration::from_millis(500);
 /// What a program left behind.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Whether it ended with status 0.
-    pub success: bool,
+    /// Its exit status; `None` when a signal ended it.
+    pub status: Option<i32>,
     /// The first 64 KiB of its standard output.
     pub stdout: String,
     /// The first 64 KiB of its standard error.
@@ -40,6 +40,8 @@ pub async fn output(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
+        // Ctrl-C in the terminal is for the daemon alone.
+        .process_group(0)
         .spawn()
         .map_err(|error| cannot_start(program, &error))?;
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -69,7 +71,7 @@ pub async fn output(
         })?
         .cannot(format_args!("wait for {name}"))?;
     Ok(Output {
-        success: status.success(),
+        status: status.code(),
         stdout: String::from_utf8_lossy(&stdout).into_owned(),
         stderr: String::from_utf8_lossy(&stderr).into_owned(),
     })
@@ -158,7 +160,7 @@ mod tests {
         )
         .await
         .unwrap();
-        assert!(!output.success);
+        assert_eq!(output.status, Some(3));
         assert_eq!(
             (output.stdout.as_str(), output.stderr.as_str()),
             ("out\n", "err\n")
@@ -196,7 +198,7 @@ mod tests {
         )
         .await
         .unwrap();
-        assert!(output.success);
+        assert_eq!(output.status, Some(0));
         assert_eq!(output.stdout.len() as u64, OUTPUT_LIMIT);
     }
 

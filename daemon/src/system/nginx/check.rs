@@ -28,10 +28,12 @@ impl Tester for NginxPaths {
         let output = exec::output(&self.program, args, LIMIT)
             .await
             .map_err(Objection::Failed)?;
-        if output.success {
-            Ok(())
-        } else {
-            Err(Objection::Refused(parse(&output.stderr)))
+        match output.status {
+            Some(0) => Ok(()),
+            Some(_) => Err(Objection::Refused(parse(&output.stderr))),
+            None => Err(Objection::Failed(Fault::new(
+                "cannot test nginx's configuration: the test was killed",
+            ))),
         }
     }
 

@@ -127,7 +127,10 @@ impl Turn for Coordinator {
             }
         }
         let admission = self.vhosts.admit(&puts, &self.paths).await;
+        let only_refused =
+            puts.len() == changes.len() && admission.verdicts.iter().all(Result::is_err);
         let loaded = match admission.standing {
+            Ok(()) if only_refused => Ok(()),
             Ok(()) => self.load(&puts, &admission.verdicts).await,
             Err(fault) => Err(fault),
         };
