@@ -179,7 +179,7 @@ mod tests {
     fn lines_of(bytes: &[u8]) -> Vec<String> {
         let got = Mutex::new(Vec::new());
         read_lines(BufReader::with_capacity(7, bytes), &|line| {
-            got.lock().unwrap().push(line.to_owned())
+            got.lock().unwrap().push(line.to_owned());
         });
         got.into_inner().unwrap()
     }

@@ -10,16 +10,27 @@ use std::{
 };
 
 fn grant(dir: &Path) -> Granted {
-    let ask = GrantAccess { roots: vec![dir.join("tree")], uid: Some(12345), gids: vec![777, 666] };
+    let ask = GrantAccess {
+        roots: vec![dir.join("tree")],
+        uid: Some(12345),
+        gids: vec![777, 666],
+    };
     Helper::start(&dir.join("lock")).ask(ask).unwrap()
 }
 
 /// The list as getfacl shows it, without comments.
 fn list(path: &Path) -> Vec<String> {
-    let output = Command::new("getfacl").args(["--numeric", "--omit-header", "--absolute-names"]).arg(path).output().unwrap();
+    let output = Command::new("getfacl")
+        .args(["--numeric", "--omit-header", "--absolute-names"])
+        .arg(path)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| line.split('\t').next().unwrap().to_owned()).filter(|line| !line.is_empty()).collect()
+    text.lines()
+        .map(|line| line.split('\t').next().unwrap().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 #[test]
@@ -41,10 +52,17 @@ fn is_given_to_all_that_belongs_to_the_tree_alone() {
     fs::hard_link(outside.join("x"), tree.join("hard")).unwrap();
     symlink(&outside, tree.join("link")).unwrap();
     nix::unistd::mkfifo(&tree.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let before = (list(&outside), list(&outside.join("x")), list(&tree.join("pipe")));
+    let before = (
+        list(&outside),
+        list(&outside.join("x")),
+        list(&tree.join("pipe")),
+    );
 
     let granted = grant(dir.path());
-    assert_eq!((granted.changed, granted.skipped), (5, vec![tree.join("hard")]));
+    assert_eq!(
+        (granted.changed, granted.skipped),
+        (5, vec![tree.join("hard")])
+    );
     let file = |rights: &str, owner: &str, group: &str| {
         [
             format!("user::{owner}"),
@@ -61,12 +79,29 @@ fn is_given_to_all_that_belongs_to_the_tree_alone() {
     assert_eq!(list(&tree.join("closed")), file("rw-", "---", "---"));
     let access = file("rwx", "rwx", "r-x");
     let default = access.iter().map(|line| format!("default:{line}"));
-    assert_eq!(list(&tree.join("folder")), access.iter().cloned().chain(default).collect::<Vec<_>>());
-    assert_eq!((list(&outside), list(&outside.join("x")), list(&tree.join("pipe"))), before);
+    assert_eq!(
+        list(&tree.join("folder")),
+        access.iter().cloned().chain(default).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        (
+            list(&outside),
+            list(&outside.join("x")),
+            list(&tree.join("pipe"))
+        ),
+        before
+    );
 
     fs::write(tree.join("folder/new"), "").unwrap();
-    assert!(list(&tree.join("folder/new")).contains(&"other::---".to_owned()), "new files inherit it");
-    assert_eq!(grant(dir.path()).changed, 1, "a second time only the new file lacks something");
+    assert!(
+        list(&tree.join("folder/new")).contains(&"other::---".to_owned()),
+        "new files inherit it"
+    );
+    assert_eq!(
+        grant(dir.path()).changed,
+        1,
+        "a second time only the new file lacks something"
+    );
     assert_eq!(grant(dir.path()).changed, 0);
     assert_eq!(list(&tree.join("folder/plain")), file("rw-", "rw-", "r--"));
 }

@@ -19,13 +19,24 @@ use std::{
 
 /// Writes a run file whose processes are shell lines, except `arguments`.
 fn run_file(dir: &Path, processes: &[(&str, &str)]) -> PathBuf {
-    let shell = |(name, line): &(&str, &str)| ((*name).to_owned(), ProcessCommand::Shell((*line).to_owned()));
+    let shell = |(name, line): &(&str, &str)| {
+        (
+            (*name).to_owned(),
+            ProcessCommand::Shell((*line).to_owned()),
+        )
+    };
     let mut processes: BTreeMap<_, _> = processes.iter().map(shell).collect();
-    processes.insert("arguments".into(), ProcessCommand::Arguments(vec!["echo".into(), "$HOME".into(), "a b".into()]));
+    processes.insert(
+        "arguments".into(),
+        ProcessCommand::Arguments(vec!["echo".into(), "$HOME".into(), "a b".into()]),
+    );
     let file = RunFile {
         unit: "pressa.anna---example-com".into(),
         dir: dir.into(),
-        env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into()), ("COLOUR".into(), "red".into())]),
+        env: BTreeMap::from([
+            ("PATH".into(), "/usr/bin:/bin".into()),
+            ("COLOUR".into(), "red".into()),
+        ]),
         processes,
         pid_dir: dir.into(),
     };
@@ -42,23 +53,44 @@ fn app(run_file: &Path, process: &str) -> Command {
 
 fn run(run_file: &Path, line: &str) -> Command {
     let mut command = Command::new(binary());
-    command.arg("run").arg(run_file).args(["--", "sh", "-c", line]);
+    command
+        .arg("run")
+        .arg(run_file)
+        .args(["--", "sh", "-c", line]);
     command
 }
 
 #[test]
 fn a_process_is_what_the_run_file_says() {
     let dir = tempfile::tempdir().unwrap();
-    let file = run_file(dir.path(), &[("web", "env | sort; umask; pwd; ps -o pid=,sid= $$")]);
-    let child = app(&file, "web").env("SECRET", "x").stdout(Stdio::piped()).spawn().unwrap();
+    let file = run_file(
+        dir.path(),
+        &[("web", "env | sort; umask; pwd; ps -o pid=,sid= $$")],
+    );
+    let child = app(&file, "web")
+        .env("SECRET", "x")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let pid = child.id();
     let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
     let lines: Vec<&str> = output.lines().collect();
     let here = dir.path().display().to_string();
-    assert!(lines.contains(&"CID_PROCESS=web") && lines.contains(&"COLOUR=red"), "{output}");
+    assert!(
+        lines.contains(&"CID_PROCESS=web") && lines.contains(&"COLOUR=red"),
+        "{output}"
+    );
     assert!(!output.contains("SECRET"));
-    assert!(lines.contains(&"0007") && lines.contains(&here.as_str()), "{output}");
-    let session: Vec<u32> = lines.last().unwrap().split_whitespace().map(|n| n.parse().unwrap()).collect();
+    assert!(
+        lines.contains(&"0007") && lines.contains(&here.as_str()),
+        "{output}"
+    );
+    let session: Vec<u32> = lines
+        .last()
+        .unwrap()
+        .split_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
     assert_eq!(session[0], pid, "it executes, it does not fork");
     assert_ne!(session[1], pid, "the session is supervisord's");
     let output = app(&file, "arguments").output().unwrap();
@@ -68,11 +100,18 @@ fn a_process_is_what_the_run_file_says() {
 #[test]
 fn a_process_says_who_it_is() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = app(&run_file(dir.path(), &[("web", "exec sleep 300")]), "web").spawn().unwrap();
+    let mut child = app(&run_file(dir.path(), &[("web", "exec sleep 300")]), "web")
+        .spawn()
+        .unwrap();
     let pid_file = dir.path().join("pressa.anna---example-com.web");
-    eventually("it is written", Duration::from_secs(5), || pid_file.exists());
+    eventually("it is written", Duration::from_secs(5), || {
+        pid_file.exists()
+    });
     let start = Process::read(child.id().cast_signed()).unwrap().start;
-    assert_eq!(fs::read_to_string(pid_file).unwrap(), format!("{} {start}\n", child.id()));
+    assert_eq!(
+        fs::read_to_string(pid_file).unwrap(),
+        format!("{} {start}\n", child.id())
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -80,10 +119,15 @@ fn a_process_says_who_it_is() {
 #[test]
 fn a_process_that_cannot_be_says_why() {
     let dir = tempfile::tempdir().unwrap();
-    let output = app(&run_file(dir.path(), &[("web", "true")]), "worker").output().unwrap();
+    let output = app(&run_file(dir.path(), &[("web", "true")]), "worker")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(127));
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("cannot start worker: pressa.anna---example-com has only arguments, web"), "{text}");
+    assert!(
+        text.contains("cannot start worker: pressa.anna---example-com has only arguments, web"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -93,8 +137,13 @@ fn a_command_gives_its_status_and_leaves_nothing() {
     let pid_file = dir.path().join("pid");
     let runaway = crate::rig::runaway(&pid_file);
     let wait = format!("while ! [ -e {} ]; do sleep 0.01; done", pid_file.display());
-    let output = run(&file, &format!("{runaway}; {wait}; echo $COLOUR; exit 7")).output().unwrap();
-    assert_eq!((output.status.code(), &*output.stdout), (Some(7), &b"red\n"[..]));
+    let output = run(&file, &format!("{runaway}; {wait}; echo $COLOUR; exit 7"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), &*output.stdout),
+        (Some(7), &b"red\n"[..])
+    );
     assert!(!is_alive(pid_in(&pid_file)));
     assert_eq!(run(&file, "kill -9 $$").status().unwrap().code(), Some(137));
 }
@@ -116,10 +165,17 @@ fn a_command_ends_with_the_person_who_called_it() {
     let dir = tempfile::tempdir().unwrap();
     let pid_file = dir.path().join("pid");
     let file = run_file(dir.path(), &[]);
-    let line = format!("{} run {} -- sh -c 'echo $$ > {}; sleep 300'; true", binary().display(), file.display(), pid_file.display());
+    let line = format!(
+        "{} run {} -- sh -c 'echo $$ > {}; sleep 300'; true",
+        binary().display(),
+        file.display(),
+        pid_file.display()
+    );
     let mut terminal = Command::new("sh").args(["-c", &line]).spawn().unwrap();
     let command = pid_in(&pid_file);
     terminal.kill().unwrap();
     terminal.wait().unwrap();
-    eventually("the command is dead", Duration::from_secs(5), || !is_alive(command));
+    eventually("the command is dead", Duration::from_secs(5), || {
+        !is_alive(command)
+    });
 }

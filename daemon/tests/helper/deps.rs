@@ -15,11 +15,14 @@ fn repository(dir: &Path, files: &[(&str, &str)]) -> (PathBuf, String) {
     let repository = Repository::init_bare(&path).unwrap();
     let mut tree = repository.treebuilder(None).unwrap();
     for (name, text) in files {
-        tree.insert(name, repository.blob(text.as_bytes()).unwrap(), 0o100_644).unwrap();
+        tree.insert(name, repository.blob(text.as_bytes()).unwrap(), 0o100_644)
+            .unwrap();
     }
     let tree = repository.find_tree(tree.write().unwrap()).unwrap();
     let who = Signature::now("a", "a@example.com").unwrap();
-    let commit = repository.commit(Some("refs/heads/main"), &who, &who, "x", &tree, &[]).unwrap();
+    let commit = repository
+        .commit(Some("refs/heads/main"), &who, &who, "x", &tree, &[])
+        .unwrap();
     (path, commit.to_string())
 }
 
@@ -44,13 +47,22 @@ fn build(dir: &Path, text: &str) -> Result<Vec<String>, (String, String)> {
 
 fn works(dir: &Path) -> bool {
     let python = dir.join("environments/one/bin/python");
-    Command::new(python).args(["-I", "-c", "import six"]).status().unwrap().success()
+    Command::new(python)
+        .args(["-I", "-c", "import six"])
+        .status()
+        .unwrap()
+        .success()
 }
 
 /// Every module that was installed has its bytecode: the first to use it may not be able to write.
 fn is_compiled(dir: &Path) -> bool {
     let find = "find environments/one/lib -name 'six*.pyc' | grep -q .";
-    Command::new("sh").args(["-c", find]).current_dir(dir).status().unwrap().success()
+    Command::new("sh")
+        .args(["-c", find])
+        .current_dir(dir)
+        .status()
+        .unwrap()
+        .success()
 }
 
 #[test]
@@ -60,9 +72,14 @@ fn by_uv_once() {
     assert!(works(dir.path()) && is_compiled(dir.path()));
     let target = dir.path().join("environments/one");
     assert!(target.join(".cid-complete").exists() && !target.join(".cid-build").exists());
-    assert_eq!(build(dir.path(), "six\n").unwrap(), [""; 0], "a complete one is left as it is");
+    assert_eq!(
+        build(dir.path(), "six\n").unwrap(),
+        [""; 0],
+        "a complete one is left as it is"
+    );
     fs::remove_file(target.join(".cid-complete")).unwrap();
-    fs::write(target.join("bin/python"), "half-made").unwrap();
+    // A link to the machine's own Python: removed, not written to.
+    fs::remove_file(target.join("bin/python")).unwrap();
     build(dir.path(), "six\n").unwrap();
     assert!(works(dir.path()));
 }
@@ -74,7 +91,10 @@ fn by_pip_where_uv_cannot_be_had() {
     // In the place of the folder that uv is brought into.
     fs::write(dir.path().join("tools/uv.new"), "").unwrap();
     let lines = build(dir.path(), "six\n").unwrap();
-    assert!(lines.iter().any(|line| line.ends_with("going on with pip")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.ends_with("going on with pip")),
+        "{lines:?}"
+    );
     assert!(works(dir.path()) && is_compiled(dir.path()));
 }
 
@@ -82,6 +102,9 @@ fn by_pip_where_uv_cannot_be_had() {
 fn a_failed_one_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let (message, hint) = build(dir.path(), "six==0.0.0.0.1\n").unwrap_err();
-    assert!(message.starts_with("cannot install the dependencies: ") && !hint.is_empty(), "{message}");
+    assert!(
+        message.starts_with("cannot install the dependencies: ") && !hint.is_empty(),
+        "{message}"
+    );
     assert!(!dir.path().join("environments/one").exists());
 }

@@ -38,7 +38,11 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let layout = Arc::new(Layout::sandbox(dir.path()));
         let launcher = Arc::new(LocalLauncher::new(Arc::clone(&layout), binary()));
-        Self { dir, layout, launcher }
+        Self {
+            dir,
+            layout,
+            launcher,
+        }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -56,7 +60,9 @@ impl World {
         let command = shell(&format!("{}; echo begun; sleep 300", runaway(&pid_file)));
         let (launcher, call) = (Arc::clone(&self.launcher), call.clone());
         let task = tokio::spawn(async move { ask(&*launcher, &call, command).await });
-        let pid = tokio::task::spawn_blocking(move || pid_in(&pid_file)).await.unwrap();
+        let pid = tokio::task::spawn_blocking(move || pid_in(&pid_file))
+            .await
+            .unwrap();
         (task, pid)
     }
 }
@@ -64,7 +70,16 @@ impl World {
 fn call(job: Uuid, limit: Duration) -> (Call, mpsc::Receiver<String>) {
     let (lines, received) = mpsc::channel(100);
     let identity = Identity::Build(ProjectName::parse("pressa").unwrap());
-    (Call { job, identity, limit, lines, cancel: CancellationToken::new() }, received)
+    (
+        Call {
+            job,
+            identity,
+            limit,
+            lines,
+            cancel: CancellationToken::new(),
+        },
+        received,
+    )
 }
 
 fn shell(line: &str) -> RunCommand {
@@ -82,13 +97,20 @@ async fn one_helper_serves_a_jobs_calls_until_it_ends() {
     let world = World::new();
     let (call, mut lines) = call(Uuid::now_v7(), LONG);
     for _ in 0..2 {
-        let exited = ask(&*world.launcher, &call, shell("echo $PPID; exit 4")).await.unwrap();
+        let exited = ask(&*world.launcher, &call, shell("echo $PPID; exit 4"))
+            .await
+            .unwrap();
         assert_eq!(exited.status, 4);
     }
     let (first, second) = (lines.recv().await.unwrap(), lines.recv().await.unwrap());
     assert_eq!(first, second);
-    let other = Call { identity: Identity::Purge, ..call.clone() };
-    ask(&*world.launcher, &other, shell("echo $PPID")).await.unwrap();
+    let other = Call {
+        identity: Identity::Purge,
+        ..call.clone()
+    };
+    ask(&*world.launcher, &other, shell("echo $PPID"))
+        .await
+        .unwrap();
     assert_ne!(lines.recv().await.unwrap(), first);
     assert_eq!(world.locks().len(), 2);
     world.launcher.end(call.job).await.unwrap();
@@ -106,8 +128,17 @@ async fn a_cancelled_call_leaves_nothing_alive() {
     assert!(task.await.unwrap().unwrap_err().cancelled);
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(!is_alive(runaway));
-    let again = Call { cancel: CancellationToken::new(), ..call };
-    assert_eq!(ask(&*world.launcher, &again, shell("true")).await.unwrap().status, 0);
+    let again = Call {
+        cancel: CancellationToken::new(),
+        ..call
+    };
+    assert_eq!(
+        ask(&*world.launcher, &again, shell("true"))
+            .await
+            .unwrap()
+            .status,
+        0
+    );
 }
 
 #[tokio::test]
@@ -116,7 +147,10 @@ async fn a_call_that_takes_too_long_leaves_nothing_alive() {
     let (call, _lines) = call(Uuid::now_v7(), Duration::from_secs(2));
     let (task, runaway) = world.begin(&call).await;
     let fault = task.await.unwrap().unwrap_err();
-    assert_eq!(fault.message, "cannot run the command: it took longer than 2s");
+    assert_eq!(
+        fault.message,
+        "cannot run the command: it took longer than 2s"
+    );
     assert!(fault.hint.unwrap().contains("[limits] in cid.toml"));
     assert!(!fault.cancelled && !is_alive(runaway));
 }
@@ -127,20 +161,37 @@ async fn a_killed_helper_takes_nothing_along_but_what_it_started() {
     let (call, mut lines) = call(Uuid::now_v7(), LONG);
     let launcher = Arc::clone(&world.launcher);
     let of_task = call.clone();
-    let task = tokio::spawn(async move { ask(&*launcher, &of_task, shell("echo $PPID $$; sleep 300")).await });
-    let pids: Vec<i32> = lines.recv().await.unwrap().split(' ').map(|pid| pid.parse().unwrap()).collect();
+    let task =
+        tokio::spawn(
+            async move { ask(&*launcher, &of_task, shell("echo $PPID $$; sleep 300")).await },
+        );
+    let pids: Vec<i32> = lines
+        .recv()
+        .await
+        .unwrap()
+        .split(' ')
+        .map(|pid| pid.parse().unwrap())
+        .collect();
     kill(Pid::from_raw(pids[0]), Signal::SIGKILL).unwrap();
     let fault = task.await.unwrap().unwrap_err();
     assert_eq!(fault.message, "cannot go on: the helper died (signal 9)");
     assert!(!is_alive(pids[1]));
-    assert_eq!(ask(&*world.launcher, &call, shell("true")).await.unwrap().status, 0);
+    assert_eq!(
+        ask(&*world.launcher, &call, shell("true"))
+            .await
+            .unwrap()
+            .status,
+        0
+    );
 }
 
 #[tokio::test]
 async fn a_frozen_helper_is_killed_with_all_it_started() {
     let world = World::new();
     let (call, mut lines) = call(Uuid::now_v7(), LONG);
-    ask(&*world.launcher, &call, shell("echo $PPID")).await.unwrap();
+    ask(&*world.launcher, &call, shell("echo $PPID"))
+        .await
+        .unwrap();
     let helper: i32 = lines.recv().await.unwrap().parse().unwrap();
     let (task, runaway) = world.begin(&call).await;
     kill(Pid::from_raw(helper), Signal::SIGSTOP).unwrap();
@@ -175,7 +226,10 @@ async fn helpers_of_an_earlier_daemon_are_ended() {
     let begin = |name: &str| {
         let mut helper = Helper::start(&lock(name));
         let pid_file = world.file(name);
-        let line = format!("echo $$ > {0}.tmp; mv {0}.tmp {0}; sleep 300", pid_file.display());
+        let line = format!(
+            "echo $$ > {0}.tmp; mv {0}.tmp {0}; sleep 300",
+            pid_file.display()
+        );
         helper.send(&shell(&line).into_request());
         (helper, pid_in(&pid_file))
     };
@@ -184,7 +238,10 @@ async fn helpers_of_an_earlier_daemon_are_ended() {
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
     assert!(is_alive(of_killed) && is_alive(of_deaf));
-    let bystander = world.layout.helper_dir().join(format!("{}.x.lock", Uuid::now_v7()));
+    let bystander = world
+        .layout
+        .helper_dir()
+        .join(format!("{}.x.lock", Uuid::now_v7()));
     fs::write(&bystander, "1 1 x").unwrap();
     world.launcher.end(job).await.unwrap();
     for pid in [deaf.pid(), of_deaf, of_killed] {
@@ -199,7 +256,10 @@ async fn a_helper_that_cannot_be_started_is_a_fault() {
     let launcher = LocalLauncher::new(Arc::clone(&world.layout), "/no/cid-helper".into());
     let (call, _lines) = call(Uuid::now_v7(), LONG);
     let fault = ask(&launcher, &call, shell("true")).await.unwrap_err();
-    assert!(fault.message.starts_with("cannot start /no/cid-helper"), "{fault}");
+    assert!(
+        fault.message.starts_with("cannot start /no/cid-helper"),
+        "{fault}"
+    );
 }
 
 #[tokio::test]
@@ -207,6 +267,8 @@ async fn nobody_listening_stops_nothing() {
     let world = World::new();
     let (call, lines) = call(Uuid::now_v7(), LONG);
     drop(lines);
-    let exited = ask(&*world.launcher, &call, shell("seq 1 1000")).await.unwrap();
+    let exited = ask(&*world.launcher, &call, shell("seq 1 1000"))
+        .await
+        .unwrap();
     assert_eq!(exited.status, 0);
 }

@@ -20,12 +20,18 @@ const NOBODY: u32 = 65534;
 /// A helper with few descriptors, started by a shell line.
 fn helper(dir: &Path, before: &str) -> Helper {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("ulimit -n 64; {before} \"$0\" \"$@\"")]).arg(binary());
+    command
+        .args(["-c", &format!("ulimit -n 64; {before} \"$0\" \"$@\"")])
+        .arg(binary());
     Helper::start_by(command, &dir.join("lock"))
 }
 
 fn purge(dir: &Path) -> Result<u64, (String, String)> {
-    helper(dir, "exec").ask(Purge { path: dir.join("tree") }).map(|purged| purged.removed)
+    helper(dir, "exec")
+        .ask(Purge {
+            path: dir.join("tree"),
+        })
+        .map(|purged| purged.removed)
 }
 
 #[test]
@@ -36,7 +42,13 @@ fn very_deep() {
     let mut folder: std::os::fd::OwnedFd = File::open(dir.path().join("tree")).unwrap().into();
     for _ in 0..DEPTH {
         mkdirat(&folder, "d", Mode::RWXU).unwrap();
-        folder = openat(&folder, "d", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        folder = openat(
+            &folder,
+            "d",
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Mode::empty(),
+        )
+        .unwrap();
     }
     drop(folder);
     assert_eq!(purge(dir.path()).unwrap(), DEPTH + 1);
@@ -64,9 +76,18 @@ fn of_strange_things_with_strange_names() {
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("kept"), "kept").unwrap();
     let long = "n".repeat(255);
-    let names: [&[u8]; 6] = [b"line\nfeed", b"\xff\xfe", b"-rf", b"...", b"a b\t'\"\\", long.as_bytes()];
+    let names: [&[u8]; 6] = [
+        b"line\nfeed",
+        b"\xff\xfe",
+        b"-rf",
+        b"...",
+        b"a b\t'\"\\",
+        long.as_bytes(),
+    ];
     for name in names {
-        let folder = tree.join(OsStr::from_bytes(name)).join(OsStr::from_bytes(name));
+        let folder = tree
+            .join(OsStr::from_bytes(name))
+            .join(OsStr::from_bytes(name));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(OsStr::from_bytes(name)), "").unwrap();
         symlink(&outside, folder.join("link")).unwrap();
@@ -94,10 +115,23 @@ fn of_folders_that_their_owner_closed() {
     if is_root() {
         // Root is stopped by no mode, so somebody else does it.
         let owner = format!("{NOBODY}:{NOBODY}");
-        assert!(Command::new("chown").arg("-R").arg(owner).arg(dir.path()).status().unwrap().success());
+        assert!(
+            Command::new("chown")
+                .arg("-R")
+                .arg(owner)
+                .arg(dir.path())
+                .status()
+                .unwrap()
+                .success()
+        );
         before = format!("exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups");
     }
-    let removed = helper(dir.path(), &before).ask(Purge { path: dir.path().join("tree") }).unwrap().removed;
+    let removed = helper(dir.path(), &before)
+        .ask(Purge {
+            path: dir.path().join("tree"),
+        })
+        .unwrap()
+        .removed;
     assert_eq!(removed, 1 + 4 * 5);
 }
 
@@ -112,12 +146,26 @@ fn of_one_that_something_is_mounted_in() {
     fs::create_dir_all(tree.join("a/mounted here")).unwrap();
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("kept"), "").unwrap();
-    let mount = format!("mount --bind '{}' '{}/a/mounted here' &&", outside.display(), tree.display());
+    let mount = format!(
+        "mount --bind '{}' '{}/a/mounted here' &&",
+        outside.display(),
+        tree.display()
+    );
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", &format!("{mount} exec \"$0\" \"$@\"")]).arg(binary());
+    command
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            &format!("{mount} exec \"$0\" \"$@\""),
+        ])
+        .arg(binary());
     let mut helper = Helper::start_by(command, &dir.path().join("lock"));
     let (message, hint) = helper.ask(Purge { path: tree.clone() }).unwrap_err();
-    assert!(message.contains("mounted here") && hint.contains("umount"), "{message} {hint}");
+    assert!(
+        message.contains("mounted here") && hint.contains("umount"),
+        "{message} {hint}"
+    );
     assert!(outside.join("kept").exists());
     drop(helper);
     assert!(purge(dir.path()).is_ok() && !tree.exists());

@@ -38,14 +38,27 @@ impl Helper {
     /// `command` ends up executing the binary with the arguments it is given.
     pub fn start_by(mut command: Command, lock: &Path) -> Self {
         let mut child = command
-            .args(["serve", "--job", "01900000-0000-7000-8000-000000000001", "--lock"])
+            .args([
+                "serve",
+                "--job",
+                "01900000-0000-7000-8000-000000000001",
+                "--lock",
+            ])
             .arg(lock)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output, lines: Vec::new() }
+        let (input, output) = (
+            child.stdin.take(),
+            BufReader::new(child.stdout.take().unwrap()),
+        );
+        Self {
+            child,
+            input,
+            output,
+            lines: Vec::new(),
+        }
     }
 
     pub fn pid(&self) -> i32 {
@@ -60,12 +73,18 @@ impl Helper {
 
     pub fn ask<A: Ask>(&mut self, request: A) -> Told<A::Reply> {
         self.send(&request.into_request());
+        self.finish()
+            .map(|reply| serde_json::from_value(reply).unwrap())
+    }
+
+    /// Reads until the request sent last is answered.
+    pub fn finish(&mut self) -> Told<serde_json::Value> {
         loop {
             let mut line = String::new();
             self.output.read_line(&mut line).unwrap();
             match serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")) {
                 Answer::Line(line) => self.lines.push(line),
-                Answer::Reply(reply) => return Ok(serde_json::from_value(reply).unwrap()),
+                Answer::Reply(reply) => return Ok(reply),
                 Answer::Fault { message, hint } => return Err((message, hint.unwrap_or_default())),
             }
         }
@@ -99,8 +118,14 @@ pub fn is_alive(pid: i32) -> bool {
 
 /// The number that somebody wrote, once it is there.
 pub fn pid_in(file: &Path) -> i32 {
-    let read = || fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
-    eventually("a pid is written", Duration::from_secs(10), || read().is_some());
+    let read = || {
+        fs::read_to_string(file)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+    };
+    eventually("a pid is written", Duration::from_secs(10), || {
+        read().is_some()
+    });
     read().unwrap()
 }
 
