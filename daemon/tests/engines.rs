@@ -1,5 +1,6 @@
 //! The contract of `system::nginx`, `system::supervisor` and `sandbox`, held against a real nginx
-//! and a real supervisord, each test with its own in a folder of its own.
+//! and a real supervisord, each test with its own in a folder of its own, and, as far as it goes,
+//! against the made-up ones that the engine is tested on.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +13,8 @@ mod contract;
 #[path = "engines/rig.rs"]
 mod rig;
 
+#[path = "engines/fakes.rs"]
+mod fakes;
 #[path = "engines/nginx.rs"]
 mod nginx;
 #[path = "engines/sandbox.rs"]

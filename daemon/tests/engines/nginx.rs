@@ -33,9 +33,9 @@ impl Outside for Real {
     async fn come_up(&self) {
         self.rig.start().await;
     }
-    fn break_foreign(&self) -> String {
+    fn break_foreign(&self) -> Option<String> {
         fs::write(self.rig.foreign_vhost(), "# theirs\nserver { oops; }\n").unwrap();
-        format!("{}:2", self.rig.foreign_vhost().display())
+        Some(format!("{}:2", self.rig.foreign_vhost().display()))
     }
     fn mend_foreign(&self) {
         fs::remove_file(self.rig.foreign_vhost()).unwrap();

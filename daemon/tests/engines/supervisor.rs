@@ -27,9 +27,9 @@ impl Outside for Real {
     async fn come_up(&self) {
         self.rig.start().await;
     }
-    fn break_foreign(&self) -> String {
+    fn break_foreign(&self) -> Option<String> {
         fs::write(self.rig.foreign_program(), "[program:x]\ncommand=%\n").unwrap();
-        self.rig.foreign_program().display().to_string()
+        Some(self.rig.foreign_program().display().to_string())
     }
     fn mend_foreign(&self) {
         fs::remove_file(self.rig.foreign_program()).unwrap();
@@ -44,8 +44,8 @@ impl SupervisorWorld for Real {
         self.rig
             .program(unit, &[("web", "sleep 1001 & exec sleep 1000")])
     }
-    fn failing(&self, unit: &UnitName) -> String {
-        self.rig.program(unit, &[("web", "exit 3")])
+    fn failing(&self, unit: &UnitName) -> Option<String> {
+        Some(self.rig.program(unit, &[("web", "exit 3")]))
     }
 }
 
