@@ -27,6 +27,14 @@ impl Sandbox {
     /// It ends at once or does not answer; the message holds its log.
     pub fn start(&mut self) -> Result<()> {
         self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    /// Waits until the daemon that was started answers.
+    ///
+    /// # Errors
+    /// It ends instead, or does not answer; the message holds its log.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
         wait_until("the daemon to answer", START_LIMIT, || {
             let ended = self
                 .daemon
@@ -51,12 +59,26 @@ impl Sandbox {
     /// # Errors
     /// The program cannot be started.
     pub fn spawn(&mut self) -> Result<()> {
+        self.spawn_program("cid", &[])
+    }
+
+    /// Starts `cid-crash`, the daemon that kills itself at a point of the engine's, or (`CID_CRASH_TRACE`)
+    /// writes down the points it passes.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn spawn_crashing(&mut self, env: (&str, &str)) -> Result<()> {
+        self.spawn_program("cid-crash", &[env])
+    }
+
+    fn spawn_program(&mut self, program: &str, env: &[(&str, &str)]) -> Result<()> {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(&self.log_path)?;
         let daemon = self
-            .command("cid")
+            .command(program)
+            .envs(env.iter().copied())
             .arg("sandbox")
             .arg("--dir")
             .arg(&self.dir)
@@ -68,7 +90,7 @@ impl Sandbox {
             // Ctrl-C at the demo's terminal is the demo's to handle, in its order.
             .process_group(0)
             .spawn()
-            .context("cannot start cid")?;
+            .with_context(|| format!("cannot start {program}"))?;
         self.daemon = Some(daemon);
         Ok(())
     }

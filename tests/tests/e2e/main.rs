@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod boundaries;
 mod crash;
 mod create_delete;
 mod engines;
