@@ -15,7 +15,7 @@ use std::{
 };
 
 /// What is kept for the next workspace, or changes all the time.
-const CACHES: [&str; 9] = [
+const CACHES: [&str; 10] = [
     "state/mirrors",
     "state/environments",
     "state/tools",
@@ -26,6 +26,8 @@ const CACHES: [&str; 9] = [
     "state/home/.cache",
     // Given up while the disk is full.
     "state/cid.reserve",
+    // The front's, which supervisord starts and restarts in its own time.
+    "run/front.sock",
 ];
 /// Here only names count: sockets, pid files, logs.
 const NAMES_ONLY: [&str; 2] = ["run", "log"];

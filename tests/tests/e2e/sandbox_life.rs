@@ -60,6 +60,16 @@ fn a_folder_in_use_is_refused() {
 }
 
 #[test]
+fn the_front_answers_as_soon_as_the_daemon_does() {
+    for _ in 0..3 {
+        let mut sandbox = Sandbox::prepare().unwrap();
+        sandbox.start().unwrap();
+        let front = sandbox.get("localhost", "/").unwrap();
+        assert_eq!(front.status, 200, "{}", front.body);
+    }
+}
+
+#[test]
 fn unknown_hosts_get_cids_own_404() {
     let stage = Stage::hello();
     stage.create(ANNA);
