@@ -11,8 +11,8 @@ use crate::{
     sandbox::{self, Engines},
     store::Store,
     system::{
-        Fault, FaultContext, Site, System, fs, launcher::LocalLauncher, nginx::RealNginx, probe::RealProbe,
-        supervisor::RealSupervisor,
+        Fault, FaultContext, Site, System, fs, launcher::LocalLauncher, nginx::RealNginx,
+        probe::RealProbe, supervisor::RealSupervisor,
     },
 };
 use anyhow::Context;
@@ -29,12 +29,14 @@ use tokio_util::sync::CancellationToken;
 /// A day: how often old jobs are forgotten.
 const FORGET_PAUSE: Duration = Duration::from_hours(24);
 
+const DEFAULT_HTTP_PORT: u16 = 8080;
+
 /// How a sandbox is run.
 pub struct SandboxOptions {
     /// Its folder; made when missing.
     pub dir: PathBuf,
-    /// Where its nginx listens on the loopback.
-    pub http_port: u16,
+    /// Where its nginx listens on the loopback; `None`: where it did the last time, or 8080.
+    pub http_port: Option<u16>,
     /// Where `cid-helper` and `cid-web` are.
     pub bin_dir: PathBuf,
     /// What looks on at the engine.
@@ -57,10 +59,13 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let projects = Arc::new(Projects::load(layout.projects_dir())?);
     make_work_dirs(&projects, &layout);
     let store = Store::open(&layout.database())?;
-    let engines = Engines::start(&layout, options.http_port, &options.bin_dir).await?;
+    let http_port = http_port(&layout, &store, options.http_port).await?;
+    // Whatever can say no comes before the engines, which outlive a daemon that fails.
+    let doors = Doors::bind(&layout)?;
+    let engines = Engines::start(&layout, http_port, &options.bin_dir).await?;
     let site = Site {
-        listen: sandbox::listen_addresses(options.http_port),
-        http_port: options.http_port,
+        listen: sandbox::listen_addresses(http_port),
+        http_port,
         helper: options.bin_dir.join("cid-helper"),
     };
     let sys = System {
@@ -68,28 +73,48 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         nginx: Arc::new(RealNginx::new(engines.nginx_paths())),
         supervisor: Arc::new(RealSupervisor::new(&layout)),
         helpers: Arc::new(LocalLauncher::new(Arc::clone(&layout), site.helper.clone())),
-        probe: Arc::new(RealProbe { http_port: options.http_port }),
+        probe: Arc::new(RealProbe { http_port }),
         site: Arc::new(site),
     };
     let front_url = sys.site.url("localhost");
-    let engine = Engine::new(sys.clone(), store.clone(), Arc::clone(&projects), Arc::clone(&settings), options.hooks);
-    let api = Api { engine, store, sys, layout, settings, projects, mode: "sandbox", front_url, stopping: CancellationToken::new() };
-    let gate = Gate::new(Arc::new(OwnerOnly { uid: nix::unistd::geteuid().as_raw() }));
-    serve(api, gate, signals).await?;
+    let engine = Engine::new(
+        sys.clone(),
+        store.clone(),
+        Arc::clone(&projects),
+        Arc::clone(&settings),
+        options.hooks,
+    );
+    let api = Api {
+        engine,
+        store,
+        sys,
+        layout,
+        settings,
+        projects,
+        mode: "sandbox",
+        front_url,
+        stopping: CancellationToken::new(),
+    };
+    let gate = Gate::new(Arc::new(OwnerOnly {
+        uid: nix::unistd::geteuid().as_raw(),
+    }));
+    serve(api, gate, doors, signals).await?;
     engines.stop().await?;
     Ok(())
 }
 
 /// The part that a sandbox and a host have in common.
-async fn serve(api: Api, gate: Gate, mut signals: Signals) -> anyhow::Result<()> {
-    let doors = Doors::bind(&api.layout)?;
+async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyhow::Result<()> {
     api.store.release_stray_ports().await?;
     let recovered = api.engine.recover().await?;
     let server = tokio::spawn(rpc::serve(api.clone(), gate, doors, api.stopping.clone()));
     let debts = tokio::spawn(doctor::settle_forever(api.clone()));
     let forgetting = tokio::spawn(forget_forever(api.clone()));
     sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
-    tracing::info!("ready: {} (jobs taken up: {recovered})", api.layout.socket().display());
+    tracing::info!(
+        "ready: {} (jobs taken up: {recovered})",
+        api.layout.socket().display()
+    );
     loop {
         tokio::select! {
             _ = signals.hangup.recv() => reload(&api),
@@ -150,7 +175,8 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
         (layout.tools_dir(), 0o755),
         (mirrors, 0o755),
     ];
-    dirs.iter().try_for_each(|(dir, mode)| fs::make_dir(dir, *mode))
+    dirs.iter()
+        .try_for_each(|(dir, mode)| fs::make_dir(dir, *mode))
 }
 
 /// Folders for workspaces and their trash. A project whose folder cannot be made says so when it is
@@ -168,6 +194,23 @@ fn make_work_dirs(projects: &Projects, layout: &Layout) {
     }
 }
 
+/// The port that the sandbox answers on. It is part of its workspaces' addresses and vhosts, so it
+/// changes only while there are none.
+async fn http_port(layout: &Layout, store: &Store, wanted: Option<u16>) -> anyhow::Result<u16> {
+    let path = layout.state_dir.join("http-port");
+    let last: Option<u16> = fs::read_optional(&path)?.and_then(|text| text.trim().parse().ok());
+    let port = wanted.or(last).unwrap_or(DEFAULT_HTTP_PORT);
+    if let Some(last) = last.filter(|last| *last != port)
+        && !store.workspaces(None, 0, 1).await?.is_empty()
+    {
+        return Err(Fault::new(format!("cannot answer on port {port}: the workspaces of this sandbox have addresses with port {last}"))
+            .hint(format!("start it with --http-port {last}, or delete its workspaces first"))
+            .into());
+    }
+    fs::write_atomic(&path, format!("{port}\n").as_bytes(), 0o644)?;
+    Ok(port)
+}
+
 /// Held as long as the daemon lives; the kernel gives it back when it dies.
 fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
     let path = layout.lock_file();
@@ -179,8 +222,10 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
         .map_err(|error| Fault::io("open", &path, error))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
         let folder = path.parent().unwrap_or(Path::new("/")).display();
-        Fault::new(format!("cannot use {folder}: another cid is at work there ({error})"))
-            .hint("stop it first, or choose another folder")
+        Fault::new(format!(
+            "cannot use {folder}: another cid is at work there ({error})"
+        ))
+        .hint("stop it first, or choose another folder")
     })
 }
 

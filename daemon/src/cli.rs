@@ -11,7 +11,12 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 
 /// Self-hosted workspaces: an e-mail becomes a running copy of your project.
 #[derive(Parser)]
-#[command(name = "cid", version, about, after_help = "People use `cictl`; this program is the daemon behind it.")]
+#[command(
+    name = "cid",
+    version,
+    about,
+    after_help = "People use `cictl`; this program is the daemon behind it."
+)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -28,9 +33,10 @@ enum Verb {
         /// The sandbox's folder; made when it does not exist
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
-        /// Where its nginx listens on the loopback, for the front and all workspaces
-        #[arg(long, value_name = "N", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
-        http_port: u16,
+        /// Where its nginx listens on the loopback, for the front and all workspaces [default: as the
+        /// last time, at first 8080]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        http_port: Option<u16>,
     },
 }
 
@@ -42,7 +48,10 @@ pub fn main(hooks: Arc<dyn Hooks>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            if let Some(hint) = error.downcast_ref::<Fault>().and_then(|fault| fault.hint.as_ref()) {
+            if let Some(hint) = error
+                .downcast_ref::<Fault>()
+                .and_then(|fault| fault.hint.as_ref())
+            {
                 eprintln!("hint: {hint}");
             }
             ExitCode::FAILURE
@@ -51,10 +60,17 @@ pub fn main(hooks: Arc<dyn Hooks>) -> ExitCode {
 }
 
 fn run(verb: Verb, hooks: Arc<dyn Hooks>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     match verb {
         Verb::Sandbox { dir, http_port } => {
-            let options = SandboxOptions { dir, http_port, bin_dir: app::bin_dir()?, hooks };
+            let options = SandboxOptions {
+                dir,
+                http_port,
+                bin_dir: app::bin_dir()?,
+                hooks,
+            };
             runtime.block_on(app::sandbox(options))
         }
     }
@@ -71,6 +87,10 @@ fn log() {
         registry.with(journal).init();
         return;
     }
-    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
-    registry.with(lines.with_ansi(std::io::stderr().is_terminal())).init();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    registry
+        .with(lines.with_ansi(std::io::stderr().is_terminal()))
+        .init();
 }

@@ -11,7 +11,10 @@ use crate::{
     error::Error,
     rpc::Api,
     store::StoreError,
-    system::{Fault, fs, supervisor::{Process, ProcessState}},
+    system::{
+        Fault, fs,
+        supervisor::{Process, ProcessState},
+    },
 };
 use cid_proto::v1;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,7 +30,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn drift(subject: impl Into<String>, message: impl Into<String>, repair: impl Into<String>) -> Self {
+    fn drift(
+        subject: impl Into<String>,
+        message: impl Into<String>,
+        repair: impl Into<String>,
+    ) -> Self {
         Self {
             kind: v1::FindingKind::Drift,
             subject: subject.into(),
@@ -38,7 +45,10 @@ impl Finding {
     }
 
     fn note(subject: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: v1::FindingKind::Note, ..Self::drift(subject, message, "") }
+        Self {
+            kind: v1::FindingKind::Note,
+            ..Self::drift(subject, message, "")
+        }
     }
 
     fn repaired_if(mut self, result: Result<(), Fault>) -> Self {
@@ -70,31 +80,60 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     let mut findings = debts(api, repair).await?;
     let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
     // What a running job is about is in motion and is judged when the job has ended.
-    let busy: BTreeSet<UnitName> =
-        api.store.live_jobs().await?.iter().map(|job| UnitName::new(&job.project, &job.name)).collect();
+    let busy: BTreeSet<UnitName> = api
+        .store
+        .live_jobs()
+        .await?
+        .iter()
+        .map(|job| UnitName::new(&job.project, &job.name))
+        .collect();
     let units: BTreeMap<UnitName, &Workspace> = workspaces.iter().map(|w| (w.unit(), w)).collect();
     let groups: Option<HashMap<String, Vec<Process>>> = match api.sys.supervisor.groups().await {
         Ok(groups) => Some(groups.into_iter().collect()),
         Err(fault) => {
-            findings.push(Finding::drift("supervisord", fault.message, fault.hint.unwrap_or_default()));
+            findings.push(Finding::drift(
+                "supervisord",
+                fault.message,
+                fault.hint.unwrap_or_default(),
+            ));
             None
         }
     };
     if let Err(fault) = api.sys.nginx.check().await {
-        findings.push(Finding::drift("nginx", fault.message, fault.hint.unwrap_or_default()));
+        findings.push(Finding::drift(
+            "nginx",
+            fault.message,
+            fault.hint.unwrap_or_default(),
+        ));
     }
-    for (unit, workspace) in units.iter().filter(|(unit, w)| w.state == WorkspaceState::Ready && !busy.contains(*unit)) {
-        let processes = groups.as_ref().map(|groups| groups.get(unit.as_str()).map_or(&[][..], Vec::as_slice));
+    for (unit, workspace) in units
+        .iter()
+        .filter(|(unit, w)| w.state == WorkspaceState::Ready && !busy.contains(*unit))
+    {
+        let processes = groups
+            .as_ref()
+            .map(|groups| groups.get(unit.as_str()).map_or(&[][..], Vec::as_slice));
         missing(api, unit, workspace, processes, repair, &mut findings).await?;
     }
     surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
     for job in api.store.stuck_jobs().await? {
-        let repair = format!("look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}", job.id);
-        findings.push(Finding::drift(format!("job {}", job.id), format!("the {:?} job of {} is stuck", job.kind, job.email).to_lowercase(), repair));
+        let repair = format!(
+            "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",
+            job.id
+        );
+        findings.push(Finding::drift(
+            format!("job {}", job.id),
+            format!("the {:?} job of {} is stuck", job.kind, job.email).to_lowercase(),
+            repair,
+        ));
     }
     for (name, entry) in api.projects.all().iter() {
         if let Err(error) = entry {
-            findings.push(Finding::drift(format!("project {name}"), error.to_string(), "mend the file, then reload cid (SIGHUP)"));
+            findings.push(Finding::drift(
+                format!("project {name}"),
+                error.to_string(),
+                "mend the file, then reload cid (SIGHUP)",
+            ));
         }
     }
     Ok(findings)
@@ -126,28 +165,63 @@ async fn missing(
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let anew = format!("delete and create it again: cictl delete {0} -p {1}, cictl create {0} -p {1}", workspace.email, workspace.project);
+    let anew = format!(
+        "delete and create it again: cictl delete {0} -p {1}, cictl create {0} -p {1}",
+        workspace.email, workspace.project
+    );
     if !workspace.directory.is_dir() {
-        findings.push(Finding::drift(format!("directory {}", workspace.directory.display()), "it is gone", &anew));
+        findings.push(Finding::drift(
+            format!("directory {}", workspace.directory.display()),
+            "it is gone",
+            &anew,
+        ));
     }
     if !fs::exists(&api.layout.run_file(unit)) {
-        findings.push(Finding::drift(format!("run file of {unit}"), "it is gone", &anew));
+        findings.push(Finding::drift(
+            format!("run file of {unit}"),
+            "it is gone",
+            &anew,
+        ));
     }
     if api.sys.nginx.read(unit)?.is_none() && workspace.port.is_some() {
         findings.push(Finding::drift(format!("vhost {unit}"), "it is gone", &anew));
     }
     if api.sys.supervisor.read(unit)?.is_none() {
-        findings.push(Finding::drift(format!("program {unit}"), "its file is gone", &anew));
+        findings.push(Finding::drift(
+            format!("program {unit}"),
+            "its file is gone",
+            &anew,
+        ));
         return Ok(());
     }
-    let Some(processes) = processes else { return Ok(()) };
+    let Some(processes) = processes else {
+        return Ok(());
+    };
     if processes.is_empty() {
-        let finding = Finding::drift(format!("program {unit}"), "supervisord does not run it", "cictl doctor --repair makes supervisord read its file");
-        findings.push(if repair { finding.repaired_if(api.sys.supervisor.settle().await) } else { finding });
+        let finding = Finding::drift(
+            format!("program {unit}"),
+            "supervisord does not run it",
+            "cictl doctor --repair makes supervisord read its file",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.supervisor.settle().await)
+        } else {
+            finding
+        });
     }
-    for process in processes.iter().filter(|p| !matches!(p.state, ProcessState::Running | ProcessState::Starting)) {
-        let repair = format!("look why (cictl logs {}), then: cictl restart {}", workspace.email, workspace.email);
-        findings.push(Finding::drift(format!("process {unit}:{}", process.name), format!("it does not run: {}", process.description), repair));
+    for process in processes
+        .iter()
+        .filter(|p| !matches!(p.state, ProcessState::Running | ProcessState::Starting))
+    {
+        let repair = format!(
+            "look why (cictl logs {}), then: cictl restart {}",
+            workspace.email, workspace.email
+        );
+        findings.push(Finding::drift(
+            format!("process {unit}:{}", process.name),
+            format!("it does not run: {}", process.description),
+            repair,
+        ));
     }
     Ok(())
 }
@@ -163,41 +237,111 @@ async fn surplus(
 ) -> Result<(), Error> {
     let is_known = |unit: &UnitName| units.contains_key(unit) || busy.contains(unit);
     for unit in api.sys.nginx.list()?.iter().filter(|unit| !is_known(unit)) {
-        let finding = Finding::drift(format!("vhost {unit}"), "no workspace has it", "cictl doctor --repair removes it");
-        findings.push(if repair { finding.repaired_if(api.sys.nginx.remove(unit).await.map(drop)) } else { finding });
+        let finding = Finding::drift(
+            format!("vhost {unit}"),
+            "no workspace has it",
+            "cictl doctor --repair removes it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.nginx.remove(unit).await.map(drop))
+        } else {
+            finding
+        });
     }
-    for unit in api.sys.supervisor.list()?.iter().filter(|unit| !is_known(unit)) {
-        let finding = Finding::drift(format!("program {unit}"), "no workspace has it", "cictl doctor --repair stops and removes it");
-        findings.push(if repair { finding.repaired_if(api.sys.supervisor.remove(unit).await.map(drop)) } else { finding });
+    for unit in api
+        .sys
+        .supervisor
+        .list()?
+        .iter()
+        .filter(|unit| !is_known(unit))
+    {
+        let finding = Finding::drift(
+            format!("program {unit}"),
+            "no workspace has it",
+            "cictl doctor --repair stops and removes it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.supervisor.remove(unit).await.map(drop))
+        } else {
+            finding
+        });
     }
     let on_disk = api.sys.supervisor.list()?;
-    let running = groups.into_iter().flat_map(HashMap::keys).filter_map(|group| UnitName::parse(group));
+    let running = groups
+        .into_iter()
+        .flat_map(HashMap::keys)
+        .filter_map(|group| UnitName::parse(group));
     for unit in running.filter(|unit| !is_known(unit) && !on_disk.contains(unit)) {
-        let finding = Finding::drift(format!("program {unit}"), "supervisord runs it, but there is no file of it", "cictl doctor --repair stops it");
-        findings.push(if repair { finding.repaired_if(api.sys.supervisor.settle().await) } else { finding });
+        let finding = Finding::drift(
+            format!("program {unit}"),
+            "supervisord runs it, but there is no file of it",
+            "cictl doctor --repair stops it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.supervisor.settle().await)
+        } else {
+            finding
+        });
     }
     files(api, &is_known, repair, findings)?;
     directories(api, units, busy, findings).await?;
-    let owed: BTreeSet<UnitName> = api.store.owed().await?.into_iter().map(|owed| owed.unit).collect();
-    for (port, unit) in api.store.ports().await?.into_iter().filter(|(_, unit)| !is_known(unit) && !owed.contains(unit)) {
-        findings.push(Finding::drift(format!("port {port}"), format!("it is still reserved for {unit}"), "restart cid; it frees such ports"));
+    let owed: BTreeSet<UnitName> = api
+        .store
+        .owed()
+        .await?
+        .into_iter()
+        .map(|owed| owed.unit)
+        .collect();
+    for (port, unit) in api
+        .store
+        .ports()
+        .await?
+        .into_iter()
+        .filter(|(_, unit)| !is_known(unit) && !owed.contains(unit))
+    {
+        findings.push(Finding::drift(
+            format!("port {port}"),
+            format!("it is still reserved for {unit}"),
+            "restart cid; it frees such ports",
+        ));
     }
     Ok(())
 }
 
 /// Run files and log folders of nobody.
-fn files(api: &Api, is_known: &dyn Fn(&UnitName) -> bool, repair: bool, findings: &mut Vec<Finding>) -> Result<(), Error> {
+fn files(
+    api: &Api,
+    is_known: &dyn Fn(&UnitName) -> bool,
+    repair: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Error> {
     for name in fs::names(&api.layout.run_file_dir())? {
         let unit = name.strip_suffix(".json").and_then(UnitName::parse);
-        let Some(unit) = unit.filter(|unit| !is_known(unit)) else { continue };
-        let finding = Finding::drift(format!("run file of {unit}"), "no workspace has it", "cictl doctor --repair removes it");
+        let Some(unit) = unit.filter(|unit| !is_known(unit)) else {
+            continue;
+        };
+        let finding = Finding::drift(
+            format!("run file of {unit}"),
+            "no workspace has it",
+            "cictl doctor --repair removes it",
+        );
         let remove = || fs::remove_file(&api.layout.run_file(&unit)).map(drop);
-        findings.push(if repair { finding.repaired_if(remove()) } else { finding });
+        findings.push(if repair {
+            finding.repaired_if(remove())
+        } else {
+            finding
+        });
     }
     for name in fs::names(&api.layout.app_logs_dir())? {
-        let Some(unit) = UnitName::parse(&name).filter(|unit| !is_known(unit)) else { continue };
+        let Some(unit) = UnitName::parse(&name).filter(|unit| !is_known(unit)) else {
+            continue;
+        };
         let path = api.layout.app_log_dir(&unit);
-        findings.push(Finding::drift(format!("logs {}", path.display()), "no workspace has them", "remove the folder"));
+        findings.push(Finding::drift(
+            format!("logs {}", path.display()),
+            "no workspace has them",
+            "remove the folder",
+        ));
     }
     Ok(())
 }
@@ -209,7 +353,10 @@ async fn directories(
     busy: &BTreeSet<UnitName>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let known: BTreeSet<_> = units.values().map(|workspace| workspace.directory.clone()).collect();
+    let known: BTreeSet<_> = units
+        .values()
+        .map(|workspace| workspace.directory.clone())
+        .collect();
     let live: BTreeSet<String> = api
         .store
         .live_jobs()
@@ -221,23 +368,39 @@ async fn directories(
     let mut trash = vec![api.layout.trash_dir()];
     for project in api.projects.all().values().flatten() {
         let work_dir = Projects::work_dir(project, &api.layout.work_root);
-        for name in fs::names(&work_dir)?.iter().filter(|name| *name != ".trash") {
+        for name in fs::names(&work_dir)?
+            .iter()
+            .filter(|name| *name != ".trash")
+        {
             let path = work_dir.join(name);
-            let is_busy = busy.iter().any(|unit| unit.as_str() == format!("{}.{name}", project.name));
+            let is_busy = busy
+                .iter()
+                .any(|unit| unit.as_str() == format!("{}.{name}", project.name));
             if !known.contains(&path) && !is_busy {
-                findings.push(Finding::drift(format!("directory {}", path.display()), "no workspace has it", "look what it is, then remove it or move it away"));
+                findings.push(Finding::drift(
+                    format!("directory {}", path.display()),
+                    "no workspace has it",
+                    "look what it is, then remove it or move it away",
+                ));
             }
         }
         trash.push(work_dir.join(".trash"));
         let mirror = api.layout.mirror(&project.name);
         let environments = fs::names(&api.layout.environments(&project.name))?.len();
         if mirror.exists() || environments > 0 {
-            findings.push(Finding::note(format!("project {}", project.name), format!("kept for the next workspace: a mirror and {environments} environment(s)")));
+            findings.push(Finding::note(
+                format!("project {}", project.name),
+                format!("kept for the next workspace: a mirror and {environments} environment(s)"),
+            ));
         }
     }
     for dir in trash {
         for name in fs::names(&dir)?.iter().filter(|name| !live.contains(*name)) {
-            findings.push(Finding::drift(format!("trash {}", dir.join(name).display()), "its job is over", "remove the folder"));
+            findings.push(Finding::drift(
+                format!("trash {}", dir.join(name).display()),
+                "its job is over",
+                "remove the folder",
+            ));
         }
     }
     Ok(())

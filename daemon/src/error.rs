@@ -103,12 +103,19 @@ fn summary(uncommitted: &[String], unpushed: &[String]) -> String {
 impl Error {
     /// A field that breaks a rule.
     pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
-        Self::Invalid { field, message: message.into(), hint: None }
+        Self::Invalid {
+            field,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// No such thing.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self::NotFound { message: message.into(), hint: None }
+        Self::NotFound {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     fn code_and_reason(&self) -> (Code, &'static str) {
@@ -132,11 +139,15 @@ impl Error {
             | Self::NotFound { hint, .. }
             | Self::Precondition { hint, .. }
             | Self::Exhausted { hint, .. } => hint.clone(),
-            Self::Exists { job: Some(job), .. } => Some(format!("watch it being made: cictl jobs watch {job}")),
-            Self::JobInTheWay { job, .. } => {
-                Some(format!("wait for it (cictl jobs watch {job}) or cancel it (cictl jobs cancel {job})"))
+            Self::Exists { job: Some(job), .. } => {
+                Some(format!("watch it being made: cictl jobs watch {job}"))
             }
-            Self::WorkWouldBeLost { .. } => Some("commit and push it, or lose it with --discard".into()),
+            Self::JobInTheWay { job, .. } => Some(format!(
+                "wait for it (cictl jobs watch {job}) or cancel it (cictl jobs cancel {job})"
+            )),
+            Self::WorkWouldBeLost { .. } => {
+                Some("commit and push it, or lose it with --discard".into())
+            }
             Self::Fault(fault) => fault.hint.clone(),
             Self::Store(error) => error.hint(),
             Self::Denied(_) | Self::Exists { .. } => None,
@@ -150,10 +161,15 @@ impl Error {
                 job: job.map(|job| job.to_string()).unwrap_or_default(),
                 ..ConflictDetail::default()
             }),
-            Self::JobInTheWay { job, .. } => {
-                Some(ConflictDetail { job: job.to_string(), ..ConflictDetail::default() })
-            }
-            Self::WorkWouldBeLost { uncommitted, unpushed, .. } => Some(ConflictDetail {
+            Self::JobInTheWay { job, .. } => Some(ConflictDetail {
+                job: job.to_string(),
+                ..ConflictDetail::default()
+            }),
+            Self::WorkWouldBeLost {
+                uncommitted,
+                unpushed,
+                ..
+            } => Some(ConflictDetail {
                 uncommitted: uncommitted.clone(),
                 unpushed: unpushed.clone(),
                 ..ConflictDetail::default()
@@ -177,18 +193,27 @@ impl Error {
         let Some(conflict) = self.conflict() else {
             return Status::with_error_details(code, message, details);
         };
-        with_conflict(Status::with_error_details(code, message, details), &conflict)
+        with_conflict(
+            Status::with_error_details(code, message, details),
+            &conflict,
+        )
     }
 }
 
 /// tonic-types knows Google's details only; ours joins them in the same `google.rpc.Status`.
 fn with_conflict(status: Status, conflict: &ConflictDetail) -> Status {
-    let Ok(mut whole) = tonic_types::Status::decode(status.details()) else { return status };
+    let Ok(mut whole) = tonic_types::Status::decode(status.details()) else {
+        return status;
+    };
     whole.details.push(prost_types::Any {
         type_url: "type.googleapis.com/cid.v1.ConflictDetail".into(),
         value: conflict.encode_to_vec(),
     });
-    Status::with_details(status.code(), status.message(), whole.encode_to_vec().into())
+    Status::with_details(
+        status.code(),
+        status.message(),
+        whole.encode_to_vec().into(),
+    )
 }
 
 impl From<Error> for Status {

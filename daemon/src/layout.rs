@@ -88,7 +88,9 @@ impl Layout {
     }
     /// The bare mirror of a project's repository.
     pub fn mirror(&self, project: &ProjectName) -> PathBuf {
-        self.state_dir.join("mirrors").join(format!("{project}.git"))
+        self.state_dir
+            .join("mirrors")
+            .join(format!("{project}.git"))
     }
     /// Shared environments of a project, one folder a key.
     pub fn environments(&self, project: &ProjectName) -> PathBuf {

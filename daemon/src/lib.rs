@@ -1,6 +1,11 @@
 //! The daemon `cid` and its `cid-helper`. `docs/architecture.md` tells the whole; each folder is
 //! one idea:
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests set their own scene")
+)]
+
 /// Configuration, ledger, sockets, jobs: the daemon's life from start to end.
 pub mod app;
 /// Who may do what: one table, one gate, a permit.
@@ -18,6 +23,10 @@ pub mod engine;
 /// What a caller is told.
 pub mod error;
 /// What runs as somebody else: git, dependencies, trees.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where programs run and trees are written, as somebody else"
+)]
 pub mod helper;
 /// Where things are on disk.
 pub mod layout;

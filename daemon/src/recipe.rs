@@ -3,7 +3,10 @@
 
 use crate::{
     config::{Command, DatabaseKind, Project},
-    helper::{request::{Dependencies, Inspection}, run_file::ProcessCommand},
+    helper::{
+        request::{Dependencies, Inspection},
+        run_file::ProcessCommand,
+    },
     system::Fault,
 };
 use serde::{Deserialize, Serialize};
@@ -80,34 +83,51 @@ impl Recipe {
 fn processes(project: &Project, inspection: &Inspection) -> BTreeMap<String, ProcessCommand> {
     if !project.app.run.is_empty() {
         let named = |(name, command): (&crate::domain::ProcessType, &Command)| {
-            (name.as_str().to_owned(), ProcessCommand::Arguments(command.words().to_vec()))
+            (
+                name.as_str().to_owned(),
+                ProcessCommand::Arguments(command.words().to_vec()),
+            )
         };
         return project.app.run.iter().map(named).collect();
     }
     if !inspection.processes.is_empty() {
-        let shell = |(name, line): &(String, String)| (name.clone(), ProcessCommand::Shell(line.clone()));
+        let shell =
+            |(name, line): &(String, String)| (name.clone(), ProcessCommand::Shell(line.clone()));
         return inspection.processes.iter().map(shell).collect();
     }
-    django(inspection).map(|command| (WEB.to_owned(), ProcessCommand::Arguments(command))).into_iter().collect()
+    django(inspection)
+        .map(|command| (WEB.to_owned(), ProcessCommand::Arguments(command)))
+        .into_iter()
+        .collect()
 }
 
 fn django(inspection: &Inspection) -> Option<Vec<String>> {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
     match (&inspection.wsgi_module, inspection.gunicorn) {
         (Some(module), true) => Some(words(&["gunicorn", "--bind", "127.0.0.1:{port}", module])),
-        _ if inspection.django => {
-            Some(words(&["python", "manage.py", "runserver", "--noreload", "127.0.0.1:{port}"]))
-        }
+        _ if inspection.django => Some(words(&[
+            "python",
+            "manage.py",
+            "runserver",
+            "--noreload",
+            "127.0.0.1:{port}",
+        ])),
         _ => None,
     }
 }
 
 fn release(project: &Project, inspection: &Inspection) -> Vec<ProcessCommand> {
     if let Some(commands) = &project.app.release {
-        return commands.iter().map(|command| ProcessCommand::Arguments(command.words().to_vec())).collect();
+        return commands
+            .iter()
+            .map(|command| ProcessCommand::Arguments(command.words().to_vec()))
+            .collect();
     }
     // On a database that all share, only what the operator lists runs.
-    let is_shared = project.database.as_ref().is_some_and(|database| database.kind == DatabaseKind::Shared);
+    let is_shared = project
+        .database
+        .as_ref()
+        .is_some_and(|database| database.kind == DatabaseKind::Shared);
     if is_shared {
         return Vec::new();
     }
@@ -115,7 +135,11 @@ fn release(project: &Project, inspection: &Inspection) -> Vec<ProcessCommand> {
         return vec![ProcessCommand::Shell(line.clone())];
     }
     let migrate = ["python", "manage.py", "migrate", "--noinput"].map(str::to_owned);
-    inspection.django.then(|| ProcessCommand::Arguments(migrate.to_vec())).into_iter().collect()
+    inspection
+        .django
+        .then(|| ProcessCommand::Arguments(migrate.to_vec()))
+        .into_iter()
+        .collect()
 }
 
 fn environment(project: &Project, inspection: &Inspection) -> Environment {
@@ -123,13 +147,27 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
         return Environment::Ready(ready.to_path_buf());
     }
     if let Some(commands) = &project.app.install {
-        let install = commands.iter().map(|command| command.words().to_vec()).collect();
-        return Environment::Own { dependencies: None, install };
+        let install = commands
+            .iter()
+            .map(|command| command.words().to_vec())
+            .collect();
+        return Environment::Own {
+            dependencies: None,
+            install,
+        };
     }
-    let Some(dependencies) = inspection.dependencies else { return Environment::None };
+    let Some(dependencies) = inspection.dependencies else {
+        return Environment::None;
+    };
     match (&inspection.dependencies_key, &inspection.base_key) {
-        (Some(key), Some(base)) if key == base => Environment::Shared { key: key.clone(), dependencies },
-        _ => Environment::Own { dependencies: Some(dependencies), install: Vec::new() },
+        (Some(key), Some(base)) if key == base => Environment::Shared {
+            key: key.clone(),
+            dependencies,
+        },
+        _ => Environment::Own {
+            dependencies: Some(dependencies),
+            install: Vec::new(),
+        },
     }
 }
 
@@ -145,7 +183,10 @@ mod tests {
     use super::*;
 
     fn project(app: &str) -> Project {
-        toml::from_str(&format!("domain = \"x.localhost\"\n[git]\nurl = \"/srv/x.git\"\n{app}")).unwrap()
+        toml::from_str(&format!(
+            "domain = \"x.localhost\"\n[git]\nurl = \"/srv/x.git\"\n{app}"
+        ))
+        .unwrap()
     }
 
     fn found() -> Inspection {
@@ -163,7 +204,9 @@ mod tests {
     #[test]
     fn the_repository_fills_in() {
         let recipe = Recipe::new(&project(""), &found()).unwrap();
-        assert!(matches!(&recipe.processes[WEB], ProcessCommand::Shell(line) if line.contains("$PORT")));
+        assert!(
+            matches!(&recipe.processes[WEB], ProcessCommand::Shell(line) if line.contains("$PORT"))
+        );
         assert_eq!(recipe.release.len(), 1);
         assert!(matches!(recipe.environment, Environment::Shared { .. }));
     }
@@ -178,7 +221,10 @@ mod tests {
 
     #[test]
     fn another_lock_file_means_an_own_environment() {
-        let inspection = Inspection { dependencies_key: Some("other".into()), ..found() };
+        let inspection = Inspection {
+            dependencies_key: Some("other".into()),
+            ..found()
+        };
         let recipe = Recipe::new(&project(""), &inspection).unwrap();
         assert!(matches!(recipe.environment, Environment::Own { .. }));
     }
@@ -186,20 +232,33 @@ mod tests {
     #[test]
     fn a_shared_database_is_not_migrated_unasked() {
         let database = "[database]\nkind = \"shared\"\nurl = \"sqlite:////srv/x.db\"";
-        assert!(Recipe::new(&project(database), &found()).unwrap().release.is_empty());
+        assert!(
+            Recipe::new(&project(database), &found())
+                .unwrap()
+                .release
+                .is_empty()
+        );
     }
 
     #[test]
     fn nothing_to_run_says_what_was_looked_for() {
-        let inspection = Inspection { looked_for: vec!["Procfile".into(), "manage.py".into()], ..Inspection::default() };
+        let inspection = Inspection {
+            looked_for: vec!["Procfile".into(), "manage.py".into()],
+            ..Inspection::default()
+        };
         let fault = Recipe::new(&project(""), &inspection).unwrap_err();
         assert!(fault.message.contains("Procfile, manage.py"), "{fault}");
     }
 
     #[test]
     fn django_alone_is_enough() {
-        let inspection = Inspection { django: true, ..Inspection::default() };
+        let inspection = Inspection {
+            django: true,
+            ..Inspection::default()
+        };
         let recipe = Recipe::new(&project(""), &inspection).unwrap();
-        assert!(matches!(&recipe.processes[WEB], ProcessCommand::Arguments(words) if words[2] == "runserver"));
+        assert!(
+            matches!(&recipe.processes[WEB], ProcessCommand::Arguments(words) if words[2] == "runserver")
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! and a real supervisord, each test with its own in a folder of its own, and, as far as it goes,
 //! against the made-up ones that the engine is tested on.
 
+#![expect(clippy::disallowed_methods, reason = "tests set their own scene")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

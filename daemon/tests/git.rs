@@ -1,6 +1,7 @@
 //! The contract of git over each way of transport: the same assertions on a local repository and on
 //! a real SSH server with keys and known hosts of its own.
 
+#![expect(clippy::disallowed_methods, reason = "tests set their own scene")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,6 +1,7 @@
 //! The real `cid-helper`: its life and death, as a launcher's child and on its own; what it does in
 //! trees that somebody made to be hard to work in.
 
+#![expect(clippy::disallowed_methods, reason = "tests set their own scene")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -71,7 +71,9 @@ impl Gate {
         let door = caller.door;
         if !row.doors.contains(&door) {
             tracing::warn!(rpc, uid = caller.uid, "denied: not by the {door:?} socket");
-            return Err(Error::Denied(format!("{rpc} is not to be had by this socket")));
+            return Err(Error::Denied(format!(
+                "{rpc} is not to be had by this socket"
+            )));
         }
         match self.authority.decide(caller, row.action).await {
             Decision::Allowed => Ok(Permit::new(caller.clone(), row.action)),

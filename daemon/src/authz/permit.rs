@@ -20,8 +20,16 @@ impl Permit {
     /// A permit for the engine's own tests and for nothing else.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        let caller = Caller { uid: 0, gid: 0, pid: None, door: super::Door::People };
-        Self { caller, action: Action::Create }
+        let caller = Caller {
+            uid: 0,
+            gid: 0,
+            pid: None,
+            door: super::Door::People,
+        };
+        Self {
+            caller,
+            action: Action::Create,
+        }
     }
 
     /// Whose.

@@ -66,7 +66,11 @@ pub const TABLE: &[Row] = &[
     row("/grpc.health.v1.Health/Check", Action::Describe, BOTH),
     row("/grpc.health.v1.Health/List", Action::Describe, BOTH),
     row("/grpc.health.v1.Health/Watch", Action::Describe, PEOPLE),
-    row("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Action::Describe, PEOPLE),
+    row(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        Action::Describe,
+        PEOPLE,
+    ),
 ];
 
 /// The row of an RPC.
@@ -89,20 +93,34 @@ mod tests {
             .filter(|file| file.package() == "cid.v1")
             .flat_map(|file| &file.service)
             .flat_map(|service| {
-                service.method.iter().map(|method| format!("/cid.v1.{}/{}", service.name(), method.name()))
+                service
+                    .method
+                    .iter()
+                    .map(|method| format!("/cid.v1.{}/{}", service.name(), method.name()))
             })
             .collect();
         assert!(rpcs.len() > 10);
-        let rows: Vec<&str> = TABLE.iter().map(|row| row.rpc).filter(|rpc| rpc.starts_with("/cid.v1.")).collect();
-        assert_eq!(rows.len(), rows.iter().collect::<HashSet<_>>().len(), "two rows for one RPC");
+        let rows: Vec<&str> = TABLE
+            .iter()
+            .map(|row| row.rpc)
+            .filter(|rpc| rpc.starts_with("/cid.v1."))
+            .collect();
+        assert_eq!(
+            rows.len(),
+            rows.iter().collect::<HashSet<_>>().len(),
+            "two rows for one RPC"
+        );
         let rows: HashSet<String> = rows.into_iter().map(str::to_owned).collect();
         assert_eq!(rows, rpcs);
     }
 
     #[test]
     fn the_front_may_do_what_the_form_needs_and_no_more() {
-        let front: Vec<&str> =
-            TABLE.iter().filter(|row| row.doors.contains(&Door::Front)).map(|row| row.rpc).collect();
+        let front: Vec<&str> = TABLE
+            .iter()
+            .filter(|row| row.doors.contains(&Door::Front))
+            .map(|row| row.rpc)
+            .collect();
         assert_eq!(
             front,
             [

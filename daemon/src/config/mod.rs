@@ -6,7 +6,10 @@ mod projects;
 mod settings;
 mod values;
 
-pub use project::{App, Command, Database, DatabaseKind, FileEntry, Git, Health, LinkEntry, LinkMode, Media, Project};
+pub use project::{
+    App, Command, Database, DatabaseKind, FileEntry, Git, Health, LinkEntry, LinkMode, Media,
+    Project,
+};
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings};
 pub use values::{AbsolutePath, Domain, GitUrl, RefName, RelativePath, Seconds};
@@ -27,6 +30,7 @@ pub enum ConfigError {
 fn load<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::Read(path.to_owned(), error.to_string()))?;
-    toml::from_str(&text)
-        .map_err(|error| ConfigError::Parse(path.to_owned(), error.to_string().trim_end().to_owned()))
+    toml::from_str(&text).map_err(|error| {
+        ConfigError::Parse(path.to_owned(), error.to_string().trim_end().to_owned())
+    })
 }

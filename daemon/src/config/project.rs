@@ -2,9 +2,15 @@
 //! every key.
 
 use super::{AbsolutePath, ConfigError, Domain, GitUrl, RefName, RelativePath, Seconds, load};
-use crate::{domain::{Name, ProcessType, ProjectName}, helper::request::Remote};
+use crate::{
+    domain::{Name, ProcessType, ProjectName},
+    helper::request::Remote,
+};
 use serde::Deserialize;
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// A project as its file says; see `docs/project-file.md` for what each key means.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,7 +52,10 @@ pub struct Project {
 }
 
 fn unnamed() -> ProjectName {
-    #[expect(clippy::expect_used, reason = "a constant; replaced right after reading")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a constant; replaced right after reading"
+    )]
     ProjectName::parse("unnamed").expect("a valid name")
 }
 
@@ -62,7 +71,9 @@ impl TryFrom<String> for EnvName {
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         match good {
             false => Err(format!("`{text}` is not a name of an environment variable")),
-            true if text.starts_with("CID_") => Err(format!("`{text}`: names beginning with CID_ are cid's own")),
+            true if text.starts_with("CID_") => {
+                Err(format!("`{text}`: names beginning with CID_ are cid's own"))
+            }
             true => Ok(Self(text)),
         }
     }
@@ -126,7 +137,9 @@ pub struct App {
 impl App {
     /// Where in the repository the app lives; `.` for its root.
     pub fn dir(&self) -> &Path {
-        self.dir.as_ref().map_or(Path::new("."), |dir| dir.as_path())
+        self.dir
+            .as_ref()
+            .map_or(Path::new("."), |dir| dir.as_path())
     }
 }
 
@@ -139,9 +152,16 @@ impl TryFrom<Vec<String>> for Command {
     type Error = String;
     fn try_from(words: Vec<String>) -> Result<Self, String> {
         match words.first() {
-            None => Err("a command needs at least a program, e.g. [\"python\", \"manage.py\", \"migrate\"]".into()),
-            Some(program) if program.is_empty() => Err("a command's program must not be empty".into()),
-            Some(_) if words.iter().any(|word| word.contains('\0')) => Err("a command must not hold NUL".into()),
+            None => Err(
+                "a command needs at least a program, e.g. [\"python\", \"manage.py\", \"migrate\"]"
+                    .into(),
+            ),
+            Some(program) if program.is_empty() => {
+                Err("a command's program must not be empty".into())
+            }
+            Some(_) if words.iter().any(|word| word.contains('\0')) => {
+                Err("a command must not hold NUL".into())
+            }
             Some(_) => Ok(Self(words)),
         }
     }
@@ -168,7 +188,11 @@ pub struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { path: HttpPath("/".into()), timeout: Seconds::new(60), status: Vec::new() }
+        Self {
+            path: HttpPath("/".into()),
+            timeout: Seconds::new(60),
+            status: Vec::new(),
+        }
     }
 }
 
@@ -193,8 +217,14 @@ impl TryFrom<String> for HttpPath {
     fn try_from(text: String) -> Result<Self, String> {
         let good = text.starts_with('/')
             && text.len() <= 512
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%?&=+,:@!*()".contains(&b));
-        if good { Ok(Self(text)) } else { Err(format!("`{text}` is not a path of a URL like /health")) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/-._~%?&=+,:@!*()".contains(&b));
+        if good {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is not a path of a URL like /health"))
+        }
     }
 }
 
@@ -261,8 +291,14 @@ impl TryFrom<String> for MediaUrl {
             && text.starts_with('/')
             && text.ends_with('/')
             && !text.contains("//")
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_".contains(&b));
-        if good { Ok(Self(text)) } else { Err(format!("`{text}` is not a URL prefix like /media/")) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/-_".contains(&b));
+        if good {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is not a URL prefix like /media/"))
+        }
     }
 }
 
@@ -329,7 +365,10 @@ impl Project {
     /// # Errors
     /// It cannot be read, breaks a rule, or its stem is no project name.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let stem = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
         let fail = |message: String| ConfigError::Parse(path.to_owned(), message);
         let name = ProjectName::parse(stem).ok_or_else(|| {
             fail(format!("`{stem}` is not a project name (a-z, 0-9 and -, beginning with a letter, at most 31)"))
@@ -344,17 +383,24 @@ impl Project {
     /// Rules over more than one value; those over one are in its type.
     fn check(&self) -> Result<(), String> {
         if self.app.env.is_some() && self.app.install.is_some() {
-            return Err("app.env and app.install exclude each other: a ready environment is not installed".into());
+            return Err(
+                "app.env and app.install exclude each other: a ready environment is not installed"
+                    .into(),
+            );
         }
         for file in &self.files {
             let relative = RelativePath::try_from(file.template.to_string_lossy().into_owned());
             let absolute = AbsolutePath::try_from(file.template.to_string_lossy().into_owned());
             if relative.is_err() && absolute.is_err() {
-                return Err(format!("files.template: {}", relative.err().unwrap_or_default()));
+                return Err(format!(
+                    "files.template: {}",
+                    relative.err().unwrap_or_default()
+                ));
             }
         }
         for (email, account) in &self.access.people {
-            crate::domain::Email::parse(email).map_err(|error| format!("access.people: {email}: {error}"))?;
+            crate::domain::Email::parse(email)
+                .map_err(|error| format!("access.people: {email}: {error}"))?;
             if account.is_empty() {
                 return Err(format!("access.people: {email} has no account"));
             }
@@ -366,7 +412,11 @@ impl Project {
     pub fn remote(&self) -> Remote {
         Remote {
             url: self.git.url.to_string(),
-            identity_file: self.git.identity_file.as_ref().map(|path| path.to_path_buf()),
+            identity_file: self
+                .git
+                .identity_file
+                .as_ref()
+                .map(|path| path.to_path_buf()),
             known_hosts: self.git.known_hosts.as_ref().map(|path| path.to_path_buf()),
         }
     }
@@ -384,12 +434,29 @@ impl Project {
     /// Values that must not show in logs and answers.
     pub fn secrets(&self) -> Vec<&str> {
         let database = self.database.iter().map(|database| database.url.as_str());
-        let env = self.env.iter().filter(|(name, _)| is_secret(name.as_str())).map(|(_, value)| value.as_str());
-        database.chain(env).filter(|value| value.len() >= 6).collect()
+        let env = self
+            .env
+            .iter()
+            .filter(|(name, _)| is_secret(name.as_str()))
+            .map(|(_, value)| value.as_str());
+        database
+            .chain(env)
+            .filter(|value| value.len() >= 6)
+            .collect()
     }
 }
 
 /// By the usual words; what is no secret may well be hidden, the other way round not.
 fn is_secret(name: &str) -> bool {
-    ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "KEY", "CREDENTIAL", "DSN"].iter().any(|word| name.to_ascii_uppercase().contains(word))
+    [
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "TOKEN",
+        "KEY",
+        "CREDENTIAL",
+        "DSN",
+    ]
+    .iter()
+    .any(|word| name.to_ascii_uppercase().contains(word))
 }

@@ -1,7 +1,11 @@
 //! All projects, as last read; one bad file stops that project, not the others.
 
 use super::{ConfigError, Project};
-use crate::{domain::ProjectName, error::Error, system::{Fault, fs}};
+use crate::{
+    domain::ProjectName,
+    error::Error,
+    system::{Fault, fs},
+};
 use arc_swap::ArcSwap;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -20,7 +24,10 @@ impl Projects {
     /// # Errors
     /// The folder cannot be read; a bad file is kept as that project's error.
     pub fn load(dir: PathBuf) -> Result<Self, Fault> {
-        let projects = Self { dir, shelf: ArcSwap::default() };
+        let projects = Self {
+            dir,
+            shelf: ArcSwap::default(),
+        };
         projects.reload()?;
         Ok(projects)
     }
@@ -32,8 +39,16 @@ impl Projects {
     pub fn reload(&self) -> Result<(), Fault> {
         let mut shelf = Shelf::new();
         for name in fs::names(&self.dir)? {
-            let Some(stem) = name.strip_suffix(".toml").filter(|stem| !stem.starts_with('.')) else { continue };
-            shelf.insert(stem.to_owned(), Project::load(&self.dir.join(&name)).map(Arc::new));
+            let Some(stem) = name
+                .strip_suffix(".toml")
+                .filter(|stem| !stem.starts_with('.'))
+            else {
+                continue;
+            };
+            shelf.insert(
+                stem.to_owned(),
+                Project::load(&self.dir.join(&name)).map(Arc::new),
+            );
         }
         refuse_shared_domains(&mut shelf);
         for error in shelf.values().filter_map(|entry| entry.as_ref().err()) {
@@ -57,9 +72,14 @@ impl Projects {
             Some(Ok(project)) => Ok(Arc::clone(project)),
             Some(Err(error)) => Err(Error::Precondition {
                 message: format!("the project {name} cannot be used: {error}"),
-                hint: Some(format!("mend the file and check it: cictl project check {name}")),
+                hint: Some(format!(
+                    "mend the file and check it: cictl project check {name}"
+                )),
             }),
-            None => Err(Error::NotFound { message: format!("there is no project {name:?}"), hint: Some(self.known()) }),
+            None => Err(Error::NotFound {
+                message: format!("there is no project {name:?}"),
+                hint: Some(self.known()),
+            }),
         }
     }
 
@@ -72,7 +92,10 @@ impl Projects {
         let mut names = shelf.keys();
         match (names.next(), names.next()) {
             (Some(name), None) => self.get(name),
-            (None, _) => Err(Error::NotFound { message: "there is no project yet".into(), hint: Some(self.known()) }),
+            (None, _) => Err(Error::NotFound {
+                message: "there is no project yet".into(),
+                hint: Some(self.known()),
+            }),
             (Some(_), Some(_)) => Err(Error::Invalid {
                 field: "workspace.project",
                 message: format!("there are several projects: {}", list(shelf.keys())),
@@ -86,7 +109,11 @@ impl Projects {
     /// # Errors
     /// As [`Projects::get`] and [`Projects::only`].
     pub fn named_or_only(&self, name: &str) -> Result<Arc<Project>, Error> {
-        if name.is_empty() { self.only() } else { self.get(name) }
+        if name.is_empty() {
+            self.only()
+        } else {
+            self.get(name)
+        }
     }
 
     fn known(&self) -> String {
@@ -115,7 +142,10 @@ fn refuse_shared_domains(shelf: &mut Shelf) {
         let domain = project.domain.to_string();
         if let Some(owner) = owners.get(&domain) {
             let message = format!("domain: {domain} is the domain of the project {owner} already");
-            errors.push((stem.clone(), ConfigError::Parse(project.file.clone(), message)));
+            errors.push((
+                stem.clone(),
+                ConfigError::Parse(project.file.clone(), message),
+            ));
         } else {
             owners.insert(domain, project.name.clone());
         }
@@ -129,6 +159,9 @@ impl Projects {
     /// Where a project's workspaces live: its `work_dir`, or below `default`.
     pub fn work_dir(project: &Project, default: &std::path::Path) -> PathBuf {
         let default = || default.join(project.name.as_str());
-        project.work_dir.as_ref().map_or_else(default, |dir| dir.to_path_buf())
+        project
+            .work_dir
+            .as_ref()
+            .map_or_else(default, |dir| dir.to_path_buf())
     }
 }

@@ -78,10 +78,16 @@ pub struct PortRange(pub RangeInclusive<u16>);
 impl TryFrom<String> for PortRange {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let range = text.split_once('-').and_then(|(from, to)| Some(from.parse::<u16>().ok()?..=to.parse::<u16>().ok()?));
+        let range = text
+            .split_once('-')
+            .and_then(|(from, to)| Some(from.parse::<u16>().ok()?..=to.parse::<u16>().ok()?));
         match range {
-            Some(range) if *range.start() >= 1024 && range.start() <= range.end() => Ok(Self(range)),
-            _ => Err(format!("`{text}` is not a range of ports like 20000-29999 (from 1024 on)")),
+            Some(range) if *range.start() >= 1024 && range.start() <= range.end() => {
+                Ok(Self(range))
+            }
+            _ => Err(format!(
+                "`{text}` is not a range of ports like 20000-29999 (from 1024 on)"
+            )),
         }
     }
 }
@@ -92,6 +98,10 @@ impl Settings {
     /// # Errors
     /// It cannot be read or breaks a rule.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        if path.exists() { load(path) } else { Ok(Self::default()) }
+        if path.exists() {
+            load(path)
+        } else {
+            Ok(Self::default())
+        }
     }
 }

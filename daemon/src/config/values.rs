@@ -2,7 +2,12 @@
 //! an error points at the line.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, ops::Deref, path::{Component, Path, PathBuf}, time::Duration};
+use std::{
+    fmt,
+    ops::Deref,
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
 
 macro_rules! checked {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -54,10 +59,14 @@ impl TryFrom<String> for AbsolutePath {
     fn try_from(text: String) -> Result<Self, String> {
         let path = PathBuf::from(&text);
         if !path.is_absolute() {
-            return Err(format!("`{text}` is not an absolute path (it must begin with /)"));
+            return Err(format!(
+                "`{text}` is not an absolute path (it must begin with /)"
+            ));
         }
         if has_control(&text) || path.components().any(|c| c == Component::ParentDir) {
-            return Err(format!("`{text}` must hold no .. and no control characters"));
+            return Err(format!(
+                "`{text}` must hold no .. and no control characters"
+            ));
         }
         Ok(Self(path))
     }
@@ -67,11 +76,18 @@ impl TryFrom<String> for RelativePath {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let path = PathBuf::from(&text);
-        let inside = path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        let inside = path
+            .components()
+            .all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
         if text.is_empty() || !inside || has_control(&text) {
-            return Err(format!("`{text}` must be a path inside the repository: relative and without .."));
+            return Err(format!(
+                "`{text}` must be a path inside the repository: relative and without .."
+            ));
         }
-        if path.components().any(|c| c == Component::Normal(".git".as_ref())) {
+        if path
+            .components()
+            .any(|c| c == Component::Normal(".git".as_ref()))
+        {
             return Err(format!("`{text}` must not lead into .git"));
         }
         Ok(Self(path))
@@ -83,14 +99,17 @@ impl TryFrom<String> for Domain {
     fn try_from(text: String) -> Result<Self, String> {
         let label = |l: &str| {
             (1..=63).contains(&l.len())
-                && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && l.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                 && !l.starts_with('-')
                 && !l.ends_with('-')
         };
         if text.len() <= 200 && text.split('.').all(label) {
             Ok(Self(text))
         } else {
-            Err(format!("`{text}` is not a domain like pressa.example.org (lower case, no dot at the end)"))
+            Err(format!(
+                "`{text}` is not a domain like pressa.example.org (lower case, no dot at the end)"
+            ))
         }
     }
 }
@@ -98,19 +117,27 @@ impl TryFrom<String> for Domain {
 impl TryFrom<String> for GitUrl {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        if text.starts_with('-') || has_control(&text) || text.contains(' ') || text.contains("::") {
+        if text.starts_with('-') || has_control(&text) || text.contains(' ') || text.contains("::")
+        {
             return Err(format!("`{text}` is no git URL that cid takes"));
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             let authority = rest.split('/').next().unwrap_or_default();
             let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
             if !["https", "ssh", "file"].contains(&scheme) {
-                return Err(format!("`{scheme}://` is not taken: use https, ssh, file or an absolute path"));
+                return Err(format!(
+                    "`{scheme}://` is not taken: use https, ssh, file or an absolute path"
+                ));
             }
             if user.contains(':') {
-                return Err("a password does not belong into the URL: it would show in logs".into());
+                return Err(
+                    "a password does not belong into the URL: it would show in logs".into(),
+                );
             }
-            if user.starts_with('-') || host.starts_with('-') || (scheme != "file" && host.is_empty()) {
+            if user.starts_with('-')
+                || host.starts_with('-')
+                || (scheme != "file" && host.is_empty())
+            {
                 return Err(format!("`{text}` names no host"));
             }
             return Ok(Self(text));
@@ -123,7 +150,9 @@ impl TryFrom<String> for GitUrl {
         if text.starts_with('/') || scp(&text) {
             Ok(Self(text))
         } else {
-            Err(format!("`{text}` is no git URL: use https://, ssh://, user@host:path, file:// or an absolute path"))
+            Err(format!(
+                "`{text}` is no git URL: use https://, ssh://, user@host:path, file:// or an absolute path"
+            ))
         }
     }
 }
@@ -133,7 +162,8 @@ impl TryFrom<String> for RefName {
     fn try_from(text: String) -> Result<Self, String> {
         // `{name}` stands for a workspace's name, which is always fine in a branch name.
         let sample = text.replace("{name}", "n");
-        if !text.starts_with('-') && git2::Reference::is_valid_name(&format!("refs/heads/{sample}")) {
+        if !text.starts_with('-') && git2::Reference::is_valid_name(&format!("refs/heads/{sample}"))
+        {
             Ok(Self(text))
         } else {
             Err(format!("`{text}` is not a branch name"))
@@ -148,8 +178,12 @@ impl TryFrom<String> for Seconds {
             .parse::<jiff::SignedDuration>()
             .ok()
             .and_then(|duration| Duration::try_from(duration).ok())
-            .filter(|duration| (Duration::from_millis(1)..=Duration::from_hours(24)).contains(duration));
-        duration.map(Self).ok_or_else(|| format!("`{text}` is not a time like 30s or 10m (at most a day)"))
+            .filter(|duration| {
+                (Duration::from_millis(1)..=Duration::from_hours(24)).contains(duration)
+            });
+        duration
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is not a time like 30s or 10m (at most a day)"))
     }
 }
 
@@ -185,21 +219,46 @@ mod tests {
     #[test]
     fn urls_that_would_run_something_are_refused() {
         let bad = [
-            "ext::sh -c id", "--upload-pack=x", "ssh://-oProxyCommand=id/x", "http://example.org/x", "git://x/y",
-            "https://user:secret@example.org/x", "relative/path", "a b", "https://x\n/y", "ssh://u@-x/y", "", "https:///x",
-            "-oProxyCommand=x:y", "fd::17", "file::x",
+            "ext::sh -c id",
+            "--upload-pack=x",
+            "ssh://-oProxyCommand=id/x",
+            "http://example.org/x",
+            "git://x/y",
+            "https://user:secret@example.org/x",
+            "relative/path",
+            "a b",
+            "https://x\n/y",
+            "ssh://u@-x/y",
+            "",
+            "https:///x",
+            "-oProxyCommand=x:y",
+            "fd::17",
+            "file::x",
         ];
         for url in bad {
             assert!(GitUrl::try_from(url.to_owned()).is_err(), "{url}");
         }
-        for url in ["https://example.org/x.git", "ssh://git@example.org:2222/x", "git@example.org:team/x.git", "/srv/x.git", "file:///srv/x.git"] {
+        for url in [
+            "https://example.org/x.git",
+            "ssh://git@example.org:2222/x",
+            "git@example.org:team/x.git",
+            "/srv/x.git",
+            "file:///srv/x.git",
+        ] {
             assert!(GitUrl::try_from(url.to_owned()).is_ok(), "{url}");
         }
     }
 
     #[test]
     fn paths_stay_where_they_belong() {
-        for path in ["../x", "/etc/passwd", "", "a/../b", ".git/config", "a/.git/hooks/x"] {
+        for path in [
+            "../x",
+            "/etc/passwd",
+            "",
+            "a/../b",
+            ".git/config",
+            "a/.git/hooks/x",
+        ] {
             assert!(RelativePath::try_from(path.to_owned()).is_err(), "{path}");
         }
         for path in ["x", "/a/../b", "/a\n"] {
@@ -210,7 +269,10 @@ mod tests {
 
     #[test]
     fn times_and_refs() {
-        assert_eq!(*Seconds::try_from("10m".to_owned()).unwrap(), Duration::from_secs(600));
+        assert_eq!(
+            *Seconds::try_from("10m".to_owned()).unwrap(),
+            Duration::from_secs(600)
+        );
         for text in ["0s", "-1s", "2 days", "x", "25h"] {
             assert!(Seconds::try_from(text.to_owned()).is_err(), "{text}");
         }

@@ -4,7 +4,10 @@ use crate::{
     helper::request::DeleteBranch,
     rpc::Api,
     store::{Debt, OwedRow, StoreError},
-    system::{Fault, helpers::{Identity, ask_once}},
+    system::{
+        Fault,
+        helpers::{Identity, ask_once},
+    },
 };
 use std::time::Duration;
 
@@ -36,7 +39,11 @@ pub async fn settle_debts(api: &Api) -> Result<usize, StoreError> {
         };
         match result {
             Ok(()) => paid.push(row.id),
-            Err(fault) => api.store.owe(row.job, row.unit, row.debt, fault.message).await?,
+            Err(fault) => {
+                api.store
+                    .owe(row.job, row.unit, row.debt, fault.message)
+                    .await?;
+            }
         }
     }
     let left = left - paid.len();
@@ -47,7 +54,16 @@ pub async fn settle_debts(api: &Api) -> Result<usize, StoreError> {
 }
 
 async fn delete_branch(api: &Api, row: &OwedRow) -> Result<(), Fault> {
-    let Debt::DeleteBranch { project, mirror, remote, branch, expected } = &row.debt else { return Ok(()) };
+    let Debt::DeleteBranch {
+        project,
+        mirror,
+        remote,
+        branch,
+        expected,
+    } = &row.debt
+    else {
+        return Ok(());
+    };
     let request = DeleteBranch {
         mirror: mirror.clone(),
         remote: remote.clone(),
@@ -55,7 +71,14 @@ async fn delete_branch(api: &Api, row: &OwedRow) -> Result<(), Fault> {
         expected: expected.clone(),
     };
     let (identity, limit) = (Identity::Deploy(project.clone()), *api.settings.limits.git);
-    let result = ask_once(api.sys.helpers.as_ref(), identity, limit, api.stopping.clone(), request).await;
+    let result = ask_once(
+        api.sys.helpers.as_ref(),
+        identity,
+        limit,
+        api.stopping.clone(),
+        request,
+    )
+    .await;
     // A branch that has moved is somebody's by now: nothing is owed any more.
     result.map(drop)
 }

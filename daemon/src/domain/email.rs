@@ -86,7 +86,10 @@ fn check_local(local: &str) -> Result<(), EmailError> {
     if local.is_empty() || local.len() > MAX_LOCAL_LEN {
         return Err(EmailError::LocalLength);
     }
-    if !local.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b)) {
+    if !local
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
+    {
         return Err(EmailError::LocalCharacter);
     }
     let ends_well = |byte: Option<u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric());
@@ -104,7 +107,9 @@ fn check_domain(domain: &str) -> Result<(), EmailError> {
     for label in domain.split('.') {
         let good = !label.is_empty()
             && label.len() <= MAX_LABEL_LEN
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-');
         if !good {
@@ -135,7 +140,10 @@ mod tests {
     #[test]
     fn takes_ordinary_addresses() {
         for text in ["anna@example.com", "A.b+c_d-e@x-y.example.co", "1@2.3"] {
-            assert_eq!(Email::parse(text).unwrap().as_str(), text.to_ascii_lowercase());
+            assert_eq!(
+                Email::parse(text).unwrap().as_str(),
+                text.to_ascii_lowercase()
+            );
         }
     }
 

@@ -15,7 +15,9 @@ const MARKS: usize = 8;
 
 static BASE32: LazyLock<data_encoding::Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
-    specification.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
+    specification
+        .symbols
+        .push_str("abcdefghijklmnopqrstuvwxyz234567");
     #[expect(clippy::expect_used, reason = "a constant alphabet, covered by a test")]
     specification.encoding().expect("base-32 alphabet")
 });
@@ -32,7 +34,11 @@ impl Name {
         let plain = plain(email);
         let readable = is_reversible(email) && plain.len() <= MAX_LEN && !plain.starts_with("xn--");
         let digest = BASE32.encode(&Sha256::digest(email.as_str()));
-        let safe = if plain.starts_with("xn--") { format!("w-{plain}") } else { plain.clone() };
+        let safe = if plain.starts_with("xn--") {
+            format!("w-{plain}")
+        } else {
+            plain.clone()
+        };
         let marked = (0..MARKS).map(move |i| {
             let mark = &digest[i * MARK_LEN..(i + 1) * MARK_LEN];
             let head = &safe[..safe.len().min(MAX_LEN - 2 - MARK_LEN)];
@@ -75,9 +81,15 @@ impl<'de> Deserialize<'de> for Name {
         let text = String::deserialize(deserializer)?;
         let good = !text.is_empty()
             && text.len() <= MAX_LEN
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !text.starts_with('-');
-        if good { Ok(Self(text)) } else { Err(serde::de::Error::custom("not a workspace name")) }
+        if good {
+            Ok(Self(text))
+        } else {
+            Err(serde::de::Error::custom("not a workspace name"))
+        }
     }
 }
 
@@ -92,7 +104,9 @@ impl ProjectName {
         let good = (1..=31).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-')
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         good.then(|| Self(text.to_owned()))
     }
 
@@ -161,7 +175,10 @@ mod tests {
     use std::collections::HashMap;
 
     fn first(text: &str) -> String {
-        Name::candidates(&Email::parse(text).unwrap()).next().unwrap().0
+        Name::candidates(&Email::parse(text).unwrap())
+            .next()
+            .unwrap()
+            .0
     }
 
     #[test]
@@ -178,7 +195,10 @@ mod tests {
             assert_eq!(mark.len(), MARK_LEN, "{name}");
         }
         assert!(first("xn--a@b.c").starts_with("w-xn--"));
-        assert_eq!(first(&format!("{}@example.com", "a".repeat(40))).len(), MAX_LEN);
+        assert_eq!(
+            first(&format!("{}@example.com", "a".repeat(40))).len(),
+            MAX_LEN
+        );
     }
 
     #[test]
@@ -190,7 +210,11 @@ mod tests {
     }
 
     fn address() -> impl Strategy<Value = String> {
-        ("[a-z0-9]([a-z0-9._+-]{0,20}[a-z0-9])?", "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", "[a-z]{2,3}")
+        (
+            "[a-z0-9]([a-z0-9._+-]{0,20}[a-z0-9])?",
+            "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?",
+            "[a-z]{2,3}",
+        )
             .prop_map(|(local, domain, top)| format!("{local}@{domain}.{top}"))
     }
 

@@ -13,7 +13,9 @@ impl ProcessType {
     pub fn parse(text: &str) -> Option<Self> {
         let good = (1..=31).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'));
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'));
         good.then(|| Self(text.to_owned()))
     }
 
@@ -33,7 +35,9 @@ impl<'de> Deserialize<'de> for ProcessType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is not a process type like web or worker (a-z, 0-9, _ and -, at most 31)"))
+            serde::de::Error::custom(format!(
+                "`{text}` is not a process type like web or worker (a-z, 0-9, _ and -, at most 31)"
+            ))
         })
     }
 }

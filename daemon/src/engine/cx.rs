@@ -6,7 +6,10 @@ use crate::{
     domain::{ProjectName, UnitName},
     helper::request::Ask,
     store::{Debt, Store},
-    system::{Effect, Fault, FaultContext, System, helpers::{Call, Identity, ask}},
+    system::{
+        Effect, Fault, FaultContext, System,
+        helpers::{Call, Identity, ask},
+    },
 };
 use serde_json::Value;
 use std::{
@@ -75,7 +78,10 @@ impl Cx {
     /// # Errors
     /// The file is gone or bad.
     pub fn project(&self) -> Result<Arc<Project>, Fault> {
-        self.inner.projects.get(self.project.as_str()).map_err(|error| Fault::new(error.to_string()))
+        self.inner
+            .projects
+            .get(self.project.as_str())
+            .map_err(|error| Fault::new(error.to_string()))
     }
 
     /// What an earlier step of this job left for later ones.
@@ -84,7 +90,8 @@ impl Cx {
     /// The plan has no such step before this one.
     pub fn output<S: Step>(&self) -> Result<S::Output, Fault> {
         let value = self.outputs.get(S::KIND).cloned();
-        let value = value.ok_or_else(|| Fault::new(format!("cannot go on: {} has not run", S::KIND)))?;
+        let value =
+            value.ok_or_else(|| Fault::new(format!("cannot go on: {} has not run", S::KIND)))?;
         serde_json::from_value(value).cannot(format!("read what {} left", S::KIND))
     }
 
@@ -131,7 +138,10 @@ impl Cx {
 
     /// A sentence for whoever watches.
     pub fn note(&self, text: impl Into<String>) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(text.into());
     }
 
     /// Waits for a lock that jobs share, e.g. `mirror PROJECT`.
@@ -144,8 +154,13 @@ impl Cx {
     /// # Errors
     /// The ledger's.
     pub async fn owe(&self, debt: Debt, reason: String) -> Result<(), Fault> {
-        self.note(format!("still to do, and being tried again: {debt} ({reason})"));
-        let stored = self.store().owe(self.job, self.unit.clone(), debt, reason).await;
+        self.note(format!(
+            "still to do, and being tried again: {debt} ({reason})"
+        ));
+        let stored = self
+            .store()
+            .owe(self.job, self.unit.clone(), debt, reason)
+            .await;
         stored.map_err(|error| Fault::new(error.to_string()))
     }
 

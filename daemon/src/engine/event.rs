@@ -167,7 +167,10 @@ impl Progress {
     pub fn next(&mut self, what: &What) -> Result<(), Impossible> {
         use JobState as J;
         use StepState as S;
-        let refuse = Impossible { state: self.state, event: format!("{what:?}") };
+        let refuse = Impossible {
+            state: self.state,
+            event: format!("{what:?}"),
+        };
         match what {
             What::Job { state } => {
                 let fits = match (self.state, *state) {
@@ -187,7 +190,11 @@ impl Progress {
                 self.step(*step, &[J::Running], &[S::Planned], S::Observed, refuse)?;
                 self.befores[*step] = Some(before.clone());
             }
-            What::Applied { step, output, took_ms } => {
+            What::Applied {
+                step,
+                output,
+                took_ms,
+            } => {
                 self.step(*step, &[J::Running], &[S::Observed], S::Applied, refuse)?;
                 self.outputs[*step] = Some(output.clone());
                 self.took_ms[*step] = Some(*took_ms);
@@ -214,7 +221,11 @@ impl Progress {
                 if self.state != J::Stuck {
                     return Err(refuse);
                 }
-                self.state = if self.is_going_back() { J::Undoing } else { J::Running };
+                self.state = if self.is_going_back() {
+                    J::Undoing
+                } else {
+                    J::Running
+                };
                 // What got stuck while finishing was applied; finishing may run twice.
                 if !self.is_going_back() {
                     for state in self.steps.iter_mut().filter(|s| **s == S::Stuck) {
@@ -249,11 +260,15 @@ impl Progress {
     }
 
     fn is_taken_back(&self) -> bool {
-        self.steps.iter().all(|s| matches!(s, StepState::Planned | StepState::Undone))
+        self.steps
+            .iter()
+            .all(|s| matches!(s, StepState::Planned | StepState::Undone))
     }
 
     fn was_cancelled(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.cancelled)
+        self.failure
+            .as_ref()
+            .is_some_and(|failure| failure.cancelled)
     }
 }
 
@@ -263,16 +278,29 @@ mod tests {
     use proptest::prelude::*;
 
     fn failed(cancelled: bool) -> What {
-        let failure = Failure { step: None, message: String::new(), hint: None, output: vec![], cancelled };
+        let failure = Failure {
+            step: None,
+            message: String::new(),
+            hint: None,
+            output: vec![],
+            cancelled,
+        };
         What::Failed { failure }
     }
 
     fn observed(step: usize) -> What {
-        What::Observed { step, before: Value::Null }
+        What::Observed {
+            step,
+            before: Value::Null,
+        }
     }
 
     fn applied(step: usize) -> What {
-        What::Applied { step, output: Value::Null, took_ms: 1 }
+        What::Applied {
+            step,
+            output: Value::Null,
+            took_ms: 1,
+        }
     }
 
     fn replay(steps: usize, whats: &[What]) -> Result<Progress, Impossible> {
@@ -281,31 +309,71 @@ mod tests {
         Ok(progress)
     }
 
-    const RUNNING: What = What::Job { state: JobState::Running };
+    const RUNNING: What = What::Job {
+        state: JobState::Running,
+    };
 
     #[test]
     fn goes_there_and_back() {
-        let there = [RUNNING, observed(0), applied(0), What::Job { state: JobState::Done }];
+        let there = [
+            RUNNING,
+            observed(0),
+            applied(0),
+            What::Job {
+                state: JobState::Done,
+            },
+        ];
         assert_eq!(replay(1, &there).unwrap().state, JobState::Done);
         let back = [
             RUNNING,
             observed(0),
             failed(true),
             What::Undoing { step: 0 },
-            What::Undone { step: 0, took_ms: 1 },
-            What::Job { state: JobState::Cancelled },
+            What::Undone {
+                step: 0,
+                took_ms: 1,
+            },
+            What::Job {
+                state: JobState::Cancelled,
+            },
         ];
         assert_eq!(replay(1, &back).unwrap().state, JobState::Cancelled);
     }
 
     #[test]
     fn a_stuck_job_goes_on_in_its_direction() {
-        let stuck = What::Job { state: JobState::Stuck };
-        let back = [RUNNING, observed(0), failed(false), What::Undoing { step: 0 }, What::Stuck { step: 0, message: String::new() }, stuck.clone(), What::Retried];
+        let stuck = What::Job {
+            state: JobState::Stuck,
+        };
+        let back = [
+            RUNNING,
+            observed(0),
+            failed(false),
+            What::Undoing { step: 0 },
+            What::Stuck {
+                step: 0,
+                message: String::new(),
+            },
+            stuck.clone(),
+            What::Retried,
+        ];
         assert_eq!(replay(1, &back).unwrap().state, JobState::Undoing);
-        let there = [RUNNING, observed(0), applied(0), What::Stuck { step: 0, message: String::new() }, stuck, What::Retried];
+        let there = [
+            RUNNING,
+            observed(0),
+            applied(0),
+            What::Stuck {
+                step: 0,
+                message: String::new(),
+            },
+            stuck,
+            What::Retried,
+        ];
         let progress = replay(1, &there).unwrap();
-        assert_eq!((progress.state, progress.steps[0]), (JobState::Running, StepState::Applied));
+        assert_eq!(
+            (progress.state, progress.steps[0]),
+            (JobState::Running, StepState::Applied)
+        );
     }
 
     #[test]
@@ -313,11 +381,29 @@ mod tests {
         let table = [
             vec![observed(0)],
             vec![RUNNING, applied(0)],
-            vec![RUNNING, What::Job { state: JobState::Done }],
+            vec![
+                RUNNING,
+                What::Job {
+                    state: JobState::Done,
+                },
+            ],
             vec![RUNNING, observed(1)],
             vec![RUNNING, failed(false), failed(false)],
-            vec![RUNNING, failed(true), What::Job { state: JobState::Undone }],
-            vec![RUNNING, observed(0), failed(false), What::Job { state: JobState::Undone }],
+            vec![
+                RUNNING,
+                failed(true),
+                What::Job {
+                    state: JobState::Undone,
+                },
+            ],
+            vec![
+                RUNNING,
+                observed(0),
+                failed(false),
+                What::Job {
+                    state: JobState::Undone,
+                },
+            ],
             vec![What::Retried],
         ];
         for whats in table {

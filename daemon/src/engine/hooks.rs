@@ -30,8 +30,14 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, for tests that enumerate points.
-    pub const ALL: [Self; 6] =
-        [Self::Observed, Self::AppliedUnwritten, Self::Undoing, Self::UndoneUnwritten, Self::Finished, Self::Ended];
+    pub const ALL: [Self; 6] = [
+        Self::Observed,
+        Self::AppliedUnwritten,
+        Self::Undoing,
+        Self::UndoneUnwritten,
+        Self::Finished,
+        Self::Ended,
+    ];
 }
 
 /// What looks on.

@@ -83,7 +83,11 @@ impl Engine {
         hooks: Arc<dyn Hooks>,
     ) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let heavy = if settings.heavy_steps == 0 { cores } else { settings.heavy_steps };
+        let heavy = if settings.heavy_steps == 0 {
+            cores
+        } else {
+            settings.heavy_steps
+        };
         Self(Arc::new(Inner {
             sys,
             store,
@@ -103,9 +107,17 @@ impl Engine {
     ///
     /// # Errors
     /// What stands in the way, or the ledger; nothing is changed then.
-    pub async fn submit(&self, permit: Permit, submission: Submission) -> Result<(Workspace, Uuid), Error> {
+    pub async fn submit(
+        &self,
+        permit: Permit,
+        submission: Submission,
+    ) -> Result<(Workspace, Uuid), Error> {
         let id = Uuid::now_v7();
-        let Submission { kind, subject, plan } = submission;
+        let Submission {
+            kind,
+            subject,
+            plan,
+        } = submission;
         let new = NewJob {
             id,
             kind,
@@ -126,12 +138,17 @@ impl Engine {
             Appended::InTheWay(job, kind) => return Err(Error::JobInTheWay { job, kind }),
             Appended::Gone => return Err(Error::not_found("the workspace has just been deleted")),
             Appended::NoName => {
-                return Err(Error::Precondition { message: "every name for this address is taken".into(), hint: None });
+                return Err(Error::Precondition {
+                    message: "every name for this address is taken".into(),
+                    hint: None,
+                });
             }
             Appended::TooMany => {
                 return Err(Error::Exhausted {
                     message: format!("{} jobs are at work already", self.0.settings.max_jobs),
-                    hint: Some("try again when some have ended, or raise max_jobs in cid.toml".into()),
+                    hint: Some(
+                        "try again when some have ended, or raise max_jobs in cid.toml".into(),
+                    ),
                 });
             }
         };
@@ -180,11 +197,18 @@ impl Engine {
     pub async fn retry(&self, permit: Permit, id: Uuid) -> Result<(), Error> {
         let job = self.job(id).await?;
         if job.state != crate::domain::JobState::Stuck {
-            let message = format!("only a stuck job can be retried: it is {:?}", job.state).to_lowercase();
-            return Err(Error::Precondition { message, hint: None });
+            let message =
+                format!("only a stuck job can be retried: it is {:?}", job.state).to_lowercase();
+            return Err(Error::Precondition {
+                message,
+                hint: None,
+            });
         }
         if let Some(other) = self.0.store.live_job(job.workspace).await? {
-            return Err(Error::JobInTheWay { job: other.id, kind: other.kind });
+            return Err(Error::JobInTheWay {
+                job: other.id,
+                kind: other.kind,
+            });
         }
         self.0.store.append(id, vec![What::Retried]).await?;
         tracing::info!(job = %id, caller = %permit, "job retried");
@@ -202,7 +226,11 @@ impl Engine {
     /// # Errors
     /// There is none, or the ledger fails.
     pub async fn job(&self, id: Uuid) -> Result<JobRow, Error> {
-        self.0.store.job(id).await?.ok_or_else(|| Error::not_found(format!("there is no job {id}")))
+        self.0
+            .store
+            .job(id)
+            .await?
+            .ok_or_else(|| Error::not_found(format!("there is no job {id}")))
     }
 
     /// How many jobs are being carried.
@@ -230,7 +258,13 @@ impl Engine {
         }
         let cancel = self.0.stopping.child_token();
         let (seq, _) = watch::channel(0);
-        self.live().insert(id, Live { cancel: cancel.clone(), seq: seq.clone() });
+        self.live().insert(
+            id,
+            Live {
+                cancel: cancel.clone(),
+                seq: seq.clone(),
+            },
+        );
         let engine = self.clone();
         self.0.tasks.spawn(async move {
             run::carry(Arc::clone(&engine.0), id, cancel, seq).await;

@@ -5,10 +5,17 @@ use super::event::What;
 use crate::store::Store;
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
-use tokio::{sync::{mpsc, watch}, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use uuid::Uuid;
 
 /// Lines that may wait; writers beyond wait for room.
@@ -43,7 +50,12 @@ impl Log {
     /// Begins a log; it ends when all senders are gone.
     pub(super) fn start(sink: Sink) -> (mpsc::Sender<String>, Self) {
         let (sender, lines) = mpsc::channel(QUEUE);
-        (sender, Self { task: tokio::spawn(collect(sink, lines)) })
+        (
+            sender,
+            Self {
+                task: tokio::spawn(collect(sink, lines)),
+            },
+        )
     }
 
     /// Waits until all is written; gives the last lines.
@@ -57,7 +69,11 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Vec<String> {
     let mut tail = Tail::default();
     let mut batch = Vec::new();
     loop {
-        let next = if batch.is_empty() { Ok(lines.recv().await) } else { timeout(BATCH_TIME, lines.recv()).await };
+        let next = if batch.is_empty() {
+            Ok(lines.recv().await)
+        } else {
+            timeout(BATCH_TIME, lines.recv()).await
+        };
         match next {
             Ok(Some(line)) => {
                 let line = sink.redact(line);
@@ -88,7 +104,10 @@ impl Sink {
         if batch.is_empty() {
             return;
         }
-        let what = What::Output { step: self.step, lines: std::mem::take(batch) };
+        let what = What::Output {
+            step: self.step,
+            lines: std::mem::take(batch),
+        };
         match self.store.append(self.job, vec![what]).await {
             Ok(seq) => {
                 self.seq.send_replace(seq);
@@ -120,14 +139,17 @@ impl Tail {
         self.bytes += line.len() + 1;
         self.lines.push_back(line);
         while self.bytes > TAIL_BYTES {
-            let Some(line) = self.lines.pop_front() else { break };
+            let Some(line) = self.lines.pop_front() else {
+                break;
+            };
             self.bytes -= line.len() + 1;
             self.left_out += 1;
         }
     }
 
     fn into_lines(self) -> impl Iterator<Item = String> {
-        let gap = (self.left_out > 0).then(|| format!("[... {} lines left out ...]", self.left_out));
+        let gap =
+            (self.left_out > 0).then(|| format!("[... {} lines left out ...]", self.left_out));
         gap.into_iter().chain(self.lines)
     }
 }

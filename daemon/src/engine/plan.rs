@@ -30,13 +30,25 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn observe(&self, cx: &Cx) -> impl Future<Output = Result<Self::Before, Fault>> + Send;
 
     /// Does it; may run twice.
-    fn apply(&self, before: &Self::Before, cx: &Cx) -> impl Future<Output = Result<Self::Output, Fault>> + Send;
+    fn apply(
+        &self,
+        before: &Self::Before,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<Self::Output, Fault>> + Send;
 
     /// Takes it back; may run twice, and after half an apply.
-    fn undo(&self, before: &Self::Before, cx: &Cx) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn undo(
+        &self,
+        before: &Self::Before,
+        cx: &Cx,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Throws away what was kept for undoing; may run twice.
-    fn finish(&self, _before: &Self::Before, _cx: &Cx) -> impl Future<Output = Result<(), Fault>> + Send {
+    fn finish(
+        &self,
+        _before: &Self::Before,
+        _cx: &Cx,
+    ) -> impl Future<Output = Result<(), Fault>> + Send {
         async { Ok(()) }
     }
 }
@@ -81,7 +93,8 @@ impl<S: Step> AnyStep for S {
 }
 
 fn encode<T: Serialize>(value: T) -> Result<Value, Fault> {
-    serde_json::to_value(value).map_err(|error| Fault::new(format!("cannot journal a step's result: {error}")))
+    serde_json::to_value(value)
+        .map_err(|error| Fault::new(format!("cannot journal a step's result: {error}")))
 }
 
 fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
@@ -99,7 +112,10 @@ pub struct StepEntry {
 impl StepEntry {
     /// The entry of a step.
     pub const fn of<S: Step>() -> Self {
-        Self { kind: S::KIND, decode: |parameters| Ok(Box::new(serde_json::from_value::<S>(parameters)?)) }
+        Self {
+            kind: S::KIND,
+            decode: |parameters| Ok(Box::new(serde_json::from_value::<S>(parameters)?)),
+        }
     }
 }
 
@@ -126,7 +142,10 @@ pub struct Planned {
 impl Plan {
     /// A plan without steps.
     pub fn new(kind: JobKind) -> Self {
-        Self { kind, steps: Vec::new() }
+        Self {
+            kind,
+            steps: Vec::new(),
+        }
     }
 
     /// Adds a step at the end.
@@ -135,7 +154,11 @@ impl Plan {
         // Parameters are plain data of our own; what cannot be encoded becomes a step that no
         // version knows, which the engine shows as stuck instead of losing it.
         let parameters = serde_json::to_value(step).unwrap_or_default();
-        self.steps.push(Planned { kind: S::KIND.to_owned(), label: step.label(), parameters });
+        self.steps.push(Planned {
+            kind: S::KIND.to_owned(),
+            label: step.label(),
+            parameters,
+        });
         self
     }
 }

@@ -40,13 +40,20 @@ enum Halt {
 }
 
 /// Carries a job to its end, or until the daemon goes down.
-pub(super) async fn carry(inner: Arc<Inner>, id: Uuid, cancel: CancellationToken, seq: watch::Sender<u64>) {
+pub(super) async fn carry(
+    inner: Arc<Inner>,
+    id: Uuid,
+    cancel: CancellationToken,
+    seq: watch::Sender<u64>,
+) {
     let result = async {
         // What an earlier daemon started for this job must be dead before anything is done again.
         if let Err(fault) = inner.sys.helpers.end(id).await {
             tracing::error!(job = %id, "{fault}");
         }
-        let Some(runner) = Runner::load(Arc::clone(&inner), id, cancel, seq).await? else { return Ok(()) };
+        let Some(runner) = Runner::load(Arc::clone(&inner), id, cancel, seq).await? else {
+            return Ok(());
+        };
         runner.run().await
     }
     .await;
@@ -78,19 +85,35 @@ impl Runner {
         cancel: CancellationToken,
         seq: watch::Sender<u64>,
     ) -> Result<Option<Self>, Halt> {
-        let Some(row) = inner.store.job(id).await? else { return Ok(None) };
+        let Some(row) = inner.store.job(id).await? else {
+            return Ok(None);
+        };
         let plan: Plan = serde_json::from_value(row.plan.clone()).map_err(StoreError::from)?;
         let mut progress = Progress::new(plan.steps.len());
         for event in inner.store.events(id, 0, usize::MAX >> 1).await? {
             progress.next(&event.what)?;
         }
-        let steps = plan.steps.iter().map(inner.decode).collect::<Result<Vec<_>, _>>();
+        let steps = plan
+            .steps
+            .iter()
+            .map(inner.decode)
+            .collect::<Result<Vec<_>, _>>();
         let (steps, unknown) = match steps {
             Ok(steps) => (steps, None),
             Err(unknown) => (Vec::new(), Some(unknown)),
         };
         let logged = Arc::default();
-        let mut runner = Self { inner, row, plan, steps, progress, pending: Vec::new(), cancel, seq, logged };
+        let mut runner = Self {
+            inner,
+            row,
+            plan,
+            steps,
+            progress,
+            pending: Vec::new(),
+            cancel,
+            seq,
+            logged,
+        };
         if let Some(unknown) = unknown {
             runner.note(0, unknown.to_string())?;
             runner.end(JobState::Stuck).await?;
@@ -101,14 +124,26 @@ impl Runner {
 
     async fn run(mut self) -> Result<(), Halt> {
         if self.progress.state == JobState::Queued {
-            self.record(What::Job { state: JobState::Running })?;
+            self.record(What::Job {
+                state: JobState::Running,
+            })?;
         }
         while !self.progress.is_going_back() {
-            let next = self.progress.steps.iter().position(|s| matches!(s, StepState::Planned | StepState::Observed));
+            let next = self
+                .progress
+                .steps
+                .iter()
+                .position(|s| matches!(s, StepState::Planned | StepState::Observed));
             match next {
                 Some(index) => self.forward(index).await?,
                 None if self.cancel.is_cancelled() && !self.inner.stopping.is_cancelled() => {
-                    let failure = Failure { step: None, message: "cancelled".into(), hint: None, output: vec![], cancelled: true };
+                    let failure = Failure {
+                        step: None,
+                        message: "cancelled".into(),
+                        hint: None,
+                        output: vec![],
+                        cancelled: true,
+                    };
                     self.record(What::Failed { failure })?;
                 }
                 None => return self.complete(JobState::Done).await,
@@ -126,7 +161,10 @@ impl Runner {
         }
         if self.progress.steps[index] == StepState::Planned {
             match within(limit, &cx.cancel, self.steps[index].observe(&cx)).await {
-                Ok(before) => self.record(What::Observed { step: index, before })?,
+                Ok(before) => self.record(What::Observed {
+                    step: index,
+                    before,
+                })?,
                 Err(fault) => return self.fail(index, fault, cx, log).await,
             }
         }
@@ -146,7 +184,11 @@ impl Runner {
                 self.take_notes(index, &cx)?;
                 drop(cx);
                 log.end().await;
-                self.record(What::Applied { step: index, output, took_ms: millis(begin) })?;
+                self.record(What::Applied {
+                    step: index,
+                    output,
+                    took_ms: millis(begin),
+                })?;
                 Ok(())
             }
             Err(fault) => self.fail(index, fault, cx, log).await,
@@ -173,8 +215,20 @@ impl Runner {
         let output = log.end().await;
         let cancelled = self.cancel.is_cancelled();
         tracing::info!(job = %self.row.id, step = self.plan.steps[index].kind, "step failed: {fault}");
-        let message = if cancelled { "cancelled".to_owned() } else { fault.message };
-        self.record(What::Failed { failure: Failure { step: Some(index), message, hint: fault.hint, output, cancelled } })?;
+        let message = if cancelled {
+            "cancelled".to_owned()
+        } else {
+            fault.message
+        };
+        self.record(What::Failed {
+            failure: Failure {
+                step: Some(index),
+                message,
+                hint: fault.hint,
+                output,
+                cancelled,
+            },
+        })?;
         self.flush().await
     }
 
@@ -187,7 +241,10 @@ impl Runner {
         // A job that is being taken back cannot be cancelled any more, only stopped with the daemon.
         self.cancel = self.inner.stopping.child_token();
         for index in (0..self.steps.len()).rev() {
-            if matches!(self.progress.steps[index], StepState::Planned | StepState::Undone) {
+            if matches!(
+                self.progress.steps[index],
+                StepState::Planned | StepState::Undone
+            ) {
                 continue;
             }
             self.record(What::Undoing { step: index })?;
@@ -197,12 +254,24 @@ impl Runner {
             let undone = self.attempt(index, Part::Undo).await?;
             self.at(index, Phase::UndoneUnwritten).await;
             match undone {
-                Ok(()) => self.record(What::Undone { step: index, took_ms: millis(begin) })?,
+                Ok(()) => self.record(What::Undone {
+                    step: index,
+                    took_ms: millis(begin),
+                })?,
                 Err(fault) => return self.stuck(index, &fault).await,
             }
         }
-        let cancelled = self.progress.failure.as_ref().is_some_and(|failure| failure.cancelled);
-        self.complete(if cancelled { JobState::Cancelled } else { JobState::Undone }).await
+        let cancelled = self
+            .progress
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.cancelled);
+        self.complete(if cancelled {
+            JobState::Cancelled
+        } else {
+            JobState::Undone
+        })
+        .await
     }
 
     /// Lets every observed step finish, then writes the job's end.
@@ -224,7 +293,10 @@ impl Runner {
 
     async fn stuck(&mut self, index: usize, fault: &Fault) -> Result<(), Halt> {
         tracing::error!(job = %self.row.id, step = self.plan.steps[index].kind, "job is stuck: {fault}");
-        self.record(What::Stuck { step: index, message: fault.message.clone() })?;
+        self.record(What::Stuck {
+            step: index,
+            message: fault.message.clone(),
+        })?;
         self.end(JobState::Stuck).await
     }
 
@@ -269,7 +341,9 @@ impl Runner {
 
     fn cx(&self, index: usize) -> (Cx, Log) {
         let project = self.inner.projects.get(self.row.project.as_str());
-        let secrets = project.map(|p| p.secrets().into_iter().map(str::to_owned).collect()).unwrap_or_default();
+        let secrets = project
+            .map(|p| p.secrets().into_iter().map(str::to_owned).collect())
+            .unwrap_or_default();
         let (lines, log) = Log::start(Sink {
             store: self.inner.store.clone(),
             job: self.row.id,
@@ -326,7 +400,12 @@ impl Runner {
             return Ok(());
         }
         loop {
-            match self.inner.store.append(self.row.id, self.pending.clone()).await {
+            match self
+                .inner
+                .store
+                .append(self.row.id, self.pending.clone())
+                .await
+            {
                 Ok(seq) => {
                     self.seq.send_replace(seq);
                     self.pending.clear();
@@ -348,11 +427,23 @@ impl Runner {
     }
 
     async fn at(&self, index: usize, phase: Phase) {
-        self.inner.hooks.at(Point { step: self.plan.steps[index].kind.clone(), phase }).await;
+        self.inner
+            .hooks
+            .at(Point {
+                step: self.plan.steps[index].kind.clone(),
+                phase,
+            })
+            .await;
     }
 
     async fn whole(&self, phase: Phase) {
-        self.inner.hooks.at(Point { step: String::new(), phase }).await;
+        self.inner
+            .hooks
+            .at(Point {
+                step: String::new(),
+                phase,
+            })
+            .await;
     }
 }
 

@@ -2,7 +2,9 @@
 //! job is done. The points come from the plans themselves, and a registered step that no plan
 //! reaches fails the last test.
 
-use super::{AnyStep, Cx, Engine, Hooks, NoHooks, Phase, Plan, Planned, Point, Submission, event::What};
+use super::{
+    AnyStep, Cx, Engine, Hooks, NoHooks, Phase, Plan, Planned, Point, Submission, event::What,
+};
 use crate::{
     authz::Permit,
     config::{Limits, Projects, Settings},
@@ -43,15 +45,26 @@ enum Kind {
     Restart,
 }
 
-const KINDS: [Kind; 4] = [Kind::Create, Kind::Delete, Kind::DeleteWithBranch, Kind::Restart];
+const KINDS: [Kind; 4] = [
+    Kind::Create,
+    Kind::Delete,
+    Kind::DeleteWithBranch,
+    Kind::Restart,
+];
 
 impl Stage {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let layout = Arc::new(Layout::sandbox(dir.path()));
         for dir in [
-            layout.projects_dir(), layout.run_file_dir(), layout.vhost_dir(), layout.program_dir(), layout.trash_dir(),
-            layout.app_logs_dir(), layout.work_root.join("demo/.trash"), layout.state_dir.join("environments/demo"),
+            layout.projects_dir(),
+            layout.run_file_dir(),
+            layout.vhost_dir(),
+            layout.program_dir(),
+            layout.trash_dir(),
+            layout.app_logs_dir(),
+            layout.work_root.join("demo/.trash"),
+            layout.state_dir.join("environments/demo"),
         ] {
             fs::make_dir(&dir, 0o755).unwrap();
         }
@@ -60,12 +73,24 @@ impl Stage {
         let projects = Arc::new(Projects::load(layout.projects_dir()).unwrap());
         let store = Store::open(&layout.database()).unwrap();
         let fake = Fake::new(Arc::clone(&layout));
-        Self { dir, layout, fake, store, projects }
+        Self {
+            dir,
+            layout,
+            fake,
+            store,
+            projects,
+        }
     }
 
     fn engine(&self, hooks: Arc<dyn Hooks>) -> Engine {
         let settings = Arc::new(Settings::default());
-        Engine::new(self.fake.system(), self.store.clone(), Arc::clone(&self.projects), settings, hooks)
+        Engine::new(
+            self.fake.system(),
+            self.store.clone(),
+            Arc::clone(&self.projects),
+            settings,
+            hooks,
+        )
     }
 
     async fn submit(&self, engine: &Engine, kind: Kind) -> Uuid {
@@ -80,36 +105,61 @@ impl Stage {
                     kind: JobKind::Create,
                     subject: Box::new(move |job| Subject::New {
                         names: Name::candidates(&email).collect(),
-                        make: Box::new(move |name| workspace(&email, &project, name, &work_dir, job)),
+                        make: Box::new(move |name| {
+                            workspace(&email, &project, name, &work_dir, job)
+                        }),
                     }),
                     plan: Box::new(move |workspace| {
                         let settings = Settings::default();
-                        plan::create(&Facts { layout: &layout, settings: &settings, project: &planned, workspace })
+                        plan::create(&Facts {
+                            layout: &layout,
+                            settings: &settings,
+                            project: &planned,
+                            workspace,
+                        })
                     }),
                 }
             }
             Kind::Delete | Kind::DeleteWithBranch => {
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
-                let branch = (kind == Kind::DeleteWithBranch).then(|| BranchChoice { project, force: false });
+                let branch = (kind == Kind::DeleteWithBranch).then_some(BranchChoice {
+                    project,
+                    force: false,
+                });
                 Submission {
                     kind: JobKind::Delete,
-                    subject: Box::new(move |_| Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)),
-                    plan: Box::new(move |workspace| plan::delete(&layout, workspace, branch.as_ref())),
+                    subject: Box::new(move |_| {
+                        Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
+                    }),
+                    plan: Box::new(move |workspace| {
+                        plan::delete(&layout, workspace, branch.as_ref())
+                    }),
                 }
             }
             Kind::Restart => {
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
                 Submission {
                     kind: JobKind::Restart,
-                    subject: Box::new(move |_| Subject::Existing(Box::new(workspace), WorkspaceState::Ready)),
+                    subject: Box::new(move |_| {
+                        Subject::Existing(Box::new(workspace), WorkspaceState::Ready)
+                    }),
                     plan: Box::new(move |workspace| {
                         let settings = Settings::default();
-                        plan::restart(&Facts { layout: &layout, settings: &settings, project: &project, workspace })
+                        plan::restart(&Facts {
+                            layout: &layout,
+                            settings: &settings,
+                            project: &project,
+                            workspace,
+                        })
                     }),
                 }
             }
         };
-        engine.submit(Permit::for_tests(), submission).await.unwrap().1
+        engine
+            .submit(Permit::for_tests(), submission)
+            .await
+            .unwrap()
+            .1
     }
 
     /// A machine on which this kind of job can begin.
@@ -124,12 +174,15 @@ impl Stage {
     }
 
     async fn ended(&self, engine: &Engine, job: Uuid) -> JobState {
-        tokio::time::timeout(Duration::from_secs(20), engine.idle()).await.expect("the job goes on for ever");
+        tokio::time::timeout(Duration::from_secs(20), engine.idle())
+            .await
+            .expect("the job goes on for ever");
         self.store.job(job).await.unwrap().unwrap().state
     }
 
     async fn steps_of(&self, job: Uuid) -> Vec<Planned> {
-        let plan: Plan = serde_json::from_value(self.store.job(job).await.unwrap().unwrap().plan).unwrap();
+        let plan: Plan =
+            serde_json::from_value(self.store.job(job).await.unwrap().unwrap().plan).unwrap();
         plan.steps
     }
 
@@ -142,14 +195,27 @@ impl Stage {
         files.sort();
         text.push_str(&files.join("\n"));
         for workspace in self.store.workspaces(None, 0, 100).await.unwrap() {
-            text.push_str(&format!("\n{} {:?} {:?}", workspace.name, workspace.state, workspace.port));
+            text.push_str(&format!(
+                "\n{} {:?} {:?}",
+                workspace.name, workspace.state, workspace.port
+            ));
         }
-        text.push_str(&format!("\n{:?} {:?}", self.store.ports().await.unwrap(), self.store.owed().await.unwrap().len()));
+        text.push_str(&format!(
+            "\n{:?} {:?}",
+            self.store.ports().await.unwrap(),
+            self.store.owed().await.unwrap().len()
+        ));
         text
     }
 }
 
-fn workspace(email: &Email, project: &crate::config::Project, name: &Name, work_dir: &Path, job: Uuid) -> Workspace {
+fn workspace(
+    email: &Email,
+    project: &crate::config::Project,
+    name: &Name,
+    work_dir: &Path,
+    job: Uuid,
+) -> Workspace {
     Workspace {
         id: 0,
         email: email.clone(),
@@ -186,7 +252,13 @@ enum Way {
     UndoTwice,
 }
 
-const WAYS: [Way; 5] = [Way::FailObserve, Way::FailApply, Way::FailAfterApply, Way::ApplyTwice, Way::UndoTwice];
+const WAYS: [Way; 5] = [
+    Way::FailObserve,
+    Way::FailApply,
+    Way::FailAfterApply,
+    Way::ApplyTwice,
+    Way::UndoTwice,
+];
 
 thread_local! {
     /// KIND of the step that misbehaves, and how. Tests are single-threaded inside.
@@ -202,9 +274,16 @@ struct Faulty {
 fn decode_faulty(planned: &Planned) -> Result<Box<dyn AnyStep>, step::UnknownStep> {
     let step = step::decode(planned)?;
     let fault = FAULT.with_borrow(Clone::clone);
-    let way = fault.as_ref().filter(|(kind, _)| *kind == planned.kind).map(|(_, way)| *way);
+    let way = fault
+        .as_ref()
+        .filter(|(kind, _)| *kind == planned.kind)
+        .map(|(_, way)| *way);
     let undo_twice = fault.is_some_and(|(_, way)| way == Way::UndoTwice);
-    Ok(Box::new(Faulty { step, way, undo_twice }))
+    Ok(Box::new(Faulty {
+        step,
+        way,
+        undo_twice,
+    }))
 }
 
 #[async_trait]
@@ -227,7 +306,9 @@ impl AnyStep for Faulty {
         }
         let output = self.step.apply(before, cx).await?;
         match self.way {
-            Some(Way::FailAfterApply | Way::UndoTwice) => Err(Fault::new("cannot go on: the test says so")),
+            Some(Way::FailAfterApply | Way::UndoTwice) => {
+                Err(Fault::new("cannot go on: the test says so"))
+            }
             Some(Way::ApplyTwice) => self.step.apply(before, cx).await,
             _ => Ok(output),
         }
@@ -256,8 +337,18 @@ async fn kinds_of(kind: Kind) -> Vec<String> {
     let stage = Stage::ready_for(kind).await;
     let engine = stage.engine(Arc::new(NoHooks));
     let job = stage.submit(&engine, kind).await;
-    assert_eq!(stage.ended(&engine, job).await, JobState::Done, "{:?}", stage.store.job(job).await.unwrap().unwrap().failure);
-    stage.steps_of(job).await.into_iter().map(|step| step.kind).collect()
+    assert_eq!(
+        stage.ended(&engine, job).await,
+        JobState::Done,
+        "{:?}",
+        stage.store.job(job).await.unwrap().unwrap().failure
+    );
+    stage
+        .steps_of(job)
+        .await
+        .into_iter()
+        .map(|step| step.kind)
+        .collect()
 }
 
 #[tokio::test]
@@ -274,7 +365,11 @@ async fn whatever_fails_is_taken_back() {
                     assert_eq!(state, JobState::Done, "{kind:?} {step} {way:?}");
                 } else {
                     assert_eq!(state, JobState::Undone, "{kind:?} {step} {way:?}");
-                    pretty(&before, &stage.snapshot().await, &format!("{kind:?} {step} {way:?}"));
+                    pretty(
+                        &before,
+                        &stage.snapshot().await,
+                        &format!("{kind:?} {step} {way:?}"),
+                    );
                 }
             }
         }
@@ -340,11 +435,15 @@ async fn a_crash_at_any_journal_boundary_ends_done_or_without_a_trace() {
                 let before = stage.snapshot().await;
                 let reached = Arc::new(Notify::new());
                 FAULT.set(failing.map(|step| (step.to_owned(), Way::FailAfterApply)));
-                let mut engine = stage.engine(Arc::new(StopAt { point: point.clone(), reached: Arc::clone(&reached) }));
+                let mut engine = stage.engine(Arc::new(StopAt {
+                    point: point.clone(),
+                    reached: Arc::clone(&reached),
+                }));
                 Arc::get_mut(&mut engine.0).unwrap().decode = decode_faulty;
                 let job = stage.submit(&engine, kind).await;
                 let wait = tokio::time::timeout(Duration::from_secs(10), reached.notified());
-                wait.await.unwrap_or_else(|_| panic!("{kind:?} never came to {point:?}"));
+                wait.await
+                    .unwrap_or_else(|_| panic!("{kind:?} never came to {point:?}"));
                 // The one that hangs is as good as dead; the next one knows only the ledger.
                 let mut next = stage.engine(Arc::new(NoHooks));
                 Arc::get_mut(&mut next.0).unwrap().decode = decode_faulty;
@@ -386,7 +485,20 @@ async fn engines_that_are_down_are_owed_and_do_not_stop_a_delete() {
     assert_eq!(stage.store.owed().await.unwrap().len(), 2);
     // Until nginx has reloaded, the port's next owner would answer under the old name.
     assert_eq!(stage.store.ports().await.unwrap().len(), 1);
-    stage.store.settle(stage.store.owed().await.unwrap().iter().map(|owed| owed.id).collect()).await.unwrap();
+    stage
+        .store
+        .settle(
+            stage
+                .store
+                .owed()
+                .await
+                .unwrap()
+                .iter()
+                .map(|owed| owed.id)
+                .collect(),
+        )
+        .await
+        .unwrap();
     assert!(stage.store.ports().await.unwrap().is_empty());
 }
 
@@ -396,8 +508,14 @@ async fn a_branch_that_cannot_be_taken_back_is_owed() {
     let engine = faulty(&stage, step::PUSH_BRANCH, Way::FailAfterApply);
     let reached = Arc::new(Notify::new());
     drop(engine);
-    let point = Point { step: step::PUSH_BRANCH.into(), phase: Phase::Undoing };
-    let mut engine = stage.engine(Arc::new(StopAt { point, reached: Arc::clone(&reached) }));
+    let point = Point {
+        step: step::PUSH_BRANCH.into(),
+        phase: Phase::Undoing,
+    };
+    let mut engine = stage.engine(Arc::new(StopAt {
+        point,
+        reached: Arc::clone(&reached),
+    }));
     Arc::get_mut(&mut engine.0).unwrap().decode = decode_faulty;
     let job = stage.submit(&engine, Kind::Create).await;
     reached.notified().await;
@@ -407,27 +525,54 @@ async fn a_branch_that_cannot_be_taken_back_is_owed() {
     assert_eq!(stage.ended(&next, job).await, JobState::Undone);
     let owed = stage.store.owed().await.unwrap();
     assert_eq!(owed.len(), 1);
-    assert!(owed[0].debt.to_string().contains("anna---example-com"), "{}", owed[0].debt);
+    assert!(
+        owed[0].debt.to_string().contains("anna---example-com"),
+        "{}",
+        owed[0].debt
+    );
 }
 
 #[tokio::test]
 async fn one_live_job_per_workspace_and_one_workspace_per_address() {
     let stage = Stage::new();
     let reached = Arc::new(Notify::new());
-    let point = Point { step: step::PUSH_BRANCH.into(), phase: Phase::Observed };
-    let engine = stage.engine(Arc::new(StopAt { point, reached: Arc::clone(&reached) }));
+    let point = Point {
+        step: step::PUSH_BRANCH.into(),
+        phase: Phase::Observed,
+    };
+    let engine = stage.engine(Arc::new(StopAt {
+        point,
+        reached: Arc::clone(&reached),
+    }));
     let job = stage.submit(&engine, Kind::Create).await;
     reached.notified().await;
     let row = stage.store.job(job).await.unwrap().unwrap();
-    assert_eq!(stage.store.live_job(row.workspace).await.unwrap().unwrap().id, job);
+    assert_eq!(
+        stage
+            .store
+            .live_job(row.workspace)
+            .await
+            .unwrap()
+            .unwrap()
+            .id,
+        job
+    );
     let workspace = stage.store.workspace(row.workspace).await.unwrap().unwrap();
     let submission = Submission {
         kind: JobKind::Delete,
-        subject: Box::new(move |_| Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)),
+        subject: Box::new(move |_| {
+            Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
+        }),
         plan: Box::new(|_| Plan::new(JobKind::Delete)),
     };
-    let refused = engine.submit(Permit::for_tests(), submission).await.unwrap_err();
-    assert!(matches!(refused, crate::error::Error::JobInTheWay { job: other, .. } if other == job), "{refused}");
+    let refused = engine
+        .submit(Permit::for_tests(), submission)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, crate::error::Error::JobInTheWay { job: other, .. } if other == job),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -440,7 +585,10 @@ async fn a_cancelled_job_ends_cancelled_and_leaves_nothing() {
     stage.fake.mend();
     let reached = Arc::new(Notify::new());
     drop(engine);
-    let engine = stage.engine(Arc::new(CancelAt { reached: Arc::clone(&reached), engine: Mutex::default() }));
+    let engine = stage.engine(Arc::new(CancelAt {
+        reached: Arc::clone(&reached),
+        engine: Mutex::default(),
+    }));
     let job = stage.submit(&engine, Kind::Create).await;
     reached.notified().await;
     engine.cancel(Permit::for_tests(), job).await.unwrap();
@@ -489,16 +637,32 @@ async fn a_step_of_an_unknown_kind_makes_the_job_stuck() {
     let stage = Stage::ready_for(Kind::Delete).await;
     let workspace = stage.store.workspaces(None, 0, 1).await.unwrap().remove(0);
     let engine = stage.engine(Arc::new(NoHooks));
-    let unknown = Planned { kind: "levitate.v9".into(), label: "levitate".into(), parameters: Value::Null };
+    let unknown = Planned {
+        kind: "levitate.v9".into(),
+        label: "levitate".into(),
+        parameters: Value::Null,
+    };
     let submission = Submission {
         kind: JobKind::Delete,
-        subject: Box::new(move |_| Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)),
-        plan: Box::new(move |_| Plan { kind: JobKind::Delete, steps: vec![unknown] }),
+        subject: Box::new(move |_| {
+            Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
+        }),
+        plan: Box::new(move |_| Plan {
+            kind: JobKind::Delete,
+            steps: vec![unknown],
+        }),
     };
-    let (_, job) = engine.submit(Permit::for_tests(), submission).await.unwrap();
+    let (_, job) = engine
+        .submit(Permit::for_tests(), submission)
+        .await
+        .unwrap();
     assert_eq!(stage.ended(&engine, job).await, JobState::Stuck);
     let notes = stage.store.events(job, 0, 100).await.unwrap();
-    assert!(notes.iter().any(|e| matches!(&e.what, What::Note { text, .. } if text.contains("levitate.v9"))));
+    assert!(
+        notes
+            .iter()
+            .any(|e| matches!(&e.what, What::Note { text, .. } if text.contains("levitate.v9")))
+    );
 }
 
 #[tokio::test]
@@ -507,6 +671,9 @@ async fn every_registered_step_is_in_a_plan_that_is_tested() {
     for kind in KINDS {
         tested.extend(kinds_of(kind).await);
     }
-    let registered: BTreeSet<_> = step::REGISTRY.iter().map(|entry| entry.kind.to_owned()).collect();
+    let registered: BTreeSet<_> = step::REGISTRY
+        .iter()
+        .map(|entry| entry.kind.to_owned())
+        .collect();
     assert_eq!(registered, tested);
 }

@@ -5,25 +5,43 @@ use crate::{
     domain::JobKind,
     engine::Plan,
     step::{
-        CheckHealth, Clone, Configure, Fetch, GrantAccess, Inspect, InstallDependencies, MakeDirectory, Publish,
-        PushBranch, Release, ReservePort, StartProcesses,
+        CheckHealth, Clone, Configure, Fetch, GrantAccess, Inspect, InstallDependencies,
+        MakeDirectory, Publish, PushBranch, Release, ReservePort, StartProcesses,
     },
 };
 
 /// The steps that make a workspace. What is quick and can say no comes first; nginx is told while
 /// the app starts; the push, which the outside must take back, comes last.
 pub fn create(facts: &Facts<'_>) -> Plan {
-    let Facts { settings, project, workspace, .. } = facts;
+    let Facts {
+        settings,
+        project,
+        workspace,
+        ..
+    } = facts;
     let directory = || workspace.directory.clone();
     let host = || project.host_for(&workspace.name);
     let base = || project.git.base.to_string();
     let branch = || workspace.branch.clone();
     let ports = &settings.ports.0;
     Plan::new(JobKind::Create)
-        .then(&Fetch { mirror: facts.mirror(), remote: project.remote(), base: base(), branch: branch() })
-        .then(&Inspect { mirror: facts.mirror() })
-        .then(&ReservePort { from: *ports.start(), to: *ports.end() })
-        .then(&MakeDirectory { directory: directory(), trash: facts.trash() })
+        .then(&Fetch {
+            mirror: facts.mirror(),
+            remote: project.remote(),
+            base: base(),
+            branch: branch(),
+        })
+        .then(&Inspect {
+            mirror: facts.mirror(),
+        })
+        .then(&ReservePort {
+            from: *ports.start(),
+            to: *ports.end(),
+        })
+        .then(&MakeDirectory {
+            directory: directory(),
+            trash: facts.trash(),
+        })
         .then(&Clone {
             mirror: facts.mirror(),
             directory: directory(),
@@ -31,12 +49,33 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             base: base(),
             branch: branch(),
         })
-        .then(&InstallDependencies { mirror: facts.mirror(), directory: directory() })
-        .then(&Configure { directory: directory(), name: workspace.name.to_string(), url: workspace.url.clone() })
-        .then(&GrantAccess { directory: directory(), email: workspace.email.clone() })
+        .then(&InstallDependencies {
+            mirror: facts.mirror(),
+            directory: directory(),
+        })
+        .then(&Configure {
+            directory: directory(),
+            name: workspace.name.to_string(),
+            url: workspace.url.clone(),
+        })
+        .then(&GrantAccess {
+            directory: directory(),
+            email: workspace.email.clone(),
+        })
         .then(&Release {})
         .then(&StartProcesses {})
-        .then(&Publish { host: host(), directory: directory() })
-        .then(&CheckHealth { host: host(), directory: directory(), port: None })
-        .then(&PushBranch { mirror: facts.mirror(), remote: project.remote(), branch: branch() })
+        .then(&Publish {
+            host: host(),
+            directory: directory(),
+        })
+        .then(&CheckHealth {
+            host: host(),
+            directory: directory(),
+            port: None,
+        })
+        .then(&PushBranch {
+            mirror: facts.mirror(),
+            remote: project.remote(),
+            branch: branch(),
+        })
 }

@@ -6,7 +6,10 @@ use crate::{
     domain::{JobKind, Workspace},
     engine::Plan,
     layout::Layout,
-    step::{CheckBranch, DeleteBranch, ReleasePort, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish},
+    step::{
+        CheckBranch, DeleteBranch, ReleasePort, RemoveDirectory, RemoveFiles, StopProcesses,
+        Unpublish,
+    },
 };
 use std::sync::Arc;
 
@@ -43,7 +46,10 @@ pub fn delete(layout: &Layout, workspace: &Workspace, branch: Option<&BranchChoi
             paths: vec![layout.run_file(&unit), layout.app_log_dir(&unit)],
             trash: layout.trash_dir().join(&job),
         })
-        .then(&RemoveDirectory { directory: workspace.directory.clone(), trash: trash_dir(&workspace.directory).join(&job) });
+        .then(&RemoveDirectory {
+            directory: workspace.directory.clone(),
+            trash: trash_dir(&workspace.directory).join(&job),
+        });
     if let Some(BranchChoice { project, .. }) = branch {
         plan = plan.then(&DeleteBranch {
             mirror: mirror(),

@@ -9,10 +9,14 @@ use crate::{
 
 /// The steps that restart a workspace's processes.
 pub fn restart(facts: &Facts<'_>) -> Plan {
-    let Facts { project, workspace, .. } = facts;
-    Plan::new(JobKind::Restart).then(&RestartProcesses {}).then(&CheckHealth {
-        host: project.host_for(&workspace.name),
-        directory: workspace.directory.clone(),
-        port: workspace.port,
-    })
+    let Facts {
+        project, workspace, ..
+    } = facts;
+    Plan::new(JobKind::Restart)
+        .then(&RestartProcesses {})
+        .then(&CheckHealth {
+            host: project.host_for(&workspace.name),
+            directory: workspace.directory.clone(),
+            port: workspace.port,
+        })
 }

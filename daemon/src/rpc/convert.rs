@@ -3,7 +3,10 @@
 use crate::{
     config::{Project, Projects},
     domain::{JobKind, JobState, Workspace, WorkspaceState},
-    engine::{Plan, event::{Event, Failure, Progress, StepState, What}},
+    engine::{
+        Plan,
+        event::{Event, Failure, Progress, StepState, What},
+    },
     layout::Layout,
     store::JobRow,
     system::supervisor::{Process, ProcessState},
@@ -12,7 +15,10 @@ use cid_proto::v1;
 use std::time::Duration;
 
 pub(super) fn timestamp(at: jiff::Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+    prost_types::Timestamp {
+        seconds: at.as_second(),
+        nanos: at.subsec_nanosecond(),
+    }
 }
 
 fn duration(millis: u64) -> Option<prost_types::Duration> {
@@ -47,7 +53,13 @@ pub(super) fn health(processes: Option<&[Process]>) -> v1::Health {
     match processes {
         None => v1::Health::Unknown,
         Some([]) => v1::Health::Down,
-        Some(all) if all.iter().all(|p| matches!(p.state, ProcessState::Running | ProcessState::Starting)) => v1::Health::Up,
+        Some(all)
+            if all
+                .iter()
+                .all(|p| matches!(p.state, ProcessState::Running | ProcessState::Starting)) =>
+        {
+            v1::Health::Up
+        }
         Some(_) => v1::Health::Down,
     }
 }
@@ -76,7 +88,12 @@ fn step_state(state: StepState) -> v1::StepState {
 }
 
 /// A job with its steps as far as its journal goes; `progress` is `None` in lists.
-pub(super) fn job(row: &JobRow, progress: Option<&Progress>, stuck: Option<&str>, owed: Vec<String>) -> v1::Job {
+pub(super) fn job(
+    row: &JobRow,
+    progress: Option<&Progress>,
+    stuck: Option<&str>,
+    owed: Vec<String>,
+) -> v1::Job {
     let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();
     let planned = plan.map(|plan| plan.steps).unwrap_or_default();
     let steps = progress.map(|progress| {
@@ -109,10 +126,18 @@ pub(super) fn job(row: &JobRow, progress: Option<&Progress>, stuck: Option<&str>
     }
 }
 
-fn failure(failure: Option<&Failure>, stuck: Option<&str>, planned: &[crate::engine::Planned]) -> Option<v1::Failure> {
+fn failure(
+    failure: Option<&Failure>,
+    stuck: Option<&str>,
+    planned: &[crate::engine::Planned],
+) -> Option<v1::Failure> {
     let stuck_hint = || "mend what is in the way, then: cictl jobs retry ID".to_owned();
     let Some(failure) = failure else {
-        return stuck.map(|message| v1::Failure { message: message.to_owned(), hint: stuck_hint(), ..v1::Failure::default() });
+        return stuck.map(|message| v1::Failure {
+            message: message.to_owned(),
+            hint: stuck_hint(),
+            ..v1::Failure::default()
+        });
     };
     let step = failure.step.and_then(|index| planned.get(index));
     let message = match stuck {
@@ -123,7 +148,11 @@ fn failure(failure: Option<&Failure>, stuck: Option<&str>, planned: &[crate::eng
         step_kind: step.map(|step| step.kind.clone()).unwrap_or_default(),
         step_label: step.map(|step| step.label.clone()).unwrap_or_default(),
         message,
-        hint: if stuck.is_some() { stuck_hint() } else { failure.hint.clone().unwrap_or_default() },
+        hint: if stuck.is_some() {
+            stuck_hint()
+        } else {
+            failure.hint.clone().unwrap_or_default()
+        },
         output: failure.output.clone(),
     })
 }
@@ -133,22 +162,44 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
     use v1::event::What as Out;
     let index = |step: usize| u32::try_from(step).unwrap_or(u32::MAX);
     let step = |at: usize, state: v1::StepState, took_ms: Option<u64>| {
-        let label = plan.steps.get(at).map(|step| step.label.clone()).unwrap_or_default();
-        Out::Step(v1::StepEvent { index: index(at), state: state.into(), label, took: took_ms.and_then(duration) })
+        let label = plan
+            .steps
+            .get(at)
+            .map(|step| step.label.clone())
+            .unwrap_or_default();
+        Out::Step(v1::StepEvent {
+            index: index(at),
+            state: state.into(),
+            label,
+            took: took_ms.and_then(duration),
+        })
     };
     let what = match event.what {
         What::Job { state } => Out::JobState(job_state(state).into()),
         What::Observed { step: at, .. } => step(at, v1::StepState::Observed, None),
-        What::Applied { step: at, took_ms, .. } => step(at, v1::StepState::Applied, Some(took_ms)),
+        What::Applied {
+            step: at, took_ms, ..
+        } => step(at, v1::StepState::Applied, Some(took_ms)),
         What::Undoing { step: at } => step(at, v1::StepState::Undoing, None),
         What::Undone { step: at, took_ms } => step(at, v1::StepState::Undone, Some(took_ms)),
         What::Stuck { step: at, .. } => step(at, v1::StepState::Stuck, None),
         What::Failed { .. } => Out::JobState(v1::JobState::Undoing.into()),
         What::Retried => Out::JobState(v1::JobState::Running.into()),
-        What::Output { step, lines } => Out::Output(v1::OutputEvent { index: index(step), lines }),
-        What::Note { step, text } => Out::Note(v1::NoteEvent { index: index(step), text }),
+        What::Output { step, lines } => Out::Output(v1::OutputEvent {
+            index: index(step),
+            lines,
+        }),
+        What::Note { step, text } => Out::Note(v1::NoteEvent {
+            index: index(step),
+            text,
+        }),
     };
-    v1::Event { job: event.job.to_string(), seq: event.seq, at: Some(timestamp(event.at)), what: Some(what) }
+    v1::Event {
+        job: event.job.to_string(),
+        seq: event.seq,
+        at: Some(timestamp(event.at)),
+        what: Some(what),
+    }
 }
 
 pub(super) fn project(project: &Project, layout: &Layout, workspaces: u32) -> v1::Project {
@@ -157,7 +208,9 @@ pub(super) fn project(project: &Project, layout: &Layout, workspaces: u32) -> v1
         domain: project.domain.to_string(),
         git_url: project.git.url.to_string(),
         base_branch: project.git.base.to_string(),
-        work_dir: Projects::work_dir(project, &layout.work_root).to_string_lossy().into_owned(),
+        work_dir: Projects::work_dir(project, &layout.work_root)
+            .to_string_lossy()
+            .into_owned(),
         deploy_user: project.deploy_user.clone().unwrap_or_default(),
         file: project.file.to_string_lossy().into_owned(),
         error: String::new(),

@@ -36,7 +36,10 @@ impl Enforce {
 impl<S> Layer<S> for Enforce {
     type Service = Enforcer<S>;
     fn layer(&self, inner: S) -> Enforcer<S> {
-        Enforcer { gate: self.gate.clone(), inner }
+        Enforcer {
+            gate: self.gate.clone(),
+            inner,
+        }
     }
 }
 
@@ -77,7 +80,9 @@ where
             match gate.permit(&caller, &rpc).await {
                 Ok(permit) => {
                     tracing::debug!(rpc, uid = caller.uid, pid = caller.pid, "allowed");
-                    request.extensions_mut().insert(PermitSlot(Arc::new(Mutex::new(Some(permit)))));
+                    request
+                        .extensions_mut()
+                        .insert(PermitSlot(Arc::new(Mutex::new(Some(permit)))));
                     inner.call(request).await
                 }
                 Err(error) => Ok(error.into_status().into_http()),

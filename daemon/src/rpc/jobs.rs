@@ -3,7 +3,10 @@
 use super::{Api, convert, page_size, take_permit};
 use crate::{
     domain::{Email, JobState, ProjectName},
-    engine::{Plan, event::{Progress, What}},
+    engine::{
+        Plan,
+        event::{Progress, What},
+    },
     error::Error,
     store::{JobFilter, JobRow},
 };
@@ -21,38 +24,73 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 #[tonic::async_trait]
 impl Jobs for Api {
-    async fn get(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::GetJobResponse>, Status> {
+    async fn get(
+        &self,
+        request: Request<v1::GetJobRequest>,
+    ) -> Result<Response<v1::GetJobResponse>, Status> {
         let job = self.job_message(id(&request.into_inner().id)?).await?;
         Ok(Response::new(v1::GetJobResponse { job: Some(job) }))
     }
 
-    async fn list(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
+    async fn list(
+        &self,
+        request: Request<v1::ListJobsRequest>,
+    ) -> Result<Response<v1::ListJobsResponse>, Status> {
         let request = request.into_inner();
         let limit = page_size(request.page_size, 50)?;
         let email = match request.email.as_str() {
             "" => None,
-            text => Some(Email::parse(text).map_err(|error| Error::invalid("email", error.to_string()))?),
+            text => Some(
+                Email::parse(text).map_err(|error| Error::invalid("email", error.to_string()))?,
+            ),
         };
         let project = match request.project.as_str() {
             "" => None,
-            name => Some(ProjectName::parse(name).ok_or_else(|| Error::not_found(format!("there is no project {name:?}")))?),
+            name => Some(
+                ProjectName::parse(name)
+                    .ok_or_else(|| Error::not_found(format!("there is no project {name:?}")))?,
+            ),
         };
         let before = match request.page_token.as_str() {
             "" => None,
-            token => Some(token.parse().map_err(|_| Error::invalid("page_token", "this is no page token of cid's"))?),
+            token => Some(
+                token
+                    .parse()
+                    .map_err(|_| Error::invalid("page_token", "this is no page token of cid's"))?,
+            ),
         };
-        let rows = self.store.jobs(JobFilter { project, email, before }, limit).await.map_err(Error::from)?;
+        let rows = self
+            .store
+            .jobs(
+                JobFilter {
+                    project,
+                    email,
+                    before,
+                },
+                limit,
+            )
+            .await
+            .map_err(Error::from)?;
         let next_page_token = match rows.last() {
             Some(last) if rows.len() == limit => last.id.to_string(),
             _ => String::new(),
         };
-        let jobs = rows.iter().map(|row| convert::job(row, None, None, Vec::new())).collect();
-        Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token }))
+        let jobs = rows
+            .iter()
+            .map(|row| convert::job(row, None, None, Vec::new()))
+            .collect();
+        Ok(Response::new(v1::ListJobsResponse {
+            jobs,
+            next_page_token,
+        }))
     }
 
     type WatchStream = ReceiverStream<Result<v1::WatchJobResponse, Status>>;
 
-    async fn watch(&self, request: Request<v1::WatchJobRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        request: Request<v1::WatchJobRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         let request = request.into_inner();
         let row = self.engine.job(id(&request.id)?).await?;
         let (sender, receiver) = mpsc::channel(BATCH);
@@ -65,23 +103,34 @@ impl Jobs for Api {
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
-    async fn cancel(&self, request: Request<v1::CancelJobRequest>) -> Result<Response<v1::CancelJobResponse>, Status> {
+    async fn cancel(
+        &self,
+        request: Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::CancelJobResponse>, Status> {
         let permit = take_permit(&request)?;
         let id = id(&request.into_inner().id)?;
         self.engine.cancel(permit, id).await?;
-        Ok(Response::new(v1::CancelJobResponse { job: Some(self.job_message(id).await?) }))
+        Ok(Response::new(v1::CancelJobResponse {
+            job: Some(self.job_message(id).await?),
+        }))
     }
 
-    async fn retry(&self, request: Request<v1::RetryJobRequest>) -> Result<Response<v1::RetryJobResponse>, Status> {
+    async fn retry(
+        &self,
+        request: Request<v1::RetryJobRequest>,
+    ) -> Result<Response<v1::RetryJobResponse>, Status> {
         let permit = take_permit(&request)?;
         let id = id(&request.into_inner().id)?;
         self.engine.retry(permit, id).await?;
-        Ok(Response::new(v1::RetryJobResponse { job: Some(self.job_message(id).await?) }))
+        Ok(Response::new(v1::RetryJobResponse {
+            job: Some(self.job_message(id).await?),
+        }))
     }
 }
 
 fn id(text: &str) -> Result<Uuid, Error> {
-    text.parse().map_err(|_| Error::invalid("id", format!("{text:?} is not the id of a job")))
+    text.parse()
+        .map_err(|_| Error::invalid("id", format!("{text:?} is not the id of a job")))
 }
 
 impl Api {
@@ -104,7 +153,11 @@ impl Api {
             stuck = None;
         }
         let owed = self.store.owed().await?;
-        let owed = owed.iter().filter(|owed| owed.job == id).map(|owed| format!("{} ({})", owed.debt, owed.reason)).collect();
+        let owed = owed
+            .iter()
+            .filter(|owed| owed.job == id)
+            .map(|owed| format!("{} ({})", owed.debt, owed.reason))
+            .collect();
         Ok(convert::job(&row, Some(&progress), stuck.as_deref(), owed))
     }
 
@@ -120,11 +173,17 @@ impl Api {
         loop {
             // First the receiver, then the reading: a line written between the two is told of.
             let news = self.engine.follow(row.id);
-            let events = self.store.events(row.id, after, BATCH).await.map_err(Error::from)?;
+            let events = self
+                .store
+                .events(row.id, after, BATCH)
+                .await
+                .map_err(Error::from)?;
             let is_whole = events.len() < BATCH;
             for event in events {
                 after = event.seq;
-                let message = v1::WatchJobResponse { event: Some(convert::event(event, &plan)) };
+                let message = v1::WatchJobResponse {
+                    event: Some(convert::event(event, &plan)),
+                };
                 if sender.send(Ok(message)).await.is_err() {
                     return Ok(());
                 }
@@ -133,7 +192,14 @@ impl Api {
                 continue;
             }
             let state = self.engine.job(row.id).await?.state;
-            if (state.is_ended() || state == JobState::Stuck) && self.store.events(row.id, after, 1).await.map_err(Error::from)?.is_empty() {
+            if (state.is_ended() || state == JobState::Stuck)
+                && self
+                    .store
+                    .events(row.id, after, 1)
+                    .await
+                    .map_err(Error::from)?
+                    .is_empty()
+            {
                 return Ok(());
             }
             let changed = async {

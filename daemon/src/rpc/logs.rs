@@ -1,8 +1,17 @@
 //! Follows the logs of a workspace's processes.
 
-use crate::{error::Error, system::{Fault, fs}};
+use crate::{
+    error::Error,
+    system::{Fault, fs},
+};
 use cid_proto::v1::LogsResponse;
-use std::{fs::File, io::{Read, Seek, SeekFrom}, os::unix::fs::MetadataExt, path::{Path, PathBuf}, time::Duration};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -30,17 +39,30 @@ pub(super) fn stream(
     stopping: CancellationToken,
 ) -> Result<ReceiverStream<Result<LogsResponse, Status>>, Error> {
     if lines > MAX_LINES {
-        return Err(Error::invalid("lines", format!("at most {MAX_LINES} lines")));
+        return Err(Error::invalid(
+            "lines",
+            format!("at most {MAX_LINES} lines"),
+        ));
     }
     let lines = if lines == 0 { DEFAULT_LINES } else { lines } as usize;
     let mut logs: Vec<Log> = fs::names(dir)?
         .iter()
         .filter_map(|file| file.strip_suffix(".log"))
         .filter(|name| process.is_empty() || *name == process)
-        .map(|name| Log { process: name.to_owned(), path: dir.join(format!("{name}.log")), inode: 0, offset: 0, rest: Vec::new() })
+        .map(|name| Log {
+            process: name.to_owned(),
+            path: dir.join(format!("{name}.log")),
+            inode: 0,
+            offset: 0,
+            rest: Vec::new(),
+        })
         .collect();
     if logs.is_empty() {
-        let of = if process.is_empty() { String::new() } else { format!(" of a process {process:?}") };
+        let of = if process.is_empty() {
+            String::new()
+        } else {
+            format!(" of a process {process:?}")
+        };
         return Err(Error::not_found(format!("there is no log{of}")));
     }
     let (sender, receiver) = mpsc::channel(QUEUE);
@@ -50,7 +72,10 @@ pub(super) fn stream(
                 return;
             }
         }
-        while follow {
+        if !follow {
+            return;
+        }
+        loop {
             for log in &mut logs {
                 if log.news(&sender).await.is_err() {
                     return;
@@ -104,7 +129,13 @@ impl Log {
 
     async fn send(&self, line: &[u8], sender: &Sender) -> Result<(), Gone> {
         let line = line[..line.len().min(MAX_LINE)].to_vec();
-        sender.send(Ok(LogsResponse { process: self.process.clone(), line })).await.map_err(|_| Gone)
+        sender
+            .send(Ok(LogsResponse {
+                process: self.process.clone(),
+                line,
+            }))
+            .await
+            .map_err(|_| Gone)
     }
 
     /// What has been written since the last time, or at first at most `last` bytes of the end. A
@@ -121,7 +152,9 @@ impl Log {
         self.inode = meta.ino();
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(self.offset)).map_err(failed)?;
-        file.take(MAX_TAIL).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(MAX_TAIL)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         self.offset += bytes.len() as u64;
         Ok(bytes)
     }

@@ -68,7 +68,9 @@ impl Api {
             found.retain(|w| Some(&w.project) == project.as_ref());
         }
         match found.len() {
-            1 => found.pop().ok_or_else(|| Error::not_found("there is no such workspace")),
+            1 => found
+                .pop()
+                .ok_or_else(|| Error::not_found("there is no such workspace")),
             0 => Err(Error::NotFound {
                 message: format!("{email} has no workspace{}", of_project(&reference.project)),
                 hint: Some("cictl list shows them all".into()),
@@ -77,7 +79,10 @@ impl Api {
                 let projects: Vec<&str> = found.iter().map(|w| w.project.as_str()).collect();
                 Err(Error::Invalid {
                     field: "workspace.project",
-                    message: format!("{email} has workspaces in several projects: {}", projects.join(", ")),
+                    message: format!(
+                        "{email} has workspaces in several projects: {}",
+                        projects.join(", ")
+                    ),
                     hint: Some("say which one with -p PROJECT".into()),
                 })
             }
@@ -91,7 +96,11 @@ impl Api {
 }
 
 fn of_project(project: &str) -> String {
-    if project.is_empty() { String::new() } else { format!(" of {project}") }
+    if project.is_empty() {
+        String::new()
+    } else {
+        format!(" of {project}")
+    }
 }
 
 fn email(reference: &WorkspaceRef) -> Result<Email, Error> {
@@ -108,7 +117,8 @@ fn email(reference: &WorkspaceRef) -> Result<Email, Error> {
 /// There is none: the request did not come by the enforcing layer.
 fn take_permit<T>(request: &tonic::Request<T>) -> Result<Permit, Error> {
     let slot = request.extensions().get::<enforce::PermitSlot>();
-    slot.and_then(enforce::PermitSlot::take).ok_or_else(|| Error::Denied("the call was not authorised".into()))
+    slot.and_then(enforce::PermitSlot::take)
+        .ok_or_else(|| Error::Denied("the call was not authorised".into()))
 }
 
 /// A page's length as asked for: 0 means `default`, more than 1000 is refused.
@@ -116,6 +126,9 @@ fn page_size(asked: u32, default: usize) -> Result<usize, Error> {
     match asked {
         0 => Ok(default),
         1..=1000 => Ok(asked as usize),
-        _ => Err(Error::invalid("page_size", "a page has at most 1000 entries")),
+        _ => Err(Error::invalid(
+            "page_size",
+            "a page has at most 1000 entries",
+        )),
     }
 }

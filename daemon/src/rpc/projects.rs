@@ -7,7 +7,10 @@ use crate::{
     error::Error,
     helper::request::Fetch,
     step::{gid_of, uid_of},
-    system::{Fault, fs, helpers::{Identity, ask_once}},
+    system::{
+        Fault, fs,
+        helpers::{Identity, ask_once},
+    },
 };
 use cid_proto::v1::{self, projects_server::Projects};
 use std::{path::Path, sync::Arc};
@@ -15,12 +18,17 @@ use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
 impl Projects for Api {
-    async fn list(&self, request: Request<v1::ListProjectsRequest>) -> Result<Response<v1::ListProjectsResponse>, Status> {
+    async fn list(
+        &self,
+        request: Request<v1::ListProjectsRequest>,
+    ) -> Result<Response<v1::ListProjectsResponse>, Status> {
         let request = request.into_inner();
         let limit = page_size(request.page_size, 100)?;
         let shelf = self.projects.all();
         let mut projects = Vec::new();
-        let after = shelf.iter().filter(|(name, _)| name.as_str() > request.page_token.as_str());
+        let after = shelf
+            .iter()
+            .filter(|(name, _)| name.as_str() > request.page_token.as_str());
         for (name, entry) in after.take(limit) {
             projects.push(self.message(name, entry.as_ref()).await?);
         }
@@ -28,10 +36,16 @@ impl Projects for Api {
             Some(last) if projects.len() == limit => last.name.clone(),
             _ => String::new(),
         };
-        Ok(Response::new(v1::ListProjectsResponse { projects, next_page_token }))
+        Ok(Response::new(v1::ListProjectsResponse {
+            projects,
+            next_page_token,
+        }))
     }
 
-    async fn get(&self, request: Request<v1::GetProjectRequest>) -> Result<Response<v1::GetProjectResponse>, Status> {
+    async fn get(
+        &self,
+        request: Request<v1::GetProjectRequest>,
+    ) -> Result<Response<v1::GetProjectResponse>, Status> {
         let name = request.into_inner().name;
         let shelf = self.projects.all();
         let Some(entry) = shelf.get(&name) else {
@@ -39,10 +53,15 @@ impl Projects for Api {
             self.projects.get(&name)?;
             return Err(Error::not_found(format!("there is no project {name:?}")).into());
         };
-        Ok(Response::new(v1::GetProjectResponse { project: Some(self.message(&name, entry.as_ref()).await?) }))
+        Ok(Response::new(v1::GetProjectResponse {
+            project: Some(self.message(&name, entry.as_ref()).await?),
+        }))
     }
 
-    async fn check(&self, request: Request<v1::CheckProjectRequest>) -> Result<Response<v1::CheckProjectResponse>, Status> {
+    async fn check(
+        &self,
+        request: Request<v1::CheckProjectRequest>,
+    ) -> Result<Response<v1::CheckProjectResponse>, Status> {
         let name = request.into_inner().name;
         // A file mended a moment ago counts.
         self.projects.reload().map_err(Error::from)?;
@@ -51,9 +70,18 @@ impl Projects for Api {
             self.projects.get(&name)?;
         }
         let mut items = Vec::new();
-        for (stem, entry) in shelf.iter().filter(|(stem, _)| name.is_empty() || **stem == name) {
+        for (stem, entry) in shelf
+            .iter()
+            .filter(|(stem, _)| name.is_empty() || **stem == name)
+        {
             match entry {
-                Err(error) => items.push(item(v1::Severity::Error, stem, "file", error.to_string(), "mend the file")),
+                Err(error) => items.push(item(
+                    v1::Severity::Error,
+                    stem,
+                    "file",
+                    error.to_string(),
+                    "mend the file",
+                )),
                 Ok(project) => self.check_project(project, &mut items).await,
             }
         }
@@ -61,15 +89,34 @@ impl Projects for Api {
     }
 }
 
-fn item(severity: v1::Severity, project: &str, subject: &str, message: String, hint: &str) -> v1::CheckItem {
-    v1::CheckItem { severity: severity.into(), subject: format!("{project}: {subject}"), message, hint: hint.to_owned() }
+fn item(
+    severity: v1::Severity,
+    project: &str,
+    subject: &str,
+    message: String,
+    hint: &str,
+) -> v1::CheckItem {
+    v1::CheckItem {
+        severity: severity.into(),
+        subject: format!("{project}: {subject}"),
+        message,
+        hint: hint.to_owned(),
+    }
 }
 
 impl Api {
-    async fn message(&self, name: &str, entry: Result<&Arc<Project>, &ConfigError>) -> Result<v1::Project, Error> {
+    async fn message(
+        &self,
+        name: &str,
+        entry: Result<&Arc<Project>, &ConfigError>,
+    ) -> Result<v1::Project, Error> {
         let of = ProjectName::parse(name);
         let count = match of {
-            Some(project) => self.store.workspaces(Some(project), 0, usize::MAX >> 1).await?.len(),
+            Some(project) => self
+                .store
+                .workspaces(Some(project), 0, usize::MAX >> 1)
+                .await?
+                .len(),
             None => 0,
         };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -98,10 +145,14 @@ impl Api {
         say("file", Ok(format!("{} reads well", project.file.display())));
         say("remote", self.check_remote(project).await);
         let work_dir = Shelf::work_dir(project, &self.layout.work_root);
-        say("work_dir", fs::make_dir(&work_dir, 0o755).map(|()| format!("{} is there", work_dir.display())));
+        say(
+            "work_dir",
+            fs::make_dir(&work_dir, 0o755).map(|()| format!("{} is there", work_dir.display())),
+        );
         let is_there = |path: &Path| match path.exists() {
             true => Ok(format!("{} is there", path.display())),
-            false => Err(Fault::new(format!("cannot find {}", path.display())).hint("make it, or mend the project file")),
+            false => Err(Fault::new(format!("cannot find {}", path.display()))
+                .hint("make it, or mend the project file")),
         };
         if let Some(env) = &project.app.env {
             say("app.env", is_there(&env.join("bin")));
@@ -112,14 +163,24 @@ impl Api {
         for link in &project.links {
             say("links", is_there(&link.source));
         }
-        for file in project.files.iter().filter(|file| file.template.is_absolute()) {
+        for file in project
+            .files
+            .iter()
+            .filter(|file| file.template.is_absolute())
+        {
             say("files", is_there(&file.template));
         }
         if let Some(group) = &project.access.group {
-            say("access.group", gid_of(group).map(|gid| format!("{group} is group {gid}")));
+            say(
+                "access.group",
+                gid_of(group).map(|gid| format!("{group} is group {gid}")),
+            );
         }
         for account in project.access.people.values() {
-            say("access.people", uid_of(account).map(|uid| format!("{account} is user {uid}")));
+            say(
+                "access.people",
+                uid_of(account).map(|uid| format!("{account} is user {uid}")),
+            );
         }
     }
 
@@ -130,8 +191,23 @@ impl Api {
             base: project.git.base.to_string(),
             branch: project.git.base.to_string(),
         };
-        let (identity, limit) = (Identity::Deploy(project.name.clone()), *self.settings.limits.git);
-        let fetched = ask_once(self.sys.helpers.as_ref(), identity, limit, self.stopping.clone(), request).await;
-        fetched.map(|f| format!("{} answers; {} is at {:.10}", *project.git.url, *project.git.base, f.base))
+        let (identity, limit) = (
+            Identity::Deploy(project.name.clone()),
+            *self.settings.limits.git,
+        );
+        let fetched = ask_once(
+            self.sys.helpers.as_ref(),
+            identity,
+            limit,
+            self.stopping.clone(),
+            request,
+        )
+        .await;
+        fetched.map(|f| {
+            format!(
+                "{} answers; {} is at {:.10}",
+                *project.git.url, *project.git.base, f.base
+            )
+        })
     }
 }

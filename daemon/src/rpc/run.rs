@@ -1,9 +1,20 @@
 //! Runs a command in a workspace, its streams going both ways.
 
 use super::Api;
-use crate::{authz::Permit, domain::WorkspaceState, error::Error, system::session::{self, Session}};
-use cid_proto::v1::{RunRequest, RunResponse, RunStart, run_request::Message as In, run_response::Message as Out};
-use tokio::{io::{AsyncRead, AsyncReadExt, AsyncWriteExt}, process::ChildStdin, sync::mpsc};
+use crate::{
+    authz::Permit,
+    domain::WorkspaceState,
+    error::Error,
+    system::session::{self, Session},
+};
+use cid_proto::v1::{
+    RunRequest, RunResponse, RunStart, run_request::Message as In, run_response::Message as Out,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::ChildStdin,
+    sync::mpsc,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -21,7 +32,11 @@ pub(super) async fn run(
     permit: Permit,
     mut requests: Streaming<RunRequest>,
 ) -> Result<ReceiverStream<Result<RunResponse, Status>>, Status> {
-    let start = match requests.message().await?.and_then(|request| request.message) {
+    let start = match requests
+        .message()
+        .await?
+        .and_then(|request| request.message)
+    {
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
@@ -30,7 +45,12 @@ pub(super) async fn run(
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stopping = api.stopping.clone();
     tokio::spawn(async move {
-        let Session { mut child, stdin, stdout, stderr } = session;
+        let Session {
+            mut child,
+            stdin,
+            stdout,
+            stderr,
+        } = session;
         let feeder = tokio::spawn(feed(requests, stdin));
         let out = tokio::spawn(forward(stdout, sender.clone(), Out::Stdout));
         let err = tokio::spawn(forward(stderr, sender.clone(), Out::Stderr));
@@ -43,8 +63,12 @@ pub(super) async fn run(
         feeder.abort();
         let _ = tokio::join!(out, err);
         let message = match status {
-            Ok(status) => Ok(RunResponse { message: Some(Out::ExitStatus(session::exit_status(status))) }),
-            Err(error) => Err(Status::internal(format!("cannot wait for the command: {error}"))),
+            Ok(status) => Ok(RunResponse {
+                message: Some(Out::ExitStatus(session::exit_status(status))),
+            }),
+            Err(error) => Err(Status::internal(format!(
+                "cannot wait for the command: {error}"
+            ))),
         };
         let _ = sender.send(message).await;
     });
@@ -52,8 +76,13 @@ pub(super) async fn run(
 }
 
 async fn begin(api: &Api, start: &RunStart) -> Result<Session, Error> {
-    if start.command.first().is_none_or(String::is_empty) || start.command.iter().any(|word| word.contains('\0')) {
-        return Err(Error::invalid("command", "a command needs a program, and must not hold NUL"));
+    if start.command.first().is_none_or(String::is_empty)
+        || start.command.iter().any(|word| word.contains('\0'))
+    {
+        return Err(Error::invalid(
+            "command",
+            "a command needs a program, and must not hold NUL",
+        ));
     }
     let workspace = api.resolve(start.workspace.clone()).await?;
     if workspace.state != WorkspaceState::Ready {
@@ -62,7 +91,11 @@ async fn begin(api: &Api, start: &RunStart) -> Result<Session, Error> {
             hint: Some("cictl show tells its state and its job".into()),
         });
     }
-    Ok(session::start(&api.sys.site.helper, &api.layout.run_file(&workspace.unit()), &start.command)?)
+    Ok(session::start(
+        &api.sys.site.helper,
+        &api.layout.run_file(&workspace.unit()),
+        &start.command,
+    )?)
 }
 
 async fn feed(mut requests: Streaming<RunRequest>, mut stdin: ChildStdin) {
@@ -77,7 +110,9 @@ async fn feed(mut requests: Streaming<RunRequest>, mut stdin: ChildStdin) {
 async fn forward(mut from: impl AsyncRead + Unpin, to: Sender, wrap: fn(Vec<u8>) -> Out) {
     let mut buffer = vec![0; CHUNK];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let message = RunResponse { message: Some(wrap(buffer[..count].to_vec())) };
+        let message = RunResponse {
+            message: Some(wrap(buffer[..count].to_vec())),
+        };
         if to.send(Ok(message)).await.is_err() {
             return;
         }

@@ -56,15 +56,21 @@ impl Doors {
     /// # Errors
     /// One cannot be bound.
     pub fn bind(layout: &Layout) -> Result<Self, Fault> {
-        Ok(Self { people: bind(&layout.socket(), 0o660)?, front: bind(&layout.web_socket(), 0o660)? })
+        Ok(Self {
+            people: bind(&layout.socket(), 0o660)?,
+            front: bind(&layout.web_socket(), 0o660)?,
+        })
     }
 }
 
 fn bind(path: &Path, mode: u32) -> Result<UnixListener, Fault> {
     if let Ok(meta) = fs::symlink_metadata(path) {
         if !meta.file_type().is_socket() || std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(Fault::new(format!("cannot listen on {}: something else is there", path.display()))
-                .hint("another cid may be at work there; otherwise move it away"));
+            return Err(Fault::new(format!(
+                "cannot listen on {}: something else is there",
+                path.display()
+            ))
+            .hint("another cid may be at work there; otherwise move it away"));
         }
         fs::remove_file(path).map_err(|error| Fault::io("remove", path, error))?;
     }
@@ -78,11 +84,28 @@ fn bind(path: &Path, mode: u32) -> Result<UnixListener, Fault> {
 ///
 /// # Errors
 /// The server fails as a whole.
-pub async fn serve(api: Api, gate: Gate, doors: Doors, stopping: CancellationToken) -> Result<(), Fault> {
+pub async fn serve(
+    api: Api,
+    gate: Gate,
+    doors: Doors,
+    stopping: CancellationToken,
+) -> Result<(), Fault> {
     let bounds = Bounds::new(api.settings.max_connections_per_uid);
     let (sender, connections) = mpsc::channel(16);
-    tokio::spawn(accept(doors.people, Door::People, bounds.clone(), sender.clone(), stopping.clone()));
-    tokio::spawn(accept(doors.front, Door::Front, bounds, sender, stopping.clone()));
+    tokio::spawn(accept(
+        doors.people,
+        Door::People,
+        bounds.clone(),
+        sender.clone(),
+        stopping.clone(),
+    ));
+    tokio::spawn(accept(
+        doors.front,
+        Door::Front,
+        bounds,
+        sender,
+        stopping.clone(),
+    ));
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<WorkspacesServer<Api>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -100,7 +123,10 @@ pub async fn serve(api: Api, gate: Gate, doors: Doors, stopping: CancellationTok
         .add_service(JobsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
         .add_service(ProjectsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
         .add_service(SystemServer::new(api).max_decoding_message_size(MAX_REQUEST))
-        .serve_with_incoming_shutdown(ReceiverStream::new(connections), stopping.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(
+            ReceiverStream::new(connections),
+            stopping.clone().cancelled_owned(),
+        );
     let out_of_time = async {
         stopping.cancelled().await;
         tokio::time::sleep(DRAIN).await;
@@ -121,12 +147,19 @@ struct Bounds {
 
 impl Bounds {
     fn new(per_uid: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(MAX_CONNECTIONS)), per_uid: per_uid.max(1), uids: Arc::default() }
+        Self {
+            all: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            per_uid: per_uid.max(1),
+            uids: Arc::default(),
+        }
     }
 
     fn of(&self, uid: u32) -> Arc<Semaphore> {
         let mut uids = self.uids.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(uids.entry(uid).or_insert_with(|| Arc::new(Semaphore::new(self.per_uid))))
+        Arc::clone(
+            uids.entry(uid)
+                .or_insert_with(|| Arc::new(Semaphore::new(self.per_uid))),
+        )
     }
 }
 
@@ -138,7 +171,9 @@ async fn accept(
     stopping: CancellationToken,
 ) {
     loop {
-        let Ok(place) = Arc::clone(&bounds.all).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&bounds.all).acquire_owned().await else {
+            return;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopping.cancelled() => return,
@@ -152,13 +187,28 @@ async fn accept(
             }
         };
         // Without credentials there is no caller, and without a caller nothing is allowed.
-        let Ok(peer) = stream.peer_cred() else { continue };
-        let caller = Caller { uid: peer.uid(), gid: peer.gid(), pid: peer.pid(), door };
+        let Ok(peer) = stream.peer_cred() else {
+            continue;
+        };
+        let caller = Caller {
+            uid: peer.uid(),
+            gid: peer.gid(),
+            pid: peer.pid(),
+            door,
+        };
         let turn = bounds.of(caller.uid);
         let sender = sender.clone();
         tokio::spawn(async move {
-            let Ok(turn) = turn.acquire_owned().await else { return };
-            let _ = sender.send(Ok(Connection { stream, caller, _places: (place, turn) })).await;
+            let Ok(turn) = turn.acquire_owned().await else {
+                return;
+            };
+            let _ = sender
+                .send(Ok(Connection {
+                    stream,
+                    caller,
+                    _places: (place, turn),
+                }))
+                .await;
         });
     }
 }
@@ -178,13 +228,21 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

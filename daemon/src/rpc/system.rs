@@ -7,7 +7,10 @@ use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
 impl System for Api {
-    async fn version(&self, _: Request<v1::VersionRequest>) -> Result<Response<v1::VersionResponse>, Status> {
+    async fn version(
+        &self,
+        _: Request<v1::VersionRequest>,
+    ) -> Result<Response<v1::VersionResponse>, Status> {
         Ok(Response::new(v1::VersionResponse {
             version: env!("CARGO_PKG_VERSION").into(),
             mode: self.mode.into(),
@@ -15,8 +18,13 @@ impl System for Api {
         }))
     }
 
-    async fn doctor(&self, request: Request<v1::DoctorRequest>) -> Result<Response<v1::DoctorResponse>, Status> {
+    async fn doctor(
+        &self,
+        request: Request<v1::DoctorRequest>,
+    ) -> Result<Response<v1::DoctorResponse>, Status> {
         let findings = doctor::examine(self, request.into_inner().repair).await?;
-        Ok(Response::new(v1::DoctorResponse { findings: findings.into_iter().map(Into::into).collect() }))
+        Ok(Response::new(v1::DoctorResponse {
+            findings: findings.into_iter().map(Into::into).collect(),
+        }))
     }
 }

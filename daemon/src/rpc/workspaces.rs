@@ -9,7 +9,10 @@ use crate::{
     helper::request::{WorkReport, WorkStatus},
     plan::{self, BranchChoice, Facts},
     store::Subject,
-    system::{fs, helpers::{Identity, ask_once}},
+    system::{
+        fs,
+        helpers::{Identity, ask_once},
+    },
 };
 use cid_proto::v1::{self, workspaces_server::Workspaces};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -21,14 +24,21 @@ const WORK_STATUS: Duration = Duration::from_secs(30);
 
 #[tonic::async_trait]
 impl Workspaces for Api {
-    async fn create(&self, request: Request<v1::CreateRequest>) -> Result<Response<v1::CreateResponse>, Status> {
+    async fn create(
+        &self,
+        request: Request<v1::CreateRequest>,
+    ) -> Result<Response<v1::CreateResponse>, Status> {
         let permit = take_permit(&request)?;
         let reference = request.into_inner().workspace.unwrap_or_default();
         let email = email(&reference)?;
         let project = self.project(&reference)?;
         let work_dir = Projects::work_dir(&project, &self.layout.work_root);
         self.refuse_full_disk(&[&self.layout.state_dir, &work_dir])?;
-        let (layout, settings, site) = (Arc::clone(&self.layout), Arc::clone(&self.settings), Arc::clone(&self.sys.site));
+        let (layout, settings, site) = (
+            Arc::clone(&self.layout),
+            Arc::clone(&self.settings),
+            Arc::clone(&self.sys.site),
+        );
         let planned = Arc::clone(&project);
         let submission = Submission {
             kind: JobKind::Create,
@@ -48,53 +58,98 @@ impl Workspaces for Api {
                     created_at: jiff::Timestamp::now(),
                     job,
                 };
-                Subject::New { names, make: Box::new(make) }
+                Subject::New {
+                    names,
+                    make: Box::new(make),
+                }
             }),
             plan: Box::new(move |workspace| {
-                plan::create(&Facts { layout: &layout, settings: &settings, project: &planned, workspace })
+                plan::create(&Facts {
+                    layout: &layout,
+                    settings: &settings,
+                    project: &planned,
+                    workspace,
+                })
             }),
         };
         let (workspace, job) = self.engine.submit(permit, submission).await?;
         let workspace = Some(convert::workspace(&workspace, v1::Health::Unknown));
-        Ok(Response::new(v1::CreateResponse { workspace, job: job.to_string() }))
+        Ok(Response::new(v1::CreateResponse {
+            workspace,
+            job: job.to_string(),
+        }))
     }
 
-    async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
+    async fn get(
+        &self,
+        request: Request<v1::GetRequest>,
+    ) -> Result<Response<v1::GetResponse>, Status> {
         let workspace = self.resolve(request.into_inner().workspace).await?;
         let processes = self.sys.supervisor.processes(&workspace.unit()).await.ok();
         let health = health_of(&workspace, processes.as_deref());
-        Ok(Response::new(v1::GetResponse { workspace: Some(convert::workspace(&workspace, health)) }))
+        Ok(Response::new(v1::GetResponse {
+            workspace: Some(convert::workspace(&workspace, health)),
+        }))
     }
 
-    async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
+    async fn list(
+        &self,
+        request: Request<v1::ListRequest>,
+    ) -> Result<Response<v1::ListResponse>, Status> {
         let request = request.into_inner();
         let limit = page_size(request.page_size, 100)?;
         let after = match request.page_token.as_str() {
             "" => 0,
-            token => token.parse().map_err(|_| Error::invalid("page_token", "this is no page token of cid's"))?,
+            token => token
+                .parse()
+                .map_err(|_| Error::invalid("page_token", "this is no page token of cid's"))?,
         };
         let project = match request.project.as_str() {
             "" => None,
-            name => Some(ProjectName::parse(name).ok_or_else(|| Error::not_found(format!("there is no project {name:?}")))?),
+            name => Some(
+                ProjectName::parse(name)
+                    .ok_or_else(|| Error::not_found(format!("there is no project {name:?}")))?,
+            ),
         };
-        let page = self.store.workspaces(project, after, limit).await.map_err(Error::from)?;
+        let page = self
+            .store
+            .workspaces(project, after, limit)
+            .await
+            .map_err(Error::from)?;
         let groups: Option<HashMap<_, _>> = match page.is_empty() {
             true => None,
-            false => self.sys.supervisor.groups().await.ok().map(|groups| groups.into_iter().collect()),
+            false => self
+                .sys
+                .supervisor
+                .groups()
+                .await
+                .ok()
+                .map(|groups| groups.into_iter().collect()),
         };
         let none = Vec::new();
         let message = |workspace: &Workspace| {
-            let processes = groups.as_ref().map(|groups| groups.get(workspace.unit().as_str()).unwrap_or(&none));
-            convert::workspace(workspace, health_of(workspace, processes.map(Vec::as_slice)))
+            let processes = groups
+                .as_ref()
+                .map(|groups| groups.get(workspace.unit().as_str()).unwrap_or(&none));
+            convert::workspace(
+                workspace,
+                health_of(workspace, processes.map(Vec::as_slice)),
+            )
         };
         let next_page_token = match page.last() {
             Some(last) if page.len() == limit => last.id.to_string(),
             _ => String::new(),
         };
-        Ok(Response::new(v1::ListResponse { workspaces: page.iter().map(message).collect(), next_page_token }))
+        Ok(Response::new(v1::ListResponse {
+            workspaces: page.iter().map(message).collect(),
+            next_page_token,
+        }))
     }
 
-    async fn delete(&self, request: Request<v1::DeleteRequest>) -> Result<Response<v1::DeleteResponse>, Status> {
+    async fn delete(
+        &self,
+        request: Request<v1::DeleteRequest>,
+    ) -> Result<Response<v1::DeleteResponse>, Status> {
         let permit = take_permit(&request)?;
         let request = request.into_inner();
         if request.force && !request.with_branch {
@@ -102,11 +157,23 @@ impl Workspaces for Api {
         }
         let workspace = self.resolve(request.workspace).await?;
         let branch = match request.with_branch {
-            true => Some(BranchChoice { project: self.projects.get(workspace.project.as_str())?, force: request.force }),
+            true => Some(BranchChoice {
+                project: self.projects.get(workspace.project.as_str())?,
+                force: request.force,
+            }),
             false => None,
         };
-        if let Some(job) = self.store.live_job(workspace.id).await.map_err(Error::from)? {
-            return Err(Error::JobInTheWay { job: job.id, kind: job.kind }.into());
+        if let Some(job) = self
+            .store
+            .live_job(workspace.id)
+            .await
+            .map_err(Error::from)?
+        {
+            return Err(Error::JobInTheWay {
+                job: job.id,
+                kind: job.kind,
+            }
+            .into());
         }
         if !request.discard {
             self.refuse_losing_work(&workspace).await?;
@@ -114,14 +181,21 @@ impl Workspaces for Api {
         let layout = Arc::clone(&self.layout);
         let submission = Submission {
             kind: JobKind::Delete,
-            subject: Box::new(move |_| Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)),
+            subject: Box::new(move |_| {
+                Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
+            }),
             plan: Box::new(move |workspace| plan::delete(&layout, workspace, branch.as_ref())),
         };
         let (_, job) = self.engine.submit(permit, submission).await?;
-        Ok(Response::new(v1::DeleteResponse { job: job.to_string() }))
+        Ok(Response::new(v1::DeleteResponse {
+            job: job.to_string(),
+        }))
     }
 
-    async fn restart(&self, request: Request<v1::RestartRequest>) -> Result<Response<v1::RestartResponse>, Status> {
+    async fn restart(
+        &self,
+        request: Request<v1::RestartRequest>,
+    ) -> Result<Response<v1::RestartResponse>, Status> {
         let permit = take_permit(&request)?;
         let workspace = self.resolve(request.into_inner().workspace).await?;
         let project = self.projects.get(workspace.project.as_str())?;
@@ -131,33 +205,57 @@ impl Workspaces for Api {
             kind: JobKind::Restart,
             subject: Box::new(move |_| Subject::Existing(Box::new(workspace), state)),
             plan: Box::new(move |workspace| {
-                plan::restart(&Facts { layout: &layout, settings: &settings, project: &project, workspace })
+                plan::restart(&Facts {
+                    layout: &layout,
+                    settings: &settings,
+                    project: &project,
+                    workspace,
+                })
             }),
         };
         let (_, job) = self.engine.submit(permit, submission).await?;
-        Ok(Response::new(v1::RestartResponse { job: job.to_string() }))
+        Ok(Response::new(v1::RestartResponse {
+            job: job.to_string(),
+        }))
     }
 
     type LogsStream = ReceiverStream<Result<v1::LogsResponse, Status>>;
 
-    async fn logs(&self, request: Request<v1::LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+    async fn logs(
+        &self,
+        request: Request<v1::LogsRequest>,
+    ) -> Result<Response<Self::LogsStream>, Status> {
         let request = request.into_inner();
         let workspace = self.resolve(request.workspace.clone()).await?;
         let dir = self.layout.app_log_dir(&workspace.unit());
-        let stream = logs::stream(&dir, &request.process, request.lines, request.follow, self.stopping.clone())?;
+        let stream = logs::stream(
+            &dir,
+            &request.process,
+            request.lines,
+            request.follow,
+            self.stopping.clone(),
+        )?;
         Ok(Response::new(stream))
     }
 
     type RunStream = ReceiverStream<Result<v1::RunResponse, Status>>;
 
-    async fn run(&self, request: Request<Streaming<v1::RunRequest>>) -> Result<Response<Self::RunStream>, Status> {
+    async fn run(
+        &self,
+        request: Request<Streaming<v1::RunRequest>>,
+    ) -> Result<Response<Self::RunStream>, Status> {
         let permit = take_permit(&request)?;
-        Ok(Response::new(run::run(self, permit, request.into_inner()).await?))
+        Ok(Response::new(
+            run::run(self, permit, request.into_inner()).await?,
+        ))
     }
 }
 
 /// Health is a question only for what should be running.
-fn health_of(workspace: &Workspace, processes: Option<&[crate::system::supervisor::Process]>) -> v1::Health {
+fn health_of(
+    workspace: &Workspace,
+    processes: Option<&[crate::system::supervisor::Process]>,
+) -> v1::Health {
     match workspace.state {
         WorkspaceState::Ready => convert::health(processes),
         _ => v1::Health::Unknown,
@@ -178,7 +276,9 @@ impl Api {
                         free / 1024 / 1024,
                         self.settings.min_free_mib
                     ),
-                    hint: Some("free some space there, or delete workspaces that nobody needs".into()),
+                    hint: Some(
+                        "free some space there, or delete workspaces that nobody needs".into(),
+                    ),
                 });
             }
         }
@@ -203,9 +303,19 @@ impl Api {
         if !fs::exists(&tree) {
             return Ok(WorkReport::default());
         }
-        let request = WorkStatus { tree, mirror: self.layout.mirror(&workspace.project) };
+        let request = WorkStatus {
+            tree,
+            mirror: self.layout.mirror(&workspace.project),
+        };
         let identity = Identity::Workspace(workspace.unit());
-        let report = ask_once(self.sys.helpers.as_ref(), identity, WORK_STATUS, self.stopping.clone(), request).await;
+        let report = ask_once(
+            self.sys.helpers.as_ref(),
+            identity,
+            WORK_STATUS,
+            self.stopping.clone(),
+            request,
+        )
+        .await;
         report.map_err(|fault| {
             Error::Fault(fault.hint("delete it all the same, with whatever it holds: --discard"))
         })

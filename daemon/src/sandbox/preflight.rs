@@ -117,6 +117,10 @@ pub(super) fn port_is_ours(port: u16) -> Result<(), Fault> {
 
 /// Takes a generated file out of the way that keeps an engine from starting for everybody. Its
 /// workspace is then missing from the engine, which `list` tells.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a hidden file is nobody's to lose: it is moved, not written"
+)]
 pub(super) fn quarantine(file: &Path, why: &str) -> Result<(), Fault> {
     let mut name = file.as_os_str().to_owned();
     name.push(".broken");

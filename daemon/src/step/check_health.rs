@@ -5,10 +5,18 @@ use crate::{
     config::{Health, Limits},
     engine::{Cx, Step},
     recipe::WEB,
-    system::{Fault, supervisor::{Process, ProcessState}},
+    system::{
+        Fault,
+        supervisor::{Process, ProcessState},
+    },
 };
 use serde::{Deserialize, Serialize};
-use std::{io::{Read, Seek, SeekFrom}, net::SocketAddr, path::{Path, PathBuf}, time::{Duration, Instant}};
+use std::{
+    io::{Read, Seek, SeekFrom},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 /// How often the page is asked for at first, and later.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -56,7 +64,12 @@ impl Step for CheckHealth {
         };
         let result = self.wait(cx, &health, port).await;
         if result.is_err() {
-            for line in last_lines(&cx.sys().layout.app_log_dir(cx.unit()).join(format!("{WEB}.log"))) {
+            for line in last_lines(
+                &cx.sys()
+                    .layout
+                    .app_log_dir(cx.unit())
+                    .join(format!("{WEB}.log")),
+            ) {
                 cx.line(line).await;
             }
         }
@@ -80,15 +93,22 @@ impl CheckHealth {
             match &state {
                 State::Answers => return Ok(()),
                 State::Wrong(_) if wrong_since.is_none() => wrong_since = Some(Instant::now()),
-                State::Wrong(message) if wrong_since.is_some_and(|since: Instant| since.elapsed() > PATIENCE) => {
+                State::Wrong(message)
+                    if wrong_since.is_some_and(|since: Instant| since.elapsed() > PATIENCE) =>
+                {
                     return Err(Fault::new(message.clone()).hint(self.hint(health)));
                 }
                 State::Wrong(_) => {}
                 State::Silent(_) => wrong_since = None,
             }
             if begin.elapsed() > *health.timeout {
-                let (State::Wrong(message) | State::Silent(message)) = state else { return Ok(()) };
-                return Err(Fault::new(format!("{message}, after {} s", health.timeout.as_secs())).hint(self.hint(health)));
+                let (State::Wrong(message) | State::Silent(message)) = state else {
+                    return Ok(());
+                };
+                return Err(
+                    Fault::new(format!("{message}, after {} s", health.timeout.as_secs()))
+                        .hint(self.hint(health)),
+                );
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 5 / 4).min(LONGEST_PAUSE),
@@ -100,23 +120,38 @@ impl CheckHealth {
     /// One look: does the process just started listen where it should, and does it answer?
     async fn look(&self, cx: &Cx, health: &Health, port: u16, processes: &[Process]) -> State {
         let Some(web) = processes.iter().find(|process| process.name == WEB) else {
-            let is_up = processes.iter().all(|process| process.state == ProcessState::Running);
-            return if is_up { State::Answers } else { State::Silent("cannot see the processes run".into()) };
+            let is_up = processes
+                .iter()
+                .all(|process| process.state == ProcessState::Running);
+            return if is_up {
+                State::Answers
+            } else {
+                State::Silent("cannot see the processes run".into())
+            };
         };
         let pids: Vec<u32> = web.pid.into_iter().collect();
         let listeners = cx.sys().probe.listeners(&pids);
         // Anybody may bind a crashed app's port: an answer counts only from the process itself.
-        let is_its_own = listeners.iter().any(|address| address.port() == port) || web_socket(&self.directory).exists();
+        let is_its_own = listeners.iter().any(|address| address.port() == port)
+            || web_socket(&self.directory).exists();
         if !is_its_own {
             return State::Silent(elsewhere(&listeners, port));
         }
-        match cx.sys().probe.get(&self.host, health.path.as_str(), REQUEST).await {
+        match cx
+            .sys()
+            .probe
+            .get(&self.host, health.path.as_str(), REQUEST)
+            .await
+        {
             Ok((status, _)) if health.accepts(status) => State::Answers,
             // nginx's own words for an upstream that is not there yet.
-            Ok((502..=504, _)) => State::Silent("cannot reach the web process through nginx".into()),
-            Ok((status, _)) => {
-                State::Wrong(format!("cannot call it healthy: {} answers with status {status}", health.path.as_str()))
+            Ok((502..=504, _)) => {
+                State::Silent("cannot reach the web process through nginx".into())
             }
+            Ok((status, _)) => State::Wrong(format!(
+                "cannot call it healthy: {} answers with status {status}",
+                health.path.as_str()
+            )),
             Err(fault) => State::Silent(fault.message),
         }
     }
@@ -143,12 +178,18 @@ fn elsewhere(listeners: &[SocketAddr], port: u16) -> String {
         return format!("cannot reach the web process: it does not listen on its port {port}");
     }
     let where_: Vec<String> = listeners.iter().map(ToString::to_string).collect();
-    format!("cannot reach the web process: it listens on {} and not on its port {port}", where_.join(", "))
+    format!(
+        "cannot reach the web process: it listens on {} and not on its port {port}",
+        where_.join(", ")
+    )
 }
 
 fn refuse_dead(processes: &[Process]) -> Result<(), Fault> {
     let dead = processes.iter().find(|process| {
-        matches!(process.state, ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal)
+        matches!(
+            process.state,
+            ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal
+        )
     });
     match dead {
         None => Ok(()),
@@ -171,5 +212,8 @@ fn last_lines(path: &Path) -> Vec<String> {
     let end = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&end);
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|&line| line.to_owned()).collect()
+    lines[lines.len().saturating_sub(LOG_LINES)..]
+        .iter()
+        .map(|&line| line.to_owned())
+        .collect()
 }

@@ -54,7 +54,10 @@ impl Step for Clone {
             commit: commit.clone(),
         };
         cx.ask(cx.user(), request).await?;
-        cx.store().set_commit(cx.workspace(), commit).await.map_err(|error| Fault::new(error.to_string()))
+        cx.store()
+            .set_commit(cx.workspace(), commit)
+            .await
+            .map_err(|error| Fault::new(error.to_string()))
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 //! file that its processes are started by.
 
 use super::{
-    InstallDependencies, Inspect, ReservePort,
+    Inspect, InstallDependencies, ReservePort,
     environment::search_path,
     make_directory::{HOME, TMP, TREE, web_socket},
 };
@@ -17,7 +17,10 @@ use crate::{
     system::{Fault, FaultContext, fs},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Writes the workspace's configuration.
 #[derive(Serialize, Deserialize)]
@@ -50,6 +53,7 @@ impl Step for Configure {
             environment: cx.output::<InstallDependencies>()?.path,
             port: cx.output::<ReservePort>()?.port,
             run_dir: cx.sys().layout.run_dir.clone(),
+            unit: cx.unit().to_string(),
         };
         let own = self.own_variables(&project, &recipe, &facts);
         let request = request::Configure {
@@ -82,7 +86,8 @@ impl Step for Configure {
     }
 
     async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        super::make_directory::purge(&cx.sys().layout.trash_dir().join(cx.job().to_string()), cx).await
+        super::make_directory::purge(&cx.sys().layout.trash_dir().join(cx.job().to_string()), cx)
+            .await
     }
 }
 
@@ -91,13 +96,22 @@ struct Facts {
     environment: Option<PathBuf>,
     port: u16,
     run_dir: PathBuf,
+    unit: String,
 }
 
 impl Configure {
     /// What cid and the operator tell the app: written to `.env`, and what templates may use.
-    fn own_variables(&self, project: &Project, recipe: &Recipe, facts: &Facts) -> BTreeMap<String, String> {
-        let mut own: BTreeMap<String, String> =
-            project.env.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect();
+    fn own_variables(
+        &self,
+        project: &Project,
+        recipe: &Recipe,
+        facts: &Facts,
+    ) -> BTreeMap<String, String> {
+        let mut own: BTreeMap<String, String> = project
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.clone()))
+            .collect();
         let socket = web_socket(&self.directory).to_string_lossy().into_owned();
         let mut set = |name: &str, value: String| own.insert(name.to_owned(), value);
         set("PORT", facts.port.to_string());
@@ -117,7 +131,11 @@ impl Configure {
     }
 
     /// The whole environment of commands and processes.
-    fn environment(&self, facts: &Facts, own: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    fn environment(
+        &self,
+        facts: &Facts,
+        own: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut all = BTreeMap::from([
             ("PATH".to_owned(), search_path(facts.environment.as_deref())),
@@ -126,8 +144,9 @@ impl Configure {
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
             // Lines of an app appear in its log when they are written, not a block later.
             ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
-            // By this mark orphans of a killed supervisord are found.
+            // By these marks what an app left running is found, and whose it is.
             ("CID_RUN_DIR".to_owned(), text(&facts.run_dir)),
+            ("CID_UNIT".to_owned(), facts.unit.clone()),
         ]);
         if let Some(environment) = &facts.environment {
             all.insert("VIRTUAL_ENV".to_owned(), text(environment));
@@ -136,7 +155,11 @@ impl Configure {
         all
     }
 
-    fn files(&self, project: &Project, own: &BTreeMap<String, String>) -> Result<Vec<TreeFile>, Fault> {
+    fn files(
+        &self,
+        project: &Project,
+        own: &BTreeMap<String, String>,
+    ) -> Result<Vec<TreeFile>, Fault> {
         let mut files = vec![TreeFile {
             target: project.app.dir().join(".env"),
             source: FileSource::Text(dotenv(own)),
@@ -146,12 +169,19 @@ impl Configure {
             let source = if entry.template.is_absolute() {
                 let text = fs::read_optional(&entry.template)?;
                 FileSource::Template(text.ok_or_else(|| {
-                    Fault::new(format!("cannot read the template {}: there is no such file", entry.template.display()))
+                    Fault::new(format!(
+                        "cannot read the template {}: there is no such file",
+                        entry.template.display()
+                    ))
                 })?)
             } else {
                 FileSource::TreeTemplate(entry.template.clone())
             };
-            files.push(TreeFile { target: entry.target.to_path_buf(), source, replace: entry.replace });
+            files.push(TreeFile {
+                target: entry.target.to_path_buf(),
+                source,
+                replace: entry.replace,
+            });
         }
         Ok(files)
     }
@@ -161,7 +191,12 @@ fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>,
     let mut links = Vec::new();
     if let Some(environment) = environment {
         let target = project.app.dir().join(".venv");
-        links.push(TreeLink { source: environment.to_owned(), target, copy: false, replace: false });
+        links.push(TreeLink {
+            source: environment.to_owned(),
+            target,
+            copy: false,
+            replace: false,
+        });
     }
     if let Some(media) = &project.media {
         links.push(TreeLink {
@@ -179,20 +214,31 @@ fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>,
     }));
     match links.iter().find(|link| !link.source.exists()) {
         None => Ok(links),
-        Some(link) => Err(Fault::new(format!("cannot link {}: it does not exist", link.source.display()))
-            .hint("make it, or mend the project file")),
+        Some(link) => Err(Fault::new(format!(
+            "cannot link {}: it does not exist",
+            link.source.display()
+        ))
+        .hint("make it, or mend the project file")),
     }
 }
 
 /// `.env` as python-dotenv and the shell read it: double quotes where a value needs them.
 fn dotenv(variables: &BTreeMap<String, String>) -> String {
-    let mut text = String::from("# Written by cid at creation; for people and tools. Processes get their own copy.\n");
+    let mut text = String::from(
+        "# Written by cid at creation; for people and tools. Processes get their own copy.\n",
+    );
     for (name, value) in variables {
-        let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/:._-+@,=%".contains(&b));
+        let plain = value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/:._-+@,=%".contains(&b));
         let value = if plain {
             value.clone()
         } else {
-            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
+            let quoted = value
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('$', "\\$")
+                .replace('`', "\\`");
             format!("\"{}\"", quoted.replace('\n', "\\n"))
         };
         text.push_str(&format!("{name}={value}\n"));
@@ -206,17 +252,28 @@ fn filled_in(
     processes: BTreeMap<String, ProcessCommand>,
     own: &BTreeMap<String, String>,
 ) -> BTreeMap<String, ProcessCommand> {
-    let names = [("{port}", "PORT"), ("{host}", "HOST"), ("{socket}", "SOCKET"), ("{name}", "CID_WORKSPACE"), ("{url}", "CID_URL")];
+    let names = [
+        ("{port}", "PORT"),
+        ("{host}", "HOST"),
+        ("{socket}", "SOCKET"),
+        ("{name}", "CID_WORKSPACE"),
+        ("{url}", "CID_URL"),
+    ];
     let fill = |word: String| {
-        names.iter().fold(word, |word, (mark, name)| match own.get(*name) {
-            Some(value) => word.replace(mark, value),
-            None => word,
-        })
+        names
+            .iter()
+            .fold(word, |word, (mark, name)| match own.get(*name) {
+                Some(value) => word.replace(mark, value),
+                None => word,
+            })
     };
     processes
         .into_iter()
         .map(|(name, command)| match command {
-            ProcessCommand::Arguments(words) => (name, ProcessCommand::Arguments(words.into_iter().map(fill).collect())),
+            ProcessCommand::Arguments(words) => (
+                name,
+                ProcessCommand::Arguments(words.into_iter().map(fill).collect()),
+            ),
             shell @ ProcessCommand::Shell(_) => (name, shell),
         })
         .collect()
@@ -234,18 +291,30 @@ mod tests {
         ]);
         let text = dotenv(&variables);
         assert!(text.contains("A=plain-1\n"), "{text}");
-        assert!(text.contains("B=\"two words \\\"and\\\" \\$x\"\n"), "{text}");
+        assert!(
+            text.contains("B=\"two words \\\"and\\\" \\$x\"\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn fills_in_arguments_but_not_shell_lines() {
         let own = BTreeMap::from([("PORT".to_owned(), "20001".to_owned())]);
         let processes = BTreeMap::from([
-            ("web".to_owned(), ProcessCommand::Arguments(vec!["x".into(), "127.0.0.1:{port}".into()])),
-            ("worker".to_owned(), ProcessCommand::Shell("y {port}".into())),
+            (
+                "web".to_owned(),
+                ProcessCommand::Arguments(vec!["x".into(), "127.0.0.1:{port}".into()]),
+            ),
+            (
+                "worker".to_owned(),
+                ProcessCommand::Shell("y {port}".into()),
+            ),
         ]);
         let filled = filled_in(processes, &own);
-        assert_eq!(filled["web"], ProcessCommand::Arguments(vec!["x".into(), "127.0.0.1:20001".into()]));
+        assert_eq!(
+            filled["web"],
+            ProcessCommand::Arguments(vec!["x".into(), "127.0.0.1:20001".into()])
+        );
         assert_eq!(filled["worker"], ProcessCommand::Shell("y {port}".into()));
     }
 }

@@ -54,13 +54,18 @@ impl Step for DeleteBranch {
         };
         match cx.ask(cx.deploy(), request).await? {
             BranchDeletion::Deleted | BranchDeletion::Absent => Ok(()),
-            BranchDeletion::Moved => Err(Fault::new(format!("cannot delete the branch {}: somebody has just pushed to it", self.branch))
-                .hint("look at what was pushed, then try again")),
+            BranchDeletion::Moved => Err(Fault::new(format!(
+                "cannot delete the branch {}: somebody has just pushed to it",
+                self.branch
+            ))
+            .hint("look at what was pushed, then try again")),
         }
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
-        let Some(commit) = before.clone() else { return Ok(()) };
+        let Some(commit) = before.clone() else {
+            return Ok(());
+        };
         let fetch = request::Fetch {
             mirror: self.mirror.clone(),
             remote: self.remote.clone(),

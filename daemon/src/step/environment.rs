@@ -1,6 +1,9 @@
 //! Installs dependencies, or takes an environment that has them.
 
-use super::{Inspect, make_directory::{HOME, TMP, TREE}};
+use super::{
+    Inspect,
+    make_directory::{HOME, TMP, TREE},
+};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -9,7 +12,11 @@ use crate::{
     system::{Fault, fs},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::{Path, PathBuf}, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Installs dependencies, or takes an environment that has them.
 #[derive(Serialize, Deserialize)]
@@ -54,12 +61,23 @@ impl Step for InstallDependencies {
                 let target = cx.sys().layout.environments(cx.project_name()).join(key);
                 // Those who need the same one wait for whoever builds it.
                 let _turn = cx.lock(&format!("environment {}", target.display())).await;
-                self.build(cx, cx.builder(), &inspected.commit, Some(dependencies), &target).await?;
+                self.build(
+                    cx,
+                    cx.builder(),
+                    &inspected.commit,
+                    Some(dependencies),
+                    &target,
+                )
+                .await?;
                 Some(target)
             }
-            Environment::Own { dependencies, install } => {
+            Environment::Own {
+                dependencies,
+                install,
+            } => {
                 let target = self.directory.join("venv");
-                self.build(cx, cx.user(), &inspected.commit, dependencies, &target).await?;
+                self.build(cx, cx.user(), &inspected.commit, dependencies, &target)
+                    .await?;
                 for command in install {
                     self.run(cx, command, &target).await?;
                 }
@@ -78,8 +96,11 @@ fn ready(path: PathBuf) -> Result<PathBuf, Fault> {
     if fs::exists(&path.join("bin")) {
         return Ok(path);
     }
-    Err(Fault::new(format!("cannot use the environment {}: it has no bin folder", path.display()))
-        .hint("make it (python3 -m venv) or mend app.env in the project file"))
+    Err(Fault::new(format!(
+        "cannot use the environment {}: it has no bin folder",
+        path.display()
+    ))
+    .hint("make it (python3 -m venv) or mend app.env in the project file"))
 }
 
 impl InstallDependencies {
@@ -105,8 +126,11 @@ impl InstallDependencies {
     /// One of the operator's own install commands.
     async fn run(&self, cx: &Cx, command: Vec<String>, environment: &Path) -> Result<(), Fault> {
         let project = cx.project()?;
-        let mut env: BTreeMap<String, String> =
-            project.env.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect();
+        let mut env: BTreeMap<String, String> = project
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.clone()))
+            .collect();
         let text = |path: &Path| path.to_string_lossy().into_owned();
         env.extend([
             ("PATH".to_owned(), search_path(Some(environment))),
@@ -123,8 +147,12 @@ impl InstallDependencies {
         let exited = cx.ask(cx.user(), RunCommand { command, dir, env }).await?;
         match exited.status {
             0 => Ok(()),
-            status => Err(Fault::new(format!("cannot install dependencies: `{shown}` ended with status {status}"))
-                .hint("its last lines are below; mend the repository or app.install in the project file")),
+            status => Err(Fault::new(format!(
+                "cannot install dependencies: `{shown}` ended with status {status}"
+            ))
+            .hint(
+                "its last lines are below; mend the repository or app.install in the project file",
+            )),
         }
     }
 }
@@ -132,5 +160,8 @@ impl InstallDependencies {
 /// PATH of commands and processes.
 pub(super) fn search_path(environment: Option<&Path>) -> String {
     const SYSTEM: &str = "/usr/local/bin:/usr/bin:/bin";
-    environment.map_or_else(|| SYSTEM.to_owned(), |path| format!("{}:{SYSTEM}", path.join("bin").display()))
+    environment.map_or_else(
+        || SYSTEM.to_owned(),
+        |path| format!("{}:{SYSTEM}", path.join("bin").display()),
+    )
 }

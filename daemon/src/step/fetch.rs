@@ -49,7 +49,10 @@ impl Step for Fetch {
         };
         let fetched = cx.ask(cx.deploy(), request).await?;
         if fetched.branch.is_some() {
-            cx.note(format!("the branch {} exists on the remote already and is used as it is", self.branch));
+            cx.note(format!(
+                "the branch {} exists on the remote already and is used as it is",
+                self.branch
+            ));
         }
         Ok(fetched)
     }

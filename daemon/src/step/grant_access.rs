@@ -40,15 +40,28 @@ impl Step for GrantAccess {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let access = &cx.project()?.access;
-        let uid = access.people.get(self.email.as_str()).map(|account| uid_of(account)).transpose()?;
-        let gids: Vec<u32> = access.group.iter().map(|group| gid_of(group)).collect::<Result<_, _>>()?;
+        let uid = access
+            .people
+            .get(self.email.as_str())
+            .map(|account| uid_of(account))
+            .transpose()?;
+        let gids: Vec<u32> = access
+            .group
+            .iter()
+            .map(|group| gid_of(group))
+            .collect::<Result<_, _>>()?;
         if uid.is_none() && gids.is_empty() {
             return Ok(());
         }
         let roots = vec![self.directory.join(TREE), self.directory.join(HOME)];
-        let granted = cx.ask(cx.user(), request::GrantAccess { roots, uid, gids }).await?;
+        let granted = cx
+            .ask(cx.user(), request::GrantAccess { roots, uid, gids })
+            .await?;
         for path in granted.skipped {
-            cx.note(format!("{} has more than one hard link and was left alone", path.display()));
+            cx.note(format!(
+                "{} has more than one hard link and was left alone",
+                path.display()
+            ));
         }
         Ok(())
     }
@@ -62,7 +75,8 @@ impl Step for GrantAccess {
 pub(crate) fn uid_of(account: &str) -> Result<u32, Fault> {
     let user = User::from_name(account).cannot(format!("look up the account {account}"))?;
     let user = user.ok_or_else(|| {
-        Fault::new(format!("cannot find the account {account}")).hint("make it, or mend [access.people] in the project file")
+        Fault::new(format!("cannot find the account {account}"))
+            .hint("make it, or mend [access.people] in the project file")
     })?;
     Ok(user.uid.as_raw())
 }
@@ -71,7 +85,8 @@ pub(crate) fn uid_of(account: &str) -> Result<u32, Fault> {
 pub(crate) fn gid_of(group: &str) -> Result<u32, Fault> {
     let found = Group::from_name(group).cannot(format!("look up the group {group}"))?;
     let found = found.ok_or_else(|| {
-        Fault::new(format!("cannot find the group {group}")).hint("make it, or mend access.group in the project file")
+        Fault::new(format!("cannot find the group {group}"))
+            .hint("make it, or mend access.group in the project file")
     })?;
     Ok(found.gid.as_raw())
 }

@@ -1,7 +1,12 @@
 //! Finds out what the commit needs: dependencies, release commands, processes.
 
 use super::Fetch;
-use crate::{engine::{Cx, Step}, helper::request, recipe::Recipe, system::Fault};
+use crate::{
+    engine::{Cx, Step},
+    helper::request,
+    recipe::Recipe,
+    system::Fault,
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -46,9 +51,13 @@ impl Step for Inspect {
         };
         let inspection = cx.ask(cx.deploy(), request).await?;
         if !inspection.found.is_empty() {
-            cx.line(format!("found {}", inspection.found.join(", "))).await;
+            cx.line(format!("found {}", inspection.found.join(", ")))
+                .await;
         }
-        Ok(Inspected { commit, recipe: Recipe::new(&project, &inspection)? })
+        Ok(Inspected {
+            commit,
+            recipe: Recipe::new(&project, &inspection)?,
+        })
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {

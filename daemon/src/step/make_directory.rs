@@ -1,8 +1,16 @@
 //! Makes the workspace's folder.
 
-use crate::{config::Limits, engine::{Cx, Step}, helper::request::Purge, system::{Fault, fs, helpers::Identity}};
+use crate::{
+    config::Limits,
+    engine::{Cx, Step},
+    helper::request::Purge,
+    system::{Fault, fs, helpers::Identity},
+};
 use serde::{Deserialize, Serialize};
-use std::{path::{Path, PathBuf}, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Makes `WORK_DIR/NAME` with the folders inside that are not the clone.
 #[derive(Serialize, Deserialize)]
@@ -47,13 +55,18 @@ impl Step for MakeDirectory {
     }
 
     async fn observe(&self, _: &Cx) -> Result<Before, Fault> {
-        Ok(Before { existed: fs::exists(&self.directory) })
+        Ok(Before {
+            existed: fs::exists(&self.directory),
+        })
     }
 
     async fn apply(&self, before: &Before, _: &Cx) -> Result<(), Fault> {
         if before.existed {
-            return Err(Fault::new(format!("cannot make {}: it exists, and cid did not make it", self.directory.display()))
-                .hint("look what it is and move it away (cictl doctor shows more of that kind)"));
+            return Err(Fault::new(format!(
+                "cannot make {}: it exists, and cid did not make it",
+                self.directory.display()
+            ))
+            .hint("look what it is and move it away (cictl doctor shows more of that kind)"));
         }
         fs::make_dir(&self.directory, 0o751)?;
         for name in [HOME, TMP, RUN] {
@@ -79,7 +92,13 @@ impl Step for MakeDirectory {
 /// Removes a folder of the trash and all that is in it.
 pub(super) async fn purge(trash: &Path, cx: &Cx) -> Result<(), Fault> {
     if fs::exists(trash) {
-        cx.ask(Identity::Purge, Purge { path: trash.to_owned() }).await?;
+        cx.ask(
+            Identity::Purge,
+            Purge {
+                path: trash.to_owned(),
+            },
+        )
+        .await?;
     }
     Ok(())
 }

@@ -80,7 +80,9 @@ pub(crate) const PUSH_BRANCH: &str = <PushBranch as crate::engine::Step>::KIND;
 #[derive(Debug, thiserror::Error)]
 pub enum UnknownStep {
     /// Its KIND is none of [`REGISTRY`].
-    #[error("this version of cid does not know the step {0}; install the version that planned it, then retry")]
+    #[error(
+        "this version of cid does not know the step {0}; install the version that planned it, then retry"
+    )]
     Kind(String),
     /// Its parameters cannot be read.
     #[error("cannot read the parameters of the step {0}: {1}")]
@@ -94,7 +96,8 @@ pub enum UnknownStep {
 pub fn decode(planned: &Planned) -> Result<Box<dyn AnyStep>, UnknownStep> {
     let entry = REGISTRY.iter().find(|entry| entry.kind == planned.kind);
     let entry = entry.ok_or_else(|| UnknownStep::Kind(planned.kind.clone()))?;
-    (entry.decode)(planned.parameters.clone()).map_err(|error| UnknownStep::Parameters(planned.kind.clone(), error))
+    (entry.decode)(planned.parameters.clone())
+        .map_err(|error| UnknownStep::Parameters(planned.kind.clone(), error))
 }
 
 #[cfg(test)]
@@ -106,6 +109,9 @@ mod tests {
     fn kinds_are_unique_and_carry_a_version() {
         let kinds: HashSet<_> = REGISTRY.iter().map(|entry| entry.kind).collect();
         assert_eq!(kinds.len(), REGISTRY.len());
-        assert!(kinds.iter().all(|kind| kind.rsplit_once(".v").is_some_and(|(_, v)| v.parse::<u32>().is_ok())));
+        assert!(kinds.iter().all(|kind| {
+            kind.rsplit_once(".v")
+                .is_some_and(|(_, v)| v.parse::<u32>().is_ok())
+        }));
     }
 }

@@ -4,7 +4,10 @@ use super::{Inspect, ReservePort, make_directory::web_socket};
 use crate::{
     engine::{Cx, Step},
     store::Debt,
-    system::{Fault, nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost}},
+    system::{
+        Fault,
+        nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost},
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -38,8 +41,12 @@ impl Step for Publish {
             cx.note("there is no web process, so nothing is published");
             return Ok(());
         }
-        let server_name = HostName::parse(&self.host)
-            .ok_or_else(|| Fault::new(format!("cannot publish {}: it is not a host name", self.host)))?;
+        let server_name = HostName::parse(&self.host).ok_or_else(|| {
+            Fault::new(format!(
+                "cannot publish {}: it is not a host name",
+                self.host
+            ))
+        })?;
         let media = cx.project()?.media.as_ref().map(|media| Media {
             url: media.url.as_str().to_owned(),
             path: media.path.to_path_buf(),

@@ -44,7 +44,10 @@ impl Step for PushBranch {
     }
 
     async fn observe(&self, cx: &Cx) -> Result<Before, Fault> {
-        Ok(Before { existed: cx.output::<Fetch>()?.branch.is_some(), commit: cx.output::<Inspect>()?.commit })
+        Ok(Before {
+            existed: cx.output::<Fetch>()?.branch.is_some(),
+            commit: cx.output::<Inspect>()?.commit,
+        })
     }
 
     async fn apply(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
@@ -74,7 +77,10 @@ impl Step for PushBranch {
         match cx.ask(cx.deploy(), request).await {
             Ok(BranchDeletion::Deleted | BranchDeletion::Absent) => Ok(()),
             Ok(BranchDeletion::Moved) => {
-                cx.note(format!("the branch {} has got other commits meanwhile and was left on the remote", self.branch));
+                cx.note(format!(
+                    "the branch {} has got other commits meanwhile and was left on the remote",
+                    self.branch
+                ));
                 Ok(())
             }
             Err(fault) if fault.cancelled => Err(fault),

@@ -4,7 +4,10 @@ use super::Inspect;
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::{request::RunCommand, run_file::{ProcessCommand, RunFile}},
+    helper::{
+        request::RunCommand,
+        run_file::{ProcessCommand, RunFile},
+    },
     system::{Fault, FaultContext, fs},
 };
 use serde::{Deserialize, Serialize};
@@ -49,10 +52,16 @@ impl Step for Release {
             let (shown, command) = match command {
                 ProcessCommand::Arguments(words) => (words.join(" "), words),
                 // A Procfile's line is shell by convention.
-                ProcessCommand::Shell(line) => (line.clone(), vec!["/bin/sh".into(), "-c".into(), line]),
+                ProcessCommand::Shell(line) => {
+                    (line.clone(), vec!["/bin/sh".into(), "-c".into(), line])
+                }
             };
             cx.line(format!("$ {shown}")).await;
-            let request = RunCommand { command, dir: run_file.dir.clone(), env: run_file.env.clone() };
+            let request = RunCommand {
+                command,
+                dir: run_file.dir.clone(),
+                env: run_file.env.clone(),
+            };
             let status = cx.ask(cx.user(), request).await?.status;
             if status != 0 {
                 return Err(Fault::new(format!("cannot release: `{shown}` ended with status {status}"))
@@ -73,6 +82,7 @@ impl Step for Release {
 /// The workspace's run file, which only cid writes.
 fn run_file(cx: &Cx) -> Result<RunFile, Fault> {
     let path = cx.sys().layout.run_file(cx.unit());
-    let text = fs::read_optional(&path)?.ok_or_else(|| Fault::new(format!("cannot find {}", path.display())))?;
+    let text = fs::read_optional(&path)?
+        .ok_or_else(|| Fault::new(format!("cannot find {}", path.display())))?;
     serde_json::from_str(&text).cannot(format!("read {}", path.display()))
 }

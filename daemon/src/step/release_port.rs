@@ -1,6 +1,9 @@
 //! Gives the port back, as soon as nginx no longer passes requests to it.
 
-use crate::{engine::{Cx, Step}, system::Fault};
+use crate::{
+    engine::{Cx, Step},
+    system::Fault,
+};
 use serde::{Deserialize, Serialize};
 
 /// Gives the workspace's port back.
@@ -17,7 +20,10 @@ impl Step for ReleasePort {
     }
 
     async fn observe(&self, cx: &Cx) -> Result<Self::Before, Fault> {
-        cx.store().port_of(cx.workspace()).await.map_err(|error| Fault::new(error.to_string()))
+        cx.store()
+            .port_of(cx.workspace())
+            .await
+            .map_err(|error| Fault::new(error.to_string()))
     }
 
     /// Giving it back is left to `finish`: until then the job may still be taken back.
@@ -33,6 +39,9 @@ impl Step for ReleasePort {
         if cx.is_taken_back() {
             return Ok(());
         }
-        cx.store().release_port(cx.workspace()).await.map_err(|error| Fault::new(error.to_string()))
+        cx.store()
+            .release_port(cx.workspace())
+            .await
+            .map_err(|error| Fault::new(error.to_string()))
     }
 }

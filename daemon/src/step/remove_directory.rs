@@ -1,7 +1,11 @@
 //! Moves the workspace's folder into the trash, and throws it away when the job is over.
 
 use super::make_directory::purge;
-use crate::{config::Limits, engine::{Cx, Step}, system::{Fault, fs}};
+use crate::{
+    config::Limits,
+    engine::{Cx, Step},
+    system::{Fault, fs},
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
@@ -22,7 +26,8 @@ pub struct Before {
 
 impl RemoveDirectory {
     fn trashed(&self) -> PathBuf {
-        self.trash.join(self.directory.file_name().unwrap_or_default())
+        self.trash
+            .join(self.directory.file_name().unwrap_or_default())
     }
 }
 
@@ -40,12 +45,17 @@ impl Step for RemoveDirectory {
     }
 
     async fn observe(&self, _: &Cx) -> Result<Before, Fault> {
-        Ok(Before { existed: fs::exists(&self.directory) })
+        Ok(Before {
+            existed: fs::exists(&self.directory),
+        })
     }
 
     async fn apply(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
         if !before.existed {
-            cx.note(format!("the directory {} was gone already", self.directory.display()));
+            cx.note(format!(
+                "the directory {} was gone already",
+                self.directory.display()
+            ));
             return Ok(());
         }
         fs::make_dir(&self.trash, 0o700)?;

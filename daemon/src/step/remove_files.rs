@@ -1,7 +1,10 @@
 //! Moves run file and logs into the trash.
 
 use super::make_directory::purge;
-use crate::{engine::{Cx, Step}, system::{Fault, fs}};
+use crate::{
+    engine::{Cx, Step},
+    system::{Fault, fs},
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -1,6 +1,9 @@
 //! Reserves a port that nobody uses.
 
-use crate::{engine::{Cx, Step}, system::Fault};
+use crate::{
+    engine::{Cx, Step},
+    system::Fault,
+};
 use serde::{Deserialize, Serialize};
 
 /// Reserves a port of this range, both ends included.
@@ -44,15 +47,26 @@ impl Step for ReservePort {
                 continue;
             }
             // Another job may have been quicker since the list was read.
-            if cx.store().reserve_port(cx.workspace(), cx.unit().clone(), port).await.map_err(ledger)? {
+            if cx
+                .store()
+                .reserve_port(cx.workspace(), cx.unit().clone(), port)
+                .await
+                .map_err(ledger)?
+            {
                 return Ok(Reserved { port });
             }
         }
-        Err(Fault::new(format!("cannot reserve a port: all of {} to {} are taken", self.from, self.to))
-            .hint("give a wider range as `ports` in cid.toml, or delete workspaces that nobody needs"))
+        Err(Fault::new(format!(
+            "cannot reserve a port: all of {} to {} are taken",
+            self.from, self.to
+        ))
+        .hint("give a wider range as `ports` in cid.toml, or delete workspaces that nobody needs"))
     }
 
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        cx.store().release_port(cx.workspace()).await.map_err(|error| Fault::new(error.to_string()))
+        cx.store()
+            .release_port(cx.workspace())
+            .await
+            .map_err(|error| Fault::new(error.to_string()))
     }
 }

@@ -1,6 +1,9 @@
 //! Restarts the workspace's processes.
 
-use crate::{engine::{Cx, Step}, system::Fault};
+use crate::{
+    engine::{Cx, Step},
+    system::Fault,
+};
 use serde::{Deserialize, Serialize};
 
 /// Restarts the workspace's processes.

@@ -1,7 +1,11 @@
 //! Stops the workspace's processes for good.
 
 use super::start_processes::restore;
-use crate::{engine::{Cx, Step}, store::Debt, system::Fault};
+use crate::{
+    engine::{Cx, Step},
+    store::Debt,
+    system::Fault,
+};
 use serde::{Deserialize, Serialize};
 
 /// Stops the workspace's processes and removes their program file.

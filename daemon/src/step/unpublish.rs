@@ -1,7 +1,11 @@
 //! Takes the workspace's sub-domain out of nginx.
 
 use super::publish::restore;
-use crate::{engine::{Cx, Step}, store::Debt, system::Fault};
+use crate::{
+    engine::{Cx, Step},
+    store::Debt,
+    system::Fault,
+};
 use serde::{Deserialize, Serialize};
 
 /// Takes the workspace's sub-domain out of nginx.

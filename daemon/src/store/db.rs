@@ -2,7 +2,11 @@
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
-use std::{path::{Path, PathBuf}, thread, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait for the ledger's thread; callers beyond wait for room.
@@ -47,9 +51,14 @@ impl StoreError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Locked(path) => format!("find who holds it (fuser -v {}) and end it; cid goes on by itself", path.display()),
+            Self::Locked(path) => format!(
+                "find who holds it (fuser -v {}) and end it; cid goes on by itself",
+                path.display()
+            ),
             Self::Full(path) => format!("free some space on the file system of {}", path.display()),
-            Self::Newer(_) => "install that version again, or restore the ledger from a backup".into(),
+            Self::Newer(_) => {
+                "install that version again, or restore the ledger from a backup".into()
+            }
             Self::Damaged(path, _) => format!("restore {} from a backup", path.display()),
             _ => return None,
         })
@@ -87,8 +96,13 @@ impl Store {
                     work(&mut connection);
                 }
             })
-            .map_err(|error| StoreError::Damaged(path.to_owned(), format!("cannot start its thread: {error}")))?;
-        Ok(Self { path: path.to_owned(), queue })
+            .map_err(|error| {
+                StoreError::Damaged(path.to_owned(), format!("cannot start its thread: {error}"))
+            })?;
+        Ok(Self {
+            path: path.to_owned(),
+            queue,
+        })
     }
 
     /// Runs a transaction that may write; all of it happens or nothing.
@@ -103,8 +117,9 @@ impl Store {
         let path = self.path.clone();
         self.run(move |connection| {
             let fail = |error| translate(&path, error);
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(fail)?;
             let result = work(&transaction).map_err(|error| retranslate(&path, error))?;
             transaction.commit().map_err(fail)?;
             Ok(result)
@@ -122,7 +137,8 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let path = self.path.clone();
-        self.run(move |connection| work(connection).map_err(|error| retranslate(&path, error))).await
+        self.run(move |connection| work(connection).map_err(|error| retranslate(&path, error)))
+            .await
     }
 
     async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -135,7 +151,10 @@ impl Store {
             // The caller may have gone; what it asked for has happened all the same.
             let _ = reply.send(work(connection));
         });
-        self.queue.send(work).await.map_err(|_| StoreError::Closed)?;
+        self.queue
+            .send(work)
+            .await
+            .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -187,18 +206,22 @@ fn check(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
     if verdict != "ok" {
         return Err(StoreError::Damaged(path.to_owned(), verdict));
     }
-    Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| match error {
-        rusqlite_migration::Error::MigrationDefinition(
-            rusqlite_migration::MigrationDefinitionError::DatabaseTooFarAhead,
-        ) => StoreError::Newer(path.to_owned()),
-        rusqlite_migration::Error::RusqliteError { err, .. } => translate(path, err),
-        other => StoreError::Damaged(path.to_owned(), other.to_string()),
-    })
+    Migrations::from_slice(MIGRATIONS)
+        .to_latest(connection)
+        .map_err(|error| match error {
+            rusqlite_migration::Error::MigrationDefinition(
+                rusqlite_migration::MigrationDefinitionError::DatabaseTooFarAhead,
+            ) => StoreError::Newer(path.to_owned()),
+            rusqlite_migration::Error::RusqliteError { err, .. } => translate(path, err),
+            other => StoreError::Damaged(path.to_owned(), other.to_string()),
+        })
 }
 
 fn translate(path: &Path, error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked(path.to_owned()),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            StoreError::Locked(path.to_owned())
+        }
         Some(ErrorCode::DiskFull) => StoreError::Full(path.to_owned()),
         Some(ErrorCode::ConstraintViolation) => StoreError::Duplicate(error.to_string()),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

@@ -54,6 +54,9 @@ pub enum Subject {
     Existing(Box<Workspace>, WorkspaceState),
 }
 
+/// Makes a plan's JSON for a workspace that has its number.
+pub type MakePlan = Box<dyn FnOnce(&Workspace) -> serde_json::Result<serde_json::Value> + Send>;
+
 /// A job to be stored.
 pub struct NewJob {
     /// Its id.
@@ -63,7 +66,7 @@ pub struct NewJob {
     /// About what.
     pub subject: Subject,
     /// Makes the stored plan, now that the workspace has its number.
-    pub plan: Box<dyn FnOnce(&Workspace) -> Result<serde_json::Value, serde_json::Error> + Send>,
+    pub plan: MakePlan,
     /// The most jobs that may be live.
     pub limit: u32,
 }
@@ -108,13 +111,20 @@ fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
         kind: parse(row.get(5)?)?,
         state: parse(row.get(6)?)?,
         plan: serde_json::from_str(&row.get::<_, String>(7)?)?,
-        failure: row.get::<_, Option<String>>(8)?.map(|text| serde_json::from_str(&text)).transpose()?,
+        failure: row
+            .get::<_, Option<String>>(8)?
+            .map(|text| serde_json::from_str(&text))
+            .transpose()?,
         created_at: parse(row.get(9)?)?,
         ended_at: row.get::<_, Option<String>>(10)?.map(parse).transpose()?,
     })
 }
 
-fn query(connection: &Connection, rest: &str, values: impl rusqlite::Params) -> Result<Vec<JobRow>, StoreError> {
+fn query(
+    connection: &Connection,
+    rest: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<JobRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("{COLUMNS} {rest}"))?;
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
@@ -125,7 +135,12 @@ fn query(connection: &Connection, rest: &str, values: impl rusqlite::Params) -> 
 }
 
 fn live_job(connection: &Connection, workspace: i64) -> Result<Option<JobRow>, StoreError> {
-    Ok(query(connection, &format!("WHERE workspace = ?1 AND {LIVE}"), [workspace])?.pop())
+    Ok(query(
+        connection,
+        &format!("WHERE workspace = ?1 AND {LIVE}"),
+        [workspace],
+    )?
+    .pop())
 }
 
 impl Store {
@@ -151,7 +166,8 @@ impl Store {
     /// # Errors
     /// The ledger's.
     pub async fn job(&self, id: Uuid) -> Result<Option<JobRow>, StoreError> {
-        self.read(move |c| Ok(query(c, "WHERE id = ?1", [id.to_string()])?.pop())).await
+        self.read(move |c| Ok(query(c, "WHERE id = ?1", [id.to_string()])?.pop()))
+            .await
     }
 
     /// Jobs, newest first, at most `limit`.
@@ -165,7 +181,16 @@ impl Store {
                         AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4";
             let project = filter.project.as_ref().map(ProjectName::as_str);
             let email = filter.email.as_ref().map(Email::as_str);
-            query(c, rest, params![project, email, filter.before.map(|id| id.to_string()), limit])
+            query(
+                c,
+                rest,
+                params![
+                    project,
+                    email,
+                    filter.before.map(|id| id.to_string()),
+                    limit
+                ],
+            )
         })
         .await
     }
@@ -175,7 +200,8 @@ impl Store {
     /// # Errors
     /// The ledger's.
     pub async fn live_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
-        self.read(|c| query(c, &format!("WHERE {LIVE} ORDER BY id"), [])).await
+        self.read(|c| query(c, &format!("WHERE {LIVE} ORDER BY id"), []))
+            .await
     }
 
     /// Jobs that wait for `retry`, oldest first.
@@ -183,7 +209,8 @@ impl Store {
     /// # Errors
     /// The ledger's.
     pub async fn stuck_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
-        self.read(|c| query(c, "WHERE state = 'stuck' ORDER BY id", [])).await
+        self.read(|c| query(c, "WHERE state = 'stuck' ORDER BY id", []))
+            .await
     }
 
     /// The live job of a workspace.
@@ -198,7 +225,12 @@ impl Store {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn events(&self, id: Uuid, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    pub async fn events(
+        &self,
+        id: Uuid,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
         self.read(move |c| {
             let sql = "SELECT seq, at, data FROM events WHERE job = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
             let mut statement = c.prepare_cached(sql)?;
@@ -228,13 +260,19 @@ impl Store {
 }
 
 fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
-    let live: u32 = t.query_row(&format!("SELECT count(*) FROM jobs WHERE {LIVE}"), [], |row| row.get(0))?;
+    let live: u32 = t.query_row(
+        &format!("SELECT count(*) FROM jobs WHERE {LIVE}"),
+        [],
+        |row| row.get(0),
+    )?;
     if live >= new.limit {
         return Ok(Appended::TooMany);
     }
     let (workspace, prior) = match new.subject {
         Subject::New { names, make } => {
-            let Some(first) = names.first() else { return Ok(Appended::NoName) };
+            let Some(first) = names.first() else {
+                return Ok(Appended::NoName);
+            };
             let draft = make(first);
             if let Some(existing) = by_email(t, &draft.project, &draft.email)? {
                 let job = live_job(t, existing.id)?.map(|job| job.id);
@@ -247,13 +285,17 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
                     break;
                 }
             }
-            let Some(name) = free else { return Ok(Appended::NoName) };
+            let Some(name) = free else {
+                return Ok(Appended::NoName);
+            };
             let mut workspace = make(name);
             workspace.id = insert(t, &workspace)?;
             (workspace, None)
         }
         Subject::Existing(workspace, state) => {
-            let Some(mut workspace) = by_id(t, workspace.id)? else { return Ok(Appended::Gone) };
+            let Some(mut workspace) = by_id(t, workspace.id)? else {
+                return Ok(Appended::Gone);
+            };
             if let Some(job) = live_job(t, workspace.id)? {
                 return Ok(Appended::InTheWay(job.id, job.kind));
             }
@@ -283,7 +325,13 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
             time(jiff::Timestamp::now()),
         ],
     )?;
-    append(t, new.id, &[What::Job { state: JobState::Queued }])?;
+    append(
+        t,
+        new.id,
+        &[What::Job {
+            state: JobState::Queued,
+        }],
+    )?;
     Ok(Appended::Job(Box::new(workspace)))
 }
 
@@ -312,14 +360,25 @@ fn append(t: &Transaction<'_>, id: Uuid, whats: &[What]) -> Result<u64, StoreErr
 
 /// What a job's new state means for its row and its workspace's.
 fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<(), StoreError> {
-    t.execute("UPDATE jobs SET state = ?2 WHERE id = ?1", params![key, text(&state)?])?;
+    t.execute(
+        "UPDATE jobs SET state = ?2 WHERE id = ?1",
+        params![key, text(&state)?],
+    )?;
     if state.is_ended() {
-        t.execute("UPDATE jobs SET ended_at = ?2 WHERE id = ?1", params![key, at])?;
+        t.execute(
+            "UPDATE jobs SET ended_at = ?2 WHERE id = ?1",
+            params![key, at],
+        )?;
     }
     let sql = "SELECT workspace, kind, prior_state FROM jobs WHERE id = ?1";
-    let found: Option<(i64, String, Option<String>)> =
-        t.query_row(sql, [key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-    let Some((workspace, kind, prior)) = found else { return Ok(()) };
+    let found: Option<(i64, String, Option<String>)> = t
+        .query_row(sql, [key], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((workspace, kind, prior)) = found else {
+        return Ok(());
+    };
     let kind: JobKind = parse(kind)?;
     let prior: Option<WorkspaceState> = prior.map(parse).transpose()?;
     let becomes = match (state, kind) {

@@ -1,7 +1,14 @@
 //! What finished jobs could not do and cid goes on trying.
 
-use super::{Store, StoreError, rows::{parse, time}, workspaces::free_ports};
-use crate::{domain::{ProjectName, UnitName}, helper::request::Remote};
+use super::{
+    Store, StoreError,
+    rows::{parse, time},
+    workspaces::free_ports,
+};
+use crate::{
+    domain::{ProjectName, UnitName},
+    helper::request::Remote,
+};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
@@ -35,7 +42,9 @@ impl fmt::Display for Debt {
         match self {
             Self::NginxReload => f.write_str("reload nginx"),
             Self::SupervisorUpdate => f.write_str("update supervisord"),
-            Self::DeleteBranch { branch, remote, .. } => write!(f, "delete the branch {branch} on {}", remote.url),
+            Self::DeleteBranch { branch, remote, .. } => {
+                write!(f, "delete the branch {branch} on {}", remote.url)
+            }
         }
     }
 }
@@ -60,7 +69,13 @@ impl Store {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn owe(&self, job: Uuid, unit: UnitName, debt: Debt, reason: String) -> Result<(), StoreError> {
+    pub async fn owe(
+        &self,
+        job: Uuid,
+        unit: UnitName,
+        debt: Debt,
+        reason: String,
+    ) -> Result<(), StoreError> {
         let debt = serde_json::to_string(&debt)?;
         self.write(move |t| {
             t.execute(
@@ -79,7 +94,8 @@ impl Store {
     /// The ledger's.
     pub async fn owed(&self) -> Result<Vec<OwedRow>, StoreError> {
         self.read(|c| {
-            let mut statement = c.prepare_cached("SELECT id, job, unit, debt, reason FROM owed ORDER BY id")?;
+            let mut statement =
+                c.prepare_cached("SELECT id, job, unit, debt, reason FROM owed ORDER BY id")?;
             let mut rows = statement.query([])?;
             let mut owed = Vec::new();
             while let Some(row) = rows.next()? {

@@ -1,6 +1,9 @@
 //! Workspaces and their ports.
 
-use super::{Store, StoreError, rows::{parse, text, time}};
+use super::{
+    Store, StoreError,
+    rows::{parse, text, time},
+};
 use crate::domain::{Email, Name, ProjectName, UnitName, Workspace};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::path::PathBuf;
@@ -25,7 +28,11 @@ fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
     })
 }
 
-fn query(connection: &Connection, rest: &str, values: impl rusqlite::Params) -> Result<Vec<Workspace>, StoreError> {
+fn query(
+    connection: &Connection,
+    rest: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<Workspace>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("{COLUMNS} {rest}"))?;
     let mut rows = statement.query(values)?;
     let mut found = Vec::new();
@@ -41,19 +48,30 @@ pub(super) fn by_id(connection: &Connection, id: i64) -> Result<Option<Workspace
 }
 
 /// One by whose and of what, inside a transaction.
-pub(super) fn by_email(connection: &Connection, project: &ProjectName, email: &Email) -> Result<Option<Workspace>, StoreError> {
+pub(super) fn by_email(
+    connection: &Connection,
+    project: &ProjectName,
+    email: &Email,
+) -> Result<Option<Workspace>, StoreError> {
     let values = params![project.as_str(), email.as_str()];
     Ok(query(connection, "WHERE w.project = ?1 AND w.email = ?2", values)?.pop())
 }
 
 /// Whether a name is free in a project, inside a transaction.
-pub(super) fn name_is_free(connection: &Connection, project: &ProjectName, name: &Name) -> Result<bool, StoreError> {
+pub(super) fn name_is_free(
+    connection: &Connection,
+    project: &ProjectName,
+    name: &Name,
+) -> Result<bool, StoreError> {
     let values = params![project.as_str(), name.as_str()];
     Ok(query(connection, "WHERE w.project = ?1 AND w.name = ?2", values)?.is_empty())
 }
 
 /// Stores a new row and gives its number; `workspace.id` is ignored.
-pub(super) fn insert(transaction: &Transaction<'_>, workspace: &Workspace) -> Result<i64, StoreError> {
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    workspace: &Workspace,
+) -> Result<i64, StoreError> {
     transaction.execute(
         "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -86,14 +104,20 @@ impl Store {
     /// # Errors
     /// The ledger's.
     pub async fn workspaces_of(&self, email: Email) -> Result<Vec<Workspace>, StoreError> {
-        self.read(move |c| query(c, "WHERE w.email = ?1 ORDER BY w.project", [email.as_str()])).await
+        self.read(move |c| query(c, "WHERE w.email = ?1 ORDER BY w.project", [email.as_str()]))
+            .await
     }
 
     /// A page of them by number: those after `after`, at most `limit`; all projects or one.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn workspaces(&self, project: Option<ProjectName>, after: i64, limit: usize) -> Result<Vec<Workspace>, StoreError> {
+    pub async fn workspaces(
+        &self,
+        project: Option<ProjectName>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Workspace>, StoreError> {
         let project = project.map(|project| project.as_str().to_owned());
         self.read(move |c| {
             let rest = "WHERE w.id > ?1 AND (?2 IS NULL OR w.project = ?2) ORDER BY w.id LIMIT ?3";
@@ -108,7 +132,10 @@ impl Store {
     /// The ledger's.
     pub async fn set_commit(&self, workspace: i64, commit: String) -> Result<(), StoreError> {
         self.write(move |t| {
-            t.execute("UPDATE workspaces SET commit_id = ?2 WHERE id = ?1", params![workspace, commit])?;
+            t.execute(
+                "UPDATE workspaces SET commit_id = ?2 WHERE id = ?1",
+                params![workspace, commit],
+            )?;
             Ok(())
         })
         .await
@@ -147,7 +174,12 @@ impl Store {
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn reserve_port(&self, workspace: i64, unit: UnitName, port: u16) -> Result<bool, StoreError> {
+    pub async fn reserve_port(
+        &self,
+        workspace: i64,
+        unit: UnitName,
+        port: u16,
+    ) -> Result<bool, StoreError> {
         self.write(move |t| {
             let changed = t.execute(
                 "INSERT INTO ports (port, workspace, unit) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -164,7 +196,10 @@ impl Store {
     /// The ledger's.
     pub async fn release_port(&self, workspace: i64) -> Result<(), StoreError> {
         self.write(move |t| {
-            t.execute("UPDATE ports SET released = 1 WHERE workspace = ?1", [workspace])?;
+            t.execute(
+                "UPDATE ports SET released = 1 WHERE workspace = ?1",
+                [workspace],
+            )?;
             free_ports(t)
         })
         .await
@@ -178,7 +213,10 @@ impl Store {
     /// The ledger's.
     pub async fn release_stray_ports(&self) -> Result<(), StoreError> {
         self.write(|t| {
-            t.execute("UPDATE ports SET released = 1 WHERE workspace NOT IN (SELECT id FROM workspaces)", [])?;
+            t.execute(
+                "UPDATE ports SET released = 1 WHERE workspace NOT IN (SELECT id FROM workspaces)",
+                [],
+            )?;
             free_ports(t)
         })
         .await

@@ -115,6 +115,7 @@ pub fn find(program: &str) -> Option<std::path::PathBuf> {
         .find(|path| path.is_file())
 }
 
+#[expect(clippy::disallowed_methods, reason = "one of the few doors")]
 fn command(program: &OsStr, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new(program);
     command

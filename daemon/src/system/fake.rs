@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     domain::UnitName,
-    helper::request::{BranchDeletion, Dependencies, Fetched, Granted, Inspection, Purged, Request, WorkReport},
+    helper::request::{
+        BranchDeletion, Dependencies, Fetched, Granted, Inspection, Purged, Request, WorkReport,
+    },
     layout::Layout,
 };
 use async_trait::async_trait;
@@ -51,14 +53,21 @@ struct State {
 impl Fake {
     /// A machine with nothing on it but a git server with the branch `main`.
     pub fn new(layout: Arc<Layout>) -> Self {
-        let fake = Self { layout, state: Arc::default() };
+        let fake = Self {
+            layout,
+            state: Arc::default(),
+        };
         fake.state().branches.insert("main".into(), COMMIT.into());
         fake
     }
 
     /// The machine as steps see it.
     pub fn system(&self) -> System {
-        let site = Site { listen: Vec::new(), http_port: 8080, helper: PathBuf::from("/nowhere/cid-helper") };
+        let site = Site {
+            listen: Vec::new(),
+            http_port: 8080,
+            helper: PathBuf::from("/nowhere/cid-helper"),
+        };
         System {
             layout: Arc::clone(&self.layout),
             site: Arc::new(site),
@@ -90,7 +99,9 @@ impl Fake {
 
     fn answers(&self, what: &'static str) -> Result<(), Fault> {
         if self.state().down.contains(&what) {
-            return Err(Fault::new(format!("cannot reach {what}: it does not answer")));
+            return Err(Fault::new(format!(
+                "cannot reach {what}: it does not answer"
+            )));
         }
         Ok(())
     }
@@ -108,7 +119,11 @@ fn write(dir: &std::path::Path, unit: &UnitName, text: &str) -> Result<(), Fault
 
 fn list(dir: &std::path::Path) -> Result<Vec<UnitName>, Fault> {
     let names = fs::names(dir)?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(".conf")).filter_map(UnitName::parse).collect())
+    Ok(names
+        .iter()
+        .filter_map(|name| name.strip_suffix(".conf"))
+        .filter_map(UnitName::parse)
+        .collect())
 }
 
 struct FakeNginx(Fake);
@@ -118,7 +133,9 @@ impl Nginx for FakeNginx {
     async fn put(&self, unit: &UnitName, vhost: &str) -> Result<(), Fault> {
         self.0.answers("nginx")?;
         if vhost.contains("bad") {
-            return Err(Fault::new(format!("cannot put the vhost of {unit} in place: it is bad")));
+            return Err(Fault::new(format!(
+                "cannot put the vhost of {unit} in place: it is bad"
+            )));
         }
         write(&self.0.layout.vhost_dir(), unit, vhost)?;
         self.settle().await
@@ -161,7 +178,12 @@ struct FakeSupervisor(Fake);
 
 fn running(unit: &UnitName) -> Vec<Process> {
     let pid = u32::try_from(unit.as_str().len()).ok();
-    vec![Process { name: "web".into(), state: ProcessState::Running, pid, description: String::new() }]
+    vec![Process {
+        name: "web".into(),
+        state: ProcessState::Running,
+        pid,
+        description: String::new(),
+    }]
 }
 
 #[async_trait]
@@ -169,7 +191,10 @@ impl Supervisor for FakeSupervisor {
     async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault> {
         self.0.answers("supervisor")?;
         write(&self.0.layout.program_dir(), unit, program)?;
-        self.0.state().groups.insert(unit.clone(), program.to_owned());
+        self.0
+            .state()
+            .groups
+            .insert(unit.clone(), program.to_owned());
         Ok(())
     }
 
@@ -186,7 +211,9 @@ impl Supervisor for FakeSupervisor {
         self.0.answers("supervisor")?;
         match self.0.state().groups.contains_key(unit) {
             true => Ok(()),
-            false => Err(Fault::new(format!("cannot restart {unit}: there is no such group"))),
+            false => Err(Fault::new(format!(
+                "cannot restart {unit}: there is no such group"
+            ))),
         }
     }
 
@@ -200,12 +227,22 @@ impl Supervisor for FakeSupervisor {
 
     async fn processes(&self, unit: &UnitName) -> Result<Vec<Process>, Fault> {
         self.0.answers("supervisor")?;
-        Ok(if self.0.state().groups.contains_key(unit) { running(unit) } else { Vec::new() })
+        Ok(if self.0.state().groups.contains_key(unit) {
+            running(unit)
+        } else {
+            Vec::new()
+        })
     }
 
     async fn groups(&self) -> Result<Vec<(String, Vec<Process>)>, Fault> {
         self.0.answers("supervisor")?;
-        Ok(self.0.state().groups.keys().map(|unit| (unit.to_string(), running(unit))).collect())
+        Ok(self
+            .0
+            .state()
+            .groups
+            .keys()
+            .map(|unit| (unit.to_string(), running(unit)))
+            .collect())
     }
 
     async fn settle(&self) -> Result<(), Fault> {
@@ -246,18 +283,24 @@ impl Probe for Fake {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a made-up tree is not hostile")]
 #[async_trait]
 impl Launcher for Fake {
     async fn call(&self, call: &Call, request: Request) -> Result<Value, Fault> {
         if call.cancel.is_cancelled() {
             return Err(Fault::cancelled());
         }
-        let encode = |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));
+        let encode =
+            |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));
         match request {
             Request::Fetch(ask) => {
                 self.answers("git")?;
                 let branch = self.state().branches.get(&ask.branch).cloned();
-                encode(serde_json::to_value(Fetched { base: COMMIT.into(), branch, ahead: 0 }))
+                encode(serde_json::to_value(Fetched {
+                    base: COMMIT.into(),
+                    branch,
+                    ahead: 0,
+                }))
             }
             Request::Inspect(_) => encode(serde_json::to_value(Inspection {
                 processes: vec![("web".into(), "serve $PORT".into())],
@@ -270,7 +313,9 @@ impl Launcher for Fake {
             Request::CloneTree(ask) => made(fs::make_dir(&ask.target, 0o755)),
             Request::BuildEnvironment(ask) => made(fs::make_dir(&ask.target, 0o755)),
             Request::Configure(ask) => {
-                made(ask.files.iter().try_for_each(|file| fs::write_atomic(&ask.tree.join(&file.target), b"x", 0o600)))
+                made(ask.files.iter().try_for_each(|file| {
+                    fs::write_atomic(&ask.tree.join(&file.target), b"x", 0o600)
+                }))
             }
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::RunCommand(ask) => {
@@ -304,7 +349,8 @@ impl Launcher for Fake {
                 encode(serde_json::to_value(deletion))
             }
             Request::Purge(ask) => {
-                let gone = std::fs::remove_dir_all(&ask.path).map_err(|error| Fault::io("remove", &ask.path, error));
+                let gone = std::fs::remove_dir_all(&ask.path)
+                    .map_err(|error| Fault::io("remove", &ask.path, error));
                 made(gone)?;
                 encode(serde_json::to_value(Purged { removed: 1 }))
             }

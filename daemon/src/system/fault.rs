@@ -17,12 +17,20 @@ pub struct Fault {
 impl Fault {
     /// A failure that says it all in one sentence.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, cancelled: false }
+        Self {
+            message: message.into(),
+            hint: None,
+            cancelled: false,
+        }
     }
 
     /// The work was stopped on purpose.
     pub fn cancelled() -> Self {
-        Self { message: "cancelled".into(), hint: None, cancelled: true }
+        Self {
+            message: "cancelled".into(),
+            hint: None,
+            cancelled: true,
+        }
     }
 
     /// A failing call about a path.

@@ -15,11 +15,16 @@ use std::{
 ///
 /// # Errors
 /// Any of them fails; the old file is then untouched.
+#[expect(clippy::disallowed_methods, reason = "this is what others are sent to")]
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), Fault> {
     let temporary = temporary_beside(path)?;
     let write = || -> std::io::Result<()> {
         let _ = fs::remove_file(&temporary);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
         file.set_permissions(Permissions::from_mode(mode))?;
         file.write_all(content)?;
         file.sync_all()?;
@@ -34,7 +39,9 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), Fault>
 
 /// A hidden name: nginx and supervisord include `*.conf` only.
 fn temporary_beside(path: &Path) -> Result<PathBuf, Fault> {
-    let name = path.file_name().ok_or_else(|| Fault::io("write", path, "it names no file"))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| Fault::io("write", path, "it names no file"))?;
     Ok(path.with_file_name(format!(".{}.tmp", name.to_string_lossy())))
 }
 
@@ -109,8 +116,10 @@ pub fn names(dir: &Path) -> Result<Vec<String>, Fault> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Fault::io("read the folder", dir, error)),
     };
-    let mut names: Vec<String> =
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     Ok(names)
 }
@@ -126,8 +135,12 @@ pub fn free_bytes(path: &Path) -> Result<u64, Fault> {
 }
 
 fn sync_parent(path: &Path) -> Result<(), Fault> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    File::open(parent).and_then(|dir| dir.sync_all()).cannot(format!("sync {}", parent.display()))
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    File::open(parent)
+        .and_then(|dir| dir.sync_all())
+        .cannot(format!("sync {}", parent.display()))
 }
 
 #[cfg(test)]
@@ -141,7 +154,10 @@ mod tests {
         write_atomic(&path, b"one", 0o640).unwrap();
         write_atomic(&path, b"two", 0o640).unwrap();
         assert_eq!(read_optional(&path).unwrap().as_deref(), Some("two"));
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o640
+        );
         assert_eq!(names(dir.path()).unwrap(), ["a.conf"]);
         assert!(remove_file(&path).unwrap());
         assert!(!remove_file(&path).unwrap());

@@ -71,7 +71,13 @@ pub async fn ask_once<A: Ask>(
     let job = Uuid::now_v7();
     let (lines, mut ignored) = mpsc::channel(64);
     let drain = tokio::spawn(async move { while ignored.recv().await.is_some() {} });
-    let call = Call { job, identity, limit, lines, cancel };
+    let call = Call {
+        job,
+        identity,
+        limit,
+        lines,
+        cancel,
+    };
     let reply = ask(launcher, &call, request).await;
     if let Err(fault) = launcher.end(job).await {
         tracing::warn!("{fault}");
@@ -84,7 +90,12 @@ pub async fn ask_once<A: Ask>(
 ///
 /// # Errors
 /// As [`Launcher::call`].
-pub async fn ask<A: Ask>(launcher: &dyn Launcher, call: &Call, request: A) -> Result<A::Reply, Fault> {
+pub async fn ask<A: Ask>(
+    launcher: &dyn Launcher,
+    call: &Call,
+    request: A,
+) -> Result<A::Reply, Fault> {
     let reply = launcher.call(call, request.into_request()).await?;
-    serde_json::from_value(reply).map_err(|error| Fault::new(format!("cannot read the helper's reply: {error}")))
+    serde_json::from_value(reply)
+        .map_err(|error| Fault::new(format!("cannot read the helper's reply: {error}")))
 }

@@ -1,7 +1,10 @@
 //! Commands that somebody runs in a workspace, with their streams open.
 
 use super::{Fault, FaultContext};
-use nix::{sys::signal::{Signal, kill}, unistd::Pid};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use std::{
     os::unix::process::ExitStatusExt,
     path::Path,
@@ -32,6 +35,7 @@ pub struct Session {
 ///
 /// # Errors
 /// The helper cannot be started.
+#[expect(clippy::disallowed_methods, reason = "one of the few doors")]
 pub fn start(helper: &Path, run_file: &Path, command: &[String]) -> Result<Session, Fault> {
     let mut child = Command::new(helper)
         .arg("run")
@@ -49,7 +53,12 @@ pub fn start(helper: &Path, run_file: &Path, command: &[String]) -> Result<Sessi
     let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
         return Err(Fault::new("cannot open the command's streams"));
     };
-    Ok(Session { child, stdin, stdout, stderr })
+    Ok(Session {
+        child,
+        stdin,
+        stdout,
+        stderr,
+    })
 }
 
 /// Ends a command: the helper is asked to, and killed when it does not.
@@ -69,5 +78,7 @@ pub async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
 
 /// As a shell says it: the status, or 128 + the signal.
 pub fn exit_status(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }

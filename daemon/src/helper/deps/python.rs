@@ -91,9 +91,30 @@ pub(super) fn find(wanted: &Wanted, env: &Environment) -> Option<PathBuf> {
         .map(|minor| on_path(&format!("python3.{minor}")));
     [system, on_path("python3")]
         .into_iter()
-        .chain(by_version)
         .flatten()
+        .chain(of_pyenv(wanted, env))
+        .chain(by_version.flatten())
         .find(|python| version(python, env).is_some_and(|version| wanted.takes(version)))
+}
+
+/// pyenv keeps each version in a folder called so; its wrappers on PATH start only the one that is
+/// chosen at the time.
+fn of_pyenv(wanted: &Wanted, env: &Environment) -> Vec<PathBuf> {
+    let of = |name: &str| env.get(OsStr::new(name)).map(PathBuf::from);
+    let root = of("PYENV_ROOT").or_else(|| Some(of("HOME")?.join(".pyenv")));
+    let entries = root.and_then(|root| fs::read_dir(root.join("versions")).ok());
+    let mut found: Vec<(Version, PathBuf)> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let version: Version = numbers(entry.file_name().to_str()?)?.try_into().ok()?;
+            Some((version, entry.path().join("bin/python3")))
+        })
+        .filter(|(version, _)| wanted.takes(*version))
+        .collect();
+    found.sort();
+    found.into_iter().rev().map(|(_, path)| path).collect()
 }
 
 fn version(python: &Path, env: &Environment) -> Option<Version> {
@@ -186,6 +207,22 @@ mod tests {
         for (part, expected) in table {
             assert_eq!(satisfies(part, [3, 11, 2]), expected, "{part}");
         }
+    }
+
+    #[test]
+    fn finds_pyenvs_versions_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["3.9.18", "3.11.7", "3.12.1", "2.7.18", "my-env"] {
+            fs::create_dir_all(dir.path().join("versions").join(name)).unwrap();
+        }
+        let env = Environment::from([("PYENV_ROOT".into(), dir.path().into())]);
+        let wanted = Wanted {
+            requires: Some("<3.12".into()),
+            ..Wanted::default()
+        };
+        let expected = ["3.11.7", "3.9.18"]
+            .map(|name| dir.path().join("versions").join(name).join("bin/python3"));
+        assert_eq!(of_pyenv(&wanted, &env), expected);
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Helper {
         {
             env.insert(AGENT.into(), agent);
         }
+        #[expect(clippy::disallowed_methods, reason = "one of the few doors")]
         let mut command = Command::new(binary);
         command
             .args(["serve", "--job", &call.job.to_string(), "--lock"])
