@@ -107,6 +107,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
 async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyhow::Result<()> {
     api.store.release_stray_ports().await?;
     let recovered = api.engine.recover().await?;
+    tokio::spawn(end_stray_helpers(api.clone()));
     let server = tokio::spawn(rpc::serve(api.clone(), gate, doors, api.stopping.clone()));
     let debts = tokio::spawn(doctor::settle_forever(api.clone()));
     let forgetting = tokio::spawn(forget_forever(api.clone()));
@@ -131,6 +132,19 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
         fs::remove_file(&socket)?;
     }
     served.map_err(Into::into)
+}
+
+/// An earlier daemon's helpers that worked for no job: questions such as what a delete would lose.
+async fn end_stray_helpers(api: Api) {
+    for name in fs::names(&api.layout.helper_dir()).unwrap_or_default() {
+        let job = name.split('.').next().and_then(|id| id.parse().ok());
+        let Some(job) = job.filter(|job| api.engine.follow(*job).is_none()) else {
+            continue;
+        };
+        if let Err(fault) = api.sys.helpers.end(job).await {
+            tracing::warn!("{fault}");
+        }
+    }
 }
 
 struct Signals {

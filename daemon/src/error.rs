@@ -62,6 +62,18 @@ pub enum Error {
         /// Commits on no remote branch.
         unpushed: Vec<String>,
     },
+    /// A remote branch that is to go, with commits that are not in base.
+    #[error(
+        "deleting the branch {branch} would lose {ahead} of its commits: they are not in {base}"
+    )]
+    BranchWouldBeLost {
+        /// Which.
+        branch: String,
+        /// The base branch.
+        base: String,
+        /// How many commits.
+        ahead: usize,
+    },
     /// The request fits the state of things only later, or never.
     #[error("{message}")]
     Precondition {
@@ -125,7 +137,9 @@ impl Error {
             Self::Denied(_) => (Code::PermissionDenied, "DENIED"),
             Self::Exists { .. } => (Code::AlreadyExists, "WORKSPACE_EXISTS"),
             Self::JobInTheWay { .. } => (Code::Aborted, "JOB_IN_THE_WAY"),
-            Self::WorkWouldBeLost { .. } => (Code::FailedPrecondition, "WORK_WOULD_BE_LOST"),
+            Self::WorkWouldBeLost { .. } | Self::BranchWouldBeLost { .. } => {
+                (Code::FailedPrecondition, "WORK_WOULD_BE_LOST")
+            }
             Self::Precondition { .. } => (Code::FailedPrecondition, "PRECONDITION"),
             Self::Exhausted { .. } => (Code::ResourceExhausted, "EXHAUSTED"),
             Self::Fault(_) => (Code::Internal, "FAULT"),
@@ -147,6 +161,9 @@ impl Error {
             )),
             Self::WorkWouldBeLost { .. } => {
                 Some("commit and push it, or lose it with --discard".into())
+            }
+            Self::BranchWouldBeLost { .. } => {
+                Some("merge it, leave --with-branch away, or lose them with --force".into())
             }
             Self::Fault(fault) => fault.hint.clone(),
             Self::Store(error) => error.hint(),
@@ -172,6 +189,16 @@ impl Error {
             } => Some(ConflictDetail {
                 uncommitted: uncommitted.clone(),
                 unpushed: unpushed.clone(),
+                ..ConflictDetail::default()
+            }),
+            Self::BranchWouldBeLost {
+                branch,
+                base,
+                ahead,
+            } => Some(ConflictDetail {
+                unpushed: vec![format!(
+                    "{ahead} commits of {branch} that are not in {base}"
+                )],
                 ..ConflictDetail::default()
             }),
             _ => None,

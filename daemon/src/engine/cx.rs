@@ -144,7 +144,12 @@ impl Cx {
             .push(text.into());
     }
 
-    /// Waits for a lock that jobs share, e.g. `mirror PROJECT`.
+    /// See [`super::Engine::mirror_turn`].
+    pub async fn mirror_turn(&self) -> OwnedMutexGuard<()> {
+        self.inner.mirror_turn(&self.project).await
+    }
+
+    /// Waits for a lock that jobs share, e.g. `database PROJECT`.
     pub async fn lock(&self, name: &str) -> OwnedMutexGuard<()> {
         self.inner.locks.lock(name).await
     }

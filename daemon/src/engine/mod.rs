@@ -17,7 +17,7 @@ pub use plan::{AnyStep, Plan, Planned, Step, StepEntry};
 use crate::{
     authz::Permit,
     config::{Projects, Settings},
-    domain::{JobKind, Workspace},
+    domain::{JobKind, ProjectName, Workspace},
     error::Error,
     step,
     store::{Appended, JobRow, NewJob, Store, Subject},
@@ -31,7 +31,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -52,6 +52,13 @@ pub(crate) struct Inner {
     pub(crate) stopping: CancellationToken,
     live: Mutex<HashMap<Uuid, Live>>,
     tasks: TaskTracker,
+}
+
+impl Inner {
+    /// See [`Engine::mirror_turn`].
+    pub(crate) async fn mirror_turn(&self, project: &ProjectName) -> OwnedMutexGuard<()> {
+        self.locks.lock(&format!("mirror {project}")).await
+    }
 }
 
 /// How a journalled step becomes one that runs; tests put their own in between.
@@ -231,6 +238,12 @@ impl Engine {
             .job(id)
             .await?
             .ok_or_else(|| Error::not_found(format!("there is no job {id}")))
+    }
+
+    /// Waits for the turn at a project's mirror: one fetch at a time, for each clears away the lock
+    /// files that a dead one left.
+    pub async fn mirror_turn(&self, project: &ProjectName) -> OwnedMutexGuard<()> {
+        self.0.mirror_turn(project).await
     }
 
     /// How many jobs are being carried.

@@ -191,6 +191,7 @@ impl Api {
             base: project.git.base.to_string(),
             branch: project.git.base.to_string(),
         };
+        let _turn = self.engine.mirror_turn(&project.name).await;
         let (identity, limit) = (
             Identity::Deploy(project.name.clone()),
             *self.settings.limits.git,

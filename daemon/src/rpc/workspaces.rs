@@ -2,11 +2,11 @@
 
 use super::{Api, convert, email, logs, page_size, run, take_permit};
 use crate::{
-    config::Projects,
+    config::{Project, Projects},
     domain::{JobKind, Name, ProjectName, Workspace, WorkspaceState},
     engine::Submission,
     error::Error,
-    helper::request::{WorkReport, WorkStatus},
+    helper::request::{Fetch, WorkReport, WorkStatus},
     plan::{self, BranchChoice, Facts},
     store::Subject,
     system::{
@@ -178,6 +178,10 @@ impl Workspaces for Api {
         if !request.discard {
             self.refuse_losing_work(&workspace).await?;
         }
+        if let Some(branch) = branch.as_ref().filter(|branch| !branch.force) {
+            self.refuse_losing_commits(&workspace, &branch.project)
+                .await?;
+        }
         let layout = Arc::clone(&self.layout);
         let submission = Submission {
             kind: JobKind::Delete,
@@ -295,6 +299,39 @@ impl Api {
             uncommitted: report.uncommitted,
             unpushed: report.unpushed,
         })
+    }
+
+    /// A remote branch that is to go must not hold commits that base does not have. A server that
+    /// does not answer is left to the job, which says so.
+    async fn refuse_losing_commits(
+        &self,
+        workspace: &Workspace,
+        project: &Project,
+    ) -> Result<(), Error> {
+        let request = Fetch {
+            mirror: self.layout.mirror(&workspace.project),
+            remote: project.remote(),
+            base: project.git.base.to_string(),
+            branch: workspace.branch.clone(),
+        };
+        let _turn = self.engine.mirror_turn(&workspace.project).await;
+        let identity = Identity::Deploy(workspace.project.clone());
+        let fetched = ask_once(
+            self.sys.helpers.as_ref(),
+            identity,
+            WORK_STATUS,
+            self.stopping.clone(),
+            request,
+        )
+        .await;
+        match fetched {
+            Ok(fetched) if fetched.ahead > 0 => Err(Error::BranchWouldBeLost {
+                branch: workspace.branch.clone(),
+                base: project.git.base.to_string(),
+                ahead: fetched.ahead,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// What a workspace's clone holds that is nowhere else.

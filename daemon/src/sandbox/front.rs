@@ -5,7 +5,17 @@ use crate::{
     system::{procs, supervisor::rpc::Rpc},
 };
 use dxr::{TryFromValue, Value};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::{
+    net::UnixStream,
+    time::{Instant, sleep},
+};
+
+/// The front starts in a few milliseconds; on a busy machine it may take longer.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// What the front's program and group are called. Workspaces' groups have a dot in their names.
 pub(super) const GROUP: &str = "cid-web";
@@ -18,6 +28,22 @@ pub(super) fn socket(layout: &Layout) -> PathBuf {
 /// The front's program, if it was built.
 pub(super) fn program(bin_dir: &Path) -> Option<PathBuf> {
     Some(bin_dir.join("cid-web")).filter(|path| path.is_file())
+}
+
+/// Waits, but not for ever, until the front takes connections: whoever finds the daemon ready finds
+/// the front ready as well.
+pub(super) async fn wait_until_up(layout: &Layout, bin_dir: &Path) {
+    if program(bin_dir).is_none() {
+        return;
+    }
+    let began = Instant::now();
+    while UnixStream::connect(socket(layout)).await.is_err() {
+        if began.elapsed() > LIMIT {
+            tracing::warn!("the front does not answer yet; see log/cid-web.log");
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Has an adopted supervisord run the front as it is now: its settings, or its program, may have

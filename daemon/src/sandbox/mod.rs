@@ -48,6 +48,7 @@ impl Engines {
             }
             return Err(fault);
         }
+        front::wait_until_up(layout, bin_dir).await;
         let engines = Self {
             nginx,
             supervisord,

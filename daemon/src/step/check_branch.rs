@@ -42,7 +42,7 @@ impl Step for CheckBranch {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Fetched, Fault> {
-        let _turn = cx.lock(&format!("mirror {}", cx.project_name())).await;
+        let _turn = cx.mirror_turn().await;
         let request = request::Fetch {
             mirror: self.mirror.clone(),
             remote: self.remote.clone(),

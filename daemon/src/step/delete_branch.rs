@@ -72,7 +72,10 @@ impl Step for DeleteBranch {
             base: self.base.clone(),
             branch: self.branch.clone(),
         };
-        if cx.ask(cx.deploy(), fetch).await?.branch.is_some() {
+        let turn = cx.mirror_turn().await;
+        let fetched = cx.ask(cx.deploy(), fetch).await?;
+        drop(turn);
+        if fetched.branch.is_some() {
             return Ok(());
         }
         let request = Push {

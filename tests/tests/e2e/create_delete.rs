@@ -59,8 +59,7 @@ fn the_developer_pushes_and_the_branch_stays() {
     );
 
     // Work that is on the branch alone is not thrown away in passing.
-    // Only the server knows, so that it is a job that fails.
-    let refused = stage.cictl_ends(1, &["delete", ANNA, "--yes", "--with-branch"]);
+    let refused = stage.cictl_ends(5, &["delete", ANNA, "--yes", "--with-branch"]);
     assert!(refused.text().contains("--force"), "{refused}");
     stage.answers(&anna);
     stage.cictl_ends(0, &["delete", ANNA, "--yes"]);

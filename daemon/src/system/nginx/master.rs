@@ -14,6 +14,8 @@ use tokio::time::{Instant, sleep};
 
 /// 10,000 vhosts take about 3 s.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Where somebody restarts nginx, it runs again within this time.
+const RESTART_LIMIT: Duration = Duration::from_secs(3);
 const LOG_LIMIT: u64 = 64 * 1024;
 
 /// The running master, by its pid file.
@@ -27,9 +29,20 @@ pub(crate) fn running(pid_file: &Path) -> Option<procs::ProcessId> {
         .then_some(stat.id)
 }
 
+/// The running master; one that was killed a moment ago gets some time to be started again.
+async fn running_soon(pid_file: &Path) -> Option<procs::ProcessId> {
+    let began = Instant::now();
+    loop {
+        match running(pid_file) {
+            None if began.elapsed() < RESTART_LIMIT => sleep(Duration::from_millis(50)).await,
+            found => return found,
+        }
+    }
+}
+
 /// Reloads, and returns when the workers of before take no new connections and new ones do.
 pub(crate) async fn reload(paths: &NginxPaths) -> Result<(), Fault> {
-    let Some(master) = running(&paths.pid_file) else {
+    let Some(master) = running_soon(&paths.pid_file).await else {
         return Err(Fault::new("cannot reload nginx: it does not run").hint(paths.start_hint));
     };
     let log_length = fs::metadata(&paths.error_log).map_or(0, |metadata| metadata.len());
