@@ -178,6 +178,7 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
     let dirs = [
         (layout.projects_dir(), 0o755),
         (layout.run_dir.clone(), 0o755),
+        (layout.run_dir.join("web"), 0o755),
         (layout.state_dir.clone(), 0o755),
         (layout.log_dir.clone(), 0o755),
         (layout.app_pid_dir(), 0o770),

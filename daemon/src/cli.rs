@@ -14,7 +14,6 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 #[command(
     name = "cid",
     version,
-    about,
     after_help = "People use `cictl`; this program is the daemon behind it."
 )]
 struct Arguments {

@@ -183,7 +183,7 @@ async fn missing(
             &anew,
         ));
     }
-    if api.sys.nginx.read(unit)?.is_none() && workspace.port.is_some() {
+    if api.sys.nginx.read(unit)?.is_none() && !workspace.url.is_empty() {
         findings.push(Finding::drift(format!("vhost {unit}"), "it is gone", &anew));
     }
     if api.sys.supervisor.read(unit)?.is_none() {

@@ -42,9 +42,9 @@ impl Layout {
     pub fn socket(&self) -> PathBuf {
         self.run_dir.join("cid.sock")
     }
-    /// The socket of the web front alone.
+    /// The socket of the web front alone, in a folder of its own: the front confines itself to it.
     pub fn web_socket(&self) -> PathBuf {
-        self.run_dir.join("web.sock")
+        self.run_dir.join("web/web.sock")
     }
     /// Held (flock) by the one daemon that owns this layout.
     pub fn lock_file(&self) -> PathBuf {

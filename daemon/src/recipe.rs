@@ -3,6 +3,7 @@
 
 use crate::{
     config::{Command, DatabaseKind, Project},
+    domain::ProcessType,
     helper::{
         request::{Dependencies, Inspection},
         run_file::ProcessCommand,
@@ -66,6 +67,13 @@ impl Recipe {
             ))
             .hint("add a Procfile with a line like `web: gunicorn -b 127.0.0.1:$PORT app.wsgi`, or set run.web in [app] of the project file"));
         }
+        if let Some(name) = processes
+            .keys()
+            .find(|name| ProcessType::parse(name).is_none())
+        {
+            return Err(Fault::new(format!("cannot start {name:?}: it is no process type"))
+                .hint("the Procfile's process types are of a-z, 0-9, _ and -, begin with a letter and have at most 31"));
+        }
         Ok(Self {
             environment: environment(project, inspection),
             release: release(project, inspection),
@@ -82,7 +90,7 @@ impl Recipe {
 
 fn processes(project: &Project, inspection: &Inspection) -> BTreeMap<String, ProcessCommand> {
     if !project.app.run.is_empty() {
-        let named = |(name, command): (&crate::domain::ProcessType, &Command)| {
+        let named = |(name, command): (&ProcessType, &Command)| {
             (
                 name.as_str().to_owned(),
                 ProcessCommand::Arguments(command.words().to_vec()),
@@ -171,11 +179,16 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
     }
 }
 
+/// A command that names its socket listens on it, unless it names its port as well.
 fn wants_socket(command: &ProcessCommand) -> bool {
-    match command {
-        ProcessCommand::Arguments(words) => words.iter().any(|word| word.contains("{socket}")),
-        ProcessCommand::Shell(line) => line.contains("$SOCKET") || line.contains("${SOCKET}"),
-    }
+    let (text, socket, port): (_, &[&str], &[&str]) = match command {
+        ProcessCommand::Arguments(words) => (words.join(" "), &["{socket}"], &["{port}"]),
+        ProcessCommand::Shell(line) => {
+            (line.clone(), &["$SOCKET", "${SOCKET"], &["$PORT", "${PORT"])
+        }
+    };
+    let names = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+    names(socket) && !names(port)
 }
 
 #[cfg(test)]

@@ -37,7 +37,8 @@ use std::{
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Exit status: 0 done, 1 the job failed, 2 usage or invalid input, 3 not found,\n\
-                  4 denied, 5 conflict, 6 the daemon cannot be reached."
+                  4 denied, 5 conflict, 6 the daemon cannot be reached, 130 detached by Ctrl-C.\n\
+                  `run` ends with its command's own status."
 )]
 struct Cli {
     #[command(flatten)]

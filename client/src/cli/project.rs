@@ -114,7 +114,7 @@ const TEMPLATE: &str = r#"# The project @NAME@: put this at /etc/cid/projects.d/
 # DIR/etc/projects.d/@NAME@.toml), then run `cictl project check @NAME@`.
 
 domain = @DOMAIN@    # workspaces answer at <name>.<domain>
-deploy_user = "deploy"    # who speaks to the git server, with that user's own keys
+# deploy_user = "deploy"    # who speaks to the git server, with that user's own keys
 # work_dir = "/srv/cid/@NAME@"    # workspaces live here
 
 [git]
@@ -125,13 +125,12 @@ base = @BASE@    # new branches start here
 # known_hosts = "/etc/cid/keys/known_hosts"
 
 # What is left out here is found in the repository: a Procfile, pyproject.toml,
-# requirements.txt, manage.py, package.json.
+# requirements.txt, manage.py.
 [app]
 # dir = "."    # where in the repository the app lives
 # env = "/srv/@NAME@/venv"    # a ready environment instead of installing one
 # install = [["uv", "sync", "--frozen"]]
 # release = [["python", "manage.py", "migrate", "--noinput"]]
-# test = [["python", "manage.py", "test"]]
 # run.web = ["gunicorn", "-b", "127.0.0.1:{port}", "@NAME@.wsgi"]    # or unix:{socket}
 # run.worker = ["celery", "-A", "@NAME@", "worker"]
 # health = { path = "/", timeout = "60s", status = [200] }

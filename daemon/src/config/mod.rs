@@ -12,7 +12,7 @@ pub use project::{
 };
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings};
-pub use values::{AbsolutePath, Domain, GitUrl, RefName, RelativePath, Seconds};
+pub use values::{AbsolutePath, BranchPattern, Domain, GitUrl, RefName, RelativePath, Seconds};
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,48 @@ pub enum ConfigError {
 fn load<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::Read(path.to_owned(), error.to_string()))?;
-    toml::from_str(&text).map_err(|error| {
-        ConfigError::Parse(path.to_owned(), error.to_string().trim_end().to_owned())
-    })
+    toml::from_str(&text)
+        .map_err(|error| ConfigError::Parse(path.to_owned(), explain(&text, &error)))
+}
+
+/// toml's own words show the line, which is what one wants to see, except where values are secrets:
+/// there only the place is told.
+fn explain(text: &str, error: &toml::de::Error) -> String {
+    let begin = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..begin).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let table = before
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| line.starts_with('['))
+        .unwrap_or_default();
+    let may_be_secret = table.starts_with("[env") || table.starts_with("[database");
+    if may_be_secret {
+        return format!(
+            "line {line}, in {table}: cannot read it (not shown, for it may be a secret); names are like A_B, values are strings in quotes"
+        );
+    }
+    error.to_string().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_line_is_shown_unless_it_may_be_a_secret() {
+        let said = |text: &str| explain(text, &toml::from_str::<Project>(text).unwrap_err());
+        let head = "domain = \"x.localhost\"\n[git]\nurl = \"/srv/x.git\"\n";
+        let shown = said(&format!("{head}basis = \"main\"\n"));
+        assert!(
+            shown.contains("basis = \"main\"") && shown.contains("line 4"),
+            "{shown}"
+        );
+        let hidden = said(&format!("{head}[env]\nSECRET_KEY = 123456\n"));
+        assert!(
+            !hidden.contains("123456") && hidden.contains("line 5"),
+            "{hidden}"
+        );
+    }
 }

@@ -1,9 +1,11 @@
 //! `projects.d/NAME.toml`: one project, the operator's recipe. `docs/project-file.md` explains
 //! every key.
 
-use super::{AbsolutePath, ConfigError, Domain, GitUrl, RefName, RelativePath, Seconds, load};
+use super::{
+    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, RefName, RelativePath, Seconds, load,
+};
 use crate::{
-    domain::{Name, ProcessType, ProjectName},
+    domain::{Email, Name, ProcessType, ProjectName},
     helper::request::Remote,
 };
 use serde::Deserialize;
@@ -97,7 +99,7 @@ pub struct Git {
     pub base: RefName,
     /// What a workspace's branch is called; `{name}` stands for the workspace's name.
     #[serde(default = "branch_pattern")]
-    pub branch: RefName,
+    pub branch: BranchPattern,
     /// Private key for SSH instead of the deploy user's own.
     pub identity_file: Option<AbsolutePath>,
     /// known_hosts for SSH instead of the deploy user's own.
@@ -110,8 +112,8 @@ fn main_branch() -> RefName {
 }
 
 #[expect(clippy::expect_used, reason = "a constant")]
-fn branch_pattern() -> RefName {
-    RefName::try_from("{name}".to_owned()).expect("a branch name")
+fn branch_pattern() -> BranchPattern {
+    BranchPattern::try_from("{name}".to_owned()).expect("a branch name")
 }
 
 /// `[app]`.
@@ -135,6 +137,14 @@ pub struct App {
 }
 
 impl App {
+    /// The app's folder in a tree.
+    pub fn inside(&self, tree: &Path) -> PathBuf {
+        match self.dir() {
+            dir if dir == Path::new(".") => tree.to_owned(),
+            dir => tree.join(dir),
+        }
+    }
+
     /// Where in the repository the app lives; `.` for its root.
     pub fn dir(&self) -> &Path {
         self.dir
@@ -356,7 +366,7 @@ pub struct Access {
     /// Unix group with read-write access to every workspace's files.
     pub group: Option<String>,
     /// E-mail -> Unix account with read-write access to that workspace.
-    pub people: BTreeMap<String, String>,
+    pub people: BTreeMap<Email, String>,
 }
 
 impl Project {
@@ -388,6 +398,12 @@ impl Project {
                     .into(),
             );
         }
+        let (base, pattern) = (self.git.base.as_str(), self.git.branch.as_str());
+        if pattern.starts_with(&format!("{base}/")) || base.starts_with(&format!("{pattern}/")) {
+            return Err(format!(
+                "git.branch: git cannot have the branches {base} and {pattern} side by side"
+            ));
+        }
         for file in &self.files {
             let relative = RelativePath::try_from(file.template.to_string_lossy().into_owned());
             let absolute = AbsolutePath::try_from(file.template.to_string_lossy().into_owned());
@@ -399,8 +415,6 @@ impl Project {
             }
         }
         for (email, account) in &self.access.people {
-            crate::domain::Email::parse(email)
-                .map_err(|error| format!("access.people: {email}: {error}"))?;
             if account.is_empty() {
                 return Err(format!("access.people: {email} has no account"));
             }

@@ -50,7 +50,7 @@ impl Projects {
                 Project::load(&self.dir.join(&name)).map(Arc::new),
             );
         }
-        refuse_shared_domains(&mut shelf);
+        refuse_shared_domains(&mut shelf, &self.all());
         for error in shelf.values().filter_map(|entry| entry.as_ref().err()) {
             tracing::error!("project not usable: {error}");
         }
@@ -133,25 +133,31 @@ fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Names are unique within a project only, so two projects on one domain could clash.
-fn refuse_shared_domains(shelf: &mut Shelf) {
+/// Host names would clash: whoever had a domain before keeps it, then the older file.
+fn refuse_shared_domains(shelf: &mut Shelf, last: &Shelf) {
+    let mut projects: Vec<Arc<Project>> = shelf.values().flatten().cloned().collect();
+    let had_it = |project: &Project| {
+        let before = last
+            .get(project.name.as_str())
+            .and_then(|entry| entry.as_ref().ok());
+        before.is_some_and(|before| *before.domain == *project.domain)
+    };
+    let age = |project: &Project| {
+        std::fs::metadata(&project.file)
+            .and_then(|meta| meta.modified())
+            .ok()
+    };
+    projects.sort_by_key(|project| (!had_it(project), age(project)));
     let mut owners: BTreeMap<String, ProjectName> = BTreeMap::new();
-    let mut errors = Vec::new();
-    for (stem, entry) in shelf.iter() {
-        let Ok(project) = entry else { continue };
+    for project in projects {
         let domain = project.domain.to_string();
         if let Some(owner) = owners.get(&domain) {
             let message = format!("domain: {domain} is the domain of the project {owner} already");
-            errors.push((
-                stem.clone(),
-                ConfigError::Parse(project.file.clone(), message),
-            ));
+            let error = ConfigError::Parse(project.file.clone(), message);
+            shelf.insert(project.name.to_string(), Err(error));
         } else {
             owners.insert(domain, project.name.clone());
         }
-    }
-    for (stem, error) in errors {
-        shelf.insert(stem, Err(error));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Seconds, load};
 use serde::Deserialize;
-use std::{ops::RangeInclusive, path::Path};
+use std::{num::NonZero, ops::RangeInclusive, path::Path};
 
 /// The daemon's settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -14,7 +14,7 @@ pub struct Settings {
     /// How long things may take.
     pub limits: Limits,
     /// The most jobs that may be live at once.
-    pub max_jobs: u32,
+    pub max_jobs: NonZero<u32>,
     /// How many CPU-heavy steps (install, release) run at once; 0: one per core.
     pub heavy_steps: usize,
     /// Create refuses to begin with less free space than this many MiB.
@@ -30,7 +30,7 @@ impl Default for Settings {
         Self {
             ports: PortRange(20000..=29999),
             limits: Limits::default(),
-            max_jobs: 512,
+            max_jobs: const { NonZero::new(512).unwrap() },
             heavy_steps: 0,
             min_free_mib: 64,
             keep_jobs_days: 90,

@@ -9,6 +9,10 @@ use std::{
     time::Duration,
 };
 
+/// nginx's `server_names_hash_bucket_size 128` takes names of 110 bytes; a workspace's has at most 40
+/// and a dot.
+const MAX_DOMAIN_LEN: usize = 69;
+
 macro_rules! checked {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
@@ -44,6 +48,10 @@ checked! {
 checked! {
     /// A branch name that git takes.
     RefName(String)
+}
+checked! {
+    /// What workspaces' branches are called: a branch name with `{name}` in it, so that each has its own.
+    BranchPattern(String)
 }
 checked! {
     /// A time like `60s` or `10m`: more than nothing, at most a day.
@@ -104,7 +112,12 @@ impl TryFrom<String> for Domain {
                 && !l.starts_with('-')
                 && !l.ends_with('-')
         };
-        if text.len() <= 200 && text.split('.').all(label) {
+        if text.len() > MAX_DOMAIN_LEN {
+            return Err(format!(
+                "`{text}` is too long: with a workspace's name nginx takes no more than {MAX_DOMAIN_LEN} characters of domain"
+            ));
+        }
+        if text.split('.').all(label) {
             Ok(Self(text))
         } else {
             Err(format!(
@@ -129,9 +142,10 @@ impl TryFrom<String> for GitUrl {
                     "`{scheme}://` is not taken: use https, ssh, file or an absolute path"
                 ));
             }
-            if user.contains(':') {
+            if user.contains(':') || (scheme == "https" && !user.is_empty()) {
                 return Err(
-                    "a password does not belong into the URL: it would show in logs".into(),
+                    "credentials do not belong into the URL: they would show in logs and answers"
+                        .into(),
                 );
             }
             if user.starts_with('-')
@@ -157,13 +171,24 @@ impl TryFrom<String> for GitUrl {
     }
 }
 
-impl TryFrom<String> for RefName {
+impl TryFrom<String> for BranchPattern {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         // `{name}` stands for a workspace's name, which is always fine in a branch name.
-        let sample = text.replace("{name}", "n");
-        if !text.starts_with('-') && git2::Reference::is_valid_name(&format!("refs/heads/{sample}"))
-        {
+        if !text.contains("{name}") {
+            return Err(format!(
+                "`{text}` must hold {{name}}: each workspace has a branch of its own"
+            ));
+        }
+        RefName::try_from(text.replace("{name}", "n"))?;
+        Ok(Self(text))
+    }
+}
+
+impl TryFrom<String> for RefName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if !text.starts_with('-') && git2::Reference::is_valid_name(&format!("refs/heads/{text}")) {
             Ok(Self(text))
         } else {
             Err(format!("`{text}` is not a branch name"))
@@ -229,6 +254,7 @@ mod tests {
             "a b",
             "https://x\n/y",
             "ssh://u@-x/y",
+            "https://token@example.org/x",
             "",
             "https:///x",
             "-oProxyCommand=x:y",
@@ -276,7 +302,10 @@ mod tests {
         for text in ["0s", "-1s", "2 days", "x", "25h"] {
             assert!(Seconds::try_from(text.to_owned()).is_err(), "{text}");
         }
-        assert!(RefName::try_from("devel-{name}".to_owned()).is_ok());
+        assert!(BranchPattern::try_from("devel-{name}".to_owned()).is_ok());
+        for text in ["main", "{name}..", "-{name}"] {
+            assert!(BranchPattern::try_from(text.to_owned()).is_err(), "{text}");
+        }
         for text in ["-x", "a..b", "a b", "", "x.lock"] {
             assert!(RefName::try_from(text.to_owned()).is_err(), "{text}");
         }

@@ -130,7 +130,7 @@ impl Engine {
             kind,
             subject: subject(id),
             plan: Box::new(move |workspace| serde_json::to_value(plan(workspace))),
-            limit: self.0.settings.max_jobs,
+            limit: self.0.settings.max_jobs.get(),
         };
         let workspace = match self.0.store.submit(new).await? {
             Appended::Job(workspace) => *workspace,

@@ -117,14 +117,19 @@ impl Sink {
         }
     }
 
-    fn redact(&self, mut line: String) -> String {
-        for secret in &self.secrets {
-            if line.contains(secret) {
-                line = line.replace(secret, "***");
-            }
-        }
-        line
+    fn redact(&self, line: String) -> String {
+        redact(&self.secrets, line)
     }
+}
+
+/// Puts stars in place of what must not be shown.
+pub(super) fn redact(secrets: &[String], mut text: String) -> String {
+    for secret in secrets {
+        if text.contains(secret) {
+            text = text.replace(secret, "***");
+        }
+    }
+    text
 }
 
 #[derive(Default)]

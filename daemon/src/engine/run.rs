@@ -3,9 +3,10 @@
 use super::{
     AnyStep, Cx, Inner, Phase, Plan, Point,
     event::{Failure, Impossible, Progress, StepState, What},
-    output::{Log, Sink},
+    output::{Log, Sink, redact},
 };
 use crate::{
+    config::Project,
     domain::{JobState, UnitName},
     store::{JobRow, StoreError},
     system::Fault,
@@ -218,7 +219,7 @@ impl Runner {
         let message = if cancelled {
             "cancelled".to_owned()
         } else {
-            fault.message
+            redact(&self.secrets(), fault.message)
         };
         self.record(What::Failed {
             failure: Failure {
@@ -335,22 +336,25 @@ impl Runner {
         }
     }
 
+    fn secrets(&self) -> Vec<String> {
+        let project = self.inner.projects.get(self.row.project.as_str());
+        let owned =
+            |project: Arc<Project>| project.secrets().into_iter().map(str::to_owned).collect();
+        project.map(owned).unwrap_or_default()
+    }
+
     fn limit(&self, index: usize) -> Duration {
         self.steps[index].limit(&self.inner.settings.limits)
     }
 
     fn cx(&self, index: usize) -> (Cx, Log) {
-        let project = self.inner.projects.get(self.row.project.as_str());
-        let secrets = project
-            .map(|p| p.secrets().into_iter().map(str::to_owned).collect())
-            .unwrap_or_default();
         let (lines, log) = Log::start(Sink {
             store: self.inner.store.clone(),
             job: self.row.id,
             step: index,
             seq: self.seq.clone(),
             used: Arc::clone(&self.logged),
-            secrets,
+            secrets: self.secrets(),
         });
         let outputs: HashMap<_, _> = self
             .plan

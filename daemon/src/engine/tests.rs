@@ -386,6 +386,12 @@ fn pretty(before: &str, after: &str, what: &str) {
     panic!("{what} left traces\ngone: {gone:#?}\nnew: {new:#?}");
 }
 
+/// Waits until the engine is where it was to stop.
+async fn soon(reached: &Notify) {
+    let wait = tokio::time::timeout(Duration::from_secs(20), reached.notified());
+    wait.await.expect("the engine never came there");
+}
+
 /// Stops the engine for ever at one point, as kill -9 would, and tells that it is there.
 struct StopAt {
     point: Point,
@@ -518,7 +524,7 @@ async fn a_branch_that_cannot_be_taken_back_is_owed() {
     }));
     Arc::get_mut(&mut engine.0).unwrap().decode = decode_faulty;
     let job = stage.submit(&engine, Kind::Create).await;
-    reached.notified().await;
+    soon(&reached).await;
     stage.fake.break_down("git");
     let next = stage.engine(Arc::new(NoHooks));
     next.recover().await.unwrap();
@@ -545,7 +551,7 @@ async fn one_live_job_per_workspace_and_one_workspace_per_address() {
         reached: Arc::clone(&reached),
     }));
     let job = stage.submit(&engine, Kind::Create).await;
-    reached.notified().await;
+    soon(&reached).await;
     let row = stage.store.job(job).await.unwrap().unwrap();
     assert_eq!(
         stage
@@ -590,7 +596,7 @@ async fn a_cancelled_job_ends_cancelled_and_leaves_nothing() {
         engine: Mutex::default(),
     }));
     let job = stage.submit(&engine, Kind::Create).await;
-    reached.notified().await;
+    soon(&reached).await;
     engine.cancel(Permit::for_tests(), job).await.unwrap();
     assert_eq!(stage.ended(&engine, job).await, JobState::Cancelled);
     pretty(&before, &stage.snapshot().await, "a cancelled create");

@@ -40,7 +40,7 @@ requests! {
     /// Installs dependencies into an environment.
     BuildEnvironment => (),
     /// Writes cid's files and links into the tree.
-    Configure => (),
+    Configure => Configured,
     /// Gives developer and group access to a tree.
     GrantAccess => Granted,
     /// Runs a command.
@@ -229,6 +229,13 @@ pub struct Configure {
     pub variables: BTreeMap<String, String>,
 }
 
+/// Reply to [`Configure`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {
+    /// Places that were left to the repository because the file or link yields.
+    pub kept: Vec<PathBuf>,
+}
+
 /// A file written into the tree. All written paths go into `.git/info/exclude`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeFile {
@@ -238,6 +245,8 @@ pub struct TreeFile {
     pub source: FileSource,
     /// Also when the repository tracks that path.
     pub replace: bool,
+    /// What the repository tracks there stays, and this is left out.
+    pub yields: bool,
 }
 
 /// Where a file's content comes from.
@@ -263,6 +272,8 @@ pub struct TreeLink {
     pub copy: bool,
     /// Also when the repository tracks that path.
     pub replace: bool,
+    /// What the repository tracks there stays, and this is left out.
+    pub yields: bool,
 }
 
 /// See [`Request::GrantAccess`]. Follows no links; leaves files with more than one hard link alone.

@@ -1,8 +1,12 @@
 //! The run file: how a workspace's processes are started. Written by the daemon, owned by root,
 //! read by `cid-helper app` and `cid-helper run`.
 
+use crate::system::fault::Fault;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Environment and processes of one workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +19,22 @@ pub struct RunFile {
     pub env: BTreeMap<String, String>,
     /// Process type -> what to execute.
     pub processes: BTreeMap<String, ProcessCommand>,
+    /// The Unix socket the web process listens on; `None`: on the port in `env`'s PORT.
+    pub web_socket: Option<PathBuf>,
     /// Folder into which `cid-helper app` writes `UNIT.PROCESS` with `PID START_TIME`.
     pub pid_dir: PathBuf,
+}
+
+impl RunFile {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Fault> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Fault::io("read the run file", path, error))?;
+        serde_json::from_str(&text).map_err(|error| Fault::io("read the run file", path, error))
+    }
 }
 
 /// What to execute.

@@ -68,11 +68,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             host: host(),
             directory: directory(),
         })
-        .then(&CheckHealth {
-            host: host(),
-            directory: directory(),
-            port: None,
-        })
+        .then(&CheckHealth { host: host() })
         .then(&PushBranch {
             mirror: facts.mirror(),
             remote: project.remote(),

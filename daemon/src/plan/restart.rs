@@ -16,7 +16,5 @@ pub fn restart(facts: &Facts<'_>) -> Plan {
         .then(&RestartProcesses {})
         .then(&CheckHealth {
             host: project.host_for(&workspace.name),
-            directory: workspace.directory.clone(),
-            port: workspace.port,
         })
 }

@@ -5,7 +5,8 @@ use crate::{
     config::{ConfigError, Project, Projects as Shelf},
     domain::ProjectName,
     error::Error,
-    helper::request::Fetch,
+    helper::request::{Fetch, Inspect},
+    recipe::Recipe,
     step::{gid_of, uid_of},
     system::{
         Fault, fs,
@@ -143,7 +144,13 @@ impl Api {
             });
         };
         say("file", Ok(format!("{} reads well", project.file.display())));
-        say("remote", self.check_remote(project).await);
+        match self.check_remote(project).await {
+            Ok((message, base)) => {
+                say("remote", Ok(message));
+                say("app", self.check_app(project, base).await);
+            }
+            Err(fault) => say("remote", Err(fault)),
+        }
         let work_dir = Shelf::work_dir(project, &self.layout.work_root);
         say(
             "work_dir",
@@ -154,6 +161,14 @@ impl Api {
             false => Err(Fault::new(format!("cannot find {}", path.display()))
                 .hint("make it, or mend the project file")),
         };
+        for (subject, path) in [
+            ("git.identity_file", &project.git.identity_file),
+            ("git.known_hosts", &project.git.known_hosts),
+        ] {
+            if let Some(path) = path {
+                say(subject, is_there(path));
+            }
+        }
         if let Some(env) = &project.app.env {
             say("app.env", is_there(&env.join("bin")));
         }
@@ -184,7 +199,8 @@ impl Api {
         }
     }
 
-    async fn check_remote(&self, project: &Project) -> Result<String, Fault> {
+    /// What the remote said, and the commit of base.
+    async fn check_remote(&self, project: &Project) -> Result<(String, String), Fault> {
         let request = Fetch {
             mirror: self.layout.mirror(&project.name),
             remote: project.remote(),
@@ -204,11 +220,28 @@ impl Api {
             request,
         )
         .await;
-        fetched.map(|f| {
-            format!(
-                "{} answers; {} is at {:.10}",
-                *project.git.url, *project.git.base, f.base
-            )
-        })
+        let base = fetched?.base;
+        let (url, branch) = (&*project.git.url, &*project.git.base);
+        Ok((format!("{url} answers; {branch} is at {base:.10}"), base))
+    }
+
+    /// Whether a workspace at this commit would have something to run.
+    async fn check_app(&self, project: &Project, base: String) -> Result<String, Fault> {
+        let request = Inspect {
+            mirror: self.layout.mirror(&project.name),
+            commit: base.clone(),
+            base,
+            app_dir: project.app.dir().to_owned(),
+        };
+        let (identity, limit) = (
+            Identity::Deploy(project.name.clone()),
+            *self.settings.limits.step,
+        );
+        let cancel = self.stopping.clone();
+        let inspection =
+            ask_once(self.sys.helpers.as_ref(), identity, limit, cancel, request).await?;
+        let recipe = Recipe::new(project, &inspection)?;
+        let processes: Vec<&str> = recipe.processes.keys().map(String::as_str).collect();
+        Ok(format!("processes: {}", processes.join(", ")))
     }
 }

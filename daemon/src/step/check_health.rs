@@ -1,9 +1,9 @@
 //! Waits until the processes just started run and the web process answers through nginx.
 
-use super::make_directory::web_socket;
 use crate::{
     config::{Health, Limits},
     engine::{Cx, Step},
+    helper::run_file::RunFile,
     recipe::WEB,
     system::{
         Fault,
@@ -13,13 +13,12 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{
     io::{Read, Seek, SeekFrom},
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 /// How often the page is asked for at first, and later.
-const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// One request may take as long as this.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -32,10 +31,6 @@ const LOG_LINES: usize = 30;
 pub struct CheckHealth {
     /// `NAME.DOMAIN`.
     pub host: String,
-    /// `WORK_DIR/NAME`.
-    pub directory: PathBuf,
-    /// The port it is to listen on, where it is known when the job is planned; else the reserved one.
-    pub port: Option<u16>,
 }
 
 impl Step for CheckHealth {
@@ -58,11 +53,8 @@ impl Step for CheckHealth {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let health = cx.project()?.app.health.clone();
-        let port = match self.port {
-            Some(port) => port,
-            None => cx.output::<super::ReservePort>()?.port,
-        };
-        let result = self.wait(cx, &health, port).await;
+        let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
+        let result = self.wait(cx, &health, &Address::of(&run_file)).await;
         if result.is_err() {
             for line in last_lines(
                 &cx.sys()
@@ -82,14 +74,14 @@ impl Step for CheckHealth {
 }
 
 impl CheckHealth {
-    async fn wait(&self, cx: &Cx, health: &Health, port: u16) -> Result<(), Fault> {
+    async fn wait(&self, cx: &Cx, health: &Health, address: &Address) -> Result<(), Fault> {
         let begin = Instant::now();
         let mut pause = PAUSE;
         let mut wrong_since = None;
         loop {
             let processes = cx.sys().supervisor.processes(cx.unit()).await?;
             refuse_dead(&processes)?;
-            let state = self.look(cx, health, port, &processes).await;
+            let state = self.look(cx, health, address, &processes).await;
             match &state {
                 State::Answers => return Ok(()),
                 State::Wrong(_) if wrong_since.is_none() => wrong_since = Some(Instant::now()),
@@ -118,7 +110,13 @@ impl CheckHealth {
     }
 
     /// One look: does the process just started listen where it should, and does it answer?
-    async fn look(&self, cx: &Cx, health: &Health, port: u16, processes: &[Process]) -> State {
+    async fn look(
+        &self,
+        cx: &Cx,
+        health: &Health,
+        address: &Address,
+        processes: &[Process],
+    ) -> State {
         let Some(web) = processes.iter().find(|process| process.name == WEB) else {
             let is_up = processes
                 .iter()
@@ -129,13 +127,8 @@ impl CheckHealth {
                 State::Silent("cannot see the processes run".into())
             };
         };
-        let pids: Vec<u32> = web.pid.into_iter().collect();
-        let listeners = cx.sys().probe.listeners(&pids);
-        // Anybody may bind a crashed app's port: an answer counts only from the process itself.
-        let is_its_own = listeners.iter().any(|address| address.port() == port)
-            || web_socket(&self.directory).exists();
-        if !is_its_own {
-            return State::Silent(elsewhere(&listeners, port));
+        if let Err(elsewhere) = address.is_listened_on_by(web, cx) {
+            return State::Silent(elsewhere);
         }
         match cx
             .sys()
@@ -158,7 +151,7 @@ impl CheckHealth {
 
     fn hint(&self, health: &Health) -> String {
         format!(
-            "the web process's last lines are below; it must answer {} on the port in $PORT within {} s (see [app] health in the project file)",
+            "see the web process's last lines; it must answer {} on $PORT (or $SOCKET) within {} s (see [app] health in the project file)",
             health.path.as_str(),
             health.timeout.as_secs()
         )
@@ -173,15 +166,54 @@ enum State {
     Silent(String),
 }
 
-fn elsewhere(listeners: &[SocketAddr], port: u16) -> String {
-    if listeners.is_empty() {
-        return format!("cannot reach the web process: it does not listen on its port {port}");
+/// Where the web process is to listen.
+enum Address {
+    Port(u16),
+    Socket(PathBuf),
+}
+
+impl Address {
+    fn of(run_file: &RunFile) -> Self {
+        match &run_file.web_socket {
+            Some(socket) => Self::Socket(socket.clone()),
+            None => Self::Port(
+                run_file
+                    .env
+                    .get("PORT")
+                    .and_then(|port| port.parse().ok())
+                    .unwrap_or(0),
+            ),
+        }
     }
-    let where_: Vec<String> = listeners.iter().map(ToString::to_string).collect();
-    format!(
-        "cannot reach the web process: it listens on {} and not on its port {port}",
-        where_.join(", ")
-    )
+
+    /// Anybody may bind a crashed app's port: an answer counts only from the process itself.
+    fn is_listened_on_by(&self, web: &Process, cx: &Cx) -> Result<(), String> {
+        let port = match self {
+            Self::Socket(socket) if socket.exists() => return Ok(()),
+            Self::Socket(socket) => {
+                return Err(format!(
+                    "cannot reach the web process: it does not listen on {}",
+                    socket.display()
+                ));
+            }
+            Self::Port(port) => *port,
+        };
+        let pids: Vec<u32> = web.pid.into_iter().collect();
+        let listeners = cx.sys().probe.listeners(&pids);
+        if listeners.iter().any(|address| address.port() == port) {
+            return Ok(());
+        }
+        if listeners.is_empty() {
+            return Err(format!(
+                "cannot reach the web process: it does not listen on its port {port}"
+            ));
+        }
+        let elsewhere: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+        Err(format!(
+            "cannot reach the web process: it listens on {} and not on its port {port}",
+            elsewhere.join(", ")
+        ))
+    }
 }
 
 fn refuse_dead(processes: &[Process]) -> Result<(), Fault> {
@@ -194,7 +226,7 @@ fn refuse_dead(processes: &[Process]) -> Result<(), Fault> {
     match dead {
         None => Ok(()),
         Some(process) => Err(Fault::new(format!("cannot keep the process {} running: {}", process.name, process.description))
-            .hint("its last lines are below; mend its command in the Procfile or in [app] of the project file")),
+            .hint("see its last lines of output; mend its command in the Procfile or in [app] of the project file")),
     }
 }
 

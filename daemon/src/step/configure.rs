@@ -7,7 +7,7 @@ use super::{
     make_directory::{HOME, TMP, TREE, web_socket},
 };
 use crate::{
-    config::{LinkMode, Project},
+    config::{Limits, LinkMode, Project},
     engine::{Cx, Step},
     helper::{
         request::{self, FileSource, TreeFile, TreeLink},
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Writes the workspace's configuration.
@@ -42,6 +43,11 @@ impl Step for Configure {
         "write the configuration".into()
     }
 
+    /// Big shared things may be copied.
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.purge
+    }
+
     async fn observe(&self, _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
@@ -62,13 +68,23 @@ impl Step for Configure {
             links: links(&project, facts.environment.as_deref())?,
             variables: own.clone(),
         };
-        cx.ask(cx.user(), request).await?;
+        for kept in cx.ask(cx.user(), request).await?.kept {
+            cx.note(format!(
+                "the repository has its own {}, which stays as it is",
+                kept.display()
+            ));
+        }
         let layout = &cx.sys().layout;
         let run_file = RunFile {
             unit: cx.unit().to_string(),
-            dir: self.directory.join(TREE).join(project.app.dir()),
+            dir: project.app.inside(&self.directory.join(TREE)),
             env: self.environment(&facts, own.clone()),
-            processes: filled_in(recipe.processes, &own),
+            processes: recipe
+                .processes
+                .into_iter()
+                .map(|(name, command)| (name, filled_in(command, &own)))
+                .collect(),
+            web_socket: recipe.web_on_socket.then(|| web_socket(&self.directory)),
             pid_dir: layout.app_pid_dir(),
         };
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
@@ -161,9 +177,10 @@ impl Configure {
         own: &BTreeMap<String, String>,
     ) -> Result<Vec<TreeFile>, Fault> {
         let mut files = vec![TreeFile {
-            target: project.app.dir().join(".env"),
+            target: project.app.inside(Path::new("")).join(".env"),
             source: FileSource::Text(dotenv(own)),
             replace: false,
+            yields: true,
         }];
         for entry in &project.files {
             let source = if entry.template.is_absolute() {
@@ -181,6 +198,7 @@ impl Configure {
                 target: entry.target.to_path_buf(),
                 source,
                 replace: entry.replace,
+                yields: false,
             });
         }
         Ok(files)
@@ -190,12 +208,13 @@ impl Configure {
 fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>, Fault> {
     let mut links = Vec::new();
     if let Some(environment) = environment {
-        let target = project.app.dir().join(".venv");
+        let target = project.app.inside(Path::new("")).join(".venv");
         links.push(TreeLink {
             source: environment.to_owned(),
             target,
             copy: false,
             replace: false,
+            yields: true,
         });
     }
     if let Some(media) = &project.media {
@@ -204,6 +223,7 @@ fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>,
             target: media.link.to_path_buf(),
             copy: false,
             replace: media.replace,
+            yields: false,
         });
     }
     links.extend(project.links.iter().map(|entry| TreeLink {
@@ -211,6 +231,7 @@ fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>,
         target: entry.target.to_path_buf(),
         copy: entry.mode == LinkMode::Copy,
         replace: entry.replace,
+        yields: false,
     }));
     match links.iter().find(|link| !link.source.exists()) {
         None => Ok(links),
@@ -248,11 +269,8 @@ fn dotenv(variables: &BTreeMap<String, String>) -> String {
 
 /// Puts the workspace's values in place of `{port}`, `{host}`, `{socket}`, `{name}` and `{url}` in
 /// the operator's commands; a Procfile's lines take them from the environment instead.
-fn filled_in(
-    processes: BTreeMap<String, ProcessCommand>,
-    own: &BTreeMap<String, String>,
-) -> BTreeMap<String, ProcessCommand> {
-    let names = [
+pub(super) fn filled_in(command: ProcessCommand, env: &BTreeMap<String, String>) -> ProcessCommand {
+    const MARKS: [(&str, &str); 5] = [
         ("{port}", "PORT"),
         ("{host}", "HOST"),
         ("{socket}", "SOCKET"),
@@ -260,23 +278,19 @@ fn filled_in(
         ("{url}", "CID_URL"),
     ];
     let fill = |word: String| {
-        names
+        MARKS
             .iter()
-            .fold(word, |word, (mark, name)| match own.get(*name) {
+            .fold(word, |word, (mark, name)| match env.get(*name) {
                 Some(value) => word.replace(mark, value),
                 None => word,
             })
     };
-    processes
-        .into_iter()
-        .map(|(name, command)| match command {
-            ProcessCommand::Arguments(words) => (
-                name,
-                ProcessCommand::Arguments(words.into_iter().map(fill).collect()),
-            ),
-            shell @ ProcessCommand::Shell(_) => (name, shell),
-        })
-        .collect()
+    match command {
+        ProcessCommand::Arguments(words) => {
+            ProcessCommand::Arguments(words.into_iter().map(fill).collect())
+        }
+        shell @ ProcessCommand::Shell(_) => shell,
+    }
 }
 
 #[cfg(test)]
@@ -299,22 +313,15 @@ mod tests {
 
     #[test]
     fn fills_in_arguments_but_not_shell_lines() {
-        let own = BTreeMap::from([("PORT".to_owned(), "20001".to_owned())]);
-        let processes = BTreeMap::from([
-            (
-                "web".to_owned(),
-                ProcessCommand::Arguments(vec!["x".into(), "127.0.0.1:{port}".into()]),
-            ),
-            (
-                "worker".to_owned(),
-                ProcessCommand::Shell("y {port}".into()),
-            ),
-        ]);
-        let filled = filled_in(processes, &own);
+        let env = BTreeMap::from([("PORT".to_owned(), "20001".to_owned())]);
+        let words = |words: &[&str]| {
+            ProcessCommand::Arguments(words.iter().map(|&w| w.to_owned()).collect())
+        };
         assert_eq!(
-            filled["web"],
-            ProcessCommand::Arguments(vec!["x".into(), "127.0.0.1:20001".into()])
+            filled_in(words(&["x", "127.0.0.1:{port}"]), &env),
+            words(&["x", "127.0.0.1:20001"])
         );
-        assert_eq!(filled["worker"], ProcessCommand::Shell("y {port}".into()));
+        let line = ProcessCommand::Shell("y {port}".into());
+        assert_eq!(filled_in(line.clone(), &env), line);
     }
 }

@@ -151,7 +151,7 @@ impl InstallDependencies {
                 "cannot install dependencies: `{shown}` ended with status {status}"
             ))
             .hint(
-                "its last lines are below; mend the repository or app.install in the project file",
+                "see its last lines of output; mend the repository or app.install in the project file",
             )),
         }
     }

@@ -42,7 +42,7 @@ impl Step for GrantAccess {
         let access = &cx.project()?.access;
         let uid = access
             .people
-            .get(self.email.as_str())
+            .get(&self.email)
             .map(|account| uid_of(account))
             .transpose()?;
         let gids: Vec<u32> = access

@@ -39,6 +39,8 @@ impl Step for Publish {
         let recipe = cx.output::<Inspect>()?.recipe;
         if !recipe.has_web() {
             cx.note("there is no web process, so nothing is published");
+            let cleared = cx.store().clear_url(cx.workspace()).await;
+            cleared.map_err(|error| Fault::new(error.to_string()))?;
             return Ok(());
         }
         let server_name = HostName::parse(&self.host).ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! Runs the release commands, e.g. database migrations.
 
-use super::Inspect;
+use super::{Inspect, configure::filled_in};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -8,7 +8,7 @@ use crate::{
         request::RunCommand,
         run_file::{ProcessCommand, RunFile},
     },
-    system::{Fault, FaultContext, fs},
+    system::Fault,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Step for Release {
         if commands.is_empty() {
             return Ok(());
         }
-        let run_file = run_file(cx)?;
+        let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
         let is_shared = cx.project()?.database.is_some();
         // Two migrations of one database at a time would run into each other.
         let _turn = match is_shared {
@@ -49,7 +49,7 @@ impl Step for Release {
             false => None,
         };
         for command in commands {
-            let (shown, command) = match command {
+            let (shown, command) = match filled_in(command, &run_file.env) {
                 ProcessCommand::Arguments(words) => (words.join(" "), words),
                 // A Procfile's line is shell by convention.
                 ProcessCommand::Shell(line) => {
@@ -65,7 +65,7 @@ impl Step for Release {
             let status = cx.ask(cx.user(), request).await?.status;
             if status != 0 {
                 return Err(Fault::new(format!("cannot release: `{shown}` ended with status {status}"))
-                    .hint("its last lines are below; mend it in the repository, or set `release` in [app] of the project file"));
+                    .hint("see its last lines of output; mend it in the repository, or set `release` in [app] of the project file"));
             }
         }
         if is_shared {
@@ -77,12 +77,4 @@ impl Step for Release {
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
-}
-
-/// The workspace's run file, which only cid writes.
-fn run_file(cx: &Cx) -> Result<RunFile, Fault> {
-    let path = cx.sys().layout.run_file(cx.unit());
-    let text = fs::read_optional(&path)?
-        .ok_or_else(|| Fault::new(format!("cannot find {}", path.display())))?;
-    serde_json::from_str(&text).cannot(format!("read {}", path.display()))
 }

@@ -2,11 +2,12 @@
 
 use super::make_directory::purge;
 use crate::{
+    config::Limits,
     engine::{Cx, Step},
     system::{Fault, fs},
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Moves run file and logs into the trash.
 #[derive(Serialize, Deserialize)]
@@ -24,6 +25,10 @@ impl Step for RemoveFiles {
 
     fn label(&self) -> String {
         "remove run file and logs".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.purge
     }
 
     async fn observe(&self, _: &Cx) -> Result<(), Fault> {

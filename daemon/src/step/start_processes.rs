@@ -29,9 +29,12 @@ impl Step for StartProcesses {
 
     async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
         let layout = &cx.sys().layout;
+        let names = cx.output::<Inspect>()?.recipe.processes.into_keys();
+        // The recipe has none that is no process type.
+        let types = names.filter_map(|name| ProcessType::parse(&name)).collect();
         let program = Program {
             unit: cx.unit().clone(),
-            processes: types(cx.output::<Inspect>()?.recipe.processes.into_keys())?,
+            processes: types,
             helper: cx.sys().site.helper.clone(),
             run_file: layout.run_file(cx.unit()),
             log_dir: layout.app_log_dir(cx.unit()),
@@ -42,17 +45,6 @@ impl Step for StartProcesses {
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
         restore(before, cx).await
     }
-}
-
-fn types(names: impl Iterator<Item = String>) -> Result<Vec<ProcessType>, Fault> {
-    names
-        .map(|name| {
-            ProcessType::parse(&name).ok_or_else(|| {
-                Fault::new(format!("cannot start {name:?}: it is no process type"))
-                    .hint("the Procfile's process types are of a-z, 0-9, _ and -, begin with a letter and have at most 31")
-            })
-        })
-        .collect()
 }
 
 /// Brings program file and processes back to what they were.

@@ -3,6 +3,8 @@
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 use std::{
+    fs::{OpenOptions, Permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -33,6 +35,9 @@ pub enum StoreError {
     /// Anything else of SQLite.
     #[error("the ledger {0} failed: {1}")]
     Sqlite(PathBuf, rusqlite::Error),
+    /// It cannot be opened at all.
+    #[error("cannot open the ledger {0}: {1}")]
+    Open(PathBuf, String),
     /// It was written by a newer cid.
     #[error("the ledger {0} was written by a newer version of cid")]
     Newer(PathBuf),
@@ -85,6 +90,7 @@ impl Store {
     /// # Errors
     /// It is locked, damaged or from a newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        make_private(path)?;
         let mut connection = open(path).map_err(|error| translate(path, error))?;
         check(path, &mut connection)?;
         make_reserve(path);
@@ -169,6 +175,19 @@ impl Store {
     pub fn renew_reserve(&self) {
         make_reserve(&self.path);
     }
+}
+
+/// Journals hold paths, addresses and what commands printed. SQLite gives its other files the
+/// ledger's own permissions.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let made = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    let private = made.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
+    private.map_err(|error| StoreError::Open(path.to_owned(), error.to_string()))
 }
 
 fn reserve(path: &Path) -> PathBuf {

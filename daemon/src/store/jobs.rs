@@ -4,7 +4,7 @@
 use super::{
     Store, StoreError,
     rows::{parse, text, time},
-    workspaces::{by_email, by_id, insert, name_is_free},
+    workspaces::{by_email, by_id, insert, is_free},
 };
 use crate::{
     domain::{Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
@@ -279,16 +279,15 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
                 return Ok(Appended::Exists(Box::new(existing), job));
             }
             let mut free = None;
-            for name in &names {
-                if name_is_free(t, &draft.project, name)? {
-                    free = Some(name);
+            for draft in names.iter().map(&make) {
+                if is_free(t, &draft)? {
+                    free = Some(draft);
                     break;
                 }
             }
-            let Some(name) = free else {
+            let Some(mut workspace) = free else {
                 return Ok(Appended::NoName);
             };
-            let mut workspace = make(name);
             workspace.id = insert(t, &workspace)?;
             (workspace, None)
         }

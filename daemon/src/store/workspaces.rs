@@ -4,7 +4,7 @@ use super::{
     Store, StoreError,
     rows::{parse, text, time},
 };
-use crate::domain::{Email, Name, ProjectName, UnitName, Workspace};
+use crate::domain::{Email, ProjectName, UnitName, Workspace};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::path::PathBuf;
 
@@ -57,14 +57,11 @@ pub(super) fn by_email(
     Ok(query(connection, "WHERE w.project = ?1 AND w.email = ?2", values)?.pop())
 }
 
-/// Whether a name is free in a project, inside a transaction.
-pub(super) fn name_is_free(
-    connection: &Connection,
-    project: &ProjectName,
-    name: &Name,
-) -> Result<bool, StoreError> {
-    let values = params![project.as_str(), name.as_str()];
-    Ok(query(connection, "WHERE w.project = ?1 AND w.name = ?2", values)?.is_empty())
+/// Whether nobody has this workspace's name in its project, nor its address, inside a transaction.
+pub(super) fn is_free(connection: &Connection, draft: &Workspace) -> Result<bool, StoreError> {
+    let values = params![draft.project.as_str(), draft.name.as_str(), draft.url];
+    let rest = "WHERE (w.project = ?1 AND w.name = ?2) OR (w.url = ?3 AND w.url <> '')";
+    Ok(query(connection, rest, values)?.is_empty())
 }
 
 /// Stores a new row and gives its number; `workspace.id` is ignored.
@@ -136,6 +133,18 @@ impl Store {
                 "UPDATE workspaces SET commit_id = ?2 WHERE id = ?1",
                 params![workspace, commit],
             )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes the address away from a workspace that has nothing to answer there.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn clear_url(&self, workspace: i64) -> Result<(), StoreError> {
+        self.write(move |t| {
+            t.execute("UPDATE workspaces SET url = '' WHERE id = ?1", [workspace])?;
             Ok(())
         })
         .await

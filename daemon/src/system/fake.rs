@@ -12,7 +12,8 @@ use super::{
 use crate::{
     domain::UnitName,
     helper::request::{
-        BranchDeletion, Dependencies, Fetched, Granted, Inspection, Purged, Request, WorkReport,
+        BranchDeletion, Configured, Dependencies, Fetched, Granted, Inspection, Purged, Request,
+        WorkReport,
     },
     layout::Layout,
 };
@@ -313,9 +314,10 @@ impl Launcher for Fake {
             Request::CloneTree(ask) => made(fs::make_dir(&ask.target, 0o755)),
             Request::BuildEnvironment(ask) => made(fs::make_dir(&ask.target, 0o755)),
             Request::Configure(ask) => {
-                made(ask.files.iter().try_for_each(|file| {
-                    fs::write_atomic(&ask.tree.join(&file.target), b"x", 0o600)
-                }))
+                for file in &ask.files {
+                    fs::write_atomic(&ask.tree.join(&file.target), b"x", 0o600)?;
+                }
+                encode(serde_json::to_value(Configured::default()))
             }
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::RunCommand(ask) => {

@@ -160,6 +160,7 @@ impl Rig {
             ("CID_UNIT", unit.to_string()),
         ];
         let run_file = RunFile {
+            web_socket: None,
             unit: unit.to_string(),
             dir: "/tmp".into(),
             env: env

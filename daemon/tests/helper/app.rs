@@ -31,6 +31,7 @@ fn run_file(dir: &Path, processes: &[(&str, &str)]) -> PathBuf {
         ProcessCommand::Arguments(vec!["echo".into(), "$HOME".into(), "a b".into()]),
     );
     let file = RunFile {
+        web_socket: None,
         unit: "pressa.anna---example-com".into(),
         dir: dir.into(),
         env: BTreeMap::from([

@@ -6,15 +6,12 @@ use super::{
     tracked::{Claim, Tracked},
 };
 use crate::{
-    helper::request::{Configure, FileSource, TreeFile, TreeLink},
+    helper::request::{Configure, Configured, FileSource, TreeFile, TreeLink},
     system::fault::{Fault, FaultContext},
 };
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig};
 use rustix::fs::{AtFlags, FileType, Mode, unlinkat};
-use std::{
-    error::Error,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// A template longer than this is none.
 const MAX_TEMPLATE: u64 = 1024 * 1024;
@@ -24,19 +21,28 @@ const MAX_TEMPLATE: u64 = 1024 * 1024;
 /// # Errors
 /// A place is tracked by git and must not be replaced, is taken by something else, or lies behind
 /// a link; a template is wrong.
-pub(in crate::helper) fn configure(ask: &Configure) -> Result<(), Fault> {
+pub(in crate::helper) fn configure(ask: &Configure) -> Result<Configured, Fault> {
     let tree = Root::open(&ask.tree)?;
     let mut tracked = Tracked::read(&tree)?;
     // All that can be refused is refused before anything is written.
     let mut files = Vec::new();
+    let mut kept = Vec::new();
     for file in &ask.files {
         let target = plain_path(&file.target)?;
+        if file.yields && tracked.has(&target) {
+            kept.push(target);
+            continue;
+        }
         tracked.claim(&target, file.replace)?;
         files.push((target, content(&tree, file, ask)?));
     }
     let mut links = Vec::new();
     for link in &ask.links {
         let target = plain_path(&link.target)?;
+        if link.yields && tracked.has(&target) {
+            kept.push(target);
+            continue;
+        }
         let claim = tracked.claim(&target, link.replace)?;
         links.push((target, link, claim));
     }
@@ -56,7 +62,8 @@ pub(in crate::helper) fn configure(ask: &Configure) -> Result<(), Fault> {
     for (target, link, claim) in &links {
         make_link(&tree, target, link, *claim)?;
     }
-    tracked.save()
+    tracked.save()?;
+    Ok(Configured { kept })
 }
 
 fn content(tree: &Root, file: &TreeFile, ask: &Configure) -> Result<String, Fault> {
@@ -72,17 +79,16 @@ fn content(tree: &Root, file: &TreeFile, ask: &Configure) -> Result<String, Faul
     environment
         .render_str(&template, &ask.variables)
         .map_err(|error| {
-            let cause = error
-                .source()
-                .map(|cause| format!(": {cause}"))
-                .unwrap_or_default();
             let line = error
                 .line()
-                .map(|line| format!(" (line {line} of its template)"))
+                .map(|line| format!(", line {line} of its template"))
                 .unwrap_or_default();
+            let what = error
+                .detail()
+                .map_or_else(|| error.kind().to_string(), str::to_owned);
             let known: Vec<&str> = ask.variables.keys().map(String::as_str).collect();
             Fault::new(format!(
-                "cannot render {}: {error}{cause}{line}",
+                "cannot render {}{line}: {what}",
                 file.target.display()
             ))
             .hint(format!("a template may use {}", known.join(", ")))
@@ -161,6 +167,7 @@ mod tests {
             target: target.into(),
             source,
             replace,
+            yields: false,
         }
     }
 
@@ -170,6 +177,7 @@ mod tests {
             target: target.into(),
             copy,
             replace,
+            yields: false,
         }
     }
 

@@ -37,6 +37,11 @@ impl Tracked {
             .map_err(|error| Fault::io("read the git index of", tree.path(), error.message()))
     }
 
+    /// Whether git tracks a place, or something in it.
+    pub(super) fn has(&self, target: &Path) -> bool {
+        !self.positions(target).is_empty()
+    }
+
     /// Refuses a place that git tracks, or in which it tracks something, unless it may be
     /// replaced; then git shall overlook the difference.
     pub(super) fn claim(&mut self, target: &Path, replace: bool) -> Result<Claim, Fault> {

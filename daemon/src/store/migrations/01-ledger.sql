@@ -15,6 +15,10 @@ CREATE TABLE workspaces (
     UNIQUE (directory)
 ) STRICT;
 
+-- Two projects may come to have one domain; a host name answers for one workspace only. Those
+-- without a web process have no address.
+CREATE UNIQUE INDEX one_workspace_per_url ON workspaces (url) WHERE url <> '';
+
 -- A port outlives its workspace until nginx has reloaded, or its next owner would answer under
 -- the old name.
 CREATE TABLE ports (
