@@ -1,15 +1,14 @@
 //! The operator's files: `cid.toml` for the daemon, one `projects.d/NAME.toml` per project. Strict:
 //! an unknown key or a bad value is an error that shows file, line and key.
 
+mod app;
 mod project;
 mod projects;
 mod settings;
 mod values;
 
-pub use project::{
-    App, Command, Database, DatabaseKind, FileEntry, Git, Health, LinkEntry, LinkMode, Media,
-    Project,
-};
+pub use app::{App, Command, Health};
+pub use project::{Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project};
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings};
 pub use values::{AbsolutePath, BranchPattern, Domain, GitUrl, RefName, RelativePath, Seconds};

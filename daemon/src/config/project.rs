@@ -2,10 +2,10 @@
 //! every key.
 
 use super::{
-    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, RefName, RelativePath, Seconds, load,
+    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, RefName, RelativePath, app::App, load,
 };
 use crate::{
-    domain::{Email, Name, ProcessType, ProjectName},
+    domain::{Email, Name, ProjectName},
     helper::request::Remote,
 };
 use serde::Deserialize;
@@ -114,135 +114,6 @@ fn main_branch() -> RefName {
 #[expect(clippy::expect_used, reason = "a constant")]
 fn branch_pattern() -> BranchPattern {
     BranchPattern::try_from("{name}".to_owned()).expect("a branch name")
-}
-
-/// `[app]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct App {
-    /// Where in the repository the app lives.
-    pub dir: Option<RelativePath>,
-    /// A ready environment instead of installing one.
-    pub env: Option<AbsolutePath>,
-    /// Commands that install dependencies, instead of what is found.
-    pub install: Option<Vec<Command>>,
-    /// Commands before every start, e.g. migrations, instead of what is found.
-    pub release: Option<Vec<Command>>,
-    /// Commands that test the project; for the test gate.
-    pub test: Option<Vec<Command>>,
-    /// Process type -> command, instead of what is found. `web` is the one behind nginx.
-    pub run: BTreeMap<ProcessType, Command>,
-    /// When the web process counts as answering.
-    pub health: Health,
-}
-
-impl App {
-    /// The app's folder in a tree.
-    pub fn inside(&self, tree: &Path) -> PathBuf {
-        match self.dir() {
-            dir if dir == Path::new(".") => tree.to_owned(),
-            dir => tree.join(dir),
-        }
-    }
-
-    /// Where in the repository the app lives; `.` for its root.
-    pub fn dir(&self) -> &Path {
-        self.dir
-            .as_ref()
-            .map_or(Path::new("."), |dir| dir.as_path())
-    }
-}
-
-/// A program and its arguments: no shell, so at least the program, and no NUL.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Vec<String>")]
-pub struct Command(Vec<String>);
-
-impl TryFrom<Vec<String>> for Command {
-    type Error = String;
-    fn try_from(words: Vec<String>) -> Result<Self, String> {
-        match words.first() {
-            None => Err(
-                "a command needs at least a program, e.g. [\"python\", \"manage.py\", \"migrate\"]"
-                    .into(),
-            ),
-            Some(program) if program.is_empty() => {
-                Err("a command's program must not be empty".into())
-            }
-            Some(_) if words.iter().any(|word| word.contains('\0')) => {
-                Err("a command must not hold NUL".into())
-            }
-            Some(_) => Ok(Self(words)),
-        }
-    }
-}
-
-impl Command {
-    /// The program and its arguments.
-    pub fn words(&self) -> &[String] {
-        &self.0
-    }
-}
-
-/// `app.health`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Health {
-    /// Which page to ask for.
-    pub path: HttpPath,
-    /// For how long it may not answer after its start.
-    pub timeout: Seconds,
-    /// Status codes that count; empty: 2xx, 3xx, 401 and 403.
-    pub status: Vec<u16>,
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Self {
-            path: HttpPath("/".into()),
-            timeout: Seconds::new(60),
-            status: Vec::new(),
-        }
-    }
-}
-
-impl Health {
-    /// Whether an answer with this status counts.
-    pub fn accepts(&self, status: u16) -> bool {
-        if self.status.is_empty() {
-            matches!(status, 200..=399 | 401 | 403)
-        } else {
-            self.status.contains(&status)
-        }
-    }
-}
-
-/// A path of a URL: begins with `/`, visible ASCII without quotes and the like.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct HttpPath(String);
-
-impl TryFrom<String> for HttpPath {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let good = text.starts_with('/')
-            && text.len() <= 512
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"/-._~%?&=+,:@!*()".contains(&b));
-        if good {
-            Ok(Self(text))
-        } else {
-            Err(format!("`{text}` is not a path of a URL like /health"))
-        }
-    }
-}
-
-impl HttpPath {
-    /// The path as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// `[database]`.

@@ -4,7 +4,7 @@ use super::{Inner, plan::Step};
 use crate::{
     config::{Limits, Project},
     domain::{ProjectName, UnitName},
-    helper::request::Ask,
+    helper::request::{Ask, Fetch, Fetched},
     store::{Debt, Store},
     system::{
         Effect, Fault, FaultContext, System,
@@ -144,9 +144,13 @@ impl Cx {
             .push(text.into());
     }
 
-    /// See [`super::Engine::mirror_turn`].
-    pub async fn mirror_turn(&self) -> OwnedMutexGuard<()> {
-        self.inner.mirror_turn(&self.project).await
+    /// Brings the project's mirror up to date; those who wait for it share one fetch.
+    ///
+    /// # Errors
+    /// The remote cannot be reached or has no base branch.
+    pub async fn fetch(&self, request: Fetch) -> Result<Fetched, Fault> {
+        let ask = |request| self.ask(self.deploy(), request);
+        self.inner.mirrors.fetch(&self.project, request, ask).await
     }
 
     /// Waits for a lock that jobs share, e.g. `database PROJECT`.

@@ -4,6 +4,7 @@ pub mod cx;
 pub mod event;
 mod hooks;
 mod locks;
+mod mirrors;
 mod output;
 pub mod plan;
 mod run;
@@ -16,22 +17,28 @@ pub use plan::{AnyStep, Plan, Planned, Step, StepEntry};
 
 use crate::{
     authz::Permit,
-    config::{Projects, Settings},
-    domain::{JobKind, ProjectName, Workspace},
+    config::{Project, Projects, Settings},
+    domain::{JobKind, Workspace},
     error::Error,
+    helper::request::{Fetch, Fetched},
     step,
     store::{Appended, JobRow, NewJob, Store, Subject},
-    system::System,
+    system::{
+        Fault, System,
+        helpers::{Identity, ask_once},
+    },
 };
 use event::What;
 use locks::Locks;
+use mirrors::Mirrors;
 use std::{
     collections::HashMap,
     num::NonZero,
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
-use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -48,17 +55,11 @@ pub(crate) struct Inner {
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) decode: Decode,
     pub(crate) locks: Locks,
+    pub(crate) mirrors: Mirrors,
     pub(crate) heavy: Arc<Semaphore>,
     pub(crate) stopping: CancellationToken,
     live: Mutex<HashMap<Uuid, Live>>,
     tasks: TaskTracker,
-}
-
-impl Inner {
-    /// See [`Engine::mirror_turn`].
-    pub(crate) async fn mirror_turn(&self, project: &ProjectName) -> OwnedMutexGuard<()> {
-        self.locks.lock(&format!("mirror {project}")).await
-    }
 }
 
 /// How a journalled step becomes one that runs; tests put their own in between.
@@ -103,6 +104,7 @@ impl Engine {
             hooks,
             decode: step::decode,
             locks: Locks::default(),
+            mirrors: Mirrors::default(),
             heavy: Arc::new(Semaphore::new(heavy)),
             stopping: CancellationToken::new(),
             live: Mutex::default(),
@@ -240,10 +242,31 @@ impl Engine {
             .ok_or_else(|| Error::not_found(format!("there is no job {id}")))
     }
 
-    /// Waits for the turn at a project's mirror: one fetch at a time, for each clears away the lock
-    /// files that a dead one left.
-    pub async fn mirror_turn(&self, project: &ProjectName) -> OwnedMutexGuard<()> {
-        self.0.mirror_turn(project).await
+    /// Brings a project's mirror up to date, for a question that belongs to no job.
+    ///
+    /// # Errors
+    /// The remote cannot be reached or has no base branch.
+    pub async fn fetch(
+        &self,
+        project: &Project,
+        branch: &str,
+        limit: Duration,
+    ) -> Result<Fetched, Fault> {
+        let request = Fetch {
+            mirror: self.0.sys.layout.mirror(&project.name),
+            remote: project.remote(),
+            base: project.git.base.to_string(),
+            branch: branch.to_owned(),
+            is_fresh: false,
+        };
+        let identity = Identity::Deploy(project.name.clone());
+        let (helpers, cancel) = (self.0.sys.helpers.as_ref(), self.0.stopping.clone());
+        self.0
+            .mirrors
+            .fetch(&project.name, request, |request| {
+                ask_once(helpers, identity, limit, cancel, request)
+            })
+            .await
     }
 
     /// How many jobs are being carried.
@@ -261,7 +284,7 @@ impl Engine {
     /// Returns when no job is being carried; for tests.
     pub async fn idle(&self) {
         while self.running() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 

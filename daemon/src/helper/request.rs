@@ -73,6 +73,8 @@ pub struct Fetch {
     pub base: String,
     /// The workspace's branch, which need not exist.
     pub branch: String,
+    /// The mirror has been brought up to date a moment ago: only read it.
+    pub is_fresh: bool,
 }
 
 /// Reply to [`Fetch`]. The mirror's `refs/heads/*` are as on the remote now; a base branch that

@@ -5,7 +5,7 @@ use crate::{
     config::{ConfigError, Project, Projects as Shelf},
     domain::ProjectName,
     error::Error,
-    helper::request::{Fetch, Inspect},
+    helper::request::Inspect,
     recipe::Recipe,
     step::{gid_of, uid_of},
     system::{
@@ -201,25 +201,8 @@ impl Api {
 
     /// What the remote said, and the commit of base.
     async fn check_remote(&self, project: &Project) -> Result<(String, String), Fault> {
-        let request = Fetch {
-            mirror: self.layout.mirror(&project.name),
-            remote: project.remote(),
-            base: project.git.base.to_string(),
-            branch: project.git.base.to_string(),
-        };
-        let _turn = self.engine.mirror_turn(&project.name).await;
-        let (identity, limit) = (
-            Identity::Deploy(project.name.clone()),
-            *self.settings.limits.git,
-        );
-        let fetched = ask_once(
-            self.sys.helpers.as_ref(),
-            identity,
-            limit,
-            self.stopping.clone(),
-            request,
-        )
-        .await;
+        let limit = *self.settings.limits.git;
+        let fetched = self.engine.fetch(project, &project.git.base, limit).await;
         let base = fetched?.base;
         let (url, branch) = (&*project.git.url, &*project.git.base);
         Ok((format!("{url} answers; {branch} is at {base:.10}"), base))

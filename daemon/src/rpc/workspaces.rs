@@ -6,7 +6,7 @@ use crate::{
     domain::{JobKind, Name, ProjectName, Workspace, WorkspaceState},
     engine::Submission,
     error::Error,
-    helper::request::{Fetch, WorkReport, WorkStatus},
+    helper::request::{WorkReport, WorkStatus},
     plan::{self, BranchChoice, Facts},
     store::Subject,
     system::{
@@ -308,22 +308,10 @@ impl Api {
         workspace: &Workspace,
         project: &Project,
     ) -> Result<(), Error> {
-        let request = Fetch {
-            mirror: self.layout.mirror(&workspace.project),
-            remote: project.remote(),
-            base: project.git.base.to_string(),
-            branch: workspace.branch.clone(),
-        };
-        let _turn = self.engine.mirror_turn(&workspace.project).await;
-        let identity = Identity::Deploy(workspace.project.clone());
-        let fetched = ask_once(
-            self.sys.helpers.as_ref(),
-            identity,
-            WORK_STATUS,
-            self.stopping.clone(),
-            request,
-        )
-        .await;
+        let fetched = self
+            .engine
+            .fetch(project, &workspace.branch, WORK_STATUS)
+            .await;
         match fetched {
             Ok(fetched) if fetched.ahead > 0 => Err(Error::BranchWouldBeLost {
                 branch: workspace.branch.clone(),

@@ -42,14 +42,14 @@ impl Step for CheckBranch {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Fetched, Fault> {
-        let _turn = cx.mirror_turn().await;
         let request = request::Fetch {
             mirror: self.mirror.clone(),
             remote: self.remote.clone(),
             base: self.base.clone(),
             branch: self.branch.clone(),
+            is_fresh: false,
         };
-        let fetched = cx.ask(cx.deploy(), request).await?;
+        let fetched = cx.fetch(request).await?;
         if fetched.ahead > 0 && !self.force {
             return Err(Fault::new(format!(
                 "cannot delete the branch {}: {} of its commits are not in {}",

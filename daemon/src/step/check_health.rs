@@ -6,7 +6,7 @@ use crate::{
     helper::run_file::RunFile,
     recipe::WEB,
     system::{
-        Fault,
+        Fault, fs,
         supervisor::{Process, ProcessState},
     },
 };
@@ -54,7 +54,13 @@ impl Step for CheckHealth {
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let health = cx.project()?.app.health.clone();
         let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
-        let result = self.wait(cx, &health, &Address::of(&run_file)).await;
+        let address = Address::of(&run_file);
+        // Whoever is told that it is ready must find it after a power cut.
+        let (result, synced) = tokio::join!(
+            self.wait(cx, &health, &address),
+            fs::sync_all_of(&run_file.dir)
+        );
+        let result = result.and(synced);
         if result.is_err() {
             for line in last_lines(
                 &cx.sys()

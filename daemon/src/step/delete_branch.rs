@@ -71,11 +71,9 @@ impl Step for DeleteBranch {
             remote: self.remote.clone(),
             base: self.base.clone(),
             branch: self.branch.clone(),
+            is_fresh: false,
         };
-        let turn = cx.mirror_turn().await;
-        let fetched = cx.ask(cx.deploy(), fetch).await?;
-        drop(turn);
-        if fetched.branch.is_some() {
+        if cx.fetch(fetch).await?.branch.is_some() {
             return Ok(());
         }
         let request = Push {

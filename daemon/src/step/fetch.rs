@@ -40,14 +40,14 @@ impl Step for Fetch {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Fetched, Fault> {
-        let _turn = cx.mirror_turn().await;
         let request = request::Fetch {
             mirror: self.mirror.clone(),
             remote: self.remote.clone(),
             base: self.base.clone(),
             branch: self.branch.clone(),
+            is_fresh: false,
         };
-        let fetched = cx.ask(cx.deploy(), request).await?;
+        let fetched = cx.fetch(request).await?;
         if fetched.branch.is_some() {
             cx.note(format!(
                 "the branch {} exists on the remote already and is used as it is",

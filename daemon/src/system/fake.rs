@@ -278,6 +278,14 @@ impl Probe for Fake {
         Ok((status, String::new()))
     }
 
+    fn workspace_processes(&self, _: &Layout) -> Vec<(u32, UnitName)> {
+        self.state()
+            .groups
+            .keys()
+            .map(|unit| (1, unit.clone()))
+            .collect()
+    }
+
     fn listeners(&self, _: &[u32]) -> Vec<SocketAddr> {
         // Every made-up process listens on the first port of the range.
         vec![SocketAddr::from(([127, 0, 0, 1], 20000))]

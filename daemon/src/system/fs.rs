@@ -134,6 +134,23 @@ pub fn free_bytes(path: &Path) -> Result<u64, Fault> {
     Ok(stat.blocks_available() * stat.fragment_size())
 }
 
+/// Puts all that has been written to the file system of `dir` on disk, as what helpers write is not
+/// synced file by file.
+///
+/// # Errors
+/// It cannot be opened, or the disk fails.
+pub async fn sync_all_of(dir: &Path) -> Result<(), Fault> {
+    let dir = dir.to_owned();
+    let work = move || {
+        let opened = File::open(&dir).map_err(|error| Fault::io("open", &dir, error))?;
+        rustix::fs::syncfs(&opened)
+            .map_err(|error| Fault::io("sync the file system of", &dir, error))
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .cannot("sync the disk")?
+}
+
 fn sync_parent(path: &Path) -> Result<(), Fault> {
     let Some(parent) = path.parent() else {
         return Ok(());

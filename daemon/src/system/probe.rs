@@ -1,6 +1,7 @@
 //! Looks at ports and pages, changes nothing.
 
-use super::{Fault, FaultContext, procs};
+use super::{Fault, FaultContext, procs, supervisor::orphans};
+use crate::{domain::UnitName, layout::Layout};
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Empty};
 use hyper::{
@@ -37,6 +38,9 @@ pub trait Probe: Send + Sync {
 
     /// The TCP addresses on which these processes or their descendants listen.
     fn listeners(&self, pids: &[u32]) -> Vec<SocketAddr>;
+
+    /// Running processes that belong to a workspace of this layout, by the mark in their environment.
+    fn workspace_processes(&self, layout: &Layout) -> Vec<(u32, UnitName)>;
 }
 
 /// Looks at this machine, through the nginx on this port of the loopback.
@@ -66,6 +70,17 @@ impl Probe for RealProbe {
                 limit.as_secs_f32()
             ))),
         }
+    }
+
+    fn workspace_processes(&self, layout: &Layout) -> Vec<(u32, UnitName)> {
+        let run_dir = orphans::run_dir_setting(layout);
+        let unit = |pid| UnitName::parse(&procs::environment_value(pid, "CID_UNIT")?);
+        procs::all()
+            .into_iter()
+            .map(|stat| stat.id.pid)
+            .filter(|pid| procs::environment_holds(*pid, std::slice::from_ref(&run_dir)))
+            .filter_map(|pid| Some((pid, unit(pid)?)))
+            .collect()
     }
 
     fn listeners(&self, pids: &[u32]) -> Vec<SocketAddr> {

@@ -61,6 +61,18 @@ pub fn command_line(pid: u32) -> Vec<String> {
     null_separated(pid, "cmdline")
 }
 
+/// A variable of its environment, as it was when it started.
+pub fn environment_value(pid: u32, name: &str) -> Option<String> {
+    let environment = null_separated(pid, "environ");
+    let value = |setting: &String| {
+        setting
+            .strip_prefix(name)?
+            .strip_prefix('=')
+            .map(str::to_owned)
+    };
+    environment.iter().find_map(value)
+}
+
 /// Whether its environment, as it was when it started, holds all of these `NAME=VALUE`s.
 pub fn environment_holds(pid: u32, settings: &[String]) -> bool {
     let environment = null_separated(pid, "environ");

@@ -98,6 +98,7 @@ impl Origin {
 
     pub fn fetch(&mut self, base: &str) -> Told<Fetched> {
         let ask = Fetch {
+            is_fresh: false,
             mirror: self.mirror(),
             remote: self.remote.clone(),
             base: base.into(),

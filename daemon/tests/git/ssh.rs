@@ -136,6 +136,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
         };
         let begun = Instant::now();
         let fetch = Fetch {
+            is_fresh: false,
             mirror: mirror.clone(),
             remote,
             base: "main".into(),

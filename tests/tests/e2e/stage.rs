@@ -199,7 +199,12 @@ impl Workspace {
 
     /// The clone.
     pub fn tree(&self) -> PathBuf {
-        PathBuf::from(self.text("directory")).join("src")
+        self.directory().join("src")
+    }
+
+    /// The clone, home and run folders.
+    pub fn directory(&self) -> PathBuf {
+        PathBuf::from(self.text("directory"))
     }
 
     /// git in the clone, which must succeed; returns what it printed.

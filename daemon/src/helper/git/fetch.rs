@@ -22,21 +22,8 @@ const NAMED_BRANCHES: usize = 10;
 pub(in crate::helper) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
     let (base, branch) = (branch_ref(&ask.base)?, branch_ref(&ask.branch)?);
     let git = Git::new(&ask.mirror, &ask.remote)?;
-    mirror::prepare(&ask.mirror, &ask.base)?;
-    // Never a `mirror=true` remote: a later push from it would delete other people's branches.
-    let output = git.run(&[
-        "fetch",
-        "--quiet",
-        "--prune",
-        "--no-tags",
-        "--no-recurse-submodules",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        REMOTE,
-        "+refs/heads/*:refs/heads/*",
-    ])?;
-    if !output.success {
-        return Err(translate::fault("fetch from", &git, &output));
+    if !ask.is_fresh {
+        update(&git, ask)?;
     }
     let repository = mirror::open(&ask.mirror)?;
     let Some(base) = commit_of(&repository, &base)? else {
@@ -57,6 +44,27 @@ pub(in crate::helper) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
         branch,
         ahead,
     })
+}
+
+/// The one that talks to the remote.
+fn update(git: &Git, ask: &Fetch) -> Result<(), Fault> {
+    mirror::prepare(&ask.mirror, &ask.base)?;
+    // Never a `mirror=true` remote: a later push from it would delete other people's branches.
+    let output = git.run(&[
+        "fetch",
+        "--quiet",
+        "--prune",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        REMOTE,
+        "+refs/heads/*:refs/heads/*",
+    ])?;
+    if !output.success {
+        return Err(translate::fault("fetch from", git, &output));
+    }
+    Ok(())
 }
 
 /// How many commits `branch` has that are not in `base`.

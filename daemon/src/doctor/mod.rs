@@ -1,0 +1,155 @@
+//! Compares the ledger with the machine, both ways: what should be there and is not, what is there
+//! and should not be.
+
+mod debts;
+mod missing;
+mod surplus;
+
+pub use debts::{settle_debts, settle_forever};
+
+use crate::{
+    domain::{UnitName, Workspace, WorkspaceState},
+    error::Error,
+    rpc::Api,
+    store::StoreError,
+    system::{Fault, supervisor::Process},
+};
+use cid_proto::v1;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// One thing that was found.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    kind: v1::FindingKind,
+    subject: String,
+    message: String,
+    repair: String,
+    repaired: bool,
+}
+
+impl Finding {
+    fn drift(
+        subject: impl Into<String>,
+        message: impl Into<String>,
+        repair: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: v1::FindingKind::Drift,
+            subject: subject.into(),
+            message: message.into(),
+            repair: repair.into(),
+            repaired: false,
+        }
+    }
+
+    fn note(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            kind: v1::FindingKind::Note,
+            ..Self::drift(subject, message, "")
+        }
+    }
+
+    fn repaired_if(mut self, result: Result<(), Fault>) -> Self {
+        match result {
+            Ok(()) => self.repaired = true,
+            Err(fault) => self.message = format!("{}; {fault}", self.message),
+        }
+        self
+    }
+}
+
+impl From<Finding> for v1::Finding {
+    fn from(finding: Finding) -> Self {
+        Self {
+            kind: finding.kind.into(),
+            subject: finding.subject,
+            message: finding.message,
+            repair: finding.repair,
+            repaired: finding.repaired,
+        }
+    }
+}
+
+/// Looks at everything, and with `repair` mends what can be mended without losing anything.
+///
+/// # Errors
+/// The ledger cannot be read.
+pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
+    let mut findings = debts(api, repair).await?;
+    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
+    // What a running job is about is in motion and is judged when the job has ended.
+    let busy: BTreeSet<UnitName> = api
+        .store
+        .live_jobs()
+        .await?
+        .iter()
+        .map(|job| UnitName::new(&job.project, &job.name))
+        .collect();
+    let units: BTreeMap<UnitName, &Workspace> = workspaces.iter().map(|w| (w.unit(), w)).collect();
+    let groups: Option<HashMap<String, Vec<Process>>> = match api.sys.supervisor.groups().await {
+        Ok(groups) => Some(groups.into_iter().collect()),
+        Err(fault) => {
+            findings.push(Finding::drift(
+                "supervisord",
+                fault.message,
+                fault.hint.unwrap_or_default(),
+            ));
+            None
+        }
+    };
+    if let Err(fault) = api.sys.nginx.check().await {
+        findings.push(Finding::drift(
+            "nginx",
+            fault.message,
+            fault.hint.unwrap_or_default(),
+        ));
+    }
+    for (unit, workspace) in units
+        .iter()
+        .filter(|(unit, w)| w.state == WorkspaceState::Ready && !busy.contains(*unit))
+    {
+        let processes = groups
+            .as_ref()
+            .map(|groups| groups.get(unit.as_str()).map_or(&[][..], Vec::as_slice));
+        missing::missing(api, unit, workspace, processes, repair, &mut findings).await?;
+    }
+    surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
+    for job in api.store.stuck_jobs().await? {
+        let repair = format!(
+            "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",
+            job.id
+        );
+        findings.push(Finding::drift(
+            format!("job {}", job.id),
+            format!("the {:?} job of {} is stuck", job.kind, job.email).to_lowercase(),
+            repair,
+        ));
+    }
+    for (name, entry) in api.projects.all().iter() {
+        if let Err(error) = entry {
+            findings.push(Finding::drift(
+                format!("project {name}"),
+                error.to_string(),
+                "mend the file, then reload cid (SIGHUP)",
+            ));
+        }
+    }
+    Ok(findings)
+}
+
+async fn debts(api: &Api, repair: bool) -> Result<Vec<Finding>, StoreError> {
+    if repair {
+        settle_debts(api).await?;
+    }
+    let owed = api.store.owed().await?;
+    Ok(owed
+        .into_iter()
+        .map(|owed| Finding {
+            kind: v1::FindingKind::Owed,
+            subject: owed.unit.to_string(),
+            message: format!("still to do: {} ({})", owed.debt, owed.reason),
+            repair: "cid tries again by itself; at once: cictl doctor --repair".into(),
+            repaired: false,
+        })
+        .collect())
+}

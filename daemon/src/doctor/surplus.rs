@@ -1,0 +1,206 @@
+//! What is there and should not be.
+
+use super::Finding;
+use crate::{
+    config::Projects,
+    domain::{UnitName, Workspace},
+    error::Error,
+    rpc::Api,
+    system::{fs, supervisor::Process},
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What is there and belongs to no workspace.
+pub(super) async fn surplus(
+    api: &Api,
+    units: &BTreeMap<UnitName, &Workspace>,
+    busy: &BTreeSet<UnitName>,
+    groups: Option<&HashMap<String, Vec<Process>>>,
+    repair: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Error> {
+    let is_known = |unit: &UnitName| units.contains_key(unit) || busy.contains(unit);
+    for unit in api.sys.nginx.list()?.iter().filter(|unit| !is_known(unit)) {
+        let finding = Finding::drift(
+            format!("vhost {unit}"),
+            "no workspace has it",
+            "cictl doctor --repair removes it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.nginx.remove(unit).await.map(drop))
+        } else {
+            finding
+        });
+    }
+    for unit in api
+        .sys
+        .supervisor
+        .list()?
+        .iter()
+        .filter(|unit| !is_known(unit))
+    {
+        let finding = Finding::drift(
+            format!("program {unit}"),
+            "no workspace has it",
+            "cictl doctor --repair stops and removes it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.supervisor.remove(unit).await.map(drop))
+        } else {
+            finding
+        });
+    }
+    let on_disk = api.sys.supervisor.list()?;
+    let running = groups
+        .into_iter()
+        .flat_map(HashMap::keys)
+        .filter_map(|group| UnitName::parse(group));
+    for unit in running.filter(|unit| !is_known(unit) && !on_disk.contains(unit)) {
+        let finding = Finding::drift(
+            format!("program {unit}"),
+            "supervisord runs it, but there is no file of it",
+            "cictl doctor --repair stops it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.supervisor.settle().await)
+        } else {
+            finding
+        });
+    }
+    for (pid, unit) in api.sys.probe.workspace_processes(&api.layout) {
+        if is_known(&unit) {
+            continue;
+        }
+        let finding = Finding::drift(
+            format!("process {pid} of {unit}"),
+            "its workspace is gone",
+            "cictl doctor --repair ends it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.supervisor.remove(&unit).await.map(drop))
+        } else {
+            finding
+        });
+    }
+    files(api, &is_known, repair, findings)?;
+    directories(api, units, busy, findings).await?;
+    let owed: BTreeSet<UnitName> = api
+        .store
+        .owed()
+        .await?
+        .into_iter()
+        .map(|owed| owed.unit)
+        .collect();
+    for (port, unit) in api
+        .store
+        .ports()
+        .await?
+        .into_iter()
+        .filter(|(_, unit)| !is_known(unit) && !owed.contains(unit))
+    {
+        findings.push(Finding::drift(
+            format!("port {port}"),
+            format!("it is still reserved for {unit}"),
+            "restart cid; it frees such ports",
+        ));
+    }
+    Ok(())
+}
+
+/// Run files and log folders of nobody.
+fn files(
+    api: &Api,
+    is_known: &dyn Fn(&UnitName) -> bool,
+    repair: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Error> {
+    for name in fs::names(&api.layout.run_file_dir())? {
+        let unit = name.strip_suffix(".json").and_then(UnitName::parse);
+        let Some(unit) = unit.filter(|unit| !is_known(unit)) else {
+            continue;
+        };
+        let finding = Finding::drift(
+            format!("run file of {unit}"),
+            "no workspace has it",
+            "cictl doctor --repair removes it",
+        );
+        let remove = || fs::remove_file(&api.layout.run_file(&unit)).map(drop);
+        findings.push(if repair {
+            finding.repaired_if(remove())
+        } else {
+            finding
+        });
+    }
+    for name in fs::names(&api.layout.app_logs_dir())? {
+        let Some(unit) = UnitName::parse(&name).filter(|unit| !is_known(unit)) else {
+            continue;
+        };
+        let path = api.layout.app_log_dir(&unit);
+        findings.push(Finding::drift(
+            format!("logs {}", path.display()),
+            "no workspace has them",
+            "remove the folder",
+        ));
+    }
+    Ok(())
+}
+
+/// Folders of nobody where workspaces live, and trash of jobs that are over.
+async fn directories(
+    api: &Api,
+    units: &BTreeMap<UnitName, &Workspace>,
+    busy: &BTreeSet<UnitName>,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Error> {
+    let known: BTreeSet<_> = units
+        .values()
+        .map(|workspace| workspace.directory.clone())
+        .collect();
+    let live: BTreeSet<String> = api
+        .store
+        .live_jobs()
+        .await?
+        .iter()
+        .chain(&api.store.stuck_jobs().await?)
+        .map(|job| job.id.to_string())
+        .collect();
+    let mut trash = vec![api.layout.trash_dir()];
+    for project in api.projects.all().values().flatten() {
+        let work_dir = Projects::work_dir(project, &api.layout.work_root);
+        for name in fs::names(&work_dir)?
+            .iter()
+            .filter(|name| *name != ".trash")
+        {
+            let path = work_dir.join(name);
+            let is_busy = busy
+                .iter()
+                .any(|unit| unit.as_str() == format!("{}.{name}", project.name));
+            if !known.contains(&path) && !is_busy {
+                findings.push(Finding::drift(
+                    format!("directory {}", path.display()),
+                    "no workspace has it",
+                    "look what it is, then remove it or move it away",
+                ));
+            }
+        }
+        trash.push(work_dir.join(".trash"));
+        let mirror = api.layout.mirror(&project.name);
+        let environments = fs::names(&api.layout.environments(&project.name))?.len();
+        if mirror.exists() || environments > 0 {
+            findings.push(Finding::note(
+                format!("project {}", project.name),
+                format!("kept for the next workspace: a mirror and {environments} environment(s)"),
+            ));
+        }
+    }
+    for dir in trash {
+        for name in fs::names(&dir)?.iter().filter(|name| !live.contains(*name)) {
+            findings.push(Finding::drift(
+                format!("trash {}", dir.join(name).display()),
+                "its job is over",
+                "remove the folder",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! One fetch at a time for each project's mirror, shared by those who wait for it.
+
+use super::locks::Locks;
+use crate::{
+    domain::ProjectName,
+    helper::request::{Fetch, Fetched},
+    system::Fault,
+};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Mutex, PoisonError},
+};
+use tokio::time::Instant;
+
+/// The mirrors' turns, and when each was last brought up to date.
+#[derive(Default)]
+pub(crate) struct Mirrors {
+    turns: Locks,
+    begun: Mutex<HashMap<ProjectName, Instant>>,
+}
+
+impl Mirrors {
+    /// Waits for the mirror's turn and has the request done. A fetch that began after this was asked
+    /// for has seen all that this one would see: then the mirror is only read.
+    ///
+    /// Turns also keep a fetch from clearing away another's lock files as a dead one's.
+    pub(crate) async fn fetch<F>(
+        &self,
+        project: &ProjectName,
+        mut request: Fetch,
+        ask: impl FnOnce(Fetch) -> F,
+    ) -> Result<Fetched, Fault>
+    where
+        F: Future<Output = Result<Fetched, Fault>>,
+    {
+        let asked = Instant::now();
+        let _turn = self.turns.lock(project.as_str()).await;
+        let begin = Instant::now();
+        request.is_fresh = self.begun().get(project).is_some_and(|last| *last > asked);
+        let was_fresh = request.is_fresh;
+        let fetched = ask(request).await?;
+        if !was_fresh {
+            self.begun().insert(project.clone(), begin);
+        }
+        Ok(fetched)
+    }
+
+    fn begun(&self) -> std::sync::MutexGuard<'_, HashMap<ProjectName, Instant>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helper::request::Remote;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering},
+        },
+        time::Duration,
+    };
+
+    #[tokio::test]
+    async fn those_who_wait_share_the_next_fetch() {
+        let mirrors = Arc::new(Mirrors::default());
+        let (fetches, reads) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let project = ProjectName::parse("demo").unwrap();
+        let jobs = (0..20).map(|_| {
+            let (mirrors, project) = (Arc::clone(&mirrors), project.clone());
+            let (fetches, reads) = (Arc::clone(&fetches), Arc::clone(&reads));
+            tokio::spawn(async move {
+                let remote = Remote {
+                    url: "/x".into(),
+                    identity_file: None,
+                    known_hosts: None,
+                };
+                let request = Fetch {
+                    mirror: "/m".into(),
+                    remote,
+                    base: "main".into(),
+                    branch: "b".into(),
+                    is_fresh: false,
+                };
+                let ask = |request: Fetch| async move {
+                    let counter = if request.is_fresh { reads } else { fetches };
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    Ok(Fetched {
+                        base: "c".into(),
+                        branch: None,
+                        ahead: 0,
+                    })
+                };
+                mirrors.fetch(&project, request, ask).await.unwrap();
+            })
+        });
+        for job in jobs.collect::<Vec<_>>() {
+            job.await.unwrap();
+        }
+        // The first one, and one that all others, who came while it ran, share.
+        assert_eq!(fetches.load(Ordering::Relaxed), 2);
+        assert_eq!(reads.load(Ordering::Relaxed), 18);
+    }
+}

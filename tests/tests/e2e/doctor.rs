@@ -1,0 +1,107 @@
+//! Each way in which ledger and machine can differ is found, named and, where nothing can be lost,
+//! mended.
+
+use crate::stage::{ANNA, BERT, SOON, Stage};
+use cid_testkit::wait_until;
+use serde_json::Value;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+/// Until doctor finds something whose subject holds `subject`.
+#[track_caller]
+fn finds(stage: &Stage, subject: &str) -> Value {
+    wait_until(&format!("doctor to find {subject}"), SOON, || {
+        let found = stage.cictl(&["-o", "json", "doctor"]);
+        let findings: Value = serde_json::from_str(&found.stdout).ok()?;
+        let all = findings.as_array()?.clone();
+        let is_it = |f: &Value| f["subject"].as_str().is_some_and(|s| s.contains(subject));
+        let it = all.into_iter().find(is_it)?;
+        assert_eq!(found.status, 1, "{found}");
+        assert!(!it["repair"].as_str()?.is_empty(), "{it}");
+        Some(it)
+    })
+    .unwrap()
+}
+
+#[test]
+fn what_a_workspace_should_have_and_has_not() {
+    let stage = Stage::hello();
+    stage.create(BERT);
+    let state = stage.sandbox.dir().join("state");
+    let parts = [
+        ("nginx/vhosts/hello.anna---example-com.conf", "vhost"),
+        (
+            "supervisor/programs/hello.anna---example-com.conf",
+            "program",
+        ),
+        ("apps/hello.anna---example-com.json", "run file"),
+    ];
+    let before = stage.snapshot();
+    for (path, subject) in parts {
+        stage.create(ANNA);
+        fs::remove_file(state.join(path)).unwrap();
+        let finding = finds(&stage, subject);
+        assert!(
+            finding["subject"]
+                .as_str()
+                .unwrap()
+                .contains("anna---example-com"),
+            "{finding}"
+        );
+        // A damaged workspace can be deleted all the same, without a trace.
+        stage.delete(ANNA);
+        stage.assert_same(&before);
+    }
+    let anna = stage.create(ANNA);
+    fs::remove_dir_all(anna.directory()).unwrap();
+    finds(&stage, "anna---example-com");
+    let said = stage
+        .cictl_ends(0, &["delete", ANNA, "--yes", "--with-branch"])
+        .text();
+    assert!(said.contains("gone already"), "{said}");
+    stage.assert_same(&before);
+    stage.cictl_ends(0, &["doctor"]);
+}
+
+#[test]
+fn what_is_there_and_nobodys() {
+    let stage = Stage::hello();
+    let anna = stage.create(ANNA);
+    let before = stage.snapshot();
+    let dir = stage.sandbox.dir();
+    let vhost = dir.join("state/nginx/vhosts/hello.anna---example-com.conf");
+    let ghost = fs::read_to_string(&vhost)
+        .unwrap()
+        .replace("anna---example-com", "ghost---example-com");
+    fs::write(
+        dir.join("state/nginx/vhosts/hello.ghost---example-com.conf"),
+        ghost,
+    )
+    .unwrap();
+    finds(&stage, "vhost hello.ghost---example-com");
+    fs::write(dir.join("state/apps/hello.ghost---example-com.json"), "{}").unwrap();
+    finds(&stage, "run file of hello.ghost---example-com");
+    let mut stray = Command::new("sleep")
+        .arg("600")
+        .env("CID_RUN_DIR", dir.join("run"))
+        .env("CID_UNIT", "hello.ghost---example-com")
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    finds(&stage, &format!("process {}", stray.id()));
+    let repaired = stage.cictl_ends(0, &["doctor", "--repair"]);
+    stray.wait().unwrap();
+    stage.cictl_ends(0, &["doctor"]);
+    stage.assert_same(&before);
+    stage.answers(&anna);
+    assert!(repaired.text().contains("ghost"), "{repaired}");
+
+    // A folder may be somebody's work: it is shown and left alone.
+    let folder = anna.directory().parent().unwrap().join("somebodys");
+    fs::create_dir(&folder).unwrap();
+    finds(&stage, "somebodys");
+    stage.cictl_ends(1, &["doctor", "--repair"]);
+    assert!(folder.is_dir());
+}
