@@ -1,7 +1,7 @@
 //! Many at once.
 
 use crate::stage::{ANNA, Stage};
-use std::{sync::Barrier, thread};
+use std::{os::unix::net::UnixStream, sync::Barrier, thread, time::Duration};
 
 #[test]
 fn one_of_two_hundred_gets_the_address() {
@@ -49,6 +49,28 @@ fn workspaces_come_and_go_side_by_side() {
     each(&emails, |email| stage.answers(&stage.show(email)));
     each(&emails, |email| stage.delete(email));
     stage.assert_same(&before);
+}
+
+#[test]
+fn connections_over_the_cap_wait_and_none_is_refused() {
+    let mut stage = Stage::hello();
+    stage.sandbox.kill_9().unwrap();
+    stage
+        .sandbox
+        .configure("max_connections_per_uid = 20\n")
+        .unwrap();
+    stage.sandbox.start().unwrap();
+    let socket = stage.sandbox.socket();
+    let idle: Vec<UnixStream> = (0..511)
+        .map(|i| UnixStream::connect(&socket).unwrap_or_else(|error| panic!("{i}: {error}")))
+        .collect();
+    thread::scope(|scope| {
+        let list = scope.spawn(|| stage.cictl(&["list"]));
+        thread::sleep(Duration::from_secs(2));
+        assert!(!list.is_finished(), "one over the cap did not wait");
+        drop(idle);
+        assert_eq!(list.join().unwrap().status, 0);
+    });
 }
 
 #[test]
