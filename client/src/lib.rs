@@ -20,6 +20,7 @@ pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
     Created, DeleteOptions, Health, LogLine, LogOptions, RunOutput, Workspace, WorkspaceState,
 };
+pub use resume::persistently;
 
 /// Where the daemon listens on a host.
 pub const DEFAULT_SOCKET: &str = "/run/cid/cid.sock";

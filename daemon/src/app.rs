@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 const FORGET_PAUSE: Duration = Duration::from_hours(24);
 
 const DEFAULT_HTTP_PORT: u16 = 8080;
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// How a sandbox is run.
 pub struct SandboxOptions {
@@ -74,6 +76,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         supervisor: Arc::new(RealSupervisor::new(&layout)),
         helpers: Arc::new(LocalLauncher::new(Arc::clone(&layout), site.helper.clone())),
         probe: Arc::new(RealProbe { http_port }),
+        sessions: Arc::default(),
         site: Arc::new(site),
     };
     let front_url = sys.site.url("localhost");
@@ -179,7 +182,8 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
         (layout.projects_dir(), 0o755),
         (layout.run_dir.clone(), 0o755),
         (layout.run_dir.join("web"), 0o755),
-        (layout.state_dir.clone(), 0o755),
+        // Environments and `.env` hold secrets, the ledger addresses: nobody else's business here.
+        (layout.state_dir.clone(), 0o700),
         (layout.log_dir.clone(), 0o755),
         (layout.app_pid_dir(), 0o770),
         (layout.helper_dir(), 0o700),
@@ -222,7 +226,9 @@ async fn http_port(layout: &Layout, store: &Store, wanted: Option<u16>) -> anyho
             .hint(format!("start it with --http-port {last}, or delete its workspaces first"))
             .into());
     }
-    fs::write_atomic(&path, format!("{port}\n").as_bytes(), 0o644)?;
+    if last != Some(port) {
+        fs::write_atomic(&path, format!("{port}\n").as_bytes(), 0o644)?;
+    }
     Ok(port)
 }
 
@@ -235,12 +241,17 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
         .write(true)
         .open(&path)
         .map_err(|error| Fault::io("open", &path, error))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
+    let mut tried = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    // One that was killed a moment ago may still be on its way out.
+    for _ in 0..LOCK_TRIES {
+        let Err((file, _)) = tried else { break };
+        std::thread::sleep(LOCK_PAUSE);
+        tried = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    }
+    tried.map_err(|_| {
         let folder = path.parent().unwrap_or(Path::new("/")).display();
-        Fault::new(format!(
-            "cannot use {folder}: another cid is at work there ({error})"
-        ))
-        .hint("stop it first, or choose another folder")
+        Fault::new(format!("cannot use {folder}: another cid is at work there"))
+            .hint("stop it first, or choose another folder")
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Cx, Failure, cx};
 use crate::ui::{progress::Progress, text};
-use cid_client::{Client, Job, JobState};
+use cid_client::{Client, Job, JobState, persistently};
 use futures::StreamExt as _;
 use tokio::signal::ctrl_c;
 
@@ -15,7 +15,7 @@ pub(super) async fn to_its_end(cx: &Cx, client: &Client, job: &str) -> Result<Jo
             progress.event(&event?)?;
         }
         drop(progress);
-        Ok(client.job(job).await?)
+        Ok(persistently(|| client.job(job)).await?)
     };
     tokio::select! {
         job = following => job,

@@ -2,7 +2,7 @@
 
 use super::{Cx, Outcome, Target, create::print_address, follow};
 use crate::ui::text;
-use cid_client::Exit;
+use cid_client::{Exit, persistently};
 use clap::Args;
 
 /// Restart a workspace's processes
@@ -27,7 +27,8 @@ impl Restart {
         }
         let job = follow::to_success(cx, &client, &id).await?;
         cx.say(&format!("restarted after {}", text::took_by(&job)));
-        print_address(cx, &client.get(&job.email, Some(&job.project)).await?)?;
+        let workspace = persistently(|| client.get(&job.email, Some(&job.project))).await?;
+        print_address(cx, &workspace)?;
         Ok(Exit::Done)
     }
 }

@@ -7,10 +7,9 @@ use crate::{
     helper::run_file::RunFile,
     recipe::WEB,
     rpc::Api,
-    system::{
-        fs,
-        supervisor::{Process, ProcessState},
-    },
+    step::TREE,
+    store::Artifact,
+    system::supervisor::{Process, ProcessState},
 };
 
 /// What a ready workspace should have and has not.
@@ -22,33 +21,61 @@ pub(super) async fn missing(
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
+    // It may have begun to go since the list was read.
+    let now = api.store.workspace(workspace.id).await?;
+    let is_busy = api.store.live_job(workspace.id).await?.is_some();
+    if is_busy || now.is_none_or(|now| now.state != workspace.state) {
+        return Ok(());
+    }
     let anew = format!(
         "delete and create it again: cictl delete {0} -p {1}, cictl create {0} -p {1}",
         workspace.email, workspace.project
     );
-    if !workspace.directory.is_dir() {
-        findings.push(Finding::drift(
-            format!("directory {}", workspace.directory.display()),
-            "it is gone",
-            &anew,
-        ));
+    let tree = workspace.directory.join(TREE);
+    for dir in [&workspace.directory, &tree, &tree.join(".git")] {
+        // A link in its place is not it.
+        if !std::fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_dir()) {
+            let subject = format!("directory {}", dir.display());
+            findings.push(Finding::drift(
+                subject,
+                "it is gone, or something else is in its place",
+                &anew,
+            ));
+            break;
+        }
     }
-    if !fs::exists(&api.layout.run_file(unit)) {
+    if let Err(fault) = RunFile::read(&api.layout.run_file(unit)) {
         findings.push(Finding::drift(
             format!("run file of {unit}"),
-            "it is gone",
+            fault.message,
             &anew,
         ));
     }
-    if api.sys.nginx.read(unit)?.is_none() && !workspace.url.is_empty() {
-        findings.push(Finding::drift(format!("vhost {unit}"), "it is gone", &anew));
+    let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await?;
+    if let Some((wanted, what)) = differs(wanted, api.sys.nginx.read(unit)?) {
+        let finding = Finding::drift(
+            format!("vhost {unit}"),
+            what,
+            "cictl doctor --repair writes it again",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.nginx.put(unit, &wanted).await)
+        } else {
+            finding
+        });
     }
-    if api.sys.supervisor.read(unit)?.is_none() {
-        findings.push(Finding::drift(
+    let wanted = api.store.artifact(workspace.id, Artifact::Program).await?;
+    if let Some((wanted, what)) = differs(wanted, api.sys.supervisor.read(unit)?) {
+        let finding = Finding::drift(
             format!("program {unit}"),
-            "its file is gone",
-            &anew,
-        ));
+            what,
+            "cictl doctor --repair writes it again and restarts the processes",
+        );
+        findings.push(if repair {
+            finding.repaired_if(api.sys.supervisor.put(unit, &wanted).await)
+        } else {
+            finding
+        });
         return Ok(());
     }
     let Some(processes) = processes else {
@@ -85,6 +112,17 @@ pub(super) async fn missing(
         ));
     }
     Ok(())
+}
+
+/// What a file should say and in which way it does not.
+fn differs(wanted: Option<String>, found: Option<String>) -> Option<(String, &'static str)> {
+    match (wanted?, found) {
+        (wanted, None) => Some((wanted, "its file is gone")),
+        (wanted, Some(found)) if wanted != found => {
+            Some((wanted, "its file says something else than cid wrote"))
+        }
+        _ => None,
+    }
 }
 
 /// The web process runs, but its address is nobody's or somebody else's.

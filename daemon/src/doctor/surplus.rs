@@ -186,6 +186,13 @@ async fn directories(
         trash.push(work_dir.join(".trash"));
         let mirror = api.layout.mirror(&project.name);
         let environments = fs::names(&api.layout.environments(&project.name))?.len();
+        if !mirror.exists() && units.values().any(|w| w.project == project.name) {
+            findings.push(Finding::drift(
+                format!("mirror {}", mirror.display()),
+                "it is gone, and the workspaces' clones share its objects",
+                format!("cictl project check {} fetches it again", project.name),
+            ));
+        }
         if mirror.exists() || environments > 0 {
             findings.push(Finding::note(
                 format!("project {}", project.name),

@@ -5,7 +5,7 @@ use crate::{
     config::{Limits, Project},
     domain::{ProjectName, UnitName},
     helper::request::{Ask, Fetch, Fetched},
-    store::{Debt, Store},
+    store::{Artifact, Debt, Store},
     system::{
         Effect, Fault, FaultContext, System,
         helpers::{Call, Identity, ask},
@@ -156,6 +156,18 @@ impl Cx {
     /// Waits for a lock that jobs share, e.g. `database PROJECT`.
     pub async fn lock(&self, name: &str) -> OwnedMutexGuard<()> {
         self.inner.locks.lock(name).await
+    }
+
+    /// Records what a file of the workspace should say from now on.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn record(&self, artifact: Artifact, content: &str) -> Result<(), Fault> {
+        let recorded = self
+            .store()
+            .set_artifact(self.workspace, artifact, content.to_owned())
+            .await;
+        recorded.map_err(|error| Fault::new(error.to_string()))
     }
 
     /// Writes down what cannot be done now and will be tried again.

@@ -134,6 +134,10 @@ impl Engine {
             plan: Box::new(move |workspace| serde_json::to_value(plan(workspace))),
             limit: self.0.settings.max_jobs.get(),
         };
+        if kind == JobKind::Delete {
+            // What frees space must be possible on a full disk.
+            self.0.store.ensure_room();
+        }
         let workspace = match self.0.store.submit(new).await? {
             Appended::Job(workspace) => *workspace,
             Appended::Exists(existing, job) => {

@@ -11,13 +11,23 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
 
 /// How long leftovers of a command that has ended may take to die.
 const LEFTOVER_LIMIT: Duration = Duration::from_secs(5);
+
+/// The job all commands belong to: their mark, by which they are found when this process was killed
+/// and they are nobody's children any more.
+static JOB: OnceLock<String> = OnceLock::new();
+
+/// Marks all commands from now on.
+pub(super) fn mark(job: uuid::Uuid) {
+    // Set once: a helper serves one job.
+    let _ = JOB.set(job.to_string());
+}
 
 /// True once this process is about to exit: nothing may be started any more.
 static CLOSED: Mutex<bool> = Mutex::new(false);
@@ -49,6 +59,7 @@ pub(super) fn run(
         .args(arguments)
         .env_clear()
         .envs(env)
+        .envs(JOB.get().map(|job| (reaper::JOB_MARK, job.as_str())))
         .current_dir(dir)
         .process_group(0)
         .stdin(Stdio::null())

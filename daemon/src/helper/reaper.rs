@@ -72,6 +72,28 @@ pub fn kill_session(session: i32, within: Duration) -> bool {
     })
 }
 
+/// Names the job in the environment of everything that its helpers start.
+pub const JOB_MARK: &str = "CID_JOB";
+
+/// Kills all processes that a job's helpers started, wherever they have gone since, unless they have
+/// given themselves another environment.
+pub fn kill_marked(job: &str, within: Duration) -> bool {
+    let mark = format!("{JOB_MARK}={job}");
+    let is_marked = |pid: i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment
+            .split(|byte| *byte == 0)
+            .any(|setting| setting == mark.as_bytes())
+    };
+    kill_until_none(within, || {
+        processes()
+            .iter()
+            .filter(|p| !p.ended && is_marked(p.pid))
+            .map(|p| p.pid)
+            .collect()
+    })
+}
+
 /// Takes note of the end of all ended children, so that they do not pile up. Only while nobody
 /// waits for a child of their own.
 pub(super) fn reap_orphans() {

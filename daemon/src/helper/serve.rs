@@ -34,6 +34,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// It cannot drop its rights, or an earlier helper for the same job and identity is still alive.
 pub(super) fn serve(job: uuid::Uuid, lock: &Path) -> Result<ExitCode, Fault> {
     drop::settle(Role::Server)?;
+    command::mark(job);
     let _lock = take_lock(lock)?;
     let (sender, requests) = mpsc::channel();
     thread::spawn(move || watch(&sender));

@@ -2,7 +2,7 @@
 
 use super::{Api, convert, page_size, take_permit};
 use crate::{
-    domain::{Email, JobState, ProjectName},
+    domain::{Email, JobState},
     engine::{
         Plan,
         event::{Progress, What},
@@ -46,10 +46,7 @@ impl Jobs for Api {
         };
         let project = match request.project.as_str() {
             "" => None,
-            name => Some(
-                ProjectName::parse(name)
-                    .ok_or_else(|| Error::not_found(format!("there is no project {name:?}")))?,
-            ),
+            name => Some(self.known_project(name).await?),
         };
         let before = match request.page_token.as_str() {
             "" => None,

@@ -89,6 +89,23 @@ impl Api {
         }
     }
 
+    /// A project that has a file, or at least had one and still has workspaces.
+    async fn known_project(&self, name: &str) -> Result<ProjectName, Error> {
+        if let Some(project) = ProjectName::parse(name) {
+            let is_here = self.projects.all().contains_key(name);
+            if is_here
+                || !self
+                    .store
+                    .workspaces(Some(project.clone()), 0, 1)
+                    .await?
+                    .is_empty()
+            {
+                return Ok(project);
+            }
+        }
+        self.projects.get(name).map(|project| project.name.clone())
+    }
+
     /// The project a new workspace is to be of.
     fn project(&self, reference: &WorkspaceRef) -> Result<Arc<Project>, Error> {
         self.projects.named_or_only(&reference.project)

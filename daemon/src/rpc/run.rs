@@ -16,6 +16,7 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 const QUEUE: usize = 16;
@@ -40,7 +41,7 @@ pub(super) async fn run(
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
-    let session = begin(api, &start).await?;
+    let (session, ended) = begin(api, &start).await?;
     tracing::info!(caller = %permit, program = start.command.first(), "running a command in a workspace");
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stopping = api.stopping.clone();
@@ -59,6 +60,8 @@ pub(super) async fn run(
             // Nobody listens any more: the helper ends the command and all that it started.
             () = sender.closed() => session::end(&mut child).await,
             () = stopping.cancelled() => session::end(&mut child).await,
+            // Its workspace goes.
+            () = ended.cancelled() => session::end(&mut child).await,
         };
         feeder.abort();
         let _ = tokio::join!(out, err);
@@ -75,7 +78,7 @@ pub(super) async fn run(
     Ok(ReceiverStream::new(receiver))
 }
 
-async fn begin(api: &Api, start: &RunStart) -> Result<Session, Error> {
+async fn begin(api: &Api, start: &RunStart) -> Result<(Session, CancellationToken), Error> {
     if start.command.first().is_none_or(String::is_empty)
         || start.command.iter().any(|word| word.contains('\0'))
     {
@@ -91,11 +94,14 @@ async fn begin(api: &Api, start: &RunStart) -> Result<Session, Error> {
             hint: Some("cictl show tells its state and its job".into()),
         });
     }
-    Ok(session::start(
+    // Before the command starts: a delete that begins now finds it.
+    let ended = api.sys.sessions.of(&workspace.unit());
+    let session = session::start(
         &api.sys.site.helper,
         &api.layout.run_file(&workspace.unit()),
         &start.command,
-    )?)
+    )?;
+    Ok((session, ended))
 }
 
 async fn feed(mut requests: Streaming<RunRequest>, mut stdin: ChildStdin) {

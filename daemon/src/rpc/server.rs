@@ -32,7 +32,8 @@ use tonic::transport::{Server, server::Connected};
 /// Connections that are open or wait for their user's others, over all users. Those beyond wait in
 /// the kernel.
 const MAX_CONNECTIONS: usize = 2048;
-const MAX_STREAMS: u32 = 64;
+/// The front has one connection for all that watch.
+const MAX_STREAMS: u32 = 512;
 const MAX_HEADER_LIST: u32 = 16 * 1024;
 /// Requests are a few short texts...
 const MAX_REQUEST: usize = 64 * 1024;

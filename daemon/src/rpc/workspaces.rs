@@ -3,7 +3,7 @@
 use super::{Api, convert, email, logs, page_size, run, take_permit};
 use crate::{
     config::{Project, Projects},
-    domain::{JobKind, Name, ProjectName, Workspace, WorkspaceState},
+    domain::{JobKind, Name, Workspace, WorkspaceState},
     engine::Submission,
     error::Error,
     helper::request::{WorkReport, WorkStatus},
@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Looking for work that would be lost may take so long.
-const WORK_STATUS: Duration = Duration::from_secs(30);
+const WORK_STATUS: Duration = Duration::from_secs(20);
 
 #[tonic::async_trait]
 impl Workspaces for Api {
@@ -106,10 +106,7 @@ impl Workspaces for Api {
         };
         let project = match request.project.as_str() {
             "" => None,
-            name => Some(
-                ProjectName::parse(name)
-                    .ok_or_else(|| Error::not_found(format!("there is no project {name:?}")))?,
-            ),
+            name => Some(self.known_project(name).await?),
         };
         let page = self
             .store
@@ -342,7 +339,10 @@ impl Api {
         )
         .await;
         report.map_err(|fault| {
-            Error::Fault(fault.hint("delete it all the same, with whatever it holds: --discard"))
+            // A fault that knows better what to do is left alone.
+            let discard = "delete it all the same, with whatever it holds: --discard";
+            let hint = fault.hint.clone().unwrap_or_else(|| discard.to_owned());
+            Error::Fault(fault.hint(hint))
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     helper::run_file::RunFile,
     recipe::WEB,
     system::{
-        Fault, fs,
+        Fault,
         supervisor::{Process, ProcessState},
     },
 };
@@ -17,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often it is seen whether anybody listens at all.
+const GLANCE: Duration = Duration::from_millis(4);
 /// How often the page is asked for at first, and later.
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -54,13 +56,7 @@ impl Step for CheckHealth {
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let health = cx.project()?.app.health.clone();
         let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
-        let address = Address::of(&run_file);
-        // Whoever is told that it is ready must find it after a power cut.
-        let (result, synced) = tokio::join!(
-            self.wait(cx, &health, &address),
-            fs::sync_all_of(&run_file.dir)
-        );
-        let result = result.and(synced);
+        let result = self.wait(cx, &health, &Address::of(&run_file)).await;
         if result.is_err() {
             for line in last_lines(
                 &cx.sys()
@@ -85,6 +81,14 @@ impl CheckHealth {
         let mut pause = PAUSE;
         let mut wrong_since = None;
         loop {
+            // Looking closely costs supervisord and the kernel work that the starting app needs.
+            let closely = Instant::now() + LONGEST_PAUSE;
+            while !address.is_open(cx) && Instant::now() < closely {
+                tokio::select! {
+                    () = tokio::time::sleep(GLANCE) => {}
+                    () = cx.cancel.cancelled() => return Err(Fault::cancelled()),
+                }
+            }
             let processes = cx.sys().supervisor.processes(cx.unit()).await?;
             refuse_dead(&processes)?;
             let state = self.look(cx, health, address, &processes).await;
@@ -189,6 +193,14 @@ impl Address {
                     .and_then(|port| port.parse().ok())
                     .unwrap_or(0),
             ),
+        }
+    }
+
+    /// Whether anybody listens there: a first, cheap glance.
+    fn is_open(&self, cx: &Cx) -> bool {
+        match self {
+            Self::Port(port) => cx.sys().probe.is_listened_on(*port),
+            Self::Socket(socket) => socket.exists(),
         }
     }
 

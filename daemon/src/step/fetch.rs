@@ -47,7 +47,10 @@ impl Step for Fetch {
             branch: self.branch.clone(),
             is_fresh: false,
         };
-        let fetched = cx.fetch(request).await?;
+        // The workspace's helper starts while the git server is being asked.
+        let ahead = cx.sys().helpers.prepare(cx.job(), cx.user());
+        let (fetched, ()) = tokio::join!(cx.fetch(request), ahead);
+        let fetched = fetched?;
         if fetched.branch.is_some() {
             cx.note(format!(
                 "the branch {} exists on the remote already and is used as it is",

@@ -3,9 +3,9 @@
 use super::{Inspect, ReservePort, make_directory::web_socket};
 use crate::{
     engine::{Cx, Step},
-    store::Debt,
+    store::{Artifact, Debt},
     system::{
-        Fault,
+        Fault, fs,
         nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost},
     },
 };
@@ -66,7 +66,15 @@ impl Step for Publish {
             max_body_mib: MAX_BODY_MIB,
             access_log: None,
         };
-        cx.sys().nginx.put(cx.unit(), &vhost.render()?).await
+        let vhost = vhost.render()?;
+        cx.record(Artifact::Vhost, &vhost).await?;
+        // Whoever is told that it is ready must find the tree after a power cut. It is written by now,
+        // and nginx takes a moment anyway.
+        let (put, synced) = tokio::join!(
+            cx.sys().nginx.put(cx.unit(), &vhost),
+            fs::sync_all_of(&self.directory)
+        );
+        put.and(synced)
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {

@@ -4,7 +4,7 @@ use super::Inspect;
 use crate::{
     domain::ProcessType,
     engine::{Cx, Step},
-    store::Debt,
+    store::{Artifact, Debt},
     system::{Fault, supervisor::program::Program},
 };
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,9 @@ impl Step for StartProcesses {
             run_file: layout.run_file(cx.unit()),
             log_dir: layout.app_log_dir(cx.unit()),
         };
-        cx.sys().supervisor.put(cx.unit(), &program.render()?).await
+        let program = program.render()?;
+        cx.record(Artifact::Program, &program).await?;
+        cx.sys().supervisor.put(cx.unit(), &program).await
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {

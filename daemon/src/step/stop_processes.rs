@@ -30,6 +30,7 @@ impl Step for StopProcesses {
         if before.is_none() {
             cx.note("supervisord had no program of it");
         }
+        cx.sys().sessions.end(cx.unit());
         let effect = cx.sys().supervisor.remove(cx.unit()).await?;
         cx.owe_effect(effect, Debt::SupervisorUpdate).await
     }

@@ -171,6 +171,14 @@ impl Store {
         }
     }
 
+    /// Gives the reserve back if the disk is about to be full.
+    pub fn ensure_room(&self) {
+        let free = crate::system::fs::free_bytes(&self.path);
+        if free.is_ok_and(|free| free < RESERVE_BYTES) {
+            self.release_reserve();
+        }
+    }
+
     /// Takes the reserve again, when there is room.
     pub fn renew_reserve(&self) {
         make_reserve(&self.path);

@@ -395,6 +395,7 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
         None => {
             // Older stuck jobs of a workspace that is gone have nothing left to go on with.
             t.execute("UPDATE jobs SET state = 'cancelled', ended_at = ?2 WHERE workspace = ?1 AND state = 'stuck'", params![workspace, at])?;
+            t.execute("DELETE FROM artifacts WHERE workspace = ?1", [workspace])?;
             t.execute("DELETE FROM workspaces WHERE id = ?1", [workspace])?
         }
     };

@@ -76,6 +76,7 @@ impl Fake {
             supervisor: Arc::new(FakeSupervisor(self.clone())),
             helpers: Arc::new(self.clone()),
             probe: Arc::new(self.clone()),
+            sessions: Arc::default(),
         }
     }
 
@@ -262,6 +263,10 @@ impl Supervisor for FakeSupervisor {
 #[async_trait]
 impl Probe for Fake {
     fn port_is_free(&self, _: u16) -> bool {
+        true
+    }
+
+    fn is_listened_on(&self, _: u16) -> bool {
         true
     }
 

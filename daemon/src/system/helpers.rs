@@ -49,6 +49,10 @@ pub trait Launcher: Send + Sync {
     /// The helper's own [`Fault`]; or it cannot be started, was cancelled, took too long, died.
     async fn call(&self, call: &Call, request: Request) -> Result<serde_json::Value, Fault>;
 
+    /// Starts a job's helper for an identity ahead of its first call; one that cannot be started
+    /// says so at that call.
+    async fn prepare(&self, _job: Uuid, _identity: Identity) {}
+
     /// Ends the helpers of a job and everything they started; returns when all are dead. Also ends
     /// those that an earlier daemon started for it.
     ///

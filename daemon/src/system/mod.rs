@@ -36,6 +36,8 @@ pub struct System {
     pub helpers: Arc<dyn helpers::Launcher>,
     /// Looks at ports and pages.
     pub probe: Arc<dyn probe::Probe>,
+    /// Commands that people run in workspaces.
+    pub sessions: Arc<session::Sessions>,
 }
 
 /// How workspaces are reached and run on this machine.

@@ -29,6 +29,9 @@ pub trait Probe: Send + Sync {
     /// Whether nobody listens on a port of the loopback (found out by binding it for a moment).
     fn port_is_free(&self, port: u16) -> bool;
 
+    /// Whether anybody listens on a TCP port, by the kernel's table: quick, and touches nobody.
+    fn is_listened_on(&self, port: u16) -> bool;
+
     /// Asks nginx for `path` of the site `host`, as a browser would; gives the status code and the
     /// first KiB of the body as text.
     ///
@@ -59,6 +62,12 @@ impl Probe for RealProbe {
         };
         // A listener on all addresses of either family is in the way of these two as well.
         !taken(Ipv4Addr::LOCALHOST.into()) && !taken(Ipv6Addr::LOCALHOST.into())
+    }
+
+    fn is_listened_on(&self, port: u16) -> bool {
+        listening()
+            .iter()
+            .any(|(address, _)| address.port() == port)
     }
 
     async fn get(&self, host: &str, path: &str, limit: Duration) -> Result<(u16, String), Fault> {

@@ -1,23 +1,49 @@
 //! Commands that somebody runs in a workspace, with their streams open.
 
 use super::{Fault, FaultContext};
+use crate::domain::UnitName;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use std::{
+    collections::HashMap,
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 /// The helper gets so long to end the command and all that it started.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The commands that people run in workspaces right now, so that they end with the workspace.
+#[derive(Default)]
+pub struct Sessions(Mutex<HashMap<UnitName, CancellationToken>>);
+
+impl Sessions {
+    /// Fired when the workspace's sessions are to end.
+    pub fn of(&self, unit: &UnitName) -> CancellationToken {
+        self.lock().entry(unit.clone()).or_default().clone()
+    }
+
+    /// Ends a workspace's sessions.
+    pub fn end(&self, unit: &UnitName) {
+        if let Some(sessions) = self.lock().remove(unit) {
+            sessions.cancel();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<UnitName, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A running command with its streams.
 pub struct Session {

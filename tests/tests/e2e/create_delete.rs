@@ -101,6 +101,34 @@ fn work_that_is_nowhere_else_is_named_and_kept() {
         "{refused}"
     );
     stage.answers(&anna);
+    anna.git(&["stash", "drop"]);
+
+    // Work is also what only a tag leads to.
+    anna.git(&["checkout", "--quiet", "--detach"]);
+    anna.git(&[
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        "tagged",
+    ]);
+    anna.git(&["tag", "kept"]);
+    anna.git(&["checkout", "--quiet", &anna.text("branch")]);
+    let refused = stage.cictl_ends(5, &["delete", ANNA, "--yes"]).text();
+    assert!(refused.contains("tagged"), "{refused}");
+
+    // What the clone's configuration says of another folder does not hide this one's files.
+    fs::write(anna.tree().join("precious.txt"), "precious\n").unwrap();
+    anna.git(&["config", "core.worktree", "/etc"]);
+    let refused = stage.cictl_ends(5, &["delete", ANNA, "--yes"]).text();
+    assert!(
+        refused.contains("precious.txt") && !refused.contains("passwd"),
+        "{refused}"
+    );
 
     stage.cictl_ends(0, &["delete", ANNA, "--yes", "--discard", "--with-branch"]);
     stage.assert_same(&before);

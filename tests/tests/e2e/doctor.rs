@@ -66,6 +66,68 @@ fn what_a_workspace_should_have_and_has_not() {
 }
 
 #[test]
+fn what_says_something_else_is_written_again() {
+    let stage = Stage::hello();
+    let anna = stage.create(ANNA);
+    let bert = stage.create(BERT);
+    let before = stage.snapshot();
+    let state = stage.sandbox.dir().join("state");
+    let vhost = state.join("nginx/vhosts/hello.anna---example-com.conf");
+    let text = fs::read_to_string(&vhost).unwrap();
+    let (own, other) = (anna.port().to_string(), bert.port().to_string());
+    fs::write(&vhost, text.replace(&own, &other)).unwrap();
+    finds(&stage, "vhost hello.anna---example-com");
+    let program = state.join("supervisor/programs/hello.bert---example-com.conf");
+    fs::remove_file(&program).unwrap();
+    finds(&stage, "program hello.bert---example-com");
+    stage.cictl_ends(0, &["doctor", "--repair"]);
+    stage.answers_soon(&anna);
+    stage.answers_soon(&bert);
+    stage.cictl_ends(0, &["doctor"]);
+    stage.assert_same(&before);
+
+    fs::remove_dir_all(state.join("mirrors/hello.git")).unwrap();
+    finds(&stage, "mirror");
+    stage.cictl_ends(0, &["project", "check", "hello"]);
+    stage.cictl_ends(0, &["doctor"]);
+
+    let tree = anna.tree();
+    fs::rename(&tree, tree.with_extension("away")).unwrap();
+    std::os::unix::fs::symlink("/etc", &tree).unwrap();
+    finds(&stage, "anna---example-com/src");
+    let refused = stage.cictl_ends(5, &["delete", ANNA, "--yes"]).text();
+    assert!(!refused.contains("passwd"), "{refused}");
+}
+
+#[test]
+fn a_command_that_runs_ends_with_its_workspace() {
+    let stage = Stage::hello();
+    stage.create(ANNA);
+    let mut running = stage.sandbox.cictl_command();
+    let mut running = running
+        .args(["run", ANNA, "--", "sleep", "600"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mark = "CID_UNIT=hello.anna---example-com";
+    let sleeps = || {
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        all.filter(|entry| {
+            let read = |name| fs::read(entry.path().join(name)).unwrap_or_default();
+            let holds = |bytes: Vec<u8>, text: &str| String::from_utf8_lossy(&bytes).contains(text);
+            holds(read("cmdline"), "sleep")
+                && holds(read("environ"), mark)
+                && holds(read("environ"), &stage.sandbox.dir().display().to_string())
+        })
+        .count()
+    };
+    wait_until("the command to run", SOON, || (sleeps() == 1).then_some(())).unwrap();
+    stage.delete(ANNA);
+    wait_until("the command to end", SOON, || (sleeps() == 0).then_some(())).unwrap();
+    assert!(!running.wait().unwrap().success());
+}
+
+#[test]
 fn what_is_there_and_nobodys() {
     let stage = Stage::hello();
     let anna = stage.create(ANNA);

@@ -7,11 +7,11 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use thirtyfour::{
     By, DesiredCapabilities, WebDriver, common::capabilities::chromium::ChromiumLikeCapabilities,
-    error::WebDriverResult, extensions::query::ElementQueryable,
+    error::WebDriverResult,
 };
 
 const DRIVER: &str = "/usr/bin/chromedriver";
@@ -77,12 +77,14 @@ fn the_form_makes_a_workspace() {
     in_browser(&stage, async |browser, stage| {
         browser.goto(front(stage)).await?;
         fill(&browser, ANNA).await?;
-        let link = browser
-            .query(By::Id("workspace-url"))
-            .wait(SOON, TICK)
-            .first()
-            .await?;
-        let url = link.attr("href").await?.unwrap_or_default();
+        let href = async || {
+            browser
+                .find(By::Id("workspace-url"))
+                .await?
+                .attr("href")
+                .await
+        };
+        let url = eventually(href).await?.unwrap_or_default();
         assert_eq!(url, stage.show(ANNA).text("url"));
         screenshot(&browser, "ready").await?;
         browser.goto(&url).await?;
@@ -94,12 +96,7 @@ fn the_form_makes_a_workspace() {
         assert_eq!(row.attr("data-email").await?.as_deref(), Some(ANNA));
         // Asked again, the form leads to what is there.
         fill(&browser, ANNA).await?;
-        let link = browser
-            .query(By::Id("workspace-url"))
-            .wait(SOON, TICK)
-            .first()
-            .await?;
-        assert_eq!(link.attr("href").await?, Some(url));
+        assert_eq!(eventually(href).await?, Some(url));
         screenshot(&browser, "list").await
     });
 }
@@ -111,12 +108,9 @@ fn the_form_says_what_is_wrong_with_an_address() {
     in_browser(&stage, async |browser, stage| {
         browser.goto(front(stage)).await?;
         fill(&browser, "../../etc@example.com").await?;
-        let error = browser
-            .query(By::Id("email-error"))
-            .wait(SOON, TICK)
-            .first()
-            .await?;
-        assert!(!error.text().await?.is_empty());
+        let error =
+            eventually(async || browser.find(By::Id("email-error")).await?.text().await).await?;
+        assert!(!error.is_empty());
         Ok(())
     });
     stage.assert_same(&before);
@@ -130,12 +124,9 @@ fn a_failed_job_is_explained() {
     in_browser(&stage, async |browser, stage| {
         browser.goto(front(stage)).await?;
         fill(&browser, BERT).await?;
-        let output = browser
-            .query(By::Id("failure-output"))
-            .wait(SOON, TICK)
-            .first()
-            .await?;
-        assert!(output.text().await?.contains("it broke"));
+        let output =
+            eventually(async || browser.find(By::Id("failure-output")).await?.text().await).await?;
+        assert!(output.contains("it broke"), "{output}");
         screenshot(&browser, "failed").await
     });
     stage.assert_same(&before);
@@ -150,6 +141,17 @@ fn a_form_on_another_site_is_refused() {
     let refused = request.post_form(&[("email", ANNA)]).unwrap();
     assert_eq!(refused.status, 403, "{}", refused.body);
     stage.assert_same(&before);
+}
+
+/// Looks again and again: a page that follows a job puts new elements in place of those found.
+async fn eventually<T>(look: impl AsyncFn() -> WebDriverResult<T>) -> WebDriverResult<T> {
+    let begin = Instant::now();
+    loop {
+        match look().await {
+            Err(_) if begin.elapsed() < SOON => tokio::time::sleep(TICK).await,
+            seen => return seen,
+        }
+    }
 }
 
 const TICK: Duration = Duration::from_millis(200);

@@ -21,7 +21,14 @@ pub(in crate::helper) fn status(ask: &WorkStatus) -> Result<WorkReport, Fault> {
     if fs::symlink_metadata(&ask.tree).is_err() {
         return Ok(report);
     }
-    if fs::symlink_metadata(ask.tree.join(".git")).is_err() {
+    // A link here would have somebody else's folder looked at.
+    if !is_folder(&ask.tree) {
+        report
+            .uncommitted
+            .push("(the clone's folder has been replaced)".into());
+        return Ok(report);
+    }
+    if !is_folder(&ask.tree.join(".git")) {
         report.uncommitted = top_level(&ask.tree);
         return Ok(report);
     }
@@ -35,6 +42,13 @@ pub(in crate::helper) fn status(ask: &WorkStatus) -> Result<WorkReport, Fault> {
             return Ok(report);
         }
     };
+    // core.worktree of the clone's own configuration may lead elsewhere.
+    if let Err(error) = repository.set_workdir(&ask.tree, false) {
+        report
+            .uncommitted
+            .push(format!("(the clone cannot be read: {})", error.message()));
+        return Ok(report);
+    }
     match uncommitted(&repository) {
         Ok(paths) => report.uncommitted = paths,
         Err(error) => report
@@ -48,6 +62,10 @@ pub(in crate::helper) fn status(ask: &WorkStatus) -> Result<WorkReport, Fault> {
     }
     report.unpushed.truncate(LIMIT);
     Ok(report)
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
 
 /// A folder that is no clone (any more) holds what lies in it.
@@ -103,9 +121,14 @@ fn unpushed(
     });
     let repository = &*repository;
     let mut walk = repository.revwalk()?;
-    for branch in repository.references_glob("refs/heads/*")?.flatten() {
-        if let Some(id) = branch.target() {
-            walk.push(id)?;
+    // Branches, tags, notes and whatever else holds commits; what is the remote's is hidden below.
+    for reference in repository.references()?.flatten() {
+        // Stashes are told one by one below.
+        if reference.name_bytes() == b"refs/stash" {
+            continue;
+        }
+        if let Ok(commit) = reference.peel_to_commit() {
+            walk.push(commit.id())?;
         }
     }
     // Detached, or on a branch without a commit.

@@ -55,6 +55,14 @@ CREATE TABLE events (
     PRIMARY KEY (job, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- What the engines' files should say, so that doctor can tell when they say something else.
+CREATE TABLE artifacts (
+    workspace INTEGER NOT NULL,
+    kind      TEXT NOT NULL,
+    content   TEXT NOT NULL,
+    PRIMARY KEY (workspace, kind)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE owed (
     id         INTEGER PRIMARY KEY,
     job        TEXT NOT NULL,

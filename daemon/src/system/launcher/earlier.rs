@@ -25,10 +25,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Waits until all helpers of a job have ended - their input has, so they are about to -, kills
 /// those that have not after `limit`, and removes their lock files.
 pub(super) async fn end(folder: &Path, job: Uuid, limit: Duration) -> Result<(), Fault> {
-    for path in lock_files(folder, job)? {
+    let files = lock_files(folder, job)?;
+    if files.is_empty() {
+        return Ok(());
+    }
+    for path in files {
         end_one(&path, limit).await?;
     }
-    Ok(())
+    // A helper that was killed could not clean up, and who left its session is found by its mark alone.
+    let gone =
+        tokio::task::spawn_blocking(move || reaper::kill_marked(&job.to_string(), limit)).await;
+    match gone {
+        Ok(true) => Ok(()),
+        _ => Err(Fault::new(format!(
+            "cannot end what helpers of job {job} left running"
+        ))),
+    }
 }
 
 /// Kills a helper that does not end by itself: first its descendants, as they could not be found

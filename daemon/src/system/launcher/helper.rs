@@ -8,10 +8,7 @@ use crate::{
         request::Request,
         wire::Answer,
     },
-    system::{
-        Fault, FaultContext,
-        helpers::{Call, Identity},
-    },
+    system::{Fault, FaultContext, helpers::Identity},
 };
 use std::{
     os::unix::process::ExitStatusExt,
@@ -26,6 +23,7 @@ use tokio::{
     sync::mpsc,
     time::timeout,
 };
+use uuid::Uuid;
 
 /// A reply longer than this is taken for nonsense.
 const MAX_ANSWER: u64 = 16 * 1024 * 1024;
@@ -54,14 +52,19 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    pub(super) async fn start(binary: &Path, lock: &Path, call: &Call) -> Result<Self, Fault> {
+    pub(super) async fn start(
+        binary: &Path,
+        lock: &Path,
+        job: Uuid,
+        identity: &Identity,
+    ) -> Result<Self, Fault> {
         if let Some(folder) = lock.parent() {
             tokio::fs::create_dir_all(folder)
                 .await
                 .map_err(|error| Fault::io("make", folder, error))?;
         }
         let mut env = passed_on();
-        if matches!(call.identity, Identity::Deploy(_))
+        if matches!(identity, Identity::Deploy(_))
             && let Some(agent) = std::env::var_os(AGENT)
         {
             env.insert(AGENT.into(), agent);
@@ -69,7 +72,7 @@ impl Helper {
         #[expect(clippy::disallowed_methods, reason = "one of the few doors")]
         let mut command = Command::new(binary);
         command
-            .args(["serve", "--job", &call.job.to_string(), "--lock"])
+            .args(["serve", "--job", &job.to_string(), "--lock"])
             .arg(lock)
             .env_clear()
             .envs(env)
@@ -92,7 +95,7 @@ impl Helper {
             return Err(Fault::io("talk to", binary, "it has no pipes"));
         };
         let complaint = Arc::default();
-        tokio::spawn(follow(errors, Arc::clone(&complaint), call.job));
+        tokio::spawn(follow(errors, Arc::clone(&complaint), job));
         Ok(Self {
             child,
             pid,
@@ -203,7 +206,7 @@ async fn read_answer(output: &mut (impl AsyncBufRead + Unpin)) -> Option<Answer>
 }
 
 /// A helper complains only when something is wrong with itself.
-async fn follow(errors: ChildStderr, complaint: Arc<Mutex<String>>, job: uuid::Uuid) {
+async fn follow(errors: ChildStderr, complaint: Arc<Mutex<String>>, job: Uuid) {
     let mut errors = BufReader::new(errors);
     loop {
         let mut line = Vec::new();

@@ -15,7 +15,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync;
 use tokio_util::sync::CancellationToken;
@@ -50,9 +50,9 @@ impl LocalLauncher {
         }
     }
 
-    fn slot(&self, call: &Call) -> Arc<Slot> {
+    fn slot(&self, job: Uuid, identity: &Identity) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry((call.job, call.identity.clone())).or_default())
+        Arc::clone(slots.entry((job, identity.clone())).or_default())
     }
 
     fn lock_file(&self, job: Uuid, identity: &Identity) -> PathBuf {
@@ -70,7 +70,8 @@ impl LocalLauncher {
 #[async_trait]
 impl Launcher for LocalLauncher {
     async fn call(&self, call: &Call, request: Request) -> Result<serde_json::Value, Fault> {
-        let slot = self.slot(call);
+        let slot = self.slot(call.job, &call.identity);
+        let begin = Instant::now();
         let work = async {
             let mut place = slot.helper.lock().await;
             // Taken out, so that a call that is dropped half-way leaves no helper in an unknown
@@ -78,12 +79,8 @@ impl Launcher for LocalLauncher {
             let mut helper = match place.take() {
                 Some(helper) => helper,
                 None => {
-                    Helper::start(
-                        &self.binary,
-                        &self.lock_file(call.job, &call.identity),
-                        call,
-                    )
-                    .await?
+                    let lock = self.lock_file(call.job, &call.identity);
+                    Helper::start(&self.binary, &lock, call.job, &call.identity).await?
                 }
             };
             let stopped = async {
@@ -98,6 +95,7 @@ impl Launcher for LocalLauncher {
                 outcome = stopped => outcome,
                 outcome = helper.ask(&request, &call.lines) => outcome,
             };
+            tracing::debug!(job = %call.job, helper = ?call.identity, took = ?begin.elapsed(), "helper answered");
             match outcome {
                 Outcome::Answered(answer) => {
                     *place = Some(helper);
@@ -115,6 +113,17 @@ impl Launcher for LocalLauncher {
             }
         };
         work.await
+    }
+
+    async fn prepare(&self, job: Uuid, identity: Identity) {
+        let slot = self.slot(job, &identity);
+        let mut place = slot.helper.lock().await;
+        if place.is_none() {
+            let lock = self.lock_file(job, &identity);
+            *place = Helper::start(&self.binary, &lock, job, &identity)
+                .await
+                .ok();
+        }
     }
 
     async fn end(&self, job: Uuid) -> Result<(), Fault> {

@@ -1,0 +1,62 @@
+//! What the files that cid writes for a workspace should say.
+
+use super::{Store, StoreError};
+use rusqlite::{OptionalExtension, params};
+
+/// A file of an engine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Artifact {
+    /// nginx's.
+    Vhost,
+    /// supervisord's.
+    Program,
+}
+
+impl Artifact {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Vhost => "vhost",
+            Self::Program => "program",
+        }
+    }
+}
+
+impl Store {
+    /// Records what a workspace's file should say; it is forgotten with the workspace.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn set_artifact(
+        &self,
+        workspace: i64,
+        artifact: Artifact,
+        content: String,
+    ) -> Result<(), StoreError> {
+        self.write(move |t| {
+            t.execute(
+                "INSERT INTO artifacts (workspace, kind, content) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO UPDATE SET content = excluded.content",
+                params![workspace, artifact.key(), content],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What a workspace's file should say; `None`: it should have none.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn artifact(
+        &self,
+        workspace: i64,
+        artifact: Artifact,
+    ) -> Result<Option<String>, StoreError> {
+        self.read(move |c| {
+            let sql = "SELECT content FROM artifacts WHERE workspace = ?1 AND kind = ?2";
+            let content = c.query_row(sql, params![workspace, artifact.key()], |row| row.get(0));
+            Ok(content.optional()?)
+        })
+        .await
+    }
+}
