@@ -2,6 +2,10 @@
 
 use crate::stage::{ANNA, Stage};
 use cid_testkit::{Tree, wait_until};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use std::{
     fs, thread,
     time::{Duration, Instant},
@@ -48,6 +52,33 @@ fn a_cancelled_install_is_gone_with_all_it_started() {
     assert!(begin.elapsed() < GONE, "it took {:?}", begin.elapsed());
     stage.jobs_are_over();
     assert_eq!(stage.newest_job()["state"], "cancelled");
+    stage.assert_same(&before);
+}
+
+#[test]
+fn what_a_killed_helper_started_is_found_and_ended() {
+    let mark = format!("cid-orphan-{}", std::process::id());
+    let stage = Stage::of(&Tree::hello(), &runaway("install", &mark));
+    let before = stage.snapshot();
+    stage.cictl_ends(0, &["create", ANNA, "--no-wait"]);
+    wait_until("the install to run away", Duration::from_secs(60), || {
+        (running(&mark) == 3).then_some(())
+    })
+    .unwrap();
+    let helpers = stage.sandbox.dir().join("run/helpers");
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        let pid = entry.file_name().to_string_lossy().parse::<i32>();
+        if command.contains(&helpers.display().to_string())
+            && let Ok(pid) = pid
+        {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        }
+    }
+    stage.jobs_are_over();
+    assert_eq!(stage.newest_job()["state"], "undone");
+    assert_eq!(running(&mark), 0);
     stage.assert_same(&before);
 }
 

@@ -4,6 +4,7 @@ use crate::stage::{ANNA, BERT, SOON, Stage};
 use cid_testkit::wait_until;
 use std::{
     fs,
+    io::Write,
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
@@ -130,6 +131,34 @@ fn a_failed_job_is_explained() {
         screenshot(&browser, "failed").await
     });
     stage.assert_same(&before);
+}
+
+#[test]
+fn many_who_watch_keep_nobody_out() {
+    let tree =
+        cid_testkit::Tree::hello().with("Procfile", "release: sleep 20\nweb: python3 app.py\n");
+    let stage = Stage::of(&tree, "");
+    stage.cictl_ends(0, &["create", ANNA, "--no-wait"]);
+    let id = stage.newest_job()["id"].as_str().unwrap().to_owned();
+    let request = format!("GET /jobs/{id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let watching: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", stage.sandbox.http_port())).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(1));
+    let begin = Instant::now();
+    let front = stage.sandbox.get("localhost", "/").unwrap();
+    assert_eq!(front.status, 200, "{}", front.body);
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
+    drop(watching);
+    stage.cictl_ends(0, &["jobs", "cancel", &id]);
 }
 
 #[test]
