@@ -83,7 +83,7 @@ pub(super) fn run(
             .cannot(format!("wait for {}", program.display()))?;
         // Before the output's end: a leftover may hold the pipe open for ever.
         let me = std::process::id().cast_signed();
-        let gone = reaper::kill_descendants(me, LEFTOVER_LIMIT);
+        let gone = reaper::is_childless() || reaper::kill_descendants(me, LEFTOVER_LIMIT);
         reaper::reap_orphans();
         if !gone {
             return Err(Fault::new(format!(

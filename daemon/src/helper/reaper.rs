@@ -2,6 +2,7 @@
 //! twice, began sessions of their own or changed their process group.
 
 use nix::{
+    errno::Errno,
     sys::{
         signal::{Signal, kill},
         wait::{WaitPidFlag, WaitStatus, waitpid},
@@ -92,6 +93,19 @@ pub fn kill_marked(job: &str, within: Duration) -> bool {
             .map(|p| p.pid)
             .collect()
     })
+}
+
+/// Whether this process has no child any more, ended ones taken note of. For a subreaper that is
+/// the same as no descendant, as orphans become its children; and it costs one call instead of a
+/// look at every process. Only while nobody waits for a child of their own.
+pub(super) fn is_childless() -> bool {
+    loop {
+        match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => return true,
+            Err(_) | Ok(WaitStatus::StillAlive) => return false,
+            Ok(_) => {}
+        }
+    }
 }
 
 /// Takes note of the end of all ended children, so that they do not pile up. Only while nobody

@@ -15,11 +15,18 @@ impl Rpc {
     /// Starts the group as supervisord last read it, after stopping what ran under its name.
     pub(crate) async fn replace_group(&self, name: &str) -> Result<(), Fault> {
         let cannot = |error: RpcError| error.fault(format_args!("start the group {name}"));
-        self.remove_group(name).await.map_err(cannot)?;
         match self.call::<bool>("addProcessGroup", name).await {
             Ok(_) => {}
-            // supervisord was restarted in between and started it.
-            Err(error) if error.is(code::ALREADY_ADDED) => {}
+            // Most groups are new: that there is one of the name already is learned by trying.
+            Err(error) if error.is(code::ALREADY_ADDED) => {
+                self.remove_group(name).await.map_err(cannot)?;
+                match self.call::<bool>("addProcessGroup", name).await {
+                    Ok(_) => {}
+                    // supervisord was restarted in between and started it.
+                    Err(error) if error.is(code::ALREADY_ADDED) => {}
+                    Err(error) => return Err(cannot(error)),
+                }
+            }
             Err(error) => return Err(cannot(error)),
         }
         // It starts processes when its loop comes round, which any call makes it do.
