@@ -199,6 +199,9 @@ pub enum BranchDeletion {
     Moved,
 }
 
+/// The file in an environment that says that it is complete.
+pub const ENVIRONMENT_MARK: &str = ".cid-complete";
+
 /// See [`Request::BuildEnvironment`]. Installs without the project itself, compiles to bytecode,
 /// and marks the environment complete as its last act; a complete one is left as it is, an
 /// incomplete one is removed first.

@@ -6,12 +6,25 @@ use crate::{
     system::{Fault, nginx::NginxPaths, strict},
 };
 use askama::Template;
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::{net::SocketAddr, path::Path};
 
-/// Each app takes about three descriptors of supervisord's.
+/// Each app takes about three descriptors of supervisord's, which has them from its limit.
 const DESCRIPTORS: u64 = 8192;
+/// What supervisord is told: it closes so many, one by one in Python, before each start of a process
+/// (10 ms for 8192). They are closed by exec anyway, as Python's own are not inherited.
+const CLOSED_AT_START: u64 = 256;
 const MIME_TYPES: &str = "/etc/nginx/mime.types";
+
+/// Lets this process and what it starts have enough descriptors, where the hard limit allows.
+fn raise_descriptors() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < DESCRIPTORS.min(hard)
+    {
+        // Less is no error: then there is room for fewer apps.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS.min(hard), hard);
+    }
+}
 
 #[derive(Template)]
 #[template(path = "nginx.conf")]
@@ -69,11 +82,10 @@ pub(super) fn supervisord(
     pid_file: &Path,
 ) -> Result<String, Fault> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    // supervisord does not start when it cannot have as many as it wants.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    raise_descriptors();
     let template = SupervisordFile {
         as_root: nix::unistd::geteuid().is_root(),
-        descriptors: DESCRIPTORS.min(most),
+        descriptors: CLOSED_AT_START,
         socket: text(&layout.supervisor_socket()),
         pid_file: text(pid_file),
         log_dir: text(&layout.log_dir),

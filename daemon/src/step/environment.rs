@@ -7,7 +7,7 @@ use super::{
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::request::{BuildEnvironment, Dependencies, RunCommand},
+    helper::request::{BuildEnvironment, Dependencies, ENVIRONMENT_MARK, RunCommand},
     recipe::Environment,
     system::{Fault, fs},
 };
@@ -59,6 +59,10 @@ impl Step for InstallDependencies {
             Environment::Ready(path) => Some(ready(path)?),
             Environment::Shared { key, dependencies } => {
                 let target = cx.sys().layout.environments(cx.project_name()).join(key);
+                // A complete one is never changed again: nobody need be asked to look.
+                if fs::exists(&target.join(ENVIRONMENT_MARK)) {
+                    return Ok(Installed { path: Some(target) });
+                }
                 // Those who need the same one wait for whoever builds it.
                 let _turn = cx.lock(&format!("environment {}", target.display())).await;
                 self.build(

@@ -9,7 +9,7 @@ use super::{
     Lines,
     git::open_mirror,
     inspect::snapshot::Snapshot,
-    request::{BuildEnvironment, Dependencies},
+    request::{BuildEnvironment, Dependencies, ENVIRONMENT_MARK},
     tree::purge,
 };
 use crate::system::fault::Fault;
@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Written as the last act: an environment without it is half-made.
-const MARK: &str = ".cid-complete";
+const MARK: &str = ENVIRONMENT_MARK;
 /// Where the declaring files lie while the environment is built; inside it, so that nothing is
 /// left elsewhere when the build is killed.
 const SOURCES: &str = ".cid-build";
