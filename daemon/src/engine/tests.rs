@@ -511,9 +511,8 @@ async fn engines_that_are_down_are_owed_and_do_not_stop_a_delete() {
 #[tokio::test]
 async fn a_branch_that_cannot_be_taken_back_is_owed() {
     let stage = Stage::new();
-    let engine = faulty(&stage, step::PUSH_BRANCH, Way::FailAfterApply);
+    FAULT.set(Some((step::PUSH_BRANCH.to_owned(), Way::FailAfterApply)));
     let reached = Arc::new(Notify::new());
-    drop(engine);
     let point = Point {
         step: step::PUSH_BRANCH.into(),
         phase: Phase::Undoing,
@@ -585,15 +584,9 @@ async fn one_live_job_per_workspace_and_one_workspace_per_address() {
 async fn a_cancelled_job_ends_cancelled_and_leaves_nothing() {
     let stage = Stage::new();
     let before = stage.snapshot().await;
-    stage.fake.break_down("nginx");
-    let engine = stage.engine(Arc::new(NoHooks));
-    // Nothing answers through nginx, so the job waits where it can be cancelled.
-    stage.fake.mend();
     let reached = Arc::new(Notify::new());
-    drop(engine);
     let engine = stage.engine(Arc::new(CancelAt {
         reached: Arc::clone(&reached),
-        engine: Mutex::default(),
     }));
     let job = stage.submit(&engine, Kind::Create).await;
     soon(&reached).await;
@@ -605,7 +598,6 @@ async fn a_cancelled_job_ends_cancelled_and_leaves_nothing() {
 /// Waits a moment before the push, so that somebody can cancel.
 struct CancelAt {
     reached: Arc<Notify>,
-    engine: Mutex<()>,
 }
 
 #[async_trait]
@@ -613,7 +605,6 @@ impl Hooks for CancelAt {
     async fn at(&self, point: Point) {
         if point.step == step::PUSH_BRANCH && point.phase == Phase::Observed {
             self.reached.notify_one();
-            drop(self.engine.lock());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -13,7 +13,6 @@ use crate::{
         request::{self, FileSource, TreeFile, TreeLink},
         run_file::{ProcessCommand, RunFile},
     },
-    recipe::Recipe,
     system::{Fault, FaultContext, fs},
 };
 use serde::{Deserialize, Serialize};
@@ -61,7 +60,7 @@ impl Step for Configure {
             run_dir: cx.sys().layout.run_dir.clone(),
             unit: cx.unit().to_string(),
         };
-        let own = self.own_variables(&project, &recipe, &facts);
+        let own = self.own_variables(&project, &facts);
         let request = request::Configure {
             tree: self.directory.join(TREE),
             files: self.files(&project, &own)?,
@@ -117,12 +116,7 @@ struct Facts {
 
 impl Configure {
     /// What cid and the operator tell the app: written to `.env`, and what templates may use.
-    fn own_variables(
-        &self,
-        project: &Project,
-        recipe: &Recipe,
-        facts: &Facts,
-    ) -> BTreeMap<String, String> {
+    fn own_variables(&self, project: &Project, facts: &Facts) -> BTreeMap<String, String> {
         let mut own: BTreeMap<String, String> = project
             .env
             .iter()
@@ -142,7 +136,6 @@ impl Configure {
             set("MEDIA_ROOT", media.path.to_string_lossy().into_owned());
             set("MEDIA_URL", media.url.as_str().to_owned());
         }
-        debug_assert!(recipe.web_on_socket || facts.port > 0);
         own
     }
 
