@@ -32,7 +32,16 @@ pub(super) const FAILURE_LINES: usize = 50;
 
 /// The log of one running step.
 pub(super) struct Log {
-    task: JoinHandle<Vec<String>>,
+    task: JoinHandle<Ended>,
+}
+
+/// A log whose step is over.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// The last lines, for a failure.
+    pub(super) last: Vec<String>,
+    /// Lines that are not in the journal yet: they go there with the step's end.
+    pub(super) rest: Vec<String>,
 }
 
 /// Where a log goes and what must not show in it.
@@ -58,13 +67,13 @@ impl Log {
         )
     }
 
-    /// Waits until all is written; gives the last lines.
-    pub(super) async fn end(self) -> Vec<String> {
+    /// Waits until all that came is collected.
+    pub(super) async fn end(self) -> Ended {
         self.task.await.unwrap_or_default()
     }
 }
 
-async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Vec<String> {
+async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
     let mut last = VecDeque::with_capacity(FAILURE_LINES);
     let mut tail = Tail::default();
     let mut batch = Vec::new();
@@ -95,8 +104,10 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Vec<String> {
         }
     }
     batch.extend(tail.into_lines());
-    sink.write(&mut batch).await;
-    last.into()
+    Ended {
+        last: last.into(),
+        rest: batch,
+    }
 }
 
 impl Sink {

@@ -13,6 +13,9 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: &'static str;
     /// Whether it wants a core for long.
     const HEAVY: bool = false;
+    /// Whether there is anything to take back. Where [`Step::undo`] does nothing (what the step made
+    /// goes with an earlier one's undo), the step need not wait until its begin is on disk.
+    const HAS_UNDO: bool = true;
     /// What was there before.
     type Before: Serialize + DeserializeOwned + Send + Sync;
     /// What later steps need to know; read by [`Cx::output`].
@@ -58,6 +61,8 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub trait AnyStep: Send + Sync {
     /// [`Step::HEAVY`].
     fn is_heavy(&self) -> bool;
+    /// [`Step::HAS_UNDO`].
+    fn has_undo(&self) -> bool;
     /// [`Step::limit`].
     fn limit(&self, limits: &Limits) -> Duration;
     /// [`Step::observe`].
@@ -74,6 +79,9 @@ pub trait AnyStep: Send + Sync {
 impl<S: Step> AnyStep for S {
     fn is_heavy(&self) -> bool {
         S::HEAVY
+    }
+    fn has_undo(&self) -> bool {
+        S::HAS_UNDO
     }
     fn limit(&self, limits: &Limits) -> Duration {
         Step::limit(self, limits)

@@ -11,6 +11,7 @@ use crate::{
     store::{JobRow, StoreError},
     system::Fault,
 };
+use serde_json::Value;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
@@ -169,22 +170,25 @@ impl Runner {
                 Err(fault) => return self.fail(index, fault, cx, log).await,
             }
         }
-        self.flush().await?;
+        if self.steps[index].has_undo() {
+            self.flush().await?;
+        }
         self.at(index, Phase::Observed).await;
-        let before = self.progress.befores[index].clone().unwrap_or_default();
-        let Some(core) = self.core(index).await else {
+        let pending = std::mem::take(&mut self.pending);
+        // Where there is nothing to take back, nothing is lost with lines that are not on disk yet.
+        let (written, applied) =
+            tokio::join!(biased; self.write(pending), self.apply(index, limit, &cx));
+        written?;
+        let Some((applied, begin)) = applied else {
             return self.fail(index, Fault::cancelled(), cx, log).await;
         };
-        // The limit counts from when the step has its core.
-        let begin = Instant::now();
-        let applied = within(limit, &cx.cancel, self.steps[index].apply(&before, &cx)).await;
-        drop(core);
         self.at(index, Phase::AppliedUnwritten).await;
         match applied {
             Ok(output) => {
                 self.take_notes(index, &cx)?;
                 drop(cx);
-                log.end().await;
+                let rest = log.end().await.rest;
+                self.log_rest(index, rest)?;
                 self.record(What::Applied {
                     step: index,
                     output,
@@ -194,6 +198,21 @@ impl Runner {
             }
             Err(fault) => self.fail(index, fault, cx, log).await,
         }
+    }
+
+    /// Applies a step as soon as it has its core, from when on its limit counts; `None`: cancelled
+    /// before that.
+    async fn apply(
+        &self,
+        index: usize,
+        limit: Duration,
+        cx: &Cx,
+    ) -> Option<(Result<Value, Fault>, Instant)> {
+        let before = self.progress.befores[index].clone().unwrap_or_default();
+        let _core = self.core(index).await?;
+        let begin = Instant::now();
+        let applied = within(limit, &cx.cancel, self.steps[index].apply(&before, cx)).await;
+        Some((applied, begin))
     }
 
     /// Waits for a core, where the step wants one for long; `None`: cancelled meanwhile.
@@ -213,7 +232,8 @@ impl Runner {
         }
         self.take_notes(index, &cx)?;
         drop(cx);
-        let output = log.end().await;
+        let log = log.end().await;
+        self.log_rest(index, log.rest)?;
         let cancelled = self.cancel.is_cancelled();
         tracing::info!(job = %self.row.id, step = self.plan.steps[index].kind, "step failed: {fault}");
         let message = if cancelled {
@@ -226,7 +246,7 @@ impl Runner {
                 step: Some(index),
                 message,
                 hint: fault.hint,
-                output,
+                output: log.last,
                 cancelled,
             },
         })?;
@@ -323,7 +343,8 @@ impl Runner {
             };
             self.take_notes(index, &cx)?;
             drop(cx);
-            log.end().await;
+            let rest = log.end().await.rest;
+            self.log_rest(index, rest)?;
             match result {
                 Err(_) if self.inner.stopping.is_cancelled() => return Err(Halt::Stopping),
                 Err(fault) if tries < TRIES => {
@@ -392,27 +413,35 @@ impl Runner {
         notes.into_iter().try_for_each(|text| self.note(step, text))
     }
 
+    fn log_rest(&mut self, step: usize, lines: Vec<String>) -> Result<(), Halt> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.record(What::Output { step, lines })
+    }
+
     fn record(&mut self, what: What) -> Result<(), Halt> {
         self.progress.next(&what)?;
         self.pending.push(what);
         Ok(())
     }
 
-    /// Puts the pending lines on disk; waits as long as the ledger is locked or the disk is full.
+    /// Puts the pending lines on disk.
     async fn flush(&mut self) -> Result<(), Halt> {
-        if self.pending.is_empty() {
+        let pending = std::mem::take(&mut self.pending);
+        self.write(pending).await
+    }
+
+    /// Puts lines on disk; waits as long as the ledger is locked or the disk is full. A job whose
+    /// lines cannot be written is left as it is on disk.
+    async fn write(&self, lines: Vec<What>) -> Result<(), Halt> {
+        if lines.is_empty() {
             return Ok(());
         }
         loop {
-            match self
-                .inner
-                .store
-                .append(self.row.id, self.pending.clone())
-                .await
-            {
+            match self.inner.store.append(self.row.id, lines.clone()).await {
                 Ok(seq) => {
                     self.seq.send_replace(seq);
-                    self.pending.clear();
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => {

@@ -291,6 +291,9 @@ impl AnyStep for Faulty {
     fn is_heavy(&self) -> bool {
         self.step.is_heavy()
     }
+    fn has_undo(&self) -> bool {
+        self.step.has_undo()
+    }
     fn limit(&self, limits: &Limits) -> Duration {
         self.step.limit(limits)
     }

@@ -26,6 +26,7 @@ pub struct CheckBranch {
 
 impl Step for CheckBranch {
     const KIND: &'static str = "check-branch.v1";
+    const HAS_UNDO: bool = false;
     type Before = ();
     type Output = Fetched;
 

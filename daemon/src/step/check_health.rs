@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use std::{
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::task::spawn_blocking;
 
 /// How often it is seen whether anybody listens at all.
-const GLANCE: Duration = Duration::from_millis(4);
+const GLANCE: Duration = Duration::from_millis(2);
 /// How often the page is asked for at first, and later.
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -37,6 +39,7 @@ pub struct CheckHealth {
 
 impl Step for CheckHealth {
     const KIND: &'static str = "check-health.v1";
+    const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();
 
@@ -81,17 +84,15 @@ impl CheckHealth {
         let mut pause = PAUSE;
         let mut wrong_since = None;
         loop {
-            // Looking closely costs supervisord and the kernel work that the starting app needs.
-            let closely = Instant::now() + LONGEST_PAUSE;
-            while !address.is_open(cx) && Instant::now() < closely {
-                tokio::select! {
-                    () = tokio::time::sleep(GLANCE) => {}
-                    () = cx.cancel.cancelled() => return Err(Fault::cancelled()),
+            let open = open_soon(cx, address).await?;
+            // Who listens takes a while to find out, the first answer too.
+            let (seen, answer) = tokio::join!(Seen::look(cx, address), async {
+                match open {
+                    true => self.ask(cx, health).await,
+                    false => Err(Fault::new("cannot reach the web process: nobody listens")),
                 }
-            }
-            let processes = cx.sys().supervisor.processes(cx.unit()).await?;
-            refuse_dead(&processes)?;
-            let state = self.look(cx, health, address, &processes).await;
+            });
+            let state = judge(health, seen?, answer);
             match &state {
                 State::Answers => return Ok(()),
                 State::Wrong(_) if wrong_since.is_none() => wrong_since = Some(Instant::now()),
@@ -119,44 +120,9 @@ impl CheckHealth {
         }
     }
 
-    /// One look: does the process just started listen where it should, and does it answer?
-    async fn look(
-        &self,
-        cx: &Cx,
-        health: &Health,
-        address: &Address,
-        processes: &[Process],
-    ) -> State {
-        let Some(web) = processes.iter().find(|process| process.name == WEB) else {
-            let is_up = processes
-                .iter()
-                .all(|process| process.state == ProcessState::Running);
-            return if is_up {
-                State::Answers
-            } else {
-                State::Silent("cannot see the processes run".into())
-            };
-        };
-        if let Err(elsewhere) = address.is_listened_on_by(web, cx) {
-            return State::Silent(elsewhere);
-        }
-        match cx
-            .sys()
-            .probe
-            .get(&self.host, health.path.as_str(), REQUEST)
-            .await
-        {
-            Ok((status, _)) if health.accepts(status) => State::Answers,
-            // nginx's own words for an upstream that is not there yet.
-            Ok((502..=504, _)) => {
-                State::Silent("cannot reach the web process through nginx".into())
-            }
-            Ok((status, _)) => State::Wrong(format!(
-                "cannot call it healthy: {} answers with status {status}",
-                health.path.as_str()
-            )),
-            Err(fault) => State::Silent(fault.message),
-        }
+    async fn ask(&self, cx: &Cx, health: &Health) -> Result<(u16, String), Fault> {
+        let path = health.path.as_str();
+        cx.sys().probe.get(&self.host, path, REQUEST).await
     }
 
     fn hint(&self, health: &Health) -> String {
@@ -165,6 +131,68 @@ impl CheckHealth {
             health.path.as_str(),
             health.timeout.as_secs()
         )
+    }
+}
+
+/// Waits a moment for anybody to listen; `false`: nobody did. Looking closely costs supervisord and
+/// the kernel work that the starting app needs.
+async fn open_soon(cx: &Cx, address: &Address) -> Result<bool, Fault> {
+    let closely = Instant::now() + LONGEST_PAUSE;
+    while !address.is_open(cx).await {
+        if Instant::now() >= closely {
+            return Ok(false);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(GLANCE) => {}
+            () = cx.cancel.cancelled() => return Err(Fault::cancelled()),
+        }
+    }
+    Ok(true)
+}
+
+/// What is to be seen of the processes just started.
+struct Seen {
+    processes: Vec<Process>,
+    /// Whether the web process listens where it should; where else, in words. `None`: there is none.
+    place: Option<Result<(), String>>,
+}
+
+impl Seen {
+    /// # Errors
+    /// A process has died, or supervisord does not tell.
+    async fn look(cx: &Cx, address: &Address) -> Result<Self, Fault> {
+        let processes = cx.sys().supervisor.processes(cx.unit()).await?;
+        refuse_dead(&processes)?;
+        let place = match processes.iter().find(|process| process.name == WEB) {
+            Some(web) => Some(address.is_listened_on_by(web, cx).await),
+            None => None,
+        };
+        Ok(Self { processes, place })
+    }
+}
+
+/// Does the process just started listen where it should, and was the answer as expected?
+fn judge(health: &Health, seen: Seen, answer: Result<(u16, String), Fault>) -> State {
+    match seen.place {
+        Some(Ok(())) => {}
+        Some(Err(elsewhere)) => return State::Silent(elsewhere),
+        None => {
+            let mut states = seen.processes.iter().map(|process| process.state);
+            return match states.all(|state| state == ProcessState::Running) {
+                true => State::Answers,
+                false => State::Silent("cannot see the processes run".into()),
+            };
+        }
+    }
+    match answer {
+        Ok((status, _)) if health.accepts(status) => State::Answers,
+        // nginx's own words for an upstream that is not there yet.
+        Ok((502..=504, _)) => State::Silent("cannot reach the web process through nginx".into()),
+        Ok((status, _)) => State::Wrong(format!(
+            "cannot call it healthy: {} answers with status {status}",
+            health.path.as_str()
+        )),
+        Err(fault) => State::Silent(fault.message),
     }
 }
 
@@ -197,15 +225,15 @@ impl Address {
     }
 
     /// Whether anybody listens there: a first, cheap glance.
-    fn is_open(&self, cx: &Cx) -> bool {
+    async fn is_open(&self, cx: &Cx) -> bool {
         match self {
-            Self::Port(port) => cx.sys().probe.is_listened_on(*port),
+            Self::Port(port) => cx.sys().probe.is_open(*port).await,
             Self::Socket(socket) => socket.exists(),
         }
     }
 
     /// Anybody may bind a crashed app's port: an answer counts only from the process itself.
-    fn is_listened_on_by(&self, web: &Process, cx: &Cx) -> Result<(), String> {
+    async fn is_listened_on_by(&self, web: &Process, cx: &Cx) -> Result<(), String> {
         let port = match self {
             Self::Socket(socket) if socket.exists() => return Ok(()),
             Self::Socket(socket) => {
@@ -217,7 +245,10 @@ impl Address {
             Self::Port(port) => *port,
         };
         let pids: Vec<u32> = web.pid.into_iter().collect();
-        let listeners = cx.sys().probe.listeners(&pids);
+        let probe = Arc::clone(&cx.sys().probe);
+        let listeners = spawn_blocking(move || probe.listeners(&pids))
+            .await
+            .unwrap_or_default();
         if listeners.iter().any(|address| address.port() == port) {
             return Ok(());
         }

@@ -27,6 +27,7 @@ pub struct Clone {
 
 impl Step for Clone {
     const KIND: &'static str = "clone.v1";
+    const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();
 

@@ -37,6 +37,7 @@ pub struct Installed {
 impl Step for InstallDependencies {
     const KIND: &'static str = "install.v1";
     const HEAVY: bool = true;
+    const HAS_UNDO: bool = false;
     type Before = ();
     type Output = Installed;
 

@@ -23,6 +23,7 @@ pub struct GrantAccess {
 
 impl Step for GrantAccess {
     const KIND: &'static str = "grant-access.v1";
+    const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();
 

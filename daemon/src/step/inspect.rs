@@ -28,6 +28,7 @@ pub struct Inspected {
 
 impl Step for Inspect {
     const KIND: &'static str = "inspect.v1";
+    const HAS_UNDO: bool = false;
     type Before = ();
     type Output = Inspected;
 

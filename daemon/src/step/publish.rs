@@ -67,14 +67,14 @@ impl Step for Publish {
             access_log: None,
         };
         let vhost = vhost.render()?;
-        cx.record(Artifact::Vhost, &vhost).await?;
         // Whoever is told that it is ready must find the tree after a power cut. It is written by now,
         // and nginx takes a moment anyway.
-        let (put, synced) = tokio::join!(
+        let (recorded, put, synced) = tokio::join!(
+            cx.record(Artifact::Vhost, &vhost),
             cx.sys().nginx.put(cx.unit(), &vhost),
             fs::sync_all_of(&self.directory)
         );
-        put.and(synced)
+        recorded.and(put).and(synced)
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {

@@ -21,6 +21,7 @@ pub struct Release {}
 impl Step for Release {
     const KIND: &'static str = "release.v1";
     const HEAVY: bool = true;
+    const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();
 

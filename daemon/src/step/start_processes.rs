@@ -40,8 +40,11 @@ impl Step for StartProcesses {
             log_dir: layout.app_log_dir(cx.unit()),
         };
         let program = program.render()?;
-        cx.record(Artifact::Program, &program).await?;
-        cx.sys().supervisor.put(cx.unit(), &program).await
+        let (recorded, started) = tokio::join!(
+            cx.record(Artifact::Program, &program),
+            cx.sys().supervisor.put(cx.unit(), &program)
+        );
+        recorded.and(started)
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {

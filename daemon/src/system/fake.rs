@@ -266,7 +266,7 @@ impl Probe for Fake {
         true
     }
 
-    fn is_listened_on(&self, _: u16) -> bool {
+    async fn is_open(&self, _: u16) -> bool {
         true
     }
 

@@ -14,7 +14,6 @@ use crate::{
         turns::Turns,
     },
 };
-use dxr::Value;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -57,8 +56,13 @@ impl Changes {
         let lock = self.lock(&unit);
         let _held = lock.lock().await;
         self.wait_until_up().await;
-        self.turns.ask(put).await??;
-        if let Err(fault) = self.replace(&unit).await {
+        let previous = self.turns.ask(put).await??;
+        let started = match previous {
+            Some(_) => self.replace(&unit).await,
+            // A unit that had no file has no processes: looking for them takes longer than a start.
+            None => self.rpc.replace_group(unit.as_str()).await,
+        };
+        if let Err(fault) = started {
             // Without its file the group would come back with the next supervisord.
             self.programs.remove(&unit).await?;
             drop(self.rpc.remove_group(unit.as_str()).await);
@@ -167,12 +171,7 @@ impl Changes {
     /// Somebody may be restarting supervisord just now. Whether it came back, the next call tells.
     async fn wait_until_up(&self) {
         let started = Instant::now();
-        while started.elapsed() < RESTART_LIMIT
-            && matches!(
-                self.rpc.call::<Value>("getState", ()).await,
-                Err(RpcError::Unreachable(_))
-            )
-        {
+        while started.elapsed() < RESTART_LIMIT && !self.rpc.is_listening().await {
             sleep(Duration::from_millis(100)).await;
         }
     }
