@@ -14,6 +14,7 @@ use crate::{
         turns::Turns,
     },
 };
+use dxr::Value;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -171,7 +172,12 @@ impl Changes {
     /// Somebody may be restarting supervisord just now. Whether it came back, the next call tells.
     async fn wait_until_up(&self) {
         let started = Instant::now();
-        while started.elapsed() < RESTART_LIMIT && !self.rpc.is_listening().await {
+        while started.elapsed() < RESTART_LIMIT
+            && matches!(
+                self.rpc.call::<Value>("getState", ()).await,
+                Err(RpcError::Unreachable(_))
+            )
+        {
             sleep(Duration::from_millis(100)).await;
         }
     }

@@ -63,11 +63,6 @@ impl Rpc {
         Self { socket }
     }
 
-    /// Whether anybody listens at all.
-    pub(crate) async fn is_listening(&self) -> bool {
-        UnixStream::connect(&self.socket).await.is_ok()
-    }
-
     /// Calls a method of the `supervisor` namespace.
     pub(crate) async fn call<T: TryFromValue>(
         &self,
