@@ -5,13 +5,14 @@ use crate::{
     config::{Projects, Settings},
     doctor,
     engine::{Engine, Hooks},
+    host,
     layout::Layout,
     plan,
     rpc::{self, Api, Doors},
     sandbox::{self, Engines},
     store::Store,
     system::{
-        Fault, FaultContext, Site, System, fs, launcher::LocalLauncher, nginx::RealNginx,
+        Fault, FaultContext, Site, System, fs, launcher::HelperLauncher, nginx::RealNginx,
         probe::RealProbe, supervisor::RealSupervisor,
     },
 };
@@ -74,7 +75,12 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         layout: Arc::clone(&layout),
         nginx: Arc::new(RealNginx::new(engines.nginx_paths())),
         supervisor: Arc::new(RealSupervisor::new(&layout)),
-        helpers: Arc::new(LocalLauncher::new(Arc::clone(&layout), site.helper.clone())),
+        accounts: None,
+        units: None,
+        helpers: Arc::new(HelperLauncher::local(
+            Arc::clone(&layout),
+            site.helper.clone(),
+        )),
         probe: Arc::new(RealProbe { http_port }),
         sessions: Arc::default(),
         site: Arc::new(site),
@@ -101,9 +107,65 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let gate = Gate::new(Arc::new(OwnerOnly {
         uid: nix::unistd::geteuid().as_raw(),
     }));
+    let sockets = [api.layout.socket(), api.layout.web_socket()];
     serve(api, gate, doors, signals).await?;
+    for socket in &sockets {
+        fs::remove_file(socket)?;
+    }
     engines.stop().await?;
     Ok(())
+}
+
+/// How an installed host is run.
+pub struct HostOptions {
+    /// Where `cid-helper` is.
+    pub bin_dir: PathBuf,
+    /// What looks on at the engine.
+    pub hooks: Arc<dyn Hooks>,
+}
+
+/// Serves an installed host until SIGTERM. systemd has made the sockets and keeps the engines up.
+///
+/// # Errors
+/// It cannot be started, or not be stopped in an orderly way.
+pub async fn host(options: HostOptions) -> anyhow::Result<()> {
+    let signals = Signals::new()?;
+    let layout = Arc::new(Layout::host());
+    let doors = Doors::inherited(&layout)?;
+    host::make_folders(&layout)?;
+    let _lock = lock(&layout)?;
+    let settings = Arc::new(Settings::load(&layout.config_file())?);
+    let projects = Arc::new(Projects::load(layout.projects_dir())?);
+    let store = Store::open(&layout.database())?;
+    let sys = host::system(&layout, &settings, &projects, &options.bin_dir).await?;
+    let engine = Engine::new(
+        sys.clone(),
+        store.clone(),
+        Arc::clone(&projects),
+        Arc::clone(&settings),
+        options.hooks,
+    );
+    let api = Api {
+        engine,
+        store,
+        sys,
+        layout,
+        settings,
+        projects,
+        mode: "host",
+        front_url: String::new(),
+        stopping: CancellationToken::new(),
+    };
+    prepare_projects(&api).await;
+    let gate = Gate::new(Arc::new(OwnerOnly { uid: 0 }));
+    serve(api, gate, doors, signals).await
+}
+
+async fn prepare_projects(api: &Api) {
+    match api.sys.accounts.as_deref() {
+        Some(accounts) => host::prepare_projects(&api.projects, &api.layout, accounts).await,
+        None => make_work_dirs(&api.projects, &api.layout),
+    }
 }
 
 /// The part that a sandbox and a host have in common.
@@ -121,7 +183,7 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     );
     loop {
         tokio::select! {
-            _ = signals.hangup.recv() => reload(&api),
+            _ = signals.hangup.recv() => reload(&api).await,
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
         }
@@ -131,19 +193,15 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     api.engine.stop().await;
     let served = server.await.context("the server ended badly")?;
     let _ = tokio::join!(debts, forgetting);
-    for socket in [api.layout.socket(), api.layout.web_socket()] {
-        fs::remove_file(&socket)?;
-    }
     served.map_err(Into::into)
 }
 
 /// An earlier daemon's helpers that worked for no job: questions such as what a delete would lose.
 async fn end_stray_helpers(api: Api) {
-    for name in fs::names(&api.layout.helper_dir()).unwrap_or_default() {
-        let job = name.split('.').next().and_then(|id| id.parse().ok());
-        let Some(job) = job.filter(|job| api.engine.follow(*job).is_none()) else {
+    for job in api.sys.helpers.strays() {
+        if api.engine.follow(job).is_some() {
             continue;
-        };
+        }
         if let Err(fault) = api.sys.helpers.end(job).await {
             tracing::warn!("{fault}");
         }
@@ -166,10 +224,10 @@ impl Signals {
     }
 }
 
-fn reload(api: &Api) {
+async fn reload(api: &Api) {
     match api.projects.reload() {
         Ok(()) => {
-            make_work_dirs(&api.projects, &api.layout);
+            prepare_projects(api).await;
             tracing::info!("projects read again: {}", api.projects.all().len());
         }
         Err(fault) => tracing::error!("projects stay as they were: {fault}"),
@@ -191,7 +249,6 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
         (layout.app_logs_dir(), 0o750),
         (layout.trash_dir(), 0o700),
         (layout.helper_home(), 0o755),
-        (layout.tools_dir(), 0o755),
         (mirrors, 0o755),
     ];
     dirs.iter()

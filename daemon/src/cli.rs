@@ -1,7 +1,7 @@
 //! The daemon's command line.
 
 use crate::{
-    app::{self, SandboxOptions},
+    app::{self, HostOptions, SandboxOptions},
     engine::Hooks,
     system::Fault,
 };
@@ -23,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Serve this host, as systemd's cid.service does
+    Serve,
     /// Run a whole cid in one folder, as an ordinary user: its own nginx and supervisord, on
     /// unprivileged ports, until SIGTERM or Ctrl-C
     ///
@@ -63,6 +65,10 @@ fn run(verb: Verb, hooks: Arc<dyn Hooks>) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     match verb {
+        Verb::Serve => {
+            let bin_dir = app::bin_dir()?;
+            runtime.block_on(app::host(HostOptions { bin_dir, hooks }))
+        }
         Verb::Sandbox { dir, http_port } => {
             let options = SandboxOptions {
                 dir,

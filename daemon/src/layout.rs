@@ -30,6 +30,17 @@ impl Layout {
         }
     }
 
+    /// An installed host's, as the package lays it out.
+    pub fn host() -> Self {
+        Self {
+            config_dir: "/etc/cid".into(),
+            run_dir: "/run/cid".into(),
+            state_dir: "/var/lib/cid".into(),
+            log_dir: "/var/log/cid".into(),
+            work_root: "/srv/cid".into(),
+        }
+    }
+
     /// The daemon's own settings.
     pub fn config_file(&self) -> PathBuf {
         self.config_dir.join("cid.toml")
@@ -64,7 +75,7 @@ impl Layout {
     }
     /// supervisord's own socket.
     pub fn supervisor_socket(&self) -> PathBuf {
-        self.run_dir.join("supervisor.sock")
+        self.run_dir.join("supervisor/supervisor.sock")
     }
     /// Run files: environment and processes of a workspace, read by `cid-helper app`.
     pub fn run_file(&self, unit: &UnitName) -> PathBuf {
@@ -86,19 +97,34 @@ impl Layout {
     pub fn app_logs_dir(&self) -> PathBuf {
         self.log_dir.join("apps")
     }
+    /// The folder of a project's mirror, in which the deploy user may write.
+    pub fn mirror_dir(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("mirrors").join(project.as_str())
+    }
     /// The bare mirror of a project's repository.
     pub fn mirror(&self, project: &ProjectName) -> PathBuf {
-        self.state_dir
-            .join("mirrors")
-            .join(format!("{project}.git"))
+        self.mirror_dir(project).join("mirror.git")
     }
     /// Shared environments of a project, one folder a key.
     pub fn environments(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("environments").join(project.as_str())
     }
-    /// Tools that cid brought in itself, e.g. uv.
-    pub fn tools_dir(&self) -> PathBuf {
-        self.state_dir.join("tools")
+    /// Tools that cid brought in itself for a project, e.g. uv: whoever builds for one project must
+    /// not be able to change what another one runs.
+    pub fn tools_dir(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("tools").join(project.as_str())
+    }
+    /// Says of a shared environment that cid saw it completed: on a host cid itself cannot look into
+    /// the builder's folders.
+    pub fn environment_mark(&self, project: &ProjectName, key: &str) -> PathBuf {
+        self.state_dir
+            .join("built")
+            .join(project.as_str())
+            .join(key)
+    }
+    /// HOME of a project's builder.
+    pub fn builder_home(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("builders").join(project.as_str())
     }
     /// Lock files of running helpers.
     pub fn helper_dir(&self) -> PathBuf {

@@ -28,6 +28,8 @@ pub mod error;
     reason = "this is where programs run and trees are written, as somebody else"
 )]
 pub mod helper;
+/// An installed host: units, accounts, polkit.
+pub mod host;
 /// Where things are on disk.
 pub mod layout;
 /// What each kind of job does.

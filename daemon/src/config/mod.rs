@@ -10,7 +10,7 @@ mod values;
 pub use app::{App, Command, Health};
 pub use project::{Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project};
 pub use projects::{Projects, Shelf};
-pub use settings::{Limits, PortRange, Settings};
+pub use settings::{Limits, PortRange, Settings, UidRange};
 pub use values::{AbsolutePath, BranchPattern, Domain, GitUrl, RefName, RelativePath, Seconds};
 
 use std::path::{Path, PathBuf};

@@ -11,6 +11,9 @@ pub struct Settings {
     /// Ports for workspaces, both ends included. Outside the kernel's ephemeral range (32768 to
     /// 60999 by default), or outgoing connections would take them at random.
     pub ports: PortRange,
+    /// User ids for workspaces' accounts, both ends included; on a host only. None is given twice,
+    /// so this is also how many workspaces there can ever be.
+    pub workspace_uids: UidRange,
     /// How long things may take.
     pub limits: Limits,
     /// The most jobs that may be live at once.
@@ -29,6 +32,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             ports: PortRange(20000..=29999),
+            workspace_uids: UidRange(30000..=59999),
             limits: Limits::default(),
             max_jobs: const { NonZero::new(512).unwrap() },
             heavy_steps: 0,
@@ -87,6 +91,33 @@ impl TryFrom<String> for PortRange {
             }
             _ => Err(format!(
                 "`{text}` is not a range of ports like 20000-29999 (from 1024 on)"
+            )),
+        }
+    }
+}
+
+/// `"30000-59999"`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct UidRange(pub RangeInclusive<u32>);
+
+impl TryFrom<String> for UidRange {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let range = text
+            .split_once('-')
+            .and_then(|(from, to)| Some(from.parse::<u32>().ok()?..=to.parse::<u32>().ok()?));
+        // The last two numbers mean "none" to the kernel.
+        match range {
+            Some(range)
+                if *range.start() >= 1000
+                    && range.start() <= range.end()
+                    && *range.end() < u32::MAX - 1 =>
+            {
+                Ok(Self(range))
+            }
+            _ => Err(format!(
+                "`{text}` is not a range of user ids like 30000-59999 (from 1000 on)"
             )),
         }
     }

@@ -1,10 +1,12 @@
 //! Names and values that cannot hold anything bad; no I/O.
 
+pub mod account;
 pub mod email;
 pub mod name;
 pub mod process;
 pub mod workspace;
 
+pub use account::{Account, builder, project_group};
 pub use email::{Email, EmailError};
 pub use name::{Name, ProjectName, UnitName};
 pub use process::ProcessType;

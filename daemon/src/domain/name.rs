@@ -153,6 +153,17 @@ impl UnitName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The project's part.
+    pub fn project(&self) -> ProjectName {
+        let project = self.0.split('.').next().unwrap_or_default();
+        ProjectName(project.to_owned())
+    }
+
+    /// The workspace's part.
+    pub fn name(&self) -> &str {
+        self.0.split_once('.').map_or("", |(_, name)| name)
+    }
 }
 
 impl fmt::Display for UnitName {

@@ -117,7 +117,7 @@ impl Cx {
 
     /// The identity of the workspace.
     pub fn user(&self) -> Identity {
-        Identity::Workspace(self.unit.clone())
+        Identity::Workspace(self.unit.clone(), self.workspace)
     }
 
     /// The identity that builds shared environments.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     authz::Permit,
     config::{Limits, Projects, Settings},
-    domain::{Email, JobKind, JobState, Name, Workspace, WorkspaceState},
+    domain::{Account, Email, JobKind, JobState, Name, Workspace, WorkspaceState},
     layout::Layout,
     plan::{self, BranchChoice, Facts},
     step,
@@ -35,6 +35,15 @@ struct Stage {
     fake: Fake,
     store: Store,
     projects: Arc<Projects>,
+}
+
+/// As on a host, whose plans have all the steps. Its number is this process's own, which may give
+/// files to nobody else.
+fn account() -> Account {
+    Account {
+        name: "cidw-made-up".into(),
+        uid: nix::unistd::geteuid().as_raw(),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +73,7 @@ impl Stage {
             layout.trash_dir(),
             layout.app_logs_dir(),
             layout.work_root.join("demo/.trash"),
+            layout.state_dir.join("built/demo"),
             layout.state_dir.join("environments/demo"),
         ] {
             fs::make_dir(&dir, 0o755).unwrap();
@@ -116,6 +126,7 @@ impl Stage {
                             settings: &settings,
                             project: &planned,
                             workspace,
+                            account: Some(account()),
                         })
                     }),
                 }
@@ -132,7 +143,7 @@ impl Stage {
                         Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
                     }),
                     plan: Box::new(move |workspace| {
-                        plan::delete(&layout, workspace, branch.as_ref())
+                        plan::delete(&layout, workspace, branch.as_ref(), Some(account()))
                     }),
                 }
             }
@@ -150,6 +161,7 @@ impl Stage {
                             settings: &settings,
                             project: &project,
                             workspace,
+                            account: None,
                         })
                     }),
                 }

@@ -49,6 +49,8 @@ requests! {
     WorkStatus => WorkReport,
     /// Removes a folder that is in the trash.
     Purge => Purged,
+    /// Ends every process of the helper's own user.
+    EndProcesses => (),
 }
 
 /// The project's repository and how to authenticate to it.
@@ -351,3 +353,7 @@ pub struct Purged {
     /// How many files and folders were removed.
     pub removed: u64,
 }
+
+/// See [`Request::EndProcesses`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndProcesses {}

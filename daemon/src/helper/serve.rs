@@ -117,6 +117,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::WorkStatus(ask) => reply(git::status::status(&ask)),
+        Request::EndProcesses(_) => Err(Fault::new("cannot end processes yet")),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
         Request::CloneTree(ask) => {
             drop::tree_umask();

@@ -5,8 +5,8 @@ use crate::{
     domain::JobKind,
     engine::Plan,
     step::{
-        CheckHealth, Clone, Configure, Fetch, GrantAccess, Inspect, InstallDependencies,
-        MakeDirectory, Publish, PushBranch, Release, ReservePort, StartProcesses,
+        CheckHealth, Clone, Configure, Fetch, GrantAccess, HOME, Inspect, InstallDependencies,
+        MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort, StartProcesses,
     },
 };
 
@@ -24,54 +24,60 @@ pub fn create(facts: &Facts<'_>) -> Plan {
     let base = || project.git.base.to_string();
     let branch = || workspace.branch.clone();
     let ports = &settings.ports.0;
-    Plan::new(JobKind::Create)
-        .then(&Fetch {
-            mirror: facts.mirror(),
-            remote: project.remote(),
-            base: base(),
-            branch: branch(),
-        })
-        .then(&Inspect {
-            mirror: facts.mirror(),
-        })
-        .then(&ReservePort {
-            from: *ports.start(),
-            to: *ports.end(),
-        })
-        .then(&MakeDirectory {
-            directory: directory(),
-            trash: facts.trash(),
-        })
-        .then(&Clone {
-            mirror: facts.mirror(),
-            directory: directory(),
-            url: project.git.url.to_string(),
-            base: base(),
-            branch: branch(),
-        })
-        .then(&InstallDependencies {
-            mirror: facts.mirror(),
-            directory: directory(),
-        })
-        .then(&Configure {
-            directory: directory(),
-            name: workspace.name.to_string(),
-            url: workspace.url.clone(),
-        })
-        .then(&GrantAccess {
-            directory: directory(),
-            email: workspace.email.clone(),
-        })
-        .then(&Release {})
-        .then(&StartProcesses {})
-        .then(&Publish {
-            host: host(),
-            directory: directory(),
-        })
-        .then(&CheckHealth { host: host() })
-        .then(&PushBranch {
-            mirror: facts.mirror(),
-            remote: project.remote(),
-            branch: branch(),
-        })
+    let mut plan = Plan::new(JobKind::Create);
+    if let Some(account) = &facts.account {
+        plan = plan.then(&MakeAccount {
+            account: account.clone(),
+            home: workspace.directory.join(HOME),
+        });
+    }
+    plan.then(&Fetch {
+        mirror: facts.mirror(),
+        remote: project.remote(),
+        base: base(),
+        branch: branch(),
+    })
+    .then(&Inspect {
+        mirror: facts.mirror(),
+    })
+    .then(&ReservePort {
+        from: *ports.start(),
+        to: *ports.end(),
+    })
+    .then(&MakeDirectory {
+        directory: directory(),
+        trash: facts.trash(),
+    })
+    .then(&Clone {
+        mirror: facts.mirror(),
+        directory: directory(),
+        url: project.git.url.to_string(),
+        base: base(),
+        branch: branch(),
+    })
+    .then(&InstallDependencies {
+        mirror: facts.mirror(),
+        directory: directory(),
+    })
+    .then(&Configure {
+        directory: directory(),
+        name: workspace.name.to_string(),
+        url: workspace.url.clone(),
+    })
+    .then(&GrantAccess {
+        directory: directory(),
+        email: workspace.email.clone(),
+    })
+    .then(&Release {})
+    .then(&StartProcesses {})
+    .then(&Publish {
+        host: host(),
+        directory: directory(),
+    })
+    .then(&CheckHealth { host: host() })
+    .then(&PushBranch {
+        mirror: facts.mirror(),
+        remote: project.remote(),
+        branch: branch(),
+    })
 }

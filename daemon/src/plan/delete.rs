@@ -3,12 +3,12 @@
 use super::trash_dir;
 use crate::{
     config::Project,
-    domain::{JobKind, Workspace},
+    domain::{Account, JobKind, Workspace},
     engine::Plan,
     layout::Layout,
     step::{
-        CheckBranch, DeleteBranch, ReleasePort, RemoveDirectory, RemoveFiles, StopProcesses,
-        Unpublish,
+        CheckBranch, DeleteBranch, EndProcesses, HOME, ReleasePort, RemoveAccount, RemoveDirectory,
+        RemoveFiles, StopProcesses, Unpublish,
     },
 };
 use std::sync::Arc;
@@ -25,7 +25,12 @@ pub struct BranchChoice {
 /// The steps that remove a workspace: first nobody is sent there, then nothing runs there, then
 /// nothing is there. Everything can be taken back until the trash is emptied. Needs no project
 /// file, unless the branch is to go as well.
-pub fn delete(layout: &Layout, workspace: &Workspace, branch: Option<&BranchChoice>) -> Plan {
+pub fn delete(
+    layout: &Layout,
+    workspace: &Workspace,
+    branch: Option<&BranchChoice>,
+    account: Option<Account>,
+) -> Plan {
     let unit = workspace.unit();
     let job = workspace.job.to_string();
     let mirror = || layout.mirror(&workspace.project);
@@ -39,9 +44,13 @@ pub fn delete(layout: &Layout, workspace: &Workspace, branch: Option<&BranchChoi
             force: *force,
         });
     }
+    plan = plan.then(&Unpublish {}).then(&StopProcesses {});
+    if let Some(account) = &account {
+        plan = plan.then(&EndProcesses {
+            account: account.clone(),
+        });
+    }
     plan = plan
-        .then(&Unpublish {})
-        .then(&StopProcesses {})
         .then(&RemoveFiles {
             paths: vec![layout.run_file(&unit), layout.app_log_dir(&unit)],
             trash: layout.trash_dir().join(&job),
@@ -56,6 +65,12 @@ pub fn delete(layout: &Layout, workspace: &Workspace, branch: Option<&BranchChoi
             remote: project.remote(),
             base: project.git.base.to_string(),
             branch: workspace.branch.clone(),
+        });
+    }
+    if let Some(account) = account {
+        plan = plan.then(&RemoveAccount {
+            account,
+            home: workspace.directory.join(HOME),
         });
     }
     plan.then(&ReleasePort {})

@@ -10,7 +10,7 @@ pub use restart::restart;
 
 use crate::{
     config::{Project, Settings},
-    domain::Workspace,
+    domain::{Account, Workspace},
     layout::Layout,
 };
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub struct Facts<'a> {
     pub project: &'a Project,
     /// The workspace.
     pub workspace: &'a Workspace,
+    /// Its own account; `None` in a sandbox.
+    pub account: Option<Account>,
 }
 
 impl Facts<'_> {

@@ -5,7 +5,10 @@ use crate::{
     authz::Permit,
     domain::WorkspaceState,
     error::Error,
-    system::session::{self, Session},
+    system::{
+        helpers::Identity,
+        session::{self, Session},
+    },
 };
 use cid_proto::v1::{
     RunRequest, RunResponse, RunStart, run_request::Message as In, run_response::Message as Out,
@@ -96,9 +99,14 @@ async fn begin(api: &Api, start: &RunStart) -> Result<(Session, CancellationToke
     }
     // Before the command starts: a delete that begins now finds it.
     let ended = api.sys.sessions.of(&workspace.unit());
+    let unit = match &api.sys.units {
+        Some(units) => Some(units(&Identity::Workspace(workspace.unit(), workspace.id))?),
+        None => None,
+    };
     let session = session::start(
         &api.sys.site.helper,
         &api.layout.run_file(&workspace.unit()),
+        unit,
         &start.command,
     )?;
     Ok((session, ended))

@@ -64,6 +64,39 @@ impl Doors {
     }
 }
 
+impl Doors {
+    /// Takes over both sockets from systemd, each known by the path it is bound to.
+    ///
+    /// # Errors
+    /// One is missing: this was not started by its socket units.
+    pub fn inherited(layout: &Layout) -> Result<Self, Fault> {
+        let mut given = listenfd::ListenFd::from_env();
+        let mut sockets = HashMap::new();
+        for index in 0..given.len() {
+            let socket = given
+                .take_unix_listener(index)
+                .cannot("take over a socket")?;
+            let path = socket
+                .iter()
+                .filter_map(|socket| socket.local_addr().ok()?.as_pathname().map(Path::to_owned))
+                .next();
+            sockets.extend(path.zip(socket));
+        }
+        let mut take = |path: &Path| {
+            let socket = sockets.remove(path).ok_or_else(|| {
+                Fault::new(format!("cannot serve {}: systemd gave no such socket", path.display()))
+                    .hint("start cid.service with systemctl; its sockets are cid.socket and cid-front.socket")
+            })?;
+            socket.set_nonblocking(true).cannot("prepare a socket")?;
+            UnixListener::from_std(socket).cannot("listen on a socket")
+        };
+        Ok(Self {
+            people: take(&layout.socket())?,
+            front: take(&layout.web_socket())?,
+        })
+    }
+}
+
 fn bind(path: &Path, mode: u32) -> Result<UnixListener, Fault> {
     if let Ok(meta) = fs::symlink_metadata(path) {
         if !meta.file_type().is_socket() || std::os::unix::net::UnixStream::connect(path).is_ok() {

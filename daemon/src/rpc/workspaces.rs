@@ -3,7 +3,7 @@
 use super::{Api, convert, email, logs, page_size, run, take_permit};
 use crate::{
     config::{Project, Projects},
-    domain::{JobKind, Name, Workspace, WorkspaceState},
+    domain::{Account, JobKind, Name, Workspace, WorkspaceState},
     engine::Submission,
     error::Error,
     helper::request::{WorkReport, WorkStatus},
@@ -15,12 +15,28 @@ use crate::{
     },
 };
 use cid_proto::v1::{self, workspaces_server::Workspaces};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Looking for work that would be lost may take so long.
 const WORK_STATUS: Duration = Duration::from_secs(20);
+
+/// Which accounts workspaces have.
+struct AccountRange(Option<RangeInclusive<u32>>);
+
+impl AccountRange {
+    fn of(&self, workspace: &Workspace) -> Option<Account> {
+        Account::of(workspace.id, self.0.as_ref()?)
+    }
+}
+
+impl Api {
+    fn account_range(&self) -> AccountRange {
+        let uids = self.settings.workspace_uids.0.clone();
+        AccountRange(self.sys.accounts.is_some().then_some(uids))
+    }
+}
 
 #[tonic::async_trait]
 impl Workspaces for Api {
@@ -40,6 +56,7 @@ impl Workspaces for Api {
             Arc::clone(&self.sys.site),
         );
         let planned = Arc::clone(&project);
+        let accounts = self.account_range();
         let submission = Submission {
             kind: JobKind::Create,
             subject: Box::new(move |job| {
@@ -69,6 +86,7 @@ impl Workspaces for Api {
                     settings: &settings,
                     project: &planned,
                     workspace,
+                    account: accounts.of(workspace),
                 })
             }),
         };
@@ -179,13 +197,15 @@ impl Workspaces for Api {
             self.refuse_losing_commits(&workspace, &branch.project)
                 .await?;
         }
-        let layout = Arc::clone(&self.layout);
+        let (layout, accounts) = (Arc::clone(&self.layout), self.account_range());
         let submission = Submission {
             kind: JobKind::Delete,
             subject: Box::new(move |_| {
                 Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
             }),
-            plan: Box::new(move |workspace| plan::delete(&layout, workspace, branch.as_ref())),
+            plan: Box::new(move |workspace| {
+                plan::delete(&layout, workspace, branch.as_ref(), accounts.of(workspace))
+            }),
         };
         let (_, job) = self.engine.submit(permit, submission).await?;
         Ok(Response::new(v1::DeleteResponse {
@@ -211,6 +231,7 @@ impl Workspaces for Api {
                     settings: &settings,
                     project: &project,
                     workspace,
+                    account: None,
                 })
             }),
         };
@@ -329,7 +350,7 @@ impl Api {
             tree,
             mirror: self.layout.mirror(&workspace.project),
         };
-        let identity = Identity::Workspace(workspace.unit());
+        let identity = Identity::Workspace(workspace.unit(), workspace.id);
         let report = ask_once(
             self.sys.helpers.as_ref(),
             identity,

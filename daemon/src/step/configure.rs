@@ -226,7 +226,7 @@ fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>,
         replace: entry.replace,
         yields: false,
     }));
-    match links.iter().find(|link| !link.source.exists()) {
+    match links.iter().find(|link| fs::is_missing(&link.source)) {
         None => Ok(links),
         Some(link) => Err(Fault::new(format!(
             "cannot link {}: it does not exist",

@@ -2,7 +2,7 @@
 
 use super::{
     Inspect,
-    make_directory::{HOME, TMP, TREE},
+    make_directory::{HOME, TMP, TREE, VENV},
 };
 use crate::{
     config::Limits,
@@ -59,9 +59,11 @@ impl Step for InstallDependencies {
             Environment::None => None,
             Environment::Ready(path) => Some(ready(path)?),
             Environment::Shared { key, dependencies } => {
-                let target = cx.sys().layout.environments(cx.project_name()).join(key);
+                let layout = &cx.sys().layout;
+                let target = layout.environments(cx.project_name()).join(&key);
+                let mark = layout.environment_mark(cx.project_name(), &key);
                 // A complete one is never changed again: nobody need be asked to look.
-                if fs::exists(&target.join(ENVIRONMENT_MARK)) {
+                if is_complete(cx, &target, &mark) {
                     return Ok(Installed { path: Some(target) });
                 }
                 // Those who need the same one wait for whoever builds it.
@@ -74,13 +76,16 @@ impl Step for InstallDependencies {
                     &target,
                 )
                 .await?;
+                if cx.sys().accounts.is_some() {
+                    fs::write_atomic(&mark, b"", 0o644)?;
+                }
                 Some(target)
             }
             Environment::Own {
                 dependencies,
                 install,
             } => {
-                let target = self.directory.join("venv");
+                let target = self.directory.join(VENV);
                 self.build(cx, cx.user(), &inspected.commit, dependencies, &target)
                     .await?;
                 for command in install {
@@ -94,6 +99,14 @@ impl Step for InstallDependencies {
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+/// Whether a shared environment is complete. On a host it is the builder's, and cid cannot look inside.
+fn is_complete(cx: &Cx, target: &Path, mark: &Path) -> bool {
+    match cx.sys().accounts {
+        Some(_) => fs::exists(mark),
+        None => fs::exists(&target.join(ENVIRONMENT_MARK)),
     }
 }
 
@@ -123,7 +136,7 @@ impl InstallDependencies {
             app_dir: cx.project()?.app.dir().to_owned(),
             dependencies,
             target: target.to_owned(),
-            tools_dir: cx.sys().layout.tools_dir(),
+            tools_dir: cx.sys().layout.tools_dir(cx.project_name()),
         };
         cx.ask(identity, request).await
     }

@@ -1,7 +1,9 @@
 //! Makes the workspace's folder.
 
+use super::make_account::account;
 use crate::{
     config::Limits,
+    domain::Account,
     engine::{Cx, Step},
     helper::request::Purge,
     system::{Fault, fs, helpers::Identity},
@@ -29,6 +31,8 @@ pub struct Before {
 
 /// The clone, inside a workspace's folder.
 pub const TREE: &str = "src";
+/// An environment of the workspace's own.
+pub const VENV: &str = "venv";
 /// HOME of the workspace's commands and processes.
 pub const HOME: &str = "home";
 /// TMPDIR of the workspace's commands and processes.
@@ -60,7 +64,7 @@ impl Step for MakeDirectory {
         })
     }
 
-    async fn apply(&self, before: &Before, _: &Cx) -> Result<(), Fault> {
+    async fn apply(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
         if before.existed {
             return Err(Fault::new(format!(
                 "cannot make {}: it exists, and cid did not make it",
@@ -72,7 +76,10 @@ impl Step for MakeDirectory {
         for name in [HOME, TMP, RUN] {
             fs::make_dir(&self.directory.join(name), 0o770)?;
         }
-        Ok(())
+        match account(cx) {
+            Some(account) => self.give_to(&account),
+            None => Ok(()),
+        }
     }
 
     async fn undo(&self, before: &Before, _: &Cx) -> Result<(), Fault> {
@@ -86,6 +93,19 @@ impl Step for MakeDirectory {
 
     async fn finish(&self, _: &Before, cx: &Cx) -> Result<(), Fault> {
         purge(&self.trash, cx).await
+    }
+}
+
+impl MakeDirectory {
+    /// The folder itself stays root's, so that nobody can put something else in place of those inside;
+    /// these are made here, where the account could not.
+    fn give_to(&self, account: &Account) -> Result<(), Fault> {
+        for name in [TREE, VENV, HOME, TMP, RUN] {
+            let path = self.directory.join(name);
+            fs::make_dir(&path, 0o770)?;
+            fs::give(&path, account.uid)?;
+        }
+        Ok(())
     }
 }
 

@@ -5,15 +5,18 @@ mod check_health;
 mod clone;
 mod configure;
 mod delete_branch;
+mod end_processes;
 mod environment;
 mod fetch;
 mod grant_access;
 mod inspect;
+mod make_account;
 mod make_directory;
 mod publish;
 mod push_branch;
 mod release;
 mod release_port;
+mod remove_account;
 mod remove_directory;
 mod remove_files;
 mod reserve_port;
@@ -27,16 +30,19 @@ pub use check_health::CheckHealth;
 pub use clone::Clone;
 pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
+pub use end_processes::EndProcesses;
 pub use environment::InstallDependencies;
 pub use fetch::Fetch;
 pub use grant_access::GrantAccess;
 pub(crate) use grant_access::{gid_of, uid_of};
 pub use inspect::Inspect;
-pub use make_directory::{MakeDirectory, TREE};
+pub use make_account::MakeAccount;
+pub use make_directory::{HOME, MakeDirectory, TREE};
 pub use publish::Publish;
 pub use push_branch::PushBranch;
 pub use release::Release;
 pub use release_port::ReleasePort;
+pub use remove_account::RemoveAccount;
 pub use remove_directory::RemoveDirectory;
 pub use remove_files::RemoveFiles;
 pub use reserve_port::ReservePort;
@@ -54,15 +60,18 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<Clone>(),
     StepEntry::of::<Configure>(),
     StepEntry::of::<DeleteBranch>(),
+    StepEntry::of::<EndProcesses>(),
     StepEntry::of::<Fetch>(),
     StepEntry::of::<GrantAccess>(),
     StepEntry::of::<Inspect>(),
     StepEntry::of::<InstallDependencies>(),
+    StepEntry::of::<MakeAccount>(),
     StepEntry::of::<MakeDirectory>(),
     StepEntry::of::<Publish>(),
     StepEntry::of::<PushBranch>(),
     StepEntry::of::<Release>(),
     StepEntry::of::<ReleasePort>(),
+    StepEntry::of::<RemoveAccount>(),
     StepEntry::of::<RemoveDirectory>(),
     StepEntry::of::<RemoveFiles>(),
     StepEntry::of::<ReservePort>(),

@@ -3,14 +3,16 @@
 //! fakes of nginx and supervisor to the same assertions as the real ones.
 
 use super::{
-    Effect, Fault, Site, System, fs,
+    Effect, Fault, Site, System,
+    accounts::Accounts,
+    fs,
     helpers::{Call, Launcher},
     nginx::Nginx,
     probe::Probe,
     supervisor::{Process, ProcessState, Supervisor},
 };
 use crate::{
-    domain::UnitName,
+    domain::{Account, UnitName},
     helper::request::{
         BranchDeletion, Configured, Dependencies, Fetched, Granted, Inspection, Purged, Request,
         WorkReport,
@@ -20,9 +22,9 @@ use crate::{
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -45,6 +47,8 @@ struct State {
     vhosts: BTreeMap<UnitName, String>,
     /// Program groups that run.
     groups: BTreeMap<UnitName, String>,
+    /// Accounts that there are.
+    accounts: BTreeSet<String>,
     /// Branches on the git server.
     branches: BTreeMap<String, String>,
     /// What does not answer: `nginx`, `supervisor`, `git`.
@@ -74,6 +78,8 @@ impl Fake {
             site: Arc::new(site),
             nginx: Arc::new(FakeNginx(self.clone())),
             supervisor: Arc::new(FakeSupervisor(self.clone())),
+            accounts: Some(Arc::new(self.clone())),
+            units: None,
             helpers: Arc::new(self.clone()),
             probe: Arc::new(self.clone()),
             sessions: Arc::default(),
@@ -110,16 +116,16 @@ impl Fake {
 }
 
 /// Files in a folder, `UNIT.conf` each.
-fn read(dir: &std::path::Path, unit: &UnitName) -> Result<Option<String>, Fault> {
+fn read(dir: &Path, unit: &UnitName) -> Result<Option<String>, Fault> {
     fs::read_optional(&dir.join(format!("{unit}.conf")))
 }
 
-fn write(dir: &std::path::Path, unit: &UnitName, text: &str) -> Result<(), Fault> {
+fn write(dir: &Path, unit: &UnitName, text: &str) -> Result<(), Fault> {
     fs::make_dir(dir, 0o755)?;
     fs::write_atomic(&dir.join(format!("{unit}.conf")), text.as_bytes(), 0o644)
 }
 
-fn list(dir: &std::path::Path) -> Result<Vec<UnitName>, Fault> {
+fn list(dir: &Path) -> Result<Vec<UnitName>, Fault> {
     let names = fs::names(dir)?;
     Ok(names
         .iter()
@@ -291,9 +297,31 @@ impl Probe for Fake {
             .collect()
     }
 
+    fn listeners_of(&self, _: u32) -> Vec<SocketAddr> {
+        self.listeners(&[])
+    }
+
     fn listeners(&self, _: &[u32]) -> Vec<SocketAddr> {
         // Every made-up process listens on the first port of the range.
         vec![SocketAddr::from(([127, 0, 0, 1], 20000))]
+    }
+}
+
+#[async_trait]
+impl Accounts for Fake {
+    async fn make(&self, account: &Account, _: &Path, _: &str) -> Result<(), Fault> {
+        self.state().accounts.insert(account.name.clone());
+        Ok(())
+    }
+
+    async fn remove(&self, account: &Account) -> Result<(), Fault> {
+        self.state().accounts.remove(&account.name);
+        Ok(())
+    }
+
+    async fn make_project(&self, _: &str, builder: &str, _: &Path) -> Result<(), Fault> {
+        self.state().accounts.insert(builder.to_owned());
+        Ok(())
     }
 }
 
@@ -307,6 +335,7 @@ impl Launcher for Fake {
         let encode =
             |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));
         match request {
+            Request::EndProcesses(_) => Ok(Value::Null),
             Request::Fetch(ask) => {
                 self.answers("git")?;
                 let branch = self.state().branches.get(&ask.branch).cloned();

@@ -83,6 +83,31 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), Fault> {
     sync_parent(path)
 }
 
+/// Whether there is nothing at a path, as far as this process can tell: what it may not look at counts
+/// as there.
+pub fn is_missing(path: &Path) -> bool {
+    path.metadata()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Gives a file or folder, not what a link points to, to the user with this number and to the group
+/// with the same.
+///
+/// # Errors
+/// It is not there, or this process may not.
+pub fn give(path: &Path, uid: u32) -> Result<(), Fault> {
+    give_to(path, uid, uid)
+}
+
+/// As [`give`], to another group.
+///
+/// # Errors
+/// As [`give`].
+pub fn give_to(path: &Path, uid: u32, gid: u32) -> Result<(), Fault> {
+    std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+        .map_err(|error| Fault::io("give away", path, error))
+}
+
 /// Renames for good, never onto something that exists; `false` when `from` does not exist.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use crate::{
     helper::request::{Ask, Request},
 };
 use async_trait::async_trait;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -16,8 +16,9 @@ use uuid::Uuid;
 pub enum Identity {
     /// The project's deploy user: the network half of git.
     Deploy(ProjectName),
-    /// The workspace's user: everything inside its tree.
-    Workspace(UnitName),
+    /// The workspace's user: everything inside its tree. With the workspace's number in the ledger,
+    /// which is its account's.
+    Workspace(UnitName, i64),
     /// The project's build user: shared environments.
     Build(ProjectName),
     /// Root with two capabilities, confined to one tree: what a workspace's user cannot remove.
@@ -52,6 +53,11 @@ pub trait Launcher: Send + Sync {
     /// Starts a job's helper for an identity ahead of its first call; one that cannot be started
     /// says so at that call.
     async fn prepare(&self, _job: Uuid, _identity: Identity) {}
+
+    /// Jobs with helpers that nobody may hold any more, such as an earlier daemon's.
+    fn strays(&self) -> BTreeSet<Uuid> {
+        BTreeSet::new()
+    }
 
     /// Ends the helpers of a job and everything they started; returns when all are dead. Also ends
     /// those that an earlier daemon started for it.

@@ -1,6 +1,7 @@
 //! The only door to the machine: files, nginx, supervisor, helpers, probes. Everything a step
 //! changes goes through here, so that the engine can be tested on [`fake`] ones.
 
+pub mod accounts;
 pub mod exec;
 pub mod fake;
 pub mod fault;
@@ -15,6 +16,7 @@ pub mod session;
 pub(crate) mod strict;
 pub mod supervisor;
 pub(crate) mod turns;
+pub mod units;
 
 pub use fault::{Fault, FaultContext};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
@@ -32,6 +34,10 @@ pub struct System {
     pub nginx: Arc<dyn nginx::Nginx>,
     /// What keeps the workspaces' processes running.
     pub supervisor: Arc<dyn supervisor::Supervisor>,
+    /// This machine's accounts; `None` in a sandbox, where all is one user's.
+    pub accounts: Option<Arc<dyn accounts::Accounts>>,
+    /// How an identity's work becomes a unit of systemd's; `None` in a sandbox.
+    pub units: Option<Arc<launcher::Units>>,
     /// Work done under other identities.
     pub helpers: Arc<dyn helpers::Launcher>,
     /// Looks at ports and pages.

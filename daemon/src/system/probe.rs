@@ -45,6 +45,10 @@ pub trait Probe: Send + Sync {
     /// The TCP addresses on which these processes or their descendants listen.
     fn listeners(&self, pids: &[u32]) -> Vec<SocketAddr>;
 
+    /// The TCP addresses on which a user's processes listen. Of other users' processes the kernel
+    /// tells an unprivileged daemon no more than that.
+    fn listeners_of(&self, uid: u32) -> Vec<SocketAddr>;
+
     /// Running processes that belong to a workspace of this layout, by the mark in their environment.
     fn workspace_processes(&self, layout: &Layout) -> Vec<(u32, UnitName)>;
 }
@@ -104,8 +108,16 @@ impl Probe for RealProbe {
             .collect();
         listening()
             .into_iter()
-            .filter(|(_, inode)| sockets.contains(inode))
-            .map(|(address, _)| address)
+            .filter(|listener| sockets.contains(&listener.inode))
+            .map(|listener| listener.address)
+            .collect()
+    }
+
+    fn listeners_of(&self, uid: u32) -> Vec<SocketAddr> {
+        listening()
+            .into_iter()
+            .filter(|listener| listener.uid == uid)
+            .map(|listener| listener.address)
             .collect()
     }
 }
@@ -157,8 +169,8 @@ impl RealProbe {
 pub(crate) fn holder_of(port: u16) -> Option<u32> {
     let inodes: BTreeSet<u64> = listening()
         .into_iter()
-        .filter(|(address, _)| address.port() == port)
-        .map(|(_, inode)| inode)
+        .filter(|listener| listener.address.port() == port)
+        .map(|listener| listener.inode)
         .collect();
     let holds = |pid: &u32| {
         procs::sockets(*pid)
@@ -168,8 +180,17 @@ pub(crate) fn holder_of(port: u16) -> Option<u32> {
     procs::all().into_iter().map(|stat| stat.id.pid).find(holds)
 }
 
-/// All TCP sockets that listen, with their inodes.
-fn listening() -> Vec<(SocketAddr, u64)> {
+/// A TCP socket that listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Listener {
+    address: SocketAddr,
+    /// Who made it.
+    uid: u32,
+    inode: u64,
+}
+
+/// All TCP sockets that listen.
+fn listening() -> Vec<Listener> {
     ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()
         .filter_map(|path| std::fs::read_to_string(path).ok())
@@ -185,7 +206,7 @@ fn listening() -> Vec<(SocketAddr, u64)> {
 
 /// `sl local_address rem_address st ... uid timeout inode`: address and port in hexadecimal, the
 /// address as 32-bit words in the machine's byte order.
-fn parse_listener(line: &str) -> Option<(SocketAddr, u64)> {
+fn parse_listener(line: &str) -> Option<Listener> {
     const LISTEN: &str = "0A";
     let fields: Vec<_> = line.split_whitespace().collect();
     if *fields.get(3)? != LISTEN {
@@ -205,7 +226,11 @@ fn parse_listener(line: &str) -> Option<(SocketAddr, u64)> {
         4 => IpAddr::from(<[u8; 4]>::try_from(octets).ok()?),
         _ => IpAddr::from(<[u8; 16]>::try_from(octets).ok()?),
     };
-    Some((SocketAddr::new(ip, port), fields.get(9)?.parse().ok()?))
+    Some(Listener {
+        address: SocketAddr::new(ip, port),
+        uid: fields.get(7)?.parse().ok()?,
+        inode: fields.get(9)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -234,12 +259,20 @@ mod tests {
         let line = "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0";
         assert_eq!(
             parse_listener(line),
-            Some(("127.0.0.1:8080".parse().unwrap(), 4711))
+            Some(Listener {
+                address: "127.0.0.1:8080".parse().unwrap(),
+                uid: 0,
+                inode: 4711
+            })
         );
         let line = "  0: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 12 1";
         assert_eq!(
             parse_listener(line),
-            Some(("[::1]:80".parse().unwrap(), 12))
+            Some(Listener {
+                address: "[::1]:80".parse().unwrap(),
+                uid: 0,
+                inode: 12
+            })
         );
         assert_eq!(parse_listener(&line.replace(" 0A ", " 01 ")), None);
     }

@@ -1,6 +1,6 @@
 //! Commands that somebody runs in a workspace, with their streams open.
 
-use super::{Fault, FaultContext};
+use super::{Fault, FaultContext, units::Unit};
 use crate::domain::UnitName;
 use nix::{
     sys::signal::{Signal, kill},
@@ -8,6 +8,7 @@ use nix::{
 };
 use std::{
     collections::HashMap,
+    ffi::OsString,
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{ExitStatus, Stdio},
@@ -57,17 +58,30 @@ pub struct Session {
     pub stderr: ChildStderr,
 }
 
-/// Starts a command as `cid-helper run` does: with the workspace's environment, in its folder.
+/// Starts a command as `cid-helper run` does: with the workspace's environment, in its folder. On a
+/// host it runs in a `unit` of the workspace's user, which is handed the run file.
 ///
 /// # Errors
 /// The helper cannot be started.
 #[expect(clippy::disallowed_methods, reason = "one of the few doors")]
-pub fn start(helper: &Path, run_file: &Path, command: &[String]) -> Result<Session, Fault> {
-    let mut child = Command::new(helper)
-        .arg("run")
-        .arg(run_file)
-        .arg("--")
-        .args(command)
+pub fn start(
+    helper: &Path,
+    run_file: &Path,
+    unit: Option<Unit>,
+    command: &[String],
+) -> Result<Session, Fault> {
+    let mut words: Vec<OsString> = Vec::new();
+    let mut handed = run_file.as_os_str().to_owned();
+    if let Some(unit) = unit {
+        let mut credential = OsString::from("run-file:");
+        credential.push(run_file);
+        words = unit.with("LoadCredential", credential).command();
+        handed = "-".into();
+    }
+    words.extend([helper.into(), "run".into(), handed, "--".into()]);
+    words.extend(command.iter().map(Into::into));
+    let mut child = Command::new(&words[0])
+        .args(&words[1..])
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

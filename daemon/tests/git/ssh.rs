@@ -11,7 +11,7 @@ use cid_daemon::{
     layout::Layout,
     system::{
         helpers::{Call, Identity, Launcher, ask},
-        launcher::LocalLauncher,
+        launcher::HelperLauncher,
     },
 };
 use std::{
@@ -114,7 +114,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
     let port = listener.local_addr().unwrap().port();
     let dir = tempfile::tempdir().unwrap();
     let layout = Arc::new(Layout::sandbox(dir.path()));
-    let launcher = LocalLauncher::new(Arc::clone(&layout), rig::binary());
+    let launcher = HelperLauncher::local(Arc::clone(&layout), rig::binary());
     let project = ProjectName::parse("pressa").unwrap();
     let mirror = layout.mirror(&project);
     let (lines, _received) = mpsc::channel(10);

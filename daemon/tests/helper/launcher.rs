@@ -8,7 +8,7 @@ use cid_daemon::{
     system::{
         Fault,
         helpers::{Call, Identity, Launcher, ask},
-        launcher::LocalLauncher,
+        launcher::HelperLauncher,
     },
 };
 use nix::{
@@ -30,14 +30,14 @@ use uuid::Uuid;
 struct World {
     dir: tempfile::TempDir,
     layout: Arc<Layout>,
-    launcher: Arc<LocalLauncher>,
+    launcher: Arc<HelperLauncher>,
 }
 
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let layout = Arc::new(Layout::sandbox(dir.path()));
-        let launcher = Arc::new(LocalLauncher::new(Arc::clone(&layout), binary()));
+        let launcher = Arc::new(HelperLauncher::local(Arc::clone(&layout), binary()));
         Self {
             dir,
             layout,
@@ -253,7 +253,7 @@ async fn helpers_of_an_earlier_daemon_are_ended() {
 #[tokio::test]
 async fn a_helper_that_cannot_be_started_is_a_fault() {
     let world = World::new();
-    let launcher = LocalLauncher::new(Arc::clone(&world.layout), "/no/cid-helper".into());
+    let launcher = HelperLauncher::local(Arc::clone(&world.layout), "/no/cid-helper".into());
     let (call, _lines) = call(Uuid::now_v7(), LONG);
     let fault = ask(&launcher, &call, shell("true")).await.unwrap_err();
     assert!(

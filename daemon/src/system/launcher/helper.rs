@@ -1,14 +1,9 @@
 //! One running helper.
 
-use super::earlier::kill_with_descendants;
+use super::{keeper::Keeper, starter::Start};
 use crate::{
-    helper::{
-        environment::{AGENT, passed_on},
-        reaper,
-        request::Request,
-        wire::Answer,
-    },
-    system::{Fault, FaultContext, helpers::Identity},
+    helper::{request::Request, wire::Answer},
+    system::{Fault, FaultContext},
 };
 use std::{
     os::unix::process::ExitStatusExt,
@@ -45,6 +40,7 @@ pub(super) enum Outcome {
 pub(super) struct Helper {
     child: Child,
     pid: i32,
+    keeper: Keeper,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     /// What it last complained of.
@@ -52,38 +48,29 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    pub(super) async fn start(
-        binary: &Path,
-        lock: &Path,
-        job: Uuid,
-        identity: &Identity,
-    ) -> Result<Self, Fault> {
-        if let Some(folder) = lock.parent() {
-            tokio::fs::create_dir_all(folder)
-                .await
-                .map_err(|error| Fault::io("make", folder, error))?;
-        }
-        let mut env = passed_on();
-        if matches!(identity, Identity::Deploy(_))
-            && let Some(agent) = std::env::var_os(AGENT)
-        {
-            env.insert(AGENT.into(), agent);
-        }
+    pub(super) fn start(start: Start, job: Uuid) -> Result<Self, Fault> {
+        let Start {
+            command,
+            env,
+            keeper,
+        } = start;
+        let (program, args) = command
+            .split_first()
+            .ok_or_else(|| Fault::new("cannot start a helper: there is no command"))?;
         #[expect(clippy::disallowed_methods, reason = "one of the few doors")]
-        let mut command = Command::new(binary);
-        command
-            .args(["serve", "--job", &job.to_string(), "--lock"])
-            .arg(lock)
+        let mut child = Command::new(program)
+            .args(args)
             .env_clear()
             .envs(env)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| {
-            Fault::io("start", binary, error)
-                .hint("cid-helper belongs beside cid; build or install both")
-        })?;
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| {
+                Fault::io("start", Path::new(program), error)
+                    .hint("cid-helper belongs beside cid; build or install both")
+            })?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
         let ends = (
             pid,
@@ -92,13 +79,14 @@ impl Helper {
             child.stderr.take(),
         );
         let (Some(pid), Some(input), Some(output), Some(errors)) = ends else {
-            return Err(Fault::io("talk to", binary, "it has no pipes"));
+            return Err(Fault::io("talk to", Path::new(program), "it has no pipes"));
         };
         let complaint = Arc::default();
         tokio::spawn(follow(errors, Arc::clone(&complaint), job));
         Ok(Self {
             child,
             pid,
+            keeper,
             input,
             output: BufReader::new(output),
             complaint,
@@ -133,11 +121,17 @@ impl Helper {
         }
     }
 
+    /// What holds it together.
+    pub(super) fn keeper(&self) -> Keeper {
+        self.keeper.clone()
+    }
+
     /// Ends it and everything it started; returns when all are dead.
     pub(super) async fn end(self, limit: Duration) -> Result<ExitStatus, Fault> {
         let Self {
             mut child,
             pid,
+            keeper,
             input,
             output,
             ..
@@ -148,14 +142,14 @@ impl Helper {
         let status = match timeout(limit, child.wait()).await {
             Ok(status) => status,
             Err(_) => {
-                kill_with_descendants(pid, limit).await?;
+                keeper.kill(pid, limit).await?;
                 child.wait().await
             }
         };
         let status = status.cannot("wait for a helper")?;
         // One that was killed from outside could not clean up.
         if !status.success() {
-            sweep(pid, limit).await?;
+            keeper.sweep(pid, limit).await?;
         }
         Ok(status)
     }
@@ -181,17 +175,6 @@ impl Helper {
         } else {
             fault.hint(format!("it said: {complaint}"))
         }
-    }
-}
-
-/// What is left of its session, when nobody is its parent any more.
-async fn sweep(session: i32, limit: Duration) -> Result<(), Fault> {
-    let gone = tokio::task::spawn_blocking(move || reaper::kill_session(session, limit)).await;
-    match gone {
-        Ok(true) => Ok(()),
-        _ => Err(Fault::new(format!(
-            "cannot end what the helper {session} left running"
-        ))),
     }
 }
 

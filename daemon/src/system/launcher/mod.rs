@@ -1,7 +1,12 @@
-//! The sandbox's [`Launcher`]: helpers are children of the daemon, all under its own identity.
+//! The [`Launcher`] of both modes: one helper per job and identity, started when it is first
+//! needed and kept until the job ends. What a helper is differs: see [`starter`].
 
 mod earlier;
 mod helper;
+mod keeper;
+mod starter;
+
+pub use starter::Units;
 
 use super::{
     Fault,
@@ -10,9 +15,9 @@ use super::{
 use crate::{helper::request::Request, layout::Layout};
 use async_trait::async_trait;
 use helper::{Helper, Outcome};
-use sha2::{Digest, Sha256};
+use starter::{Children, Starter, Transient};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -24,10 +29,9 @@ use uuid::Uuid;
 /// How long a helper may take to kill what it started and exit, before it is killed itself.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// Starts one helper per job and identity when it is first needed, and keeps it until the job ends.
-pub struct LocalLauncher {
-    layout: Arc<Layout>,
-    binary: PathBuf,
+/// Starts helpers, keeps them, and ends them with all that they started.
+pub struct HelperLauncher {
+    starter: Box<dyn Starter>,
     slots: Mutex<HashMap<(Uuid, Identity), Arc<Slot>>>,
 }
 
@@ -40,35 +44,47 @@ struct Slot {
     ended: CancellationToken,
 }
 
-impl LocalLauncher {
-    /// Starts nothing yet. `helper_binary` is `cid-helper`.
-    pub fn new(layout: Arc<Layout>, helper_binary: PathBuf) -> Self {
+impl HelperLauncher {
+    /// The sandbox's: helpers are children of the daemon, all under its own identity. Starts nothing
+    /// yet. `binary` is `cid-helper`.
+    pub fn local(layout: Arc<Layout>, binary: PathBuf) -> Self {
+        Self::of(Box::new(Children { layout, binary }))
+    }
+
+    /// A host's: each helper is a transient unit of systemd's, as `units` says for its identity.
+    ///
+    /// # Errors
+    /// systemd does not tell which units there are.
+    pub async fn host(binary: PathBuf, units: Arc<Units>) -> Result<Self, Fault> {
+        Ok(Self::of(Box::new(Transient::new(binary, units).await?)))
+    }
+
+    fn of(starter: Box<dyn Starter>) -> Self {
         Self {
-            layout,
-            binary: helper_binary,
+            starter,
             slots: Mutex::default(),
         }
+    }
+
+    fn start(&self, job: Uuid, identity: &Identity) -> Result<Helper, Fault> {
+        Helper::start(self.starter.start(job, identity)?, job)
+    }
+
+    async fn finish(&self, helper: Helper) -> Result<(), Fault> {
+        let keeper = helper.keeper();
+        helper.end(END_LIMIT).await?;
+        self.starter.ended(&keeper);
+        Ok(())
     }
 
     fn slot(&self, job: Uuid, identity: &Identity) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry((job, identity.clone())).or_default())
     }
-
-    fn lock_file(&self, job: Uuid, identity: &Identity) -> PathBuf {
-        let name = match identity {
-            Identity::Deploy(project) => format!("deploy {project}"),
-            Identity::Workspace(unit) => format!("workspace {unit}"),
-            Identity::Build(project) => format!("build {project}"),
-            Identity::Purge => "purge".into(),
-        };
-        let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(name)[..8]);
-        self.layout.helper_dir().join(format!("{job}.{hash}.lock"))
-    }
 }
 
 #[async_trait]
-impl Launcher for LocalLauncher {
+impl Launcher for HelperLauncher {
     async fn call(&self, call: &Call, request: Request) -> Result<serde_json::Value, Fault> {
         let slot = self.slot(call.job, &call.identity);
         let begin = Instant::now();
@@ -78,10 +94,7 @@ impl Launcher for LocalLauncher {
             // state behind: dropping it closes its input, and it ends itself.
             let mut helper = match place.take() {
                 Some(helper) => helper,
-                None => {
-                    let lock = self.lock_file(call.job, &call.identity);
-                    Helper::start(&self.binary, &lock, call.job, &call.identity).await?
-                }
+                None => self.start(call.job, &call.identity)?,
             };
             let stopped = async {
                 tokio::select! {
@@ -101,14 +114,14 @@ impl Launcher for LocalLauncher {
                     *place = Some(helper);
                     answer
                 }
-                Outcome::Cancelled => helper
-                    .end(END_LIMIT)
-                    .await
-                    .and_then(|_| Err(Fault::cancelled())),
-                Outcome::TooLong => helper
-                    .end(END_LIMIT)
-                    .await
-                    .and_then(|_| Err(too_long(&request, call.limit))),
+                Outcome::Cancelled => {
+                    self.finish(helper).await?;
+                    Err(Fault::cancelled())
+                }
+                Outcome::TooLong => {
+                    self.finish(helper).await?;
+                    Err(too_long(&request, call.limit))
+                }
                 Outcome::Lost => Err(helper.lost(END_LIMIT).await),
             }
         };
@@ -119,11 +132,12 @@ impl Launcher for LocalLauncher {
         let slot = self.slot(job, &identity);
         let mut place = slot.helper.lock().await;
         if place.is_none() {
-            let lock = self.lock_file(job, &identity);
-            *place = Helper::start(&self.binary, &lock, job, &identity)
-                .await
-                .ok();
+            *place = self.start(job, &identity).ok();
         }
+    }
+
+    fn strays(&self) -> BTreeSet<Uuid> {
+        self.starter.strays()
     }
 
     async fn end(&self, job: Uuid) -> Result<(), Fault> {
@@ -140,11 +154,11 @@ impl Launcher for LocalLauncher {
         let mut ended = Ok(());
         for slot in slots {
             if let Some(helper) = slot.helper.lock().await.take() {
-                ended = ended.and(helper.end(END_LIMIT).await.map(|_| ()));
+                ended = ended.and(self.finish(helper).await);
             }
         }
         // Also those of an earlier daemon, and of calls that were dropped.
-        ended.and(earlier::end(&self.layout.helper_dir(), job, END_LIMIT).await)
+        ended.and(self.starter.end_stray(job, END_LIMIT).await)
     }
 }
 
@@ -160,6 +174,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::Inspect(_) => ("look at the repository", "step"),
         Request::Configure(_) => ("write the tree's configuration", "step"),
         Request::GrantAccess(_) => ("give access to the tree", "step"),
+        Request::EndProcesses(_) => ("end the processes", "step"),
         Request::WorkStatus(_) => ("look at the clone", "step"),
     };
     Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(format!(

@@ -9,7 +9,11 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use std::{ffi::OsStr, path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// 10,000 vhosts take 3 s; a host name that does not resolve takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -17,7 +21,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[async_trait]
 impl Tester for NginxPaths {
     async fn test(&self) -> Result<(), Objection> {
-        let args = [
+        let test = [
+            self.program.as_os_str(),
             OsStr::new("-t"),
             OsStr::new("-q"),
             OsStr::new("-c"),
@@ -25,7 +30,9 @@ impl Tester for NginxPaths {
             OsStr::new("-p"),
             self.prefix.as_ref(),
         ];
-        let output = exec::output(&self.program, args, LIMIT)
+        let mut words = self.runner.iter().map(OsString::as_os_str).chain(test);
+        let program = words.next().unwrap_or_default();
+        let output = exec::output(program, words, LIMIT)
             .await
             .map_err(Objection::Failed)?;
         match output.status {

@@ -10,11 +10,13 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 /// Where an nginx and its files are.
 #[derive(Clone, Debug)]
 pub struct NginxPaths {
+    /// What runs the program with other rights than the daemon's; empty: nothing does.
+    pub runner: Vec<OsString>,
     /// The program.
     pub program: PathBuf,
     /// Its main configuration file.

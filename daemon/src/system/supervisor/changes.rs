@@ -28,6 +28,8 @@ const RESTART_LIMIT: Duration = Duration::from_secs(3);
 /// Makes changes to workspaces' groups.
 pub(super) struct Changes {
     layout: Layout,
+    /// Whether processes that left their group are this daemon's business.
+    ends_leavers: bool,
     pub(super) rpc: Rpc,
     pub(super) programs: Included,
     turns: Turns<Loader>,
@@ -36,7 +38,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(super) fn new(layout: &Layout, ends_leavers: bool) -> Self {
         let rpc = Rpc::new(layout.supervisor_socket());
         let programs = Included::new(layout.program_dir());
         let turns = Turns::start(Loader {
@@ -45,6 +47,7 @@ impl Changes {
         });
         Self {
             layout: layout.clone(),
+            ends_leavers,
             rpc,
             programs,
             turns,
@@ -75,7 +78,7 @@ impl Changes {
     pub(super) async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
         let lock = self.lock(unit);
         let _held = lock.lock().await;
-        let leavers = Orphans::of_unit(&self.layout, unit);
+        let leavers = self.leavers(unit);
         let told = self.rpc.remove_group(unit.as_str()).await;
         // The file goes whatever supervisord says. It need not read its files again for that: a
         // group is only ever added after a fresh look.
@@ -111,18 +114,25 @@ impl Changes {
 
     /// Stops what runs of a workspace and starts its group as supervisord last read it.
     async fn replace(&self, unit: &UnitName) -> Result<(), Fault> {
-        let leavers = Orphans::of_unit(&self.layout, unit);
+        let leavers = self.leavers(unit);
         let cannot = |error: RpcError| error.fault(format_args!("stop the group {unit}"));
         self.rpc.remove_group(unit.as_str()).await.map_err(cannot)?;
         self.end_leavers(unit, leavers).await?;
         self.rpc.replace_group(unit.as_str()).await
     }
 
+    fn leavers(&self, unit: &UnitName) -> Orphans {
+        match self.ends_leavers {
+            true => Orphans::of_unit(&self.layout, unit),
+            false => Orphans::default(),
+        }
+    }
+
     /// Ends processes of a workspace that its stopped group left behind. Who they are is noted
     /// before the stop: who left the group cannot be found from it afterwards.
     async fn end_leavers(&self, unit: &UnitName, leavers: Orphans) -> Result<(), Fault> {
         let mut living = leavers.end().await;
-        living.extend(Orphans::of_unit(&self.layout, unit).end().await);
+        living.extend(self.leavers(unit).end().await);
         orphans::forget(&self.layout, unit);
         match living.first() {
             Some(id) => Err(Fault::new(format!(

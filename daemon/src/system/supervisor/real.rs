@@ -16,10 +16,19 @@ pub struct RealSupervisor {
 }
 
 impl RealSupervisor {
-    /// Takes charge of the program files of this layout. Inside a tokio runtime.
+    /// Takes charge of the program files of this layout, and of processes that leave their group.
+    /// Inside a tokio runtime.
     pub fn new(layout: &Layout) -> Self {
         Self {
-            inner: Arc::new(Changes::new(layout)),
+            inner: Arc::new(Changes::new(layout, true)),
+        }
+    }
+
+    /// As [`RealSupervisor::new`] on a host, where processes are other users': those that leave their
+    /// group are found by their user, and end with supervisord's control group.
+    pub fn of_host(layout: &Layout) -> Self {
+        Self {
+            inner: Arc::new(Changes::new(layout, false)),
         }
     }
 

@@ -1,0 +1,75 @@
+//! Unix accounts that cid makes: one for each workspace, one builder and one group for each project.
+
+use super::ProjectName;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Names of accounts and groups may be this long (useradd's limit).
+const MAX_LEN: usize = 32;
+
+/// The account of one workspace. Its number is the workspace's own in the ledger, which is never
+/// given again: a file that somebody kept cannot come to belong to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// `cidw-N`.
+    pub name: String,
+    /// Its user id; its own group has the same number.
+    pub uid: u32,
+}
+
+impl Account {
+    /// The account of the workspace with this number in the ledger; `None`: the range of user ids,
+    /// which begins at `first_uid`, is used up.
+    pub fn of(number: i64, uids: &std::ops::RangeInclusive<u32>) -> Option<Self> {
+        let offset = u32::try_from(number.checked_sub(1)?).ok()?;
+        let uid = uids.start().checked_add(offset)?;
+        uids.contains(&uid).then(|| Self {
+            name: format!("cidw-{number}"),
+            uid,
+        })
+    }
+}
+
+/// The group that everybody of a project is in.
+pub fn project_group(project: &ProjectName) -> String {
+    short("cid-", project)
+}
+
+/// The account that builds a project's shared environments.
+pub fn builder(project: &ProjectName) -> String {
+    short("cidb-", project)
+}
+
+fn short(prefix: &str, project: &ProjectName) -> String {
+    let whole = format!("{prefix}{project}");
+    if whole.len() <= MAX_LEN {
+        return whole;
+    }
+    let mark = data_encoding::HEXLOWER.encode(&Sha256::digest(project.as_str())[..3]);
+    format!("{}-{mark}", &whole[..MAX_LEN - 1 - mark.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_become_accounts_within_their_range() {
+        let uids = 30000..=30001;
+        let first = Account::of(1, &uids).unwrap();
+        assert_eq!((first.name.as_str(), first.uid), ("cidw-1", 30000));
+        assert_eq!(Account::of(2, &uids).unwrap().uid, 30001);
+        assert_eq!(Account::of(3, &uids), None);
+        assert_eq!(Account::of(0, &uids), None);
+    }
+
+    #[test]
+    fn long_names_of_projects_fit_and_differ() {
+        let name = |text: &str| ProjectName::parse(text).unwrap();
+        let long = [name(&"a".repeat(31)), name(&format!("{}b", "a".repeat(30)))];
+        let groups: Vec<String> = long.iter().map(project_group).collect();
+        assert!(groups.iter().all(|group| group.len() <= MAX_LEN));
+        assert_ne!(groups[0], groups[1]);
+        assert_eq!(builder(&name("shop")), "cidb-shop");
+    }
+}

@@ -1,0 +1,77 @@
+//! The folders of a host that are not the daemon's own: each belongs to whoever works in it.
+
+use super::identities::deploy_user;
+use crate::{
+    config::{Project, Projects},
+    domain::{builder, project_group},
+    layout::Layout,
+    plan::trash_dir,
+    system::{Fault, accounts::Accounts, fs},
+};
+use nix::unistd::{Group, User};
+use std::path::Path;
+
+/// Read by git and libgit2 as whoever works with a mirror that is the deploy user's. Programs that
+/// `.git/config` names are still nobody's but the workspace's own.
+const TRUSTING: &[u8] = b"[safe]\n\tdirectory = *\n";
+
+/// Makes what a project needs before its first workspace: group, builder, folders.
+///
+/// # Errors
+/// Accounts cannot be made, the deploy user does not exist, or a folder cannot be made.
+pub(super) async fn prepare(
+    project: &Project,
+    layout: &Layout,
+    accounts: &dyn Accounts,
+) -> Result<(), Fault> {
+    let name = &project.name;
+    let (group, builder) = (project_group(name), builder(name));
+    let home = layout.builder_home(name);
+    accounts.make_project(&group, &builder, &home).await?;
+    let gid = gid_of(&group)?;
+    let deploy = uid_of(&deploy_user(project)?)?;
+    let build = uid_of(&builder)?;
+
+    let work_dir = Projects::work_dir(project, &layout.work_root);
+    fs::make_dir(&work_dir, 0o755)?;
+    fs::make_dir(&trash_dir(&work_dir.join("any")), 0o700)?;
+    fs::make_dir(&layout.state_dir.join("built").join(name.as_str()), 0o755)?;
+    if !fs::exists(&home) {
+        fs::make_dir(&home, 0o711)?;
+        fs::write_atomic(&home.join(".gitconfig"), TRUSTING, 0o644)?;
+    }
+    for (path, uid) in [
+        (layout.mirror_dir(name), deploy),
+        (layout.environments(name), build),
+        (layout.tools_dir(name), build),
+        (home, build),
+    ] {
+        fs::make_dir(&path, 0o750)?;
+        fs::give_to(&path, uid, gid)?;
+    }
+    Ok(())
+}
+
+/// The HOME of workspaces' helpers: nobody can write it.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn trusting_home(home: &Path) -> Result<(), Fault> {
+    fs::make_dir(home, 0o755)?;
+    fs::write_atomic(&home.join(".gitconfig"), TRUSTING, 0o644)
+}
+
+fn uid_of(account: &str) -> Result<u32, Fault> {
+    match User::from_name(account) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        _ => Err(Fault::new(format!("cannot find the account {account}"))
+            .hint("make it, or mend deploy_user in the project file")),
+    }
+}
+
+fn gid_of(group: &str) -> Result<u32, Fault> {
+    match Group::from_name(group) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        _ => Err(Fault::new(format!("cannot find the group {group}"))),
+    }
+}

@@ -1,0 +1,120 @@
+//! An installed host: systemd keeps the engines up and runs the helpers, each identity is an account
+//! of its own, polkit decides. What is the same as in a sandbox is in [`crate::app`].
+
+mod folders;
+mod identities;
+
+use crate::{
+    config::{Project, Projects, Settings},
+    layout::Layout,
+    system::{
+        Fault, Site, System,
+        accounts::{Accounts, RealAccounts},
+        fs,
+        launcher::{HelperLauncher, Units},
+        nginx::{NginxPaths, RealNginx},
+        probe::RealProbe,
+        supervisor::RealSupervisor,
+        units::{Profile, Unit},
+    },
+};
+use identities::Identities;
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+/// Where nginx answers for workspaces.
+const HTTP_PORT: u16 = 80;
+
+/// The machine as steps see it.
+///
+/// # Errors
+/// A folder cannot be made, or systemd does not answer.
+pub(crate) async fn system(
+    layout: &Arc<Layout>,
+    settings: &Arc<Settings>,
+    projects: &Arc<Projects>,
+    bin_dir: &Path,
+) -> Result<System, Fault> {
+    folders::trusting_home(&layout.helper_home())?;
+    let identities = Identities {
+        layout: Arc::clone(layout),
+        settings: Arc::clone(settings),
+        projects: Arc::clone(projects),
+    };
+    let units: Arc<Units> = Arc::new(move |identity| identities.unit(identity));
+    let site = Site {
+        listen: vec![
+            SocketAddr::from(([0, 0, 0, 0], HTTP_PORT)),
+            SocketAddr::from(([0_u16; 8], HTTP_PORT)),
+        ],
+        http_port: HTTP_PORT,
+        helper: bin_dir.join("cid-helper"),
+    };
+    let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units)).await?;
+    Ok(System {
+        layout: Arc::clone(layout),
+        nginx: Arc::new(RealNginx::new(nginx(layout))),
+        supervisor: Arc::new(RealSupervisor::of_host(layout)),
+        accounts: Some(Arc::new(RealAccounts)),
+        units: Some(units),
+        helpers: Arc::new(helpers),
+        probe: Arc::new(RealProbe {
+            http_port: HTTP_PORT,
+        }),
+        sessions: Arc::default(),
+        site: Arc::new(site),
+    })
+}
+
+/// The distribution's own nginx.
+fn nginx(layout: &Layout) -> NginxPaths {
+    NginxPaths {
+        runner: Unit::new(Profile::NginxTest).command(),
+        program: "/usr/sbin/nginx".into(),
+        config: "/etc/nginx/nginx.conf".into(),
+        prefix: "/usr/share/nginx".into(),
+        pid_file: "/run/nginx.pid".into(),
+        error_log: "/var/log/nginx/error.log".into(),
+        vhost_dir: layout.vhost_dir(),
+        start_hint: "start it with: systemctl start nginx",
+    }
+}
+
+/// Makes what projects need before their first workspace. A project that cannot be prepared says so
+/// here and when it is used; the others do not suffer.
+pub(crate) async fn prepare_projects(
+    projects: &Projects,
+    layout: &Layout,
+    accounts: &dyn Accounts,
+) {
+    let all = projects.all();
+    let usable: Vec<&Arc<Project>> = all.values().flatten().collect();
+    for project in usable {
+        if let Err(fault) = folders::prepare(project, layout, accounts).await {
+            tracing::error!(PROJECT = project.name.as_str(), "{fault}");
+        }
+    }
+}
+
+/// Makes the folders that are the daemon's own.
+///
+/// # Errors
+/// One cannot be made.
+pub(crate) fn make_folders(layout: &Layout) -> Result<(), Fault> {
+    let state = |name: &str| layout.state_dir.join(name);
+    let dirs = [
+        (layout.state_dir.clone(), 0o711),
+        (layout.vhost_dir(), 0o755),
+        (layout.program_dir(), 0o700),
+        (layout.run_file_dir(), 0o700),
+        (layout.trash_dir(), 0o700),
+        (layout.app_logs_dir(), 0o750),
+        (layout.app_pid_dir(), 0o755),
+        (state("mirrors"), 0o711),
+        (state("environments"), 0o711),
+        (state("tools"), 0o711),
+        (state("builders"), 0o711),
+        (state("built"), 0o711),
+    ];
+    dirs.iter()
+        .try_for_each(|(dir, mode)| fs::make_dir(dir, *mode))
+}

@@ -1,0 +1,42 @@
+//! Removes the workspace's own Unix account.
+
+use super::make_account::accounts;
+use crate::{
+    domain::{Account, project_group},
+    engine::{Cx, Step},
+    system::Fault,
+};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Removes the account of a workspace that has no files and no processes any more.
+#[derive(Serialize, Deserialize)]
+pub struct RemoveAccount {
+    /// Which.
+    pub account: Account,
+    /// Its home, for when it is made again.
+    pub home: PathBuf,
+}
+
+impl Step for RemoveAccount {
+    const KIND: &'static str = "remove-account.v1";
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "remove the account".into()
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        accounts(cx)?.remove(&self.account).await
+    }
+
+    async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let group = project_group(cx.project_name());
+        accounts(cx)?.make(&self.account, &self.home, &group).await
+    }
+}

@@ -1,0 +1,130 @@
+//! Accounts and groups of this machine.
+
+use super::{
+    Fault, exec,
+    units::{Profile, Unit},
+};
+use crate::domain::Account;
+use async_trait::async_trait;
+use nix::unistd::{Group, User};
+use std::{path::Path, time::Duration};
+
+/// The tools wait for each other's lock.
+const LIMIT: Duration = Duration::from_secs(30);
+const NO_LOGIN: &str = "/usr/sbin/nologin";
+
+/// Makes and removes accounts. Everything may be done twice.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// Makes a workspace's account, with a group of its own and in `group`.
+    ///
+    /// # Errors
+    /// The name or the number is somebody else's, or the tools fail.
+    async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<(), Fault>;
+
+    /// Removes it; none of that name is no error. Its home is not touched.
+    ///
+    /// # Errors
+    /// The tools fail.
+    async fn remove(&self, account: &Account) -> Result<(), Fault>;
+
+    /// Makes a project's group and the account that builds its environments.
+    ///
+    /// # Errors
+    /// The tools fail.
+    async fn make_project(&self, group: &str, builder: &str, home: &Path) -> Result<(), Fault>;
+}
+
+/// This machine's, by the distribution's own tools, each run in a unit of its own that may change
+/// `/etc` and little else.
+pub struct RealAccounts;
+
+#[async_trait]
+impl Accounts for RealAccounts {
+    async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<(), Fault> {
+        if let Some(there) = user(&account.name)? {
+            if there.uid.as_raw() == account.uid {
+                return Ok(());
+            }
+            return Err(Fault::new(format!(
+                "cannot make the account {}: it exists with the number {}",
+                account.name, there.uid
+            ))
+            .hint("cid's accounts are called cidw-N; remove or rename the other one"));
+        }
+        let uid = account.uid.to_string();
+        let home = home.to_string_lossy();
+        let args = [
+            "--uid",
+            &uid,
+            "--user-group",
+            "--groups",
+            group,
+            "--home-dir",
+            &home,
+            "--no-create-home",
+            "--shell",
+            NO_LOGIN,
+            "--no-log-init",
+            "--comment",
+            "cid workspace",
+            &account.name,
+        ];
+        run("useradd", &args).await
+    }
+
+    async fn remove(&self, account: &Account) -> Result<(), Fault> {
+        match user(&account.name)? {
+            Some(_) => run("userdel", &[&account.name]).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn make_project(&self, group: &str, builder: &str, home: &Path) -> Result<(), Fault> {
+        let there = Group::from_name(group)
+            .map_err(|error| Fault::new(format!("cannot look up the group {group}: {error}")))?;
+        if there.is_none() {
+            run("groupadd", &["--system", group]).await?;
+        }
+        if user(builder)?.is_some() {
+            return Ok(());
+        }
+        let home = home.to_string_lossy();
+        let args = [
+            "--system",
+            "--gid",
+            group,
+            "--home-dir",
+            &home,
+            "--no-create-home",
+            "--shell",
+            NO_LOGIN,
+            "--comment",
+            "cid builder",
+            builder,
+        ];
+        run("useradd", &args).await
+    }
+}
+
+fn user(name: &str) -> Result<Option<User>, Fault> {
+    User::from_name(name)
+        .map_err(|error| Fault::new(format!("cannot look up the account {name}: {error}")))
+}
+
+async fn run(program: &str, args: &[&str]) -> Result<(), Fault> {
+    let path = exec::find(program)
+        .ok_or_else(|| Fault::new(format!("cannot find {program}")).hint("install passwd"))?;
+    let unit = Unit::new(Profile::Accounts);
+    let mut command = unit.command();
+    command.push(path.into());
+    command.extend(args.iter().map(Into::into));
+    let output = exec::output(&command[0], &command[1..], LIMIT).await?;
+    match output.status {
+        Some(0) => Ok(()),
+        _ => Err(Fault::new(format!(
+            "cannot change the accounts: {program} says: {}",
+            output.stderr.trim()
+        ))),
+    }
+}

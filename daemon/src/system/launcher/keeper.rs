@@ -1,0 +1,81 @@
+//! How a helper is ended for sure, with all that it started.
+
+use super::earlier::kill_with_descendants;
+use crate::{
+    helper::reaper,
+    system::{Fault, exec},
+};
+use std::time::Duration;
+
+/// What holds a helper and everything it starts together.
+#[derive(Clone, Debug)]
+pub(super) enum Keeper {
+    /// It is a child of the daemon's: descent, and its session.
+    Child,
+    /// It is a unit of systemd's of this name: the unit's control group.
+    Unit(String),
+}
+
+impl Keeper {
+    /// Kills it and all that it started; `pid` is the child that stands for it.
+    pub(super) async fn kill(&self, pid: i32, limit: Duration) -> Result<(), Fault> {
+        match self {
+            Self::Child => kill_with_descendants(pid, limit).await,
+            Self::Unit(name) => stop(name, limit).await,
+        }
+    }
+
+    /// Ends what a helper that was killed from outside could not clean up.
+    pub(super) async fn sweep(&self, pid: i32, limit: Duration) -> Result<(), Fault> {
+        match self {
+            Self::Child => {
+                let gone =
+                    tokio::task::spawn_blocking(move || reaper::kill_session(pid, limit)).await;
+                match gone {
+                    Ok(true) => Ok(()),
+                    _ => Err(Fault::new(format!(
+                        "cannot end what the helper {pid} left running"
+                    ))),
+                }
+            }
+            // The unit is not over before its control group is empty.
+            Self::Unit(_) => Ok(()),
+        }
+    }
+}
+
+/// Kills all of a unit and returns when nothing of it is left; none of that name is no error.
+pub(super) async fn stop(unit: &str, limit: Duration) -> Result<(), Fault> {
+    let killed = systemctl(&["kill", "--kill-who=all", "--signal=KILL", unit], limit).await?;
+    let stopped = systemctl(&["stop", unit], limit * 2).await?;
+    if killed || stopped || !systemctl(&["--quiet", "is-active", unit], limit).await? {
+        return Ok(());
+    }
+    Err(Fault::new(format!("cannot end the unit {unit}"))
+        .hint(format!("systemctl status {unit} tells more")))
+}
+
+async fn systemctl(args: &[&str], limit: Duration) -> Result<bool, Fault> {
+    let output = exec::output("systemctl", args, limit).await?;
+    Ok(output.status == Some(0))
+}
+
+/// Units of helpers that are there now.
+pub(super) async fn units(prefix: &str) -> Result<Vec<String>, Fault> {
+    let pattern = format!("{prefix}*");
+    let args = [
+        "list-units",
+        "--all",
+        "--plain",
+        "--no-legend",
+        "--full",
+        &pattern,
+    ];
+    let output = exec::output("systemctl", args, Duration::from_secs(10)).await?;
+    Ok(output
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect())
+}

@@ -1,0 +1,181 @@
+//! Where helpers come from: children in a sandbox, units of systemd's on a host.
+
+use super::{earlier, keeper};
+use crate::{
+    helper::environment::{AGENT, passed_on},
+    layout::Layout,
+    system::{Fault, helpers::Identity, units::Unit},
+};
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use uuid::Uuid;
+
+use super::keeper::Keeper;
+
+/// How a helper is started and kept.
+pub(super) struct Start {
+    /// Program and arguments.
+    pub(super) command: Vec<OsString>,
+    /// Its whole environment.
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) keeper: Keeper,
+}
+
+/// Where helpers come from.
+#[async_trait]
+pub(super) trait Starter: Send + Sync {
+    /// How to start a job's helper for an identity.
+    fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault>;
+
+    /// A helper that was started has ended, and nothing of it is left.
+    fn ended(&self, keeper: &Keeper);
+
+    /// Ends helpers of a job that nobody holds any more: an earlier daemon's, or those of calls
+    /// that were dropped.
+    async fn end_stray(&self, job: Uuid, limit: Duration) -> Result<(), Fault>;
+
+    /// Jobs with helpers that nobody may hold any more.
+    fn strays(&self) -> BTreeSet<Uuid>;
+}
+
+/// In the sandbox: children of the daemon, with its own identity. Lock files tell of those that an
+/// earlier daemon started.
+pub(super) struct Children {
+    pub(super) layout: Arc<Layout>,
+    pub(super) binary: PathBuf,
+}
+
+#[async_trait]
+impl Starter for Children {
+    fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault> {
+        let folder = self.layout.helper_dir();
+        crate::system::fs::make_dir(&folder, 0o700)?;
+        let lock = folder.join(format!("{job}.{}.lock", mark(identity)));
+        let mut env = passed_on();
+        if matches!(identity, Identity::Deploy(_))
+            && let Some(agent) = std::env::var_os(AGENT)
+        {
+            env.insert(AGENT.into(), agent);
+        }
+        Ok(Start {
+            command: serve(&self.binary, job, ["--lock".into(), lock.into()]),
+            env: env.into_iter().collect(),
+            keeper: Keeper::Child,
+        })
+    }
+
+    fn ended(&self, _: &Keeper) {}
+
+    async fn end_stray(&self, job: Uuid, limit: Duration) -> Result<(), Fault> {
+        earlier::end(&self.layout.helper_dir(), job, limit).await
+    }
+
+    fn strays(&self) -> BTreeSet<Uuid> {
+        let names = crate::system::fs::names(&self.layout.helper_dir()).unwrap_or_default();
+        names.iter().filter_map(|name| job_of(name)).collect()
+    }
+}
+
+/// Gives each identity its unit.
+pub type Units = dyn Fn(&Identity) -> Result<Unit, Fault> + Send + Sync;
+
+/// On a host: one transient unit for each job and identity.
+pub(super) struct Transient {
+    pub(super) binary: PathBuf,
+    pub(super) units: Arc<Units>,
+    /// Units that were started and are not known to have ended.
+    started: Mutex<BTreeSet<String>>,
+}
+
+/// What the names of helpers' units begin with.
+const PREFIX: &str = "cid-helper-";
+
+impl Transient {
+    /// Also learns which units an earlier daemon left.
+    pub(super) async fn new(binary: PathBuf, units: Arc<Units>) -> Result<Self, Fault> {
+        let left = keeper::units(PREFIX).await?;
+        Ok(Self {
+            binary,
+            units,
+            started: Mutex::new(left.into_iter().collect()),
+        })
+    }
+
+    fn started(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Starter for Transient {
+    fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault> {
+        let name = format!("{PREFIX}{job}.{}.service", mark(identity));
+        let mut command = (self.units)(identity)?.named(name.clone()).command();
+        command.extend(serve(&self.binary, job, []));
+        self.started().insert(name.clone());
+        Ok(Start {
+            command,
+            env: Vec::new(),
+            keeper: Keeper::Unit(name),
+        })
+    }
+
+    fn ended(&self, keeper: &Keeper) {
+        if let Keeper::Unit(name) = keeper {
+            self.started().remove(name);
+        }
+    }
+
+    async fn end_stray(&self, job: Uuid, limit: Duration) -> Result<(), Fault> {
+        let prefix = format!("{PREFIX}{job}.");
+        let left: Vec<String> = self
+            .started()
+            .iter()
+            .filter(|name| name.starts_with(&prefix))
+            .cloned()
+            .collect();
+        for name in left {
+            keeper::stop(&name, limit).await?;
+            self.started().remove(&name);
+        }
+        Ok(())
+    }
+
+    fn strays(&self) -> BTreeSet<Uuid> {
+        let jobs = |name: &String| job_of(name.strip_prefix(PREFIX)?);
+        self.started().iter().filter_map(jobs).collect()
+    }
+}
+
+fn job_of(name: &str) -> Option<Uuid> {
+    name.split('.').next()?.parse().ok()
+}
+
+fn serve(binary: &Path, job: Uuid, more: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut command: Vec<OsString> = vec![
+        binary.into(),
+        "serve".into(),
+        "--job".into(),
+        job.to_string().into(),
+    ];
+    command.extend(more);
+    command
+}
+
+/// An identity in few characters that every file system and systemd take.
+fn mark(identity: &Identity) -> String {
+    let name = match identity {
+        Identity::Deploy(project) => format!("deploy {project}"),
+        Identity::Workspace(unit, _) => format!("workspace {unit}"),
+        Identity::Build(project) => format!("build {project}"),
+        Identity::Purge => "purge".into(),
+    };
+    data_encoding::HEXLOWER.encode(&Sha256::digest(name)[..8])
+}
