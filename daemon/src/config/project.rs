@@ -316,6 +316,16 @@ impl Project {
         format!("{name}.{}", self.domain)
     }
 
+    /// Folders outside of its tree that every workspace writes: media, and a shared database's.
+    pub fn shared_folders(&self) -> Vec<PathBuf> {
+        let media = self.media.as_ref().map(|media| media.path.to_path_buf());
+        let database = self
+            .database
+            .as_ref()
+            .and_then(|database| sqlite_folder(&database.url));
+        media.into_iter().chain(database).collect()
+    }
+
     /// Values that must not show in logs and answers.
     pub fn secrets(&self) -> Vec<&str> {
         let database = self.database.iter().map(|database| database.url.as_str());
@@ -331,6 +341,13 @@ impl Project {
     }
 }
 
+/// SQLite makes its journal beside the file.
+fn sqlite_folder(url: &str) -> Option<PathBuf> {
+    let path = Path::new(url.strip_prefix("sqlite:///")?);
+    path.is_absolute()
+        .then(|| path.parent().map(Path::to_owned))?
+}
+
 /// By the usual words; what is no secret may well be hidden, the other way round not.
 fn is_secret(name: &str) -> bool {
     [
@@ -344,4 +361,19 @@ fn is_secret(name: &str) -> bool {
     ]
     .iter()
     .any(|word| name.to_ascii_uppercase().contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_shared_database_is_found() {
+        assert_eq!(
+            sqlite_folder("sqlite:////srv/pressa/db.sqlite3").unwrap(),
+            Path::new("/srv/pressa")
+        );
+        assert_eq!(sqlite_folder("sqlite:///db.sqlite3"), None);
+        assert_eq!(sqlite_folder("postgres://localhost/pressa"), None);
+    }
 }

@@ -9,7 +9,10 @@ use crate::{
     rpc::Api,
     step::TREE,
     store::Artifact,
-    system::supervisor::{Process, ProcessState},
+    system::{
+        probe,
+        supervisor::{Process, ProcessState},
+    },
 };
 
 /// What a ready workspace should have and has not.
@@ -139,10 +142,7 @@ fn silent(
     let pids: Vec<u32> = web.pid.into_iter().collect();
     let listens = match &run_file.web_socket {
         Some(socket) => socket.exists(),
-        None => api
-            .sys
-            .probe
-            .listeners(&pids)
+        None => probe::of_workspace(api.sys.probe.as_ref(), run_file, &pids)
             .iter()
             .any(|address| address.port() == port),
     };

@@ -23,6 +23,26 @@ pub struct RunFile {
     pub web_socket: Option<PathBuf>,
     /// Folder into which `cid-helper app` writes `UNIT.PROCESS` with `PID START_TIME`.
     pub pid_dir: PathBuf,
+    /// As whom the processes run; `None`: as who starts them.
+    #[serde(default)]
+    pub run_as: Option<RunAs>,
+}
+
+/// As whom a workspace's processes run, and what they may reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunAs {
+    /// Name of the account.
+    pub user: String,
+    /// Its number.
+    pub uid: u32,
+    /// Its own group.
+    pub gid: u32,
+    /// Other groups it is in.
+    pub groups: Vec<u32>,
+    /// What it may write, besides the machine's temporary folders.
+    pub writable: Vec<PathBuf>,
+    /// What it may read, besides what is everybody's.
+    pub readable: Vec<PathBuf>,
 }
 
 impl RunFile {

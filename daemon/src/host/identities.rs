@@ -1,7 +1,7 @@
 //! Which unit each identity's work is done in: as whom, and what it may write.
 
 use crate::{
-    config::{DatabaseKind, GitUrl, Project, Projects, Settings},
+    config::{GitUrl, Project, Projects, Settings},
     domain::{Account, ProjectName, UnitName, builder, project_group},
     layout::Layout,
     plan::trash_dir,
@@ -12,10 +12,7 @@ use crate::{
         units::{Profile, Unit},
     },
 };
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 /// Knows who everybody is.
 pub(super) struct Identities {
@@ -70,7 +67,7 @@ impl Identities {
         for (variable, cache) in [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")] {
             made = made.env(variable, &directory.join(HOME).join(".cache").join(cache));
         }
-        for path in project.iter().flat_map(|project| shared(project)) {
+        for path in project.iter().flat_map(|project| project.shared_folders()) {
             made = made.writable(&path);
         }
         Ok(made)
@@ -120,41 +117,8 @@ pub(super) fn deploy_user(project: &Project) -> Result<String, Fault> {
     })
 }
 
-/// What all workspaces of a project write.
-fn shared(project: &Project) -> Vec<PathBuf> {
-    let media = project.media.as_ref().map(|media| media.path.to_path_buf());
-    let database = project
-        .database
-        .as_ref()
-        .filter(|database| database.kind == DatabaseKind::Shared)
-        .and_then(|database| sqlite_folder(&database.url));
-    media.into_iter().chain(database).collect()
-}
-
-/// SQLite makes its journal beside the file.
-fn sqlite_folder(url: &str) -> Option<PathBuf> {
-    let path = Path::new(url.strip_prefix("sqlite:///")?);
-    path.is_absolute()
-        .then(|| path.parent().map(Path::to_owned))?
-}
-
 fn local_repository(url: &GitUrl) -> Option<PathBuf> {
     let text = url.to_string();
     let path = PathBuf::from(text.strip_prefix("file://").unwrap_or(&text));
     path.is_absolute().then_some(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_folder_of_a_shared_database_is_found() {
-        assert_eq!(
-            sqlite_folder("sqlite:////srv/pressa/db.sqlite3").unwrap(),
-            Path::new("/srv/pressa")
-        );
-        assert_eq!(sqlite_folder("sqlite:///db.sqlite3"), None);
-        assert_eq!(sqlite_folder("postgres://localhost/pressa"), None);
-    }
 }

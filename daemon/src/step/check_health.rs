@@ -7,6 +7,7 @@ use crate::{
     recipe::WEB,
     system::{
         Fault,
+        probe::of_workspace,
         supervisor::{Process, ProcessState},
     },
 };
@@ -59,7 +60,7 @@ impl Step for CheckHealth {
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let health = cx.project()?.app.health.clone();
         let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
-        let result = self.wait(cx, &health, &Address::of(&run_file)).await;
+        let result = self.wait(cx, &health, &run_file).await;
         if result.is_err() {
             for line in last_lines(
                 &cx.sys()
@@ -79,14 +80,15 @@ impl Step for CheckHealth {
 }
 
 impl CheckHealth {
-    async fn wait(&self, cx: &Cx, health: &Health, address: &Address) -> Result<(), Fault> {
+    async fn wait(&self, cx: &Cx, health: &Health, run_file: &RunFile) -> Result<(), Fault> {
+        let address = Address::of(run_file);
         let begin = Instant::now();
         let mut pause = PAUSE;
         let mut wrong_since = None;
         loop {
-            let open = open_soon(cx, address).await?;
+            let open = open_soon(cx, &address).await?;
             // Who listens takes a while to find out, the first answer too.
-            let (seen, answer) = tokio::join!(Seen::look(cx, address), async {
+            let (seen, answer) = tokio::join!(Seen::look(cx, run_file, &address), async {
                 match open {
                     true => self.ask(cx, health).await,
                     false => Err(Fault::new("cannot reach the web process: nobody listens")),
@@ -160,11 +162,11 @@ struct Seen {
 impl Seen {
     /// # Errors
     /// A process has died, or supervisord does not tell.
-    async fn look(cx: &Cx, address: &Address) -> Result<Self, Fault> {
+    async fn look(cx: &Cx, run_file: &RunFile, address: &Address) -> Result<Self, Fault> {
         let processes = cx.sys().supervisor.processes(cx.unit()).await?;
         refuse_dead(&processes)?;
         let place = match processes.iter().find(|process| process.name == WEB) {
-            Some(web) => Some(address.is_listened_on_by(web, cx).await),
+            Some(web) => Some(address.is_listened_on_by(web, run_file, cx).await),
             None => None,
         };
         Ok(Self { processes, place })
@@ -233,7 +235,12 @@ impl Address {
     }
 
     /// Anybody may bind a crashed app's port: an answer counts only from the process itself.
-    async fn is_listened_on_by(&self, web: &Process, cx: &Cx) -> Result<(), String> {
+    async fn is_listened_on_by(
+        &self,
+        web: &Process,
+        run_file: &RunFile,
+        cx: &Cx,
+    ) -> Result<(), String> {
         let port = match self {
             Self::Socket(socket) if socket.exists() => return Ok(()),
             Self::Socket(socket) => {
@@ -246,7 +253,8 @@ impl Address {
         };
         let pids: Vec<u32> = web.pid.into_iter().collect();
         let probe = Arc::clone(&cx.sys().probe);
-        let listeners = spawn_blocking(move || probe.listeners(&pids))
+        let run_file = run_file.clone();
+        let listeners = spawn_blocking(move || of_workspace(probe.as_ref(), &run_file, &pids))
             .await
             .unwrap_or_default();
         if listeners.iter().any(|address| address.port() == port) {

@@ -4,14 +4,17 @@
 use super::{
     Inspect, InstallDependencies, ReservePort,
     environment::search_path,
+    grant_access::gid_of,
+    make_account::account,
     make_directory::{HOME, TMP, TREE, web_socket},
 };
 use crate::{
     config::{Limits, LinkMode, Project},
+    domain::project_group,
     engine::{Cx, Step},
     helper::{
         request::{self, FileSource, TreeFile, TreeLink},
-        run_file::{ProcessCommand, RunFile},
+        run_file::{ProcessCommand, RunAs, RunFile},
     },
     system::{Fault, FaultContext, fs},
 };
@@ -85,9 +88,11 @@ impl Step for Configure {
                 .collect(),
             web_socket: recipe.web_on_socket.then(|| web_socket(&self.directory)),
             pid_dir: layout.app_pid_dir(),
+            run_as: self.run_as(&project, facts.environment.as_deref(), cx)?,
         };
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
-        fs::write_atomic(&layout.run_file(cx.unit()), &text, 0o640)?;
+        // On a host its reader is root; in a sandbox all are one user.
+        fs::write_atomic(&layout.run_file(cx.unit()), &text, 0o600)?;
         fs::make_dir(&layout.app_log_dir(cx.unit()), 0o750)
     }
 
@@ -115,6 +120,34 @@ struct Facts {
 }
 
 impl Configure {
+    /// As whom the processes run, and what they may reach; `None` in a sandbox.
+    fn run_as(
+        &self,
+        project: &Project,
+        environment: Option<&Path>,
+        cx: &Cx,
+    ) -> Result<Option<RunAs>, Fault> {
+        let Some(account) = account(cx) else {
+            return Ok(None);
+        };
+        let layout = &cx.sys().layout;
+        let mut writable = project.shared_folders();
+        writable.push(self.directory.clone());
+        let linked = project.links.iter().map(|link| link.source.to_path_buf());
+        let mut readable: Vec<PathBuf> = linked.collect();
+        // The clone's objects are there.
+        readable.push(layout.mirror_dir(cx.project_name()));
+        readable.extend(environment.map(Path::to_owned));
+        Ok(Some(RunAs {
+            user: account.name,
+            uid: account.uid,
+            gid: account.uid,
+            groups: vec![gid_of(&project_group(cx.project_name()))?],
+            writable,
+            readable,
+        }))
+    }
+
     /// What cid and the operator tell the app: written to `.env`, and what templates may use.
     fn own_variables(&self, project: &Project, facts: &Facts) -> BTreeMap<String, String> {
         let mut own: BTreeMap<String, String> = project

@@ -87,7 +87,7 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), Fault> {
 /// as there.
 pub fn is_missing(path: &Path) -> bool {
     path.metadata()
-        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// Gives a file or folder, not what a link points to, to the user with this number and to the group

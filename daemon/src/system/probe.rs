@@ -1,7 +1,7 @@
 //! Looks at ports and pages, changes nothing.
 
 use super::{Fault, FaultContext, procs, supervisor::orphans};
-use crate::{domain::UnitName, layout::Layout};
+use crate::{domain::UnitName, helper::run_file::RunFile, layout::Layout};
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Empty};
 use hyper::{
@@ -162,6 +162,14 @@ impl RealProbe {
                 exchange.await
             }
         }
+    }
+}
+
+/// Where a workspace's web process listens; `pids` are its processes, where they are this user's own.
+pub fn of_workspace(probe: &dyn Probe, run_file: &RunFile, pids: &[u32]) -> Vec<SocketAddr> {
+    match &run_file.run_as {
+        Some(user) => probe.listeners_of(user.uid),
+        None => probe.listeners(pids),
     }
 }
 
