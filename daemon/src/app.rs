@@ -248,6 +248,7 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
         (layout.run_file_dir(), 0o750),
         (layout.app_logs_dir(), 0o750),
         (layout.trash_dir(), 0o700),
+        (layout.log_trash_dir(), 0o700),
         (layout.helper_home(), 0o755),
         (mirrors, 0o755),
     ];

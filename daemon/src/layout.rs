@@ -117,10 +117,11 @@ impl Layout {
     /// Says of a shared environment that cid saw it completed: on a host cid itself cannot look into
     /// the builder's folders.
     pub fn environment_mark(&self, project: &ProjectName, key: &str) -> PathBuf {
-        self.state_dir
-            .join("built")
-            .join(project.as_str())
-            .join(key)
+        self.environment_marks(project).join(key)
+    }
+    /// The folder of those.
+    pub fn environment_marks(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("built").join(project.as_str())
     }
     /// HOME of a project's builder.
     pub fn builder_home(&self, project: &ProjectName) -> PathBuf {
@@ -133,6 +134,10 @@ impl Layout {
     /// What was moved away until its job is over, one folder a job; for things in `state_dir`.
     pub fn trash_dir(&self) -> PathBuf {
         self.state_dir.join("trash")
+    }
+    /// The same for logs, which may be on another file system.
+    pub fn log_trash_dir(&self) -> PathBuf {
+        self.log_dir.join(".trash")
     }
     /// An empty HOME whose git config is cid's own, for the deploy identity's local git work.
     pub fn helper_home(&self) -> PathBuf {

@@ -164,7 +164,7 @@ async fn directories(
         .chain(&api.store.stuck_jobs().await?)
         .map(|job| job.id.to_string())
         .collect();
-    let mut trash = vec![api.layout.trash_dir()];
+    let mut trash = vec![api.layout.trash_dir(), api.layout.log_trash_dir()];
     for project in api.projects.all().values().flatten() {
         let work_dir = Projects::work_dir(project, &api.layout.work_root);
         for name in fs::names(&work_dir)?
@@ -185,15 +185,21 @@ async fn directories(
         }
         trash.push(work_dir.join(".trash"));
         let mirror = api.layout.mirror(&project.name);
-        let environments = fs::names(&api.layout.environments(&project.name))?.len();
-        if !mirror.exists() && units.values().any(|w| w.project == project.name) {
+        // On a host the environments are their builder's, and cid looks at its own notes of them.
+        let environments = fs::names(&match api.sys.accounts {
+            Some(_) => api.layout.environment_marks(&project.name),
+            None => api.layout.environments(&project.name),
+        })?
+        .len();
+        let is_gone = fs::is_missing(&mirror);
+        if is_gone && units.values().any(|w| w.project == project.name) {
             findings.push(Finding::drift(
                 format!("mirror {}", mirror.display()),
                 "it is gone, and the workspaces' clones share its objects",
                 format!("cictl project check {} fetches it again", project.name),
             ));
         }
-        if mirror.exists() || environments > 0 {
+        if !is_gone || environments > 0 {
             findings.push(Finding::note(
                 format!("project {}", project.name),
                 format!("kept for the next workspace: a mirror and {environments} environment(s)"),

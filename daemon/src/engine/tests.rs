@@ -71,6 +71,7 @@ impl Stage {
             layout.vhost_dir(),
             layout.program_dir(),
             layout.trash_dir(),
+            layout.log_trash_dir(),
             layout.app_logs_dir(),
             layout.work_root.join("demo/.trash"),
             layout.state_dir.join("built/demo"),
@@ -631,14 +632,14 @@ async fn a_step_that_cannot_be_taken_back_is_stuck_until_retried() {
     let before = stage.snapshot().await;
     let engine = faulty(&stage, step::PUSH_BRANCH, Way::FailApply);
     // Something is in the way of the trash.
-    std::fs::remove_dir(stage.layout.trash_dir()).unwrap();
-    std::fs::write(stage.layout.trash_dir(), "in the way").unwrap();
+    std::fs::remove_dir(stage.layout.log_trash_dir()).unwrap();
+    std::fs::write(stage.layout.log_trash_dir(), "in the way").unwrap();
     let job = stage.submit(&engine, Kind::Create).await;
     assert_eq!(stage.ended(&engine, job).await, JobState::Stuck);
     let workspace = stage.store.workspaces(None, 0, 1).await.unwrap().remove(0);
     assert_eq!(workspace.state, WorkspaceState::Failed);
-    std::fs::remove_file(stage.layout.trash_dir()).unwrap();
-    fs::make_dir(&stage.layout.trash_dir(), 0o755).unwrap();
+    std::fs::remove_file(stage.layout.log_trash_dir()).unwrap();
+    fs::make_dir(&stage.layout.log_trash_dir(), 0o755).unwrap();
     engine.retry(Permit::for_tests(), job).await.unwrap();
     assert_eq!(stage.ended(&engine, job).await, JobState::Undone);
     pretty(&before, &stage.snapshot().await, "a retried job");

@@ -51,7 +51,7 @@ enum Verb {
         job: uuid::Uuid,
         /// File locked while this helper or anything it started is alive
         #[arg(long)]
-        lock: PathBuf,
+        lock: Option<PathBuf>,
     },
     /// Become a process of a workspace
     App {
@@ -76,7 +76,7 @@ pub fn main() -> ExitCode {
         return failed(&git::ssh::become_ssh());
     }
     let done = match Arguments::parse().verb {
-        Verb::Serve { job, lock } => serve::serve(job, &lock),
+        Verb::Serve { job, lock } => serve::serve(job, lock.as_deref()),
         Verb::App { run_file, process } => {
             app::become_app(&run_file, &process).map(|never| match never {})
         }

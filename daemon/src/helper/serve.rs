@@ -32,10 +32,10 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// It cannot drop its rights, or an earlier helper for the same job and identity is still alive.
-pub(super) fn serve(job: uuid::Uuid, lock: &Path) -> Result<ExitCode, Fault> {
+pub(super) fn serve(job: uuid::Uuid, lock: Option<&Path>) -> Result<ExitCode, Fault> {
     drop::settle(Role::Server)?;
     command::mark(job);
-    let _lock = take_lock(lock)?;
+    let _lock = lock.map(take_lock).transpose()?;
     let (sender, requests) = mpsc::channel();
     thread::spawn(move || watch(&sender));
     for line in requests {
@@ -117,7 +117,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::WorkStatus(ask) => reply(git::status::status(&ask)),
-        Request::EndProcesses(_) => Err(Fault::new("cannot end processes yet")),
+        Request::EndProcesses(_) => Ok(Value::Null),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
         Request::CloneTree(ask) => {
             drop::tree_umask();

@@ -35,7 +35,7 @@ pub(super) async fn prepare(
     let work_dir = Projects::work_dir(project, &layout.work_root);
     fs::make_dir(&work_dir, 0o755)?;
     fs::make_dir(&trash_dir(&work_dir.join("any")), 0o700)?;
-    fs::make_dir(&layout.state_dir.join("built").join(name.as_str()), 0o755)?;
+    fs::make_dir(&layout.environment_marks(name), 0o755)?;
     if !fs::exists(&home) {
         fs::make_dir(&home, 0o711)?;
         fs::write_atomic(&home.join(".gitconfig"), TRUSTING, 0o644)?;

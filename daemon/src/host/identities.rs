@@ -57,12 +57,14 @@ impl Identities {
         })?;
         let name = unit.project();
         let project = self.project(&name).ok();
-        let directory = self.work_dir(&name, project.as_deref()).join(unit.name());
+        let work_dir = self.work_dir(&name, project.as_deref());
+        let directory = work_dir.join(unit.name());
         let mut made = Unit::new(Profile::Workspace)
             .with("User", account.name.clone())
             .with("Group", account.name)
             .with("SupplementaryGroups", project_group(&name))
-            .writable(&directory)
+            // Its own folder is made while this unit starts. The others in there are other users'.
+            .writable(&work_dir)
             .env("HOME", &self.layout.helper_home());
         for (variable, cache) in [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")] {
             made = made.env(variable, &directory.join(HOME).join(".cache").join(cache));
@@ -85,7 +87,9 @@ impl Identities {
 
     /// What it removes is in the trash by then.
     fn purge(&self) -> Unit {
-        let mut unit = Unit::new(Profile::Purge).writable(&self.layout.trash_dir());
+        let mut unit = Unit::new(Profile::Purge)
+            .writable(&self.layout.trash_dir())
+            .writable(&self.layout.log_trash_dir());
         for project in self.projects.all().values().flatten() {
             let work_dir = self.work_dir(&project.name, Some(project));
             unit = unit.writable(&trash_dir(&work_dir.join("any")));

@@ -107,6 +107,7 @@ pub(crate) fn make_folders(layout: &Layout) -> Result<(), Fault> {
         (layout.program_dir(), 0o700),
         (layout.run_file_dir(), 0o700),
         (layout.trash_dir(), 0o700),
+        (layout.log_trash_dir(), 0o700),
         (layout.app_logs_dir(), 0o750),
         (layout.app_pid_dir(), 0o755),
         (state("mirrors"), 0o711),

@@ -7,8 +7,8 @@ use crate::{
     engine::Plan,
     layout::Layout,
     step::{
-        CheckBranch, DeleteBranch, EndProcesses, HOME, ReleasePort, RemoveAccount, RemoveDirectory,
-        RemoveFiles, StopProcesses, Unpublish,
+        CheckBranch, DeleteBranch, Doomed, EndProcesses, HOME, ReleasePort, RemoveAccount,
+        RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
 use std::sync::Arc;
@@ -52,8 +52,16 @@ pub fn delete(
     }
     plan = plan
         .then(&RemoveFiles {
-            paths: vec![layout.run_file(&unit), layout.app_log_dir(&unit)],
-            trash: layout.trash_dir().join(&job),
+            paths: vec![
+                Doomed {
+                    path: layout.run_file(&unit),
+                    trash: layout.trash_dir().join(&job),
+                },
+                Doomed {
+                    path: layout.app_log_dir(&unit),
+                    trash: layout.log_trash_dir().join(&job),
+                },
+            ],
         })
         .then(&RemoveDirectory {
             directory: workspace.directory.clone(),

@@ -100,14 +100,14 @@ impl Step for Configure {
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let layout = &cx.sys().layout;
         fs::remove_file(&layout.run_file(cx.unit()))?;
-        let trash = layout.trash_dir().join(cx.job().to_string());
+        let trash = layout.log_trash_dir().join(cx.job().to_string());
         fs::make_dir(&trash, 0o700)?;
         fs::rename_new(&layout.app_log_dir(cx.unit()), &trash.join("log")).map(drop)
     }
 
     async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        super::make_directory::purge(&cx.sys().layout.trash_dir().join(cx.job().to_string()), cx)
-            .await
+        let trash = cx.sys().layout.log_trash_dir();
+        super::make_directory::purge(&trash.join(cx.job().to_string()), cx).await
     }
 }
 

@@ -44,7 +44,7 @@ pub use release::Release;
 pub use release_port::ReleasePort;
 pub use remove_account::RemoveAccount;
 pub use remove_directory::RemoveDirectory;
-pub use remove_files::RemoveFiles;
+pub use remove_files::{Doomed, RemoveFiles};
 pub use reserve_port::ReservePort;
 pub use restart_processes::RestartProcesses;
 pub use start_processes::StartProcesses;

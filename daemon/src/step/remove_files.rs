@@ -12,14 +12,28 @@ use std::{path::PathBuf, time::Duration};
 /// Moves run file and logs into the trash.
 #[derive(Serialize, Deserialize)]
 pub struct RemoveFiles {
-    /// What is to go; all in the state's and the logs' file system.
-    pub paths: Vec<PathBuf>,
-    /// `state/trash/JOB`.
+    /// What is to go.
+    pub paths: Vec<Doomed>,
+}
+
+/// A file or folder that is to go.
+#[derive(Serialize, Deserialize)]
+pub struct Doomed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// A trash on the same mount: a unit's writable folders are mounts of their own, and nothing is
+    /// renamed across those.
     pub trash: PathBuf,
 }
 
+impl Doomed {
+    fn trashed(&self) -> PathBuf {
+        self.trash.join(self.path.file_name().unwrap_or_default())
+    }
+}
+
 impl Step for RemoveFiles {
-    const KIND: &'static str = "remove-files.v1";
+    const KIND: &'static str = "remove-files.v2";
     type Before = ();
     type Output = ();
 
@@ -36,21 +50,24 @@ impl Step for RemoveFiles {
     }
 
     async fn apply(&self, (): &(), _: &Cx) -> Result<(), Fault> {
-        fs::make_dir(&self.trash, 0o700)?;
-        for (index, path) in self.paths.iter().enumerate() {
-            fs::rename_new(path, &self.trash.join(index.to_string()))?;
+        for doomed in &self.paths {
+            fs::make_dir(&doomed.trash, 0o700)?;
+            fs::rename_new(&doomed.path, &doomed.trashed())?;
         }
         Ok(())
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
-        for (index, path) in self.paths.iter().enumerate() {
-            fs::rename_new(&self.trash.join(index.to_string()), path)?;
+        for doomed in &self.paths {
+            fs::rename_new(&doomed.trashed(), &doomed.path)?;
         }
         Ok(())
     }
 
     async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        purge(&self.trash, cx).await
+        for doomed in &self.paths {
+            purge(&doomed.trash, cx).await?;
+        }
+        Ok(())
     }
 }
