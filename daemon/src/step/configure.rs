@@ -4,13 +4,11 @@
 use super::{
     Inspect, InstallDependencies, ReservePort,
     environment::search_path,
-    grant_access::gid_of,
-    make_account::account,
+    make_account::{Made, made},
     make_directory::{HOME, TMP, TREE, web_socket},
 };
 use crate::{
     config::{Limits, LinkMode, Project},
-    domain::project_group,
     engine::{Cx, Step},
     helper::{
         request::{self, FileSource, TreeFile, TreeLink},
@@ -88,7 +86,7 @@ impl Step for Configure {
                 .collect(),
             web_socket: recipe.web_on_socket.then(|| web_socket(&self.directory)),
             pid_dir: layout.app_pid_dir(),
-            run_as: self.run_as(&project, facts.environment.as_deref(), cx)?,
+            run_as: self.run_as(&project, facts.environment.as_deref(), cx),
         };
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
         // On a host its reader is root; in a sandbox all are one user.
@@ -121,14 +119,9 @@ struct Facts {
 
 impl Configure {
     /// As whom the processes run, and what they may reach; `None` in a sandbox.
-    fn run_as(
-        &self,
-        project: &Project,
-        environment: Option<&Path>,
-        cx: &Cx,
-    ) -> Result<Option<RunAs>, Fault> {
-        let Some(account) = account(cx) else {
-            return Ok(None);
+    fn run_as(&self, project: &Project, environment: Option<&Path>, cx: &Cx) -> Option<RunAs> {
+        let Some(Made { account, group }) = made(cx) else {
+            return None;
         };
         let layout = &cx.sys().layout;
         let mut writable = project.shared_folders();
@@ -138,14 +131,14 @@ impl Configure {
         // The clone's objects are there.
         readable.push(layout.mirror_dir(cx.project_name()));
         readable.extend(environment.map(Path::to_owned));
-        Ok(Some(RunAs {
+        Some(RunAs {
             user: account.name,
             uid: account.uid,
             gid: account.uid,
-            groups: vec![gid_of(&project_group(cx.project_name()))?],
+            groups: vec![group],
             writable,
             readable,
-        }))
+        })
     }
 
     /// What cid and the operator tell the app: written to `.env`, and what templates may use.

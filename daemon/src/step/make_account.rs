@@ -18,11 +18,18 @@ pub struct MakeAccount {
     pub home: PathBuf,
 }
 
+/// The account as it is now, for the steps that give things to it.
+#[derive(Serialize, Deserialize)]
+pub struct Made {
+    pub(super) account: Account,
+    /// Number of the project's group, which it is in.
+    pub(super) group: u32,
+}
+
 impl Step for MakeAccount {
     const KIND: &'static str = "make-account.v1";
     type Before = ();
-    /// For the steps that give things to it.
-    type Output = Account;
+    type Output = Made;
 
     fn label(&self) -> String {
         "make the account".into()
@@ -32,12 +39,15 @@ impl Step for MakeAccount {
         Ok(())
     }
 
-    async fn apply(&self, (): &(), cx: &Cx) -> Result<Account, Fault> {
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<Made, Fault> {
         let group = project_group(cx.project_name());
-        accounts(cx)?
+        let group = accounts(cx)?
             .make(&self.account, &self.home, &group)
             .await?;
-        Ok(self.account.clone())
+        Ok(Made {
+            account: self.account.clone(),
+            group,
+        })
     }
 
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
@@ -53,6 +63,6 @@ pub(super) fn accounts(cx: &Cx) -> Result<&dyn Accounts, Fault> {
 }
 
 /// The account of this job's workspace; `None` in a sandbox.
-pub(super) fn account(cx: &Cx) -> Option<Account> {
+pub(super) fn made(cx: &Cx) -> Option<Made> {
     cx.output::<MakeAccount>().ok()
 }

@@ -1,6 +1,6 @@
 //! Makes the workspace's folder.
 
-use super::make_account::account;
+use super::make_account::made;
 use crate::{
     config::Limits,
     domain::Account,
@@ -76,8 +76,8 @@ impl Step for MakeDirectory {
         for name in [HOME, TMP, RUN] {
             fs::make_dir(&self.directory.join(name), 0o770)?;
         }
-        match account(cx) {
-            Some(account) => self.give_to(&account),
+        match made(cx) {
+            Some(made) => self.give_to(&made.account),
             None => Ok(()),
         }
     }

@@ -37,6 +37,9 @@ impl Step for RemoveAccount {
 
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let group = project_group(cx.project_name());
-        accounts(cx)?.make(&self.account, &self.home, &group).await
+        accounts(cx)?
+            .make(&self.account, &self.home, &group)
+            .await
+            .map(drop)
     }
 }

@@ -16,11 +16,11 @@ const NO_LOGIN: &str = "/usr/sbin/nologin";
 /// Makes and removes accounts. Everything may be done twice.
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    /// Makes a workspace's account, with a group of its own and in `group`.
+    /// Makes a workspace's account, with a group of its own and in `group`, whose number it gives.
     ///
     /// # Errors
     /// The name or the number is somebody else's, or the tools fail.
-    async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<(), Fault>;
+    async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<u32, Fault>;
 
     /// Removes it; none of that name is no error. Its home is not touched.
     ///
@@ -41,10 +41,11 @@ pub struct RealAccounts;
 
 #[async_trait]
 impl Accounts for RealAccounts {
-    async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<(), Fault> {
+    async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<u32, Fault> {
+        let gid = gid_of(group)?;
         if let Some(there) = user(&account.name)? {
             if there.uid.as_raw() == account.uid {
-                return Ok(());
+                return Ok(gid);
             }
             return Err(Fault::new(format!(
                 "cannot make the account {}: it exists with the number {}",
@@ -70,7 +71,7 @@ impl Accounts for RealAccounts {
             "cid workspace",
             &account.name,
         ];
-        run("useradd", &args).await
+        run("useradd", &args).await.map(|()| gid)
     }
 
     async fn remove(&self, account: &Account) -> Result<(), Fault> {
@@ -81,9 +82,7 @@ impl Accounts for RealAccounts {
     }
 
     async fn make_project(&self, group: &str, builder: &str, home: &Path) -> Result<(), Fault> {
-        let there = Group::from_name(group)
-            .map_err(|error| Fault::new(format!("cannot look up the group {group}: {error}")))?;
-        if there.is_none() {
+        if self::group(group)?.is_none() {
             run("groupadd", &["--system", group]).await?;
         }
         if user(builder)?.is_some() {
@@ -110,6 +109,19 @@ impl Accounts for RealAccounts {
 fn user(name: &str) -> Result<Option<User>, Fault> {
     User::from_name(name)
         .map_err(|error| Fault::new(format!("cannot look up the account {name}: {error}")))
+}
+
+fn group(name: &str) -> Result<Option<Group>, Fault> {
+    Group::from_name(name)
+        .map_err(|error| Fault::new(format!("cannot look up the group {name}: {error}")))
+}
+
+fn gid_of(name: &str) -> Result<u32, Fault> {
+    let found = group(name)?.ok_or_else(|| {
+        Fault::new(format!("cannot find the group {name}"))
+            .hint("systemctl reload cid makes the groups of all projects")
+    })?;
+    Ok(found.gid.as_raw())
 }
 
 async fn run(program: &str, args: &[&str]) -> Result<(), Fault> {

@@ -309,9 +309,9 @@ impl Probe for Fake {
 
 #[async_trait]
 impl Accounts for Fake {
-    async fn make(&self, account: &Account, _: &Path, _: &str) -> Result<(), Fault> {
+    async fn make(&self, account: &Account, _: &Path, _: &str) -> Result<u32, Fault> {
         self.state().accounts.insert(account.name.clone());
-        Ok(())
+        Ok(nix::unistd::getegid().as_raw())
     }
 
     async fn remove(&self, account: &Account) -> Result<(), Fault> {
