@@ -85,6 +85,7 @@ impl Step for Configure {
                 .collect(),
             web_socket: recipe.web_on_socket.then(|| web_socket(&self.directory)),
             pid_dir: layout.app_pid_dir(),
+            run_as: None,
         };
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
         fs::write_atomic(&layout.run_file(cx.unit()), &text, 0o640)?;

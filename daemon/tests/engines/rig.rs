@@ -169,6 +169,7 @@ impl Rig {
                 .collect::<BTreeMap<_, _>>(),
             processes: commands.collect(),
             pid_dir: self.layout.app_pid_dir(),
+            run_as: None,
         };
         fs::create_dir_all(self.layout.run_file_dir()).unwrap();
         fs::create_dir_all(self.layout.app_log_dir(unit)).unwrap();

@@ -40,6 +40,7 @@ fn run_file(dir: &Path, processes: &[(&str, &str)]) -> PathBuf {
         ]),
         processes,
         pid_dir: dir.into(),
+        run_as: None,
     };
     let path = dir.join("run.json");
     fs::write(&path, serde_json::to_vec(&file).unwrap()).unwrap();
