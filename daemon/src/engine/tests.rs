@@ -204,7 +204,9 @@ impl Stage {
         let mut text = self.fake.snapshot();
         let mut files = Vec::new();
         list(self.dir.path(), &mut files);
-        files.retain(|path| !path.contains("/cid.") && !path.contains("/environments/"));
+        files.retain(|path| {
+            !path.contains("/cid.") && !path.contains("/environments/") && !path.contains("/built/")
+        });
         files.sort();
         text.push_str(&files.join("\n"));
         for workspace in self.store.workspaces(None, 0, 100).await.unwrap() {

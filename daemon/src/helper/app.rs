@@ -5,24 +5,39 @@ use super::{
     command,
     drop::{self, Role},
     environment::Environment,
+    identity,
     reaper::Process,
     run_file::{ProcessCommand, RunFile},
 };
 use crate::system::fault::{Fault, FaultContext};
+use nix::unistd;
 use std::{
     convert::Infallible,
     ffi::OsString,
-    fs,
-    os::unix::process::CommandExt,
-    path::Path,
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
+    os::unix::{
+        fs::{MetadataExt, OpenOptionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
     process::{self, Command},
 };
 
-/// Becomes the process; returns only when that fails.
+/// Means the run file that a unit of systemd's brings along.
+const CREDENTIAL: &str = "-";
+
+/// Becomes the process; returns only when that fails. What is done before the user is taken on
+/// touches nothing of that user's.
 ///
 /// # Errors
-/// The run file cannot be read or has no such process; the program cannot be found or started.
-pub(super) fn become_app(run_file: &Path, name: &str) -> Result<Infallible, Fault> {
+/// The run file cannot be read or has no such process, or names no user although `user_required`;
+/// the user cannot be taken on; the program cannot be found or started.
+pub(super) fn become_app(
+    run_file: &Path,
+    name: &str,
+    user_required: bool,
+) -> Result<Infallible, Fault> {
     drop::settle(Role::App)?;
     let run_file = read(run_file)?;
     let wanted = run_file.processes.get(name).ok_or_else(|| {
@@ -42,8 +57,9 @@ pub(super) fn become_app(run_file: &Path, name: &str) -> Result<Infallible, Faul
     let (program, arguments) = argv
         .split_first()
         .ok_or_else(|| Fault::new(format!("cannot start {name}: its command is empty")))?;
-    let path = command::find(program, &env, &run_file.dir)?;
     write_pid(&run_file, name)?;
+    identity::assume(&run_file, user_required)?;
+    let path = command::find(program, &env, &run_file.dir)?;
     let error = Command::new(&path)
         .arg0(program)
         .args(arguments)
@@ -58,10 +74,39 @@ pub(super) fn become_app(run_file: &Path, name: &str) -> Result<Infallible, Faul
     )))
 }
 
-/// Reads a run file.
+/// Reads a run file; `-` means the credential `run-file`.
 pub(super) fn read(path: &Path) -> Result<RunFile, Fault> {
-    let text = fs::read(path).map_err(|error| Fault::io("read", path, error))?;
-    serde_json::from_slice(&text).map_err(|error| Fault::io("understand", path, error))
+    let path = if path == Path::new(CREDENTIAL) {
+        let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+            Fault::new("cannot read the run file: no unit of systemd's brings one along")
+        })?;
+        PathBuf::from(folder).join("run-file")
+    } else {
+        path.to_owned()
+    };
+    let mut text = Vec::new();
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(&path)
+        .and_then(|mut file| {
+            file.read_to_end(&mut text)?;
+            Ok(file)
+        })
+        .map_err(|error| Fault::io("read", &path, error))
+        .and_then(|file| refuse_foreign(&file, &path))?;
+    serde_json::from_slice(&text).map_err(|error| Fault::io("understand", &path, error))
+}
+
+/// Root does what a run file says, so nobody else may have written it.
+fn refuse_foreign(file: &File, path: &Path) -> Result<(), Fault> {
+    let meta = file
+        .metadata()
+        .map_err(|error| Fault::io("look at", path, error))?;
+    if unistd::geteuid().is_root() && (meta.uid() != 0 || meta.mode() & 0o022 != 0) {
+        return Err(Fault::io("use", path, "others than root can write it"));
+    }
+    Ok(())
 }
 
 /// The whole environment of the workspace's processes.
@@ -88,7 +133,13 @@ fn write_pid(run_file: &RunFile, name: &str) -> Result<(), Fault> {
     let temporary = run_file
         .pid_dir
         .join(format!(".{}.{name}.{me}", run_file.unit));
-    fs::write(&temporary, format!("{me} {start}\n"))
+    // One of an earlier process with the same number, which was killed in between.
+    let _ = fs::remove_file(&temporary);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)
+        .and_then(|mut file| writeln!(file, "{me} {start}"))
         .map_err(|error| Fault::io("write", &temporary, error))?;
     fs::rename(&temporary, &path).cannot(format!("rename to {}", path.display()))
 }

@@ -1,5 +1,5 @@
-//! The first thing every helper does: leave behind what it must not keep. Changing user and
-//! groups joins this list once helpers run as other users.
+//! The first thing every helper does: leave behind what it must not keep. Its user and groups are
+//! [`super::identity`]'s.
 
 use crate::system::fault::{Fault, FaultContext};
 use nix::{

@@ -15,6 +15,7 @@ mod deps;
 mod drop;
 pub mod environment;
 mod git;
+mod identity;
 mod inspect;
 pub mod reaper;
 pub mod request;
@@ -52,9 +53,14 @@ enum Verb {
         /// File locked while this helper or anything it started is alive
         #[arg(long)]
         lock: Option<PathBuf>,
+        #[command(flatten)]
+        expectations: identity::Expectations,
     },
     /// Become a process of a workspace
     App {
+        /// Refuse a run file that names no user
+        #[arg(long)]
+        require_user: bool,
         /// The workspace's run file
         run_file: PathBuf,
         /// Which of its processes
@@ -62,7 +68,10 @@ enum Verb {
     },
     /// Run a command in a workspace and exit with its status
     Run {
-        /// The workspace's run file
+        /// Refuse a run file that names no user
+        #[arg(long)]
+        require_user: bool,
+        /// The workspace's run file; `-`: the credential `run-file` of the unit
         run_file: PathBuf,
         /// Program and arguments
         #[arg(required = true, last = true)]
@@ -76,11 +85,21 @@ pub fn main() -> ExitCode {
         return failed(&git::ssh::become_ssh());
     }
     let done = match Arguments::parse().verb {
-        Verb::Serve { job, lock } => serve::serve(job, lock.as_deref()),
-        Verb::App { run_file, process } => {
-            app::become_app(&run_file, &process).map(|never| match never {})
-        }
-        Verb::Run { run_file, command } => run::run(&run_file, &command),
+        Verb::Serve {
+            job,
+            lock,
+            expectations,
+        } => serve::serve(job, lock.as_deref(), &expectations),
+        Verb::App {
+            require_user,
+            run_file,
+            process,
+        } => app::become_app(&run_file, &process, require_user).map(|never| match never {}),
+        Verb::Run {
+            require_user,
+            run_file,
+            command,
+        } => run::run(&run_file, &command, require_user),
     };
     done.unwrap_or_else(|fault| failed(&fault))
 }

@@ -147,7 +147,7 @@ pub enum Dependencies {
 pub struct CloneTree {
     /// The bare mirror.
     pub mirror: PathBuf,
-    /// Where the clone goes; must not exist, unless half made by an earlier attempt.
+    /// Where the clone goes: nowhere yet, into an empty folder, or over a half-made clone.
     pub target: PathBuf,
     /// What `origin` is set to.
     pub url: String,

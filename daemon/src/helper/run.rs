@@ -4,7 +4,7 @@
 use super::{
     app, command,
     drop::{self, Role},
-    reaper,
+    identity, reaper,
 };
 use crate::system::fault::{Fault, FaultContext};
 use nix::{
@@ -31,11 +31,17 @@ const KILL_LIMIT: Duration = Duration::from_secs(5);
 /// Runs the command to its end and gives its status.
 ///
 /// # Errors
-/// The run file cannot be read, or the program cannot be found or started.
-pub(super) fn run(run_file: &Path, argv: &[OsString]) -> Result<ExitCode, Fault> {
+/// The run file cannot be read, or names no user although `user_required`; the user cannot be taken
+/// on; the program cannot be found or started.
+pub(super) fn run(
+    run_file: &Path,
+    argv: &[OsString],
+    user_required: bool,
+) -> Result<ExitCode, Fault> {
     drop::settle(Role::Runner)?;
     let parent = unistd::getppid();
     let run_file = app::read(run_file)?;
+    identity::assume(&run_file, user_required)?;
     let env = app::environment(&run_file);
     let (name, arguments) = argv
         .split_first()

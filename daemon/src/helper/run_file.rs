@@ -23,26 +23,46 @@ pub struct RunFile {
     pub web_socket: Option<PathBuf>,
     /// Folder into which `cid-helper app` writes `UNIT.PROCESS` with `PID START_TIME`.
     pub pid_dir: PathBuf,
-    /// As whom the processes run; `None`: as who starts them.
+    /// Who its processes are; `None`: who starts them, as in the sandbox.
     #[serde(default)]
     pub run_as: Option<RunAs>,
 }
 
-/// As whom a workspace's processes run, and what they may reach.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A workspace's user, and what its processes may reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunAs {
-    /// Name of the account.
+    /// Its name, for people.
     pub user: String,
-    /// Its number.
+    /// Its number; none of the system's own.
     pub uid: u32,
-    /// Its own group.
+    /// Its primary group.
     pub gid: u32,
-    /// Other groups it is in.
+    /// All its other groups.
+    #[serde(default)]
     pub groups: Vec<u32>,
-    /// What it may write, besides the machine's temporary folders.
+    /// Folders and files it may change: the workspace's directory, what is shared.
+    #[serde(default)]
     pub writable: Vec<PathBuf>,
-    /// What it may read, besides what is everybody's.
+    /// Folders and files it may read and execute besides the system's: environment, mirror.
+    #[serde(default)]
     pub readable: Vec<PathBuf>,
+    /// How much of the machine it may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Limits of each process; `None` leaves them as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// How many files it may have open.
+    #[serde(default)]
+    pub open_files: Option<u64>,
+    /// How many processes the user may have in all.
+    #[serde(default)]
+    pub processes: Option<u64>,
+    /// How long a file it writes may get, in bytes.
+    #[serde(default)]
+    pub file_size: Option<u64>,
 }
 
 impl RunFile {

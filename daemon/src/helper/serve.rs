@@ -4,7 +4,9 @@ use super::{
     Lines, command, deps,
     drop::{self, Role},
     environment::Environment,
-    git, inspect, reaper,
+    git,
+    identity::Expectations,
+    inspect, reaper,
     request::{Exited, Request, RunCommand},
     tree,
     wire::Answer,
@@ -28,14 +30,27 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 /// How long everything started here may take to die before this process leaves regardless.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
+/// Exit status for a unit that is not as it should be; EX_CONFIG of sysexits.h.
+const MISCONFIGURED: u8 = 78;
+
 /// Serves until standard input ends.
 ///
 /// # Errors
 /// It cannot drop its rights, or an earlier helper for the same job and identity is still alive.
-pub(super) fn serve(job: uuid::Uuid, lock: Option<&Path>) -> Result<ExitCode, Fault> {
+pub(super) fn serve(
+    job: uuid::Uuid,
+    lock: Option<&Path>,
+    expectations: &Expectations,
+) -> Result<ExitCode, Fault> {
+    if let Err(fault) = expectations.verify() {
+        super::failed(&fault);
+        return Ok(ExitCode::from(MISCONFIGURED));
+    }
     drop::settle(Role::Server)?;
     command::mark(job);
     let _lock = lock.map(take_lock).transpose()?;
+    // Before there is a second thread, which would stay outside.
+    expectations.confine()?;
     let (sender, requests) = mpsc::channel();
     thread::spawn(move || watch(&sender));
     for line in requests {

@@ -138,6 +138,7 @@ impl Configure {
             groups: vec![group],
             writable,
             readable,
+            ..RunAs::default()
         })
     }
 

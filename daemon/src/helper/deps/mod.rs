@@ -30,7 +30,7 @@ const SOURCES: &str = ".cid-build";
 ///
 /// # Errors
 /// The files cannot be read, there is no fitting Python, or an installer fails; then the
-/// environment is gone again.
+/// environment is gone again, or at least empty: its parent may be somebody else's.
 pub(super) fn build(ask: &BuildEnvironment, lines: Lines) -> Result<(), Fault> {
     if ask.target.join(MARK).exists() {
         return Ok(());
@@ -41,7 +41,9 @@ pub(super) fn build(ask: &BuildEnvironment, lines: Lines) -> Result<(), Fault> {
     purge::make_empty(&ask.target)?;
     install(ask, &mirror, &snapshot, lines).inspect_err(|_| {
         // The reason it failed matters more than a rest, which the next attempt removes as well.
-        let _ = purge::purge(&ask.target);
+        let _ = purge::purge(&ask.target)
+            .map(drop)
+            .or_else(|_| purge::make_empty(&ask.target));
     })
 }
 

@@ -32,7 +32,7 @@ pub(in crate::helper) fn purge(path: &Path) -> Result<Purged, Fault> {
     let Some((parent, name)) = open_parent(path)? else {
         return Ok(Purged::default());
     };
-    refuse_mounts(path)?;
+    refuse_mounts(path, true)?;
     remove_at(&parent, name, path)
 }
 
@@ -47,7 +47,8 @@ pub(in crate::helper) fn make_empty(path: &Path) -> Result<(), Fault> {
         Err(Errno::EXIST) => {}
         Err(error) => return Err(Fault::io("make the folder", path, error)),
     }
-    refuse_mounts(path)?;
+    // The folder itself may well be one: that is how a unit makes it writable.
+    refuse_mounts(path, false)?;
     let root = sys::open(path, FOLDER, Mode::empty())
         .map_err(|error| Fault::io("open the folder", path, error))?;
     Purge::new(path).empty(&root)
@@ -87,14 +88,14 @@ fn open_parent(path: &Path) -> Result<Option<(OwnedFd, &OsStr)>, Fault> {
 }
 
 /// Looked at before anything is removed: what is mounted is somebody's, and is not touched.
-fn refuse_mounts(path: &Path) -> Result<(), Fault> {
+fn refuse_mounts(path: &Path, itself: bool) -> Result<(), Fault> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let table = fs::read("/proc/self/mountinfo").unwrap_or_default();
     let mounts: Vec<String> = table
         .split(|&byte| byte == b'\n')
         .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))
         .map(unescape)
-        .filter(|mount| mount.starts_with(&real))
+        .filter(|mount| mount.starts_with(&real) && (itself || *mount != real))
         .map(|mount| mount.display().to_string())
         .collect();
     if mounts.is_empty() {

@@ -1,0 +1,38 @@
+//! Limits of a workspace's processes.
+
+use crate::{
+    helper::run_file::Limits,
+    system::fault::{Fault, FaultContext},
+};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Sets them; a limit that is lower already stays. Core files, which would hold a process's secrets,
+/// are never written.
+pub(super) fn set(limits: &Limits) -> Result<(), Fault> {
+    let wanted = [
+        (Resource::RLIMIT_CORE, Some(0), "the size of core files"),
+        (
+            Resource::RLIMIT_NOFILE,
+            limits.open_files,
+            "the number of open files",
+        ),
+        (
+            Resource::RLIMIT_NPROC,
+            limits.processes,
+            "the number of processes",
+        ),
+        (
+            Resource::RLIMIT_FSIZE,
+            limits.file_size,
+            "the size of files",
+        ),
+    ];
+    for (resource, wanted, what) in wanted {
+        let Some(wanted) = wanted else { continue };
+        let lower = |hard: u64| wanted.min(hard);
+        getrlimit(resource)
+            .and_then(|(_, hard)| setrlimit(resource, lower(hard), lower(hard)))
+            .cannot(format!("limit {what}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! Helpers as other users than root, in a root-owned world: what they have become, what they reach,
+//! and that they still do their work. Only root can set this scene; for others these tests are
+//! skipped.
+
+#![expect(clippy::disallowed_methods, reason = "tests set their own scene")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails here is a failed test"
+)]
+
+#[path = "helper/rig.rs"]
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod rig;
+
+#[path = "drop/app.rs"]
+mod app;
+#[path = "drop/run.rs"]
+mod run;
+#[path = "drop/scene.rs"]
+mod scene;
+#[path = "drop/serve.rs"]
+mod serve;
