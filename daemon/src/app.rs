@@ -18,6 +18,7 @@ use crate::{
 };
 use anyhow::Context;
 use nix::fcntl::{Flock, FlockArg};
+use sd_notify::NotifyState;
 use std::{
     fs::{File, OpenOptions},
     path::{Path, PathBuf},
@@ -176,7 +177,8 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let server = tokio::spawn(rpc::serve(api.clone(), gate, doors, api.stopping.clone()));
     let debts = tokio::spawn(doctor::settle_forever(api.clone()));
     let forgetting = tokio::spawn(forget_forever(api.clone()));
-    sd_notify::notify(&[sd_notify::NotifyState::Ready]).ok();
+    let watchdog = tokio::spawn(feed_watchdog(api.clone()));
+    sd_notify::notify(&[NotifyState::Ready]).ok();
     tracing::info!(
         "ready: {} (jobs taken up: {recovered})",
         api.layout.socket().display()
@@ -192,7 +194,7 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     api.stopping.cancel();
     api.engine.stop().await;
     let served = server.await.context("the server ended badly")?;
-    let _ = tokio::join!(debts, forgetting);
+    let _ = tokio::join!(debts, forgetting, watchdog);
     served.map_err(Into::into)
 }
 
@@ -311,6 +313,29 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
         Fault::new(format!("cannot use {folder}: another cid is at work there"))
             .hint("stop it first, or choose another folder")
     })
+}
+
+/// Tells systemd that jobs can go on: the ledger, which every step of theirs waits for, has answered.
+/// A daemon that systemd hears nothing of is killed and started again.
+async fn feed_watchdog(api: Api) {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    loop {
+        if api.store.live_jobs().await.is_ok() {
+            let status = match api.engine.running() {
+                0 => "idle".to_owned(),
+                1 => "1 job at work".to_owned(),
+                jobs => format!("{jobs} jobs at work"),
+            };
+            let state = [NotifyState::Watchdog, NotifyState::Status(&status)];
+            sd_notify::notify(&state).ok();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(limit / 3) => {}
+            () = api.stopping.cancelled() => return,
+        }
+    }
 }
 
 async fn forget_forever(api: Api) {

@@ -36,8 +36,12 @@ pub(super) async fn missing(
     );
     let tree = workspace.directory.join(TREE);
     for dir in [&workspace.directory, &tree, &tree.join(".git")] {
-        // A link in its place is not it.
-        if !std::fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_dir()) {
+        // A link in its place is not it. On a host the tree is its user's, and cid cannot look inside.
+        let is_gone = match std::fs::symlink_metadata(dir) {
+            Ok(meta) => !meta.is_dir(),
+            Err(error) => error.kind() != std::io::ErrorKind::PermissionDenied,
+        };
+        if is_gone {
             let subject = format!("directory {}", dir.display());
             findings.push(Finding::drift(
                 subject,
