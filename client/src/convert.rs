@@ -1,7 +1,7 @@
 //! Generated types to plain ones. Unset strings become `None` where a value can
 //! be absent; enumerators of a later version become `Unknown`.
 
-use crate::model::{job, project, system, workspace};
+use crate::model::{audit, job, project, system, workspace};
 use crate::{Conflict, Error, Result, RunOutput};
 use cid_proto::v1 as pb;
 use jiff::Timestamp;
@@ -270,6 +270,34 @@ impl From<pb::Finding> for system::Finding {
     }
 }
 
+impl TryFrom<pb::AuditLine> for audit::AuditLine {
+    type Error = Error;
+
+    fn try_from(from: pb::AuditLine) -> Result<Self> {
+        Ok(Self {
+            decision: match from.decision() {
+                pb::Decision::Unspecified => audit::Decision::Unknown,
+                pb::Decision::Allowed => audit::Decision::Allowed,
+                pb::Decision::Denied => audit::Decision::Denied,
+                pb::Decision::NotAsked => audit::Decision::NotAsked,
+            },
+            at: timestamp(required(from.at, "a line without a time")?)?,
+            uid: from.uid,
+            account: given(from.account),
+            pid: Some(from.pid).filter(|pid| *pid != 0),
+            door: from.door,
+            rpc: from.rpc,
+            action: given(from.action),
+            email: given(from.email),
+            project: given(from.project),
+            workspace: given(from.workspace),
+            job: given(from.job),
+            reason: given(from.reason),
+            outcome: from.outcome,
+        })
+    }
+}
+
 impl From<pb::ConflictDetail> for Conflict {
     fn from(from: pb::ConflictDetail) -> Self {
         Self {
@@ -288,6 +316,13 @@ pub(crate) fn required<T>(member: Option<T>, what: &str) -> Result<T> {
 
 fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
+}
+
+pub(crate) fn instant(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: at.as_second(),
+        nanos: at.subsec_nanosecond(),
+    }
 }
 
 fn timestamp(from: prost_types::Timestamp) -> Result<Timestamp> {

@@ -30,8 +30,13 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The caller may not.
-    #[error("{0}")]
-    Denied(String),
+    #[error("{message}")]
+    Denied {
+        /// Why not.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// The address has a workspace of that project already.
     #[error("{email} has a workspace of {project} already: {url}")]
     Exists {
@@ -134,7 +139,7 @@ impl Error {
         match self {
             Self::Invalid { .. } => (Code::InvalidArgument, "INVALID"),
             Self::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
-            Self::Denied(_) => (Code::PermissionDenied, "DENIED"),
+            Self::Denied { .. } => (Code::PermissionDenied, "DENIED"),
             Self::Exists { .. } => (Code::AlreadyExists, "WORKSPACE_EXISTS"),
             Self::JobInTheWay { .. } => (Code::Aborted, "JOB_IN_THE_WAY"),
             Self::WorkWouldBeLost { .. } | Self::BranchWouldBeLost { .. } => {
@@ -151,6 +156,7 @@ impl Error {
         match self {
             Self::Invalid { hint, .. }
             | Self::NotFound { hint, .. }
+            | Self::Denied { hint, .. }
             | Self::Precondition { hint, .. }
             | Self::Exhausted { hint, .. } => hint.clone(),
             Self::Exists { job: Some(job), .. } => {
@@ -167,7 +173,7 @@ impl Error {
             }
             Self::Fault(fault) => fault.hint.clone(),
             Self::Store(error) => error.hint(),
-            Self::Denied(_) | Self::Exists { .. } => None,
+            Self::Exists { .. } => None,
         }
     }
 

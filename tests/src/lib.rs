@@ -7,6 +7,7 @@
 mod binaries;
 mod command;
 mod git;
+pub mod host;
 mod http;
 mod ports;
 mod process;

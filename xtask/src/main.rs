@@ -4,6 +4,8 @@ mod bench;
 mod build;
 mod demo;
 mod deny;
+mod dist;
+mod host;
 mod interrupt;
 mod setup;
 mod test;
@@ -23,6 +25,10 @@ enum Command {
     Test(test::Args),
     /// Measures `cictl create` against what the app itself takes
     Bench(bench::Args),
+    /// Boots a throw-away Debian with cid installed and gives a shell on it
+    Host(host::Args),
+    /// Builds the Debian package
+    Dist(dist::Args),
     /// Checks licences, bans, sources and advisories of all dependencies
     Deny,
     /// Installs the Debian packages that building and testing need
@@ -35,6 +41,8 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Deny => deny::run(),
+        Command::Host(args) => host::run(&args),
+        Command::Dist(args) => dist::run(&args),
         Command::Setup => setup::ensure(setup::Purpose::Test),
     };
     match done {

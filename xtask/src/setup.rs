@@ -1,6 +1,7 @@
 //! Brings in what the machine lacks, from Debian's own packages.
 
 use anyhow::{Context, Result, bail};
+use cid_testkit::host::{Why, available};
 use nix::unistd::Uid;
 use std::{
     env, fs,
@@ -14,7 +15,11 @@ use std::{
 pub enum Purpose {
     /// Building cid and running a sandbox.
     Demo,
-    /// All of that, and every test.
+    /// Building the Debian package.
+    Dist,
+    /// All of Demo, and booting a Debian.
+    Host,
+    /// All of that as far as the machine can, and every test.
     Test,
 }
 
@@ -91,14 +96,43 @@ const TEST: &[Need] = &[
         package: "openssh-server",
         found_by: Found::Program("sshd"),
     },
+    Need {
+        package: "systemd",
+        found_by: Found::Program("systemd-analyze"),
+    },
+];
+
+const DIST: &[Need] = &[Need {
+    package: "dpkg-dev",
+    found_by: Found::Program("dpkg-shlibdeps"),
+}];
+
+const HOST: &[Need] = &[
+    Need {
+        package: "debootstrap",
+        found_by: Found::Program("debootstrap"),
+    },
+    Need {
+        package: "systemd-container",
+        found_by: Found::Program("systemd-nspawn"),
+    },
 ];
 
 /// Sees to it that everything is there: installs it as root, says what to run otherwise.
 pub fn ensure(purpose: Purpose) -> Result<()> {
-    let more = if purpose == Purpose::Test { TEST } else { &[] };
+    let more: &[&[Need]] = match purpose {
+        Purpose::Demo => &[],
+        Purpose::Dist => &[DIST],
+        Purpose::Host => &[DIST, HOST],
+        // A machine that cannot boot one anyway is spared the packages.
+        Purpose::Test if matches!(available(), Ok(()) | Err(Why::Missing(_))) => {
+            &[TEST, DIST, HOST]
+        }
+        Purpose::Test => &[TEST],
+    };
     let missing: Vec<&str> = DEMO
         .iter()
-        .chain(more)
+        .chain(more.iter().copied().flatten())
         .filter(|need| !is_there(&need.found_by))
         .map(|need| need.package)
         .collect();

@@ -1,8 +1,12 @@
 //! `cargo xtask test`: every test there is, on a machine that may have nothing but Rust.
 
 use crate::{build, setup};
-use anyhow::Result;
+use anyhow::{Context, Result};
+use cid_testkit::host::{HostImage, Why, available};
 use std::process::Stdio;
+
+/// The program whose tests each boot a Debian.
+const HOST_TESTS: &str = "host";
 
 /// What `cargo xtask test` can be told.
 #[derive(clap::Args, Debug)]
@@ -19,6 +23,19 @@ pub fn run(args: &Args) -> Result<()> {
     // Programs and tests in one go, so that both are built with the same features.
     build::check(build::cargo().args(["build", "--workspace", "--all-targets"]))?;
     println!("==> testing");
+    let skipped = available().err();
+    if skipped.is_none() && args.filter.is_empty() {
+        // Here it can be seen why that takes so long; a test would keep it to itself.
+        HostImage::get()?;
+    }
+    let tested = run_all(args, skipped.is_some());
+    if let Some(why) = skipped {
+        println!("==> {}", sentence(count(args)?, &why));
+    }
+    tested
+}
+
+fn run_all(args: &Args, without_hosts: bool) -> Result<()> {
     let has_nextest = build::cargo()
         .args(["nextest", "--version"])
         .stdout(Stdio::null())
@@ -26,21 +43,45 @@ pub fn run(args: &Args) -> Result<()> {
         .status()
         .is_ok_and(|status| status.success());
     if !has_nextest {
+        // Here the tests on a host are run, find that there is none, and do nothing.
         return build::check(
             build::cargo()
                 .args(["test", "--workspace", "--"])
                 .args(&args.filter),
         );
     }
-    build::check(
-        build::cargo()
-            .args(["nextest", "run", "--workspace"])
-            .args(&args.filter),
-    )?;
+    let mut nextest = build::cargo();
+    nextest.args(["nextest", "run", "--workspace"]);
+    if without_hosts {
+        let filter = format!("not (package(cid-testkit) & binary(={HOST_TESTS}))");
+        nextest.args(["--filterset", &filter, "--no-tests=pass"]);
+    }
+    build::check(nextest.args(&args.filter))?;
     // nextest leaves the examples in doc comments out.
     build::check(
         build::cargo()
             .args(["test", "--quiet", "--doc", "--workspace", "--"])
             .args(&args.filter),
     )
+}
+
+/// How many tests on a host there are of those asked for.
+fn count(args: &Args) -> Result<usize> {
+    let listed = build::cargo()
+        .args(["test", "--quiet", "--workspace", "--test", HOST_TESTS, "--"])
+        .args(["--list", "--format=terse"])
+        .args(&args.filter)
+        .stderr(Stdio::null())
+        .output()
+        .context("cannot list the tests on a host")?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    Ok(listed
+        .lines()
+        .filter(|line| line.ends_with(": test"))
+        .count())
+}
+
+fn sentence(count: usize, why: &Why) -> String {
+    let tests = if count == 1 { "test" } else { "tests" };
+    format!("{count} {tests} on a booted Debian skipped: {why}")
 }

@@ -1,11 +1,12 @@
 //! What every verb is given: how to print, and where the daemon is.
 
-use super::Failure;
+use super::{Failure, agent::Agent};
 use crate::ui::text;
 use cid_client::Client;
 use clap::ValueEnum;
 use serde::Serialize;
 use std::{
+    cell::OnceCell,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -25,11 +26,19 @@ pub(crate) enum Format {
 pub(crate) struct Cx {
     format: Format,
     socket: PathBuf,
+    is_interactive: bool,
+    /// Asks for passwords until the end.
+    agent: OnceCell<Option<Agent>>,
 }
 
 impl Cx {
-    pub(crate) fn new(format: Format, socket: PathBuf) -> Self {
-        Self { format, socket }
+    pub(crate) fn new(format: Format, socket: PathBuf, is_interactive: bool) -> Self {
+        Self {
+            format,
+            socket,
+            is_interactive,
+            agent: OnceCell::new(),
+        }
     }
 
     pub(crate) fn format(&self) -> Format {
@@ -45,7 +54,12 @@ impl Cx {
     }
 
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        Ok(Client::connect(&self.socket).await?)
+        let client = Client::connect(&self.socket).await?;
+        if !self.is_interactive {
+            return Ok(client);
+        }
+        self.agent.get_or_init(Agent::start);
+        Ok(client.interactive())
     }
 
     /// Prints a verb's result: the document, or what people read instead.

@@ -1,5 +1,7 @@
 //! The verbs, one file each: its arguments, then what it does.
 
+mod agent;
+mod audit;
 mod completions;
 mod create;
 mod cx;
@@ -10,6 +12,7 @@ mod follow;
 mod jobs;
 mod list;
 mod logs;
+mod man;
 mod project;
 mod restart;
 mod run;
@@ -70,6 +73,9 @@ struct Global {
         default_value = DEFAULT_SOCKET
     )]
     socket: PathBuf,
+    /// Where something needs an administrator's password, ask for it
+    #[arg(long, global = true)]
+    interactive: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -85,8 +91,11 @@ enum Verb {
     Jobs(jobs::Jobs),
     Project(project::Project),
     Doctor(doctor::Doctor),
+    Audit(audit::Audit),
     Completions(completions::Completions),
     Version(version::Version),
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
 /// Which workspace is meant.
@@ -119,7 +128,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
         }
     };
-    let cx = Cx::new(cli.global.output, cli.global.socket);
+    let cx = Cx::new(cli.global.output, cli.global.socket, cli.global.interactive);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -145,8 +154,10 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Jobs(verb) => verb.run(cx).await,
         Verb::Project(verb) => verb.run(cx).await,
         Verb::Doctor(verb) => verb.run(cx).await,
+        Verb::Audit(verb) => verb.run(cx).await,
         Verb::Completions(verb) => verb.run(),
         Verb::Version(verb) => verb.run(cx).await,
+        Verb::Man(verb) => verb.run(),
     }
 }
 

@@ -11,13 +11,39 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tonic::{Response, Status, Streaming, transport::Channel};
+use tonic::{
+    Request, Response, Status, Streaming,
+    metadata::MetadataValue,
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
 
 /// How long the daemon may take to answer a request that is not a stream.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// How long `project check` and `doctor` may take: they ask servers and programs.
 const SURVEY_LIMIT: Duration = Duration::from_secs(300);
+/// How much longer anything may take when a person may be asked for a password.
+const PROMPT_LIMIT: Duration = Duration::from_secs(125);
 const PAGE_SIZE: u32 = 500;
+
+/// The daemon's connection, each request marked where a person can be asked for a password.
+pub(crate) type Line = InterceptedService<Channel, Mark>;
+
+/// Marks requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    is_interactive: bool,
+}
+
+impl Interceptor for Mark {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if self.is_interactive {
+            let yes = MetadataValue::from_static("yes");
+            request.metadata_mut().insert("cid-interactive", yes);
+        }
+        Ok(request)
+    }
+}
 
 /// A connection to the daemon. Cheap to clone; a connection that broke, e.g.
 /// because the daemon was restarted, is dialled again at the next call.
@@ -28,6 +54,7 @@ const PAGE_SIZE: u32 = 500;
 pub struct Client {
     channel: Channel,
     socket: PathBuf,
+    mark: Mark,
 }
 
 impl Client {
@@ -40,6 +67,9 @@ impl Client {
         Ok(Self {
             channel: connect::dial(socket).await?,
             socket: socket.to_owned(),
+            mark: Mark {
+                is_interactive: false,
+            },
         })
     }
 
@@ -50,23 +80,38 @@ impl Client {
         Self {
             channel: connect::dial_later(socket),
             socket: socket.to_owned(),
+            mark: Mark {
+                is_interactive: false,
+            },
         }
     }
 
-    pub(crate) fn workspaces(&self) -> workspaces_client::WorkspacesClient<Channel> {
-        workspaces_client::WorkspacesClient::new(self.channel.clone())
+    /// The same client for somebody who can be asked for a password where the daemon wants one;
+    /// then every call may take two minutes longer. An agent of polkit must be there for that.
+    #[must_use]
+    pub fn interactive(self) -> Self {
+        Self {
+            mark: Mark {
+                is_interactive: true,
+            },
+            ..self
+        }
     }
 
-    fn jobs_service(&self) -> jobs_client::JobsClient<Channel> {
-        jobs_client::JobsClient::new(self.channel.clone())
+    pub(crate) fn workspaces(&self) -> workspaces_client::WorkspacesClient<Line> {
+        workspaces_client::WorkspacesClient::with_interceptor(self.channel.clone(), self.mark)
     }
 
-    fn projects_service(&self) -> projects_client::ProjectsClient<Channel> {
-        projects_client::ProjectsClient::new(self.channel.clone())
+    fn jobs_service(&self) -> jobs_client::JobsClient<Line> {
+        jobs_client::JobsClient::with_interceptor(self.channel.clone(), self.mark)
     }
 
-    fn system_service(&self) -> system_client::SystemClient<Channel> {
-        system_client::SystemClient::new(self.channel.clone())
+    fn projects_service(&self) -> projects_client::ProjectsClient<Line> {
+        projects_client::ProjectsClient::with_interceptor(self.channel.clone(), self.mark)
+    }
+
+    fn system_service(&self) -> system_client::SystemClient<Line> {
+        system_client::SystemClient::with_interceptor(self.channel.clone(), self.mark)
     }
 
     pub(crate) fn error(&self, status: &Status) -> Error {
@@ -85,6 +130,10 @@ impl Client {
         limit: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T> {
+        let limit = match self.mark.is_interactive {
+            true => limit + PROMPT_LIMIT,
+            false => limit,
+        };
         match tokio::time::timeout(limit, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.error(&status)),

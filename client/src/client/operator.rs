@@ -1,8 +1,12 @@
 //! Requests about projects and about the daemon itself.
 
 use super::{Client, PAGE_SIZE, SURVEY_LIMIT};
-use crate::{CheckItem, Finding, Project, Result, Version, convert::required};
+use crate::{
+    AuditLine, CheckItem, Finding, Project, Result, Version,
+    convert::{instant, required},
+};
 use cid_proto::v1 as pb;
+use jiff::Timestamp;
 
 impl Client {
     /// All projects, also those that cannot be used.
@@ -87,5 +91,33 @@ impl Client {
             .into_iter()
             .map(Finding::from)
             .collect())
+    }
+
+    /// Who did what, newest first: at most `limit` requests, none before `since`.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn audit(&self, since: Option<Timestamp>, limit: usize) -> Result<Vec<AuditLine>> {
+        let mut lines = Vec::new();
+        let mut page_token = String::new();
+        while lines.len() < limit {
+            let left = u32::try_from(limit - lines.len()).unwrap_or(u32::MAX);
+            let request = pb::AuditRequest {
+                since: since.map(instant),
+                page_size: left.min(PAGE_SIZE),
+                page_token,
+            };
+            let page = self.answer(self.system_service().audit(request)).await?;
+            for line in page.lines {
+                lines.push(line.try_into()?);
+            }
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            page_token = page.next_page_token;
+        }
+        lines.truncate(limit);
+        Ok(lines)
     }
 }

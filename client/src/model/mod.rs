@@ -1,6 +1,7 @@
 //! What the daemon talks about, as plain values. Serialised, they are the JSON
 //! that `cictl -o json` and the front's event stream print.
 
+pub mod audit;
 pub mod job;
 pub mod project;
 pub mod system;

@@ -2,7 +2,7 @@
 //! fit for `grep` and `awk`.
 
 use super::text::{clean, clean_lines, time, took, took_by};
-use cid_client::{CheckItem, Finding, Job, Project, Workspace};
+use cid_client::{AuditLine, CheckItem, Finding, Job, Project, Workspace};
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Workspaces, one a line; nothing when there are none.
@@ -96,6 +96,40 @@ pub(crate) fn job(job: &Job) -> String {
         text.push_str(&anstream::adapter::strip_str(&trouble).to_string());
     }
     text
+}
+
+/// Requests, one a line; nothing when there are none.
+pub(crate) fn audit(lines: &[AuditLine]) -> String {
+    table(
+        [
+            "TIME",
+            "WHO",
+            "REQUEST",
+            "WORKSPACE",
+            "DECISION",
+            "OUTCOME",
+            "JOB",
+            "REASON",
+        ],
+        lines.iter().map(|line| {
+            let who = line.account.as_deref().unwrap_or("?");
+            let about = match (&line.email, &line.project) {
+                (Some(email), Some(project)) => format!("{email} in {project}"),
+                _ => String::new(),
+            };
+            let rpc = line.rpc.strip_prefix("/cid.v1.").unwrap_or(&line.rpc);
+            [
+                time(line.at),
+                format!("{who} ({})", line.uid),
+                rpc.to_owned(),
+                about,
+                line.decision.to_string(),
+                line.outcome.clone(),
+                line.job.clone().unwrap_or_default(),
+                line.reason.clone().unwrap_or_default(),
+            ]
+        }),
+    )
 }
 
 /// Projects, one a line; nothing when there are none.

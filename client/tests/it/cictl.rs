@@ -256,3 +256,29 @@ fn init_needs_no_daemon() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("\nurl = \"/srv/pressa.git\"\n"));
 }
+
+#[test]
+fn the_audit_log_says_who_was_denied_what_and_why() {
+    let daemon = Daemon::start();
+    let output = cictl(&daemon, &["audit", "--since", "2h", "-n", "1"]);
+    let human = text(&output.stdout);
+    assert!(human.starts_with("TIME "), "{human}");
+    let line = "anna (1000)  Workspaces/Delete  bert@example.com in shop  denied    PERMISSION_DENIED  -    no";
+    assert!(human.contains(line), "{human}");
+    let output = cictl(&daemon, &["audit", "-o", "json"]);
+    let lines = &documents(&output.stdout)[0];
+    assert_eq!(lines[0]["decision"], "denied");
+    assert_eq!(lines[0]["job"], Value::Null);
+    assert_eq!(code(&daemon, &["audit", "--since", "yesterday"]), 2);
+}
+
+#[test]
+fn only_an_interactive_client_says_that_it_is() {
+    let daemon = Daemon::start();
+    let reason = |args: &[&str]| documents(&cictl(&daemon, args).stdout)[0][0]["reason"].clone();
+    assert_eq!(reason(&["audit", "-o", "json"]), "no");
+    assert_eq!(
+        reason(&["audit", "-o", "json", "--interactive"]),
+        "dismissed"
+    );
+}

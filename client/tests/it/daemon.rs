@@ -430,6 +430,26 @@ impl pb::system_server::System for Service {
         }))
     }
 
+    /// One line, about an interactive client or another.
+    async fn audit(&self, request: Request<pb::AuditRequest>) -> Answer<pb::AuditResponse> {
+        let is_interactive = request.metadata().contains_key("cid-interactive");
+        Ok(Response::new(pb::AuditResponse {
+            lines: vec![pb::AuditLine {
+                at: Some(pb_time::Time::default()),
+                uid: 1000,
+                account: "anna".into(),
+                rpc: "/cid.v1.Workspaces/Delete".into(),
+                email: "bert@example.com".into(),
+                project: "shop".into(),
+                decision: pb::Decision::Denied.into(),
+                reason: if is_interactive { "dismissed" } else { "no" }.into(),
+                outcome: "PERMISSION_DENIED".into(),
+                ..Default::default()
+            }],
+            next_page_token: String::new(),
+        }))
+    }
+
     /// Drift that a repair mends.
     async fn doctor(&self, request: Request<pb::DoctorRequest>) -> Answer<pb::DoctorResponse> {
         Ok(Response::new(pb::DoctorResponse {

@@ -1,13 +1,26 @@
-//! Who may do what. Permission is data ([`table`]), decided in one place ([`Gate`]), and what was
-//! decided is a [`Permit`] that the engine asks for by value.
+//! Who may do what. Permission is data ([`table`]), decided in one place ([`Gate`]); a call about a
+//! workspace gets a [`Claim`], which becomes a [`Permit`] once that workspace is known, and the
+//! engine asks for the permit by value.
 
+mod accounts;
+mod call;
 mod caller;
+mod deny;
+mod host;
 mod permit;
+pub mod polkit;
+mod subject;
 pub mod table;
 
-pub use caller::{Caller, Door};
-pub use permit::Permit;
-pub use table::Action;
+pub use accounts::Accounts;
+pub use call::{Call, Known};
+pub use caller::{Caller, Door, Process};
+pub use deny::DenyList;
+pub use host::Host;
+pub use permit::{Claim, Permit};
+pub use polkit::Polkit;
+pub use subject::Subject;
+pub use table::{Action, Right};
 
 use crate::error::Error;
 use async_trait::async_trait;
@@ -19,16 +32,58 @@ use std::sync::Arc;
 pub enum Decision {
     /// Yes.
     Allowed,
-    /// No; why, for the caller.
-    Denied(String),
+    /// No.
+    Denied(Denial),
+}
+
+/// Why not, for the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The reason.
+    pub reason: String,
+    /// What he can do about it.
+    pub hint: Option<String>,
+}
+
+impl Decision {
+    /// No, for this reason.
+    pub fn denied(reason: impl Into<String>) -> Self {
+        let (reason, hint) = (reason.into(), None);
+        Self::Denied(Denial { reason, hint })
+    }
+
+    /// With what the caller can do about it.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Allowed => Self::Allowed,
+            Self::Denied(Denial { reason, .. }) => Self::Denied(Denial {
+                reason,
+                hint: Some(hint.into()),
+            }),
+        }
+    }
+}
+
+/// What an authority is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// The kind of right it takes.
+    pub action: Action,
+    /// The workspace it is about, and whether it is the caller's own.
+    pub subject: Option<(&'a Subject, bool)>,
 }
 
 /// Whoever decides when the table has let a call pass: the sandbox's owner rule, or polkit on a
 /// host. An authority that cannot decide denies.
 #[async_trait]
 pub trait Authority: Send + Sync {
-    /// May this caller do this?
-    async fn decide(&self, caller: &Caller, action: Action) -> Decision;
+    /// May this caller ask for anything at all? For calls whose subject is not known yet.
+    async fn admit(&self, caller: &Caller) -> Decision;
+
+    /// May this be done? Must also deny whom [`Authority::admit`] denies.
+    async fn decide(&self, question: Question<'_>) -> Decision;
 }
 
 /// Root and the daemon's own user may all, everybody else nothing: the sandbox's rule.
@@ -39,12 +94,16 @@ pub struct OwnerOnly {
 
 #[async_trait]
 impl Authority for OwnerOnly {
-    async fn decide(&self, caller: &Caller, _: Action) -> Decision {
+    async fn admit(&self, caller: &Caller) -> Decision {
         if caller.uid == 0 || caller.uid == self.uid {
             Decision::Allowed
         } else {
-            Decision::Denied(format!("this sandbox belongs to user {}", self.uid))
+            Decision::denied(format!("this sandbox belongs to user {}", self.uid))
         }
+    }
+
+    async fn decide(&self, question: Question<'_>) -> Decision {
+        self.admit(&question.call.caller).await
     }
 }
 
@@ -52,35 +111,132 @@ impl Authority for OwnerOnly {
 #[derive(Clone)]
 pub struct Gate {
     authority: Arc<dyn Authority>,
+    accounts: Accounts,
 }
 
 impl Gate {
     /// A gate that asks this authority.
     pub fn new(authority: Arc<dyn Authority>) -> Self {
-        Self { authority }
+        Self::with_accounts(authority, Accounts::of_this_machine())
     }
 
-    /// Lets a call in or not. `rpc` is the request's path, e.g. `/cid.v1.Workspaces/Create`.
+    /// The same, with other accounts than this machine's.
+    pub fn with_accounts(authority: Arc<dyn Authority>, accounts: Accounts) -> Self {
+        Self {
+            authority,
+            accounts,
+        }
+    }
+
+    /// Lets a call in or not. With `None` it is allowed as it is; a [`Claim`] waits for what the
+    /// call is about.
     ///
     /// # Errors
     /// Denied: no row in the table, the wrong door, or the authority says no.
-    pub async fn permit(&self, caller: &Caller, rpc: &str) -> Result<Permit, Error> {
+    pub async fn admit(&self, call: &Arc<Call>) -> Result<Option<Claim>, Error> {
+        let rpc = &call.rpc;
         let Some(row) = table::find(rpc) else {
-            return Err(Error::Denied(format!("{rpc} is not for anybody")));
+            return Err(self.refuse(call, format!("{rpc} is not for anybody")).await);
         };
-        let door = caller.door;
-        if !row.doors.contains(&door) {
-            tracing::warn!(rpc, uid = caller.uid, "denied: not by the {door:?} socket");
-            return Err(Error::Denied(format!(
-                "{rpc} is not to be had by this socket"
-            )));
+        // What is denied before anybody knows what it is about counts as about somebody else's.
+        let (Right::Plain(action) | Right::About { other: action, .. }) = row.right;
+        call.lock().action = Some(action);
+        if !row.doors.contains(&call.caller.door) {
+            let reason = format!("{rpc} is not to be had by this socket");
+            return Err(self.refuse(call, reason).await);
         }
-        match self.authority.decide(caller, row.action).await {
-            Decision::Allowed => Ok(Permit::new(caller.clone(), row.action)),
-            Decision::Denied(reason) => {
-                tracing::warn!(rpc, uid = caller.uid, "denied: {reason}");
-                Err(Error::Denied(format!("you may not do this: {reason}")))
+        match row.right {
+            Right::Plain(action) => match self.decide(call, action, None).await {
+                Decision::Allowed => Ok(None),
+                Decision::Denied(denial) => Err(refused(&denial)),
+            },
+            Right::About { own, other } => match self.authority.admit(&call.caller).await {
+                Decision::Allowed => Ok(Some(Claim {
+                    gate: self.clone(),
+                    call: Arc::clone(call),
+                    own,
+                    other,
+                })),
+                Decision::Denied(denial) => {
+                    self.account(call).await;
+                    call.decided(Decision::Denied(denial.clone()));
+                    Err(refused(&denial))
+                }
+            },
+        }
+    }
+
+    /// A call failed before anybody asked whether it may be made. Why it failed tells of what there
+    /// is, so it is only for those who may see that.
+    ///
+    /// # Errors
+    /// The caller may not.
+    pub async fn may_hear(&self, call: &Call) -> Result<(), Error> {
+        let question = Question {
+            call,
+            action: Action::List,
+            subject: None,
+        };
+        self.account(call).await;
+        match self.authority.decide(question).await {
+            Decision::Allowed => Ok(()),
+            Decision::Denied(denial) => {
+                call.decided(Decision::Denied(denial.clone()));
+                Err(refused(&denial))
             }
         }
+    }
+
+    async fn decide(
+        &self,
+        call: &Call,
+        action: Action,
+        subject: Option<(&Subject, bool)>,
+    ) -> Decision {
+        call.lock().action = Some(action);
+        let question = Question {
+            call,
+            action,
+            subject,
+        };
+        let decision = self.authority.decide(question).await;
+        if decision != Decision::Allowed || !action.is_read() {
+            // For the audit log, which has no line for a read that was allowed.
+            self.account(call).await;
+        }
+        call.decided(decision.clone());
+        decision
+    }
+
+    async fn refuse(&self, call: &Call, reason: String) -> Error {
+        self.account(call).await;
+        let denial = Denial { reason, hint: None };
+        let error = Error::Denied {
+            message: denial.reason.clone(),
+            hint: None,
+        };
+        call.decided(Decision::Denied(denial));
+        error
+    }
+
+    /// The caller's account; `None` when there is none or nobody can tell.
+    async fn account(&self, call: &Call) -> Option<String> {
+        if let Some(account) = call.lock().account.clone() {
+            return Some(account);
+        }
+        let uid = call.caller.uid;
+        let account = self.accounts.name(uid).await.unwrap_or_else(|error| {
+            tracing::warn!(uid, "cannot look the caller's account up: {error}");
+            None
+        });
+        call.lock().account.clone_from(&account);
+        account
+    }
+}
+
+fn refused(denial: &Denial) -> Error {
+    Error::Denied {
+        message: format!("you may not do this: {}", denial.reason),
+        hint: denial.hint.clone(),
     }
 }

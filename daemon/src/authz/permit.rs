@@ -1,50 +1,82 @@
-//! Proof that a caller may do something.
+//! Proof that a caller may do something, and what comes before it.
 
-use super::{Action, Caller};
-use std::fmt;
+use super::{Action, Call, Decision, Gate, Subject, refused};
+use crate::error::Error;
+use std::{fmt, sync::Arc};
 
-/// Proof that a caller may do something; only [`super::Gate`] makes one, and it is used up by what
-/// it is for.
+/// A call that has been let in, but for which nobody has decided yet: what it is about is in the
+/// request. It is good for nothing but to be [bound](Claim::bind).
+#[must_use]
+#[derive(Clone)]
+pub struct Claim {
+    pub(super) gate: Gate,
+    pub(super) call: Arc<Call>,
+    pub(super) own: Action,
+    pub(super) other: Action,
+}
+
+impl Claim {
+    /// Asks whether the caller may do it to this workspace.
+    ///
+    /// # Errors
+    /// He may not, or nobody can tell.
+    pub async fn bind(self, subject: Subject) -> Result<Permit, Error> {
+        let Self {
+            gate,
+            call,
+            own,
+            other,
+        } = self;
+        let is_own = match &subject.account {
+            Some(account) => gate.account(&call).await.as_ref() == Some(account),
+            None => false,
+        };
+        let action = if is_own { own } else { other };
+        {
+            let mut known = call.lock();
+            known.job = subject.job;
+            known.subject = Some(subject.clone());
+        }
+        match gate.decide(&call, action, Some((&subject, is_own))).await {
+            Decision::Allowed => Ok(Permit { call, action }),
+            Decision::Denied(denial) => Err(refused(&denial)),
+        }
+    }
+}
+
+/// Proof that a caller may do something to a workspace; only [`Claim::bind`] makes one, and it is
+/// used up by what it is for.
 #[must_use]
 #[derive(Debug)]
 pub struct Permit {
-    caller: Caller,
+    call: Arc<Call>,
     action: Action,
 }
 
 impl Permit {
-    pub(super) fn new(caller: Caller, action: Action) -> Self {
-        Self { caller, action }
-    }
-
     /// A permit for the engine's own tests and for nothing else.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        let caller = Caller {
+        let caller = super::Caller {
             uid: 0,
             gid: 0,
-            pid: None,
+            process: None,
             door: super::Door::People,
         };
         Self {
-            caller,
-            action: Action::Create,
+            call: Arc::new(Call::new(caller, "/cid.v1.Workspaces/Create", false)),
+            action: Action::CreateForOthers,
         }
     }
 
-    /// Whose.
-    pub fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
-    /// For what.
-    pub fn action(&self) -> Action {
-        self.action
+    /// The call it was given for.
+    pub fn call(&self) -> Arc<Call> {
+        Arc::clone(&self.call)
     }
 }
 
 impl fmt::Display for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "uid {} for {:?}", self.caller.uid, self.action)
+        write!(f, "uid {} for {}", self.call.caller.uid, self.action.id())
     }
 }

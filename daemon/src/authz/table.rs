@@ -2,29 +2,92 @@
 
 use super::Door;
 
-/// A kind of right.
+/// A kind of right, which polkit knows as `org.cid.NAME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// See workspaces, jobs and projects.
-    View,
-    /// Make workspaces.
-    Create,
-    /// Remove them.
-    Delete,
-    /// Restart their processes.
+    List,
+    /// Make a workspace for one's own address.
+    CreateOwn,
+    /// Make one for another address.
+    CreateForOthers,
+    /// Remove one's own.
+    DeleteOwn,
+    /// Remove anybody's.
+    DeleteAny,
+    /// Restart a workspace's processes.
     Restart,
-    /// Read their logs.
+    /// Read a workspace's logs.
     ReadLogs,
-    /// Run commands in them.
+    /// Run commands in a workspace.
     Run,
+    /// Bring a workspace to its branch's newest commit.
+    Deploy,
     /// Cancel jobs and retry stuck ones.
     ManageJobs,
-    /// Check project files.
-    CheckProjects,
     /// Compare the ledger with the machine, and repair.
     Repair,
-    /// Ask for health, version and the interface's description.
-    Describe,
+    /// Check project files.
+    ManageProjects,
+    /// Read who did what.
+    Audit,
+}
+
+impl Action {
+    /// Every one.
+    pub const ALL: [Self; 13] = [
+        Self::List,
+        Self::CreateOwn,
+        Self::CreateForOthers,
+        Self::DeleteOwn,
+        Self::DeleteAny,
+        Self::Restart,
+        Self::ReadLogs,
+        Self::Run,
+        Self::Deploy,
+        Self::ManageJobs,
+        Self::Repair,
+        Self::ManageProjects,
+        Self::Audit,
+    ];
+
+    /// What polkit calls it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::List => "org.cid.list",
+            Self::CreateOwn => "org.cid.create-own",
+            Self::CreateForOthers => "org.cid.create-for-others",
+            Self::DeleteOwn => "org.cid.delete-own",
+            Self::DeleteAny => "org.cid.delete-any",
+            Self::Restart => "org.cid.restart",
+            Self::ReadLogs => "org.cid.read-logs",
+            Self::Run => "org.cid.run",
+            Self::Deploy => "org.cid.deploy",
+            Self::ManageJobs => "org.cid.manage-jobs",
+            Self::Repair => "org.cid.repair",
+            Self::ManageProjects => "org.cid.manage-projects",
+            Self::Audit => "org.cid.audit",
+        }
+    }
+
+    /// Whether it leaves everything as it was.
+    pub fn is_read(self) -> bool {
+        matches!(self, Self::List | Self::ReadLogs | Self::Audit)
+    }
+}
+
+/// What an RPC takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Decided before the request is read.
+    Plain(Action),
+    /// Decided when the request has told which workspace it is about.
+    About {
+        /// Of the caller's own.
+        own: Action,
+        /// Of anybody else's.
+        other: Action,
+    },
 }
 
 /// One RPC.
@@ -32,7 +95,7 @@ pub struct Row {
     /// The request's path.
     pub rpc: &'static str,
     /// What it takes.
-    pub action: Action,
+    pub right: Right,
     /// By which sockets.
     pub doors: &'static [Door],
 }
@@ -40,37 +103,46 @@ pub struct Row {
 const PEOPLE: &[Door] = &[Door::People];
 const BOTH: &[Door] = &[Door::People, Door::Front];
 
-const fn row(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row {
-    Row { rpc, action, doors }
+const fn plain(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row {
+    let right = Right::Plain(action);
+    Row { rpc, right, doors }
+}
+
+const fn about(rpc: &'static str, own: Action, other: Action, doors: &'static [Door]) -> Row {
+    let right = Right::About { own, other };
+    Row { rpc, right, doors }
+}
+
+/// About a workspace, with one action for one's own and others': rules look up whose it is.
+const fn whosever(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row {
+    about(rpc, action, action, doors)
 }
 
 /// Every RPC there is.
+#[rustfmt::skip]
 pub const TABLE: &[Row] = &[
-    row("/cid.v1.Workspaces/Create", Action::Create, BOTH),
-    row("/cid.v1.Workspaces/Get", Action::View, BOTH),
-    row("/cid.v1.Workspaces/List", Action::View, BOTH),
-    row("/cid.v1.Workspaces/Delete", Action::Delete, PEOPLE),
-    row("/cid.v1.Workspaces/Restart", Action::Restart, PEOPLE),
-    row("/cid.v1.Workspaces/Logs", Action::ReadLogs, PEOPLE),
-    row("/cid.v1.Workspaces/Run", Action::Run, PEOPLE),
-    row("/cid.v1.Jobs/Get", Action::View, BOTH),
-    row("/cid.v1.Jobs/List", Action::View, PEOPLE),
-    row("/cid.v1.Jobs/Watch", Action::View, BOTH),
-    row("/cid.v1.Jobs/Cancel", Action::ManageJobs, PEOPLE),
-    row("/cid.v1.Jobs/Retry", Action::ManageJobs, PEOPLE),
-    row("/cid.v1.Projects/List", Action::View, BOTH),
-    row("/cid.v1.Projects/Get", Action::View, BOTH),
-    row("/cid.v1.Projects/Check", Action::CheckProjects, PEOPLE),
-    row("/cid.v1.System/Version", Action::Describe, BOTH),
-    row("/cid.v1.System/Doctor", Action::Repair, PEOPLE),
-    row("/grpc.health.v1.Health/Check", Action::Describe, BOTH),
-    row("/grpc.health.v1.Health/List", Action::Describe, BOTH),
-    row("/grpc.health.v1.Health/Watch", Action::Describe, PEOPLE),
-    row(
-        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        Action::Describe,
-        PEOPLE,
-    ),
+    about("/cid.v1.Workspaces/Create", Action::CreateOwn, Action::CreateForOthers, BOTH),
+    plain("/cid.v1.Workspaces/Get", Action::List, BOTH),
+    plain("/cid.v1.Workspaces/List", Action::List, BOTH),
+    about("/cid.v1.Workspaces/Delete", Action::DeleteOwn, Action::DeleteAny, PEOPLE),
+    whosever("/cid.v1.Workspaces/Restart", Action::Restart, PEOPLE),
+    whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, PEOPLE),
+    whosever("/cid.v1.Workspaces/Run", Action::Run, PEOPLE),
+    plain("/cid.v1.Jobs/Get", Action::List, BOTH),
+    plain("/cid.v1.Jobs/List", Action::List, PEOPLE),
+    plain("/cid.v1.Jobs/Watch", Action::List, BOTH),
+    whosever("/cid.v1.Jobs/Cancel", Action::ManageJobs, PEOPLE),
+    whosever("/cid.v1.Jobs/Retry", Action::ManageJobs, PEOPLE),
+    plain("/cid.v1.Projects/List", Action::List, BOTH),
+    plain("/cid.v1.Projects/Get", Action::List, BOTH),
+    plain("/cid.v1.Projects/Check", Action::ManageProjects, PEOPLE),
+    plain("/cid.v1.System/Version", Action::List, BOTH),
+    plain("/cid.v1.System/Doctor", Action::Repair, PEOPLE),
+    plain("/cid.v1.System/Audit", Action::Audit, PEOPLE),
+    plain("/grpc.health.v1.Health/Check", Action::List, BOTH),
+    plain("/grpc.health.v1.Health/List", Action::List, BOTH),
+    plain("/grpc.health.v1.Health/Watch", Action::List, PEOPLE),
+    plain("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Action::List, PEOPLE),
 ];
 
 /// The row of an RPC.
@@ -136,5 +208,19 @@ mod tests {
                 "/grpc.health.v1.Health/List",
             ]
         );
+    }
+
+    #[test]
+    fn the_policy_file_has_every_action_and_no_other() {
+        let policy = include_str!("../../../polkit/actions/org.cid.policy");
+        let named: Vec<&str> = policy
+            .split("<action id=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        let known: HashSet<&str> = Action::ALL.into_iter().map(Action::id).collect();
+        assert_eq!(known.len(), Action::ALL.len());
+        assert_eq!(named.len(), known.len(), "an action is there twice");
+        assert_eq!(named.into_iter().collect::<HashSet<_>>(), known);
     }
 }

@@ -1,21 +1,30 @@
-//! The layer every call goes through: asks the gate, writes the audit line, leaves the permit.
+//! The layer every call goes through: asks the gate, leaves the claim, sees to it that it was used,
+//! and tells the audit log.
 
-use crate::authz::{Caller, Gate, Permit};
+use super::audit::Audit;
+use crate::authz::{Call, Caller, Claim, Decision, Denial, Gate};
 use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
-use tonic::{Status, body::Body, codegen::http};
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::http::{self, HeaderMap},
+};
 use tower::{Layer, Service};
 
-/// The permit of one call, until somebody takes it.
-#[derive(Clone)]
-pub(super) struct PermitSlot(Arc<Mutex<Option<Permit>>>);
+/// A client sends this when it has somebody who can be asked for a password.
+const INTERACTIVE: &str = "cid-interactive";
 
-impl PermitSlot {
-    pub(super) fn take(&self) -> Option<Permit> {
+/// The claim of one call, until somebody takes it.
+#[derive(Clone)]
+pub(super) struct ClaimSlot(Arc<Mutex<Option<Claim>>>);
+
+impl ClaimSlot {
+    pub(super) fn take(&self) -> Option<Claim> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -24,12 +33,13 @@ impl PermitSlot {
 #[derive(Clone)]
 pub struct Enforce {
     gate: Gate,
+    audit: Audit,
 }
 
 impl Enforce {
-    /// Lets in what this gate permits.
-    pub fn new(gate: Gate) -> Self {
-        Self { gate }
+    /// Lets in what this gate permits, and tells this log.
+    pub fn new(gate: Gate, audit: Audit) -> Self {
+        Self { gate, audit }
     }
 }
 
@@ -37,7 +47,7 @@ impl<S> Layer<S> for Enforce {
     type Service = Enforcer<S>;
     fn layer(&self, inner: S) -> Enforcer<S> {
         Enforcer {
-            gate: self.gate.clone(),
+            enforce: self.clone(),
             inner,
         }
     }
@@ -46,7 +56,7 @@ impl<S> Layer<S> for Enforce {
 /// A service behind the gate.
 #[derive(Clone)]
 pub struct Enforcer<S> {
-    gate: Gate,
+    enforce: Enforce,
     inner: S,
 }
 
@@ -67,7 +77,7 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
-        let gate = self.gate.clone();
+        let Enforce { gate, audit } = self.enforce.clone();
         // The one that is ready must be the one that is called.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
@@ -77,16 +87,71 @@ where
                 tracing::warn!(rpc, "denied: no credentials");
                 return Ok(Status::permission_denied("the caller is unknown").into_http());
             };
-            match gate.permit(&caller, &rpc).await {
-                Ok(permit) => {
-                    tracing::debug!(rpc, uid = caller.uid, pid = caller.pid, "allowed");
-                    request
-                        .extensions_mut()
-                        .insert(PermitSlot(Arc::new(Mutex::new(Some(permit)))));
-                    inner.call(request).await
+            let is_interactive = request.headers().contains_key(INTERACTIVE);
+            let call = Arc::new(Call::new(caller, &rpc, is_interactive));
+            let told = Told {
+                call: Arc::clone(&call),
+                audit,
+                outcome: Code::Cancelled,
+            };
+            let answer = match gate.admit(&call).await {
+                Ok(None) => inner.call(request).await?,
+                Ok(Some(claim)) => {
+                    let slot = ClaimSlot(Arc::new(Mutex::new(Some(claim))));
+                    request.extensions_mut().insert(slot);
+                    let answer = inner.call(request).await?;
+                    settle(&gate, &call, answer).await
                 }
-                Err(error) => Ok(error.into_status().into_http()),
-            }
+                Err(error) => error.into_status().into_http(),
+            };
+            told.answered(answer.headers());
+            Ok(answer)
         })
+    }
+}
+
+/// What was done without asking whether it may be is not given away, and neither is the reason why
+/// it could not be done, to those who may not see what there is.
+async fn settle(gate: &Gate, call: &Call, answer: http::Response<Body>) -> http::Response<Body> {
+    if call.known().decision.is_some() {
+        return answer;
+    }
+    if code(answer.headers()) == Code::Ok {
+        tracing::error!(rpc = call.rpc, "answered without asking whether it may");
+        let reason = "nobody decided about this call: a fault of cid";
+        let denied = Decision::Denied(Denial {
+            reason: reason.into(),
+            hint: None,
+        });
+        call.decided(denied);
+        return Status::permission_denied(reason).into_http();
+    }
+    match gate.may_hear(call).await {
+        Ok(()) => answer,
+        Err(error) => error.into_status().into_http(),
+    }
+}
+
+/// An error stands in the head of an answer; otherwise it is a good one, or the beginning of one.
+fn code(head: &HeaderMap) -> Code {
+    Status::from_header_map(head).map_or(Code::Ok, |status| status.code())
+}
+
+/// Tells the audit log of a call, also of one whose client has gone before it was answered.
+struct Told {
+    call: Arc<Call>,
+    audit: Audit,
+    outcome: Code,
+}
+
+impl Told {
+    fn answered(mut self, head: &HeaderMap) {
+        self.outcome = code(head);
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.audit.tell(&self.call, self.outcome);
     }
 }

@@ -1,7 +1,8 @@
 //! Service `Jobs`.
 
-use super::{Api, convert, page_size, take_permit};
+use super::{Api, convert, page_size, take_claim};
 use crate::{
+    authz::{Claim, Permit},
     domain::{Email, JobState},
     engine::{
         Plan,
@@ -104,8 +105,9 @@ impl Jobs for Api {
         &self,
         request: Request<v1::CancelJobRequest>,
     ) -> Result<Response<v1::CancelJobResponse>, Status> {
-        let permit = take_permit(&request)?;
+        let claim = take_claim(&request)?;
         let id = id(&request.into_inner().id)?;
+        let permit = self.bind_job(claim, id).await?;
         self.engine.cancel(permit, id).await?;
         Ok(Response::new(v1::CancelJobResponse {
             job: Some(self.job_message(id).await?),
@@ -116,8 +118,9 @@ impl Jobs for Api {
         &self,
         request: Request<v1::RetryJobRequest>,
     ) -> Result<Response<v1::RetryJobResponse>, Status> {
-        let permit = take_permit(&request)?;
+        let claim = take_claim(&request)?;
         let id = id(&request.into_inner().id)?;
+        let permit = self.bind_job(claim, id).await?;
         self.engine.retry(permit, id).await?;
         Ok(Response::new(v1::RetryJobResponse {
             job: Some(self.job_message(id).await?),
@@ -131,6 +134,13 @@ fn id(text: &str) -> Result<Uuid, Error> {
 }
 
 impl Api {
+    /// Asks whether the caller may do it to the workspace that a job is about.
+    async fn bind_job(&self, claim: Claim, id: Uuid) -> Result<Permit, Error> {
+        let job = self.engine.job(id).await?;
+        let subject = self.subject(&job.project, &job.email, Some(&job.name), Some(id));
+        claim.bind(subject).await
+    }
+
     async fn job_message(&self, id: Uuid) -> Result<v1::Job, Error> {
         let row = self.engine.job(id).await?;
         let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();

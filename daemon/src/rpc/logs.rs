@@ -1,6 +1,7 @@
 //! Follows the logs of a workspace's processes.
 
 use crate::{
+    authz::Permit,
     error::Error,
     system::{Fault, fs},
 };
@@ -32,6 +33,7 @@ type Sender = mpsc::Sender<Result<LogsResponse, Status>>;
 /// # Errors
 /// There is no log of that process.
 pub(super) fn stream(
+    permit: Permit,
     dir: &Path,
     process: &str,
     lines: u32,
@@ -67,6 +69,7 @@ pub(super) fn stream(
     }
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
+        tracing::debug!(caller = %permit, "reading logs");
         for log in &mut logs {
             if log.tail(lines, &sender).await.is_err() {
                 return;

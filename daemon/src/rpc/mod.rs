@@ -1,8 +1,11 @@
 //! proto to domain and back. What is decided here is only how a request is read and an answer
 //! written; who may ask is [`enforce`]'s, what happens is the engine's.
 
+mod audit;
 mod convert;
 pub mod enforce;
+#[cfg(test)]
+mod enforce_tests;
 mod jobs;
 mod logs;
 mod projects;
@@ -11,12 +14,13 @@ mod server;
 mod system;
 mod workspaces;
 
+pub use audit::Audit;
 pub use server::{Doors, serve};
 
 use crate::{
-    authz::Permit,
+    authz::{Claim, Permit, Subject},
     config::{Project, Projects, Settings},
-    domain::{Email, ProjectName, Workspace},
+    domain::{Email, Name, ProjectName, Workspace},
     engine::Engine,
     error::Error,
     layout::Layout,
@@ -26,6 +30,7 @@ use crate::{
 use cid_proto::v1::WorkspaceRef;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// What all services share. Cheap to clone.
 #[derive(Clone)]
@@ -89,6 +94,38 @@ impl Api {
         }
     }
 
+    /// Asks whether the caller may do it to this workspace.
+    async fn bind(&self, claim: Claim, workspace: &Workspace) -> Result<Permit, Error> {
+        let Workspace {
+            project,
+            email,
+            name,
+            ..
+        } = workspace;
+        claim
+            .bind(self.subject(project, email, Some(name), None))
+            .await
+    }
+
+    /// What a call is about. A workspace whose project has no good file is nobody's own.
+    fn subject(
+        &self,
+        project: &ProjectName,
+        email: &Email,
+        name: Option<&Name>,
+        job: Option<Uuid>,
+    ) -> Subject {
+        let shelf = self.projects.all();
+        let file = shelf.get(project.as_str()).and_then(|e| e.as_ref().ok());
+        Subject {
+            project: project.clone(),
+            email: email.clone(),
+            workspace: name.cloned(),
+            account: file.and_then(|file| file.access.people.get(email).cloned()),
+            job,
+        }
+    }
+
     /// A project that has a file, or at least had one and still has workspaces.
     async fn known_project(&self, name: &str) -> Result<ProjectName, Error> {
         if let Some(project) = ProjectName::parse(name) {
@@ -128,14 +165,18 @@ fn email(reference: &WorkspaceRef) -> Result<Email, Error> {
     })
 }
 
-/// The permit that [`enforce`] left in a request; it can be taken once.
+/// The claim that [`enforce`] left in a request about a workspace; it can be taken once.
 ///
 /// # Errors
-/// There is none: the request did not come by the enforcing layer.
-fn take_permit<T>(request: &tonic::Request<T>) -> Result<Permit, Error> {
-    let slot = request.extensions().get::<enforce::PermitSlot>();
-    slot.and_then(enforce::PermitSlot::take)
-        .ok_or_else(|| Error::Denied("the call was not authorised".into()))
+/// There is none: the request did not come by the enforcing layer, or its row of the table does not
+/// say that it is about a workspace.
+fn take_claim<T>(request: &tonic::Request<T>) -> Result<Claim, Error> {
+    let slot = request.extensions().get::<enforce::ClaimSlot>();
+    slot.and_then(enforce::ClaimSlot::take)
+        .ok_or_else(|| Error::Denied {
+            message: "the call was not authorised".into(),
+            hint: None,
+        })
 }
 
 /// A page's length as asked for: 0 means `default`, more than 1000 is refused.

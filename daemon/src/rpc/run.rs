@@ -2,7 +2,7 @@
 
 use super::Api;
 use crate::{
-    authz::Permit,
+    authz::{Claim, Permit},
     domain::WorkspaceState,
     error::Error,
     system::{
@@ -33,7 +33,7 @@ type Sender = mpsc::Sender<Result<RunResponse, Status>>;
 /// The first message is no start, or the workspace is not ready.
 pub(super) async fn run(
     api: &Api,
-    permit: Permit,
+    claim: Claim,
     mut requests: Streaming<RunRequest>,
 ) -> Result<ReceiverStream<Result<RunResponse, Status>>, Status> {
     let start = match requests
@@ -44,7 +44,7 @@ pub(super) async fn run(
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
-    let (session, ended) = begin(api, &start).await?;
+    let (session, ended, permit) = begin(api, claim, &start).await?;
     tracing::info!(caller = %permit, program = start.command.first(), "running a command in a workspace");
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stopping = api.stopping.clone();
@@ -81,7 +81,11 @@ pub(super) async fn run(
     Ok(ReceiverStream::new(receiver))
 }
 
-async fn begin(api: &Api, start: &RunStart) -> Result<(Session, CancellationToken), Error> {
+async fn begin(
+    api: &Api,
+    claim: Claim,
+    start: &RunStart,
+) -> Result<(Session, CancellationToken, Permit), Error> {
     if start.command.first().is_none_or(String::is_empty)
         || start.command.iter().any(|word| word.contains('\0'))
     {
@@ -91,6 +95,7 @@ async fn begin(api: &Api, start: &RunStart) -> Result<(Session, CancellationToke
         ));
     }
     let workspace = api.resolve(start.workspace.clone()).await?;
+    let permit = api.bind(claim, &workspace).await?;
     if workspace.state != WorkspaceState::Ready {
         return Err(Error::Precondition {
             message: format!("the workspace of {} is not ready", workspace.email),
@@ -109,7 +114,7 @@ async fn begin(api: &Api, start: &RunStart) -> Result<(Session, CancellationToke
         unit,
         &start.command,
     )?;
-    Ok((session, ended))
+    Ok((session, ended, permit))
 }
 
 async fn feed(mut requests: Streaming<RunRequest>, mut stdin: ChildStdin) {

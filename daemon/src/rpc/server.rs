@@ -1,6 +1,6 @@
 //! Sockets, connections and their bounds.
 
-use super::{Api, enforce::Enforce};
+use super::{Api, Audit, enforce::Enforce};
 use crate::{
     authz::{Caller, Door, Gate},
     layout::Layout,
@@ -27,7 +27,10 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::Connected};
+use tonic::{
+    service::Routes,
+    transport::{Server, server::Connected},
+};
 
 /// Connections that are open or wait for their user's others, over all users. Those beyond wait in
 /// the kernel.
@@ -146,17 +149,13 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(cid_proto::DESCRIPTOR_SET)
         .build_v1()
         .cannot("describe the interface")?;
+    let (audit, audit_writer) = Audit::start(api.store.clone());
     let server = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADER_LIST)
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
-        .layer(Enforce::new(gate))
-        .add_service(health)
-        .add_service(reflection)
-        .add_service(WorkspacesServer::new(api.clone()).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(JobsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
-        .add_service(ProjectsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
-        .add_service(SystemServer::new(api).max_decoding_message_size(MAX_REQUEST))
+        .layer(Enforce::new(gate, audit))
+        .add_routes(routes(&api).add_service(health).add_service(reflection))
         .serve_with_incoming_shutdown(
             ReceiverStream::new(connections),
             stopping.clone().cancelled_owned(),
@@ -165,10 +164,20 @@ pub async fn serve(
         stopping.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
-    tokio::select! {
+    let served = tokio::select! {
         served = server => served.cannot("serve"),
         () = out_of_time => Ok(()),
-    }
+    };
+    audit_writer.finish().await;
+    served
+}
+
+/// cid's own services.
+pub(super) fn routes(api: &Api) -> Routes {
+    Routes::new(WorkspacesServer::new(api.clone()).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(JobsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
+        .add_service(ProjectsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
+        .add_service(SystemServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
 }
 
 /// How many connections there may be.
@@ -221,14 +230,8 @@ async fn accept(
             }
         };
         // Without credentials there is no caller, and without a caller nothing is allowed.
-        let Ok(peer) = stream.peer_cred() else {
+        let Ok(caller) = Caller::of(&stream, door) else {
             continue;
-        };
-        let caller = Caller {
-            uid: peer.uid(),
-            gid: peer.gid(),
-            pid: peer.pid(),
-            door,
         };
         let turn = bounds.of(caller.uid);
         let sender = sender.clone();

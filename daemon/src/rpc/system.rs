@@ -1,7 +1,7 @@
 //! Service `System`.
 
-use super::Api;
-use crate::doctor;
+use super::{Api, page_size};
+use crate::{doctor, error::Error};
 use cid_proto::v1::{self, system_server::System};
 use tonic::{Request, Response, Status};
 
@@ -27,4 +27,39 @@ impl System for Api {
             findings: findings.into_iter().map(Into::into).collect(),
         }))
     }
+
+    async fn audit(
+        &self,
+        request: Request<v1::AuditRequest>,
+    ) -> Result<Response<v1::AuditResponse>, Status> {
+        let request = request.into_inner();
+        let limit = page_size(request.page_size, 100)?;
+        let since = request.since.map(time).transpose()?;
+        let before = match request.page_token.as_str() {
+            "" => None,
+            token => Some(
+                token
+                    .parse()
+                    .map_err(|_| Error::invalid("page_token", "this is no page token of cid's"))?,
+            ),
+        };
+        let lines = self
+            .store
+            .audit(since, before, limit)
+            .await
+            .map_err(Error::from)?;
+        let next_page_token = match lines.last() {
+            Some(last) if lines.len() == limit => last.id.to_string(),
+            _ => String::new(),
+        };
+        Ok(Response::new(v1::AuditResponse {
+            lines: lines.into_iter().map(Into::into).collect(),
+            next_page_token,
+        }))
+    }
+}
+
+fn time(at: prost_types::Timestamp) -> Result<jiff::Timestamp, Error> {
+    jiff::Timestamp::new(at.seconds, at.nanos)
+        .map_err(|_| Error::invalid("since", "this is no time that cid can count with"))
 }

@@ -1,7 +1,8 @@
 //! Service `Workspaces`.
 
-use super::{Api, convert, email, logs, page_size, run, take_permit};
+use super::{Api, convert, email, logs, page_size, run, take_claim};
 use crate::{
+    authz::Permit,
     config::{Project, Projects},
     domain::{Account, JobKind, Name, Workspace, WorkspaceState},
     engine::Submission,
@@ -18,6 +19,7 @@ use cid_proto::v1::{self, workspaces_server::Workspaces};
 use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
 
 /// Looking for work that would be lost may take so long.
 const WORK_STATUS: Duration = Duration::from_secs(20);
@@ -44,10 +46,12 @@ impl Workspaces for Api {
         &self,
         request: Request<v1::CreateRequest>,
     ) -> Result<Response<v1::CreateResponse>, Status> {
-        let permit = take_permit(&request)?;
+        let claim = take_claim(&request)?;
         let reference = request.into_inner().workspace.unwrap_or_default();
         let email = email(&reference)?;
         let project = self.project(&reference)?;
+        let subject = self.subject(&project.name, &email, None, None);
+        let permit = claim.bind(subject).await?;
         let work_dir = Projects::work_dir(&project, &self.layout.work_root);
         self.refuse_full_disk(&[&self.layout.state_dir, &work_dir])?;
         let (layout, settings, site) = (
@@ -90,7 +94,7 @@ impl Workspaces for Api {
                 })
             }),
         };
-        let (workspace, job) = self.engine.submit(permit, submission).await?;
+        let (workspace, job) = self.submit(permit, submission).await?;
         let workspace = Some(convert::workspace(&workspace, v1::Health::Unknown));
         Ok(Response::new(v1::CreateResponse {
             workspace,
@@ -165,12 +169,13 @@ impl Workspaces for Api {
         &self,
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::DeleteResponse>, Status> {
-        let permit = take_permit(&request)?;
+        let claim = take_claim(&request)?;
         let request = request.into_inner();
         if request.force && !request.with_branch {
             return Err(Error::invalid("force", "--force goes with --with-branch").into());
         }
         let workspace = self.resolve(request.workspace).await?;
+        let permit = self.bind(claim, &workspace).await?;
         let branch = match request.with_branch {
             true => Some(BranchChoice {
                 project: self.projects.get(workspace.project.as_str())?,
@@ -207,7 +212,7 @@ impl Workspaces for Api {
                 plan::delete(&layout, workspace, branch.as_ref(), accounts.of(workspace))
             }),
         };
-        let (_, job) = self.engine.submit(permit, submission).await?;
+        let (_, job) = self.submit(permit, submission).await?;
         Ok(Response::new(v1::DeleteResponse {
             job: job.to_string(),
         }))
@@ -217,8 +222,9 @@ impl Workspaces for Api {
         &self,
         request: Request<v1::RestartRequest>,
     ) -> Result<Response<v1::RestartResponse>, Status> {
-        let permit = take_permit(&request)?;
+        let claim = take_claim(&request)?;
         let workspace = self.resolve(request.into_inner().workspace).await?;
+        let permit = self.bind(claim, &workspace).await?;
         let project = self.projects.get(workspace.project.as_str())?;
         let (layout, settings) = (Arc::clone(&self.layout), Arc::clone(&self.settings));
         let state = workspace.state;
@@ -235,7 +241,7 @@ impl Workspaces for Api {
                 })
             }),
         };
-        let (_, job) = self.engine.submit(permit, submission).await?;
+        let (_, job) = self.submit(permit, submission).await?;
         Ok(Response::new(v1::RestartResponse {
             job: job.to_string(),
         }))
@@ -247,10 +253,13 @@ impl Workspaces for Api {
         &self,
         request: Request<v1::LogsRequest>,
     ) -> Result<Response<Self::LogsStream>, Status> {
+        let claim = take_claim(&request)?;
         let request = request.into_inner();
         let workspace = self.resolve(request.workspace.clone()).await?;
+        let permit = self.bind(claim, &workspace).await?;
         let dir = self.layout.app_log_dir(&workspace.unit());
         let stream = logs::stream(
+            permit,
             &dir,
             &request.process,
             request.lines,
@@ -266,9 +275,9 @@ impl Workspaces for Api {
         &self,
         request: Request<Streaming<v1::RunRequest>>,
     ) -> Result<Response<Self::RunStream>, Status> {
-        let permit = take_permit(&request)?;
+        let claim = take_claim(&request)?;
         Ok(Response::new(
-            run::run(self, permit, request.into_inner()).await?,
+            run::run(self, claim, request.into_inner()).await?,
         ))
     }
 }
@@ -285,6 +294,18 @@ fn health_of(
 }
 
 impl Api {
+    /// Submits a job and tells the audit log which one it became.
+    async fn submit(
+        &self,
+        permit: Permit,
+        submission: Submission,
+    ) -> Result<(Workspace, Uuid), Error> {
+        let call = permit.call();
+        let (workspace, job) = self.engine.submit(permit, submission).await?;
+        call.began(&workspace, job);
+        Ok((workspace, job))
+    }
+
     /// Beginning on a full disk would only mean taking it all back.
     fn refuse_full_disk(&self, paths: &[&std::path::Path]) -> Result<(), Error> {
         let least = self.settings.min_free_mib * 1024 * 1024;

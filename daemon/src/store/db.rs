@@ -18,7 +18,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Kept aside so that a full disk still leaves room to journal how a job is taken back.
 const RESERVE_BYTES: u64 = 2 * 1024 * 1024;
 
-const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/01-ledger.sql"))];
+const MIGRATIONS: &[M<'_>] = &[
+    M::up(include_str!("migrations/01-ledger.sql")),
+    M::up(include_str!("migrations/02-audit.sql")),
+];
 
 /// What can go wrong with the ledger.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,9 @@
-//! The ledger: workspaces, ports, jobs with their journal, and what is owed. SQLite with one
-//! writer; WAL with `synchronous=FULL`, because NORMAL loses acknowledged commits at a power cut.
+//! The ledger: workspaces, ports, jobs with their journal, what is owed, and who did what. SQLite
+//! with one writer; WAL with `synchronous=FULL`, because NORMAL loses acknowledged commits at a power
+//! cut.
 
 mod artifacts;
+mod audit;
 mod db;
 mod jobs;
 mod owed;
@@ -9,6 +11,7 @@ mod rows;
 mod workspaces;
 
 pub use artifacts::Artifact;
+pub use audit::{AuditLine, Verdict};
 pub use db::{Store, StoreError};
 pub use jobs::{Appended, JobFilter, JobRow, NewJob, Subject};
 pub use owed::{Debt, OwedRow};

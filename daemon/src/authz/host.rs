@@ -1,0 +1,67 @@
+//! The host's rule: who passes and who never does; everybody else is polkit's to judge.
+
+use super::{Accounts, Authority, Caller, Decision, DenyList, Door, Question};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Decides on a host, whom nobody needs to be asked about first.
+pub struct Host {
+    /// The daemon's own user id, which may all, as root may.
+    pub uid: u32,
+    /// The front's, which has its socket for itself.
+    pub front: u32,
+    /// Who gets nothing.
+    pub denied: DenyList,
+    /// User ids as accounts.
+    pub accounts: Accounts,
+    /// Who is asked about everybody else.
+    pub polkit: Arc<dyn Authority>,
+}
+
+#[async_trait]
+impl Authority for Host {
+    async fn admit(&self, caller: &Caller) -> Decision {
+        if self.is_master(caller) {
+            return Decision::Allowed;
+        }
+        match (caller.door, caller.uid == self.front) {
+            // What the front may do is what the table lets in by its socket.
+            (Door::Front, true) => return Decision::Allowed,
+            (Door::Front, false) => {
+                return Decision::denied("this socket is for the web front alone");
+            }
+            (Door::People, true) => {
+                return Decision::denied("the web front has a socket of its own");
+            }
+            (Door::People, false) => {}
+        }
+        if self.denied.has_uid(caller.uid) {
+            return Decision::denied("accounts of workspaces and builds may not use cid");
+        }
+        match self.accounts.name(caller.uid).await {
+            Ok(Some(name)) if self.denied.has_name(&name) => Decision::denied(format!(
+                "{name} runs commands of workspaces and may not use cid"
+            )),
+            Ok(Some(_)) => Decision::Allowed,
+            Ok(None) => Decision::denied(format!("user {} has no account here", caller.uid)),
+            Err(error) => Decision::denied(format!("cannot look your account up: {error}")),
+        }
+    }
+
+    async fn decide(&self, question: Question<'_>) -> Decision {
+        let caller = &question.call.caller;
+        match self.admit(caller).await {
+            Decision::Allowed if self.is_master(caller) || caller.door == Door::Front => {
+                Decision::Allowed
+            }
+            Decision::Allowed => self.polkit.decide(question).await,
+            denied @ Decision::Denied(_) => denied,
+        }
+    }
+}
+
+impl Host {
+    fn is_master(&self, caller: &Caller) -> bool {
+        caller.uid == 0 || caller.uid == self.uid
+    }
+}

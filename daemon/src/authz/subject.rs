@@ -1,0 +1,26 @@
+//! What a call is about.
+
+use crate::domain::{Email, Name, ProjectName};
+use std::fmt;
+use uuid::Uuid;
+
+/// The workspace that a call is about, there already or still to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Of which project.
+    pub project: ProjectName,
+    /// Whose.
+    pub email: Email,
+    /// Its name; `None` for one that is to be made.
+    pub workspace: Option<Name>,
+    /// The Unix account that the project file gives this address.
+    pub account: Option<String>,
+    /// The job, when the call is about one.
+    pub job: Option<Uuid>,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.email, self.project)
+    }
+}

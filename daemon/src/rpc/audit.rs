@@ -1,0 +1,278 @@
+//! Who did what: a line to the log at once, and to the ledger a moment later, in batches. No request
+//! waits for either.
+
+use super::convert;
+use crate::{
+    authz::{Call, Decision},
+    store::{AuditLine, Store, Verdict},
+};
+use cid_proto::v1;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+/// Lines that may wait to be written; further ones are counted and lost to the ledger.
+const QUEUE: usize = 1024;
+const BATCH: usize = 256;
+/// One commit at most in so long.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Old lines are thrown away once in so long.
+const FORGET_PAUSE: Duration = Duration::from_mins(10);
+/// At the end the last lines may take so long.
+const FINISH: Duration = Duration::from_secs(5);
+/// A path or a reason may be as long as a caller likes.
+const MAX_TEXT: usize = 300;
+
+/// Where the lines go. Cheap to clone.
+#[derive(Clone)]
+pub struct Audit {
+    queue: mpsc::Sender<AuditLine>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Audit {
+    /// Begins to write to this ledger.
+    pub fn start(store: Store) -> (Self, Writer) {
+        let (queue, lines) = mpsc::channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let closing = CancellationToken::new();
+        let task = tokio::spawn(write(store, lines, Arc::clone(&lost), closing.clone()));
+        (Self { queue, lost }, Writer { task, closing })
+    }
+
+    /// A call has been answered so. What only looked, and might, is not worth a line.
+    pub(super) fn tell(&self, call: &Call, outcome: Code) {
+        let line = line(call, outcome);
+        let is_read = call
+            .known()
+            .action
+            .is_none_or(crate::authz::Action::is_read);
+        if line.verdict != Verdict::Denied && is_read {
+            tracing::debug!(target: "audit", uid = line.uid, pid = line.pid, rpc = line.rpc, outcome = line.outcome, "read");
+            return;
+        }
+        log(&line);
+        if self.queue.try_send(line).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn line(call: &Call, outcome: Code) -> AuditLine {
+    let known = call.known();
+    let (verdict, reason) = match known.decision {
+        Some(Decision::Allowed) => (Verdict::Allowed, String::new()),
+        Some(Decision::Denied(denial)) => (Verdict::Denied, denial.reason),
+        None => (Verdict::NotAsked, String::new()),
+    };
+    let subject = known.subject.as_ref();
+    AuditLine {
+        id: 0,
+        at: call.at,
+        uid: call.caller.uid,
+        account: known.account.unwrap_or_default(),
+        pid: call.caller.pid().unwrap_or_default(),
+        door: call.caller.door.as_str().to_owned(),
+        rpc: short(&call.rpc),
+        action: known.action.map(|a| a.id().to_owned()).unwrap_or_default(),
+        email: subject.map(|s| s.email.to_string()).unwrap_or_default(),
+        project: subject.map(|s| s.project.to_string()).unwrap_or_default(),
+        workspace: subject
+            .and_then(|s| s.workspace.as_ref())
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        job: known.job.map(|job| job.to_string()).unwrap_or_default(),
+        verdict,
+        reason: short(&reason),
+        outcome: convert::code(outcome).to_owned(),
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
+/// Under systemd each of these becomes a field of the journal: `journalctl WORKSPACE=...`.
+fn log(line: &AuditLine) {
+    let AuditLine {
+        uid,
+        account,
+        pid,
+        door,
+        rpc,
+        action,
+        email,
+        project,
+        workspace,
+        job,
+        reason,
+        outcome,
+        ..
+    } = line;
+    let who = if account.is_empty() { "?" } else { account };
+    let of = if email.is_empty() { "" } else { " for " };
+    let why = if reason.is_empty() { "" } else { ": " };
+    let decision = match line.verdict {
+        Verdict::Allowed => "allowed",
+        Verdict::Denied => "denied",
+        Verdict::NotAsked => "not asked",
+    };
+    // A field of which nothing is known is left out.
+    let [account, action, email_field, project, workspace, job] =
+        [account, action, email, project, workspace, job]
+            .map(|text| Some(text.as_str()).filter(|text| !text.is_empty()));
+    tracing::info!(
+        target: "audit",
+        uid, account, pid, door, rpc, action, email = email_field, project, workspace, job,
+        decision, outcome,
+        "{who} ({uid}) {rpc}{of}{email}: {decision}, {outcome}{why}{reason}"
+    );
+}
+
+/// Writes the lines down.
+pub struct Writer {
+    task: JoinHandle<()>,
+    closing: CancellationToken,
+}
+
+impl Writer {
+    /// Takes no more lines, and returns when those that were taken are written.
+    pub async fn finish(self) {
+        self.closing.cancel();
+        if !matches!(timeout(FINISH, self.task).await, Ok(Ok(()))) {
+            tracing::warn!("the last lines of the audit log may not be in the ledger");
+        }
+    }
+}
+
+async fn write(
+    store: Store,
+    mut lines: mpsc::Receiver<AuditLine>,
+    lost: Arc<AtomicU64>,
+    closing: CancellationToken,
+) {
+    let mut forgotten: Option<Instant> = None;
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let count = tokio::select! {
+            count = lines.recv_many(&mut batch, BATCH) => count,
+            () = closing.cancelled(), if !lines.is_closed() => {
+                lines.close();
+                continue;
+            }
+        };
+        if count == 0 {
+            return;
+        }
+        if let Err(error) = store.write_audit(std::mem::take(&mut batch)).await {
+            tracing::warn!("{count} lines of the audit log are not in the ledger: {error}");
+        }
+        let lost = lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::warn!("{lost} lines of the audit log are not in the ledger: too many at once");
+        }
+        if forgotten.is_none_or(|last| last.elapsed() > FORGET_PAUSE) {
+            forgotten = Some(Instant::now());
+            if let Err(error) = store.forget_audit(jiff::Timestamp::now()).await {
+                tracing::warn!("old lines of the audit log are kept: {error}");
+            }
+        }
+        // What comes meanwhile goes into one commit.
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = closing.cancelled() => {}
+        }
+    }
+}
+
+impl From<AuditLine> for v1::AuditLine {
+    fn from(line: AuditLine) -> Self {
+        let decision = match line.verdict {
+            Verdict::Allowed => v1::Decision::Allowed,
+            Verdict::Denied => v1::Decision::Denied,
+            Verdict::NotAsked => v1::Decision::NotAsked,
+        };
+        Self {
+            at: Some(convert::timestamp(line.at)),
+            uid: line.uid,
+            account: line.account,
+            pid: line.pid,
+            door: line.door,
+            rpc: line.rpc,
+            action: line.action,
+            email: line.email,
+            project: line.project,
+            workspace: line.workspace,
+            job: line.job,
+            decision: decision.into(),
+            reason: line.reason,
+            outcome: line.outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::{Caller, Door};
+
+    fn denied(rpc: &str) -> Call {
+        let caller = Caller {
+            uid: 1000,
+            gid: 1000,
+            process: None,
+            door: Door::People,
+        };
+        let call = Call::new(caller, rpc, false);
+        call.decided(Decision::denied("no"));
+        call
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_the_end_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("cid.db")).unwrap();
+        let (audit, writer) = Audit::start(store.clone());
+        for number in 0..600 {
+            audit.tell(&denied(&format!("/{number}")), Code::PermissionDenied);
+        }
+        let held = audit.clone();
+        drop(audit);
+        writer.finish().await;
+        let lines = store.audit(None, None, 1000).await.unwrap();
+        assert_eq!(lines.len(), 600);
+        assert_eq!(
+            (&*lines[0].rpc, &*lines[0].outcome),
+            ("/599", "PERMISSION_DENIED")
+        );
+        held.tell(&denied("/late"), Code::PermissionDenied);
+        assert_eq!(held.lost.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_flood_holds_nobody_up_and_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("cid.db")).unwrap();
+        let (audit, writer) = Audit::start(store.clone());
+        // Nothing is written before this task waits.
+        for _ in 0..QUEUE + 7 {
+            audit.tell(&denied(&"/".repeat(20_000)), Code::PermissionDenied);
+        }
+        assert_eq!(audit.lost.load(Ordering::Relaxed), 7);
+        writer.finish().await;
+        let lines = store.audit(None, None, 2000).await.unwrap();
+        assert_eq!(lines.len(), QUEUE);
+        assert_eq!(lines[0].rpc.len(), MAX_TEXT);
+    }
+}

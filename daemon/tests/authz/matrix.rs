@@ -1,0 +1,130 @@
+//! Every RPC, everybody, by both sockets, as one reviewed table.
+
+use crate::people::{FakePolkit, PEOPLE, Person, subject};
+use cid_daemon::authz::{
+    Accounts, Call, Caller, DenyList, Door, Gate, Host, Known, OwnerOnly, table::TABLE,
+};
+use std::{fmt::Write as _, sync::Arc};
+
+fn host() -> Gate {
+    let accounts = Accounts::new(|uid| {
+        let person = PEOPLE.iter().find(|person| person.uid == uid);
+        Ok(person.map(|person| person.account.to_owned()))
+    });
+    let host = Host {
+        uid: 0,
+        front: 61_007,
+        denied: DenyList::new(vec![61_006..=61_006], || vec!["deploy".into()]),
+        accounts: accounts.clone(),
+        polkit: Arc::new(FakePolkit),
+    };
+    Gate::with_accounts(Arc::new(host), accounts)
+}
+
+/// What becomes of a call, and of its claim.
+async fn answer(gate: &Gate, rpc: &str, caller: Caller) -> (Result<(), String>, Known) {
+    let call = Arc::new(Call::new(caller, rpc, false));
+    let answer = match gate.admit(&call).await {
+        Ok(None) => Ok(()),
+        Ok(Some(claim)) => claim.bind(subject()).await.map(drop),
+        Err(error) => Err(error),
+    };
+    (answer.map_err(|error| error.to_string()), call.known())
+}
+
+fn cell(answer: &Result<(), String>) -> &'static str {
+    match answer {
+        Ok(()) => "yes",
+        Err(reason) if reason.ends_with("password") => "password",
+        Err(_) => "-",
+    }
+}
+
+#[tokio::test]
+async fn everybody_may_what_is_written_here() {
+    let gate = host();
+    let mut table = format!("{:<34}{:<8}", "the workspace is owner's", "socket");
+    for Person { title, .. } in &PEOPLE {
+        write!(table, "{title:<11}").unwrap();
+    }
+    for row in TABLE {
+        for door in [Door::People, Door::Front] {
+            let rpc = row.rpc.trim_start_matches('/');
+            let rpc = rpc.strip_prefix("cid.v1.").unwrap_or(rpc);
+            let rpc = rpc.rsplit_once("v1.").map_or(rpc, |(_, rpc)| rpc);
+            let rpc = rpc.replace("ServerReflection/", "");
+            write!(table, "\n{rpc:<34}{:<8}", door.as_str()).unwrap();
+            for person in &PEOPLE {
+                let (answer, known) = answer(&gate, row.rpc, person.caller(door, None)).await;
+                assert!(known.decision.is_some(), "{} {person:?}", row.rpc);
+                write!(table, "{:<11}", cell(&answer)).unwrap();
+            }
+        }
+    }
+    let lines: Vec<&str> = table.lines().map(str::trim_end).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_table_is_for_nobody() {
+    for rpc in [
+        "/cid.v1.Workspaces/Destroy",
+        "/",
+        "",
+        "/cid.v1.Workspaces/create",
+    ] {
+        for door in [Door::People, Door::Front] {
+            let caller = PEOPLE[0].caller(door, None);
+            assert!(answer(&host(), rpc, caller).await.0.is_err(), "{rpc}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_name_in_another_project_is_not_ones_own() {
+    let gate = host();
+    let owner = &crate::people::person("owner");
+    let rpc = "/cid.v1.Workspaces/Delete";
+    for account in [None, Some(String::new()), Some("bert".into())] {
+        let call = Arc::new(Call::new(owner.caller(Door::People, None), rpc, false));
+        let claim = gate.admit(&call).await.unwrap().unwrap();
+        let theirs = cid_daemon::authz::Subject {
+            account,
+            ..subject()
+        };
+        assert!(claim.bind(theirs).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_looked_up_gets_nothing() {
+    for name in [Ok(None), Err("no answer".to_owned())] {
+        let accounts = Accounts::new(move |_| name.clone());
+        let host = Host {
+            uid: 0,
+            front: 61_007,
+            denied: DenyList::new(Vec::new(), Vec::new),
+            accounts: accounts.clone(),
+            polkit: Arc::new(FakePolkit),
+        };
+        let gate = Gate::with_accounts(Arc::new(host), accounts);
+        for rpc in ["/cid.v1.Workspaces/List", "/cid.v1.Workspaces/Create"] {
+            let caller = crate::people::person("admin").caller(Door::People, None);
+            assert!(answer(&gate, rpc, caller).await.0.is_err());
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_a_sandbox_its_owner_may_all_and_others_nothing() {
+    let gate = Gate::new(Arc::new(OwnerOnly { uid: 61_003 }));
+    for row in TABLE {
+        for person in &PEOPLE {
+            for door in [Door::People, Door::Front] {
+                let (answer, _) = answer(&gate, row.rpc, person.caller(door, None)).await;
+                let may = [0, 61_003].contains(&person.uid) && row.doors.contains(&door);
+                assert_eq!(answer.is_ok(), may, "{} {person:?} {door:?}", row.rpc);
+            }
+        }
+    }
+}

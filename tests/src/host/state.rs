@@ -1,0 +1,131 @@
+use super::Host;
+use anyhow::{Result, bail};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Files, processes, listeners, users, groups and active units of a host, as one sorted list of facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostState(BTreeMap<String, String>);
+
+impl Host {
+    /// Looks at everything now; at files only below these folders.
+    ///
+    /// # Errors
+    /// The host is off, or a look fails.
+    pub fn state(&self, folders: &[&str]) -> Result<HostState> {
+        let mut facts = BTreeMap::new();
+        self.files(folders, &mut facts)?;
+        let units = ["--plain", "--no-legend", "--type=service,socket,timer,path"];
+        let units = [&["systemctl", "list-units"][..], &units].concat();
+        let tables: [(&str, &[&str]); 5] = [
+            ("listener", &["ss", "-Hlntu"]),
+            ("socket", &["ss", "-Hlx"]),
+            ("user", &["getent", "passwd"]),
+            ("group", &["getent", "group"]),
+            ("unit", &units),
+        ];
+        for (kind, args) in tables {
+            for line in self.run(args)?.ok()?.stdout.lines() {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let name = match kind {
+                    // netid, state, two queues, address
+                    "listener" | "socket" => words.get(4).copied().unwrap_or_default(),
+                    "unit" => words.first().copied().unwrap_or_default(),
+                    _ => line,
+                };
+                facts.insert(format!("{kind} {name}"), String::new());
+            }
+        }
+        self.processes(&mut facts)?;
+        Ok(HostState(facts))
+    }
+
+    /// Takes a second look and compares; what is just ending gets a little time.
+    ///
+    /// # Errors
+    /// They differ; the message says in what.
+    pub fn assert_same(&self, before: &HostState, folders: &[&str]) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let difference = before.difference(&self.state(folders)?);
+            if difference.is_empty() {
+                return Ok(());
+            }
+            if start.elapsed() > PATIENCE {
+                bail!("something changed (- before, + after):\n{difference}");
+            }
+            sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn files(&self, folders: &[&str], facts: &mut BTreeMap<String, String>) -> Result<()> {
+        if folders.is_empty() {
+            return Ok(());
+        }
+        let find = |more: &[&str]| {
+            let args = [&["find"], folders, &["-xdev"], more].concat();
+            self.run(&args)
+        };
+        // A folder's size and times change without anything in it having changed.
+        let listed = find(&["-printf", "%p\\t%y, mode %m, owner %u:%g, link to %l\\n"])?;
+        for line in listed.stdout.lines() {
+            if let Some((path, fact)) = line.split_once('\t') {
+                let fact = fact.trim_end_matches(", link to ");
+                facts.insert(format!("file {path}"), fact.to_owned());
+            }
+        }
+        let sums = find(&["-type", "f", "-exec", "sha256sum", "{}", "+"])?;
+        for line in sums.stdout.lines() {
+            if let Some((sum, path)) = line.split_once("  ") {
+                facts
+                    .entry(format!("file {path}"))
+                    .or_default()
+                    .push_str(&format!(", {}", sum.get(..16).unwrap_or(sum)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counted, because several may look alike.
+    fn processes(&self, facts: &mut BTreeMap<String, String>) -> Result<()> {
+        let listed = self.run(&["ps", "-e", "-ww", "-o", "ppid=,user:32=,args="])?;
+        for line in listed.ok()?.stdout.lines() {
+            let Some((parent, shown)) = line.trim_start().split_once(' ') else {
+                continue;
+            };
+            // What has no parent in the host was brought in from outside: this very look.
+            let shown = shown.trim_start();
+            let is_ours = parent == "0" && !shown.ends_with("/systemd");
+            if !is_ours {
+                *facts.entry(format!("process {shown}")).or_default() += "|";
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HostState {
+    /// What is in one and not, or not so, in the other; empty when they are equal.
+    #[must_use]
+    pub fn difference(&self, after: &Self) -> String {
+        let mut text = String::new();
+        for (key, old) in &self.0 {
+            // Writing to a String cannot fail.
+            let _ = match after.0.get(key) {
+                None => writeln!(text, "- {key}: {old}"),
+                Some(new) if new != old => writeln!(text, "~ {key}: {old} -> {new}"),
+                Some(_) => Ok(()),
+            };
+        }
+        for (key, new) in after.0.iter().filter(|(key, _)| !self.0.contains_key(*key)) {
+            let _ = writeln!(text, "+ {key}: {new}");
+        }
+        text
+    }
+}

@@ -1,0 +1,12 @@
+//! A booted Debian, each test on one of its own. They are left out where none can be booted.
+//!
+//! One program for all of them, because linking takes longer than most of the tests.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says what is wrong by failing where it is"
+)]
+
+mod rig;
+mod stage;
+mod workspaces;

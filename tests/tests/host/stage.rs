@@ -1,0 +1,141 @@
+//! A booted host, or a plain word that there is none.
+
+use cid_testkit::{
+    Output, examples_dir,
+    host::{Host, HostImage, available},
+};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// The image, where hosts can be booted; says so where they cannot.
+pub fn image() -> Option<HostImage> {
+    match available() {
+        Ok(()) => Some(HostImage::get().unwrap()),
+        Err(why) => {
+            println!("skipped: this machine cannot boot a host ({why})");
+            None
+        }
+    }
+}
+
+/// A freshly booted plain Debian.
+pub fn host() -> Option<Host> {
+    image().map(|image| Host::boot(&image).unwrap())
+}
+
+/// A freshly booted Debian with cid installed from its package, and with a project: the guestbook, in
+/// a repository of the user `deploy`. The people: `anna` and `bob` in the group cid, of whom Anna has an
+/// address of her own; `carl`, an administrator; `eve`, who is nobody.
+pub fn cid() -> Option<Host> {
+    let deb = package();
+    let image = image()?.with_deb(&deb).unwrap();
+    let key = format!("guestbook {PROJECT} {}", deb.display());
+    let image = image.with_layer(&key, set_up).unwrap();
+    let host = Host::boot(&image).unwrap();
+    wait_for_cid(&host);
+    Some(host)
+}
+
+const PROJECT: &str = r#"domain = "guestbook.test"
+deploy_user = "deploy"
+
+[git]
+url = "/srv/git/guestbook.git"
+
+[app]
+health = { path = "/health/" }
+
+[media]
+path = "/srv/guestbook/media"
+
+[access.people]
+"anna@example.com" = "anna"
+"#;
+
+fn set_up(host: &Host) -> anyhow::Result<()> {
+    let run = |args: &[&str]| host.run(args)?.ok();
+    run(&["useradd", "--create-home", "deploy"])?;
+    for (user, groups) in [("anna", "cid"), ("bob", "cid"), ("carl", "sudo"), ("eve", "")] {
+        run(&["useradd", "--create-home", "--groups", groups, user])?;
+    }
+    run(&["mkdir", "-p", "/srv/git", "/srv/guestbook/media", "/root/guestbook"])?;
+    for file in tree(&examples_dir().join("guestbook")) {
+        let name = file.strip_prefix(examples_dir().join("guestbook"))?;
+        let to = format!("/root/guestbook/{}", name.display());
+        run(&["mkdir", "-p", &Path::new(&to).parent().unwrap_or(Path::new("/")).to_string_lossy()])?;
+        host.write(&to, fs::read(&file)?, 0o644)?;
+    }
+    let git = ["git", "-C", "/root/guestbook", "-c", "user.name=t", "-c", "user.email=t@t"];
+    for words in [
+        &["init", "--quiet", "--initial-branch=main"][..],
+        &["add", "--all"],
+        &["commit", "--quiet", "--message=begin"],
+        &["clone", "--quiet", "--bare", ".", "/srv/git/guestbook.git"],
+    ] {
+        run(&[&git[..], words].concat())?;
+    }
+    run(&["chown", "--recursive", "deploy:deploy", "/srv/git"])?;
+    host.write("/etc/cid/projects.d/guestbook.toml", PROJECT, 0o644)?;
+    wait_for_cid(host);
+    run(&["systemctl", "reload", "cid"])?;
+    // The first workspace installs the environment, which all others share.
+    let created = host.run_within(
+        Duration::from_secs(180),
+        &["cictl", "create", "first@example.com"],
+    )?;
+    created.ok()?;
+    run(&["cictl", "delete", "--yes", "--with-branch", "first@example.com"])?;
+    Ok(())
+}
+
+fn tree(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| !path.ends_with("__pycache__"))
+        .flat_map(|path| if path.is_dir() { tree(&path) } else { vec![path] })
+        .collect()
+}
+
+/// The package under test: `CID_DEB`, which `cargo xtask test` sets, or the newest that was built.
+fn package() -> PathBuf {
+    if let Some(deb) = env::var_os("CID_DEB") {
+        return deb.into();
+    }
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/dist");
+    let debs = fs::read_dir(&dist).into_iter().flatten();
+    debs.map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .max_by_key(|path| path.metadata().unwrap().modified().unwrap())
+        .expect("there is no package: cargo xtask dist --dev")
+}
+
+fn wait_for_cid(host: &Host) {
+    soon("cid answers", || host.run(&["cictl", "list"]).unwrap().ok().is_ok());
+}
+
+/// Waits for something that takes a moment.
+pub fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The status of a workspace's page, through nginx by its host name; empty when nobody answers.
+pub fn status_of(host: &Host, name: &str) -> String {
+    let header = format!("Host: {name}.guestbook.test");
+    let args = [
+        "curl", "--silent", "--output", "/dev/null", "--max-time", "5", "--write-out",
+        "%{http_code}", "--header", &header, "http://127.0.0.1/",
+    ];
+    host.run(&args).unwrap().stdout
+}
+
+/// A program's last words, for a message.
+pub fn words(output: &Output) -> String {
+    format!("{}{}", output.stdout, output.stderr)
+}
