@@ -158,7 +158,7 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
         stopping: CancellationToken::new(),
     };
     prepare_projects(&api).await;
-    let gate = Gate::new(Arc::new(OwnerOnly { uid: 0 }));
+    let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
     serve(api, gate, doors, signals).await
 }
 

@@ -89,7 +89,8 @@ fn log() {
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {
-        registry.with(journal).init();
+        // Without a prefix: `journalctl WORKSPACE=...` is what people type.
+        registry.with(journal.with_field_prefix(None)).init();
         return;
     }
     let lines = tracing_subscriber::fmt::layer()

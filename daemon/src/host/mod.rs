@@ -5,11 +5,13 @@ mod folders;
 mod identities;
 
 use crate::{
+    authz::{Accounts, DenyList, Host, Polkit},
     config::{Project, Projects, Settings},
+    domain::builder,
     layout::Layout,
     system::{
         Fault, Site, System,
-        accounts::{Accounts, RealAccounts},
+        accounts::{self, RealAccounts},
         fs,
         launcher::{HelperLauncher, Units},
         nginx::{NginxPaths, RealNginx},
@@ -19,8 +21,11 @@ use crate::{
     },
 };
 use identities::Identities;
+use nix::unistd::User;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
+/// The account of `cid-web`.
+const FRONT: &str = "cid-web";
 /// Where nginx answers for workspaces.
 const HTTP_PORT: u16 = 80;
 
@@ -65,6 +70,38 @@ pub(crate) async fn system(
     })
 }
 
+/// Who decides what callers may do.
+///
+/// # Errors
+/// The front's account is missing.
+pub(crate) fn authority(projects: &Arc<Projects>, settings: &Settings) -> Result<Host, Fault> {
+    let front = match User::from_name(FRONT) {
+        Ok(Some(user)) => user.uid.as_raw(),
+        _ => {
+            return Err(Fault::new(format!("cannot find the account {FRONT}"))
+                .hint("systemd-sysusers makes it, as the package's installation does"));
+        }
+    };
+    let named = Arc::clone(projects);
+    let denied = DenyList::new(vec![settings.workspace_uids.0.clone()], move || {
+        let all = named.all();
+        let projects = all.values().flatten();
+        projects
+            .flat_map(|project| {
+                let deploy = project.deploy_user.clone();
+                deploy.into_iter().chain([builder(&project.name)])
+            })
+            .collect()
+    });
+    Ok(Host {
+        uid: nix::unistd::geteuid().as_raw(),
+        front,
+        denied,
+        accounts: Accounts::of_this_machine(),
+        polkit: Arc::new(Polkit::of_this_machine()),
+    })
+}
+
 /// The distribution's own nginx.
 fn nginx(layout: &Layout) -> NginxPaths {
     NginxPaths {
@@ -84,7 +121,7 @@ fn nginx(layout: &Layout) -> NginxPaths {
 pub(crate) async fn prepare_projects(
     projects: &Projects,
     layout: &Layout,
-    accounts: &dyn Accounts,
+    accounts: &dyn accounts::Accounts,
 ) {
     let all = projects.all();
     let usable: Vec<&Arc<Project>> = all.values().flatten().collect();

@@ -58,17 +58,43 @@ path = "/srv/guestbook/media"
 fn set_up(host: &Host) -> anyhow::Result<()> {
     let run = |args: &[&str]| host.run(args)?.ok();
     run(&["useradd", "--create-home", "deploy"])?;
-    for (user, groups) in [("anna", "cid"), ("bob", "cid"), ("carl", "sudo"), ("eve", "")] {
+    for (user, groups) in [
+        ("anna", "cid"),
+        ("bob", "cid"),
+        ("carl", "sudo"),
+        ("eve", ""),
+    ] {
         run(&["useradd", "--create-home", "--groups", groups, user])?;
     }
-    run(&["mkdir", "-p", "/srv/git", "/srv/guestbook/media", "/root/guestbook"])?;
+    run(&[
+        "mkdir",
+        "-p",
+        "/srv/git",
+        "/srv/guestbook/media",
+        "/root/guestbook",
+    ])?;
     for file in tree(&examples_dir().join("guestbook")) {
         let name = file.strip_prefix(examples_dir().join("guestbook"))?;
         let to = format!("/root/guestbook/{}", name.display());
-        run(&["mkdir", "-p", &Path::new(&to).parent().unwrap_or(Path::new("/")).to_string_lossy()])?;
+        run(&[
+            "mkdir",
+            "-p",
+            &Path::new(&to)
+                .parent()
+                .unwrap_or(Path::new("/"))
+                .to_string_lossy(),
+        ])?;
         host.write(&to, fs::read(&file)?, 0o644)?;
     }
-    let git = ["git", "-C", "/root/guestbook", "-c", "user.name=t", "-c", "user.email=t@t"];
+    let git = [
+        "git",
+        "-C",
+        "/root/guestbook",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@t",
+    ];
     for words in [
         &["init", "--quiet", "--initial-branch=main"][..],
         &["add", "--all"],
@@ -87,15 +113,29 @@ fn set_up(host: &Host) -> anyhow::Result<()> {
         &["cictl", "create", "first@example.com"],
     )?;
     created.ok()?;
-    run(&["cictl", "delete", "--yes", "--with-branch", "first@example.com"])?;
+    run(&[
+        "cictl",
+        "delete",
+        "--yes",
+        "--with-branch",
+        "first@example.com",
+    ])?;
     Ok(())
 }
 
 fn tree(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     entries
         .filter(|path| !path.ends_with("__pycache__"))
-        .flat_map(|path| if path.is_dir() { tree(&path) } else { vec![path] })
+        .flat_map(|path| {
+            if path.is_dir() {
+                tree(&path)
+            } else {
+                vec![path]
+            }
+        })
         .collect()
 }
 
@@ -113,14 +153,19 @@ fn package() -> PathBuf {
 }
 
 fn wait_for_cid(host: &Host) {
-    soon("cid answers", || host.run(&["cictl", "list"]).unwrap().ok().is_ok());
+    soon("cid answers", || {
+        host.run(&["cictl", "list"]).unwrap().ok().is_ok()
+    });
 }
 
 /// Waits for something that takes a moment.
 pub fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "not in time: {what}");
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "not in time: {what}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -129,8 +174,17 @@ pub fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
 pub fn status_of(host: &Host, name: &str) -> String {
     let header = format!("Host: {name}.guestbook.test");
     let args = [
-        "curl", "--silent", "--output", "/dev/null", "--max-time", "5", "--write-out",
-        "%{http_code}", "--header", &header, "http://127.0.0.1/",
+        "curl",
+        "--silent",
+        "--output",
+        "/dev/null",
+        "--max-time",
+        "5",
+        "--write-out",
+        "%{http_code}",
+        "--header",
+        &header,
+        "http://127.0.0.1/",
     ];
     host.run(&args).unwrap().stdout
 }

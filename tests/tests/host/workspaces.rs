@@ -1,0 +1,253 @@
+//! A workspace on a host: an identity of its own, and nothing left of it afterwards.
+
+use crate::stage::{cid, soon, status_of, words};
+use cid_testkit::host::Host;
+use std::collections::BTreeMap;
+
+const WATCHED: &[&str] = &["/etc", "/srv", "/var/lib/cid", "/var/log/cid", "/run/cid"];
+
+fn create(host: &Host, email: &str) {
+    host.run(&["cictl", "create", email]).unwrap().ok().unwrap();
+}
+
+/// The fields of `/proc/PID/status` of the one process of this user that listens to no parent of the
+/// same user: what supervisord started.
+fn process_of(host: &Host, user: &str) -> (String, BTreeMap<String, String>) {
+    let pids = host
+        .run(&["pgrep", "--oldest", "--uid", user])
+        .unwrap()
+        .ok()
+        .unwrap();
+    let pid = pids.stdout.trim().to_owned();
+    let status = host.read(&format!("/proc/{pid}/status")).unwrap();
+    let field = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        Some((name.to_owned(), value))
+    };
+    (pid, status.lines().filter_map(field).collect())
+}
+
+fn user_of(host: &Host, name: &str) -> String {
+    let path = format!("/srv/cid/guestbook/{name}/src");
+    let owner = host
+        .run(&["stat", "--format=%U", &path])
+        .unwrap()
+        .ok()
+        .unwrap();
+    owner.stdout.trim().to_owned()
+}
+
+#[test]
+fn a_workspace_has_an_identity_of_its_own_and_goes_without_a_trace() {
+    let Some(host) = cid() else { return };
+    // Whoever comes first may leave a cache behind; what is compared is the second round.
+    let before = host.state(WATCHED).unwrap();
+    create(&host, "anna@example.com");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+
+    let user = user_of(&host, "anna---example-com");
+    assert!(user.starts_with("cidw-"), "{user}");
+    let (pid, status) = process_of(&host, &user);
+    for field in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(status[field], "0000000000000000", "{field}");
+    }
+    assert_eq!(status["NoNewPrivs"], "1");
+    let project = host
+        .run(&["getent", "group", "cid-guestbook"])
+        .unwrap()
+        .stdout;
+    assert_eq!(
+        status["Groups"],
+        project.split(':').nth(2).unwrap(),
+        "only the project's group"
+    );
+    let open = host
+        .run(&["ls", &format!("/proc/{pid}/fd")])
+        .unwrap()
+        .stdout;
+    assert!(
+        open.split_whitespace().take(3).eq(["0", "1", "2"]),
+        "{open}"
+    );
+    assert_eq!(
+        host.run(&["cictl", "doctor"])
+            .unwrap()
+            .ok()
+            .map(drop)
+            .err()
+            .map(|e| e.to_string()),
+        None
+    );
+
+    let deleted = host.run(&[
+        "cictl",
+        "delete",
+        "--yes",
+        "--with-branch",
+        "anna@example.com",
+    ]);
+    deleted.unwrap().ok().unwrap();
+    assert!(
+        host.run(&["getent", "passwd", &user])
+            .unwrap()
+            .stdout
+            .is_empty()
+    );
+    host.assert_same(&before, WATCHED).unwrap();
+}
+
+#[test]
+fn one_workspace_cannot_reach_another_nor_the_machine() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    create(&host, "bob@example.com");
+    let anna = user_of(&host, "anna---example-com");
+    let (pid, _) = process_of(&host, &anna);
+    let probe = |script: &str| {
+        let args = [
+            "cictl",
+            "run",
+            "bob@example.com",
+            "--",
+            "python3",
+            "-c",
+            script,
+        ];
+        let output = host.run(&args).unwrap();
+        words(&output)
+    };
+    let opens = |path: &str| {
+        probe(&format!(
+            "try:\n import os; fd = os.open({path:?}, os.O_RDONLY); print('OPENED', os.fstat(fd))\nexcept OSError as e: print('refused', e.errno)"
+        ))
+    };
+    assert!(opens("/srv/cid/guestbook/bob---example-com/src/manage.py").contains("OPENED"));
+    for path in [
+        "/srv/cid/guestbook/anna---example-com/src",
+        "/srv/cid/guestbook/anna---example-com/src/manage.py",
+        "/srv/cid/guestbook/anna---example-com/home",
+        "/var/lib/cid/apps/guestbook.anna---example-com.json",
+        "/var/lib/cid/apps/guestbook.bob---example-com.json",
+        "/var/lib/cid/cid.db",
+        "/etc/cid/projects.d/guestbook.toml",
+        "/etc/shadow",
+        "/home/deploy/.profile",
+        &format!("/proc/{pid}/environ"),
+        &format!("/proc/{pid}/maps"),
+    ] {
+        let said = opens(path);
+        assert!(said.contains("refused"), "{path}: {said}");
+    }
+    for socket in [
+        "/run/cid/cid.sock",
+        "/run/cid/web/web.sock",
+        "/run/cid/supervisor/supervisor.sock",
+        "/run/dbus/system_bus_socket",
+        "/run/systemd/private",
+    ] {
+        let said = probe(&format!(
+            "import socket\ns = socket.socket(socket.AF_UNIX)\ntry:\n s.connect({socket:?}); print('CONNECTED')\nexcept OSError as e: print('refused', e.errno)"
+        ));
+        assert!(said.contains("refused"), "{socket}: {said}");
+    }
+    let said = probe(&format!(
+        "import os\ntry:\n os.kill({pid}, 9); print('KILLED')\nexcept OSError as e: print('refused', e.errno)\ntry:\n os.setuid(0); print('ROOT')\nexcept OSError as e: print('refused', e.errno)"
+    ));
+    assert_eq!(said.matches("refused").count(), 2, "{said}");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+}
+
+#[test]
+fn a_daemon_that_threw_everything_away_is_gone_after_the_delete() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    let user = user_of(&host, "anna---example-com");
+    let started = host.run(&[
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        &format!("--uid={user}"),
+        "--unit=left-over",
+        "env",
+        "-i",
+        "/usr/bin/setsid",
+        "--fork",
+        "/bin/sleep",
+        "4711",
+    ]);
+    started.unwrap().ok().unwrap();
+    let runs = || {
+        host.run(&["pgrep", "--uid", &user, "sleep"])
+            .unwrap()
+            .stdout
+    };
+    host.run(&[
+        "cictl",
+        "run",
+        "anna@example.com",
+        "--",
+        "sh",
+        "-c",
+        "env -i setsid -f sleep 4712 >/dev/null 2>&1 </dev/null",
+    ])
+    .unwrap()
+    .ok()
+    .unwrap();
+    host.run(&[
+        "cictl",
+        "delete",
+        "--yes",
+        "--with-branch",
+        "anna@example.com",
+    ])
+    .unwrap()
+    .ok()
+    .unwrap();
+    assert_eq!(runs(), "");
+}
+
+#[test]
+fn workspaces_are_back_after_a_reboot_without_the_daemon() {
+    let Some(mut host) = cid() else { return };
+    create(&host, "anna@example.com");
+    host.run(&["systemctl", "mask", "cid.service"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    host.reboot().unwrap();
+    soon("the page answers", || {
+        status_of(&host, "anna---example-com") == "200"
+    });
+    let is_active = host
+        .run(&["systemctl", "is-active", "cid.service"])
+        .unwrap()
+        .stdout;
+    assert_eq!(is_active.trim(), "inactive");
+}
+
+#[test]
+fn a_killed_daemon_ends_what_it_began_and_no_neighbour_notices() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    let (before, _) = process_of(&host, &user_of(&host, "anna---example-com"));
+    host.run(&["cictl", "create", "--no-wait", "bob@example.com"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    host.run(&["systemctl", "kill", "--signal=KILL", "cid.service"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    soon("bob's page answers", || {
+        status_of(&host, "bob---example-com") == "200"
+    });
+    soon("no job is left", || {
+        let jobs = host.run(&["cictl", "jobs", "list"]).unwrap().stdout;
+        !jobs.contains("running") && !jobs.contains("queued") && jobs.contains("bob@example.com")
+    });
+    let (after, _) = process_of(&host, &user_of(&host, "anna---example-com"));
+    assert_eq!(before, after, "the neighbour's process was restarted");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+}
