@@ -49,6 +49,8 @@ requests! {
     WorkStatus => WorkReport,
     /// Removes a folder that is in the trash.
     Purge => Purged,
+    /// Ends all processes of the helper's own user.
+    EndProcesses => Ended,
 }
 
 /// The project's repository and how to authenticate to it.
@@ -350,4 +352,15 @@ pub struct Purge {
 pub struct Purged {
     /// How many files and folders were removed.
     pub removed: u64,
+}
+
+/// See [`Request::EndProcesses`]. Refused as root, and where the user started the helper.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct EndProcesses {}
+
+/// Reply to [`EndProcesses`]: none is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How often it took to kill all.
+    pub rounds: u32,
 }

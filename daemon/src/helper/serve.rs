@@ -3,6 +3,7 @@
 use super::{
     Lines, command, deps,
     drop::{self, Role},
+    end_processes,
     environment::Environment,
     git,
     identity::Expectations,
@@ -133,6 +134,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::WorkStatus(ask) => reply(git::status::status(&ask)),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
+        Request::EndProcesses(_) => reply(end_processes::end_processes()),
         Request::CloneTree(ask) => {
             drop::tree_umask();
             reply(git::clone::clone(&ask))

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     domain::UnitName,
     helper::request::{
-        BranchDeletion, Configured, Dependencies, Fetched, Granted, Inspection, Purged, Request,
-        WorkReport,
+        BranchDeletion, Configured, Dependencies, Ended, Fetched, Granted, Inspection, Purged,
+        Request, WorkReport,
     },
     layout::Layout,
 };
@@ -332,6 +332,7 @@ impl Launcher for Fake {
                 }
                 encode(serde_json::to_value(Configured::default()))
             }
+            Request::EndProcesses(_) => encode(serde_json::to_value(Ended::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::RunCommand(ask) => {
                 made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;

@@ -161,6 +161,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::Configure(_) => ("write the tree's configuration", "step"),
         Request::GrantAccess(_) => ("give access to the tree", "step"),
         Request::WorkStatus(_) => ("look at the clone", "step"),
+        Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };
     Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(format!(
         "{setting} under [limits] in cid.toml allows more time"
