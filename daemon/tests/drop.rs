@@ -15,9 +15,13 @@ mod rig;
 
 #[path = "drop/app.rs"]
 mod app;
+#[path = "drop/end.rs"]
+mod end;
 #[path = "drop/run.rs"]
 mod run;
 #[path = "drop/scene.rs"]
 mod scene;
 #[path = "drop/serve.rs"]
 mod serve;
+#[path = "drop/work.rs"]
+mod work;

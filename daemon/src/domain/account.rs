@@ -40,13 +40,19 @@ pub fn builder(project: &ProjectName) -> String {
     short("cidb-", project)
 }
 
+/// `cid-web` is the front's.
+const TAKEN: &str = "cid-web";
+
 fn short(prefix: &str, project: &ProjectName) -> String {
     let whole = format!("{prefix}{project}");
-    if whole.len() <= MAX_LEN {
+    if whole.len() <= MAX_LEN && whole != TAKEN {
         return whole;
     }
     let mark = data_encoding::HEXLOWER.encode(&Sha256::digest(project.as_str())[..3]);
-    format!("{}-{mark}", &whole[..MAX_LEN - 1 - mark.len()])
+    format!(
+        "{}-{mark}",
+        &whole[..whole.len().min(MAX_LEN - 1 - mark.len())]
+    )
 }
 
 #[cfg(test)]
@@ -71,5 +77,11 @@ mod tests {
         assert!(groups.iter().all(|group| group.len() <= MAX_LEN));
         assert_ne!(groups[0], groups[1]);
         assert_eq!(builder(&name("shop")), "cidb-shop");
+        assert_eq!(project_group(&name("shop")), "cid-shop");
+        assert_ne!(
+            project_group(&name("web")),
+            "cid-web",
+            "that group is the front's"
+        );
     }
 }

@@ -13,6 +13,7 @@ mod app;
 mod command;
 mod deps;
 mod drop;
+mod end_processes;
 pub mod environment;
 mod git;
 mod identity;

@@ -49,8 +49,8 @@ requests! {
     WorkStatus => WorkReport,
     /// Removes a folder that is in the trash.
     Purge => Purged,
-    /// Ends every process of the helper's own user.
-    EndProcesses => (),
+    /// Ends all processes of the helper's own user.
+    EndProcesses => Ended,
 }
 
 /// The project's repository and how to authenticate to it.
@@ -354,6 +354,13 @@ pub struct Purged {
     pub removed: u64,
 }
 
-/// See [`Request::EndProcesses`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// See [`Request::EndProcesses`]. Refused as root, and where the user started the helper.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct EndProcesses {}
+
+/// Reply to [`EndProcesses`]: none is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How often it took to kill all.
+    pub rounds: u32,
+}

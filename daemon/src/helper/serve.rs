@@ -3,6 +3,7 @@
 use super::{
     Lines, command, deps,
     drop::{self, Role},
+    end_processes,
     environment::Environment,
     git,
     identity::Expectations,
@@ -132,8 +133,8 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::WorkStatus(ask) => reply(git::status::status(&ask)),
-        Request::EndProcesses(_) => Ok(Value::Null),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
+        Request::EndProcesses(_) => reply(end_processes::end_processes()),
         Request::CloneTree(ask) => {
             drop::tree_umask();
             reply(git::clone::clone(&ask))

@@ -9,10 +9,18 @@ use crate::{
     system::{
         Fault,
         helpers::Identity,
+        launcher::Place,
         units::{Profile, Unit},
     },
 };
-use std::{path::PathBuf, sync::Arc};
+use nix::unistd::{Group, getgrouplist};
+use std::{
+    ffi::{CString, OsString},
+    path::PathBuf,
+    sync::Arc,
+};
+
+const ROOT: &str = "root";
 
 /// Knows who everybody is.
 pub(super) struct Identities {
@@ -22,11 +30,11 @@ pub(super) struct Identities {
 }
 
 impl Identities {
-    /// The unit for an identity's work.
+    /// Where an identity's work is done.
     ///
     /// # Errors
     /// The project's file does not say who that is.
-    pub(super) fn unit(&self, identity: &Identity) -> Result<Unit, Fault> {
+    pub(super) fn place(&self, identity: &Identity) -> Result<Place, Fault> {
         match identity {
             Identity::Deploy(project) => self.deploy(project),
             Identity::Workspace(unit, number) => self.workspace(unit, *number),
@@ -35,22 +43,24 @@ impl Identities {
         }
     }
 
-    fn deploy(&self, name: &ProjectName) -> Result<Unit, Fault> {
+    fn deploy(&self, name: &ProjectName) -> Result<Place, Fault> {
         let project = self.project(name)?;
         let user = deploy_user(&project)?;
+        let checks = expect(&user, &groups_of(&user, &project_group(name))?);
         let unit = Unit::new(Profile::Deploy)
             .with("User", user)
             // What it makes is the whole project's to read.
             .with("Group", project_group(name))
             .writable(&self.layout.mirror_dir(name));
         // A repository on this machine is pushed to by writing it.
-        Ok(match local_repository(&project.git.url) {
+        let unit = match local_repository(&project.git.url) {
             Some(path) => unit.writable(&path),
             None => unit,
-        })
+        };
+        Ok(Place { unit, checks })
     }
 
-    fn workspace(&self, unit: &UnitName, number: i64) -> Result<Unit, Fault> {
+    fn workspace(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
         let account = Account::of(number, &self.settings.workspace_uids.0).ok_or_else(|| {
             Fault::new("cannot make another workspace: its account would be out of workspace_uids")
                 .hint("widen workspace_uids in cid.toml")
@@ -59,34 +69,62 @@ impl Identities {
         let project = self.project(&name).ok();
         let work_dir = self.work_dir(&name, project.as_deref());
         let directory = work_dir.join(unit.name());
+        let group = project_group(&name);
+        let mut checks = expect(&account.name, &[account.name.clone(), group.clone()]);
         let mut made = Unit::new(Profile::Workspace)
             .with("User", account.name.clone())
             .with("Group", account.name)
-            .with("SupplementaryGroups", project_group(&name))
+            .with("SupplementaryGroups", group)
             // Its own folder is made while this unit starts. The others in there are other users'.
             .writable(&work_dir)
             .env("HOME", &self.layout.helper_home());
         for (variable, cache) in [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")] {
             made = made.env(variable, &directory.join(HOME).join(".cache").join(cache));
         }
-        for path in project.iter().flat_map(|project| project.shared_folders()) {
-            made = made.writable(&path);
+        let shared = project.map_or_else(Vec::new, |project| project.shared_folders());
+        for path in &shared {
+            made = made.writable(path);
         }
-        Ok(made)
+        checks.extend(confine(
+            "--confine-write",
+            [work_dir].into_iter().chain(shared),
+        ));
+        checks.extend(confine("--confine-read", self.readable(&name)));
+        Ok(Place { unit: made, checks })
     }
 
-    fn build(&self, name: &ProjectName) -> Unit {
-        Unit::new(Profile::Build)
-            .with("User", builder(name))
-            .with("Group", project_group(name))
+    fn build(&self, name: &ProjectName) -> Place {
+        let (user, group) = (builder(name), project_group(name));
+        let mut checks = expect(&user, std::slice::from_ref(&group));
+        let writes = [
+            self.layout.environments(name),
+            self.layout.tools_dir(name),
+            self.layout.builder_home(name),
+        ];
+        checks.extend(confine("--confine-write", writes));
+        checks.extend(confine("--confine-read", self.readable(name)));
+        let unit = Unit::new(Profile::Build)
+            .with("User", user)
+            .with("Group", group)
             .writable(&self.layout.environments(name))
             .writable(&self.layout.tools_dir(name))
             .writable(&self.layout.builder_home(name))
-            .env("HOME", &self.layout.builder_home(name))
+            .env("HOME", &self.layout.builder_home(name));
+        Place { unit, checks }
+    }
+
+    /// What everybody who works for a project reads.
+    fn readable(&self, name: &ProjectName) -> [PathBuf; 4] {
+        [
+            self.layout.helper_home(),
+            self.layout.mirror_dir(name),
+            self.layout.environments(name),
+            self.layout.tools_dir(name),
+        ]
     }
 
     /// What it removes is in the trash by then.
-    fn purge(&self) -> Unit {
+    fn purge(&self) -> Place {
         let mut unit = Unit::new(Profile::Purge)
             .writable(&self.layout.trash_dir())
             .writable(&self.layout.log_trash_dir());
@@ -94,7 +132,9 @@ impl Identities {
             let work_dir = self.work_dir(&project.name, Some(project));
             unit = unit.writable(&trash_dir(&work_dir.join("any")));
         }
-        unit
+        let mut checks = expect(ROOT, &[ROOT.to_owned()]);
+        checks.extend(["--expect-caps", "cap_dac_override,cap_fowner"].map(OsString::from));
+        Place { unit, checks }
     }
 
     fn project(&self, name: &ProjectName) -> Result<Arc<Project>, Fault> {
@@ -108,6 +148,39 @@ impl Identities {
             None => self.layout.work_root.join(name.as_str()),
         }
     }
+}
+
+/// Arguments with which a helper refuses to be anybody else, or to be in other groups.
+fn expect(user: &str, groups: &[String]) -> Vec<OsString> {
+    vec![
+        "--expect-user".into(),
+        user.into(),
+        "--expect-groups".into(),
+        groups.join(",").into(),
+    ]
+}
+
+/// Arguments with which a helper shuts itself in.
+fn confine(
+    flag: &'static str,
+    paths: impl IntoIterator<Item = PathBuf>,
+) -> impl Iterator<Item = OsString> {
+    paths
+        .into_iter()
+        .flat_map(move |path| [flag.into(), path.into_os_string()])
+}
+
+/// The numbers of all groups that an account runs in when `primary` is its first one.
+fn groups_of(account: &str, primary: &str) -> Result<Vec<String>, Fault> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Fault::new(format!("cannot look up the groups of {account}: {error}"))
+    };
+    let group = Group::from_name(primary)
+        .map_err(|error| cannot(&error))?
+        .ok_or_else(|| cannot(&format!("there is no group {primary}")))?;
+    let name = CString::new(account).map_err(|error| cannot(&error))?;
+    let all = getgrouplist(&name, group.gid).map_err(|error| cannot(&error))?;
+    Ok(all.iter().map(ToString::to_string).collect())
 }
 
 /// Who does a project's network work.

@@ -45,7 +45,7 @@ pub(crate) async fn system(
         settings: Arc::clone(settings),
         projects: Arc::clone(projects),
     };
-    let units: Arc<Units> = Arc::new(move |identity| identities.unit(identity));
+    let units: Arc<Units> = Arc::new(move |identity| identities.place(identity));
     let site = Site {
         listen: vec![
             SocketAddr::from(([0, 0, 0, 0], HTTP_PORT)),

@@ -105,7 +105,7 @@ async fn begin(
     // Before the command starts: a delete that begins now finds it.
     let ended = api.sys.sessions.of(&workspace.unit());
     let unit = match &api.sys.units {
-        Some(units) => Some(units(&Identity::Workspace(workspace.unit(), workspace.id))?),
+        Some(units) => Some(units(&Identity::Workspace(workspace.unit(), workspace.id))?.unit),
         None => None,
     };
     let session = session::start(

@@ -37,6 +37,7 @@ impl Step for StartProcesses {
             processes: types,
             helper: cx.sys().site.helper.clone(),
             run_file: layout.run_file(cx.unit()),
+            require_user: cx.sys().accounts.is_some(),
             log_dir: layout.app_log_dir(cx.unit()),
         };
         let program = program.render()?;

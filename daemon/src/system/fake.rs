@@ -14,8 +14,8 @@ use super::{
 use crate::{
     domain::{Account, UnitName},
     helper::request::{
-        BranchDeletion, Configured, Dependencies, Fetched, Granted, Inspection, Purged, Request,
-        WorkReport,
+        BranchDeletion, Configured, Dependencies, Ended, Fetched, Granted, Inspection, Purged,
+        Request, WorkReport,
     },
     layout::Layout,
 };
@@ -335,7 +335,6 @@ impl Launcher for Fake {
         let encode =
             |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));
         match request {
-            Request::EndProcesses(_) => Ok(Value::Null),
             Request::Fetch(ask) => {
                 self.answers("git")?;
                 let branch = self.state().branches.get(&ask.branch).cloned();
@@ -361,6 +360,7 @@ impl Launcher for Fake {
                 }
                 encode(serde_json::to_value(Configured::default()))
             }
+            Request::EndProcesses(_) => encode(serde_json::to_value(Ended::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::RunCommand(ask) => {
                 made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;

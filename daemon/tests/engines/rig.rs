@@ -179,6 +179,7 @@ impl Rig {
         )
         .unwrap();
         let program = Program {
+            require_user: false,
             unit: unit.clone(),
             processes: processes
                 .iter()

@@ -6,7 +6,7 @@ mod helper;
 mod keeper;
 mod starter;
 
-pub use starter::Units;
+pub use starter::{Place, Units};
 
 use super::{
     Fault,
@@ -174,8 +174,8 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::Inspect(_) => ("look at the repository", "step"),
         Request::Configure(_) => ("write the tree's configuration", "step"),
         Request::GrantAccess(_) => ("give access to the tree", "step"),
-        Request::EndProcesses(_) => ("end the processes", "step"),
         Request::WorkStatus(_) => ("look at the clone", "step"),
+        Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };
     Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(format!(
         "{setting} under [limits] in cid.toml allows more time"

@@ -83,8 +83,16 @@ impl Starter for Children {
     }
 }
 
-/// Gives each identity its unit.
-pub type Units = dyn Fn(&Identity) -> Result<Unit, Fault> + Send + Sync;
+/// Where an identity's work is done on a host.
+pub struct Place {
+    /// The unit.
+    pub unit: Unit,
+    /// What the helper makes sure of before it serves: arguments of `cid-helper serve`.
+    pub checks: Vec<OsString>,
+}
+
+/// Gives each identity its place.
+pub type Units = dyn Fn(&Identity) -> Result<Place, Fault> + Send + Sync;
 
 /// On a host: one transient unit for each job and identity.
 pub(super) struct Transient {
@@ -117,8 +125,9 @@ impl Transient {
 impl Starter for Transient {
     fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault> {
         let name = format!("{PREFIX}{job}.{}.service", mark(identity));
-        let mut command = (self.units)(identity)?.named(name.clone()).command();
-        command.extend(serve(&self.binary, job, []));
+        let Place { unit, checks } = (self.units)(identity)?;
+        let mut command = unit.named(name.clone()).command();
+        command.extend(serve(&self.binary, job, checks));
         self.started().insert(name.clone());
         Ok(Start {
             command,

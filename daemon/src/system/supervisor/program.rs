@@ -19,6 +19,8 @@ pub struct Program {
     pub helper: PathBuf,
     /// Says what the helper executes.
     pub run_file: PathBuf,
+    /// Whether a run file that names no user is refused.
+    pub require_user: bool,
     /// Where the logs go; must exist when supervisord reads the file.
     pub log_dir: PathBuf,
 }
@@ -49,6 +51,7 @@ impl Program {
         let template = ProgramFile {
             unit: self.unit.as_str(),
             processes: self.processes.iter().map(ProcessType::as_str).collect(),
+            require_user: self.require_user,
             helper: path(&self.helper)?,
             run_file: path(&self.run_file)?,
             log_dir: path(&self.log_dir)?,
@@ -69,6 +72,7 @@ pub(super) fn process_types(text: &str) -> Vec<ProcessType> {
 struct ProgramFile<'a> {
     unit: &'a str,
     processes: Vec<&'a str>,
+    require_user: bool,
     helper: String,
     run_file: String,
     log_dir: String,
@@ -84,6 +88,7 @@ mod tests {
             processes: ["web", "worker"]
                 .map(|text| ProcessType::parse(text).unwrap())
                 .to_vec(),
+            require_user: true,
             helper: "/usr/libexec/cid-helper".into(),
             run_file: path.into(),
             log_dir: "/var/log/cid/apps/shop.anna---example-com".into(),
