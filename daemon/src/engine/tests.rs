@@ -96,7 +96,7 @@ impl Stage {
     fn engine(&self, hooks: Arc<dyn Hooks>) -> Engine {
         let settings = Arc::new(Settings::default());
         Engine::new(
-            self.fake.system(),
+            self.fake.host(),
             self.store.clone(),
             Arc::clone(&self.projects),
             settings,

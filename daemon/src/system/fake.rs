@@ -78,11 +78,19 @@ impl Fake {
             site: Arc::new(site),
             nginx: Arc::new(FakeNginx(self.clone())),
             supervisor: Arc::new(FakeSupervisor(self.clone())),
-            accounts: Some(Arc::new(self.clone())),
+            accounts: None,
             units: None,
             helpers: Arc::new(self.clone()),
             probe: Arc::new(self.clone()),
             sessions: Arc::default(),
+        }
+    }
+
+    /// The same as a host, which has accounts.
+    pub fn host(&self) -> System {
+        System {
+            accounts: Some(Arc::new(self.clone())),
+            ..self.system()
         }
     }
 

@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+/// System calls with which processes inside confine themselves; not in its own list.
+const CONFINING: &str = "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp";
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
 const END_LIMIT: Duration = Duration::from_secs(10);
 
@@ -121,6 +123,7 @@ fn spawn(scratch: &Scratch, group: &Group) -> Result<Child> {
         .args(["--register=no", "--keep-unit", "--private-network"])
         .args(["--console=pipe", "--link-journal=no", "--timezone=off"])
         .args(["--resolv-conf=off"])
+        .arg(format!("--system-call-filter={CONFINING}"))
         .arg(format!("--machine={}", scratch.name()))
         .arg(format!("--directory={}", scratch.root().display()))
         .stdin(Stdio::null())
