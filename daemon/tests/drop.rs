@@ -15,6 +15,8 @@ mod rig;
 
 #[path = "drop/app.rs"]
 mod app;
+#[path = "drop/build.rs"]
+mod build;
 #[path = "drop/end.rs"]
 mod end;
 #[path = "drop/run.rs"]

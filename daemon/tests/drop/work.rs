@@ -46,10 +46,11 @@ impl World {
         let home = scene.folder("home", 0, 0o755);
         fs::write(home.join(".gitconfig"), "[safe]\n\tdirectory = *\n").unwrap();
         fs::set_permissions(home.join(".gitconfig"), Permissions::from_mode(0o644)).unwrap();
-        let mirrors = scene.folder("mirrors", deploy, 0o2750);
-        chown(&mirrors, None, Some(scene.group)).unwrap();
+        scene.folder("mirrors", 0, 0o755);
+        let mirror = scene.folder("mirrors/pressa.git", deploy, 0o2750);
+        chown(&mirror, None, Some(scene.group)).unwrap();
         // A change of group takes the bit away.
-        fs::set_permissions(&mirrors, Permissions::from_mode(0o2750)).unwrap();
+        fs::set_permissions(&mirror, Permissions::from_mode(0o2750)).unwrap();
         let work = scene.folder("work", 0, 0o755);
         git(&work, &["init", "--quiet", "--initial-branch=main"]);
         fs::write(work.join("manage.py"), "#!/usr/bin/env python3\n").unwrap();

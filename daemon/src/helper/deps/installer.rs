@@ -2,14 +2,10 @@
 
 use super::{
     python::{self, Wanted},
-    uv,
+    settings, uv,
 };
 use crate::{
-    helper::{
-        Lines, command,
-        environment::{Environment, passed_on},
-        request::BuildEnvironment,
-    },
+    helper::{Lines, command, environment::Environment, request::BuildEnvironment},
     system::fault::Fault,
 };
 use std::{
@@ -18,25 +14,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
-
-/// Settings of a person's own that would send packages elsewhere.
-const DISTURBING: &[&str] = &[
-    "PIP_PREFIX",
-    "PIP_REQUIRE_VIRTUALENV",
-    "PIP_ROOT",
-    "PIP_TARGET",
-    "PIP_USER",
-    "UV_PROJECT",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-    "UV_WORKING_DIRECTORY",
-];
-/// An operator who told pip where packages are means uv as well.
-const ALSO_FOR_UV: &[(&str, &str)] = &[
-    ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
-    ("PIP_EXTRA_INDEX_URL", "UV_INDEX"),
-    ("PIP_CERT", "SSL_CERT_FILE"),
-];
 
 /// What installs into one environment.
 pub(super) struct Installer<'a> {
@@ -60,7 +37,7 @@ impl<'a> Installer<'a> {
         wanted: &Wanted,
         lines: Lines<'a>,
     ) -> Result<Self, Fault> {
-        let env = environment(ask);
+        let env = settings::environment(ask);
         let found = python::find(wanted, &env);
         let any = found
             .clone()
@@ -251,39 +228,4 @@ impl<'a> Installer<'a> {
                 .hint(format!("the lines {tool} wrote before say more")),
         )
     }
-}
-
-fn environment(ask: &BuildEnvironment) -> Environment {
-    let mut env = passed_on();
-    for name in DISTURBING {
-        env.remove(std::ffi::OsStr::new(name));
-    }
-    for (pip, uv) in ALSO_FOR_UV {
-        if let Some(value) = env.get(std::ffi::OsStr::new(pip)).cloned() {
-            env.entry(uv.into()).or_insert(value);
-        }
-    }
-    let mut path = OsString::from(ask.target.join("bin"));
-    if let Some(rest) = env.get(std::ffi::OsStr::new("PATH")) {
-        path.push(":");
-        path.push(rest);
-    }
-    let cache = ask.tools_dir.join("cache");
-    let fixed: [(&str, OsString); 12] = [
-        ("PATH", path),
-        ("LC_ALL", "C.UTF-8".into()),
-        ("VIRTUAL_ENV", ask.target.clone().into()),
-        ("UV_PROJECT_ENVIRONMENT", ask.target.clone().into()),
-        ("UV_PYTHON_DOWNLOADS", "never".into()),
-        ("UV_NO_PROGRESS", "1".into()),
-        // A hard link's access list is shared with every other environment's.
-        ("UV_LINK_MODE", "copy".into()),
-        ("UV_CACHE_DIR", cache.join("uv").into()),
-        ("PIP_CACHE_DIR", cache.join("pip").into()),
-        ("PIP_DISABLE_PIP_VERSION_CHECK", "1".into()),
-        ("PIP_PROGRESS_BAR", "off".into()),
-        ("PIP_NO_INPUT", "1".into()),
-    ];
-    env.extend(fixed.map(|(name, value)| (name.into(), value)));
-    env
 }

@@ -3,6 +3,7 @@
 mod export;
 mod installer;
 pub(super) mod python;
+mod settings;
 mod uv;
 
 use super::{

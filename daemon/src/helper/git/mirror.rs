@@ -1,11 +1,15 @@
 //! The bare mirror: one per project, holding the remote's branches.
 
+use crate::helper::tree::purge;
 use crate::system::fault::{Fault, FaultContext};
 use git2::{Repository, RepositoryInitOptions};
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+
+/// Without this file there is no repository.
+const LAST: &str = "HEAD";
 
 /// Opens it.
 pub(in crate::helper) fn open(mirror: &Path) -> Result<Repository, Fault> {
@@ -21,10 +25,15 @@ pub(in crate::helper) fn open(mirror: &Path) -> Result<Repository, Fault> {
 /// else fetches into it.
 pub(super) fn prepare(mirror: &Path, base: &str) -> Result<(), Fault> {
     match fs::symlink_metadata(mirror) {
+        Ok(meta) if meta.is_dir() && !exists(&mirror.join(LAST)) => fill(mirror, base),
         Ok(_) => remove_leftovers(mirror).map_err(|error| Fault::io("tidy up", mirror, error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(mirror, base),
         Err(error) => Err(Fault::io("look at", mirror, error)),
     }
+}
+
+fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// Made beside its place and renamed, so that it is there whole or not at all.
@@ -39,6 +48,28 @@ fn create(mirror: &Path, base: &str) -> Result<(), Fault> {
     if let Some(parent) = mirror.parent() {
         fs::create_dir_all(parent).map_err(|error| Fault::io("make", parent, error))?;
     }
+    init(&new, base)?;
+    fs::rename(&new, mirror).cannot(format!("make the mirror {}", mirror.display()))
+}
+
+/// The same where the folder waits, in a parent of somebody else's: its parts are put in their
+/// places one by one, the one that makes it a repository last.
+fn fill(mirror: &Path, base: &str) -> Result<(), Fault> {
+    purge::make_empty(mirror)?;
+    let new = mirror.join("cid-new");
+    init(&new, base)?;
+    let move_up = || {
+        let mut entries = entries(&new)?;
+        entries.sort_by_key(|entry| entry.file_name() == LAST);
+        for entry in entries {
+            fs::rename(entry.path(), mirror.join(entry.file_name()))?;
+        }
+        fs::remove_dir(&new)
+    };
+    move_up().cannot(format!("make the mirror {}", mirror.display()))
+}
+
+fn init(path: &Path, base: &str) -> Result<(), Fault> {
     let mut options = RepositoryInitOptions::new();
     options
         .bare(true)
@@ -52,10 +83,9 @@ fn create(mirror: &Path, base: &str) -> Result<(), Fault> {
         config.set_str("gc.pruneExpire", "never")?;
         config.set_bool("core.logAllRefUpdates", false)
     };
-    Repository::init_opts(&new, &options)
+    Repository::init_opts(path, &options)
         .and_then(configure)
-        .map_err(|error| Fault::io("make the mirror", mirror, error.message()))?;
-    fs::rename(&new, mirror).cannot(format!("make the mirror {}", mirror.display()))
+        .map_err(|error| Fault::io("make the mirror", path, error.message()))
 }
 
 fn beside(mirror: &Path) -> PathBuf {
@@ -111,7 +141,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mirror = dir.path().join("a/b.git");
         prepare(&mirror, "main").unwrap();
-        open(&mirror).unwrap();
+        loses_leftovers_only(&mirror);
+    }
+
+    #[test]
+    fn is_made_where_a_folder_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirror = dir.path().join("b.git");
+        fs::create_dir_all(mirror.join("cid-new/refs")).unwrap();
+        prepare(&mirror, "main").unwrap();
+        loses_leftovers_only(&mirror);
+        assert!(!mirror.join("cid-new").exists());
+        let config = open(&mirror).unwrap().config().unwrap();
+        assert_eq!(config.get_i32("gc.auto").unwrap(), 0);
+    }
+
+    fn loses_leftovers_only(mirror: &Path) {
+        open(mirror).unwrap();
         let leftovers = [
             "packed-refs.lock",
             "refs/heads/x.lock",
@@ -121,7 +167,7 @@ mod tests {
             fs::write(mirror.join(file), "").unwrap();
         }
         fs::write(mirror.join("objects/pack/pack-1.keep"), "").unwrap();
-        prepare(&mirror, "main").unwrap();
+        prepare(mirror, "main").unwrap();
         for file in leftovers {
             assert!(!mirror.join(file).exists(), "{file}");
         }
