@@ -2,7 +2,7 @@
 
 use crate::{
     authz::{Gate, OwnerOnly},
-    config::{Projects, Settings},
+    config::{Projects, Settings, Shelf},
     doctor,
     engine::{Engine, Hooks},
     host,
@@ -61,7 +61,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let _lock = lock(&layout)?;
     let settings = Arc::new(Settings::load(&layout.config_file())?);
     let projects = Arc::new(Projects::load(layout.projects_dir())?);
-    make_work_dirs(&projects, &layout);
+    make_work_dirs(&projects.all(), &layout);
     let store = Store::open(&layout.database())?;
     let http_port = http_port(&layout, &store, options.http_port).await?;
     // Whatever can say no comes before the engines, which outlive a daemon that fails.
@@ -157,15 +157,15 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
         front_url: String::new(),
         stopping: CancellationToken::new(),
     };
-    prepare_projects(&api).await;
+    prepare_projects(&api, &api.projects.all()).await;
     let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
     serve(api, gate, doors, signals).await
 }
 
-async fn prepare_projects(api: &Api) {
+async fn prepare_projects(api: &Api, shelf: &Shelf) {
     match api.sys.accounts.as_deref() {
-        Some(accounts) => host::prepare_projects(&api.projects, &api.layout, accounts).await,
-        None => make_work_dirs(&api.projects, &api.layout),
+        Some(accounts) => host::prepare_projects(shelf, &api.layout, accounts).await,
+        None => make_work_dirs(shelf, &api.layout),
     }
 }
 
@@ -226,10 +226,12 @@ impl Signals {
     }
 }
 
+/// What a project needs is made before anybody can use it.
 async fn reload(api: &Api) {
-    match api.projects.reload() {
-        Ok(()) => {
-            prepare_projects(api).await;
+    match api.projects.read() {
+        Ok(shelf) => {
+            prepare_projects(api, &shelf).await;
+            api.projects.replace(shelf);
             tracing::info!("projects read again: {}", api.projects.all().len());
         }
         Err(fault) => tracing::error!("projects stay as they were: {fault}"),
@@ -260,8 +262,8 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
 
 /// Folders for workspaces and their trash. A project whose folder cannot be made says so when it is
 /// used or checked; the others do not suffer.
-fn make_work_dirs(projects: &Projects, layout: &Layout) {
-    for project in projects.all().values().flatten() {
+fn make_work_dirs(shelf: &Shelf, layout: &Layout) {
+    for project in shelf.values().flatten() {
         let work_dir = Projects::work_dir(project, &layout.work_root);
         let environments = layout.environments(&project.name);
         let trash = plan::trash_dir(&work_dir.join("any"));

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test there is, on a machine that may have nothing but Rust.
 
-use crate::{build, setup};
+use crate::{build, dist, setup};
 use anyhow::{Context, Result};
 use cid_testkit::host::{HostImage, Why, available};
 use std::process::Stdio;
@@ -27,6 +27,9 @@ pub fn run(args: &Args) -> Result<()> {
     if skipped.is_none() && args.filter.is_empty() {
         // Here it can be seen why that takes so long; a test would keep it to itself.
         HostImage::get()?;
+    }
+    if skipped.is_none() {
+        dist::build(build::Profile::Dev, env!("CARGO_PKG_VERSION"))?;
     }
     let tested = run_all(args, skipped.is_some());
     if let Some(why) = skipped {

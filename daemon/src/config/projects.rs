@@ -32,11 +32,25 @@ impl Projects {
         Ok(projects)
     }
 
-    /// Reads the folder again.
+    /// Reads the folder again and uses what it says now.
     ///
     /// # Errors
     /// As [`Projects::load`]; what was there before stays.
     pub fn reload(&self) -> Result<(), Fault> {
+        self.replace(self.read()?);
+        Ok(())
+    }
+
+    /// Uses these from now on.
+    pub fn replace(&self, shelf: Shelf) {
+        self.shelf.store(Arc::new(shelf));
+    }
+
+    /// Reads the folder again and changes nothing yet.
+    ///
+    /// # Errors
+    /// As [`Projects::load`].
+    pub fn read(&self) -> Result<Shelf, Fault> {
         let mut shelf = Shelf::new();
         for name in fs::names(&self.dir)? {
             let Some(stem) = name
@@ -54,8 +68,7 @@ impl Projects {
         for error in shelf.values().filter_map(|entry| entry.as_ref().err()) {
             tracing::error!("project not usable: {error}");
         }
-        self.shelf.store(Arc::new(shelf));
-        Ok(())
+        Ok(shelf)
     }
 
     /// All of them.

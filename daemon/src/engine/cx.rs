@@ -120,6 +120,11 @@ impl Cx {
         Identity::Workspace(self.unit.clone(), self.workspace)
     }
 
+    /// The identity that ends all that runs as the workspace's user.
+    pub fn reaper(&self) -> Identity {
+        Identity::Reaper(self.unit.clone(), self.workspace)
+    }
+
     /// The identity that builds shared environments.
     pub fn builder(&self) -> Identity {
         Identity::Build(self.project.clone())

@@ -38,6 +38,7 @@ impl Identities {
         match identity {
             Identity::Deploy(project) => self.deploy(project),
             Identity::Workspace(unit, number) => self.workspace(unit, *number),
+            Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project) => Ok(self.build(project)),
             Identity::Purge => Ok(self.purge()),
         }
@@ -61,20 +62,16 @@ impl Identities {
     }
 
     fn workspace(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
-        let account = Account::of(number, &self.settings.workspace_uids.0).ok_or_else(|| {
-            Fault::new("cannot make another workspace: its account would be out of workspace_uids")
-                .hint("widen workspace_uids in cid.toml")
-        })?;
+        let account = self.account(number)?;
         let name = unit.project();
         let project = self.project(&name).ok();
         let work_dir = self.work_dir(&name, project.as_deref());
         let directory = work_dir.join(unit.name());
-        let group = project_group(&name);
-        let mut checks = expect(&account.name, &[account.name.clone(), group.clone()]);
-        let mut made = Unit::new(Profile::Workspace)
-            .with("User", account.name.clone())
-            .with("Group", account.name)
-            .with("SupplementaryGroups", group)
+        let Place {
+            unit: made,
+            mut checks,
+        } = as_account(account, &name);
+        let mut made = made
             // Its own folder is made while this unit starts. The others in there are other users'.
             .writable(&work_dir)
             .env("HOME", &self.layout.helper_home());
@@ -91,6 +88,20 @@ impl Identities {
         ));
         checks.extend(confine("--confine-read", self.readable(&name)));
         Ok(Place { unit: made, checks })
+    }
+
+    fn reaper(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
+        let Place { unit, checks } = as_account(self.account(number)?, &unit.project());
+        // It must see all that is left, also who tried to hide.
+        let unit = unit.with("ProtectProc", "default");
+        Ok(Place { unit, checks })
+    }
+
+    fn account(&self, number: i64) -> Result<Account, Fault> {
+        Account::of(number, &self.settings.workspace_uids.0).ok_or_else(|| {
+            Fault::new("cannot make another workspace: its account would be out of workspace_uids")
+                .hint("widen workspace_uids in cid.toml")
+        })
     }
 
     fn build(&self, name: &ProjectName) -> Place {
@@ -148,6 +159,17 @@ impl Identities {
             None => self.layout.work_root.join(name.as_str()),
         }
     }
+}
+
+/// A unit of a workspace's user that may write nothing yet.
+fn as_account(account: Account, project: &ProjectName) -> Place {
+    let group = project_group(project);
+    let checks = expect(&account.name, &[account.name.clone(), group.clone()]);
+    let unit = Unit::new(Profile::Workspace)
+        .with("User", account.name.clone())
+        .with("Group", account.name)
+        .with("SupplementaryGroups", group);
+    Place { unit, checks }
 }
 
 /// Arguments with which a helper refuses to be anybody else, or to be in other groups.

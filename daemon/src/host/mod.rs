@@ -6,7 +6,7 @@ mod identities;
 
 use crate::{
     authz::{Accounts, DenyList, Host, Polkit},
-    config::{Project, Projects, Settings},
+    config::{Projects, Settings, Shelf},
     domain::builder,
     layout::Layout,
     system::{
@@ -119,13 +119,11 @@ fn nginx(layout: &Layout) -> NginxPaths {
 /// Makes what projects need before their first workspace. A project that cannot be prepared says so
 /// here and when it is used; the others do not suffer.
 pub(crate) async fn prepare_projects(
-    projects: &Projects,
+    shelf: &Shelf,
     layout: &Layout,
     accounts: &dyn accounts::Accounts,
 ) {
-    let all = projects.all();
-    let usable: Vec<&Arc<Project>> = all.values().flatten().collect();
-    for project in usable {
+    for project in shelf.values().flatten() {
         if let Err(fault) = folders::prepare(project, layout, accounts).await {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
         }

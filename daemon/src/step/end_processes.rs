@@ -48,5 +48,7 @@ pub(super) async fn end_all(account: &Account, cx: &Cx) -> Result<(), Fault> {
     if there.is_none() {
         return Ok(());
     }
-    cx.ask(cx.user(), request::EndProcesses {}).await.map(drop)
+    cx.ask(cx.reaper(), request::EndProcesses {})
+        .await
+        .map(drop)
 }

@@ -19,6 +19,9 @@ pub enum Identity {
     /// The workspace's user: everything inside its tree. With the workspace's number in the ledger,
     /// which is its account's.
     Workspace(UnitName, i64),
+    /// The workspace's user once more, to end all that runs as it: behind walls of Landlock it would
+    /// not see what that is.
+    Reaper(UnitName, i64),
     /// The project's build user: shared environments.
     Build(ProjectName),
     /// Root with two capabilities, confined to one tree: what a workspace's user cannot remove.

@@ -107,6 +107,10 @@ fn set_up(host: &Host) -> anyhow::Result<()> {
     host.write("/etc/cid/projects.d/guestbook.toml", PROJECT, 0o644)?;
     wait_for_cid(host);
     run(&["systemctl", "reload", "cid"])?;
+    soon("the project is there", || {
+        let shown = host.run(&["cictl", "project", "list"]);
+        shown.is_ok_and(|shown| shown.stdout.contains("guestbook"))
+    });
     // The first workspace installs the environment, which all others share.
     let created = host.run_within(
         Duration::from_secs(180),

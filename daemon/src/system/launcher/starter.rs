@@ -183,6 +183,7 @@ fn mark(identity: &Identity) -> String {
     let name = match identity {
         Identity::Deploy(project) => format!("deploy {project}"),
         Identity::Workspace(unit, _) => format!("workspace {unit}"),
+        Identity::Reaper(unit, _) => format!("reaper {unit}"),
         Identity::Build(project) => format!("build {project}"),
         Identity::Purge => "purge".into(),
     };
