@@ -3,7 +3,7 @@
 use crate::{build, dist, setup};
 use anyhow::{Context, Result};
 use cid_testkit::host::{HostImage, Why, available};
-use std::process::Stdio;
+use std::{path::Path, process::Stdio};
 
 /// The program whose tests each boot a Debian.
 const HOST_TESTS: &str = "host";
@@ -28,17 +28,19 @@ pub fn run(args: &Args) -> Result<()> {
         // Here it can be seen why that takes so long; a test would keep it to itself.
         HostImage::get()?;
     }
-    if skipped.is_none() {
-        dist::build(build::Profile::Dev, env!("CARGO_PKG_VERSION"))?;
-    }
-    let tested = run_all(args, skipped.is_some());
+    let deb = match skipped {
+        None => Some(dist::build(build::Profile::Dev, env!("CARGO_PKG_VERSION"))?),
+        Some(_) => None,
+    };
+    let tested = run_all(args, deb.as_deref());
     if let Some(why) = skipped {
         println!("==> {}", sentence(count(args)?, &why));
     }
     tested
 }
 
-fn run_all(args: &Args, without_hosts: bool) -> Result<()> {
+/// `deb` is the package that hosts get; without one the tests on a host are left out.
+fn run_all(args: &Args, deb: Option<&Path>) -> Result<()> {
     let has_nextest = build::cargo()
         .args(["nextest", "--version"])
         .stdout(Stdio::null())
@@ -55,10 +57,13 @@ fn run_all(args: &Args, without_hosts: bool) -> Result<()> {
     }
     let mut nextest = build::cargo();
     nextest.args(["nextest", "run", "--workspace"]);
-    if without_hosts {
-        let filter = format!("not (package(cid-testkit) & binary(={HOST_TESTS}))");
-        nextest.args(["--filterset", &filter, "--no-tests=pass"]);
-    }
+    match deb {
+        Some(deb) => nextest.env("CID_DEB", deb),
+        None => {
+            let filter = format!("not (package(cid-testkit) & binary(={HOST_TESTS}))");
+            nextest.args(["--filterset", &filter, "--no-tests=pass"])
+        }
+    };
     build::check(nextest.args(&args.filter))?;
     // nextest leaves the examples in doc comments out.
     build::check(
