@@ -120,9 +120,7 @@ struct Facts {
 impl Configure {
     /// As whom the processes run, and what they may reach; `None` in a sandbox.
     fn run_as(&self, project: &Project, environment: Option<&Path>, cx: &Cx) -> Option<RunAs> {
-        let Some(Made { account, group }) = made(cx) else {
-            return None;
-        };
+        let Made { account, group } = made(cx)?;
         let layout = &cx.sys().layout;
         let mut writable = project.shared_folders();
         writable.push(self.directory.clone());

@@ -153,7 +153,8 @@ fn package() -> PathBuf {
     debs.map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .max_by_key(|path| path.metadata().unwrap().modified().unwrap())
-        .expect("there is no package: cargo xtask dist --dev")
+        .ok_or("there is no package: cargo xtask dist --dev")
+        .unwrap()
 }
 
 fn wait_for_cid(host: &Host) {
