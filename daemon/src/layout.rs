@@ -75,7 +75,11 @@ impl Layout {
     }
     /// supervisord's own socket.
     pub fn supervisor_socket(&self) -> PathBuf {
-        self.run_dir.join("supervisor/supervisor.sock")
+        self.supervisor_dir().join("supervisor.sock")
+    }
+    /// The folder of that socket, for nobody else.
+    pub fn supervisor_dir(&self) -> PathBuf {
+        self.run_dir.join("supervisor")
     }
     /// Run files: environment and processes of a workspace, read by `cid-helper app`.
     pub fn run_file(&self, unit: &UnitName) -> PathBuf {

@@ -74,6 +74,7 @@ pub(super) fn check_paths(layout: &Layout, bin_dir: &Path) -> Result<(), Fault> 
 pub(super) fn make_dirs(layout: &Layout) -> Result<(), Fault> {
     for (dir, mode) in [
         (layout.run_dir.clone(), 0o755),
+        (layout.supervisor_dir(), 0o700),
         (layout.app_pid_dir(), 0o755),
         (layout.vhost_dir(), 0o755),
         (layout.state_dir.join("nginx/temp"), 0o700),
