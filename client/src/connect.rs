@@ -19,6 +19,13 @@ const DIAL_LIMIT: Duration = Duration::from_secs(5);
 #[error("{}", reason(.0))]
 pub(crate) struct DialError(io::Error);
 
+impl DialError {
+    /// Whether the socket is there and closed to this user.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.0.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
 /// A channel that dials now, and again whenever its connection is gone.
 pub(crate) async fn dial(socket: &Path) -> Result<Channel> {
     endpoint()
@@ -62,7 +69,7 @@ fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such socket".to_owned(),
         io::ErrorKind::ConnectionRefused => "nobody listens on it".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::PermissionDenied => "you may not open it".to_owned(),
         io::ErrorKind::TimedOut => {
             format!("no connection within {} s", DIAL_LIMIT.as_secs())
         }

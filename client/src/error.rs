@@ -140,8 +140,17 @@ impl Error {
             ),
         )
         .with_hint(
-            "is cid running? pass its socket with --socket or CID_SOCKET; \
-             a sandbox has it at DIR/run/cid.sock",
+            if find::<DialError>(reason).is_some_and(DialError::is_refusal) {
+                let user = std::env::var("USER").unwrap_or_else(|_| "USER".to_owned());
+                format!(
+                    "you are not in the group cid: an administrator adds you with \
+                 `adduser {user} cid`, then log in again"
+                )
+            } else {
+                "is cid running? pass its socket with --socket or CID_SOCKET; \
+             a sandbox has it at DIR/run/cid.sock"
+                    .to_owned()
+            },
         )
     }
 

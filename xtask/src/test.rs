@@ -29,7 +29,11 @@ pub fn run(args: &Args) -> Result<()> {
         HostImage::get()?;
     }
     let deb = match skipped {
-        None => Some(dist::build(build::Profile::Dev, env!("CARGO_PKG_VERSION"))?),
+        None => {
+            // As they were built just now.
+            let bins = build::target_dir()?.join("debug");
+            Some(dist::pack(&bins, env!("CARGO_PKG_VERSION"))?)
+        }
         Some(_) => None,
     };
     let tested = run_all(args, deb.as_deref());

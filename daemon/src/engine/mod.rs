@@ -166,7 +166,12 @@ impl Engine {
             }
         };
         tracing::info!(job = %id, workspace = %workspace.unit(), caller = %permit, "job accepted: {kind:?}");
-        self.spawn(id);
+        // What it needs first can start while its plan is read.
+        let ahead = match kind {
+            JobKind::Create => Some(Identity::Deploy(workspace.project.clone())),
+            _ => None,
+        };
+        self.spawn(id, run::Begin::New { ahead });
         Ok((workspace, id))
     }
 
@@ -178,7 +183,7 @@ impl Engine {
         let jobs = self.0.store.live_jobs().await?;
         for job in &jobs {
             tracing::info!(job = %job.id, "taking up the {:?} job of {}", job.kind, job.email);
-            self.spawn(job.id);
+            self.spawn(job.id, run::Begin::Again);
         }
         Ok(jobs.len())
     }
@@ -225,7 +230,7 @@ impl Engine {
         }
         self.0.store.append(id, vec![What::Retried]).await?;
         tracing::info!(job = %id, caller = %permit, "job retried");
-        self.spawn(id);
+        self.spawn(id, run::Begin::Again);
         Ok(())
     }
 
@@ -292,7 +297,7 @@ impl Engine {
         }
     }
 
-    fn spawn(&self, id: Uuid) {
+    fn spawn(&self, id: Uuid, begin: run::Begin) {
         if self.0.stopping.is_cancelled() {
             return;
         }
@@ -307,7 +312,7 @@ impl Engine {
         );
         let engine = self.clone();
         self.0.tasks.spawn(async move {
-            run::carry(Arc::clone(&engine.0), id, cancel, seq).await;
+            run::carry(Arc::clone(&engine.0), id, begin, cancel, seq).await;
             engine.live().remove(&id);
         });
     }

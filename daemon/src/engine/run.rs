@@ -9,7 +9,7 @@ use crate::{
     config::Project,
     domain::{JobState, UnitName},
     store::{JobRow, StoreError},
-    system::Fault,
+    system::{Fault, helpers::Identity},
 };
 use serde_json::Value;
 use std::{
@@ -41,17 +41,37 @@ enum Halt {
     Journal(#[from] Impossible),
 }
 
+/// Whether anything of a job may be there already.
+pub(super) enum Begin {
+    /// It has just been journalled.
+    New {
+        /// Whose helper it needs first.
+        ahead: Option<Identity>,
+    },
+    /// An earlier attempt, or an earlier daemon, began it.
+    Again,
+}
+
 /// Carries a job to its end, or until the daemon goes down.
 pub(super) async fn carry(
     inner: Arc<Inner>,
     id: Uuid,
+    begin: Begin,
     cancel: CancellationToken,
     seq: watch::Sender<u64>,
 ) {
     let result = async {
-        // What an earlier daemon started for this job must be dead before anything is done again.
-        if let Err(fault) = inner.sys.helpers.end(id).await {
-            tracing::error!(job = %id, "{fault}");
+        match begin {
+            Begin::New { ahead: None } => {}
+            Begin::New {
+                ahead: Some(identity),
+            } => inner.sys.helpers.prepare(id, identity).await,
+            // What was started for this job must be dead before anything is done again.
+            Begin::Again => {
+                if let Err(fault) = inner.sys.helpers.end(id).await {
+                    tracing::error!(job = %id, "{fault}");
+                }
+            }
         }
         let Some(runner) = Runner::load(Arc::clone(&inner), id, cancel, seq).await? else {
             return Ok(());

@@ -67,13 +67,16 @@ async fn stop_leaves_nothing() {
         });
     assert_eq!(left.collect::<Vec<_>>(), Vec::<String>::new());
     assert!(rig.probe.port_is_free(rig.port));
-    let names: Vec<_> = fs::read_dir(&rig.layout.run_dir)
+    let mut names: Vec<_> = fs::read_dir(&rig.layout.run_dir)
         .unwrap()
         .flatten()
         .map(|entry| entry.file_name())
         .collect();
-    assert_eq!(names, ["apps"]);
-    assert_eq!(fs::read_dir(rig.layout.app_pid_dir()).unwrap().count(), 0);
+    names.sort();
+    assert_eq!(names, ["apps", "supervisor"]);
+    for dir in [rig.layout.app_pid_dir(), rig.layout.supervisor_dir()] {
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
+    }
     // And it can be started again.
     drop(rig);
 }

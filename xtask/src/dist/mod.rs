@@ -46,13 +46,14 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Builds the programs and packs them.
 pub fn build(profile: Profile, version: &str) -> Result<PathBuf> {
-    setup::ensure(setup::Purpose::Dist)?;
     let bins = build::programs(profile)?;
-    println!("==> packing");
     pack(&bins, version)
 }
 
-fn pack(bins: &Path, version: &str) -> Result<PathBuf> {
+/// Packs programs that were built.
+pub fn pack(bins: &Path, version: &str) -> Result<PathBuf> {
+    setup::ensure(setup::Purpose::Dist)?;
+    println!("==> packing");
     let dist = build::target_dir()?.join("dist");
     let work = dist.join("work");
     if work.exists() {
