@@ -86,7 +86,7 @@ fn what_says_something_else_is_written_again() {
     stage.cictl_ends(0, &["doctor"]);
     stage.assert_same(&before);
 
-    fs::remove_dir_all(state.join("mirrors/hello.git")).unwrap();
+    fs::remove_dir_all(state.join("mirrors/hello/mirror.git")).unwrap();
     finds(&stage, "mirror");
     stage.cictl_ends(0, &["project", "check", "hello"]);
     stage.cictl_ends(0, &["doctor"]);
