@@ -7,7 +7,7 @@ use crate::{
     recipe::WEB,
     system::{
         Fault,
-        probe::of_workspace,
+        probe::{is_served, of_workspace},
         supervisor::{Process, ProcessState},
     },
 };
@@ -254,12 +254,13 @@ impl Address {
         let pids: Vec<u32> = web.pid.into_iter().collect();
         let probe = Arc::clone(&cx.sys().probe);
         let run_file = run_file.clone();
-        let listeners = spawn_blocking(move || of_workspace(probe.as_ref(), &run_file, &pids))
-            .await
-            .unwrap_or_default();
-        if listeners.iter().any(|address| address.port() == port) {
+        let listeners = spawn_blocking(move || {
+            let served = is_served(probe.as_ref(), &run_file, &pids, port);
+            (!served).then(|| of_workspace(probe.as_ref(), &run_file, &pids))
+        });
+        let Some(listeners) = listeners.await.unwrap_or(Some(Vec::new())) else {
             return Ok(());
-        }
+        };
         if listeners.is_empty() {
             return Err(format!(
                 "cannot reach the web process: it does not listen on its port {port}"
