@@ -32,7 +32,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             ports: PortRange(20000..=29999),
-            workspace_uids: UidRange(30000..=59999),
+            workspace_uids: UidRange(70000..=99999),
             limits: Limits::default(),
             max_jobs: const { NonZero::new(512).unwrap() },
             heavy_steps: 0,
@@ -96,7 +96,7 @@ impl TryFrom<String> for PortRange {
     }
 }
 
-/// `"30000-59999"`.
+/// `"70000-99999"`: above those of people, which useradd gives, and below those of containers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct UidRange(pub RangeInclusive<u32>);
@@ -117,7 +117,7 @@ impl TryFrom<String> for UidRange {
                 Ok(Self(range))
             }
             _ => Err(format!(
-                "`{text}` is not a range of user ids like 30000-59999 (from 1000 on)"
+                "`{text}` is not a range of user ids like 70000-99999 (from 1000 on)"
             )),
         }
     }

@@ -288,8 +288,8 @@ pub struct TreeLink {
 pub struct GrantAccess {
     /// Folders to give access to, all below the workspace's.
     pub roots: Vec<PathBuf>,
-    /// Account with read-write access.
-    pub uid: Option<u32>,
+    /// Accounts with read-write access.
+    pub uids: Vec<u32>,
     /// Groups with read-write access.
     pub gids: Vec<u32>,
 }

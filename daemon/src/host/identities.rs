@@ -13,7 +13,7 @@ use crate::{
         units::{Profile, Unit},
     },
 };
-use nix::unistd::{Group, getgrouplist};
+use nix::unistd::{Group, User, getgrouplist};
 use std::{
     ffi::{CString, OsString},
     path::PathBuf,
@@ -194,6 +194,10 @@ fn confine(
 
 /// The numbers of all groups that an account runs in when `primary` is its first one.
 fn groups_of(account: &str, primary: &str) -> Result<Vec<String>, Fault> {
+    if !matches!(User::from_name(account), Ok(Some(_))) {
+        return Err(Fault::new(format!("cannot find the account {account}"))
+            .hint("make it, or mend deploy_user in the project file"));
+    }
     let cannot = |error: &dyn std::fmt::Display| {
         Fault::new(format!("cannot look up the groups of {account}: {error}"))
     };

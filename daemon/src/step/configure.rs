@@ -12,7 +12,7 @@ use crate::{
     engine::{Cx, Step},
     helper::{
         request::{self, FileSource, TreeFile, TreeLink},
-        run_file::{ProcessCommand, RunAs, RunFile},
+        run_file::{self, ProcessCommand, RunAs, RunFile},
     },
     system::{Fault, FaultContext, fs},
 };
@@ -109,6 +109,13 @@ impl Step for Configure {
     }
 }
 
+/// What one workspace's processes may take of what all share. The memory is the supervisor unit's.
+const LIMITS: run_file::Limits = run_file::Limits {
+    open_files: Some(8192),
+    processes: Some(1024),
+    file_size: Some(4 << 30),
+};
+
 /// What earlier steps found out.
 struct Facts {
     environment: Option<PathBuf>,
@@ -136,7 +143,7 @@ impl Configure {
             groups: vec![group],
             writable,
             readable,
-            ..RunAs::default()
+            limits: LIMITS,
         })
     }
 

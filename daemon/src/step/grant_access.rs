@@ -1,6 +1,9 @@
 //! Gives the developer's Unix account and the project's group access to the files.
 
-use super::make_directory::{HOME, TREE};
+use super::{
+    make_account::made,
+    make_directory::{HOME, TREE},
+};
 use crate::{
     config::Limits,
     domain::Email,
@@ -41,22 +44,24 @@ impl Step for GrantAccess {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let access = &cx.project()?.access;
-        let uid = access
-            .people
-            .get(&self.email)
+        let developer = access.people.get(&self.email);
+        let mut uids: Vec<u32> = developer
+            .into_iter()
             .map(|account| uid_of(account))
-            .transpose()?;
+            .collect::<Result<_, _>>()?;
         let gids: Vec<u32> = access
             .group
             .iter()
             .map(|group| gid_of(group))
             .collect::<Result<_, _>>()?;
-        if uid.is_none() && gids.is_empty() {
+        if uids.is_empty() && gids.is_empty() {
             return Ok(());
         }
+        // What others make in the tree is theirs, and the workspace's own user must read it too.
+        uids.extend(made(cx).map(|made| made.account.uid));
         let roots = vec![self.directory.join(TREE), self.directory.join(HOME)];
         let granted = cx
-            .ask(cx.user(), request::GrantAccess { roots, uid, gids })
+            .ask(cx.user(), request::GrantAccess { roots, uids, gids })
             .await?;
         for path in granted.skipped {
             cx.note(format!(

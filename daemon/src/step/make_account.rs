@@ -28,18 +28,19 @@ pub struct Made {
 
 impl Step for MakeAccount {
     const KIND: &'static str = "make-account.v1";
-    type Before = ();
+    /// Whether there was one of that name: then it is somebody else's, and stays.
+    type Before = bool;
     type Output = Made;
 
     fn label(&self) -> String {
         "make the account".into()
     }
 
-    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
-        Ok(())
+    async fn observe(&self, cx: &Cx) -> Result<bool, Fault> {
+        accounts(cx)?.exists(&self.account)
     }
 
-    async fn apply(&self, (): &(), cx: &Cx) -> Result<Made, Fault> {
+    async fn apply(&self, _: &bool, cx: &Cx) -> Result<Made, Fault> {
         let group = project_group(cx.project_name());
         let group = accounts(cx)?
             .make(&self.account, &self.home, &group)
@@ -50,7 +51,10 @@ impl Step for MakeAccount {
         })
     }
 
-    async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+    async fn undo(&self, existed: &bool, cx: &Cx) -> Result<(), Fault> {
+        if *existed {
+            return Ok(());
+        }
         end_all(&self.account, cx).await?;
         accounts(cx)?.remove(&self.account).await
     }

@@ -22,6 +22,12 @@ pub trait Accounts: Send + Sync {
     /// The name or the number is somebody else's, or the tools fail.
     async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<u32, Fault>;
 
+    /// Whether there is one of that name, whoever's it is.
+    ///
+    /// # Errors
+    /// The machine does not tell.
+    fn exists(&self, account: &Account) -> Result<bool, Fault>;
+
     /// Removes it; none of that name is no error. Its home is not touched.
     ///
     /// # Errors
@@ -44,18 +50,26 @@ impl Accounts for RealAccounts {
     async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<u32, Fault> {
         let gid = gid_of(group)?;
         if let Some(there) = user(&account.name)? {
-            if there.uid.as_raw() == account.uid {
+            if there.uid.as_raw() == account.uid && there.dir == home {
                 return Ok(gid);
             }
             return Err(Fault::new(format!(
-                "cannot make the account {}: it exists with the number {}",
-                account.name, there.uid
+                "cannot make the account {}: it exists, with the number {} and the home {}",
+                account.name,
+                there.uid,
+                there.dir.display()
             ))
-            .hint("cid's accounts are called cidw-N; remove or rename the other one"));
+            .hint("cid's accounts are called cidw-N; remove the other one, or restore the ledger that knows it"));
         }
         let uid = account.uid.to_string();
+        // Its own group gets the same number, outside of the range that is people's.
+        let (lowest, highest) = (format!("GID_MIN={uid}"), format!("GID_MAX={uid}"));
         let home = home.to_string_lossy();
         let args = [
+            "--key",
+            &lowest,
+            "--key",
+            &highest,
             "--uid",
             &uid,
             "--user-group",
@@ -72,6 +86,10 @@ impl Accounts for RealAccounts {
             &account.name,
         ];
         run("useradd", &args).await.map(|()| gid)
+    }
+
+    fn exists(&self, account: &Account) -> Result<bool, Fault> {
+        Ok(user(&account.name)?.is_some())
     }
 
     async fn remove(&self, account: &Account) -> Result<(), Fault> {

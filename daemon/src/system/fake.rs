@@ -322,6 +322,10 @@ impl Accounts for Fake {
         Ok(nix::unistd::getegid().as_raw())
     }
 
+    fn exists(&self, account: &Account) -> Result<bool, Fault> {
+        Ok(self.state().accounts.contains(&account.name))
+    }
+
     async fn remove(&self, account: &Account) -> Result<(), Fault> {
         self.state().accounts.remove(&account.name);
         Ok(())

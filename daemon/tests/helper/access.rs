@@ -12,7 +12,7 @@ use std::{
 fn grant(dir: &Path) -> Granted {
     let ask = GrantAccess {
         roots: vec![dir.join("tree")],
-        uid: Some(12345),
+        uids: vec![12345],
         gids: vec![777, 666],
     };
     Helper::start(&dir.join("lock")).ask(ask).unwrap()

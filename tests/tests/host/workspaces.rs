@@ -265,3 +265,75 @@ fn a_killed_daemon_ends_what_it_began_and_no_neighbour_notices() {
     assert_eq!(status_of(&host, "anna---example-com"), "200");
     host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
 }
+
+#[test]
+fn what_a_developer_makes_the_workspace_can_read_and_the_other_way_round() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    let tree = "/srv/cid/guestbook/anna---example-com/src";
+    let made = format!("echo by-anna > {tree}/by_anna && sed -i 's/^$//' {tree}/manage.py");
+    let made = host.run_as("anna", &["sh", "-c", &made]).unwrap();
+    made.ok().unwrap();
+    let read = host.run(&[
+        "cictl",
+        "run",
+        "anna@example.com",
+        "--",
+        "sh",
+        "-c",
+        "cat by_anna manage.py && echo by-the-app > by_app",
+    ]);
+    assert!(read.unwrap().ok().unwrap().stdout.contains("by-anna"));
+    let read = host
+        .run_as("anna", &["cat", &format!("{tree}/by_app")])
+        .unwrap();
+    assert!(read.ok().unwrap().stdout.contains("by-the-app"));
+    let refused = host
+        .run_as("bob", &["cat", &format!("{tree}/by_app")])
+        .unwrap();
+    assert_ne!(refused.status, 0, "{}", words(&refused));
+}
+
+#[test]
+fn people_may_what_polkit_says() {
+    let Some(host) = cid() else { return };
+    let may = |user: &str, args: &[&str]| {
+        let output = host.run_as(user, &[&["cictl"], args].concat()).unwrap();
+        output.status
+    };
+    assert_eq!(
+        may("eve", &["list"]),
+        6,
+        "the socket itself is closed to her"
+    );
+    assert_eq!(may("anna", &["create", "anna@example.com"]), 0);
+    assert_eq!(may("bob", &["list"]), 0);
+    for args in [
+        &["delete", "--yes", "anna@example.com"][..],
+        &["restart", "anna@example.com"],
+        &["run", "anna@example.com", "--", "true"],
+        &["logs", "anna@example.com"],
+        &["doctor"],
+        &["audit"],
+    ] {
+        assert_eq!(may("bob", args), 4, "{args:?}");
+    }
+    host.run(&["systemctl", "mask", "--now", "polkit.service"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    assert_eq!(may("anna", &["list"]), 4, "nobody answers for her");
+    host.run(&["systemctl", "unmask", "polkit.service"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    assert_eq!(
+        may(
+            "anna",
+            &["delete", "--yes", "--with-branch", "anna@example.com"]
+        ),
+        0
+    );
+    let audit = host.run(&["cictl", "audit"]).unwrap().stdout;
+    assert!(audit.contains("bob") && audit.contains("denied"), "{audit}");
+}

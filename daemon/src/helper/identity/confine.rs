@@ -35,21 +35,28 @@ const DEVICES: &[&str] = &[
     "/dev/urandom",
     "/dev/zero",
 ];
-/// For what lives only as long as a process. A unit has folders of its own in their place.
-const SCRATCH: &[&str] = &["/dev/shm", "/tmp", "/var/tmp"];
+/// For what lives only as long as a process. A helper's unit has folders of its own in their place.
+pub(in crate::helper) const UNITS_OWN: &[&str] = &["/dev/shm", "/tmp", "/var/tmp"];
+/// All apps share a unit, and with it these: a file that one leaves there another would read. Their
+/// TMPDIR is the workspace's own. Semaphores and shared memory have no other place.
+pub(in crate::helper) const SHARED: &[&str] = &["/dev/shm"];
 
-/// Shuts everything but the system's own files, `readable` and `writable`. What is not there now
+/// Shuts everything but the system's own files, `readable`, `writable` and `scratch`. What is not there now
 /// stays shut when it comes.
 ///
 /// # Errors
 /// The kernel knows Landlock and refuses. That it does not know it is only told.
-pub(in crate::helper) fn confine(writable: &[PathBuf], readable: &[PathBuf]) -> Result<(), Fault> {
+pub(in crate::helper) fn confine(
+    writable: &[PathBuf],
+    readable: &[PathBuf],
+    scratch: &[&str],
+) -> Result<(), Fault> {
     for path in writable.iter().chain(readable) {
         if let Err(error) = fs::metadata(path) {
             eprintln!("cid-helper: {} stays shut: {error}", path.display());
         }
     }
-    let status = restrict(writable, readable).cannot("restrict itself by Landlock")?;
+    let status = restrict(writable, readable, scratch).cannot("restrict itself by Landlock")?;
     if status.ruleset == RulesetStatus::NotEnforced {
         eprintln!(
             "cid-helper: Landlock is not to be had here: only users and groups say which files \
@@ -59,7 +66,11 @@ pub(in crate::helper) fn confine(writable: &[PathBuf], readable: &[PathBuf]) -> 
     Ok(())
 }
 
-fn restrict(writable: &[PathBuf], readable: &[PathBuf]) -> Result<RestrictionStatus, RulesetError> {
+fn restrict(
+    writable: &[PathBuf],
+    readable: &[PathBuf],
+    scratch: &[&str],
+) -> Result<RestrictionStatus, RulesetError> {
     let all = AccessFs::from_all(RULES);
     let look: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let use_device = look | AccessFs::WriteFile | AccessFs::IoctlDev;
@@ -71,7 +82,7 @@ fn restrict(writable: &[PathBuf], readable: &[PathBuf]) -> Result<RestrictionSta
         .add_rules(path_beneath_rules(readable, look | AccessFs::Execute))?
         .add_rules(path_beneath_rules(FACTS, look))?
         .add_rules(path_beneath_rules(DEVICES, use_device))?
-        .add_rules(path_beneath_rules(SCRATCH, change))?
+        .add_rules(path_beneath_rules(scratch, change))?
         .add_rules(path_beneath_rules(writable, change))?
         .restrict_self()
 }

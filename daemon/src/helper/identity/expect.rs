@@ -1,7 +1,7 @@
 //! What `cid-helper serve` is told to be and to leave alone. A unit's file makes it so; here the
 //! helper sees for itself before it reads a request.
 
-use super::{confine, credentials::Expected};
+use super::{confine, confine::UNITS_OWN, credentials::Expected};
 use crate::system::fault::{Fault, FaultContext};
 use caps::Capability;
 use nix::unistd::{Group, User};
@@ -72,7 +72,7 @@ impl Expectations {
         if self.confine_write.is_empty() && self.confine_read.is_empty() {
             return Ok(());
         }
-        confine(&self.confine_write, &self.confine_read)
+        confine(&self.confine_write, &self.confine_read, UNITS_OWN)
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn assume(run_file: &RunFile, required: bool) -> Result<(), Fault> {
         expected.verify()?;
     }
     limits::set(&run_as.limits)?;
-    confine(&run_as.writable, &run_as.readable)
+    confine(&run_as.writable, &run_as.readable, confine::SHARED)
 }
 
 fn expected(run_as: &RunAs) -> Result<Expected, Fault> {

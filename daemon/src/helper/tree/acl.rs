@@ -207,7 +207,7 @@ impl List {
             (Tag::Owner, owner, NOBODY),
             (Tag::OwningGroup, group, NOBODY),
         ];
-        entries.extend(ask.uid.map(|uid| (Tag::User, rights, uid)));
+        entries.extend(ask.uids.iter().map(|&uid| (Tag::User, rights, uid)));
         entries.extend(ask.gids.iter().map(|&gid| (Tag::Group, rights, gid)));
         entries.push((Tag::Mask, rights | group, NOBODY));
         entries.push((Tag::Other, 0, NOBODY));
