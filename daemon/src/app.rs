@@ -87,23 +87,10 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         site: Arc::new(site),
     };
     let front_url = sys.site.url("localhost");
-    let engine = Engine::new(
-        sys.clone(),
-        store.clone(),
-        Arc::clone(&projects),
-        Arc::clone(&settings),
-        options.hooks,
-    );
     let api = Api {
-        engine,
-        store,
-        sys,
-        layout,
-        settings,
-        projects,
         mode: "sandbox",
         front_url,
-        stopping: CancellationToken::new(),
+        ..api(sys, store, projects, settings, options.hooks)
     };
     let gate = Gate::new(Arc::new(OwnerOnly {
         uid: nix::unistd::geteuid().as_raw(),
@@ -139,27 +126,38 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     let projects = Arc::new(Projects::load(layout.projects_dir())?);
     let store = Store::open(&layout.database())?;
     let sys = host::system(&layout, &settings, &projects, &options.bin_dir).await?;
+    let api = api(sys, store, projects, settings, options.hooks);
+    prepare_projects(&api, &api.projects.all()).await;
+    let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
+    serve(api, gate, doors, signals).await
+}
+
+/// What calls are answered with; a host's.
+fn api(
+    sys: System,
+    store: Store,
+    projects: Arc<Projects>,
+    settings: Arc<Settings>,
+    hooks: Arc<dyn Hooks>,
+) -> Api {
     let engine = Engine::new(
         sys.clone(),
         store.clone(),
         Arc::clone(&projects),
         Arc::clone(&settings),
-        options.hooks,
+        hooks,
     );
-    let api = Api {
+    Api {
         engine,
         store,
+        layout: Arc::clone(&sys.layout),
         sys,
-        layout,
         settings,
         projects,
         mode: "host",
         front_url: String::new(),
         stopping: CancellationToken::new(),
-    };
-    prepare_projects(&api, &api.projects.all()).await;
-    let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
-    serve(api, gate, doors, signals).await
+    }
 }
 
 async fn prepare_projects(api: &Api, shelf: &Shelf) {

@@ -24,11 +24,20 @@ use std::{
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The package's version
-    #[arg(long, value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"))]
+    #[arg(long, value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"), value_parser = version)]
     deb_version: String,
     /// Pack programs that are quick to build instead of those to ship
     #[arg(long)]
     dev: bool,
+}
+
+/// What dpkg takes for a version, seen before anything is built.
+fn version(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || ".+~-".contains(c);
+    if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("not a version of a package: a digit, then letters, digits and . + ~ -".to_owned())
 }
 
 /// Builds the package and says where it is.
