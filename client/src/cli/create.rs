@@ -2,7 +2,7 @@
 
 use super::{Cx, Failure, Outcome, Target, follow};
 use crate::ui::text;
-use cid_client::{Exit, Workspace, persistently};
+use cid_client::{Exit, Workspace};
 use clap::Args;
 
 /// Make a workspace: a directory, a branch, a running copy of the project and its address
@@ -36,9 +36,8 @@ impl Create {
             return Ok(Exit::Done);
         }
         let id = client.create_resuming(email, project).await?;
-        let job = follow::to_success(cx, &client, &id).await?;
+        let (job, workspace) = follow::to_workspace(cx, &client, &self.target, &id).await?;
         cx.say(&format!("ready after {}", text::took_by(&job)));
-        let workspace = persistently(|| client.get(&job.email, Some(&job.project))).await?;
         print_address(cx, &workspace)?;
         Ok(Exit::Done)
     }

@@ -2,7 +2,7 @@
 
 use super::{Cx, Outcome, Target, create::print_address, follow};
 use crate::ui::text;
-use cid_client::{Exit, persistently};
+use cid_client::Exit;
 use clap::Args;
 
 /// Restart a workspace's processes
@@ -25,9 +25,8 @@ impl Restart {
             cx.print(&client.job(&id).await?, || follow::started(&id))?;
             return Ok(Exit::Done);
         }
-        let job = follow::to_success(cx, &client, &id).await?;
+        let (job, workspace) = follow::to_workspace(cx, &client, &self.target, &id).await?;
         cx.say(&format!("restarted after {}", text::took_by(&job)));
-        let workspace = persistently(|| client.get(&job.email, Some(&job.project))).await?;
         print_address(cx, &workspace)?;
         Ok(Exit::Done)
     }

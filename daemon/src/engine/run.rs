@@ -52,6 +52,23 @@ pub(super) enum Begin {
     Again,
 }
 
+impl Begin {
+    async fn prepare(self, inner: &Inner, id: Uuid) {
+        match self {
+            Self::New { ahead: None } => {}
+            Self::New {
+                ahead: Some(identity),
+            } => inner.sys.helpers.prepare(id, identity).await,
+            // What was started for this job must be dead before anything is done again.
+            Self::Again => {
+                if let Err(fault) = inner.sys.helpers.end(id).await {
+                    tracing::error!(job = %id, "{fault}");
+                }
+            }
+        }
+    }
+}
+
 /// Carries a job to its end, or until the daemon goes down.
 pub(super) async fn carry(
     inner: Arc<Inner>,
@@ -61,22 +78,13 @@ pub(super) async fn carry(
     seq: watch::Sender<u64>,
 ) {
     let result = async {
-        match begin {
-            Begin::New { ahead: None } => {}
-            Begin::New {
-                ahead: Some(identity),
-            } => inner.sys.helpers.prepare(id, identity).await,
-            // What was started for this job must be dead before anything is done again.
-            Begin::Again => {
-                if let Err(fault) = inner.sys.helpers.end(id).await {
-                    tracing::error!(job = %id, "{fault}");
-                }
-            }
+        let load = Runner::load(Arc::clone(&inner), id, cancel, seq);
+        // The ledger is asked first: it answers while the helper is started.
+        let (runner, ()) = tokio::join!(biased; load, begin.prepare(&inner, id));
+        match runner? {
+            Some(runner) => runner.run().await,
+            None => Ok(()),
         }
-        let Some(runner) = Runner::load(Arc::clone(&inner), id, cancel, seq).await? else {
-            return Ok(());
-        };
-        runner.run().await
     }
     .await;
     let _ = inner.sys.helpers.end(id).await;

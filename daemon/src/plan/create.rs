@@ -6,12 +6,14 @@ use crate::{
     engine::Plan,
     step::{
         CheckHealth, Clone, Configure, Fetch, GrantAccess, HOME, Inspect, InstallDependencies,
-        MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort, StartProcesses,
+        LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort,
+        StartProcesses,
     },
 };
 
-/// The steps that make a workspace. What is quick and can say no comes first; nginx is told while
-/// the app starts; the push, which the outside must take back, comes last.
+/// The steps that make a workspace. What is quick and can say no comes first; supervisord reads its
+/// files while the release commands run; nginx is told while the app starts; the push, which the
+/// outside must take back, comes last.
 pub fn create(facts: &Facts<'_>) -> Plan {
     let Facts {
         settings,
@@ -68,6 +70,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         directory: directory(),
         email: workspace.email.clone(),
     })
+    .then(&LoadProgram {})
     .then(&Release {})
     .then(&StartProcesses {})
     .then(&Publish {

@@ -54,11 +54,13 @@ impl Step for Clone {
             branch: self.branch.clone(),
             commit: commit.clone(),
         };
-        cx.ask(cx.user(), request).await?;
-        cx.store()
-            .set_commit(cx.workspace(), commit)
-            .await
-            .map_err(|error| Fault::new(error.to_string()))
+        // The ledger writes while the helper works; a job that fails takes the workspace with it.
+        let (recorded, cloned) = tokio::join!(
+            cx.store().set_commit(cx.workspace(), commit),
+            cx.ask(cx.user(), request)
+        );
+        cloned?;
+        recorded.map_err(|error| Fault::new(error.to_string()))
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {

@@ -10,6 +10,7 @@ mod environment;
 mod fetch;
 mod grant_access;
 mod inspect;
+mod load_program;
 mod make_account;
 mod make_directory;
 mod publish;
@@ -36,6 +37,7 @@ pub use fetch::Fetch;
 pub use grant_access::GrantAccess;
 pub(crate) use grant_access::{gid_of, uid_of};
 pub use inspect::Inspect;
+pub use load_program::LoadProgram;
 pub use make_account::MakeAccount;
 pub use make_directory::{HOME, MakeDirectory, TREE};
 pub use publish::Publish;
@@ -65,6 +67,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<GrantAccess>(),
     StepEntry::of::<Inspect>(),
     StepEntry::of::<InstallDependencies>(),
+    StepEntry::of::<LoadProgram>(),
     StepEntry::of::<MakeAccount>(),
     StepEntry::of::<MakeDirectory>(),
     StepEntry::of::<Publish>(),

@@ -1,6 +1,6 @@
 //! Stops the workspace's processes for good.
 
-use super::start_processes::restore;
+use super::load_program::restore;
 use crate::{
     engine::{Cx, Step},
     store::Debt,

@@ -204,6 +204,13 @@ fn running(unit: &UnitName) -> Vec<Process> {
 
 #[async_trait]
 impl Supervisor for FakeSupervisor {
+    async fn announce(&self, unit: &UnitName, program: &str) {
+        if self.0.answers("supervisor").is_ok() {
+            // What is wrong with it, `put` tells.
+            drop(write(&self.0.layout.program_dir(), unit, program));
+        }
+    }
+
     async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault> {
         self.0.answers("supervisor")?;
         write(&self.0.layout.program_dir(), unit, program)?;

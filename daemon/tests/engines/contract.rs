@@ -173,6 +173,23 @@ pub async fn supervisor_contract(world: &dyn SupervisorWorld) {
     assert!(supervisor.restart(&anna).await.is_err());
     assert_eq!(running(supervisor, &bob).await, neighbour);
 
+    // What is announced does not run before it is put, and can be taken out again.
+    supervisor.announce(&anna, &world.steady(&anna)).await;
+    eventually("the file is there", PATIENCE, async || {
+        supervisor.read(&anna).unwrap() == Some(world.steady(&anna))
+    })
+    .await;
+    assert_eq!(supervisor.processes(&anna).await.unwrap(), []);
+    assert_eq!(supervisor.remove(&anna).await, Ok(Effect::Done));
+    assert_eq!(supervisor.read(&anna).unwrap(), None);
+    supervisor.announce(&anna, &world.steady(&anna)).await;
+    supervisor.put(&anna, &world.steady(&anna)).await.unwrap();
+    running(supervisor, &anna).await;
+    assert_eq!(supervisor.remove(&anna).await, Ok(Effect::Done));
+    supervisor.announce(&anna, &world.steady(&anna)).await;
+    assert_eq!(supervisor.remove(&anna).await, Ok(Effect::Done));
+    assert_eq!(supervisor.read(&anna).unwrap(), None);
+
     // An app that ends at once is seen to.
     if let Some(program) = world.failing(&carl) {
         supervisor.put(&carl, &program).await.unwrap();

@@ -17,10 +17,13 @@ use crate::{
 use dxr::Value;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 /// Where somebody restarts supervisord, it answers again within this time.
 const RESTART_LIMIT: Duration = Duration::from_secs(3);
@@ -35,6 +38,14 @@ pub(super) struct Changes {
     turns: Turns<Loader>,
     /// One change of a group at a time.
     locks: Mutex<HashMap<UnitName, Weak<tokio::sync::Mutex<()>>>>,
+    announced: Mutex<HashMap<UnitName, Announced>>,
+}
+
+/// A program file on its way to supervisord.
+struct Announced {
+    text: String,
+    /// What it replaced.
+    verdict: JoinHandle<Result<Option<String>, Fault>>,
 }
 
 impl Changes {
@@ -52,15 +63,45 @@ impl Changes {
             programs,
             turns,
             locks: Mutex::default(),
+            announced: Mutex::default(),
         }
+    }
+
+    pub(super) async fn announce(self: &Arc<Self>, put: Put) {
+        let lock = self.lock(&put.unit);
+        let _held = lock.lock().await;
+        self.arrived(&put.unit).await;
+        let (unit, text) = (put.unit.clone(), put.text.clone());
+        let changes = Arc::clone(self);
+        let verdict = tokio::spawn(async move { changes.turns.ask(put).await? });
+        self.announced().insert(unit, Announced { text, verdict });
+    }
+
+    /// Waits for a file that was announced, if one was; what it replaced, where all went well.
+    async fn arrived(&self, unit: &UnitName) -> Option<(String, Option<String>)> {
+        let announced = self.announced().remove(unit)?;
+        let previous = announced.verdict.await.ok()?.ok()?;
+        Some((announced.text, previous))
+    }
+
+    fn announced(&self) -> MutexGuard<'_, HashMap<UnitName, Announced>> {
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn put(&self, put: Put) -> Result<(), Fault> {
         let unit = put.unit.clone();
         let lock = self.lock(&unit);
         let _held = lock.lock().await;
-        self.wait_until_up().await;
-        let previous = self.turns.ask(put).await??;
+        let previous = match self.arrived(&unit).await {
+            Some((text, previous)) if text == put.text => previous,
+            // Also where supervisord was not up then.
+            _ => {
+                self.wait_until_up().await;
+                self.turns.ask(put).await??
+            }
+        };
         let started = match previous {
             Some(_) => self.replace(&unit).await,
             // A unit that had no file has no processes: looking for them takes longer than a start.
@@ -78,6 +119,7 @@ impl Changes {
     pub(super) async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
         let lock = self.lock(unit);
         let _held = lock.lock().await;
+        self.arrived(unit).await;
         let leavers = self.leavers(unit);
         let told = self.rpc.remove_group(unit.as_str()).await;
         // The file goes whatever supervisord says. It need not read its files again for that: a

@@ -51,6 +51,12 @@ pub enum ProcessState {
 /// What keeps the workspaces' processes running.
 #[async_trait]
 pub trait Supervisor: Send + Sync {
+    /// Puts a workspace's program file in place and has supervisord read it, both in the background:
+    /// supervisord reads all files whenever one is new, which takes the longer the more there are. A
+    /// [`Supervisor::put`] of the same text then only starts the group, and tells what was wrong
+    /// with the file. Starts nothing itself.
+    async fn announce(&self, unit: &UnitName, program: &str);
+
     /// Puts a workspace's program file in place and starts its group, replacing a group of that
     /// name. Returns when supervisord has taken it, not when the processes are up.
     ///

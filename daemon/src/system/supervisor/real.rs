@@ -50,6 +50,14 @@ impl RealSupervisor {
 
 #[async_trait]
 impl Supervisor for RealSupervisor {
+    async fn announce(&self, unit: &UnitName, program: &str) {
+        let put = Put {
+            unit: unit.clone(),
+            text: program.to_owned(),
+        };
+        Changes::announce(&self.inner, put).await;
+    }
+
     async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault> {
         let put = Put {
             unit: unit.clone(),
