@@ -125,9 +125,9 @@ impl Cx {
         Identity::Reaper(self.unit.clone(), self.workspace)
     }
 
-    /// The identity that builds shared environments.
-    pub fn builder(&self) -> Identity {
-        Identity::Build(self.project.clone())
+    /// The identity that builds the shared environment of this key.
+    pub fn builder(&self, key: &str) -> Identity {
+        Identity::Build(self.project.clone(), key.to_owned())
     }
 
     /// Adds a line to the job's log.

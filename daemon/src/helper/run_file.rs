@@ -46,6 +46,9 @@ pub struct RunAs {
     /// Folders and files it may read and execute besides the system's: environment, mirror.
     #[serde(default)]
     pub readable: Vec<PathBuf>,
+    /// TCP ports it may listen on, besides those that the kernel chooses.
+    #[serde(default)]
+    pub ports: Vec<u16>,
     /// How much of the machine it may use.
     #[serde(default)]
     pub limits: Limits,

@@ -42,7 +42,7 @@ pub(super) async fn prepare(
     }
     for (path, uid) in [
         (layout.mirror_dir(name), deploy),
-        (layout.environments(name), build),
+        (layout.environments(name), 0),
         (layout.tools_dir(name), build),
         (home, build),
     ] {

@@ -39,7 +39,7 @@ impl Identities {
             Identity::Deploy(project) => self.deploy(project),
             Identity::Workspace(unit, number) => self.workspace(unit, *number),
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
-            Identity::Build(project) => Ok(self.build(project)),
+            Identity::Build(project, key) => Ok(self.build(project, key)),
             Identity::Purge => Ok(self.purge()),
         }
     }
@@ -104,11 +104,12 @@ impl Identities {
         })
     }
 
-    fn build(&self, name: &ProjectName) -> Place {
+    fn build(&self, name: &ProjectName, key: &str) -> Place {
         let (user, group) = (builder(name), project_group(name));
         let mut checks = expect(&user, std::slice::from_ref(&group));
+        let environment = self.layout.environments(name).join(key);
         let writes = [
-            self.layout.environments(name),
+            environment.clone(),
             self.layout.tools_dir(name),
             self.layout.builder_home(name),
         ];
@@ -117,7 +118,7 @@ impl Identities {
         let unit = Unit::new(Profile::Build)
             .with("User", user)
             .with("Group", group)
-            .writable(&self.layout.environments(name))
+            .writable(&environment)
             .writable(&self.layout.tools_dir(name))
             .writable(&self.layout.builder_home(name))
             .env("HOME", &self.layout.builder_home(name));

@@ -86,7 +86,7 @@ impl Step for Configure {
                 .collect(),
             web_socket: recipe.web_on_socket.then(|| web_socket(&self.directory)),
             pid_dir: layout.app_pid_dir(),
-            run_as: self.run_as(&project, facts.environment.as_deref(), cx),
+            run_as: self.run_as(&project, &facts, cx),
         };
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
         // On a host its reader is root; in a sandbox all are one user.
@@ -126,7 +126,7 @@ struct Facts {
 
 impl Configure {
     /// As whom the processes run, and what they may reach; `None` in a sandbox.
-    fn run_as(&self, project: &Project, environment: Option<&Path>, cx: &Cx) -> Option<RunAs> {
+    fn run_as(&self, project: &Project, facts: &Facts, cx: &Cx) -> Option<RunAs> {
         let Made { account, group } = made(cx)?;
         let layout = &cx.sys().layout;
         let mut writable = project.shared_folders();
@@ -135,7 +135,7 @@ impl Configure {
         let mut readable: Vec<PathBuf> = linked.collect();
         // The clone's objects are there.
         readable.push(layout.mirror_dir(cx.project_name()));
-        readable.extend(environment.map(Path::to_owned));
+        readable.extend(facts.environment.clone());
         Some(RunAs {
             user: account.name,
             uid: account.uid,
@@ -143,6 +143,7 @@ impl Configure {
             groups: vec![group],
             writable,
             readable,
+            ports: vec![facts.port],
             limits: LIMITS,
         })
     }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     config::Limits,
+    domain::{builder, project_group},
     engine::{Cx, Step},
     helper::request::{BuildEnvironment, Dependencies, ENVIRONMENT_MARK, RunCommand},
     recipe::Environment,
@@ -68,9 +69,10 @@ impl Step for InstallDependencies {
                 }
                 // Those who need the same one wait for whoever builds it.
                 let _turn = cx.lock(&format!("environment {}", target.display())).await;
+                make_place(cx, &target)?;
                 self.build(
                     cx,
-                    cx.builder(),
+                    cx.builder(&key),
                     &inspected.commit,
                     Some(dependencies),
                     &target,
@@ -108,6 +110,17 @@ fn is_complete(cx: &Cx, target: &Path, mark: &Path) -> bool {
         Some(_) => fs::exists(mark),
         None => fs::exists(&target.join(ENVIRONMENT_MARK)),
     }
+}
+
+/// On a host the folder of all environments is root's, so that a build reaches no other one.
+fn make_place(cx: &Cx, target: &Path) -> Result<(), Fault> {
+    let Some(accounts) = &cx.sys().accounts else {
+        return Ok(());
+    };
+    let project = cx.project_name();
+    let (uid, gid) = accounts.numbers(&builder(project), &project_group(project))?;
+    fs::make_dir(target, 0o750)?;
+    fs::give_to(target, uid, gid)
 }
 
 fn ready(path: PathBuf) -> Result<PathBuf, Fault> {

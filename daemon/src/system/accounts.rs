@@ -39,6 +39,12 @@ pub trait Accounts: Send + Sync {
     /// # Errors
     /// The tools fail.
     async fn make_project(&self, group: &str, builder: &str, home: &Path) -> Result<(), Fault>;
+
+    /// The numbers of an account and of a group that were made.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    fn numbers(&self, account: &str, group: &str) -> Result<(u32, u32), Fault>;
 }
 
 /// This machine's, by the distribution's own tools, each run in a unit of its own that may change
@@ -121,6 +127,14 @@ impl Accounts for RealAccounts {
             builder,
         ];
         run("useradd", &args).await
+    }
+
+    fn numbers(&self, account: &str, group: &str) -> Result<(u32, u32), Fault> {
+        let found = user(account)?.ok_or_else(|| {
+            Fault::new(format!("cannot find the account {account}"))
+                .hint("systemctl reload cid makes the accounts of all projects")
+        })?;
+        Ok((found.uid.as_raw(), gid_of(group)?))
     }
 }
 

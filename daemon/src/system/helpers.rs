@@ -22,8 +22,8 @@ pub enum Identity {
     /// The workspace's user once more, to end all that runs as it: behind walls of Landlock it would
     /// not see what that is.
     Reaper(UnitName, i64),
-    /// The project's build user: shared environments.
-    Build(ProjectName),
+    /// The project's build user, on the shared environment of this key: others' are complete, and used.
+    Build(ProjectName, String),
     /// Root with two capabilities, confined to one tree: what a workspace's user cannot remove.
     Purge,
 }

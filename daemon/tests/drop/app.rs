@@ -4,7 +4,14 @@ use crate::scene::{Scene, attempts, is_confined, number, readable};
 use cid_daemon::helper::run_file::{Limits, RunAs};
 use std::{
     fs::{self, File, Permissions},
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    net::TcpListener,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::{MetadataExt, PermissionsExt, chown},
+            net::{SocketAddr, UnixListener},
+        },
+    },
     path::Path,
     process::{Command, Output},
 };
@@ -133,6 +140,61 @@ fn reaches_its_own_and_the_systems_files_only() {
             "{name}: {said}{output:?}"
         );
     }
+}
+
+/// Whoever listens where a neighbour's app did gets its visitors.
+#[test]
+fn takes_no_port_of_a_neighbour_and_calls_no_nameless_socket() {
+    let Some(scene) = Scene::set() else { return };
+    let [own, neighbours] = free_ports();
+    let name = format!("cid-test-{}", number());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    let python =
+        |what: &str| format!("/usr/bin/python3 -c 'import socket as s; t=s.socket(); {what}'");
+    let listen = |port: u16| python(&format!("t.bind((\"127.0.0.1\", {port})); t.listen()"));
+    let list = [
+        ("own", listen(own)),
+        ("any", listen(0)),
+        ("neighbours", listen(neighbours)),
+        (
+            "nameless",
+            python(&format!("s.socket(s.AF_UNIX).connect(\"\\0{name}\")")),
+        ),
+    ];
+    let run_as = RunAs {
+        ports: vec![own],
+        ..scene.run_as()
+    };
+    let output = web(&scene, &scene.run_file(&attempts(&list), Some(run_as)));
+    let said = text(&output);
+    let since = |version| is_confined(&output.stderr) && kernel() >= version;
+    let expected = [
+        ("own", true),
+        ("any", true),
+        ("neighbours", !since((6, 7))),
+        ("nameless", !since((6, 12))),
+    ];
+    for (name, may) in expected {
+        let said_so = said.contains(&format!("{name} {}\n", if may { "yes" } else { "no" }));
+        assert!(said_so, "{name}: {said}{output:?}");
+    }
+}
+
+/// Ports that nobody has now.
+fn free_ports() -> [u16; 2] {
+    let taken = [0; 2].map(|any| TcpListener::bind(("127.0.0.1", any)).unwrap());
+    taken
+        .each_ref()
+        .map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// The running kernel's version, as far as rules depend on it.
+fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next().unwrap().parse().unwrap();
+    (next(), next())
 }
 
 #[test]

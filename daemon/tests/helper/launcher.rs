@@ -69,7 +69,7 @@ impl World {
 
 fn call(job: Uuid, limit: Duration) -> (Call, mpsc::Receiver<String>) {
     let (lines, received) = mpsc::channel(100);
-    let identity = Identity::Build(ProjectName::parse("pressa").unwrap());
+    let identity = Identity::Build(ProjectName::parse("pressa").unwrap(), "key".into());
     (
         Call {
             job,

@@ -1,15 +1,18 @@
-//! Which files a process and all that it starts may reach, by Landlock: beyond what users and
-//! groups say, and for good.
+//! Which files a process and all that it starts may reach, on which ports they may listen and which
+//! sockets without a file they may call, by Landlock: beyond what users and groups say, and for good.
 
 use crate::system::fault::{Fault, FaultContext};
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, RestrictionStatus, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 use std::{fs, path::PathBuf};
 
-/// The newest rules used here; older kernels enforce what they know of them.
+/// The newest rules for files used here; older kernels enforce what they know of them.
 const RULES: ABI = ABI::V5;
+/// Has the kernel choose a port, of a range in which no workspace has its own
+/// (`net.ipv4.ip_local_port_range`).
+const ANY_PORT: u16 = 0;
 
 /// The system's programs, libraries and settings.
 const PROGRAMS: &[&str] = &[
@@ -41,22 +44,32 @@ pub(in crate::helper) const UNITS_OWN: &[&str] = &["/dev/shm", "/tmp", "/var/tmp
 /// TMPDIR is the workspace's own. Semaphores and shared memory have no other place.
 pub(in crate::helper) const SHARED: &[&str] = &["/dev/shm"];
 
-/// Shuts everything but the system's own files, `readable`, `writable` and `scratch`. What is not there now
-/// stays shut when it comes.
+/// What a process may reach besides the system's own files. What is not there now stays shut when it
+/// comes.
+#[derive(Debug)]
+pub(in crate::helper) struct Walls<'a> {
+    /// What it may change.
+    pub(in crate::helper) writable: &'a [PathBuf],
+    /// What it may read and execute.
+    pub(in crate::helper) readable: &'a [PathBuf],
+    /// What is for everybody, and lives as long as a process.
+    pub(in crate::helper) scratch: &'a [&'a str],
+    /// TCP ports it may listen on, besides those that the kernel chooses. Whoever could take any would
+    /// get the visitors of a neighbour whose app is down. Since Linux 6.7.
+    pub(in crate::helper) ports: &'a [u16],
+}
+
+/// Shuts everything else, and Unix sockets without a file that others listen on.
 ///
 /// # Errors
 /// The kernel knows Landlock and refuses. That it does not know it is only told.
-pub(in crate::helper) fn confine(
-    writable: &[PathBuf],
-    readable: &[PathBuf],
-    scratch: &[&str],
-) -> Result<(), Fault> {
-    for path in writable.iter().chain(readable) {
+pub(in crate::helper) fn confine(walls: &Walls<'_>) -> Result<(), Fault> {
+    for path in walls.writable.iter().chain(walls.readable) {
         if let Err(error) = fs::metadata(path) {
             eprintln!("cid-helper: {} stays shut: {error}", path.display());
         }
     }
-    let status = restrict(writable, readable, scratch).cannot("restrict itself by Landlock")?;
+    let status = restrict(walls).cannot("restrict itself by Landlock")?;
     if status.ruleset == RulesetStatus::NotEnforced {
         eprintln!(
             "cid-helper: Landlock is not to be had here: only users and groups say which files \
@@ -66,23 +79,23 @@ pub(in crate::helper) fn confine(
     Ok(())
 }
 
-fn restrict(
-    writable: &[PathBuf],
-    readable: &[PathBuf],
-    scratch: &[&str],
-) -> Result<RestrictionStatus, RulesetError> {
+fn restrict(walls: &Walls<'_>) -> Result<RestrictionStatus, RulesetError> {
     let all = AccessFs::from_all(RULES);
     let look: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let use_device = look | AccessFs::WriteFile | AccessFs::IoctlDev;
     let change = all & !(AccessFs::MakeBlock | AccessFs::MakeChar);
+    let ports = walls.ports.iter().copied().chain([ANY_PORT]);
     Ruleset::default()
         .handle_access(all)?
+        .handle_access(AccessNet::BindTcp)?
+        .scope(Scope::AbstractUnixSocket)?
         .create()?
+        .add_rules(ports.map(|port| Ok::<_, RulesetError>(NetPort::new(port, AccessNet::BindTcp))))?
         .add_rules(path_beneath_rules(PROGRAMS, look | AccessFs::Execute))?
-        .add_rules(path_beneath_rules(readable, look | AccessFs::Execute))?
+        .add_rules(path_beneath_rules(walls.readable, look | AccessFs::Execute))?
         .add_rules(path_beneath_rules(FACTS, look))?
         .add_rules(path_beneath_rules(DEVICES, use_device))?
-        .add_rules(path_beneath_rules(scratch, change))?
-        .add_rules(path_beneath_rules(writable, change))?
+        .add_rules(path_beneath_rules(walls.scratch, change))?
+        .add_rules(path_beneath_rules(walls.writable, change))?
         .restrict_self()
 }

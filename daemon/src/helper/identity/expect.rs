@@ -1,7 +1,10 @@
 //! What `cid-helper serve` is told to be and to leave alone. A unit's file makes it so; here the
 //! helper sees for itself before it reads a request.
 
-use super::{confine, confine::UNITS_OWN, credentials::Expected};
+use super::{
+    confine::{UNITS_OWN, Walls, confine},
+    credentials::Expected,
+};
 use crate::system::fault::{Fault, FaultContext};
 use caps::Capability;
 use nix::unistd::{Group, User};
@@ -72,7 +75,12 @@ impl Expectations {
         if self.confine_write.is_empty() && self.confine_read.is_empty() {
             return Ok(());
         }
-        confine(&self.confine_write, &self.confine_read, UNITS_OWN)
+        confine(&Walls {
+            writable: &self.confine_write,
+            readable: &self.confine_read,
+            scratch: UNITS_OWN,
+            ports: &[],
+        })
     }
 }
 

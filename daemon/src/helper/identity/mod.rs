@@ -6,7 +6,7 @@ mod credentials;
 mod expect;
 mod limits;
 
-pub(super) use confine::confine;
+pub(super) use confine::{Walls, confine};
 pub(super) use expect::Expectations;
 
 use super::run_file::{RunAs, RunFile};
@@ -49,7 +49,12 @@ pub(super) fn assume(run_file: &RunFile, required: bool) -> Result<(), Fault> {
         expected.verify()?;
     }
     limits::set(&run_as.limits)?;
-    confine(&run_as.writable, &run_as.readable, confine::SHARED)
+    confine(&Walls {
+        writable: &run_as.writable,
+        readable: &run_as.readable,
+        scratch: confine::SHARED,
+        ports: &run_as.ports,
+    })
 }
 
 fn expected(run_as: &RunAs) -> Result<Expected, Fault> {

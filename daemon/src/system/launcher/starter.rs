@@ -184,7 +184,7 @@ fn mark(identity: &Identity) -> String {
         Identity::Deploy(project) => format!("deploy {project}"),
         Identity::Workspace(unit, _) => format!("workspace {unit}"),
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
-        Identity::Build(project) => format!("build {project}"),
+        Identity::Build(project, key) => format!("build {project} {key}"),
         Identity::Purge => "purge".into(),
     };
     data_encoding::HEXLOWER.encode(&Sha256::digest(name)[..8])
