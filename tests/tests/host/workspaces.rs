@@ -169,7 +169,22 @@ fn one_workspace_cannot_reach_another_nor_the_machine() {
         "import os\ntry:\n os.kill({pid}, 9); print('KILLED')\nexcept OSError as e: print('refused', e.errno)\ntry:\n os.setuid(0); print('ROOT')\nexcept OSError as e: print('refused', e.errno)"
     ));
     assert_eq!(said.matches("refused").count(), 2, "{said}");
+    // Whoever could take the port of an app that is down would get its visitors.
+    if knows_ports(&host) {
+        let said = probe(
+            "import socket\ns = socket.socket()\ntry:\n s.bind(('127.0.0.1', 29999)); print('BOUND')\nexcept OSError as e: print('refused', e.errno)",
+        );
+        assert!(said.contains("refused 13"), "{said}");
+    }
     assert_eq!(status_of(&host, "anna---example-com"), "200");
+}
+
+/// Landlock does since Linux 6.7.
+fn knows_ports(host: &Host) -> bool {
+    let release = host.read("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map_while(|part| part.parse().ok());
+    let version: (u32, u32) = (numbers.next().unwrap(), numbers.next().unwrap());
+    version >= (6, 7)
 }
 
 #[test]
