@@ -54,6 +54,11 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Whose process asked.
+    pub fn uid(&self) -> u32 {
+        self.call.caller.uid
+    }
+
     /// A permit for the engine's own tests and for nothing else.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {

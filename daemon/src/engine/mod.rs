@@ -165,7 +165,7 @@ impl Engine {
                 });
             }
         };
-        tracing::info!(job = %id, workspace = %workspace.unit(), caller = %permit, "job accepted: {kind:?}");
+        tracing::info!(job = %id, project = %workspace.project, workspace = %workspace.name, uid = permit.uid(), caller = %permit, "job accepted: {kind:?}");
         // What it needs first can start while its plan is read.
         let ahead = match kind {
             JobKind::Create => Some(Identity::Deploy(workspace.project.clone())),
@@ -182,7 +182,7 @@ impl Engine {
     pub async fn recover(&self) -> Result<usize, Error> {
         let jobs = self.0.store.live_jobs().await?;
         for job in &jobs {
-            tracing::info!(job = %job.id, "taking up the {:?} job of {}", job.kind, job.email);
+            tracing::info!(job = %job.id, project = %job.project, workspace = %job.name, "taking up the {:?} job of {}", job.kind, job.email);
             self.spawn(job.id, run::Begin::Again);
         }
         Ok(jobs.len())

@@ -263,7 +263,7 @@ impl Runner {
         let log = log.end().await;
         self.log_rest(index, log.rest)?;
         let cancelled = self.cancel.is_cancelled();
-        tracing::info!(job = %self.row.id, step = self.plan.steps[index].kind, "step failed: {fault}");
+        tracing::info!(job = %self.row.id, project = %self.row.project, workspace = %self.row.name, step = self.plan.steps[index].kind, "step failed: {fault}");
         let message = if cancelled {
             "cancelled".to_owned()
         } else {
@@ -285,7 +285,7 @@ impl Runner {
     async fn back(&mut self) -> Result<(), Halt> {
         self.flush().await?;
         if let Err(fault) = self.inner.sys.helpers.end(self.row.id).await {
-            tracing::error!(job = %self.row.id, "{fault}");
+            tracing::error!(job = %self.row.id, project = %self.row.project, workspace = %self.row.name, "{fault}");
         }
         // A job that is being taken back cannot be cancelled any more, only stopped with the daemon.
         self.cancel = self.inner.stopping.child_token();
@@ -341,7 +341,7 @@ impl Runner {
     }
 
     async fn stuck(&mut self, index: usize, fault: &Fault) -> Result<(), Halt> {
-        tracing::error!(job = %self.row.id, step = self.plan.steps[index].kind, "job is stuck: {fault}");
+        tracing::error!(job = %self.row.id, project = %self.row.project, workspace = %self.row.name, step = self.plan.steps[index].kind, "job is stuck: {fault}");
         self.record(What::Stuck {
             step: index,
             message: fault.message.clone(),
@@ -352,7 +352,7 @@ impl Runner {
     async fn end(&mut self, state: JobState) -> Result<(), Halt> {
         self.record(What::Job { state })?;
         self.flush().await?;
-        tracing::info!(job = %self.row.id, workspace = %self.unit(), "job ended: {state:?}");
+        tracing::info!(job = %self.row.id, project = %self.row.project, workspace = %self.row.name, "job ended: {state:?}");
         Ok(())
     }
 
@@ -376,7 +376,7 @@ impl Runner {
             match result {
                 Err(_) if self.inner.stopping.is_cancelled() => return Err(Halt::Stopping),
                 Err(fault) if tries < TRIES => {
-                    tracing::warn!(job = %self.row.id, "trying again: {fault}");
+                    tracing::warn!(job = %self.row.id, project = %self.row.project, workspace = %self.row.name, "trying again: {fault}");
                     let _ = self.inner.sys.helpers.end(self.row.id).await;
                     tokio::time::sleep(PAUSE * tries).await;
                 }
@@ -473,7 +473,7 @@ impl Runner {
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => {
-                    tracing::error!(job = %self.row.id, "the job waits: {error}");
+                    tracing::error!(job = %self.row.id, project = %self.row.project, workspace = %self.row.name, "the job waits: {error}");
                     if matches!(error, StoreError::Full(_)) {
                         self.inner.store.release_reserve();
                     }

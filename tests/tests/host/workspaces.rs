@@ -67,6 +67,13 @@ fn a_workspace_has_an_identity_of_its_own_and_goes_without_a_trace() {
     create(&host, "anna@example.com");
     assert_eq!(status_of(&host, "anna---example-com"), "200");
 
+    let fields = ["PROJECT=guestbook", "WORKSPACE=anna---example-com"];
+    let journal = [&["journalctl", "--output=cat", "--unit=cid"][..], &fields].concat();
+    let told = host.run(&journal).unwrap().stdout;
+    for word in ["job accepted", "job ended", "Workspaces/Create"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+
     let user = user_of(&host, "anna---example-com");
     assert!(user.starts_with("cidw-"), "{user}");
     let (pid, status) = process_of(&host, &user);
