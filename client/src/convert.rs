@@ -112,6 +112,7 @@ impl From<pb::JobKind> for job::JobKind {
             pb::JobKind::Create => Self::Create,
             pb::JobKind::Delete => Self::Delete,
             pb::JobKind::Restart => Self::Restart,
+            pb::JobKind::RepairAccess => Self::RepairAccess,
         }
     }
 }

@@ -229,6 +229,18 @@ impl Lang {
             (JobKind::Restart, JobState::Undone) => {
                 self.pick("The workspace was not restarted", "Стенд не перезапущен")
             }
+            (JobKind::RepairAccess, JobState::Running) => self.pick(
+                "Repairing the access to the files",
+                "Восстанавливаем доступ к файлам",
+            ),
+            (JobKind::RepairAccess, JobState::Done) => self.pick(
+                "The access to the files is repaired",
+                "Доступ к файлам восстановлен",
+            ),
+            (JobKind::RepairAccess, JobState::Undone) => self.pick(
+                "The access to the files was not repaired",
+                "Доступ к файлам не восстановлен",
+            ),
             (JobKind::Unknown, JobState::Done) => self.pick("Done", "Готово"),
             (JobKind::Unknown, JobState::Undone) => self.pick("Not done", "Не сделано"),
             (JobKind::Unknown, JobState::Running) | (_, JobState::Unknown) => {

@@ -1,5 +1,6 @@
 //! The verbs, one file each: its arguments, then what it does.
 
+mod access;
 mod agent;
 mod audit;
 mod completions;
@@ -88,6 +89,7 @@ enum Verb {
     Restart(restart::Restart),
     Logs(logs::Logs),
     Run(run::Run),
+    Access(access::Access),
     Jobs(jobs::Jobs),
     Project(project::Project),
     Doctor(doctor::Doctor),
@@ -151,6 +153,7 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Restart(verb) => verb.run(cx).await,
         Verb::Logs(verb) => verb.run(cx).await,
         Verb::Run(verb) => verb.run(cx).await,
+        Verb::Access(verb) => verb.run(cx).await,
         Verb::Jobs(verb) => verb.run(cx).await,
         Verb::Project(verb) => verb.run(cx).await,
         Verb::Doctor(verb) => verb.run(cx).await,

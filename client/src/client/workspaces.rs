@@ -96,6 +96,22 @@ impl Client {
         Ok(self.answer(self.workspaces().restart(request)).await?.job)
     }
 
+    /// Starts the job that gives developer and group access to the workspace's
+    /// files once more, and gives the job's id.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Conflict`](crate::Kind::Conflict) when a job is in the way.
+    pub async fn repair_access(&self, email: &str, project: Option<&str>) -> Result<String> {
+        let request = pb::RepairAccessRequest {
+            workspace: Some(reference(email, project)),
+        };
+        Ok(self
+            .answer(self.workspaces().repair_access(request))
+            .await?
+            .job)
+    }
+
     /// What a workspace's processes wrote, and with `follow` what they go on to write.
     ///
     /// # Errors

@@ -43,6 +43,8 @@ pub enum JobKind {
     Delete,
     /// Restarts its processes.
     Restart,
+    /// Gives access to its files once more.
+    RepairAccess,
 }
 
 names!(JobKind {
@@ -50,6 +52,7 @@ names!(JobKind {
     Create => "create",
     Delete => "delete",
     Restart => "restart",
+    RepairAccess => "repair-access",
 });
 
 /// Where a job has got to.

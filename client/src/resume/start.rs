@@ -50,6 +50,21 @@ impl Client {
         self.start(JobKind::Restart, email, project, restart).await
     }
 
+    /// [`Client::repair_access`], across restarts of the daemon.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::repair_access`].
+    pub async fn repair_access_resuming(
+        &self,
+        email: &str,
+        project: Option<&str>,
+    ) -> Result<String> {
+        let repair = async || self.repair_access(email, project).await;
+        self.start(JobKind::RepairAccess, email, project, repair)
+            .await
+    }
+
     async fn start(
         &self,
         kind: JobKind,

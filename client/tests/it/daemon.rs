@@ -308,6 +308,16 @@ impl pb::workspaces_server::Workspaces for Service {
         Ok(Response::new(pb::DeleteResponse { job: "good".into() }))
     }
 
+    async fn repair_access(
+        &self,
+        request: Request<pb::RepairAccessRequest>,
+    ) -> Answer<pb::RepairAccessResponse> {
+        refuse(request.into_inner().workspace)?;
+        Ok(Response::new(pb::RepairAccessResponse {
+            job: "good".into(),
+        }))
+    }
+
     async fn restart(&self, request: Request<pb::RestartRequest>) -> Answer<pb::RestartResponse> {
         refuse(request.into_inner().workspace)?;
         Err(conflict(

@@ -25,7 +25,7 @@ pub enum Action {
     Deploy,
     /// Cancel jobs and retry stuck ones.
     ManageJobs,
-    /// Compare the ledger with the machine, and repair.
+    /// Compare the ledger with the machine, and repair; give access to files once more.
     Repair,
     /// Check project files.
     ManageProjects,
@@ -126,6 +126,7 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.Workspaces/List", Action::List, BOTH),
     about("/cid.v1.Workspaces/Delete", Action::DeleteOwn, Action::DeleteAny, PEOPLE),
     whosever("/cid.v1.Workspaces/Restart", Action::Restart, PEOPLE),
+    whosever("/cid.v1.Workspaces/RepairAccess", Action::Repair, PEOPLE),
     whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, PEOPLE),
     whosever("/cid.v1.Workspaces/Run", Action::Run, PEOPLE),
     plain("/cid.v1.Jobs/Get", Action::List, BOTH),

@@ -8,7 +8,9 @@ mod settings;
 mod values;
 
 pub use app::{App, Command, Health};
-pub use project::{Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project};
+pub use project::{
+    Access, Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project,
+};
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};
 pub use values::{AbsolutePath, BranchPattern, Domain, GitUrl, RefName, RelativePath, Seconds};

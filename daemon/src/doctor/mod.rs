@@ -1,6 +1,7 @@
 //! Compares the ledger with the machine, both ways: what should be there and is not, what is there
 //! and should not be.
 
+mod access;
 mod debts;
 mod missing;
 mod surplus;
@@ -104,15 +105,18 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             fault.hint.unwrap_or_default(),
         ));
     }
-    for (unit, workspace) in units
+    let at_rest: Vec<_> = units
         .iter()
         .filter(|(unit, w)| w.state == WorkspaceState::Ready && !busy.contains(*unit))
-    {
+        .collect();
+    for (unit, workspace) in &at_rest {
         let processes = groups
             .as_ref()
             .map(|groups| groups.get(unit.as_str()).map_or(&[][..], Vec::as_slice));
         missing::missing(api, unit, workspace, processes, repair, &mut findings).await?;
     }
+    let trees: Vec<&Workspace> = at_rest.iter().map(|(_, workspace)| **workspace).collect();
+    access::closed(api, &trees, &mut findings).await;
     surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
     for job in api.store.stuck_jobs().await? {
         let repair = format!(

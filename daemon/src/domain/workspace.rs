@@ -64,6 +64,9 @@ pub enum JobKind {
     Delete,
     /// Restarts one's processes.
     Restart,
+    /// Gives access to one's files once more.
+    #[serde(rename = "repair-access")]
+    RepairAccess,
 }
 
 /// Where a job stands.

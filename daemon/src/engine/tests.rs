@@ -52,13 +52,15 @@ enum Kind {
     Delete,
     DeleteWithBranch,
     Restart,
+    RepairAccess,
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind::Create,
     Kind::Delete,
     Kind::DeleteWithBranch,
     Kind::Restart,
+    Kind::RepairAccess,
 ];
 
 impl Stage {
@@ -148,21 +150,25 @@ impl Stage {
                     }),
                 }
             }
-            Kind::Restart => {
+            Kind::Restart | Kind::RepairAccess => {
+                let (kind, make): (_, fn(&Facts<'_>) -> Plan) = match kind {
+                    Kind::Restart => (JobKind::Restart, plan::restart),
+                    _ => (JobKind::RepairAccess, plan::repair_access),
+                };
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
                 Submission {
-                    kind: JobKind::Restart,
+                    kind,
                     subject: Box::new(move |_| {
                         Subject::Existing(Box::new(workspace), WorkspaceState::Ready)
                     }),
                     plan: Box::new(move |workspace| {
                         let settings = Settings::default();
-                        plan::restart(&Facts {
+                        make(&Facts {
                             layout: &layout,
                             settings: &settings,
                             project: &project,
                             workspace,
-                            account: None,
+                            account: Some(account()),
                         })
                     }),
                 }

@@ -43,6 +43,8 @@ requests! {
     Configure => Configured,
     /// Gives developer and group access to a tree.
     GrantAccess => Granted,
+    /// Says what of a tree its workspace's user cannot use.
+    LookAtAccess => AccessReport,
     /// Runs a command.
     RunCommand => Exited,
     /// Says what a clone holds that is nowhere else.
@@ -283,15 +285,21 @@ pub struct TreeLink {
     pub yields: bool,
 }
 
-/// See [`Request::GrantAccess`]. Follows no links; leaves files with more than one hard link alone.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// See [`Request::GrantAccess`]. Follows no links, crosses no mounts; leaves files with more than one
+/// hard link alone.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct GrantAccess {
-    /// Folders to give access to, all below the workspace's.
+    /// Folders to give access to, all below the workspace's or the project's mirror.
     pub roots: Vec<PathBuf>,
-    /// Accounts with read-write access.
+    /// Accounts with access.
     pub uids: Vec<u32>,
-    /// Groups with read-write access.
+    /// Groups with access.
     pub gids: Vec<u32>,
+    /// What belongs to none of these accounts is left alone; empty: to whomever it belongs. Somebody
+    /// with more rights than the tree's owner must say so: files of others can be moved into a tree.
+    pub owners: Vec<u32>,
+    /// Access to read; otherwise to read and write.
+    pub reads_only: bool,
 }
 
 /// Reply to [`GrantAccess`].
@@ -299,8 +307,67 @@ pub struct GrantAccess {
 pub struct Granted {
     /// How many files and folders got the list.
     pub changed: u64,
-    /// Files left alone because they have more than one hard link, at most 100.
-    pub skipped: Vec<PathBuf>,
+    /// What was left alone, at most 100 below each root.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Something that a walk left alone, with what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Which.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why something was left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// It is also somewhere else.
+    HardLinks,
+    /// It belongs to this user, who has nothing to do with the workspace.
+    Stranger(u32),
+    /// Something is mounted there.
+    Mount,
+    /// It is too deep below the root.
+    Depth,
+}
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was left alone: ", self.path.display())?;
+        match self.reason {
+            SkipReason::HardLinks => f.write_str("it has more than one hard link"),
+            SkipReason::Stranger(uid) => write!(f, "it belongs to the user with the number {uid}"),
+            SkipReason::Mount => f.write_str("something is mounted there"),
+            SkipReason::Depth => f.write_str("it is too deep in the tree"),
+        }
+    }
+}
+
+/// See [`Request::LookAtAccess`]. Changes nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LookAtAccess {
+    /// The tree.
+    pub root: PathBuf,
+    /// The workspace's user.
+    pub uid: u32,
+    /// All of that user's groups.
+    pub gids: Vec<u32>,
+    /// The developer, who must be able to use the tree's folder.
+    pub people: Option<u32>,
+}
+
+/// Reply to [`LookAtAccess`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessReport {
+    /// How many things of others the user cannot read, or, if they are folders, put things into.
+    pub closed: u64,
+    /// The first few of them.
+    pub examples: Vec<PathBuf>,
+    /// The developer cannot use the tree's folder.
+    pub lacks_people: bool,
 }
 
 /// See [`Request::RunCommand`]. Its output goes to the job's log line by line.

@@ -132,6 +132,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),
         Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
+        Request::LookAtAccess(ask) => reply(tree::acl::look(&ask)),
         Request::WorkStatus(ask) => reply(git::status::status(&ask)),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
         Request::EndProcesses(_) => reply(end_processes::end_processes()),

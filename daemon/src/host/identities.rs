@@ -41,6 +41,7 @@ impl Identities {
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project, key) => Ok(self.build(project, key)),
             Identity::Purge => Ok(self.purge()),
+            Identity::Access(unit) => Ok(self.access(unit)),
         }
     }
 
@@ -144,9 +145,14 @@ impl Identities {
             let work_dir = self.work_dir(&project.name, Some(project));
             unit = unit.writable(&trash_dir(&work_dir.join("any")));
         }
-        let mut checks = expect(ROOT, &[ROOT.to_owned()]);
-        checks.extend(["--expect-caps", "cap_dac_override,cap_fowner"].map(OsString::from));
-        Place { unit, checks }
+        as_purge(unit)
+    }
+
+    /// The same rights, over one workspace's folder.
+    fn access(&self, unit: &UnitName) -> Place {
+        let name = unit.project();
+        let work_dir = self.work_dir(&name, self.project(&name).ok().as_deref());
+        as_purge(Unit::new(Profile::Purge).writable(&work_dir.join(unit.name())))
     }
 
     fn project(&self, name: &ProjectName) -> Result<Arc<Project>, Fault> {
@@ -170,6 +176,13 @@ fn as_account(account: Account, project: &ProjectName) -> Place {
         .with("User", account.name.clone())
         .with("Group", account.name)
         .with("SupplementaryGroups", group);
+    Place { unit, checks }
+}
+
+/// A unit of root's with the two capabilities of its profile.
+fn as_purge(unit: Unit) -> Place {
+    let mut checks = expect(ROOT, &[ROOT.to_owned()]);
+    checks.extend(["--expect-caps", "cap_dac_override,cap_fowner"].map(OsString::from));
     Place { unit, checks }
 }
 

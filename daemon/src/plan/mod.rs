@@ -2,10 +2,12 @@
 
 mod create;
 mod delete;
+mod repair_access;
 mod restart;
 
 pub use create::create;
 pub use delete::{BranchChoice, delete};
+pub use repair_access::repair_access;
 pub use restart::restart;
 
 use crate::{

@@ -134,6 +134,7 @@ pub(super) fn job(
         JobKind::Create => v1::JobKind::Create,
         JobKind::Delete => v1::JobKind::Delete,
         JobKind::Restart => v1::JobKind::Restart,
+        JobKind::RepairAccess => v1::JobKind::RepairAccess,
     };
     v1::Job {
         id: row.id.to_string(),

@@ -2,10 +2,10 @@
 
 use super::{Api, convert, email, logs, page_size, run, take_claim};
 use crate::{
-    authz::Permit,
+    authz::{Claim, Permit},
     config::{Project, Projects},
     domain::{Account, JobKind, Name, Workspace, WorkspaceState},
-    engine::Submission,
+    engine::{Plan, Submission},
     error::Error,
     helper::request::{WorkReport, WorkStatus},
     plan::{self, BranchChoice, Facts},
@@ -223,26 +223,28 @@ impl Workspaces for Api {
         request: Request<v1::RestartRequest>,
     ) -> Result<Response<v1::RestartResponse>, Status> {
         let claim = take_claim(&request)?;
-        let workspace = self.resolve(request.into_inner().workspace).await?;
-        let permit = self.bind(claim, &workspace).await?;
-        let project = self.projects.get(workspace.project.as_str())?;
-        let (layout, settings) = (Arc::clone(&self.layout), Arc::clone(&self.settings));
-        let state = workspace.state;
-        let submission = Submission {
-            kind: JobKind::Restart,
-            subject: Box::new(move |_| Subject::Existing(Box::new(workspace), state)),
-            plan: Box::new(move |workspace| {
-                plan::restart(&Facts {
-                    layout: &layout,
-                    settings: &settings,
-                    project: &project,
-                    workspace,
-                    account: None,
-                })
-            }),
-        };
-        let (_, job) = self.submit(permit, submission).await?;
+        let (_, job) = self
+            .begin(
+                claim,
+                request.into_inner().workspace,
+                JobKind::Restart,
+                plan::restart,
+            )
+            .await?;
         Ok(Response::new(v1::RestartResponse {
+            job: job.to_string(),
+        }))
+    }
+
+    async fn repair_access(
+        &self,
+        request: Request<v1::RepairAccessRequest>,
+    ) -> Result<Response<v1::RepairAccessResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let (kind, plan) = (JobKind::RepairAccess, plan::repair_access);
+        let reference = request.into_inner().workspace;
+        let (_, job) = self.begin(claim, reference, kind, plan).await?;
+        Ok(Response::new(v1::RepairAccessResponse {
             job: job.to_string(),
         }))
     }
@@ -304,6 +306,35 @@ impl Api {
         let (workspace, job) = self.engine.submit(permit, submission).await?;
         call.began(&workspace, job);
         Ok((workspace, job))
+    }
+
+    /// Starts a job that leaves its workspace in the state that it has.
+    async fn begin(
+        &self,
+        claim: Claim,
+        reference: Option<v1::WorkspaceRef>,
+        kind: JobKind,
+        plan: fn(&Facts<'_>) -> Plan,
+    ) -> Result<(Workspace, Uuid), Error> {
+        let workspace = self.resolve(reference).await?;
+        let permit = self.bind(claim, &workspace).await?;
+        let project = self.projects.get(workspace.project.as_str())?;
+        let (layout, settings) = (Arc::clone(&self.layout), Arc::clone(&self.settings));
+        let (state, accounts) = (workspace.state, self.account_range());
+        let submission = Submission {
+            kind,
+            subject: Box::new(move |_| Subject::Existing(Box::new(workspace), state)),
+            plan: Box::new(move |workspace| {
+                plan(&Facts {
+                    layout: &layout,
+                    settings: &settings,
+                    project: &project,
+                    workspace,
+                    account: accounts.of(workspace),
+                })
+            }),
+        };
+        self.submit(permit, submission).await
     }
 
     /// Beginning on a full disk would only mean taking it all back.

@@ -5,15 +5,19 @@ use super::{
     make_directory::{HOME, TREE},
 };
 use crate::{
-    config::Limits,
-    domain::Email,
+    config::{Access, Limits},
+    domain::{Account, Email},
     engine::{Cx, Step},
-    helper::request,
+    helper::request::{self, Granted},
     system::{Fault, FaultContext},
 };
 use nix::unistd::{Group, User};
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Gives access to the files by POSIX ACL, default entries included.
 #[derive(Serialize, Deserialize)]
@@ -44,36 +48,84 @@ impl Step for GrantAccess {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let access = &cx.project()?.access;
-        let developer = access.people.get(&self.email);
-        let mut uids: Vec<u32> = developer
-            .into_iter()
-            .map(|account| uid_of(account))
-            .collect::<Result<_, _>>()?;
-        let gids: Vec<u32> = access
-            .group
-            .iter()
-            .map(|group| gid_of(group))
-            .collect::<Result<_, _>>()?;
-        if uids.is_empty() && gids.is_empty() {
+        let who = Who::of(access, &self.email)?;
+        if who.uids.is_empty() && who.gids.is_empty() {
             return Ok(());
         }
-        // What others make in the tree is theirs, and the workspace's own user must read it too.
-        uids.extend(made(cx).map(|made| made.account.uid));
-        let roots = vec![self.directory.join(TREE), self.directory.join(HOME)];
-        let granted = cx
-            .ask(cx.user(), request::GrantAccess { roots, uids, gids })
-            .await?;
-        for path in granted.skipped {
-            cx.note(format!(
-                "{} has more than one hard link and was left alone",
-                path.display()
-            ));
-        }
+        let account = made(cx).map(|made| made.account);
+        let request = who.grant(&self.directory, account.as_ref());
+        note_skipped(cx, cx.ask(cx.user(), request).await?);
+        share_mirror(cx, access).await;
         Ok(())
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+/// Those who share a workspace's files, by number.
+pub(super) struct Who {
+    /// The developer.
+    uids: Vec<u32>,
+    /// The project's access group.
+    gids: Vec<u32>,
+}
+
+impl Who {
+    /// As the project's file says now.
+    pub(super) fn of(access: &Access, email: &Email) -> Result<Self, Fault> {
+        let developer = access.people.get(email);
+        let uids = developer.into_iter().map(|account| uid_of(account));
+        let gids = access.group.iter().map(|group| gid_of(group));
+        Ok(Self {
+            uids: uids.collect::<Result<_, _>>()?,
+            gids: gids.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The request that lets them in.
+    pub(super) fn grant(self, directory: &Path, account: Option<&Account>) -> request::GrantAccess {
+        let mut uids = self.uids;
+        // What others make in the tree is theirs, and the workspace's own user must read it too.
+        uids.extend(account.map(|account| account.uid));
+        request::GrantAccess {
+            roots: vec![directory.join(TREE), directory.join(HOME)],
+            uids,
+            gids: self.gids,
+            ..request::GrantAccess::default()
+        }
+    }
+}
+
+/// Says what was left alone.
+pub(super) fn note_skipped(cx: &Cx, granted: Granted) {
+    for skipped in granted.skipped {
+        cx.note(skipped.to_string());
+    }
+}
+
+/// Lets those who share files read the project's mirror, whose objects the clones borrow: without it
+/// their own git finds nothing. On a host; elsewhere all is one user's.
+pub(super) async fn share_mirror(cx: &Cx, access: &Access) {
+    if cx.sys().accounts.is_none() {
+        return;
+    }
+    // Who has no account yet gets in when a later workspace is made, or by `cictl access repair`.
+    let people = access.people.values().filter_map(|name| uid_of(name).ok());
+    let request = request::GrantAccess {
+        roots: vec![cx.sys().layout.mirror_dir(cx.project_name())],
+        uids: people.collect::<BTreeSet<_>>().into_iter().collect(),
+        gids: access
+            .group
+            .iter()
+            .filter_map(|name| gid_of(name).ok())
+            .collect(),
+        reads_only: true,
+        ..request::GrantAccess::default()
+    };
+    if let Err(fault) = cx.ask(cx.deploy(), request).await {
+        cx.note(format!("people's own git will not work there: {fault}"));
     }
 }
 

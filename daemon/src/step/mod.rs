@@ -20,6 +20,7 @@ mod release_port;
 mod remove_account;
 mod remove_directory;
 mod remove_files;
+mod repair_access;
 mod reserve_port;
 mod restart_processes;
 mod start_processes;
@@ -47,6 +48,7 @@ pub use release_port::ReleasePort;
 pub use remove_account::RemoveAccount;
 pub use remove_directory::RemoveDirectory;
 pub use remove_files::{Doomed, RemoveFiles};
+pub use repair_access::RepairAccess;
 pub use reserve_port::ReservePort;
 pub use restart_processes::RestartProcesses;
 pub use start_processes::StartProcesses;
@@ -77,6 +79,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<RemoveAccount>(),
     StepEntry::of::<RemoveDirectory>(),
     StepEntry::of::<RemoveFiles>(),
+    StepEntry::of::<RepairAccess>(),
     StepEntry::of::<ReservePort>(),
     StepEntry::of::<RestartProcesses>(),
     StepEntry::of::<StartProcesses>(),

@@ -383,7 +383,9 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
     let becomes = match (state, kind) {
         (JobState::Done, JobKind::Delete) => None,
         (JobState::Done, JobKind::Create | JobKind::Restart) => Some(WorkspaceState::Ready),
-        (JobState::Undone | JobState::Cancelled, _) => prior,
+        (JobState::Done, JobKind::RepairAccess) | (JobState::Undone | JobState::Cancelled, _) => {
+            prior
+        }
         (JobState::Stuck, _) => Some(WorkspaceState::Failed),
         (JobState::Queued | JobState::Running | JobState::Undoing, _) => return Ok(()),
     };

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     domain::{Account, UnitName},
     helper::request::{
-        BranchDeletion, Configured, Dependencies, Ended, Fetched, Granted, Inspection, Purged,
-        Request, WorkReport,
+        AccessReport, BranchDeletion, Configured, Dependencies, Ended, Fetched, Granted,
+        Inspection, Purged, Request, WorkReport,
     },
     layout::Layout,
 };
@@ -388,6 +388,7 @@ impl Launcher for Fake {
             }
             Request::EndProcesses(_) => encode(serde_json::to_value(Ended::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
+            Request::LookAtAccess(_) => encode(serde_json::to_value(AccessReport::default())),
             Request::RunCommand(ask) => {
                 made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;
                 Ok(json!({"status": 0}))

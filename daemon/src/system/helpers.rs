@@ -24,8 +24,11 @@ pub enum Identity {
     Reaper(UnitName, i64),
     /// The project's build user, on the shared environment of this key: others' are complete, and used.
     Build(ProjectName, String),
-    /// Root with two capabilities, confined to one tree: what a workspace's user cannot remove.
+    /// Root with two capabilities, which may write the trashes alone: what a workspace's user cannot
+    /// remove. Also looks at trees that the daemon cannot look into.
     Purge,
+    /// The same, confined to one workspace: access lists of what the developer made there.
+    Access(UnitName),
 }
 
 /// The frame of one call to a helper.

@@ -82,7 +82,12 @@ pub fn shipped_rules(person: &Person, action: Action, is_own: bool) -> Answer {
         Action::List | Action::CreateOwn | Action::CreateForOthers | Action::DeleteOwn => {
             Answer::Yes
         }
-        Action::Restart | Action::ReadLogs | Action::Run | Action::Deploy | Action::ManageJobs
+        Action::Restart
+        | Action::ReadLogs
+        | Action::Run
+        | Action::Deploy
+        | Action::ManageJobs
+        | Action::Repair
             if is_own =>
         {
             Answer::Yes

@@ -1,7 +1,7 @@
 //! Access lists, with getfacl as the judge.
 
 use crate::rig::Helper;
-use cid_daemon::helper::request::{GrantAccess, Granted};
+use cid_daemon::helper::request::{GrantAccess, Granted, SkipReason, Skipped};
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
@@ -14,6 +14,7 @@ fn grant(dir: &Path) -> Granted {
         roots: vec![dir.join("tree")],
         uids: vec![12345],
         gids: vec![777, 666],
+        ..GrantAccess::default()
     };
     Helper::start(&dir.join("lock")).ask(ask).unwrap()
 }
@@ -61,7 +62,13 @@ fn is_given_to_all_that_belongs_to_the_tree_alone() {
     let granted = grant(dir.path());
     assert_eq!(
         (granted.changed, granted.skipped),
-        (5, vec![tree.join("hard")])
+        (
+            5,
+            vec![Skipped {
+                path: tree.join("hard"),
+                reason: SkipReason::HardLinks,
+            }]
+        )
     );
     let file = |rights: &str, owner: &str, group: &str| {
         [

@@ -260,6 +260,13 @@ impl workspaces_server::Workspaces for Fake {
         unimplemented()
     }
 
+    async fn repair_access(
+        &self,
+        _: Request<pb::RepairAccessRequest>,
+    ) -> Answer<pb::RepairAccessResponse> {
+        unimplemented()
+    }
+
     async fn logs(&self, _: Request<pb::LogsRequest>) -> Answer<Self::LogsStream> {
         unimplemented()
     }

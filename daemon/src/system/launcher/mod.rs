@@ -174,6 +174,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::Inspect(_) => ("look at the repository", "step"),
         Request::Configure(_) => ("write the tree's configuration", "step"),
         Request::GrantAccess(_) => ("give access to the tree", "step"),
+        Request::LookAtAccess(_) => ("look at the access to the tree", "step"),
         Request::WorkStatus(_) => ("look at the clone", "step"),
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };

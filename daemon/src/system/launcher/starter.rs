@@ -186,6 +186,7 @@ fn mark(identity: &Identity) -> String {
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
         Identity::Build(project, key) => format!("build {project} {key}"),
         Identity::Purge => "purge".into(),
+        Identity::Access(unit) => format!("access {unit}"),
     };
     data_encoding::HEXLOWER.encode(&Sha256::digest(name)[..8])
 }

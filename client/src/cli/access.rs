@@ -1,0 +1,79 @@
+//! `cictl access`
+
+use super::{Cx, Failure, Outcome, follow};
+use crate::ui::text;
+use cid_client::{Client, Exit, Job, Workspace, WorkspaceState};
+use clap::{Args, Subcommand};
+
+/// Mend who may read and write workspaces' files
+#[derive(Debug, Args)]
+pub(super) struct Access {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Repair(Repair),
+}
+
+/// Give developer and group access to the files once more
+///
+/// For when the project's file names other people than it did, and for files
+/// that were moved in from elsewhere and kept modes of their own. Files with
+/// more than one hard link, and those of strangers, are left alone and named.
+#[derive(Debug, Args)]
+struct Repair {
+    /// Whose workspace
+    #[arg(required_unless_present = "all")]
+    email: Option<String>,
+    /// Which project's; may be left out where there is only one it can be
+    #[arg(short, long)]
+    project: Option<String>,
+    /// Every workspace that is ready, one after the other; with --project, all of that project
+    #[arg(long, conflicts_with = "email")]
+    all: bool,
+}
+
+impl Access {
+    pub(super) async fn run(self, cx: &Cx) -> Outcome {
+        match self.verb {
+            Verb::Repair(repair) => repair.run(cx).await,
+        }
+    }
+}
+
+impl Repair {
+    async fn run(self, cx: &Cx) -> Outcome {
+        let client = cx.connect().await?;
+        let Some(email) = &self.email else {
+            return self.all(cx, &client).await;
+        };
+        let job = one(cx, &client, email, self.project.as_deref()).await?;
+        cx.print(&job, String::new)?;
+        Ok(Exit::Done)
+    }
+
+    async fn all(&self, cx: &Cx, client: &Client) -> Outcome {
+        let mut jobs = Vec::new();
+        let workspaces = client.list(self.project.as_deref()).await?;
+        let is_ready = |workspace: &&Workspace| workspace.state == WorkspaceState::Ready;
+        for workspace in workspaces.iter().filter(is_ready) {
+            let (email, project) = (&workspace.email, &workspace.project);
+            jobs.push(one(cx, client, email, Some(project)).await?);
+        }
+        cx.print(&jobs, String::new)?;
+        Ok(Exit::Done)
+    }
+}
+
+async fn one(cx: &Cx, client: &Client, email: &str, project: Option<&str>) -> Result<Job, Failure> {
+    let id = client.repair_access_resuming(email, project).await?;
+    let job = follow::to_success(cx, client, &id).await?;
+    cx.say(&format!(
+        "the access to the files of {} is repaired after {}",
+        job.email,
+        text::took_by(&job)
+    ));
+    Ok(job)
+}

@@ -1,0 +1,185 @@
+//! A POSIX access list, as the kernel keeps it in an extended attribute.
+
+use crate::{helper::request::GrantAccess, system::fault::Fault};
+use rustix::{
+    fs::{self as sys, FileType, XattrFlags},
+    io::Errno,
+};
+use std::{
+    ffi::CStr,
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+};
+
+/// Says what may be done with the file or folder itself.
+pub(super) const ACCESS: &CStr = c"system.posix_acl_access";
+/// Says what new things in a folder begin with.
+pub(super) const DEFAULT: &CStr = c"system.posix_acl_default";
+
+pub(super) const READ: u16 = 4;
+pub(super) const WRITE: u16 = 2;
+pub(super) const EXECUTE: u16 = 1;
+pub(super) const ALL: u16 = 7;
+
+const VERSION: u32 = 2;
+/// The number of entries that name nobody.
+const NOBODY: u32 = u32::MAX;
+
+/// In the order in which the kernel wants them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tag {
+    Owner = 0x01,
+    User = 0x02,
+    OwningGroup = 0x04,
+    Group = 0x08,
+    Mask = 0x10,
+    Other = 0x20,
+}
+
+impl Tag {
+    const ALL: [Self; 6] = [
+        Self::Owner,
+        Self::User,
+        Self::OwningGroup,
+        Self::Group,
+        Self::Mask,
+        Self::Other,
+    ];
+}
+
+/// An access list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct List(Vec<(Tag, u16, u32)>);
+
+impl List {
+    /// What a grant makes of something with this mode: those who are named get `rights`. Owner and
+    /// owning group keep what they have; others get nothing, because a default list switches the
+    /// umask off. `group` is what the owning group has by the present list.
+    pub(super) fn new(ask: &GrantAccess, mode: u32, rights: u16, group: Option<u16>) -> Self {
+        let is_folder = FileType::from_raw_mode(mode) == FileType::Directory;
+        let owner = if is_folder { ALL } else { bits(mode, 6) };
+        let group = group.unwrap_or_else(|| bits(mode, 3));
+        let mut entries = vec![
+            (Tag::Owner, owner, NOBODY),
+            (Tag::OwningGroup, group, NOBODY),
+        ];
+        entries.extend(ask.uids.iter().map(|&uid| (Tag::User, rights, uid)));
+        entries.extend(ask.gids.iter().map(|&gid| (Tag::Group, rights, gid)));
+        entries.push((Tag::Mask, rights | group, NOBODY));
+        entries.push((Tag::Other, 0, NOBODY));
+        entries.sort_by_key(|&(tag, _, id)| (tag, id));
+        entries.dedup();
+        Self(entries)
+    }
+
+    /// The list that something has; `None` when there is but a mode.
+    pub(super) fn read(handle: &OwnedFd, kind: &CStr) -> Option<Self> {
+        let mut buffer = vec![0_u8; 64 * 1024];
+        let length = sys::getxattr(place(handle), kind, &mut buffer[..]).ok()?;
+        let entries = buffer.get(4..length)?.chunks_exact(8).map(|entry| {
+            let entry: [u8; 8] = entry.try_into().ok()?;
+            let tag = u16::from_le_bytes([entry[0], entry[1]]);
+            let tag = Tag::ALL.into_iter().find(|known| *known as u16 == tag)?;
+            let rights = u16::from_le_bytes([entry[2], entry[3]]);
+            let id = u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]);
+            Some((tag, rights, id))
+        });
+        entries.collect::<Option<_>>().map(Self)
+    }
+
+    /// Sets it unless it is the one that is there; tells whether it did.
+    pub(super) fn set(&self, handle: &OwnedFd, path: &Path, kind: &CStr) -> Result<bool, Fault> {
+        if Self::read(handle, kind).is_some_and(|old| old == *self) {
+            return Ok(false);
+        }
+        sys::setxattr(place(handle), kind, &self.encode(), XattrFlags::empty())
+            .map(|()| true)
+            .map_err(|error| {
+                let fault = Fault::io("give access to", path, error);
+                if error == Errno::OPNOTSUPP {
+                    fault.hint("the file system keeps no access lists; mount it with acl")
+                } else {
+                    fault
+                }
+            })
+    }
+
+    /// What the owning group may do. With a list, the mode's middle digit is the list's mask and says
+    /// nothing of the group.
+    pub(super) fn owning_group(&self) -> Option<u16> {
+        self.rights(Tag::OwningGroup, NOBODY)
+    }
+
+    /// What somebody who is not the owner may do: `groups` are all of theirs, `group` the owning one.
+    pub(super) fn rights_of(&self, uid: u32, groups: &[u32], group: u32) -> u16 {
+        let mask = self.rights(Tag::Mask, NOBODY).unwrap_or(ALL);
+        if let Some(rights) = self.rights(Tag::User, uid) {
+            return rights & mask;
+        }
+        let as_owner = groups.contains(&group).then(|| self.owning_group());
+        let named = groups.iter().map(|&gid| self.rights(Tag::Group, gid));
+        let of_groups = named
+            .chain(as_owner)
+            .flatten()
+            .reduce(std::ops::BitOr::bitor);
+        match of_groups {
+            Some(rights) => rights & mask,
+            None => self.rights(Tag::Other, NOBODY).unwrap_or(0),
+        }
+    }
+
+    fn rights(&self, tag: Tag, id: u32) -> Option<u16> {
+        let mut entries = self.0.iter();
+        let found = entries.find(|entry| entry.0 == tag && (entry.2 == id || id == NOBODY));
+        found.map(|entry| entry.1)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = VERSION.to_le_bytes().to_vec();
+        for &(tag, rights, id) in &self.0 {
+            bytes.extend((tag as u16).to_le_bytes());
+            bytes.extend(rights.to_le_bytes());
+            bytes.extend(id.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+/// By way of `/proc`, because a handle opened without reading - which neither waits at a pipe nor
+/// wakes a device - takes no attributes itself.
+fn place(handle: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", handle.as_raw_fd())
+}
+
+/// The three bits of a mode above the lowest `shift`.
+pub(super) fn bits(mode: u32, shift: u32) -> u16 {
+    ((mode >> shift) & 7) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_somebody_may_do() {
+        let ask = GrantAccess {
+            roots: Vec::new(),
+            uids: vec![7],
+            gids: vec![70],
+            owners: Vec::new(),
+            reads_only: false,
+        };
+        let list = List::new(&ask, 0o100_640, READ | WRITE, None);
+        assert_eq!(list.rights_of(7, &[], 1), READ | WRITE);
+        assert_eq!(list.rights_of(8, &[70], 1), READ | WRITE);
+        assert_eq!(list.rights_of(8, &[1], 1), READ);
+        assert_eq!(list.rights_of(8, &[2], 1), 0);
+        let mut masked = list;
+        for entry in &mut masked.0 {
+            if entry.0 == Tag::Mask {
+                entry.1 = 0;
+            }
+        }
+        assert_eq!(masked.rights_of(7, &[], 1), 0, "the mask counts");
+    }
+}

@@ -1,0 +1,59 @@
+//! Finds what a workspace's own user cannot use of what others made in its tree.
+
+use super::{
+    list::{ACCESS, ALL, List, READ, bits},
+    walk::{Met, Visit, walk},
+};
+use crate::{
+    helper::request::{AccessReport, LookAtAccess},
+    system::fault::Fault,
+};
+use rustix::fs::FileType;
+
+const MAX_EXAMPLES: usize = 5;
+
+/// Looks at the whole tree and changes nothing.
+///
+/// # Errors
+/// The root cannot be opened, or something cannot be looked at.
+pub(in crate::helper) fn look(ask: &LookAtAccess) -> Result<AccessReport, Fault> {
+    let mut report = AccessReport::default();
+    walk(&ask.root, &mut |met| {
+        if met.path == ask.root {
+            let folder = |uid| rights(met, uid, &[]) == ALL;
+            report.lacks_people = !ask.people.is_none_or(folder);
+        }
+        if is_closed(ask, met) {
+            report.closed += 1;
+            if report.examples.len() < MAX_EXAMPLES {
+                report.examples.push(met.path.to_owned());
+            }
+        }
+        Ok(Visit::Seen)
+    })?;
+    Ok(report)
+}
+
+/// What belongs to the workspace is as the workspace made it; all else it must be able to read, and to
+/// put things into folders.
+fn is_closed(ask: &LookAtAccess, met: &Met<'_>) -> bool {
+    let needed = match FileType::from_raw_mode(met.mode()) {
+        FileType::Directory => ALL,
+        FileType::RegularFile => READ,
+        _ => return false,
+    };
+    if met.stat.stx_uid == ask.uid {
+        return false;
+    }
+    rights(met, ask.uid, &ask.gids) & needed != needed
+}
+
+/// What somebody who is not its owner may do with it.
+fn rights(met: &Met<'_>, uid: u32, groups: &[u32]) -> u16 {
+    let group = met.stat.stx_gid;
+    match List::read(met.handle, ACCESS) {
+        Some(list) => list.rights_of(uid, groups, group),
+        None if groups.contains(&group) => bits(met.mode(), 3),
+        None => bits(met.mode(), 0),
+    }
+}

@@ -1,0 +1,66 @@
+//! Gives accounts and groups access to trees by POSIX access lists. Follows no link, crosses no
+//! mount, and leaves files alone that are also somewhere else: their list is shared with that other
+//! place.
+
+mod list;
+mod look;
+mod walk;
+
+pub(in crate::helper) use look::look;
+
+use crate::{
+    helper::request::{GrantAccess, Granted, SkipReason},
+    system::fault::Fault,
+};
+use list::{ACCESS, ALL, DEFAULT, EXECUTE, List, READ, WRITE, bits};
+use rustix::fs::FileType;
+use walk::{Met, Visit, walk};
+
+/// Gives access to all roots and what is in them.
+///
+/// # Errors
+/// A root cannot be opened, or the file system keeps no access lists.
+pub(in crate::helper) fn grant(ask: &GrantAccess) -> Result<Granted, Fault> {
+    let mut granted = Granted::default();
+    for root in &ask.roots {
+        let mut changed = 0;
+        let skipped = walk(root, &mut |met| visit(ask, met, &mut changed))?;
+        granted.changed += changed;
+        granted.skipped.extend(skipped);
+    }
+    Ok(granted)
+}
+
+fn visit(ask: &GrantAccess, met: &Met<'_>, changed: &mut u64) -> Result<Visit, Fault> {
+    let is_folder = met.is(FileType::Directory);
+    if !is_folder && !met.is(FileType::RegularFile) {
+        return Ok(Visit::Seen);
+    }
+    if !is_folder && met.stat.stx_nlink > 1 {
+        return Ok(Visit::Skip(SkipReason::HardLinks));
+    }
+    let owner = met.stat.stx_uid;
+    if !ask.owners.is_empty() && !ask.owners.contains(&owner) {
+        return Ok(Visit::Skip(SkipReason::Stranger(owner)));
+    }
+    let group = List::read(met.handle, ACCESS).and_then(|list| list.owning_group());
+    let list = List::new(ask, met.mode(), rights(ask, met), group);
+    let mut is_new = list.set(met.handle, met.path, ACCESS)?;
+    if is_folder {
+        is_new |= list.set(met.handle, met.path, DEFAULT)?;
+    }
+    *changed += u64::from(is_new);
+    Ok(Visit::Seen)
+}
+
+/// What those who are named may do with it.
+fn rights(ask: &GrantAccess, met: &Met<'_>) -> u16 {
+    let all = match met.is(FileType::Directory) {
+        true => ALL,
+        false => READ | WRITE | (bits(met.mode(), 6) & EXECUTE),
+    };
+    match ask.reads_only {
+        true => all & !WRITE,
+        false => all,
+    }
+}

@@ -1,0 +1,88 @@
+//! Gives access to the files once more: as the project's file says now, and also to what the
+//! developer made, which the workspace's user could not change.
+
+use super::{
+    grant_access::{Who, note_skipped, share_mirror},
+    uid_of,
+};
+use crate::{
+    config::{Access, Limits},
+    domain::{Account, Email},
+    engine::{Cx, Step},
+    helper::request::GrantAccess,
+    system::{Fault, helpers::Identity},
+};
+use nix::unistd::Group;
+use serde::{Deserialize, Serialize};
+use std::{path::PathBuf, time::Duration};
+
+const ROOT: u32 = 0;
+
+/// Gives access to the files once more, whoever of those who share them made them.
+#[derive(Serialize, Deserialize)]
+pub struct RepairAccess {
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+    /// Whose workspace it is.
+    pub email: Email,
+    /// Its own account; `None` in a sandbox.
+    pub account: Option<Account>,
+}
+
+impl Step for RepairAccess {
+    const KIND: &'static str = "repair-access.v1";
+    const HAS_UNDO: bool = false;
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "repair the access to the files".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.clone
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let access = &cx.project()?.access;
+        let mut request =
+            Who::of(access, &self.email)?.grant(&self.directory, self.account.as_ref());
+        request.owners = self.owners(access, &request);
+        let granted = cx.ask(Identity::Access(cx.unit().clone()), request).await?;
+        cx.note(format!(
+            "{} files and folders got the access that they lacked",
+            granted.changed
+        ));
+        note_skipped(cx, granted);
+        share_mirror(cx, access).await;
+        Ok(())
+    }
+
+    /// What everybody may do who should is nothing to take back.
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl RepairAccess {
+    /// Whose files are the workspace's. The helper has root's rights to change a list, so a file of
+    /// somebody else's that was moved into the tree must not become its developer's. In a sandbox there
+    /// is but one user.
+    fn owners(&self, access: &Access, request: &GrantAccess) -> Vec<u32> {
+        if self.account.is_none() {
+            return Vec::new();
+        }
+        let group = access.group.as_deref();
+        let group = group.and_then(|name| Group::from_name(name).ok().flatten());
+        let members = group.map(|group| group.mem).unwrap_or_default();
+        let numbers = members.iter().filter_map(|name| uid_of(name).ok());
+        let mut owners: Vec<u32> = request.uids.iter().copied().chain(numbers).collect();
+        // Whoever says that root shares the files does not mean root's own ones.
+        owners.retain(|uid| *uid != ROOT);
+        owners
+    }
+}
