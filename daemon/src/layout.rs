@@ -131,6 +131,10 @@ impl Layout {
     pub fn builder_home(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("builders").join(project.as_str())
     }
+    /// Which clones people's own git may work in; included by the machine's `/etc/gitconfig`.
+    pub fn git_config(&self) -> PathBuf {
+        self.state_dir.join("gitconfig")
+    }
     /// Lock files of running helpers.
     pub fn helper_dir(&self) -> PathBuf {
         self.run_dir.join("helpers")

@@ -5,8 +5,10 @@ mod access;
 mod debts;
 mod missing;
 mod surplus;
+mod trust;
 
 pub use debts::{settle_debts, settle_forever};
+pub use trust::trust_clones;
 
 use crate::{
     domain::{UnitName, Workspace, WorkspaceState},
@@ -117,6 +119,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     }
     let trees: Vec<&Workspace> = at_rest.iter().map(|(_, workspace)| **workspace).collect();
     access::closed(api, &trees, &mut findings).await;
+    trust::trust(api, &workspaces, repair, &mut findings)?;
     surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
     for job in api.store.stuck_jobs().await? {
         let repair = format!(

@@ -7,7 +7,7 @@ use crate::{
     step::{
         CheckHealth, Clone, Configure, Fetch, GrantAccess, HOME, Inspect, InstallDependencies,
         LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort,
-        StartProcesses,
+        StartProcesses, TrustClone,
     },
 };
 
@@ -31,6 +31,10 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         plan = plan.then(&MakeAccount {
             account: account.clone(),
             home: workspace.directory.join(HOME),
+        });
+        // In a sandbox the clone is the person's own.
+        plan = plan.then(&TrustClone {
+            directory: directory(),
         });
     }
     plan.then(&Fetch {

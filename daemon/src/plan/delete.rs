@@ -7,8 +7,8 @@ use crate::{
     engine::Plan,
     layout::Layout,
     step::{
-        CheckBranch, DeleteBranch, Doomed, EndProcesses, HOME, ReleasePort, RemoveAccount,
-        RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
+        CheckBranch, DeleteBranch, DistrustClone, Doomed, EndProcesses, HOME, ReleasePort,
+        RemoveAccount, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
 use std::sync::Arc;
@@ -48,6 +48,9 @@ pub fn delete(
     if let Some(account) = &account {
         plan = plan.then(&EndProcesses {
             account: account.clone(),
+        });
+        plan = plan.then(&DistrustClone {
+            directory: workspace.directory.clone(),
         });
     }
     plan = plan

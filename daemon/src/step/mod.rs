@@ -5,6 +5,7 @@ mod check_health;
 mod clone;
 mod configure;
 mod delete_branch;
+mod distrust_clone;
 mod end_processes;
 mod environment;
 mod fetch;
@@ -25,6 +26,7 @@ mod reserve_port;
 mod restart_processes;
 mod start_processes;
 mod stop_processes;
+mod trust_clone;
 mod unpublish;
 
 pub use check_branch::CheckBranch;
@@ -32,6 +34,7 @@ pub use check_health::CheckHealth;
 pub use clone::Clone;
 pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
+pub use distrust_clone::DistrustClone;
 pub use end_processes::EndProcesses;
 pub use environment::InstallDependencies;
 pub use fetch::Fetch;
@@ -53,6 +56,7 @@ pub use reserve_port::ReservePort;
 pub use restart_processes::RestartProcesses;
 pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
+pub use trust_clone::TrustClone;
 pub use unpublish::Unpublish;
 
 use crate::engine::{AnyStep, Planned, StepEntry};
@@ -64,6 +68,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<Clone>(),
     StepEntry::of::<Configure>(),
     StepEntry::of::<DeleteBranch>(),
+    StepEntry::of::<DistrustClone>(),
     StepEntry::of::<EndProcesses>(),
     StepEntry::of::<Fetch>(),
     StepEntry::of::<GrantAccess>(),
@@ -84,6 +89,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<RestartProcesses>(),
     StepEntry::of::<StartProcesses>(),
     StepEntry::of::<StopProcesses>(),
+    StepEntry::of::<TrustClone>(),
     StepEntry::of::<Unpublish>(),
 ];
 

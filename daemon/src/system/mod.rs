@@ -15,6 +15,7 @@ pub(crate) mod procs;
 pub mod session;
 pub(crate) mod strict;
 pub mod supervisor;
+pub mod trusted;
 pub(crate) mod turns;
 pub mod units;
 
