@@ -262,6 +262,7 @@ impl From<pb::Finding> for system::Finding {
                 pb::FindingKind::Drift => system::FindingKind::Drift,
                 pb::FindingKind::Owed => system::FindingKind::Owed,
                 pb::FindingKind::Note => system::FindingKind::Note,
+                pb::FindingKind::Broken => system::FindingKind::Broken,
             },
             subject: from.subject,
             message: from.message,

@@ -133,7 +133,11 @@ impl Layout {
     }
     /// Which clones people's own git may work in; included by the machine's `/etc/gitconfig`.
     pub fn git_config(&self) -> PathBuf {
-        self.state_dir.join("gitconfig")
+        self.git_dir().join("config")
+    }
+    /// The folder of that file, open to all: an included file that git cannot read ends git.
+    pub fn git_dir(&self) -> PathBuf {
+        self.state_dir.join("git")
     }
     /// Lock files of running helpers.
     pub fn helper_dir(&self) -> PathBuf {

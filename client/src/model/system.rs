@@ -48,6 +48,8 @@ pub enum FindingKind {
     Owed,
     /// Worth knowing, nothing to mend.
     Note,
+    /// Something that cid needs from the host is missing or does not work.
+    Broken,
 }
 
 names!(FindingKind {
@@ -55,4 +57,5 @@ names!(FindingKind {
     Drift => "drift",
     Owed => "owed",
     Note => "note",
+    Broken => "broken",
 });

@@ -1,8 +1,9 @@
 //! Compares the ledger with the machine, both ways: what should be there and is not, what is there
-//! and should not be.
+//! and should not be. On a host also what cid needs from it.
 
 mod access;
 mod debts;
+mod host;
 mod missing;
 mod surplus;
 mod trust;
@@ -42,6 +43,17 @@ impl Finding {
             message: message.into(),
             repair: repair.into(),
             repaired: false,
+        }
+    }
+
+    fn broken(
+        subject: impl Into<String>,
+        message: impl Into<String>,
+        repair: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: v1::FindingKind::Broken,
+            ..Self::drift(subject, message, repair)
         }
     }
 
@@ -132,6 +144,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             repair,
         ));
     }
+    host::check(api, &mut findings).await;
     for (name, entry) in api.projects.all().iter() {
         if let Err(error) = entry {
             findings.push(Finding::drift(

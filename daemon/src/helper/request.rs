@@ -2,7 +2,11 @@
 //! [`super`] for the way back.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::PathBuf,
+};
 
 /// A request with a reply of a known type.
 pub trait Ask: Send {
@@ -49,6 +53,8 @@ requests! {
     RunCommand => Exited,
     /// Says what a clone holds that is nowhere else.
     WorkStatus => WorkReport,
+    /// Says where names lead.
+    Resolve => Resolved,
     /// Removes a folder that is in the trash.
     Purge => Purged,
     /// Ends all processes of the helper's own user.
@@ -405,6 +411,20 @@ pub struct WorkReport {
     /// `<short id> <subject>` of commits on local branches and stashes that are on no remote
     /// branch, at most 100.
     pub unpushed: Vec<String>,
+}
+
+/// See [`Request::Resolve`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Resolve {
+    /// Host names.
+    pub names: Vec<String>,
+}
+
+/// Reply to [`Resolve`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The addresses of each name; none: nobody knows it.
+    pub answers: Vec<BTreeSet<IpAddr>>,
 }
 
 /// See [`Request::Purge`]. Walks by descriptor, follows no link, crosses no mount.

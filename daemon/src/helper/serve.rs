@@ -8,7 +8,7 @@ use super::{
     git,
     identity::Expectations,
     inspect, reaper,
-    request::{Exited, Request, RunCommand},
+    request::{Exited, Request, Resolve, Resolved, RunCommand},
     tree,
     wire::Answer,
 };
@@ -18,6 +18,7 @@ use serde_json::Value;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead, Seek, Write},
+    net::ToSocketAddrs,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     process::{self, ExitCode},
@@ -133,6 +134,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::LookAtAccess(ask) => reply(tree::acl::look(&ask)),
+        Request::Resolve(ask) => reply(Ok(resolve(&ask))),
         Request::WorkStatus(ask) => reply(git::status::status(&ask)),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
         Request::EndProcesses(_) => reply(end_processes::end_processes()),
@@ -153,6 +155,21 @@ fn answer(request: Request) -> Result<Value, Fault> {
 
 fn reply<T: serde::Serialize>(done: Result<T, Fault>) -> Result<Value, Fault> {
     serde_json::to_value(done?).cannot("write the reply")
+}
+
+/// By whatever this machine asks about names.
+fn resolve(ask: &Resolve) -> Resolved {
+    let addresses = |name: &String| {
+        let found = (name.as_str(), 0).to_socket_addrs();
+        found
+            .into_iter()
+            .flatten()
+            .map(|found| found.ip())
+            .collect()
+    };
+    Resolved {
+        answers: ask.names.iter().map(addresses).collect(),
+    }
 }
 
 fn run_command(ask: &RunCommand, lines: Lines) -> Result<Exited, Fault> {

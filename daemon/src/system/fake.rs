@@ -15,7 +15,7 @@ use crate::{
     domain::{Account, UnitName},
     helper::request::{
         AccessReport, BranchDeletion, Configured, Dependencies, Ended, Fetched, Granted,
-        Inspection, Purged, Request, WorkReport,
+        Inspection, Purged, Request, Resolved, WorkReport,
     },
     layout::Layout,
 };
@@ -187,6 +187,10 @@ impl Nginx for FakeNginx {
 
     async fn check(&self) -> Result<(), Fault> {
         self.0.answers("nginx")
+    }
+
+    async fn configuration(&self) -> Result<String, Fault> {
+        self.0.answers("nginx").map(|()| String::new())
     }
 }
 
@@ -389,6 +393,7 @@ impl Launcher for Fake {
             Request::EndProcesses(_) => encode(serde_json::to_value(Ended::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::LookAtAccess(_) => encode(serde_json::to_value(AccessReport::default())),
+            Request::Resolve(_) => encode(serde_json::to_value(Resolved::default())),
             Request::RunCommand(ask) => {
                 made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;
                 Ok(json!({"status": 0}))

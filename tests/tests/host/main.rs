@@ -7,6 +7,8 @@
     reason = "a test says what is wrong by failing where it is"
 )]
 
+mod access;
+mod doctor;
 mod rig;
 mod stage;
 mod workspaces;

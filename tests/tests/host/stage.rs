@@ -32,7 +32,7 @@ pub fn host() -> Option<Host> {
 pub fn cid() -> Option<Host> {
     let deb = package();
     let image = image()?.with_deb(&deb).unwrap();
-    let key = format!("guestbook {PROJECT} {}", deb.display());
+    let key = format!("guestbook 2 {PROJECT} {}", deb.display());
     let image = image.with_layer(&key, set_up).unwrap();
     let host = Host::boot(&image).unwrap();
     wait_for_cid(&host);
@@ -104,6 +104,11 @@ fn set_up(host: &Host) -> anyhow::Result<()> {
         run(&[&git[..], words].concat())?;
     }
     run(&["chown", "--recursive", "deploy:deploy", "/srv/git"])?;
+    // What the operator does once.
+    let names = "server_names_hash_bucket_size 128;\n";
+    host.write("/etc/nginx/conf.d/names.conf", names, 0o644)?;
+    let include = ["--add", "include.path", "/var/lib/cid/git/config"];
+    run(&[&["git", "config", "--system"][..], &include].concat())?;
     host.write("/etc/cid/projects.d/guestbook.toml", PROJECT, 0o644)?;
     wait_for_cid(host);
     run(&["systemctl", "reload", "cid"])?;

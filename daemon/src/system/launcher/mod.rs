@@ -175,6 +175,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::Configure(_) => ("write the tree's configuration", "step"),
         Request::GrantAccess(_) => ("give access to the tree", "step"),
         Request::LookAtAccess(_) => ("look at the access to the tree", "step"),
+        Request::Resolve(_) => ("look names up", "step"),
         Request::WorkStatus(_) => ("look at the clone", "step"),
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };

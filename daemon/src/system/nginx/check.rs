@@ -18,12 +18,12 @@ use std::{
 /// 10,000 vhosts take 3 s; a host name that does not resolve takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
 
-#[async_trait]
-impl Tester for NginxPaths {
-    async fn test(&self) -> Result<(), Objection> {
+impl NginxPaths {
+    /// Runs nginx so that it only looks at its configuration: `-t` tests it, `-T` prints it too.
+    pub(super) async fn run(&self, what: &str) -> Result<exec::Output, Fault> {
         let test = [
             self.program.as_os_str(),
-            OsStr::new("-t"),
+            OsStr::new(what),
             OsStr::new("-q"),
             OsStr::new("-c"),
             self.config.as_ref(),
@@ -32,9 +32,14 @@ impl Tester for NginxPaths {
         ];
         let mut words = self.runner.iter().map(OsString::as_os_str).chain(test);
         let program = words.next().unwrap_or_default();
-        let output = exec::output(program, words, LIMIT)
-            .await
-            .map_err(Objection::Failed)?;
+        exec::output(program, words, LIMIT).await
+    }
+}
+
+#[async_trait]
+impl Tester for NginxPaths {
+    async fn test(&self) -> Result<(), Objection> {
+        let output = self.run("-t").await.map_err(Objection::Failed)?;
         match output.status {
             Some(0) => Ok(()),
             Some(_) => Err(Objection::Refused(parse(&output.stderr))),

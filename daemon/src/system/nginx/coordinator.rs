@@ -1,6 +1,6 @@
 //! The one who changes nginx: all changes that wait are made, tested and loaded together.
 
-use super::{Nginx, master};
+use super::{Nginx, check::parse, master};
 use crate::{
     domain::UnitName,
     system::{
@@ -90,6 +90,14 @@ impl Nginx for RealNginx {
                 Objection::Failed(fault) => fault,
                 Objection::Refused(refusal) => self.paths.foreign(&refusal),
             })
+    }
+
+    async fn configuration(&self) -> Result<String, Fault> {
+        let output = self.paths.run("-T").await?;
+        match output.status {
+            Some(0) => Ok(output.stdout),
+            _ => Err(self.paths.foreign(&parse(&output.stderr))),
+        }
     }
 }
 

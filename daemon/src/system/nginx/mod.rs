@@ -53,4 +53,10 @@ pub trait Nginx: Send + Sync {
     /// # Errors
     /// It is broken, by whom and where.
     async fn check(&self) -> Result<(), Fault>;
+
+    /// All that nginx would read, as nginx prints it: each file, one after the other.
+    ///
+    /// # Errors
+    /// The configuration is broken, or nginx cannot be run.
+    async fn configuration(&self) -> Result<String, Fault>;
 }

@@ -1,0 +1,133 @@
+//! File systems that cid works on.
+
+use super::Trouble;
+use crate::{config::Projects, rpc::Api};
+use rustix::{fs as sys, io::Errno};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+const MIB: u64 = 1024 * 1024;
+/// A workspace has some thousand files; with fewer to spare the next one may not fit.
+const LEAST_FILES: u64 = 10_000;
+
+/// Where workspaces live.
+fn work_dirs(api: &Api) -> BTreeSet<PathBuf> {
+    let shelf = api.projects.all();
+    let dirs = shelf.values().flatten();
+    dirs.map(|project| Projects::work_dir(project, &api.layout.work_root))
+        .collect()
+}
+
+/// Everything that workspaces and cid write.
+fn places(api: &Api) -> BTreeSet<PathBuf> {
+    let shelf = api.projects.all();
+    let media = shelf
+        .values()
+        .flatten()
+        .filter_map(|project| project.media.as_ref());
+    let mut places = work_dirs(api);
+    places.extend(media.map(|media| media.path.to_path_buf()));
+    places.extend([api.layout.state_dir.clone(), api.layout.log_dir.clone()]);
+    // What is missing is said where it is asked for.
+    places.retain(|place| place.is_dir());
+    places
+}
+
+/// Folders of workspaces that the daemon cannot write, as a rule because its unit does not let it.
+pub(super) fn writable(api: &Api) -> Vec<Trouble> {
+    work_dirs(api)
+        .iter()
+        .filter_map(|dir| unwritable(dir))
+        .collect()
+}
+
+fn unwritable(dir: &Path) -> Option<Trouble> {
+    let shown = dir.display();
+    if ["/home", "/root", "/run/user"]
+        .iter()
+        .any(|home| dir.starts_with(home))
+    {
+        let message = format!("{shown} is where cid's units see nothing");
+        return Some(Trouble::new("", message).mend("choose a work_dir elsewhere"));
+    }
+    let error = sys::access(dir, sys::Access::WRITE_OK).err()?;
+    let drop_in = format!(
+        "systemctl edit cid.service, and write: [Service] ReadWritePaths={shown} (two lines); then: systemctl restart cid"
+    );
+    Some(match error {
+        Errno::NOENT => Trouble::new("", format!("{shown} does not exist"))
+            .mend(format!("mkdir -p {shown}; {drop_in}")),
+        Errno::ROFS => {
+            Trouble::new("", format!("the daemon's unit may not write {shown}")).mend(drop_in)
+        }
+        error => Trouble::new("", format!("cannot write {shown}: {error}"))
+            .mend(format!("chown root: {shown}; chmod 755 {shown}")),
+    })
+}
+
+/// File systems that are as good as full.
+pub(super) fn room(api: &Api) -> Vec<Trouble> {
+    let least = api.settings.min_free_mib * MIB;
+    places(api)
+        .iter()
+        .filter_map(|place| full(place, least))
+        .collect()
+}
+
+fn full(place: &Path, least: u64) -> Option<Trouble> {
+    let stat = sys::statvfs(place).ok()?;
+    let free = stat.f_bavail * stat.f_frsize;
+    let shown = place.display();
+    if free < least {
+        let (free, least) = (free / MIB, least / MIB);
+        let message = format!("{free} MiB are free in {shown}, and cid wants {least}");
+        return Some(Trouble::new("", message));
+    }
+    // Some file systems do not count files.
+    (stat.f_files > 0 && stat.f_favail < LEAST_FILES).then(|| {
+        let message = format!("{shown} has room for {} more files", stat.f_favail);
+        Trouble::new("", message)
+    })
+}
+
+/// File systems that keep no access lists.
+pub(super) fn access_lists(api: &Api) -> Vec<Trouble> {
+    let lacking = places(api).into_iter().filter(|place| !keeps_lists(place));
+    lacking
+        .map(|place| Trouble::new("", format!("{} keeps none", fs_of(&place))))
+        .collect()
+}
+
+fn fs_of(place: &Path) -> String {
+    format!("the file system of {}", place.display())
+}
+
+fn keeps_lists(place: &Path) -> bool {
+    let mut list = [0_u8; 1024];
+    let read = sys::getxattr(place, c"system.posix_acl_access", &mut list[..]);
+    !matches!(read, Err(Errno::OPNOTSUPP))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_a_full_disk_and_a_folder_that_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(full(dir.path(), 0).is_none_or(|trouble| trouble.message.contains("files")));
+        assert!(
+            full(dir.path(), u64::MAX)
+                .unwrap()
+                .message
+                .contains("MiB are free")
+        );
+        let missing = unwritable(&dir.path().join("x")).unwrap();
+        assert!(missing.mend.unwrap().starts_with("mkdir -p "));
+        assert!(unwritable(Path::new("/home/x")).is_some());
+        assert!(unwritable(dir.path()).is_none());
+        assert!(!keeps_lists(Path::new("/proc")));
+    }
+}

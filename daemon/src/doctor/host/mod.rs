@@ -1,0 +1,194 @@
+//! What cid needs from the host and does not make itself: a table of checks, each with a question and
+//! what to do when the answer is no. In a sandbox cid brings all of it along, and nothing is asked.
+
+mod accounts;
+mod disk;
+mod dns;
+mod git;
+mod nginx;
+
+use super::Finding;
+use crate::{rpc::Api, system::Fault};
+use std::{pin::Pin, time::Duration};
+
+/// A check that takes longer has no answer.
+const LIMIT: Duration = Duration::from_secs(45);
+
+/// Something that a check found wrong.
+struct Trouble {
+    /// What exactly it is about, e.g. `of pressa`; may be empty.
+    about: String,
+    message: String,
+    /// What to do; `None`: what the check says.
+    mend: Option<String>,
+}
+
+impl Trouble {
+    fn new(about: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            about: about.into(),
+            message: message.into(),
+            mend: None,
+        }
+    }
+
+    fn mend(mut self, mend: impl Into<String>) -> Self {
+        self.mend = Some(mend.into());
+        self
+    }
+
+    fn from_fault(about: impl Into<String>, fault: Fault) -> Self {
+        Self {
+            about: about.into(),
+            message: fault.message,
+            mend: fault.hint,
+        }
+    }
+}
+
+type Troubles = Result<Vec<Trouble>, Fault>;
+type Looking = Pin<Box<dyn Future<Output = Troubles> + Send>>;
+
+/// One thing that cid needs from the host.
+struct Check {
+    /// What a finding is called by.
+    name: &'static str,
+    /// What is asked.
+    question: &'static str,
+    /// What to do when the answer is no, and nothing better is known.
+    mend: &'static str,
+    look: fn(Api) -> Looking,
+}
+
+/// All of them, in the order in which people set a server up.
+const CHECKS: &[Check] = &[
+    Check {
+        name: "deploy user",
+        question: "does the account exist that talks to the git server?",
+        mend: "make it, or mend deploy_user in the project file",
+        look: |api| Box::pin(async move { Ok(accounts::deploy_users(&api)) }),
+    },
+    Check {
+        name: "access",
+        question: "do the accounts and groups exist that share workspaces' files?",
+        mend: "make it, or mend [access] in the project file",
+        look: |api| Box::pin(async move { Ok(accounts::people(&api)) }),
+    },
+    Check {
+        name: "work_dir",
+        question: "can the daemon write where workspaces live?",
+        mend: "see the file's permissions",
+        look: |api| Box::pin(async move { Ok(disk::writable(&api)) }),
+    },
+    Check {
+        name: "disk",
+        question: "is there room for another workspace?",
+        mend: "free some space there, or delete workspaces that nobody needs",
+        look: |api| Box::pin(async move { Ok(disk::room(&api)) }),
+    },
+    Check {
+        name: "access lists",
+        question: "does the file system keep POSIX access lists?",
+        mend: "use a file system that does, such as ext4 or xfs, and mount it without noacl",
+        look: |api| Box::pin(async move { Ok(disk::access_lists(&api)) }),
+    },
+    Check {
+        name: "nginx include",
+        question: "does nginx read the workspaces' sites?",
+        mend: "let the http block of /etc/nginx/nginx.conf include /etc/nginx/conf.d/*.conf, then: systemctl reload nginx",
+        look: |api| Box::pin(nginx::include(api)),
+    },
+    Check {
+        name: "nginx names",
+        question: "does nginx take host names as long as they can get?",
+        mend: "echo 'server_names_hash_bucket_size 128;' > /etc/nginx/conf.d/names.conf, or raise the one that is there, then: systemctl reload nginx",
+        look: |api| Box::pin(nginx::names(api)),
+    },
+    Check {
+        name: "dns",
+        question: "do names below the domain lead somewhere?",
+        mend: "make a wildcard record *.DOMAIN that leads to this machine",
+        look: |api| Box::pin(dns::wildcards(api)),
+    },
+    Check {
+        name: "remote",
+        question: "does the git server let the deploy user in?",
+        mend: "cictl project check tells more",
+        look: |api| Box::pin(git::remotes(api)),
+    },
+    Check {
+        name: "people's git",
+        question: "may people's own git work in their workspaces?",
+        mend: "git config --system --add include.path /var/lib/cid/git/config",
+        look: |api| Box::pin(async move { git::include(&api) }),
+    },
+];
+
+/// Carries all checks out, side by side.
+pub(super) async fn check(api: &Api, findings: &mut Vec<Finding>) {
+    if api.sys.accounts.is_none() {
+        return;
+    }
+    let checks: Vec<_> = CHECKS
+        .iter()
+        .map(|check| {
+            let looking = tokio::time::timeout(LIMIT, (check.look)(api.clone()));
+            (check, tokio::spawn(looking))
+        })
+        .collect();
+    for (check, looking) in checks {
+        let troubles = match looking.await {
+            Ok(Ok(troubles)) => troubles,
+            Ok(Err(_)) => Err(Fault::new(format!("no answer within {LIMIT:?}"))),
+            Err(error) => Err(Fault::new(error.to_string())),
+        };
+        findings.extend(told(check, troubles));
+    }
+}
+
+fn told(check: &Check, troubles: Troubles) -> Vec<Finding> {
+    let troubles = troubles.unwrap_or_else(|fault| {
+        let question = check.question;
+        vec![Trouble::from_fault("", fault).unanswered(question)]
+    });
+    let finding = |trouble: Trouble| {
+        let subject = format!("{} {}", check.name, trouble.about);
+        let mend = trouble.mend.as_deref().unwrap_or(check.mend);
+        Finding::broken(subject.trim_end(), trouble.message, mend)
+    };
+    troubles.into_iter().map(finding).collect()
+}
+
+impl Trouble {
+    fn unanswered(mut self, question: &str) -> Self {
+        self.message = format!("{question} cid cannot tell: {}", self.message);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_check_asks_something_of_its_own_and_says_what_to_do() {
+        let names: BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
+        assert_eq!(names.len(), CHECKS.len());
+        for check in CHECKS {
+            assert!(check.question.ends_with('?'), "{}", check.question);
+            assert!(!check.mend.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_says_so() {
+        let findings = told(&CHECKS[0], Err(Fault::new("cannot look")));
+        assert!(
+            findings[0]
+                .message
+                .contains("? cid cannot tell: cannot look")
+        );
+        assert_eq!(findings[0].repair, CHECKS[0].mend);
+    }
+}

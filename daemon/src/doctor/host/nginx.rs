@@ -1,0 +1,103 @@
+//! What nginx's configuration must say for workspaces to answer, by what nginx itself says that it
+//! reads.
+
+use super::{Trouble, Troubles};
+use crate::rpc::Api;
+use std::path::Path;
+
+/// What nginx takes when nobody says anything: the length of a line of the processor's cache.
+const DEFAULT_BUCKET: usize = 64;
+/// A workspace's name has at most so many characters, and a dot follows.
+const LONGEST_NAME: usize = 41;
+
+/// Whether the folder of the workspaces' sites is included.
+pub(super) async fn include(api: Api) -> Troubles {
+    // One that is broken is said by nginx's own test.
+    let Ok(configuration) = api.sys.nginx.configuration().await else {
+        return Ok(Vec::new());
+    };
+    let dir = api.layout.vhost_dir();
+    if includes(&configuration, &dir) {
+        return Ok(Vec::new());
+    }
+    let message = format!("nothing that nginx reads includes {}/*.conf", dir.display());
+    Ok(vec![Trouble::new("", message)])
+}
+
+/// Projects with a domain so long that nginx would refuse to start for the longest name below it.
+pub(super) async fn names(api: Api) -> Troubles {
+    let Ok(configuration) = api.sys.nginx.configuration().await else {
+        return Ok(Vec::new());
+    };
+    let bucket = bucket(&configuration);
+    let shelf = api.projects.all();
+    let too_long = shelf.values().flatten().filter_map(|project| {
+        let length = LONGEST_NAME + project.domain.len();
+        (length > capacity(bucket)).then(|| {
+            let message = format!(
+                "a name below {} can have {length} characters; with server_names_hash_bucket_size {bucket} \
+                 nginx takes {}, and a longer one stops all sites",
+                project.domain,
+                capacity(bucket)
+            );
+            Trouble::new(format!("of {}", project.name), message)
+        })
+    });
+    Ok(too_long.collect())
+}
+
+/// The words of a directive and of all others of that name.
+fn directives<'a>(configuration: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    configuration.lines().filter_map(move |line| {
+        let rest = line.trim().strip_prefix(name)?;
+        let value = rest.strip_prefix([' ', '\t'])?.split(';').next()?;
+        Some(value.trim().trim_matches(['"', '\'']))
+    })
+}
+
+fn includes(configuration: &str, dir: &Path) -> bool {
+    directives(configuration, "include").any(|glob| {
+        let glob = Path::new(glob);
+        glob.parent() == Some(dir)
+            && matches!(glob.file_name(), Some(name) if name == "*.conf" || name == "*")
+    })
+}
+
+fn bucket(configuration: &str) -> usize {
+    let mut sizes = directives(configuration, "server_names_hash_bucket_size");
+    let size = sizes.next().and_then(|size| size.parse().ok());
+    // nginx rounds up to whole lines of the cache.
+    size.map_or(DEFAULT_BUCKET, |size: usize| {
+        size.next_multiple_of(DEFAULT_BUCKET)
+    })
+}
+
+/// The longest name that fits into a bucket: beside it there are two pointers and its length, and all is
+/// rounded up to whole pointers (`NGX_HASH_ELT_SIZE` in nginx's `ngx_hash.c`).
+fn capacity(bucket: usize) -> usize {
+    const POINTER: usize = 8;
+    (bucket.saturating_sub(2 * POINTER) / POINTER * POINTER).saturating_sub(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_nginx_prints() {
+        let text = "http {\n    include /etc/nginx/conf.d/*.conf;\n# include /v/vhosts/*.conf;\n";
+        assert!(!includes(text, Path::new("/v/vhosts")));
+        let text =
+            format!("{text}\tinclude   /v/vhosts/*.conf;\nserver_names_hash_bucket_size 100;\n");
+        assert!(includes(&text, Path::new("/v/vhosts")));
+        assert!(!includes(&text, Path::new("/v")));
+        assert_eq!(bucket(&text), 128);
+        assert_eq!(bucket("# server_names_hash_bucket_size 128;"), 64);
+    }
+
+    #[test]
+    fn knows_how_long_a_name_may_be() {
+        // Tried with nginx 1.22: 46 characters pass at 64, 47 do not; 110 at 128.
+        assert_eq!((capacity(64), capacity(128)), (46, 110));
+    }
+}

@@ -1,0 +1,227 @@
+//! People at work in their workspaces: their own git, and files that they bring along.
+
+use crate::stage::{cid, soon, words};
+use cid_testkit::host::Host;
+
+const TREE: &str = "/srv/cid/guestbook/anna---example-com/src";
+
+#[track_caller]
+fn root(host: &Host, line: &str) -> String {
+    let done = host.run(&["sh", "-c", line]).unwrap();
+    done.ok().unwrap().stdout
+}
+
+#[track_caller]
+fn anna(host: &Host, line: &str) -> String {
+    let done = host.run_as("anna", &["sh", "-c", line]).unwrap();
+    done.ok().unwrap().stdout
+}
+
+#[test]
+fn a_developers_own_git_works_at_once() {
+    let Some(host) = cid() else { return };
+    root(
+        &host,
+        "cictl create anna@example.com && cictl create bob@example.com",
+    );
+    let groups = host.run(&["id", "-nG", "anna"]).unwrap().stdout;
+    assert!(!groups.contains("cid-guestbook"), "{groups}");
+    anna(
+        &host,
+        "git config --global user.name A && git config --global user.email a@example.com",
+    );
+    assert_eq!(
+        anna(&host, &format!("git -C {TREE} status --porcelain")),
+        ""
+    );
+    let commit = format!(
+        "cd {TREE} && echo hers > hers && git add hers && git commit -qm hers && git log --oneline | wc -l"
+    );
+    assert_eq!(anna(&host, &commit).trim(), "2");
+
+    // By a key of her own.
+    root(&host, "mkdir -p /run/sshd && systemctl start ssh");
+    anna(
+        &host,
+        "mkdir -p -m 700 ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519 && ssh-keyscan 127.0.0.1 >> ~/.ssh/known_hosts",
+    );
+    root(
+        &host,
+        "mkdir -p /home/deploy/.ssh && cp /home/anna/.ssh/id_ed25519.pub /home/deploy/.ssh/authorized_keys && chown -R deploy: /home/deploy/.ssh && chmod 700 /home/deploy/.ssh",
+    );
+    anna(
+        &host,
+        &format!("git -C {TREE} push -q ssh://deploy@127.0.0.1/srv/git/guestbook.git HEAD"),
+    );
+    let head = anna(&host, &format!("git -C {TREE} rev-parse HEAD"));
+    let pushed = host.run_as(
+        "deploy",
+        &[
+            "git",
+            "-C",
+            "/srv/git/guestbook.git",
+            "rev-parse",
+            "anna---example-com",
+        ],
+    );
+    assert_eq!(pushed.unwrap().ok().unwrap().stdout, head);
+
+    // The app's own user sees what she committed, and its git is not in the way of hers.
+    let app = "cictl run anna@example.com -- sh -c";
+    let seen = root(&host, &format!("{app} 'cat hers && git rev-parse HEAD'"));
+    assert_eq!(seen, format!("hers\n{head}"));
+    root(
+        &host,
+        &format!(
+            "{app} 'echo app > app && git add app && git -c user.name=b -c user.email=b@c commit -qm app'"
+        ),
+    );
+    anna(
+        &host,
+        &format!("cd {TREE} && echo more >> app && git commit -qam more"),
+    );
+    // Others' workspaces and the mirror stay shut.
+    for path in [
+        "/srv/cid/guestbook/bob---example-com/src",
+        "/var/lib/cid/mirrors/guestbook/mirror.git",
+    ] {
+        let account = if path.contains("mirror.git") {
+            "eve"
+        } else {
+            "anna"
+        };
+        let refused = host.run_as(account, &["ls", path]).unwrap();
+        assert_ne!(refused.status, 0, "{path}");
+    }
+    let written = host.run_as(
+        "anna",
+        &["touch", "/var/lib/cid/mirrors/guestbook/mirror.git/x"],
+    );
+    assert_ne!(written.unwrap().status, 0);
+
+    root(
+        &host,
+        "cictl delete --yes --with-branch --force --discard anna@example.com",
+    );
+    let trusted = host.read("/var/lib/cid/git/config").unwrap();
+    assert!(
+        !trusted.contains("anna") && trusted.contains("bob"),
+        "{trusted}"
+    );
+}
+
+#[test]
+fn what_a_developer_moved_in_is_found_and_repaired() {
+    let Some(host) = cid() else { return };
+    root(&host, "cictl create anna@example.com");
+    anna(
+        &host,
+        &format!("mkdir -m 700 ~/d && echo hers > ~/d/f && chmod 600 ~/d/f && mv ~/d {TREE}/d"),
+    );
+    let run = "cictl run anna@example.com -- sh -c";
+    assert_ne!(
+        host.run(&["sh", "-c", &format!("{run} 'cat d/f'")])
+            .unwrap()
+            .status,
+        0
+    );
+    let told = host.run(&["cictl", "doctor"]).unwrap();
+    assert_eq!(told.status, 1);
+    let text = words(&told);
+    assert!(
+        text.contains("cannot use 2 files")
+            && text.contains("cictl access repair anna@example.com -p guestbook"),
+        "{text}"
+    );
+
+    // Bob may not, Anna may: it is her own.
+    let repair = ["cictl", "access", "repair", "anna@example.com"];
+    assert_eq!(host.run_as("bob", &repair).unwrap().status, 4);
+    host.run_as("anna", &repair).unwrap().ok().unwrap();
+    assert_eq!(
+        root(&host, &format!("{run} 'cat d/f && echo its > d/g'")),
+        "hers\n"
+    );
+    assert_eq!(anna(&host, &format!("cat {TREE}/d/g")), "its\n");
+    assert_eq!(
+        root(&host, &format!("stat -c %a {TREE}/d | tail -c 2")).trim(),
+        "0"
+    );
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+
+    // A project's file that names somebody else takes effect.
+    let file = "/etc/cid/projects.d/guestbook.toml";
+    root(
+        &host,
+        &format!("sed -i 's/= \"anna\"/= \"bob\"/' {file} && systemctl reload cid"),
+    );
+    soon("the doctor misses bob's access", || {
+        words(&host.run(&["cictl", "doctor"]).unwrap()).contains("an account that has no access")
+    });
+    root(&host, "cictl access repair --all");
+    assert_ne!(host.run_as("anna", &["ls", TREE]).unwrap().status, 0);
+    let read = host
+        .run_as("bob", &["git", "-C", TREE, "log", "--oneline"])
+        .unwrap();
+    read.ok().unwrap();
+}
+
+#[test]
+fn a_repair_touches_nothing_that_is_not_the_workspaces() {
+    let Some(host) = cid() else { return };
+    root(&host, "cictl create anna@example.com");
+    root(
+        &host,
+        "mkdir -m 755 /srv/canary && echo c > /srv/canary/file && chmod 600 /srv/canary/file && chown -R eve: /srv/canary",
+    );
+    // What an attacker would like to have in there, with root's help where the kernel forbids it.
+    root(
+        &host,
+        &format!(
+            "cd {TREE} && ln /srv/canary/file hard && ln -s /srv/canary link && ln -s /etc/shadow shadow && \
+         echo r > roots && chmod 600 roots && echo b > bobs && chmod 600 bobs && chown bob: bobs && \
+         mkdir mnt && mount --bind /srv/canary mnt && mkfifo pipe"
+        ),
+    );
+    let look = "getfacl -Rp /srv/canary /etc/shadow; stat -c '%n %a %U' /etc/shadow /srv/canary /srv/canary/file";
+    let strangers = format!("cd {TREE} && getfacl roots bobs");
+    let before = (root(&host, look), root(&host, &strangers));
+    let swap = format!(
+        "cd {TREE} && mkdir -p swap/real && python3 -c \"\nimport os\nos.chdir('swap')\nos.symlink('/srv/canary', 'false')\n\
+         while True:\n os.rename('real', 'x'); os.rename('false', 'real'); os.rename('real', 'false'); os.rename('x', 'real')\""
+    );
+    let mut racer = host.command_as("anna", &["sh", "-c", &swap]).unwrap();
+    let mut racer = racer.spawn().unwrap();
+    let mut told = String::new();
+    for _ in 0..15 {
+        let done = host
+            .run(&["cictl", "access", "repair", "anna@example.com"])
+            .unwrap();
+        // A folder that became a link under the walk may end one; nothing else may happen.
+        told = words(&done);
+    }
+    racer.kill().unwrap();
+    racer.wait().unwrap();
+    root(&host, "pkill -u anna python3 || true");
+    let done = host
+        .run(&["cictl", "access", "repair", "anna@example.com"])
+        .unwrap();
+    told.push_str(&words(&done));
+    done.ok().unwrap();
+    assert_eq!((root(&host, look), root(&host, &strangers)), before);
+    for (name, reason) in [
+        ("hard", "more than one hard link"),
+        ("roots", "the user with the number 0"),
+        ("bobs", "belongs to the user"),
+        ("mnt", "something is mounted"),
+    ] {
+        let line = told
+            .lines()
+            .find(|line| line.contains(&format!("src/{name} was left alone")));
+        assert!(
+            line.is_some_and(|line| line.contains(reason)),
+            "{name}: {told}"
+        );
+    }
+    root(&host, &format!("umount {TREE}/mnt"));
+}

@@ -1,0 +1,275 @@
+//! What cid needs from the host: each thing is broken, found, mended.
+
+use crate::stage::{cid, soon, words};
+use cid_testkit::host::Host;
+use serde_json::Value;
+
+const FILE: &str = "/etc/cid/projects.d/guestbook.toml";
+
+/// Answers every question for an address with 127.0.0.1, as a wildcard record would.
+const NAME_SERVER: &str = r#"
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 53))
+while True:
+    question, asker = server.recvfrom(512)
+    end = question.index(0, 12) + 5
+    is_v4 = question[end - 4:end - 2] == b"\0\1"
+    answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\1" if is_v4 else b""
+    head = question[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_v4 else b"\0\0") + b"\0\0\0\0"
+    server.sendto(head + question[12:end] + answer, asker)
+"#;
+
+#[track_caller]
+fn run(host: &Host, line: &str) -> String {
+    let done = host.run(&["sh", "-c", line]).unwrap();
+    done.ok().unwrap().stdout
+}
+
+/// The doctor finds this broken and says this about mending it; its status is 1.
+#[track_caller]
+fn is_broken(host: &Host, what: &str, mend: &str) {
+    let told = host.run(&["cictl", "doctor"]).unwrap();
+    let text = words(&told);
+    assert_eq!(told.status, 1, "{text}");
+    let mut lines = text.lines().skip_while(|line| !line.contains(what));
+    let found = lines.next().unwrap_or_default();
+    assert!(found.starts_with("[broken] "), "not found: {what}\n{text}");
+    let repair = lines.next().unwrap_or_default();
+    assert!(
+        repair.starts_with("    ") && repair.contains(mend),
+        "{text}"
+    );
+}
+
+/// All is well, if not at once: after a boot or a restart things take a moment.
+fn is_well(host: &Host) {
+    let mut last = String::new();
+    soon("the doctor is content", || {
+        let told = host.run(&["cictl", "doctor"]).unwrap();
+        let is_new = words(&told) != last;
+        if told.status != 0 && is_new {
+            last = words(&told);
+            println!("{last}");
+        }
+        told.status == 0
+    });
+}
+
+/// Changes the project's file until the test says that it is as it was.
+fn project(host: &Host, from: &str, to: &str) {
+    let text = host.read(FILE).unwrap();
+    assert!(text.contains(from), "{text}");
+    host.write(FILE, text.replace(from, to), 0o644).unwrap();
+    run(host, "systemctl reload cid");
+    let seen = || {
+        run(host, "journalctl -u cid -o cat")
+            .matches("projects read again")
+            .count()
+    };
+    let before = seen();
+    run(host, "systemctl reload cid");
+    soon("the project is read", || seen() > before);
+}
+
+#[test]
+fn accounts() {
+    let Some(host) = cid() else { return };
+    is_well(&host);
+    let (there, missing) = ("deploy_user = \"deploy\"", "deploy_user = \"depl\"");
+    project(&host, there, missing);
+    is_broken(
+        &host,
+        "deploy user of guestbook: cannot find the account depl",
+        "adduser",
+    );
+    project(&host, missing, there);
+    let (there, missing) = ("= \"anna\"", "= \"hannah\"");
+    project(&host, there, missing);
+    is_broken(
+        &host,
+        "access of guestbook: cannot find the account hannah",
+        "[access.people]",
+    );
+    project(&host, missing, there);
+    is_well(&host);
+}
+
+#[test]
+fn disks() {
+    let Some(host) = cid() else { return };
+    let media = "/srv/guestbook/media";
+    run(&host, &format!("mount -t tmpfs -o size=1m none {media}"));
+    is_broken(
+        &host,
+        &format!("MiB are free in {media}"),
+        "free some space",
+    );
+    run(
+        &host,
+        &format!("umount {media} && mount -t ramfs none {media}"),
+    );
+    is_broken(
+        &host,
+        &format!("the file system of {media} keeps none"),
+        "ext4",
+    );
+    run(&host, &format!("umount {media}"));
+    is_well(&host);
+
+    project(&host, "[git]", "work_dir = \"/data/guestbook\"\n[git]");
+    is_broken(
+        &host,
+        "work_dir: /data/guestbook does not exist",
+        "mkdir -p /data/guestbook",
+    );
+    run(&host, "mkdir -p /data/guestbook");
+    is_broken(
+        &host,
+        "work_dir: the daemon's unit may not write",
+        "ReadWritePaths=/data/guestbook",
+    );
+    let drop_in = "[Service]\nReadWritePaths=/data/guestbook\n";
+    host.write(
+        "/etc/systemd/system/cid.service.d/work.conf",
+        drop_in,
+        0o644,
+    )
+    .unwrap();
+    run(&host, "systemctl daemon-reload && systemctl restart cid");
+    is_well(&host);
+    run(
+        &host,
+        "cictl create bob@example.com && test -d /data/guestbook/bob---example-com/src",
+    );
+    is_well(&host);
+}
+
+#[test]
+fn nginx() {
+    let Some(host) = cid() else { return };
+    run(
+        &host,
+        "cictl create bob@example.com && mv /etc/nginx/conf.d/cid.conf /root",
+    );
+    is_broken(
+        &host,
+        "nginx include: nothing that nginx reads includes",
+        "conf.d/*.conf",
+    );
+    run(&host, "mv /root/cid.conf /etc/nginx/conf.d");
+    is_well(&host);
+    run(&host, "mv /etc/nginx/conf.d/names.conf /root");
+    is_broken(
+        &host,
+        "nginx names of guestbook: a name below guestbook.test",
+        "server_names_hash_bucket_size 128",
+    );
+    run(&host, "mv /root/names.conf /etc/nginx/conf.d");
+    is_well(&host);
+}
+
+#[test]
+fn names() {
+    let Some(host) = cid() else { return };
+    project(&host, "guestbook.test", "guestbook.example.org");
+    is_broken(
+        &host,
+        "dns of guestbook: no name server knows cid-",
+        "*.guestbook.example.org",
+    );
+    host.write("/root/dns.py", NAME_SERVER, 0o644).unwrap();
+    run(&host, "systemd-run --quiet --unit=dns python3 /root/dns.py");
+    run(
+        &host,
+        "rm -f /etc/resolv.conf; echo nameserver 127.0.0.1 > /etc/resolv.conf",
+    );
+    soon("the names are known", || {
+        host.run(&["cictl", "doctor"]).unwrap().status == 0
+    });
+    run(&host, "systemctl stop dns");
+    is_broken(&host, "dns of guestbook", "*.guestbook.example.org");
+}
+
+#[test]
+fn the_git_server() {
+    let Some(host) = cid() else { return };
+    run(&host, "mv /srv/git/guestbook.git /srv/git/away");
+    is_broken(
+        &host,
+        "remote of guestbook: cannot fetch from",
+        "check the URL",
+    );
+    run(&host, "mv /srv/git/away /srv/git/guestbook.git");
+    is_well(&host);
+
+    run(&host, "mkdir -p /run/sshd && systemctl start ssh");
+    project(&host, "url = \"/srv", "url = \"ssh://deploy@127.0.0.1/srv");
+    is_broken(
+        &host,
+        "the host key of 127.0.0.1 is not known",
+        "ssh-keyscan 127.0.0.1 >> /home/deploy/.ssh/known_hosts",
+    );
+    let deploy = |line: &str| {
+        host.run_as("deploy", &["sh", "-c", line])
+            .unwrap()
+            .ok()
+            .unwrap()
+    };
+    deploy("mkdir -p -m 700 ~/.ssh && ssh-keyscan 127.0.0.1 >> ~/.ssh/known_hosts");
+    is_broken(
+        &host,
+        "the server does not accept the key",
+        "/home/deploy/.ssh",
+    );
+    deploy(
+        "ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519 && cp ~/.ssh/id_ed25519.pub ~/.ssh/authorized_keys",
+    );
+    is_well(&host);
+}
+
+#[test]
+fn peoples_git_and_supervisord() {
+    let Some(host) = cid() else { return };
+    run(&host, "git config --system --unset-all include.path");
+    is_broken(
+        &host,
+        "people's git: /etc/gitconfig does not include",
+        "git config --system --add include.path /var/lib/cid/git/config",
+    );
+    let told = host.run(&["cictl", "-o", "json", "doctor"]).unwrap();
+    let findings: Value = serde_json::from_str(&told.stdout).unwrap();
+    let broken = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["kind"] == "broken");
+    assert_eq!(broken.unwrap()["subject"], "people's git");
+    run(
+        &host,
+        "git config --system --add include.path /var/lib/cid/git/config",
+    );
+    is_well(&host);
+
+    run(
+        &host,
+        "cictl create bob@example.com && rm /var/lib/cid/git/config",
+    );
+    let told = words(&host.run(&["cictl", "doctor"]).unwrap());
+    assert!(told.contains("/var/lib/cid/git/config"), "{told}");
+    run(&host, "cictl doctor --repair");
+    assert!(
+        host.read("/var/lib/cid/git/config")
+            .unwrap()
+            .contains("bob---example-com/src")
+    );
+
+    run(&host, "systemctl stop cid-supervisor");
+    let told = host.run(&["cictl", "doctor"]).unwrap();
+    assert_eq!(told.status, 1);
+    assert!(words(&told).contains("supervisord"), "{}", words(&told));
+    run(&host, "systemctl start cid-supervisor");
+    soon("all is well", || {
+        host.run(&["cictl", "doctor"]).unwrap().status == 0
+    });
+}
