@@ -123,6 +123,7 @@ base = @BASE@    # new branches start here
 # branch = "{name}"    # what a workspace's branch is called, e.g. "devel-{name}"
 # identity_file = "/etc/cid/keys/@NAME@"    # default: the deploy user's own keys
 # known_hosts = "/etc/cid/keys/known_hosts"
+# credential_file = "/etc/cid/keys/@NAME@.token"    # for https: USER:TOKEN, mode 0600
 
 # What is left out here is found in the repository: a Procfile, pyproject.toml,
 # requirements.txt, manage.py.

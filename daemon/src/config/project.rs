@@ -104,6 +104,8 @@ pub struct Git {
     pub identity_file: Option<AbsolutePath>,
     /// known_hosts for SSH instead of the deploy user's own.
     pub known_hosts: Option<AbsolutePath>,
+    /// File with `USER:TOKEN` for https, for cid's own user alone.
+    pub credential_file: Option<AbsolutePath>,
 }
 
 #[expect(clippy::expect_used, reason = "a constant")]
@@ -275,6 +277,9 @@ impl Project {
                 "git.branch: git cannot have the branches {base} and {pattern} side by side"
             ));
         }
+        if self.git.credential_file.is_some() && !self.git.url.starts_with("https://") {
+            return Err("git.credential_file: only a repository over https takes one".into());
+        }
         for file in &self.files {
             let relative = RelativePath::try_from(file.template.to_string_lossy().into_owned());
             let absolute = AbsolutePath::try_from(file.template.to_string_lossy().into_owned());
@@ -303,6 +308,11 @@ impl Project {
                 .as_ref()
                 .map(|path| path.to_path_buf()),
             known_hosts: self.git.known_hosts.as_ref().map(|path| path.to_path_buf()),
+            credential_file: self
+                .git
+                .credential_file
+                .as_ref()
+                .map(|path| path.to_path_buf()),
         }
     }
 

@@ -76,6 +76,7 @@ mod tests {
                     url: "/x".into(),
                     identity_file: None,
                     known_hosts: None,
+                    credential_file: None,
                 };
                 let request = Fetch {
                     mirror: "/m".into(),

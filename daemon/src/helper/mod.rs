@@ -7,7 +7,8 @@
 //! kills everything it started and exits.
 //!
 //! `cid-helper app` and `cid-helper run` start a workspace's processes and commands from its run
-//! file. Called by git as its SSH program, it becomes `ssh` with options of its own.
+//! file. Called by git as its SSH program, it becomes `ssh` with options of its own;
+//! called as the one that asks for passwords, it answers with the project's token.
 
 mod app;
 mod command;
@@ -84,6 +85,9 @@ enum Verb {
 pub fn main() -> ExitCode {
     if git::ssh::is_asked_for() {
         return failed(&git::ssh::become_ssh());
+    }
+    if git::credential::is_asked_for() {
+        return git::credential::answer();
     }
     let done = match Arguments::parse().verb {
         Verb::Serve {

@@ -31,6 +31,8 @@ macro_rules! requests {
 }
 
 requests! {
+    /// Keeps user and token for the requests that follow.
+    UseCredential => (),
     /// Brings base and branch from the remote into the mirror.
     Fetch => Fetched,
     /// Looks at what a commit holds, in the mirror.
@@ -70,6 +72,54 @@ pub struct Remote {
     pub identity_file: Option<PathBuf>,
     /// known_hosts for SSH; `None`: the deploy user's own. Unknown hosts are always refused.
     pub known_hosts: Option<PathBuf>,
+    /// File with user and token for https, which the daemon reads and hands over; `None`: the server
+    /// asks for nothing.
+    #[serde(default)]
+    pub credential_file: Option<PathBuf>,
+}
+
+/// A text that shows in no log. It is written to the pipe of the helper that is to use it, and nowhere
+/// else.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// See [`Request::UseCredential`]. Never part of a plan, for plans are journalled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UseCredential {
+    /// Who the server is to take it for.
+    pub user: String,
+    /// Token or password.
+    pub token: Secret,
+}
+
+impl Request {
+    /// The git server that it is about, if it is about one.
+    pub fn remote(&self) -> Option<&Remote> {
+        match self {
+            Self::Fetch(ask) if !ask.is_fresh => Some(&ask.remote),
+            Self::Push(ask) => Some(&ask.remote),
+            Self::DeleteBranch(ask) => Some(&ask.remote),
+            _ => None,
+        }
+    }
 }
 
 /// See [`Request::Fetch`]. Makes the bare mirror if it is missing.

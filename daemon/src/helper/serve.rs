@@ -127,6 +127,10 @@ fn answer(request: Request) -> Result<Value, Fault> {
     let lines: Lines = &|line| Answer::Line(line.to_owned()).send();
     drop::shared_umask();
     match request {
+        Request::UseCredential(ask) => {
+            git::credential::keep(ask);
+            reply(Ok(()))
+        }
         Request::Fetch(ask) => reply(git::fetch::fetch(&ask)),
         Request::Inspect(ask) => reply(inspect::inspect(&ask)),
         Request::Push(ask) => reply(git::push::push(&ask)),

@@ -9,7 +9,7 @@ use crate::{
     recipe::Recipe,
     step::{gid_of, uid_of},
     system::{
-        Fault, fs,
+        Fault, credential, fs,
         helpers::{Identity, ask_once},
     },
 };
@@ -168,6 +168,13 @@ impl Api {
             if let Some(path) = path {
                 say(subject, is_there(path));
             }
+        }
+        if let Some(path) = &project.git.credential_file {
+            let shown = path.display();
+            say(
+                "git.credential_file",
+                credential::read(path).map(|_| format!("{shown} is cid's alone")),
+            );
         }
         if let Some(env) = &project.app.env {
             say("app.env", is_there(&env.join("bin")));

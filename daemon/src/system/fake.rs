@@ -365,6 +365,7 @@ impl Launcher for Fake {
         let encode =
             |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));
         match request {
+            Request::UseCredential(_) => Ok(Value::Null),
             Request::Fetch(ask) => {
                 self.answers("git")?;
                 let branch = self.state().branches.get(&ask.branch).cloned();

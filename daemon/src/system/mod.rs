@@ -2,6 +2,7 @@
 //! changes goes through here, so that the engine can be tested on [`fake`] ones.
 
 pub mod accounts;
+pub mod credential;
 pub mod exec;
 pub mod fake;
 pub mod fault;

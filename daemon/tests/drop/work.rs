@@ -89,6 +89,7 @@ impl World {
             url: self.scene.path("origin.git").to_str().unwrap().into(),
             identity_file: None,
             known_hosts: None,
+            credential_file: None,
         }
     }
 

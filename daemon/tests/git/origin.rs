@@ -48,6 +48,7 @@ impl Origin {
             url: bare.to_str().unwrap().into(),
             identity_file: None,
             known_hosts: None,
+            credential_file: None,
         };
         let helper = Helper::start(&dir.path().join("lock"));
         Self {

@@ -133,6 +133,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
             url,
             identity_file: None,
             known_hosts: None,
+            credential_file: None,
         };
         let begun = Instant::now();
         let fetch = Fetch {

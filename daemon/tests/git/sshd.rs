@@ -67,6 +67,7 @@ impl Sshd {
             url: format!("ssh://{user}@127.0.0.1:{}{}", self.port, bare.display()),
             identity_file: Some(self.dir.join("client")),
             known_hosts: Some(self.known_hosts()),
+            credential_file: None,
         }
     }
 

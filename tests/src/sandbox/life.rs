@@ -30,6 +30,15 @@ impl Sandbox {
         self.wait_until_ready()
     }
 
+    /// As [`Sandbox::start`], with further environment variables.
+    ///
+    /// # Errors
+    /// As [`Sandbox::start`].
+    pub fn start_with(&mut self, env: &[(&str, &str)]) -> Result<()> {
+        self.spawn_program("cid", env)?;
+        self.wait_until_ready()
+    }
+
     /// Waits until the daemon that was started answers.
     ///
     /// # Errors

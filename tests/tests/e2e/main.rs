@@ -17,6 +17,7 @@ mod engines;
 mod faults;
 mod file_system;
 mod git_server;
+mod https;
 mod jobs;
 mod parallel;
 mod sandbox_life;

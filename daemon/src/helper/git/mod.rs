@@ -3,6 +3,7 @@
 //! runs no hooks, filters or monitors.
 
 pub(super) mod clone;
+pub(super) mod credential;
 pub(super) mod fetch;
 mod mirror;
 mod program;

@@ -2,6 +2,7 @@
 //! of the machine or of a person, no hooks, no credential helpers, no questions.
 
 use super::{
+    credential::{Offer, without_token},
     remote::{Url, without_secret},
     ssh,
 };
@@ -87,17 +88,24 @@ impl<'a> Git<'a> {
             .chain(arguments)
             .map(Into::into)
             .collect();
-        let (status, lines) =
-            command::capture(&argv, &self.environment()?, self.mirror).map_err(|fault| {
-                if fault.cancelled {
-                    fault
-                } else {
-                    fault.hint("cid needs the package git")
-                }
-            })?;
+        let mut env = self.environment()?;
+        let offer = Offer::to(&self.url)?;
+        if let Some(offer) = &offer {
+            offer.announce(&mut env)?;
+        }
+        let (status, lines) = command::capture(&argv, &env, self.mirror).map_err(|fault| {
+            if fault.cancelled {
+                fault
+            } else {
+                fault.hint("cid needs the package git")
+            }
+        })?;
         Ok(Output {
             success: status.success(),
-            lines: lines.iter().map(|line| without_secret(line)).collect(),
+            lines: lines
+                .iter()
+                .map(|line| without_token(&without_secret(line)))
+                .collect(),
         })
     }
 

@@ -135,11 +135,15 @@ const KNOWN: &[Known] = &[
             "error: 401",
             "error: 403",
         ],
-        means: |_| {
-            (
+        means: |git| match &git.remote.credential_file {
+            Some(file) => (
+                "the server does not take the user or the token".into(),
+                format!("put one that may read and write into {}", file.display()),
+            ),
+            None => (
                 "the server wants a password".into(),
-                "use the repository's ssh URL with a deploy key; cid keeps no passwords".into(),
-            )
+                "use the repository's ssh URL with a deploy key, or set git.credential_file".into(),
+            ),
         },
     },
     Known {
@@ -305,6 +309,7 @@ mod tests {
             url: "ssh://git@h.example.org:2222/x".into(),
             identity_file: Some("/k".into()),
             known_hosts: Some("/kh".into()),
+            credential_file: None,
         };
         let git = Git::new(Path::new("/m"), &remote).unwrap();
         fault(

@@ -9,7 +9,7 @@ mod starter;
 pub use starter::{Place, Units};
 
 use super::{
-    Fault,
+    Fault, credential,
     helpers::{Call, Identity, Launcher},
 };
 use crate::{helper::request::Request, layout::Layout};
@@ -22,7 +22,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync;
+use tokio::sync::{self, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -88,6 +88,7 @@ impl Launcher for HelperLauncher {
     async fn call(&self, call: &Call, request: Request) -> Result<serde_json::Value, Fault> {
         let slot = self.slot(call.job, &call.identity);
         let begin = Instant::now();
+        let credential = credential_for(&request)?;
         let work = async {
             let mut place = slot.helper.lock().await;
             // Taken out, so that a call that is dropped half-way leaves no helper in an unknown
@@ -106,7 +107,7 @@ impl Launcher for HelperLauncher {
             let outcome = tokio::select! {
                 biased;
                 outcome = stopped => outcome,
-                outcome = helper.ask(&request, &call.lines) => outcome,
+                outcome = ask(&mut helper, credential, &request, &call.lines) => outcome,
             };
             tracing::debug!(job = %call.job, helper = ?call.identity, took = ?begin.elapsed(), "helper answered");
             match outcome {
@@ -162,8 +163,34 @@ impl Launcher for HelperLauncher {
     }
 }
 
+/// What the git server of a request is to be given. Read each time: the operator may have changed it.
+fn credential_for(request: &Request) -> Result<Option<Request>, Fault> {
+    let file = request
+        .remote()
+        .and_then(|remote| remote.credential_file.as_ref());
+    let read = file.map(|file| credential::read(file)).transpose()?;
+    Ok(read.map(Request::UseCredential))
+}
+
+/// Has a request done, after the one that makes it possible.
+async fn ask(
+    helper: &mut Helper,
+    before: Option<Request>,
+    request: &Request,
+    lines: &mpsc::Sender<String>,
+) -> Outcome {
+    if let Some(before) = before {
+        match helper.ask(&before, lines).await {
+            Outcome::Answered(Ok(_)) => {}
+            other => return other,
+        }
+    }
+    helper.ask(request, lines).await
+}
+
 fn too_long(request: &Request, limit: Duration) -> Fault {
     let (work, setting) = match request {
+        Request::UseCredential(_) => ("hand the token over", "git"),
         Request::Fetch(_) => ("fetch from the repository", "git"),
         Request::Push(_) => ("push to the repository", "git"),
         Request::DeleteBranch(_) => ("delete the branch", "git"),

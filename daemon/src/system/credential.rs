@@ -1,0 +1,98 @@
+//! The user and token for a repository over https: a file of the operator's that only the daemon reads.
+//! It hands them to the helper that talks to the git server, by that helper's own pipe.
+
+use super::Fault;
+use crate::helper::request::{Secret, UseCredential};
+use rustix::fs::{self as sys, FileType, Mode, OFlags};
+use std::{fs::File, io::Read, path::Path};
+
+/// A file longer than this holds something else.
+const MAX_LEN: u64 = 4096;
+/// Who a server takes somebody for that comes with a token alone; most servers do not look.
+const ANYBODY: &str = "x-access-token";
+
+/// Reads `USER:TOKEN` or a token alone.
+///
+/// # Errors
+/// There is no such file, others than the daemon's own user could read or change it, or it holds no
+/// token. The message never shows what it holds.
+pub fn read(path: &Path) -> Result<UseCredential, Fault> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened =
+        sys::open(path, flags, Mode::empty()).map_err(|error| Fault::io("open", path, error))?;
+    let stat = sys::fstat(&opened).map_err(|error| Fault::io("look at", path, error))?;
+    let refuse = |why: &str| Fault::io("use", path, why);
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(refuse("it is no ordinary file"));
+    }
+    let me = nix::unistd::geteuid().as_raw();
+    if stat.st_uid != me || stat.st_mode & 0o077 != 0 {
+        let shown = path.display();
+        return Err(refuse("others than cid's own user can read or change it")
+            .hint(format!("chown {me}: {shown}; chmod 600 {shown}; if others have read it, have the server make a new token")));
+    }
+    let mut text = String::new();
+    File::from(opened)
+        .take(MAX_LEN)
+        .read_to_string(&mut text)
+        .map_err(|error| Fault::io("read", path, error))?;
+    parse(&text).ok_or_else(|| {
+        refuse("it does not hold one line with USER:TOKEN or a token")
+            .hint("write the token that the git server gave into it")
+    })
+}
+
+fn parse(text: &str) -> Option<UseCredential> {
+    let line = text.trim();
+    let (user, token) = line.split_once(':').unwrap_or((ANYBODY, line));
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_word(user) && is_word(token)).then(|| UseCredential {
+        user: user.to_owned(),
+        token: Secret::new(token),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn reads_a_file_that_is_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        fs::write_atomic(&path, b"anna:s3cret\n", 0o600).unwrap();
+        let read_one = read(&path).unwrap();
+        assert_eq!(
+            (read_one.user.as_str(), read_one.token.expose()),
+            ("anna", "s3cret")
+        );
+        assert!(!format!("{read_one:?}").contains("s3cret"));
+        fs::write_atomic(&path, b"s3cret", 0o400).unwrap();
+        assert_eq!(read(&path).unwrap().user, ANYBODY);
+    }
+
+    #[test]
+    fn refuses_what_others_can_read_and_what_holds_no_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        for (content, mode) in [
+            ("s3cret", 0o640),
+            ("s3cret", 0o604),
+            ("", 0o600),
+            ("anna:", 0o600),
+            (":s3cret", 0o600),
+            ("s3cret\nand more", 0o600),
+        ] {
+            fs::write_atomic(&path, content.as_bytes(), mode).unwrap();
+            let fault = read(&path).unwrap_err();
+            let told = format!("{fault:?}");
+            assert!(!told.contains("s3cret"), "{told}");
+        }
+        fs::write_atomic(&path, b"s3cret", 0o600).unwrap();
+        let link = dir.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(read(&link).is_err() && read(dir.path()).is_err());
+    }
+}
