@@ -103,6 +103,8 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     let units: BTreeMap<UnitName, &Workspace> = workspaces.iter().map(|w| (w.unit(), w)).collect();
     let groups: Option<HashMap<String, Vec<Process>>> = match api.sys.supervisor.groups().await {
         Ok(groups) => Some(groups.into_iter().collect()),
+        // On a host a check of its own says so.
+        Err(_) if api.sys.accounts.is_some() => None,
         Err(fault) => {
             findings.push(Finding::drift(
                 "supervisord",

@@ -167,6 +167,14 @@ fn nginx() {
     );
     run(&host, "mv /root/names.conf /etc/nginx/conf.d");
     is_well(&host);
+    run(&host, "systemctl stop nginx");
+    is_broken(
+        &host,
+        "nginx: nobody listens on port 80",
+        "systemctl start nginx",
+    );
+    run(&host, "systemctl start nginx");
+    is_well(&host);
 }
 
 #[test]
@@ -265,9 +273,11 @@ fn peoples_git_and_supervisord() {
     );
 
     run(&host, "systemctl stop cid-supervisor");
-    let told = host.run(&["cictl", "doctor"]).unwrap();
-    assert_eq!(told.status, 1);
-    assert!(words(&told).contains("supervisord"), "{}", words(&told));
+    is_broken(
+        &host,
+        "supervisord: cannot ask",
+        "systemctl start cid-supervisor",
+    );
     run(&host, "systemctl start cid-supervisor");
     soon("all is well", || {
         host.run(&["cictl", "doctor"]).unwrap().status == 0

@@ -4,6 +4,7 @@
 mod accounts;
 mod disk;
 mod dns;
+mod engines;
 mod git;
 mod nginx;
 
@@ -91,6 +92,18 @@ const CHECKS: &[Check] = &[
         question: "does the file system keep POSIX access lists?",
         mend: "use a file system that does, such as ext4 or xfs, and mount it without noacl",
         look: |api| Box::pin(async move { Ok(disk::access_lists(&api)) }),
+    },
+    Check {
+        name: "supervisord",
+        question: "does the supervisord of the workspaces' processes run?",
+        mend: "systemctl start cid-supervisor; why it stopped: journalctl -u cid-supervisor",
+        look: |api| Box::pin(engines::supervisord(api)),
+    },
+    Check {
+        name: "nginx",
+        question: "does nginx run?",
+        mend: "systemctl start nginx; why it stopped: journalctl -u nginx",
+        look: |api| Box::pin(engines::nginx(api)),
     },
     Check {
         name: "nginx include",
