@@ -1,7 +1,8 @@
 //! What `cictl` says and means to scripts.
 
 use crate::stage::{ANNA, BERT, SOON, Stage};
-use cid_testkit::{run, wait_until};
+use cid_testkit::{Tree, run, wait_until};
+use serde_json::Value;
 use std::process::Command;
 
 const KEYS: [&str; 12] = [
@@ -133,6 +134,41 @@ fn a_restart_gives_new_processes_to_this_one_alone() {
     );
     assert_eq!(after.1, before.1);
     stage.cictl_ends(3, &["restart", "nobody@example.com"]);
+}
+
+#[test]
+fn access_that_was_taken_away_is_given_again() {
+    let tables = "[access.people]\n\"anna@example.com\" = \"daemon\"\n";
+    let stage = Stage::of(&Tree::hello(), tables);
+    let (anna, bert) = (stage.create(ANNA), stage.create(BERT));
+    let file = anna.tree().join("brought.txt");
+    std::fs::write(&file, "x").unwrap();
+    let list = |options: &str, file: &std::path::Path| {
+        let mut command = Command::new(options.split(' ').next().unwrap());
+        command.args(options.split(' ').skip(1)).arg(file);
+        run(&mut command, SOON).unwrap().ok().unwrap().stdout
+    };
+    list("setfacl -b", &file);
+    assert!(!list("getfacl -p", &file).contains("user:daemon"));
+    // Events come first.
+    let last = |args: &[&str]| -> Value {
+        let said = stage.cictl_ends(0, &[&["-o", "json", "access", "repair"], args].concat());
+        serde_json::from_str(said.stdout.lines().last().unwrap()).unwrap()
+    };
+    let job = last(&[ANNA]);
+    assert_eq!(
+        (&job["kind"], &job["state"]),
+        (&"repair-access".into(), &"done".into())
+    );
+    assert!(list("getfacl -p", &file).contains("user:daemon:rw-"));
+    stage.answers(&anna);
+
+    let jobs = last(&["--all"]);
+    assert_eq!(jobs.as_array().unwrap().len(), 2);
+    assert!(!list("getfacl -p", &bert.tree()).contains("user:daemon"));
+    stage.cictl_ends(3, &["access", "repair", "nobody@example.com"]);
+    stage.cictl_ends(2, &["access", "repair"]);
+    stage.cictl_ends(2, &["access", "repair", ANNA, "--all"]);
 }
 
 #[test]
