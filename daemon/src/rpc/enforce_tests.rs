@@ -204,6 +204,7 @@ fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
         workspace: anna(),
         ..Default::default()
     };
+    let repair = v1::RepairAccessRequest { workspace: anna() };
     let restart = v1::RestartRequest { workspace };
     let (cancel, retry) = (
         v1::CancelJobRequest { id: id.clone() },
@@ -213,6 +214,7 @@ fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("/cid.v1.Workspaces/Create", create()),
         ("/cid.v1.Workspaces/Delete", delete.encode_to_vec()),
         ("/cid.v1.Workspaces/Restart", restart.encode_to_vec()),
+        ("/cid.v1.Workspaces/RepairAccess", repair.encode_to_vec()),
         ("/cid.v1.Workspaces/Logs", logs.encode_to_vec()),
         ("/cid.v1.Workspaces/Run", run.encode_to_vec()),
         ("/cid.v1.Jobs/Cancel", cancel.encode_to_vec()),
