@@ -57,7 +57,7 @@ fn create_prints_the_address_alone_or_events_as_json() {
     let created = stage.cictl_ends(0, &["create", ANNA]);
     assert_eq!(created.stdout.trim(), stage.show(ANNA).text("url"));
     let created = stage.cictl_ends(0, &["-o", "json", "create", BERT]);
-    let documents: Vec<serde_json::Value> = created
+    let documents: Vec<Value> = created
         .stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
