@@ -12,8 +12,12 @@ use crate::{
     sandbox::{self, Engines},
     store::Store,
     system::{
-        Fault, FaultContext, Site, System, fs, launcher::HelperLauncher, nginx::RealNginx,
-        probe::RealProbe, supervisor::RealSupervisor,
+        Fault, FaultContext, Site, System, fs,
+        launcher::HelperLauncher,
+        nginx::{Nginx, RealNginx},
+        probe::RealProbe,
+        supervisor::RealSupervisor,
+        tls::Certificates,
     },
 };
 use anyhow::Context;
@@ -32,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 const FORGET_PAUSE: Duration = Duration::from_hours(24);
 
 const DEFAULT_HTTP_PORT: u16 = 8080;
+const DEFAULT_HTTPS_PORT: u16 = 8443;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -41,6 +46,9 @@ pub struct SandboxOptions {
     pub dir: PathBuf,
     /// Where its nginx listens on the loopback; `None`: where it did the last time, or 8080.
     pub http_port: Option<u16>,
+    /// Where it listens for HTTPS once a project has a certificate; `None`: where it did the last
+    /// time, or 8443.
+    pub https_port: Option<u16>,
     /// Where `cid-helper` and `cid-web` are.
     pub bin_dir: PathBuf,
     /// What looks on at the engine.
@@ -63,18 +71,24 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let projects = Arc::new(Projects::load(layout.projects_dir())?);
     make_work_dirs(&projects.all(), &layout);
     let store = Store::open(&layout.database())?;
-    let http_port = http_port(&layout, &store, options.http_port).await?;
+    let http_port = port(&HTTP, options.http_port, &layout, &store).await?;
+    let https_port = port(&HTTPS, options.https_port, &layout, &store).await?;
     // Whatever can say no comes before the engines, which outlive a daemon that fails.
     let doors = Doors::bind(&layout)?;
     let engines = Engines::start(&layout, http_port, &options.bin_dir).await?;
     let site = Site {
         listen: sandbox::listen_addresses(http_port),
         http_port,
+        listen_https: sandbox::listen_addresses(https_port),
+        https_port,
+        has_default_server: true,
         helper: options.bin_dir.join("cid-helper"),
     };
+    let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(engines.nginx_paths()));
     let sys = System {
         layout: Arc::clone(&layout),
-        nginx: Arc::new(RealNginx::new(engines.nginx_paths())),
+        certificates: Arc::new(Certificates::new(Arc::clone(&layout), Arc::clone(&nginx))),
+        nginx,
         supervisor: Arc::new(RealSupervisor::new(&layout)),
         accounts: None,
         units: None,
@@ -82,11 +96,14 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
             Arc::clone(&layout),
             site.helper.clone(),
         )),
-        probe: Arc::new(RealProbe { http_port }),
+        probe: Arc::new(RealProbe {
+            http_port,
+            https_port,
+        }),
         sessions: Arc::default(),
         site: Arc::new(site),
     };
-    let front_url = sys.site.url("localhost");
+    let front_url = sys.site.url("localhost", false);
     let api = Api {
         mode: "sandbox",
         front_url,
@@ -175,6 +192,7 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     tokio::spawn(end_stray_helpers(api.clone()));
     let server = tokio::spawn(rpc::serve(api.clone(), gate, doors, api.stopping.clone()));
     let debts = tokio::spawn(doctor::settle_forever(api.clone()));
+    let sites = tokio::spawn(doctor::keep_sites_forever(api.clone()));
     let forgetting = tokio::spawn(forget_forever(api.clone()));
     let watchdog = tokio::spawn(feed_watchdog(api.clone()));
     sd_notify::notify(&[NotifyState::Ready]).ok();
@@ -193,7 +211,7 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     api.stopping.cancel();
     api.engine.stop().await;
     let served = server.await.context("the server ended badly")?;
-    let _ = tokio::join!(debts, forgetting, watchdog);
+    let _ = tokio::join!(debts, sites, forgetting, watchdog);
     served.map_err(Into::into)
 }
 
@@ -231,6 +249,7 @@ async fn reload(api: &Api) {
         Ok(shelf) => {
             prepare_projects(api, &shelf).await;
             api.projects.replace(shelf);
+            doctor::keep_sites(api).await;
             tracing::info!("projects read again: {}", api.projects.all().len());
         }
         Err(fault) => tracing::error!("projects stay as they were: {fault}"),
@@ -274,18 +293,50 @@ fn make_work_dirs(shelf: &Shelf, layout: &Layout) {
     }
 }
 
-/// The port that the sandbox answers on. It is part of its workspaces' addresses and vhosts, so it
-/// changes only while there are none.
-async fn http_port(layout: &Layout, store: &Store, wanted: Option<u16>) -> anyhow::Result<u16> {
-    let path = layout.state_dir.join("http-port");
+/// A port that the sandbox's nginx answers on.
+struct SandboxPort {
+    default: u16,
+    /// In `state`: which one it was the last time.
+    file: &'static str,
+    option: &'static str,
+    /// What addresses with this port begin with.
+    scheme: &'static str,
+}
+
+const HTTP: SandboxPort = SandboxPort {
+    default: DEFAULT_HTTP_PORT,
+    file: "http-port",
+    option: "--http-port",
+    scheme: "http://",
+};
+const HTTPS: SandboxPort = SandboxPort {
+    default: DEFAULT_HTTPS_PORT,
+    file: "https-port",
+    option: "--https-port",
+    scheme: "https://",
+};
+
+/// A port that the sandbox answers on. It is part of its workspaces' addresses and vhosts, so it changes
+/// only while there are none with it.
+async fn port(
+    of: &SandboxPort,
+    wanted: Option<u16>,
+    layout: &Layout,
+    store: &Store,
+) -> anyhow::Result<u16> {
+    let path = layout.state_dir.join(of.file);
     let last: Option<u16> = fs::read_optional(&path)?.and_then(|text| text.trim().parse().ok());
-    let port = wanted.or(last).unwrap_or(DEFAULT_HTTP_PORT);
-    if let Some(last) = last.filter(|last| *last != port)
-        && !store.workspaces(None, 0, 1).await?.is_empty()
-    {
-        return Err(Fault::new(format!("cannot answer on port {port}: the workspaces of this sandbox have addresses with port {last}"))
-            .hint(format!("start it with --http-port {last}, or delete its workspaces first"))
-            .into());
+    let port = wanted.or(last).unwrap_or(of.default);
+    if let Some(last) = last.filter(|last| *last != port) {
+        let workspaces = store.workspaces(None, 0, usize::MAX >> 1).await?;
+        if workspaces
+            .iter()
+            .any(|workspace| workspace.url.starts_with(of.scheme))
+        {
+            return Err(Fault::new(format!("cannot answer on port {port}: the workspaces of this sandbox have addresses with port {last}"))
+                .hint(format!("start it with {} {last}, or delete its workspaces first", of.option))
+                .into());
+        }
     }
     if last != Some(port) {
         fs::write_atomic(&path, format!("{port}\n").as_bytes(), 0o644)?;

@@ -38,6 +38,10 @@ enum Verb {
         /// last time, at first 8080]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         http_port: Option<u16>,
+        /// Where it listens for HTTPS, once a project has a certificate [default: as the last time, at
+        /// first 8443]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        https_port: Option<u16>,
     },
 }
 
@@ -69,10 +73,15 @@ fn run(verb: Verb, hooks: Arc<dyn Hooks>) -> anyhow::Result<()> {
             let bin_dir = app::bin_dir()?;
             runtime.block_on(app::host(HostOptions { bin_dir, hooks }))
         }
-        Verb::Sandbox { dir, http_port } => {
+        Verb::Sandbox {
+            dir,
+            http_port,
+            https_port,
+        } => {
             let options = SandboxOptions {
                 dir,
                 http_port,
+                https_port,
                 bin_dir: app::bin_dir()?,
                 hooks,
             };

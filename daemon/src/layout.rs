@@ -69,6 +69,18 @@ impl Layout {
     pub fn vhost_dir(&self) -> PathBuf {
         self.state_dir.join("nginx/vhosts")
     }
+    /// cid's own copies of projects' certificates with their keys, for root alone.
+    pub fn certificate_dir(&self) -> PathBuf {
+        self.state_dir.join("tls")
+    }
+    /// A project's certificate, its chain and its key, as vhosts name it.
+    pub fn certificate(&self, project: &ProjectName) -> PathBuf {
+        self.certificate_dir().join(format!("{project}.pem"))
+    }
+    /// Where nginx is asked about a certificate before it becomes a project's.
+    pub fn certificate_trial_dir(&self) -> PathBuf {
+        self.certificate_dir().join("trial")
+    }
     /// Programs of the workspaces, `UNIT.conf` each; included by supervisord.
     pub fn program_dir(&self) -> PathBuf {
         self.state_dir.join("supervisor/programs")

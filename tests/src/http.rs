@@ -112,7 +112,7 @@ pub fn http_get(port: u16, host: &str, path: &str) -> Result<(u16, String)> {
     Ok((answer.status, answer.body))
 }
 
-fn parse(text: &str) -> Result<Answer> {
+pub(crate) fn parse(text: &str) -> Result<Answer> {
     let (head, body) = text.split_once("\r\n\r\n").context("no HTTP answer")?;
     let mut lines = head.lines();
     let status = lines

@@ -16,6 +16,8 @@ mod project;
 mod sandbox;
 mod snapshot;
 mod sshd;
+#[cfg(feature = "tls")]
+mod tls;
 mod wait;
 
 pub use binaries::binaries;
@@ -29,4 +31,6 @@ pub use project::{Tree, copy_tree, examples_dir, guestbook_toml};
 pub use sandbox::{Options, Sandbox};
 pub use snapshot::{Snapshot, assert_same};
 pub use sshd::{Keys, SilentServer, Sshd};
+#[cfg(feature = "tls")]
+pub use tls::Certificate;
 pub use wait::wait_until;

@@ -54,6 +54,12 @@ impl Block {
         self.start
     }
 
+    /// The sandbox's own port for HTTPS.
+    #[must_use]
+    pub fn https(&self) -> u16 {
+        self.start + 2
+    }
+
     /// A port for whatever a test needs, e.g. a git server.
     #[must_use]
     pub fn other(&self) -> u16 {
@@ -63,7 +69,7 @@ impl Block {
     /// Ports for the workspaces.
     #[must_use]
     pub fn apps(&self) -> RangeInclusive<u16> {
-        self.start + 2..=self.start + SIZE - 1
+        self.start + 3..=self.start + SIZE - 1
     }
 }
 

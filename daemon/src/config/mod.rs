@@ -5,6 +5,7 @@ mod app;
 mod project;
 mod projects;
 mod settings;
+mod tls;
 mod values;
 
 pub use app::{App, Command, Health};
@@ -13,6 +14,7 @@ pub use project::{
 };
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};
+pub use tls::{HstsSeconds, Tls};
 pub use values::{AbsolutePath, BranchPattern, Domain, GitUrl, RefName, RelativePath, Seconds};
 
 use std::path::{Path, PathBuf};

@@ -2,7 +2,8 @@
 //! every key.
 
 use super::{
-    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, RefName, RelativePath, app::App, load,
+    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, RefName, RelativePath, Tls, app::App,
+    load,
 };
 use crate::{
     domain::{Email, Name, ProjectName},
@@ -30,6 +31,8 @@ pub struct Project {
     pub deploy_user: Option<String>,
     /// Workspaces live here; in the sandbox `DIR/work/PROJECT` when absent.
     pub work_dir: Option<AbsolutePath>,
+    /// The certificate with which workspaces answer over HTTPS.
+    pub tls: Option<Tls>,
     /// The repository.
     pub git: Git,
     /// What the repository does not say or says wrongly.

@@ -5,10 +5,12 @@ mod access;
 mod debts;
 mod host;
 mod missing;
+mod sites;
 mod surplus;
 mod trust;
 
 pub use debts::{settle_debts, settle_forever};
+pub use sites::{keep_sites, keep_sites_forever};
 pub use trust::trust_clones;
 
 use crate::{
@@ -114,6 +116,8 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             None
         }
     };
+    // First, because vhosts need what is repaired here.
+    sites::sites(api, repair, &mut findings).await?;
     if let Err(fault) = api.sys.nginx.check().await {
         findings.push(Finding::drift(
             "nginx",

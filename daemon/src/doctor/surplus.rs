@@ -1,6 +1,6 @@
 //! What is there and should not be.
 
-use super::Finding;
+use super::{Finding, sites};
 use crate::{
     config::Projects,
     domain::{UnitName, Workspace},
@@ -20,10 +20,21 @@ pub(super) async fn surplus(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     let is_known = |unit: &UnitName| units.contains_key(unit) || busy.contains(unit);
-    for unit in api.sys.nginx.list()?.iter().filter(|unit| !is_known(unit)) {
+    let shelf = api.projects.all();
+    let is_known_vhost = |unit: &UnitName| is_known(unit) || sites::is_wanted(api, &shelf, unit);
+    for unit in api
+        .sys
+        .nginx
+        .list()?
+        .iter()
+        .filter(|unit| !is_known_vhost(unit))
+    {
         let finding = Finding::drift(
             format!("vhost {unit}"),
-            "no workspace has it",
+            match unit.is_catch_all() {
+                true => "no project has it",
+                false => "no workspace has it",
+            },
             "cictl doctor --repair removes it",
         );
         findings.push(if repair {

@@ -10,6 +10,8 @@ use std::{fmt, sync::LazyLock};
 /// Longest workspace name, in bytes: with `server_names_hash_bucket_size 64` nginx takes 46.
 pub const MAX_LEN: usize = 40;
 const MARK_LEN: usize = 6;
+/// In the place of a workspace's name.
+const CATCH_ALL: &str = "catch-all";
 /// A SHA-256 has 51 whole base-32 characters: eight marks of six.
 const MARKS: usize = 8;
 
@@ -138,6 +140,17 @@ impl UnitName {
     /// Joins the two; a project's name holds no dot, so the parts stay separable.
     pub fn new(project: &ProjectName, name: &Name) -> Self {
         Self(format!("{project}.{name}"))
+    }
+
+    /// What is called so that answers for all of a project's names that no workspace has. A workspace's
+    /// name holds two hyphens side by side, always: it is never called so.
+    pub fn catch_all(project: &ProjectName) -> Self {
+        Self(format!("{project}.{CATCH_ALL}"))
+    }
+
+    /// Whether it is not a workspace's, but for all names that no workspace has.
+    pub fn is_catch_all(&self) -> bool {
+        self.name() == CATCH_ALL
     }
 
     /// Reads one back, e.g. from a file name; `None` when it is not of the form.

@@ -23,7 +23,7 @@ pub struct Workspace {
     pub directory: PathBuf,
     /// The remote branch, from the project's pattern.
     pub branch: String,
-    /// `http://NAME.DOMAIN[:PORT]/`.
+    /// `http://NAME.DOMAIN[:PORT]/`, or with `https` where the project had a certificate.
     pub url: String,
     /// The commit the clone was made at.
     pub commit: Option<String>,
@@ -37,6 +37,11 @@ impl Workspace {
     /// `PROJECT.NAME`.
     pub fn unit(&self) -> UnitName {
         UnitName::new(&self.project, &self.name)
+    }
+
+    /// Whether it answers over HTTPS.
+    pub fn is_https(&self) -> bool {
+        self.url.starts_with("https://")
     }
 }
 

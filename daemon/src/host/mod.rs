@@ -14,9 +14,10 @@ use crate::{
         accounts::{self, RealAccounts},
         fs,
         launcher::{HelperLauncher, Units},
-        nginx::{NginxPaths, RealNginx},
+        nginx::{Nginx, NginxPaths, RealNginx},
         probe::RealProbe,
         supervisor::RealSupervisor,
+        tls::Certificates,
         units::{Profile, Unit},
     },
 };
@@ -28,6 +29,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 const FRONT: &str = "cid-web";
 /// Where nginx answers for workspaces.
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 /// The machine as steps see it.
 ///
@@ -47,27 +49,38 @@ pub(crate) async fn system(
     };
     let units: Arc<Units> = Arc::new(move |identity| identities.place(identity));
     let site = Site {
-        listen: vec![
-            SocketAddr::from(([0, 0, 0, 0], HTTP_PORT)),
-            SocketAddr::from(([0_u16; 8], HTTP_PORT)),
-        ],
+        listen: everywhere(HTTP_PORT),
         http_port: HTTP_PORT,
+        listen_https: everywhere(HTTPS_PORT),
+        https_port: HTTPS_PORT,
+        // That is the operator's own.
+        has_default_server: false,
         helper: bin_dir.join("cid-helper"),
     };
     let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units)).await?;
+    let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(nginx(layout)));
     Ok(System {
         layout: Arc::clone(layout),
-        nginx: Arc::new(RealNginx::new(nginx(layout))),
+        certificates: Arc::new(Certificates::new(Arc::clone(layout), Arc::clone(&nginx))),
+        nginx,
         supervisor: Arc::new(RealSupervisor::of_host(layout)),
         accounts: Some(Arc::new(RealAccounts)),
         units: Some(units),
         helpers: Arc::new(helpers),
         probe: Arc::new(RealProbe {
             http_port: HTTP_PORT,
+            https_port: HTTPS_PORT,
         }),
         sessions: Arc::default(),
         site: Arc::new(site),
     })
+}
+
+fn everywhere(port: u16) -> Vec<SocketAddr> {
+    vec![
+        SocketAddr::from(([0, 0, 0, 0], port)),
+        SocketAddr::from(([0_u16; 8], port)),
+    ]
 }
 
 /// Who decides what callers may do.

@@ -80,8 +80,12 @@ pub fn create(facts: &Facts<'_>) -> Plan {
     .then(&Publish {
         host: host(),
         directory: directory(),
+        tls: workspace.is_https(),
     })
-    .then(&CheckHealth { host: host() })
+    .then(&CheckHealth {
+        host: host(),
+        tls: workspace.is_https(),
+    })
     .then(&PushBranch {
         mirror: facts.mirror(),
         remote: project.remote(),

@@ -16,5 +16,6 @@ pub fn restart(facts: &Facts<'_>) -> Plan {
         .then(&RestartProcesses {})
         .then(&CheckHealth {
             host: project.host_for(&workspace.name),
+            tls: workspace.is_https(),
         })
 }

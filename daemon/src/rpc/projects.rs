@@ -3,6 +3,7 @@
 use super::{Api, convert, page_size};
 use crate::{
     config::{ConfigError, Project, Projects as Shelf},
+    doctor,
     domain::ProjectName,
     error::Error,
     helper::request::Inspect,
@@ -11,6 +12,7 @@ use crate::{
     system::{
         Fault, credential, fs,
         helpers::{Identity, ask_once},
+        tls::Certificates,
     },
 };
 use cid_proto::v1::{self, projects_server::Projects};
@@ -66,6 +68,7 @@ impl Projects for Api {
         let name = request.into_inner().name;
         // A file mended a moment ago counts.
         self.projects.reload().map_err(Error::from)?;
+        doctor::keep_sites(self).await;
         let shelf = self.projects.all();
         if !name.is_empty() && !shelf.contains_key(&name) {
             self.projects.get(&name)?;
@@ -122,7 +125,15 @@ impl Api {
         };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         Ok(match entry {
-            Ok(project) => convert::project(project, &self.layout, count),
+            Ok(project) => {
+                let certificate = Certificates::read(project).await;
+                v1::Project {
+                    error: certificate
+                        .err()
+                        .map_or_else(String::new, |fault| fault.message),
+                    ..convert::project(project, &self.layout, count)
+                }
+            }
             Err(error) => v1::Project {
                 name: name.to_owned(),
                 error: error.to_string(),
@@ -150,6 +161,9 @@ impl Api {
                 say("app", self.check_app(project, base).await);
             }
             Err(fault) => say("remote", Err(fault)),
+        }
+        if project.tls.is_some() {
+            say("tls", self.check_certificate(project).await);
         }
         let work_dir = Shelf::work_dir(project, &self.layout.work_root);
         say(
@@ -204,6 +218,18 @@ impl Api {
                 uid_of(account).map(|uid| format!("{account} is user {uid}")),
             );
         }
+    }
+
+    /// Whether the certificate is good, for us and for nginx, which gets it if it is new.
+    async fn check_certificate(&self, project: &Project) -> Result<String, Fault> {
+        let pair = Certificates::read(project).await?;
+        self.sys.certificates.refresh(project).await?;
+        let until = pair.map(|pair| pair.not_after().to_string());
+        Ok(format!(
+            "the certificate is for *.{} and good until {}",
+            *project.domain,
+            until.unwrap_or_default()
+        ))
     }
 
     /// What the remote said, and the commit of base.

@@ -13,6 +13,7 @@ use crate::{
     system::{
         fs,
         helpers::{Identity, ask_once},
+        tls::Certificates,
     },
 };
 use cid_proto::v1::{self, workspaces_server::Workspaces};
@@ -52,6 +53,7 @@ impl Workspaces for Api {
         let project = self.project(&reference)?;
         let subject = self.subject(&project.name, &email, None, None);
         let permit = claim.bind(subject).await?;
+        refuse_bad_certificate(&project).await?;
         let work_dir = Projects::work_dir(&project, &self.layout.work_root);
         self.refuse_full_disk(&[&self.layout.state_dir, &work_dir])?;
         let (layout, settings, site) = (
@@ -74,7 +76,7 @@ impl Workspaces for Api {
                     port: None,
                     directory: work_dir.join(name.as_str()),
                     branch: project.branch_for(name),
-                    url: site.url(&project.host_for(name)),
+                    url: site.url(&project.host_for(name), project.tls.is_some()),
                     commit: None,
                     created_at: jiff::Timestamp::now(),
                     job,
@@ -285,6 +287,17 @@ impl Workspaces for Api {
 }
 
 /// Health is a question only for what should be running.
+/// A bad certificate is said before anything is begun.
+async fn refuse_bad_certificate(project: &Project) -> Result<(), Error> {
+    match Certificates::read(project).await {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(Error::Precondition {
+            message: format!("the project {} cannot be used: {fault}", project.name),
+            hint: fault.hint,
+        }),
+    }
+}
+
 fn health_of(
     workspace: &Workspace,
     processes: Option<&[crate::system::supervisor::Process]>,

@@ -7,7 +7,7 @@ use crate::{
     recipe::WEB,
     system::{
         Fault,
-        probe::{is_served, of_workspace},
+        probe::{Page, is_served, of_workspace},
         supervisor::{Process, ProcessState},
     },
 };
@@ -36,6 +36,9 @@ const LOG_LINES: usize = 30;
 pub struct CheckHealth {
     /// `NAME.DOMAIN`.
     pub host: String,
+    /// Asked for over HTTPS, as its address says: over HTTP it would only be told to go there.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 impl Step for CheckHealth {
@@ -123,8 +126,13 @@ impl CheckHealth {
     }
 
     async fn ask(&self, cx: &Cx, health: &Health) -> Result<(u16, String), Fault> {
-        let path = health.path.as_str();
-        cx.sys().probe.get(&self.host, path, REQUEST).await
+        let copy = cx.sys().layout.certificate(cx.project_name());
+        let page = Page {
+            host: &self.host,
+            path: health.path.as_str(),
+            certificate: self.tls.then_some(&copy),
+        };
+        cx.sys().probe.get(page, REQUEST).await
     }
 
     fn hint(&self, health: &Health) -> String {

@@ -6,7 +6,7 @@ use crate::{
     store::{Artifact, Debt},
     system::{
         Fault, fs,
-        nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost},
+        nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost, VhostTls},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,9 @@ pub struct Publish {
     pub host: String,
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
+    /// Over HTTPS, as its address says.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 impl Step for Publish {
@@ -61,6 +64,10 @@ impl Step for Publish {
             unit: cx.unit().clone(),
             server_name,
             listen: cx.sys().site.listen.clone(),
+            tls: match self.tls {
+                true => Some(certificate(cx).await?),
+                false => None,
+            },
             upstream,
             media,
             max_body_mib: MAX_BODY_MIB,
@@ -79,6 +86,28 @@ impl Step for Publish {
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
         restore(before, cx).await
+    }
+}
+
+/// The project's certificate as nginx will read it. A new one that is no good is no reason to fail
+/// while the last one is: the project's own check says so.
+async fn certificate(cx: &Cx) -> Result<VhostTls, Fault> {
+    let (sys, project) = (cx.sys(), cx.project()?);
+    let refreshed = sys.certificates.refresh(&project).await;
+    let copy = sys.certificates.copy(&project.name);
+    match (copy, refreshed) {
+        (Some(copy), refreshed) => {
+            if let Err(fault) = refreshed {
+                cx.note(format!("the certificate stays as it was: {fault}"));
+            }
+            Ok(sys.site.tls(copy, project.tls.as_ref()))
+        }
+        (None, Err(fault)) => Err(fault),
+        (None, Ok(())) => Err(Fault::new(format!(
+            "cannot publish by HTTPS: the project {} has no certificate any more",
+            project.name
+        ))
+        .hint("create the workspace again")),
     }
 }
 

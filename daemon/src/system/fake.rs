@@ -8,8 +8,9 @@ use super::{
     fs,
     helpers::{Call, Launcher},
     nginx::Nginx,
-    probe::Probe,
+    probe::{Page, Probe},
     supervisor::{Process, ProcessState, Supervisor},
+    tls::Certificates,
 };
 use crate::{
     domain::{Account, UnitName},
@@ -71,12 +72,20 @@ impl Fake {
         let site = Site {
             listen: Vec::new(),
             http_port: 8080,
+            listen_https: Vec::new(),
+            https_port: 8443,
+            has_default_server: true,
             helper: PathBuf::from("/nowhere/cid-helper"),
         };
+        let nginx: Arc<dyn Nginx> = Arc::new(FakeNginx(self.clone()));
         System {
             layout: Arc::clone(&self.layout),
             site: Arc::new(site),
-            nginx: Arc::new(FakeNginx(self.clone())),
+            certificates: Arc::new(Certificates::new(
+                Arc::clone(&self.layout),
+                Arc::clone(&nginx),
+            )),
+            nginx,
             supervisor: Arc::new(FakeSupervisor(self.clone())),
             accounts: None,
             units: None,
@@ -192,6 +201,10 @@ impl Nginx for FakeNginx {
     async fn configuration(&self) -> Result<String, Fault> {
         self.0.answers("nginx").map(|()| String::new())
     }
+
+    async fn try_certificate(&self, _: &Path) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 struct FakeSupervisor(Fake);
@@ -295,7 +308,7 @@ impl Probe for Fake {
         true
     }
 
-    async fn get(&self, host: &str, _: &str, _: Duration) -> Result<(u16, String), Fault> {
+    async fn get(&self, Page { host, .. }: Page<'_>, _: Duration) -> Result<(u16, String), Fault> {
         self.answers("nginx")?;
         let name = host.split('.').next().unwrap_or_default();
         let state = self.state();

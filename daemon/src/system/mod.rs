@@ -16,6 +16,7 @@ pub(crate) mod procs;
 pub mod session;
 pub(crate) mod strict;
 pub mod supervisor;
+pub mod tls;
 pub mod trusted;
 pub(crate) mod turns;
 pub mod units;
@@ -23,7 +24,11 @@ pub mod units;
 pub use fault::{Fault, FaultContext};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use crate::layout::Layout;
+use crate::{
+    config::{HstsSeconds, Tls},
+    layout::Layout,
+};
+use nginx::vhost::VhostTls;
 
 /// All that steps can reach.
 #[derive(Clone)]
@@ -34,6 +39,8 @@ pub struct System {
     pub site: Arc<Site>,
     /// The web server in front of the workspaces.
     pub nginx: Arc<dyn nginx::Nginx>,
+    /// Projects' certificates, as nginx reads them.
+    pub certificates: Arc<tls::Certificates>,
     /// What keeps the workspaces' processes running.
     pub supervisor: Arc<dyn supervisor::Supervisor>,
     /// This machine's accounts; `None` in a sandbox, where all is one user's.
@@ -55,16 +62,36 @@ pub struct Site {
     pub listen: Vec<SocketAddr>,
     /// The port in URLs; 80 is left out.
     pub http_port: u16,
+    /// Where nginx listens for workspaces of projects with a certificate.
+    pub listen_https: Vec<SocketAddr>,
+    /// The port in their URLs; 443 is left out.
+    pub https_port: u16,
+    /// This nginx answers for names of nobody with a page of cid's own already.
+    pub has_default_server: bool,
     /// The `cid-helper` program.
     pub helper: PathBuf,
 }
 
 impl Site {
-    /// The URL of a host name.
-    pub fn url(&self, host: &str) -> String {
-        match self.http_port {
-            80 => format!("http://{host}/"),
-            port => format!("http://{host}:{port}/"),
+    /// How a site answers over HTTPS with this certificate.
+    pub fn tls(&self, certificate: PathBuf, tls: Option<&Tls>) -> VhostTls {
+        VhostTls {
+            certificate,
+            listen: self.listen_https.clone(),
+            port: self.https_port,
+            hsts: tls.and_then(|tls| tls.hsts).map(HstsSeconds::get),
+        }
+    }
+
+    /// The URL of a host name, by HTTPS with `tls`.
+    pub fn url(&self, host: &str, tls: bool) -> String {
+        let (scheme, port, usual) = match tls {
+            true => ("https", self.https_port, 443),
+            false => ("http", self.http_port, 80),
+        };
+        match port == usual {
+            true => format!("{scheme}://{host}/"),
+            false => format!("{scheme}://{host}:{port}/"),
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Looks at ports and pages, changes nothing.
 
-use super::{Fault, FaultContext, procs, supervisor::orphans};
+use super::{
+    Fault, FaultContext, procs,
+    supervisor::orphans,
+    tls::{self, Pair},
+};
 use crate::{domain::UnitName, helper::run_file::RunFile, layout::Layout};
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Empty};
@@ -17,14 +21,30 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    path::Path,
     time::Duration,
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 
 /// What is kept of a page.
 const BODY_LIMIT: usize = 1024;
 /// A listener of the loopback that does not take a connection within this time has too many.
 const CONNECT_LIMIT: Duration = Duration::from_millis(100);
+
+/// A page that nginx shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// The site's host name.
+    pub host: &'a str,
+    /// Path and query.
+    pub path: &'a str,
+    /// cid's copy of the certificate that the site must show; `None`: it is asked for over HTTP.
+    pub certificate: Option<&'a Path>,
+}
 
 /// Looks at ports and pages.
 #[async_trait]
@@ -36,12 +56,12 @@ pub trait Probe: Send + Sync {
     /// reading the kernel's table takes 12 ms on a machine with much memory.
     async fn is_open(&self, port: u16) -> bool;
 
-    /// Asks nginx for `path` of the site `host`, as a browser would; gives the status code and the
-    /// first KiB of the body as text.
+    /// Asks nginx for a page, as a browser would; gives the status code and the first KiB of the
+    /// body as text.
     ///
     /// # Errors
-    /// Nobody answers, or not within `limit`.
-    async fn get(&self, host: &str, path: &str, limit: Duration) -> Result<(u16, String), Fault>;
+    /// Nobody answers, or not within `limit`, or with another certificate than the page's.
+    async fn get(&self, page: Page<'_>, limit: Duration) -> Result<(u16, String), Fault>;
 
     /// The TCP addresses on which these processes or their descendants listen.
     fn listeners(&self, pids: &[u32]) -> Vec<SocketAddr>;
@@ -74,6 +94,8 @@ pub trait Probe: Send + Sync {
 pub struct RealProbe {
     /// Where nginx listens for HTTP.
     pub http_port: u16,
+    /// Where it listens for HTTPS.
+    pub https_port: u16,
 }
 
 #[async_trait]
@@ -95,12 +117,12 @@ impl Probe for RealProbe {
         takes(Ipv4Addr::LOCALHOST.into()).await || takes(Ipv6Addr::LOCALHOST.into()).await
     }
 
-    async fn get(&self, host: &str, path: &str, limit: Duration) -> Result<(u16, String), Fault> {
-        let page = format!("http://{host}{path}");
-        match timeout(limit, self.exchange(host, path)).await {
-            Ok(answer) => answer.cannot(format_args!("get {page}")),
+    async fn get(&self, page: Page<'_>, limit: Duration) -> Result<(u16, String), Fault> {
+        let url = format!("{}://{}{}", page.scheme(), page.host, page.path);
+        match timeout(limit, self.exchange(page)).await {
+            Ok(answer) => answer.cannot(format_args!("get {url}")),
             Err(_) => Err(Fault::new(format!(
-                "cannot get {page}: no answer within {} s",
+                "cannot get {url}: no answer within {} s",
                 limit.as_secs_f32()
             ))),
         }
@@ -146,45 +168,79 @@ impl Probe for RealProbe {
     }
 }
 
+impl<'a> Page<'a> {
+    /// A page over HTTP.
+    pub fn http(host: &'a str, path: &'a str) -> Self {
+        Self {
+            host,
+            path,
+            certificate: None,
+        }
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.certificate {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+}
+
 impl RealProbe {
     async fn exchange(
         &self,
-        host: &str,
-        path: &str,
+        page: Page<'_>,
     ) -> Result<(u16, String), Box<dyn Error + Send + Sync>> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.http_port)).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // Browsers leave out the port that is usual.
-        let host = if self.http_port == 80 {
-            host.to_owned()
-        } else {
-            format!("{host}:{}", self.http_port)
+        let (port, usual) = match page.certificate {
+            Some(_) => (self.https_port, 443),
+            None => (self.http_port, 80),
         };
-        let request = Request::get(path)
+        // Browsers leave out the port that is usual.
+        let host = match port == usual {
+            true => page.host.to_owned(),
+            false => format!("{}:{port}", page.host),
+        };
+        let request = Request::get(page.path)
             .header(HOST, host)
             .header(USER_AGENT, "cid")
             .header(ACCEPT, "*/*")
             .body(Empty::<Bytes>::new())?;
-        let exchange = async {
-            let response = sender.send_request(request).await?;
-            let status = response.status().as_u16();
-            let mut body = response.into_body();
-            let mut start = Vec::new();
-            while start.len() < BODY_LIMIT
-                && let Some(frame) = body.frame().await
-            {
-                start.extend(frame?.into_data().unwrap_or_default());
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        match page.certificate {
+            None => ask(stream, request).await,
+            Some(copy) => {
+                let stream = tls::connect(stream, page.host, Pair::leaf_of(copy)?).await?;
+                ask(stream, request).await
             }
-            start.truncate(BODY_LIMIT);
-            Ok((status, String::from_utf8_lossy(&start).into_owned()))
-        };
-        tokio::pin!(exchange);
-        tokio::select! {
-            answer = &mut exchange => answer,
-            ended = connection => {
-                ended?;
-                exchange.await
-            }
+        }
+    }
+}
+
+/// One request over a connection: its status, and the beginning of the body.
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Empty<Bytes>>,
+) -> Result<(u16, String), Box<dyn Error + Send + Sync>> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let mut body = response.into_body();
+        let mut start = Vec::new();
+        while start.len() < BODY_LIMIT
+            && let Some(frame) = body.frame().await
+        {
+            start.extend(frame?.into_data().unwrap_or_default());
+        }
+        start.truncate(BODY_LIMIT);
+        Ok((status, String::from_utf8_lossy(&start).into_owned()))
+    };
+    tokio::pin!(exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        ended = connection => {
+            ended?;
+            exchange.await
         }
     }
 }
@@ -309,7 +365,10 @@ mod tests {
     fn sees_who_listens() {
         let four = TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = [four.local_addr().unwrap()];
-        let probe = RealProbe { http_port: 80 };
+        let probe = RealProbe {
+            https_port: 1,
+            http_port: 80,
+        };
         let found = probe.listeners(&[std::process::id()]);
         assert!(
             addresses.iter().all(|address| found.contains(address)),
@@ -355,6 +414,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let probe = RealProbe {
             http_port: listener.local_addr().unwrap().port(),
+            https_port: 1,
         };
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
@@ -369,7 +429,7 @@ mod tests {
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
         let (status, body) = probe
-            .get("a.localhost", "/a?b=c", Duration::from_secs(5))
+            .get(Page::http("a.localhost", "/a?b=c"), Duration::from_secs(5))
             .await
             .unwrap();
         assert_eq!((status, body.len()), (302, BODY_LIMIT));
@@ -386,9 +446,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let probe = RealProbe {
             http_port: listener.local_addr().unwrap().port(),
+            https_port: 1,
         };
         let fault = probe
-            .get("a.localhost", "/", Duration::from_millis(50))
+            .get(Page::http("a.localhost", "/"), Duration::from_millis(50))
             .await
             .unwrap_err();
         assert!(fault.message.contains("no answer within"), "{fault}");

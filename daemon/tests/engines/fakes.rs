@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use cid_daemon::{
     domain::UnitName,
     layout::Layout,
-    system::{System, fake::Fake, nginx::Nginx, supervisor::Supervisor},
+    system::{System, fake::Fake, nginx::Nginx, probe::Page, supervisor::Supervisor},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -56,7 +56,13 @@ impl NginxWorld for MadeUp {
     async fn answer(&self, unit: &UnitName) -> Option<String> {
         let (_, name) = unit.as_str().split_once('.').unwrap();
         let limit = Duration::from_secs(1);
-        match self.system.probe.get(name, "/", limit).await.unwrap() {
+        match self
+            .system
+            .probe
+            .get(Page::http(name, "/"), limit)
+            .await
+            .unwrap()
+        {
             (404, _) => None,
             _ => self.system.nginx.read(unit).unwrap(),
         }

@@ -11,7 +11,7 @@ use cid_daemon::{
             Nginx, RealNginx,
             vhost::{HostName, Media, Upstream, Vhost},
         },
-        probe::Probe,
+        probe::{Page, Probe},
     },
 };
 use std::{fs, sync::Arc, time::Duration};
@@ -195,7 +195,7 @@ async fn a_killed_nginx_is_back_within_seconds() {
     .await;
     eventually("the site answers", Duration::from_secs(5), async || {
         rig.probe
-            .get(&host(&anna), "/", Duration::from_secs(1))
+            .get(Page::http(&host(&anna), "/"), Duration::from_secs(1))
             .await
             .is_ok_and(|(status, _)| status == 200)
     })
@@ -223,6 +223,7 @@ async fn media_is_served_but_links_out_of_it_are_not() {
         unit: anna.clone(),
         server_name: HostName::parse(&host(&anna)).unwrap(),
         listen: listen_addresses(rig.port),
+        tls: None,
         upstream: Upstream::Port(serve("app").await),
         media: Some(Media {
             url: "/media/".into(),
@@ -234,7 +235,7 @@ async fn media_is_served_but_links_out_of_it_are_not() {
     nginx.put(&anna, &vhost.render().unwrap()).await.unwrap();
     let get = async |path: &str| {
         rig.probe
-            .get(&host(&anna), path, Duration::from_secs(5))
+            .get(Page::http(&host(&anna), path), Duration::from_secs(5))
             .await
             .unwrap()
     };

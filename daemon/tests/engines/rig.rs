@@ -10,7 +10,7 @@ use cid_daemon::{
             RealNginx,
             vhost::{HostName, MAX_BODY_MIB, Upstream, Vhost},
         },
-        probe::{Probe, RealProbe},
+        probe::{Page, Probe, RealProbe},
         supervisor::{RealSupervisor, program::Program},
     },
 };
@@ -77,7 +77,10 @@ impl Rig {
             dir,
             layout,
             port,
-            probe: RealProbe { http_port: port },
+            probe: RealProbe {
+                http_port: port,
+                https_port: 1,
+            },
             engines: Mutex::default(),
         }
     }
@@ -129,6 +132,7 @@ impl Rig {
             unit: unit.clone(),
             server_name: HostName::parse(&host(unit)).unwrap(),
             listen: listen_addresses(self.port),
+            tls: None,
             upstream: Upstream::Port(upstream),
             media: None,
             max_body_mib: MAX_BODY_MIB,
@@ -140,7 +144,7 @@ impl Rig {
     /// What the site of a unit answers.
     pub async fn get(&self, unit: &UnitName) -> (u16, String) {
         self.probe
-            .get(&host(unit), "/", Duration::from_secs(5))
+            .get(Page::http(&host(unit), "/"), Duration::from_secs(5))
             .await
             .unwrap()
     }

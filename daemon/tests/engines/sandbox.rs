@@ -2,7 +2,11 @@ use crate::{
     contract::running,
     rig::{Rig, command_line, eventually, serve, unit},
 };
-use cid_daemon::system::{nginx::Nginx, probe::Probe, supervisor::Supervisor};
+use cid_daemon::system::{
+    nginx::Nginx,
+    probe::{Page, Probe},
+    supervisor::Supervisor,
+};
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, time::Duration};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,7 +196,7 @@ async fn the_front_answers_at_localhost_and_follows_its_program() {
     rig.start().await;
     let get = async |host: &str| {
         rig.probe
-            .get(host, "/", Duration::from_secs(5))
+            .get(Page::http(host, "/"), Duration::from_secs(5))
             .await
             .unwrap()
     };

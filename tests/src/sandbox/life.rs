@@ -93,6 +93,7 @@ impl Sandbox {
             .arg(&self.dir)
             .arg("--http-port")
             .arg(self.http_port.to_string())
+            .args(self.https_option())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -140,6 +140,20 @@ impl Sandbox {
         self.http_port
     }
 
+    /// The port nginx answers on over HTTPS, in a folder of the test's own.
+    #[must_use]
+    pub fn https_port(&self) -> u16 {
+        self.ports.https()
+    }
+
+    /// A folder that stays keeps its port: other sandboxes have others by then.
+    fn https_option(&self) -> Vec<String> {
+        match self.home {
+            Some(_) => vec!["--https-port".into(), self.https_port().to_string()],
+            None => Vec::new(),
+        }
+    }
+
     /// This sandbox's ports.
     #[must_use]
     pub fn ports(&self) -> &Block {

@@ -22,5 +22,6 @@ mod jobs;
 mod parallel;
 mod sandbox_life;
 mod stage;
+mod tls;
 mod verbs;
 mod web;

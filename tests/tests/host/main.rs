@@ -11,4 +11,5 @@ mod access;
 mod doctor;
 mod rig;
 mod stage;
+mod tls;
 mod workspaces;

@@ -11,42 +11,17 @@ use crate::{
 use async_trait::async_trait;
 use std::{
     ffi::{OsStr, OsString},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 /// 10,000 vhosts take 3 s; a host name that does not resolve takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
 
-impl NginxPaths {
-    /// Runs nginx so that it only looks at its configuration: `-t` tests it, `-T` prints it too.
-    pub(super) async fn run(&self, what: &str) -> Result<exec::Output, Fault> {
-        let test = [
-            self.program.as_os_str(),
-            OsStr::new(what),
-            OsStr::new("-q"),
-            OsStr::new("-c"),
-            self.config.as_ref(),
-            OsStr::new("-p"),
-            self.prefix.as_ref(),
-        ];
-        let mut words = self.runner.iter().map(OsString::as_os_str).chain(test);
-        let program = words.next().unwrap_or_default();
-        exec::output(program, words, LIMIT).await
-    }
-}
-
 #[async_trait]
 impl Tester for NginxPaths {
     async fn test(&self) -> Result<(), Objection> {
-        let output = self.run("-t").await.map_err(Objection::Failed)?;
-        match output.status {
-            Some(0) => Ok(()),
-            Some(_) => Err(Objection::Refused(parse(&output.stderr))),
-            None => Err(Objection::Failed(Fault::new(
-                "cannot test nginx's configuration: the test was killed",
-            ))),
-        }
+        self.test_file(&self.config).await
     }
 
     fn culprit(&self, unit: &UnitName, refusal: &Refusal) -> Fault {
@@ -75,6 +50,36 @@ impl Tester for NginxPaths {
                 refusal.message
             ))
             .hint(format!("mend it until `{command}` passes, then try again")),
+        }
+    }
+}
+
+impl NginxPaths {
+    /// Runs nginx so that it only looks at a main configuration file: `-t` tests it, `-T` prints it too.
+    pub(super) async fn run(&self, what: &str, config: &Path) -> Result<exec::Output, Fault> {
+        let test = [
+            self.program.as_os_str(),
+            OsStr::new(what),
+            OsStr::new("-q"),
+            OsStr::new("-c"),
+            config.as_ref(),
+            OsStr::new("-p"),
+            self.prefix.as_ref(),
+        ];
+        let mut words = self.runner.iter().map(OsString::as_os_str).chain(test);
+        let program = words.next().unwrap_or_default();
+        exec::output(program, words, LIMIT).await
+    }
+
+    /// Whether nginx would start with this main configuration file.
+    pub(super) async fn test_file(&self, config: &Path) -> Result<(), Objection> {
+        let output = self.run("-t", config).await.map_err(Objection::Failed)?;
+        match output.status {
+            Some(0) => Ok(()),
+            Some(_) => Err(Objection::Refused(parse(&output.stderr))),
+            None => Err(Objection::Failed(Fault::new(
+                "cannot test nginx's configuration: the test was killed",
+            ))),
         }
     }
 }

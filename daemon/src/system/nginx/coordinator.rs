@@ -1,6 +1,6 @@
 //! The one who changes nginx: all changes that wait are made, tested and loaded together.
 
-use super::{Nginx, check::parse, master};
+use super::{Nginx, certificate, check::parse, master};
 use crate::{
     domain::UnitName,
     system::{
@@ -10,7 +10,10 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 /// Where an nginx and its files are.
 #[derive(Clone, Debug)]
@@ -93,11 +96,15 @@ impl Nginx for RealNginx {
     }
 
     async fn configuration(&self) -> Result<String, Fault> {
-        let output = self.paths.run("-T").await?;
+        let output = self.paths.run("-T", &self.paths.config).await?;
         match output.status {
             Some(0) => Ok(output.stdout),
             _ => Err(self.paths.foreign(&parse(&output.stderr))),
         }
+    }
+
+    async fn try_certificate(&self, file: &Path) -> Result<(), Fault> {
+        certificate::attempt(&self.paths, file).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! nginx: one vhost file per workspace, one coordinator that tests and reloads for all.
 
+mod certificate;
 mod check;
 mod coordinator;
 pub(crate) mod master;
@@ -10,6 +11,7 @@ pub use coordinator::{NginxPaths, RealNginx};
 use super::{Effect, Fault};
 use crate::domain::UnitName;
 use async_trait::async_trait;
+use std::path::Path;
 
 /// The web server in front of the workspaces.
 #[async_trait]
@@ -59,4 +61,11 @@ pub trait Nginx: Send + Sync {
     /// # Errors
     /// The configuration is broken, or nginx cannot be run.
     async fn configuration(&self) -> Result<String, Fault>;
+
+    /// Whether nginx takes this file for a certificate with its key. Nothing of the workspaces' is
+    /// part of the question. The file's folder is for root alone and may be written.
+    ///
+    /// # Errors
+    /// It does not, and why.
+    async fn try_certificate(&self, file: &Path) -> Result<(), Fault>;
 }

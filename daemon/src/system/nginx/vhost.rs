@@ -56,6 +56,62 @@ pub struct Media {
     pub path: PathBuf,
 }
 
+/// How a site answers over HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VhostTls {
+    /// One file with the certificate, its chain and its key.
+    pub certificate: PathBuf,
+    /// The addresses nginx listens on for HTTPS; the same for all vhosts of one nginx.
+    pub listen: Vec<SocketAddr>,
+    /// The port in URLs; 443 is left out.
+    pub port: u16,
+    /// For how many seconds browsers are told to come by HTTPS alone.
+    pub hsts: Option<u32>,
+}
+
+impl VhostTls {
+    fn file(&self) -> Result<TlsFile<'_>, Fault> {
+        Ok(TlsFile {
+            certificate: absolute(&self.certificate)?,
+            listen: &self.listen,
+            port: match self.port {
+                443 => String::new(),
+                port => format!(":{port}"),
+            },
+            hsts: self.hsts,
+        })
+    }
+}
+
+/// What answers for all names below a project's domain that no workspace has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatchAll {
+    /// What its file is called.
+    pub unit: UnitName,
+    /// The project's domain.
+    pub domain: HostName,
+    /// The addresses nginx listens on.
+    pub listen: Vec<SocketAddr>,
+    /// The same for HTTPS, if the project has a certificate.
+    pub tls: Option<VhostTls>,
+}
+
+impl CatchAll {
+    /// The vhost file.
+    ///
+    /// # Errors
+    /// A value cannot be written into nginx's configuration.
+    pub fn render(&self) -> Result<String, Fault> {
+        let template = CatchAllFile {
+            unit: self.unit.as_str(),
+            domain: self.domain.as_str(),
+            listen: &self.listen,
+            tls: self.tls.as_ref().map(VhostTls::file).transpose()?,
+        };
+        strict::render(&template, format_args!("the vhost {}", self.unit))
+    }
+}
+
 /// A workspace's vhost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vhost {
@@ -65,6 +121,8 @@ pub struct Vhost {
     pub server_name: HostName,
     /// The addresses nginx listens on; the same for all vhosts of one nginx.
     pub listen: Vec<SocketAddr>,
+    /// The certificate, if the site answers over HTTPS; HTTP then leads there.
+    pub tls: Option<VhostTls>,
     /// Where requests go.
     pub upstream: Upstream,
     /// What nginx serves itself.
@@ -88,6 +146,7 @@ impl Vhost {
             unit: self.unit.as_str(),
             server_name: self.server_name.as_str(),
             listen: &self.listen,
+            tls: self.tls.as_ref().map(VhostTls::file).transpose()?,
             upstream: self.upstream()?,
             media: self.media.as_ref().map(Media::alias).transpose()?,
             max_body_mib: self.max_body_mib,
@@ -157,10 +216,28 @@ struct VhostFile<'a> {
     unit: &'a str,
     server_name: &'a str,
     listen: &'a [SocketAddr],
+    tls: Option<TlsFile<'a>>,
     upstream: String,
     media: Option<(String, String)>,
     max_body_mib: u32,
     access_log: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "catch_all.conf")]
+struct CatchAllFile<'a> {
+    unit: &'a str,
+    domain: &'a str,
+    listen: &'a [SocketAddr],
+    tls: Option<TlsFile<'a>>,
+}
+
+struct TlsFile<'a> {
+    certificate: String,
+    listen: &'a [SocketAddr],
+    /// `:PORT`, or nothing.
+    port: String,
+    hsts: Option<u32>,
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ fn vhost() -> Vhost {
             "127.0.0.1:8080".parse().unwrap(),
             "[::1]:8080".parse().unwrap(),
         ],
+        tls: None,
         upstream: Upstream::Port(20_001),
         media: Some(Media {
             url: "/media/".into(),
@@ -57,6 +58,45 @@ fn vhost() -> Vhost {
 #[test]
 fn reads_like_this() {
     insta::assert_snapshot!(vhost().render().unwrap());
+}
+
+fn tls() -> VhostTls {
+    VhostTls {
+        certificate: "/var/lib/cid/tls/shop.pem".into(),
+        listen: vec!["0.0.0.0:443".parse().unwrap(), "[::]:443".parse().unwrap()],
+        port: 443,
+        hsts: None,
+    }
+}
+
+#[test]
+fn with_a_certificate_it_reads_like_this() {
+    let vhost = Vhost {
+        tls: Some(VhostTls {
+            port: 8443,
+            hsts: Some(3600),
+            ..tls()
+        }),
+        media: None,
+        ..vhost()
+    };
+    insta::assert_snapshot!(vhost.render().unwrap());
+}
+
+#[test]
+fn the_catch_all_reads_like_this() {
+    let catch_all = CatchAll {
+        unit: UnitName::catch_all(&vhost().unit.project()),
+        domain: HostName::parse("shop.localhost").unwrap(),
+        listen: vhost().listen,
+        tls: Some(tls()),
+    };
+    insta::assert_snapshot!(catch_all.render().unwrap());
+    let plain = CatchAll {
+        tls: None,
+        ..catch_all
+    };
+    assert!(!plain.render().unwrap().contains("ssl"));
 }
 
 #[test]

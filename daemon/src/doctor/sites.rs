@@ -1,0 +1,224 @@
+//! What projects have in nginx beside their workspaces' vhosts: a certificate, and a vhost for all
+//! names that no workspace has. Kept as the project files say; nothing of one project's is in another
+//! one's way.
+
+use super::Finding;
+use crate::{
+    config::{Project, Shelf},
+    domain::{ProjectName, UnitName},
+    rpc::Api,
+    system::{
+        Fault,
+        nginx::vhost::{CatchAll, HostName},
+        tls::Certificates,
+    },
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// How often renewed certificates are looked for.
+const PAUSE: Duration = Duration::from_hours(1);
+/// What did not work is tried again after this time: nginx may have been down.
+const SHORT_PAUSE: Duration = Duration::from_secs(30);
+
+/// Brings all projects' certificates and vhosts for unknown names up to date, and removes those of
+/// projects that are gone. What is wrong with one project is logged and stops no other; says how many
+/// projects something is wrong with.
+pub async fn keep_sites(api: &Api) -> usize {
+    let shelf = api.projects.all();
+    let mut failed = 0;
+    // A project whose file is bad at the moment keeps what it has.
+    for project in shelf.values().flatten() {
+        if let Err(fault) = keep_site(api, project).await {
+            tracing::error!(PROJECT = project.name.as_str(), "{fault}");
+            failed += 1;
+        }
+    }
+    if let Err(fault) = remove_strays(api, &shelf).await {
+        tracing::error!("{fault}");
+        failed += 1;
+    }
+    failed
+}
+
+/// Does so until the daemon goes down.
+pub async fn keep_sites_forever(api: Api) {
+    loop {
+        let pause = match keep_sites(&api).await {
+            0 => PAUSE,
+            _ => SHORT_PAUSE,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = api.stopping.cancelled() => return,
+        }
+    }
+}
+
+async fn keep_site(api: &Api, project: &Project) -> Result<(), Fault> {
+    let refreshed = api.sys.certificates.refresh(project).await;
+    let unit = UnitName::catch_all(&project.name);
+    if let Some(wanted) = catch_all(api, project)?
+        && api.sys.nginx.read(&unit)?.as_ref() != Some(&wanted)
+    {
+        api.sys.nginx.put(&unit, &wanted).await?;
+    }
+    refreshed
+}
+
+/// Vhosts that name a certificate which is not there would keep nginx from starting, for everybody.
+async fn take_down(api: &Api) -> Result<(), Fault> {
+    let projects: BTreeSet<ProjectName> = api
+        .sys
+        .nginx
+        .list()?
+        .iter()
+        .map(UnitName::project)
+        .collect();
+    for project in &projects {
+        if api.sys.certificates.copy(project).is_some() {
+            continue;
+        }
+        for unit in naming(api, project)? {
+            api.sys.nginx.remove(&unit).await?;
+            tracing::error!(
+                PROJECT = project.as_str(),
+                "the vhost {unit} is taken down: its certificate is not there; when it is again, `cictl doctor --repair` puts it back"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The vhosts that name a project's certificate.
+fn naming(api: &Api, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
+    let path = api.layout.certificate(project).display().to_string();
+    let mut units = api.sys.nginx.list()?;
+    units.retain(|unit| unit.project() == *project);
+    let mut naming = Vec::new();
+    for unit in units {
+        let text = api.sys.nginx.read(&unit)?;
+        if text.is_some_and(|text| text.contains(&path)) {
+            naming.push(unit);
+        }
+    }
+    Ok(naming)
+}
+
+/// What answers for the names below a project's domain that nobody has; `None`: nginx's default server
+/// does, which is cid's.
+fn catch_all(api: &Api, project: &Project) -> Result<Option<String>, Fault> {
+    let site = &api.sys.site;
+    let tls = match &project.tls {
+        Some(tls) => api
+            .sys
+            .certificates
+            .copy(&project.name)
+            .map(|copy| site.tls(copy, Some(tls))),
+        None => None,
+    };
+    if site.has_default_server && tls.is_none() {
+        return Ok(None);
+    }
+    let domain = HostName::parse(&project.domain)
+        .ok_or_else(|| Fault::new(format!("cannot use {} as a host name", *project.domain)))?;
+    let catch_all = CatchAll {
+        unit: UnitName::catch_all(&project.name),
+        domain,
+        listen: site.listen.clone(),
+        tls,
+    };
+    catch_all.render().map(Some)
+}
+
+/// Whether a vhost for unknown names belongs to a project, as far as its file can be read.
+pub(super) fn is_wanted(api: &Api, shelf: &Shelf, unit: &UnitName) -> bool {
+    unit.is_catch_all()
+        && match shelf.get(unit.project().as_str()) {
+            Some(Ok(project)) => !matches!(catch_all(api, project), Ok(None)),
+            Some(Err(_)) => true,
+            None => false,
+        }
+}
+
+async fn remove_strays(api: &Api, shelf: &Shelf) -> Result<(), Fault> {
+    take_down(api).await?;
+    let catch_alls = api.sys.nginx.list()?;
+    for unit in catch_alls.iter().filter(|unit| unit.is_catch_all()) {
+        if !is_wanted(api, shelf, unit) {
+            api.sys.nginx.remove(unit).await?;
+        }
+    }
+    for project in api.sys.certificates.list()? {
+        let has_none = match shelf.get(project.as_str()) {
+            Some(Ok(project)) => project.tls.is_none(),
+            Some(Err(_)) => false,
+            None => true,
+        };
+        // Workspaces made before go on with it.
+        if has_none && naming(api, &project)?.is_empty() {
+            api.sys.certificates.remove(&project).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with projects' certificates and with their vhosts for unknown names.
+///
+/// # Errors
+/// A vhost cannot be read.
+pub(super) async fn sites(
+    api: &Api,
+    repair: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Fault> {
+    let shelf = api.projects.all();
+    for project in shelf.values().flatten() {
+        if let Some(finding) = certificate(api, project).await? {
+            findings.push(match repair {
+                true => finding.repaired_if(api.sys.certificates.refresh(project).await),
+                false => finding,
+            });
+        }
+        let unit = UnitName::catch_all(&project.name);
+        let found = api.sys.nginx.read(&unit)?;
+        let Some(wanted) = catch_all(api, project)? else {
+            continue;
+        };
+        if found.as_ref() == Some(&wanted) {
+            continue;
+        }
+        let what = match found {
+            None => "its file is gone: nginx answers unknown names as it likes",
+            Some(_) => "its file says something else than cid would write",
+        };
+        let finding = Finding::drift(
+            format!("vhost {unit}"),
+            what,
+            "cictl doctor --repair writes it again",
+        );
+        findings.push(match repair {
+            true => finding.repaired_if(api.sys.nginx.put(&unit, &wanted).await),
+            false => finding,
+        });
+    }
+    Ok(())
+}
+
+async fn certificate(api: &Api, project: &Project) -> Result<Option<Finding>, Fault> {
+    let subject = format!("project {}: tls", project.name);
+    match Certificates::read(project).await {
+        Err(fault) => Ok(Some(Finding::drift(
+            subject,
+            fault.message,
+            fault.hint.unwrap_or_default(),
+        ))),
+        Ok(Some(pair)) if api.sys.certificates.differs(&project.name, &pair)? => {
+            Ok(Some(Finding::drift(
+                subject,
+                "nginx does not have this certificate yet",
+                "reload cid, or cictl doctor --repair",
+            )))
+        }
+        Ok(_) => Ok(None),
+    }
+}
