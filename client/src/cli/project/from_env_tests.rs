@@ -1,0 +1,95 @@
+use super::*;
+
+const ALL: &str = r#"
+# the prototype's
+export WORK_DIR=/srv/workspaces/
+GIT_URL="git@git.example.org:team/pressa.git"
+DOMAIN='*.Pressa.example.org'
+NGINX_PATH=/etc/nginx/sites-enabled
+MEDIA_PATH=/srv/pressa/media
+PROJECT_PATH=pressa/backend/app
+DB_PATH=/srv/pressa/db.sqlite3
+ENV_PATH=/srv/pressa/venv   # shared
+FRONTEND_PATH=/srv/pressa/frontend/dist
+SECRET_KEY=hunter2
+"#;
+
+const GIVEN: Given<'_> = Given {
+    name: "pressa",
+    url: None,
+    domain: None,
+    base: "main",
+};
+
+fn made(text: &str) -> Result<String, Error> {
+    render(&dotenv::parse(text).unwrap(), &GIVEN)
+}
+
+#[test]
+fn every_key_becomes_a_setting_or_a_comment() {
+    let file = made(ALL).unwrap();
+    for key in KNOWN {
+        assert!(file.contains(key), "{key} is not mentioned:\n{file}");
+    }
+    assert!(file.contains("SECRET_KEY") && !file.contains("hunter2"));
+    insta::assert_snapshot!(file);
+}
+
+#[test]
+fn what_cannot_be_used_is_named_and_left_out() {
+    let file = made(
+        "GIT_URL=/srv/a.git\nDOMAIN=a.org\nWORK_DIR=relative\nMEDIA_PATH='/a b'\nPROJECT_PATH=clone\nENV_PATH=/srv/.env\nDB_PATH=/a/../b\nFRONTEND_PATH=\n",
+    )
+    .unwrap();
+    for absent in [
+        "work_dir =",
+        "[media]",
+        "dir = \".",
+        "\nenv =",
+        "[database]",
+        "[[links]]",
+    ] {
+        assert!(!file.contains(absent), "{absent} in:\n{file}");
+    }
+    for key in [
+        "WORK_DIR",
+        "MEDIA_PATH",
+        "PROJECT_PATH",
+        "ENV_PATH",
+        "DB_PATH",
+    ] {
+        assert!(file.contains(key), "{key} is not mentioned:\n{file}");
+    }
+}
+
+#[test]
+fn credentials_are_refused_and_not_shown() {
+    for url in [
+        "https://user:hunter2@git.example.org/a.git",
+        "https://hunter2@git.example.org/a.git",
+        "https://git.example.org/a.git?token=hunter2",
+        "ssh://git:hunter2@git.example.org/a.git",
+        "git:hunter2@git.example.org:a.git",
+    ] {
+        let error = made(&format!("GIT_URL={url}\nDOMAIN=a.org")).unwrap_err();
+        let said = format!("{error:?}");
+        assert!(
+            said.contains("credentials") && !said.contains("hunter2"),
+            "{said}"
+        );
+        assert!(error.hint.unwrap().contains("--url"));
+    }
+    assert!(made("GIT_URL=git://a/b\nDOMAIN=a.org").is_err());
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let error = made("DOMAIN=a.org").unwrap_err();
+    assert!(error.message.contains("GIT_URL") && error.hint.unwrap().contains("--url"));
+    let error = made("GIT_URL=/srv/a.git").unwrap_err();
+    assert!(error.message.contains("DOMAIN"));
+    let error = made("GIT_URL=/srv/a.git\nDOMAIN=https://a.org:80").unwrap_err();
+    assert!(error.message.contains("none"), "{}", error.message);
+    let error = made("GIT_URL=/srv/a.git\nDOMAIN=a.org\nDB_PATH=$HOME/db").unwrap_err();
+    assert!(error.message.contains("DB_PATH"));
+}

@@ -1,0 +1,256 @@
+//! `cictl project init`
+
+use super::{
+    super::{Cx, Failure},
+    from_env,
+};
+use cid_client::{Error, Kind};
+use clap::Args;
+use serde_json::json;
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Print a project file to begin with
+///
+/// With `--from-env` it is made from the `.env` of the prototype that cid replaces: each key there becomes
+/// a setting, or a comment that says why it is not needed any more.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cictl project init pressa --url git@git.example.org:team/pressa.git \\
+      --domain pressa.example.org | sudo tee /etc/cid/projects.d/pressa.toml
+  sudo cictl project init pressa --from-env /srv/prototype/.env \\
+      --write /etc/cid/projects.d/pressa.toml")]
+pub(super) struct Init {
+    /// What the project is called: a-z, 0-9 and -, beginning with a letter
+    name: String,
+    /// The repository: https, ssh, or an absolute path
+    #[arg(long, required_unless_present = "from_env")]
+    url: Option<String>,
+    /// Workspaces answer below this domain
+    #[arg(long, required_unless_present = "from_env")]
+    domain: Option<String>,
+    /// The branch new branches start from
+    #[arg(long, default_value = "main")]
+    base: String,
+    /// The prototype's `.env`; --url and --domain win over what it says
+    #[arg(long, value_name = "FILE")]
+    from_env: Option<PathBuf>,
+    /// Write it to this file instead, which must not exist
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Also over a file that exists
+    #[arg(long, requires = "write")]
+    force: bool,
+}
+
+impl Init {
+    pub(super) fn run(&self, cx: &Cx) -> Result<(), Failure> {
+        let content = self.file_content()?;
+        match &self.write {
+            Some(path) => {
+                write(path, &content, self.force)?;
+                cx.print(&json!({ "file": path }), || {
+                    format!(
+                        "written: {0}\nnext: cictl project check {1}",
+                        path.display(),
+                        self.name
+                    )
+                })?;
+            }
+            None => {
+                let file = format!("/etc/cid/projects.d/{}.toml", self.name);
+                cx.print(&json!({ "file": file, "content": content }), || {
+                    content.trim_end().to_owned()
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn file_content(&self) -> Result<String, Error> {
+        let name = &self.name;
+        let is_name = name.len() <= 31
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && !name.ends_with('-')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !is_name {
+            return Err(Error::new(
+                Kind::Invalid,
+                format!(
+                    "cannot call a project {name:?}: its name is made of at most 31 of a-z, 0-9 and -, and begins with a letter"
+                ),
+            ));
+        }
+        if let Some(file) = &self.from_env {
+            let given = from_env::Given {
+                name,
+                url: self.url.as_deref(),
+                domain: self.domain.as_deref(),
+                base: &self.base,
+            };
+            return from_env::project_file(file, &given);
+        }
+        let (url, domain) = (self.url.as_deref(), self.domain.as_deref());
+        Ok(TEMPLATE
+            .replace("@NAME@", name)
+            .replace("@URL@", &quoted(url.unwrap_or_default()))
+            .replace("@DOMAIN@", &quoted(domain.unwrap_or_default()))
+            .replace("@BASE@", &quoted(&self.base)))
+    }
+}
+
+/// Writes a new file; over an old one only with `force`.
+fn write(path: &Path, content: &str, force: bool) -> Result<(), Error> {
+    let cannot = |why: String| {
+        Error::new(
+            Kind::Invalid,
+            format!("cannot write {}: {why}", path.display()),
+        )
+    };
+    let temporary = path.with_file_name(format!(
+        ".{}.{}.tmp",
+        path.file_name().unwrap_or_default().to_string_lossy(),
+        std::process::id()
+    ));
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            // It may hold secrets one day.
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        match force {
+            true => std::fs::rename(&temporary, path),
+            // Unlike a rename this fails where there is something.
+            false => std::fs::hard_link(&temporary, path),
+        }
+    };
+    let written = write();
+    let _ = std::fs::remove_file(&temporary);
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            cannot("there is such a file".into()).with_hint("with --force it is replaced")
+        }
+        _ => cannot(error.to_string()),
+    })
+}
+
+/// A string in TOML: its basic strings know every escape that JSON's have.
+pub(super) fn quoted(text: &str) -> String {
+    json!(text).to_string()
+}
+
+const TEMPLATE: &str = r#"# The project @NAME@: put this at /etc/cid/projects.d/@NAME@.toml (in a sandbox:
+# DIR/etc/projects.d/@NAME@.toml), then run `cictl project check @NAME@`.
+
+domain = @DOMAIN@    # workspaces answer at <name>.<domain>
+# deploy_user = "deploy"    # who speaks to the git server, with that user's own keys
+# work_dir = "/srv/cid/@NAME@"    # workspaces live here
+# A certificate for *.<domain>: workspaces then answer over HTTPS.
+# tls = { certificate = "/etc/letsencrypt/live/@NAME@/fullchain.pem", key = "/etc/letsencrypt/live/@NAME@/privkey.pem" }
+
+[git]
+url = @URL@
+base = @BASE@    # new branches start here
+# branch = "{name}"    # what a workspace's branch is called, e.g. "devel-{name}"
+# identity_file = "/etc/cid/keys/@NAME@"    # default: the deploy user's own keys
+# known_hosts = "/etc/cid/keys/known_hosts"
+# credential_file = "/etc/cid/keys/@NAME@.token"    # for https: USER:TOKEN, mode 0600
+
+# What is left out here is found in the repository: a Procfile, pyproject.toml,
+# requirements.txt, manage.py.
+[app]
+# dir = "."    # where in the repository the app lives
+# env = "/srv/@NAME@/venv"    # a ready environment instead of installing one
+# install = [["uv", "sync", "--frozen"]]
+# release = [["python", "manage.py", "migrate", "--noinput"]]
+# run.web = ["gunicorn", "-b", "127.0.0.1:{port}", "@NAME@.wsgi"]    # or unix:{socket}
+# run.worker = ["celery", "-A", "@NAME@", "worker"]
+# health = { path = "/", timeout = "60s", status = [200] }
+
+# Given to every command and process, and written to the workspace's .env.
+[env]
+# DJANGO_DEBUG = "1"
+
+# One database for all workspaces; without it the app's own default is used.
+# [database]
+# kind = "shared"
+# url = "sqlite:////srv/@NAME@/db.sqlite3"
+
+# One big folder for all workspaces: linked into the tree, served by nginx.
+# [media]
+# path = "/srv/@NAME@/media"
+# link = "media"
+# url = "/media/"
+
+# Templates rendered into each tree.
+# [[files]]
+# template = "/etc/cid/templates/local.py.j2"
+# target = "app/local.py"
+
+# Other big shared things: linked, or copied when a workspace may change them.
+# [[links]]
+# source = "/srv/@NAME@/build"
+# target = "static/build"
+# mode = "link"
+
+# Who may reach the files.
+# [access]
+# group = "devs"    # a Unix group with read-write access to every workspace
+# [access.people]    # e-mail -> Unix account with access to that workspace
+# "anna@example.com" = "anna"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn init(name: &str) -> Init {
+        Init {
+            name: name.into(),
+            url: Some("/srv/git/a \"b\".git".into()),
+            domain: Some("pressa.example.org".into()),
+            base: "main".into(),
+            from_env: None,
+            write: None,
+            force: false,
+        }
+    }
+
+    #[test]
+    fn the_starter_file_is_filled_in_and_quoted() {
+        let content = init("pressa").file_content().unwrap();
+        assert!(!content.contains("@NAME@") && !content.contains("@URL@"));
+        assert!(content.contains("\nurl = \"/srv/git/a \\\"b\\\".git\"\n"));
+        assert!(content.contains("\ndomain = \"pressa.example.org\" "));
+        assert!(content.contains("\nbase = \"main\" "));
+    }
+
+    #[test]
+    fn a_name_that_is_no_file_name_is_refused() {
+        for name in ["", "../etc", "Pressa", "a b", "-a", "a-", "9a"] {
+            assert_eq!(init(name).file_content().unwrap_err().kind, Kind::Invalid);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_unless_forced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pressa.toml");
+        write(&path, "one", false).unwrap();
+        let error = write(&path, "two", false).unwrap_err();
+        assert!(error.hint.unwrap().contains("--force"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
+        write(&path, "two", true).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

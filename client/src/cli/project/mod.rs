@@ -1,0 +1,60 @@
+//! `cictl project`
+
+mod dotenv;
+mod from_env;
+mod init;
+
+use super::{Cx, Outcome};
+use crate::ui::table;
+use cid_client::{Exit, Severity};
+use clap::{Args, Subcommand};
+use init::Init;
+
+/// Show projects, check them, begin a new one
+#[derive(Debug, Args)]
+pub(super) struct Project {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show all projects
+    List,
+    /// Show one project
+    Show {
+        /// The project
+        name: String,
+    },
+    /// Have the daemon read project files again and say what is wrong with them
+    Check {
+        /// The project; all when left out
+        name: Option<String>,
+    },
+    Init(Init),
+}
+
+impl Project {
+    pub(super) async fn run(self, cx: &Cx) -> Outcome {
+        match self.verb {
+            Verb::List => {
+                let projects = cx.connect().await?.projects().await?;
+                cx.print(&projects, || table::projects(&projects))?;
+            }
+            Verb::Show { name } => {
+                let project = cx.connect().await?.project(&name).await?;
+                cx.print(&project, || table::project(&project))?;
+            }
+            Verb::Check { name } => {
+                let items = cx.connect().await?.check(name.as_deref()).await?;
+                cx.print(&items, || table::checks(&items))?;
+                let is_bad = |severity| matches!(severity, Severity::Error | Severity::Unknown);
+                if items.iter().any(|item| is_bad(item.severity)) {
+                    return Ok(Exit::Failed);
+                }
+            }
+            Verb::Init(init) => init.run(cx)?,
+        }
+        Ok(Exit::Done)
+    }
+}
