@@ -2,6 +2,7 @@
 //! an unknown key or a bad value is an error that shows file, line and key.
 
 mod app;
+mod limits;
 mod project;
 mod projects;
 mod settings;
@@ -9,8 +10,10 @@ mod tls;
 mod values;
 
 pub use app::{App, Command, Health};
+pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use project::{
-    Access, Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project,
+    Access, Database, DatabaseKind, FileEntry, Git, IsolationKind, LinkEntry, LinkMode, Media,
+    Project,
 };
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};

@@ -2,8 +2,8 @@
 //! every key.
 
 use super::{
-    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, RefName, RelativePath, Tls, app::App,
-    load,
+    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, ProjectLimits, RefName, RelativePath,
+    Tls, app::App, load,
 };
 use crate::{
     domain::{Email, Name, ProjectName},
@@ -29,6 +29,11 @@ pub struct Project {
     pub domain: Domain,
     /// Identity for git over the network; in the sandbox always whoever runs it.
     pub deploy_user: Option<String>,
+    /// Whose account workspaces use; counts on a host only.
+    #[serde(default)]
+    pub isolation: IsolationKind,
+    /// The account of `isolation = "shared"`.
+    pub run_user: Option<String>,
     /// Workspaces live here; in the sandbox `DIR/work/PROJECT` when absent.
     pub work_dir: Option<AbsolutePath>,
     /// The certificate with which workspaces answer over HTTPS.
@@ -54,6 +59,9 @@ pub struct Project {
     /// Who else may read and write a workspace's files.
     #[serde(default)]
     pub access: Access,
+    /// How long things may take and how much of the machine they may use.
+    #[serde(default)]
+    pub limits: ProjectLimits,
 }
 
 fn unnamed() -> ProjectName {
@@ -235,6 +243,19 @@ pub enum LinkMode {
     Copy,
 }
 
+/// `isolation`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IsolationKind {
+    /// An account for each workspace.
+    #[default]
+    Workspace,
+    /// The developer's own account.
+    Owner,
+    /// One account for all workspaces.
+    Shared,
+}
+
 /// `[access]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -293,12 +314,31 @@ impl Project {
                 ));
             }
         }
+        self.check_isolation()?;
         for (email, account) in &self.access.people {
             if account.is_empty() {
                 return Err(format!("access.people: {email} has no account"));
             }
         }
         Ok(())
+    }
+
+    fn check_isolation(&self) -> Result<(), String> {
+        match (self.isolation, &self.run_user) {
+            (IsolationKind::Shared, None) => Err(
+                "isolation = \"shared\" needs run_user, the account that all workspaces share".into(),
+            ),
+            (IsolationKind::Shared, Some(user)) if Some(user) == self.deploy_user.as_ref() => {
+                Err("run_user must not be the deploy_user: whoever runs the repository's code would have its keys".into())
+            }
+            (IsolationKind::Shared, Some(user)) if user == "root" || user.is_empty() => {
+                Err("run_user must be an account of its own, and never root".into())
+            }
+            (IsolationKind::Workspace | IsolationKind::Owner, Some(_)) => {
+                Err("run_user goes with isolation = \"shared\" alone".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// How the repository is reached.
@@ -379,6 +419,36 @@ fn is_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(more: &str) -> Result<Project, String> {
+        let text = format!(
+            "deploy_user = \"deploy\"\ndomain = \"x.localhost\"\n{more}\n[git]\nurl = \"/srv/x.git\"\n"
+        );
+        let project: Project = toml::from_str(&text).map_err(|error| error.to_string())?;
+        project.check().map(|()| project)
+    }
+
+    #[test]
+    fn an_isolation_says_whose_account_it_needs() {
+        assert_eq!(read("").unwrap().isolation, IsolationKind::Workspace);
+        let owner = read("isolation = \"owner\"").unwrap();
+        assert_eq!(owner.isolation, IsolationKind::Owner);
+        assert!(read("isolation = \"shared\"\nrun_user = \"runner\"").is_ok());
+        for (bad, rule) in [
+            ("isolation = \"shared\"", "needs run_user"),
+            ("isolation = \"owner\"\nrun_user = \"anna\"", "alone"),
+            ("run_user = \"anna\"", "alone"),
+            (
+                "isolation = \"shared\"\nrun_user = \"deploy\"",
+                "must not be the deploy_user",
+            ),
+            ("isolation = \"shared\"\nrun_user = \"root\"", "never root"),
+            ("isolation = \"none\"", "line 3, column 13"),
+        ] {
+            let error = read(bad).unwrap_err();
+            assert!(error.contains(rule), "{bad}: {error}");
+        }
+    }
 
     #[test]
     fn the_folder_of_a_shared_database_is_found() {

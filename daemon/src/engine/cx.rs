@@ -3,7 +3,7 @@
 use super::{Inner, plan::Step};
 use crate::{
     config::{Limits, Project},
-    domain::{ProjectName, UnitName},
+    domain::{Isolation, ProjectName, UnitName},
     helper::request::{Ask, Fetch, Fetched},
     store::{Artifact, Debt, Store},
     system::{
@@ -26,6 +26,7 @@ pub struct Cx {
     pub(super) inner: Arc<Inner>,
     pub(super) job: Uuid,
     pub(super) workspace: i64,
+    pub(super) isolation: Isolation,
     pub(super) project: ProjectName,
     pub(super) unit: UnitName,
     /// KIND -> output of the steps before.
@@ -61,6 +62,11 @@ impl Cx {
     /// Number of the workspace.
     pub fn workspace(&self) -> i64 {
         self.workspace
+    }
+
+    /// Whose account the workspace uses.
+    pub fn isolation(&self) -> &Isolation {
+        &self.isolation
     }
 
     /// `PROJECT.NAME` of the workspace.
@@ -117,7 +123,7 @@ impl Cx {
 
     /// The identity of the workspace.
     pub fn user(&self) -> Identity {
-        Identity::Workspace(self.unit.clone(), self.workspace)
+        Identity::Workspace(self.unit.clone(), self.workspace, self.isolation.clone())
     }
 
     /// The identity that ends all that runs as the workspace's user.

@@ -393,7 +393,12 @@ impl Runner {
     }
 
     fn limit(&self, index: usize) -> Duration {
-        self.steps[index].limit(&self.inner.settings.limits)
+        let settings = &self.inner.settings.limits;
+        // Without its file a project has no limits of its own.
+        match self.inner.projects.get(self.row.project.as_str()) {
+            Ok(project) => self.steps[index].limit(&project.limits.times(settings)),
+            Err(_) => self.steps[index].limit(settings),
+        }
     }
 
     fn cx(&self, index: usize) -> (Cx, Log) {
@@ -416,6 +421,7 @@ impl Runner {
             inner: Arc::clone(&self.inner),
             job: self.row.id,
             workspace: self.row.workspace,
+            isolation: self.row.isolation.clone(),
             project: self.row.project.clone(),
             unit: self.unit(),
             outputs,

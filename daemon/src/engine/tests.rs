@@ -8,7 +8,7 @@ use super::{
 use crate::{
     authz::Permit,
     config::{Limits, Projects, Settings},
-    domain::{Account, Email, JobKind, JobState, Name, Workspace, WorkspaceState},
+    domain::{Account, Email, Isolation, JobKind, JobState, Name, Workspace, WorkspaceState},
     layout::Layout,
     plan::{self, BranchChoice, Facts},
     step,
@@ -49,19 +49,32 @@ fn account() -> Account {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Create,
+    CreateBorrowed,
     Delete,
+    DeleteBorrowed,
     DeleteWithBranch,
     Restart,
     RepairAccess,
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 7] = [
     Kind::Create,
+    Kind::CreateBorrowed,
     Kind::Delete,
+    Kind::DeleteBorrowed,
     Kind::DeleteWithBranch,
     Kind::Restart,
     Kind::RepairAccess,
 ];
+
+impl Kind {
+    fn isolation(self) -> Isolation {
+        match self {
+            Self::CreateBorrowed | Self::DeleteBorrowed => Isolation::Owner(account().name),
+            _ => Isolation::Workspace,
+        }
+    }
+}
 
 impl Stage {
     fn new() -> Self {
@@ -112,7 +125,8 @@ impl Stage {
         let project = self.projects.only().unwrap();
         let layout = Arc::clone(&self.layout);
         let submission = match kind {
-            Kind::Create => {
+            Kind::Create | Kind::CreateBorrowed => {
+                let isolation = kind.isolation();
                 let work_dir = self.layout.work_root.join("demo");
                 let planned = Arc::clone(&project);
                 Submission {
@@ -120,7 +134,9 @@ impl Stage {
                     subject: Box::new(move |job| Subject::New {
                         names: Name::candidates(&email).collect(),
                         make: Box::new(move |name| {
-                            workspace(&email, &project, name, &work_dir, job)
+                            let isolation = isolation.clone();
+                            let made = workspace(&email, &project, name, &work_dir, job);
+                            Workspace { isolation, ..made }
                         }),
                     }),
                     plan: Box::new(move |workspace| {
@@ -135,7 +151,7 @@ impl Stage {
                     }),
                 }
             }
-            Kind::Delete | Kind::DeleteWithBranch => {
+            Kind::Delete | Kind::DeleteBorrowed | Kind::DeleteWithBranch => {
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
                 let branch = (kind == Kind::DeleteWithBranch).then_some(BranchChoice {
                     project,
@@ -185,9 +201,16 @@ impl Stage {
     /// A machine on which this kind of job can begin.
     async fn ready_for(kind: Kind) -> Self {
         let stage = Self::new();
-        if kind != Kind::Create {
+        let first = match kind {
+            Kind::Create | Kind::CreateBorrowed => None,
+            Kind::DeleteBorrowed => Some(Kind::CreateBorrowed),
+            Kind::Delete | Kind::DeleteWithBranch | Kind::Restart | Kind::RepairAccess => {
+                Some(Kind::Create)
+            }
+        };
+        if let Some(first) = first {
             let engine = stage.engine(Arc::new(NoHooks));
-            let job = stage.submit(&engine, Kind::Create).await;
+            let job = stage.submit(&engine, first).await;
             assert_eq!(stage.ended(&engine, job).await, JobState::Done);
         }
         stage
@@ -251,6 +274,7 @@ fn workspace(
         commit: None,
         created_at: jiff::Timestamp::now(),
         job,
+        isolation: Isolation::default(),
     }
 }
 
@@ -497,11 +521,13 @@ async fn a_delete_that_is_done_leaves_what_was_before_the_create() {
     let stage = Stage::new();
     let before = stage.snapshot().await;
     let engine = stage.engine(Arc::new(NoHooks));
-    for kind in [Kind::Create, Kind::DeleteWithBranch] {
-        let job = stage.submit(&engine, kind).await;
-        assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+    for create in [Kind::Create, Kind::CreateBorrowed] {
+        for kind in [create, Kind::DeleteWithBranch] {
+            let job = stage.submit(&engine, kind).await;
+            assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+        }
+        pretty(&before, &stage.snapshot().await, "create and delete");
     }
-    pretty(&before, &stage.snapshot().await, "create and delete");
 }
 
 #[tokio::test]

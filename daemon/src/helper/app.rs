@@ -2,10 +2,11 @@
 //! and the run file, so that nothing of the operator's or the repository's text gets into them.
 
 use super::{
+    cgroup::{self, Kept},
     command,
     drop::{self, Role},
     environment::Environment,
-    identity,
+    identity::{self, Keeper},
     reaper::Process,
     run_file::{ProcessCommand, RunFile},
 };
@@ -58,7 +59,8 @@ pub(super) fn become_app(
         .split_first()
         .ok_or_else(|| Fault::new(format!("cannot start {name}: its command is empty")))?;
     write_pid(&run_file, name)?;
-    identity::assume(&run_file, user_required)?;
+    let kept = enter_group(&run_file)?;
+    identity::assume(&run_file, user_required, Keeper::Group(kept))?;
     let path = command::find(program, &env, &run_file.dir)?;
     let error = Command::new(&path)
         .arg0(program)
@@ -116,6 +118,24 @@ pub(super) fn environment(run_file: &RunFile) -> Environment {
         .iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect()
+}
+
+/// Into the control group of the workspace's app, where there can be one.
+fn enter_group(run_file: &RunFile) -> Result<Kept, Fault> {
+    let Some(run_as) = run_file
+        .run_as
+        .as_ref()
+        .filter(|_| unistd::geteuid().is_root())
+    else {
+        return Ok(Kept::default());
+    };
+    match cgroup::become_app(&run_file.unit, &run_as.limits) {
+        Err(fault) if !run_as.needs_group => {
+            eprintln!("cid-helper: {fault}; it goes on in supervisord's");
+            Ok(Kept::default())
+        }
+        entered => entered,
+    }
 }
 
 /// Says who the process is; exec keeps both number and start time.

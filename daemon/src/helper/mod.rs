@@ -11,6 +11,7 @@
 //! called as the one that asks for passwords, it answers with the project's token.
 
 mod app;
+pub mod cgroup;
 mod command;
 mod deps;
 mod drop;
@@ -24,6 +25,7 @@ pub mod request;
 mod run;
 pub mod run_file;
 mod serve;
+mod supervise;
 mod tree;
 pub mod wire;
 
@@ -68,6 +70,12 @@ enum Verb {
         /// Which of its processes
         process: String,
     },
+    /// Become supervisord, in a control group of its own
+    Supervise {
+        /// Program and arguments
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
+    },
     /// Run a command in a workspace and exit with its status
     Run {
         /// Refuse a run file that names no user
@@ -100,6 +108,7 @@ pub fn main() -> ExitCode {
             run_file,
             process,
         } => app::become_app(&run_file, &process, require_user).map(|never| match never {}),
+        Verb::Supervise { command } => supervise::supervise(&command).map(|never| match never {}),
         Verb::Run {
             require_user,
             run_file,

@@ -442,6 +442,19 @@ pub struct RunCommand {
 pub struct Exited {
     /// Exit status; 128 + signal when killed.
     pub status: i32,
+    /// What the command ran out of: `memory` or `processes`, as far as the kernel tells.
+    #[serde(default)]
+    pub ran_out_of: Option<Resource>,
+}
+
+/// What the kernel shares out among units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// Memory of all processes together.
+    Memory,
+    /// Processes and threads in all.
+    Processes,
 }
 
 /// See [`Request::WorkStatus`]. A missing clone holds nothing.

@@ -4,7 +4,8 @@
 use super::{
     app, command,
     drop::{self, Role},
-    identity, reaper,
+    identity::{self, Keeper},
+    reaper,
 };
 use crate::system::fault::{Fault, FaultContext};
 use nix::{
@@ -41,7 +42,7 @@ pub(super) fn run(
     drop::settle(Role::Runner)?;
     let parent = unistd::getppid();
     let run_file = app::read(run_file)?;
-    identity::assume(&run_file, user_required)?;
+    identity::assume(&run_file, user_required, Keeper::Unit)?;
     let env = app::environment(&run_file);
     let (name, arguments) = argv
         .split_first()

@@ -52,18 +52,25 @@ pub struct RunAs {
     /// How much of the machine it may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Others run as this user too: without a control group of its own the app is not started, for
+    /// nobody could tell later whose its processes are.
+    #[serde(default)]
+    pub needs_group: bool,
 }
 
-/// Limits of each process; `None` leaves them as they are.
+/// Limits of the processes; `None` leaves them as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// How many files it may have open.
+    /// How many bytes of memory all of them may have together.
+    #[serde(default)]
+    pub memory: Option<u64>,
+    /// How many files each may have open.
     #[serde(default)]
     pub open_files: Option<u64>,
-    /// How many processes the user may have in all.
+    /// How many processes there may be in all.
     #[serde(default)]
     pub processes: Option<u64>,
-    /// How long a file it writes may get, in bytes.
+    /// How long a file that one writes may get, in bytes.
     #[serde(default)]
     pub file_size: Option<u64>,
 }

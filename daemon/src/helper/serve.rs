@@ -1,7 +1,9 @@
 //! Serves a daemon's requests one after the other.
 
 use super::{
-    Lines, command, deps,
+    Lines,
+    cgroup::Refusals,
+    command, deps,
     drop::{self, Role},
     end_processes,
     environment::Environment,
@@ -179,8 +181,10 @@ fn resolve(ask: &Resolve) -> Resolved {
 fn run_command(ask: &RunCommand, lines: Lines) -> Result<Exited, Fault> {
     let argv: Vec<_> = ask.command.iter().map(Into::into).collect();
     let env: Environment = ask.env.iter().map(|(k, v)| (k.into(), v.into())).collect();
+    let before = Refusals::count();
     let status = command::run(&argv, &env, &ask.dir, lines)?;
     Ok(Exited {
         status: command::code(status),
+        ran_out_of: before.since(),
     })
 }

@@ -1,8 +1,9 @@
 //! Which unit each identity's work is done in: as whom, and what it may write.
 
+use super::limits::Controllers;
 use crate::{
     config::{GitUrl, Project, Projects, Settings},
-    domain::{Account, ProjectName, UnitName, builder, project_group},
+    domain::{Account, Isolation, ProjectName, UnitName, builder, project_group},
     layout::Layout,
     plan::trash_dir,
     step::HOME,
@@ -27,6 +28,7 @@ pub(super) struct Identities {
     pub(super) layout: Arc<Layout>,
     pub(super) settings: Arc<Settings>,
     pub(super) projects: Arc<Projects>,
+    pub(super) controllers: Controllers,
 }
 
 impl Identities {
@@ -37,7 +39,9 @@ impl Identities {
     pub(super) fn place(&self, identity: &Identity) -> Result<Place, Fault> {
         match identity {
             Identity::Deploy(project) => self.deploy(project),
-            Identity::Workspace(unit, number) => self.workspace(unit, *number),
+            Identity::Workspace(unit, number, isolation) => {
+                self.workspace(unit, *number, isolation)
+            }
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project, key) => Ok(self.build(project, key)),
             Identity::Purge => Ok(self.purge()),
@@ -62,8 +66,12 @@ impl Identities {
         Ok(Place { unit, checks })
     }
 
-    fn workspace(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
-        let account = self.account(number)?;
+    fn workspace(
+        &self,
+        unit: &UnitName,
+        number: i64,
+        isolation: &Isolation,
+    ) -> Result<Place, Fault> {
         let name = unit.project();
         let project = self.project(&name).ok();
         let work_dir = self.work_dir(&name, project.as_deref());
@@ -71,13 +79,24 @@ impl Identities {
         let Place {
             unit: made,
             mut checks,
-        } = as_account(account, &name);
-        let mut made = made
+        } = match isolation.borrowed() {
+            None => as_account(self.account(number)?, &name),
+            Some(account) => as_borrowed(account, &name)?,
+        };
+        let writes = match isolation.borrowed() {
             // Its own folder is made while this unit starts. The others in there are other users'.
-            .writable(&work_dir)
+            None => work_dir,
+            // They may be the same user's.
+            Some(_) => directory.clone(),
+        };
+        let mut made = made
+            .writable(&writes)
             .env("HOME", &self.layout.helper_home());
         for (variable, cache) in [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")] {
             made = made.env(variable, &directory.join(HOME).join(".cache").join(cache));
+        }
+        if let Some(project) = &project {
+            made = self.controllers.limit(made, &project.limits.commands);
         }
         let shared = project.map_or_else(Vec::new, |project| project.shared_folders());
         for path in &shared {
@@ -85,7 +104,7 @@ impl Identities {
         }
         checks.extend(confine(
             "--confine-write",
-            [work_dir].into_iter().chain(shared),
+            [writes].into_iter().chain(shared),
         ));
         checks.extend(confine("--confine-read", self.readable(&name)));
         Ok(Place { unit: made, checks })
@@ -123,6 +142,10 @@ impl Identities {
             .writable(&self.layout.tools_dir(name))
             .writable(&self.layout.builder_home(name))
             .env("HOME", &self.layout.builder_home(name));
+        let unit = match self.project(name) {
+            Ok(project) => self.controllers.limit(unit, &project.limits.commands),
+            Err(_) => unit,
+        };
         Place { unit, checks }
     }
 
@@ -184,6 +207,32 @@ fn as_purge(unit: Unit) -> Place {
     let mut checks = expect(ROOT, &[ROOT.to_owned()]);
     checks.extend(["--expect-caps", "cap_dac_override,cap_fowner"].map(OsString::from));
     Place { unit, checks }
+}
+
+/// A unit of somebody's who has other files and processes too. Of all groups of the account it gets the
+/// project's alone, for which the helper itself leaves the others: systemd joins whatever the account
+/// is in, which may be as good as root.
+fn as_borrowed(account: &str, project: &ProjectName) -> Result<Place, Fault> {
+    const TO_LEAVE_GROUPS: &str = "CAP_SETGID CAP_SETPCAP";
+    let user = User::from_name(account)
+        .map_err(|error| Fault::new(format!("cannot look up the account {account}: {error}")))?
+        .ok_or_else(|| {
+            Fault::new(format!("cannot find the account {account}"))
+                .hint("it was removed; a delete with --discard works without it")
+        })?;
+    let (primary, group) = (user.gid.to_string(), project_group(project));
+    let mut checks = expect(account, &[primary.clone(), group.clone()]);
+    checks.push("--leave-groups".into());
+    let unit = Unit::new(Profile::Workspace)
+        .with("User", account)
+        .with("Group", primary)
+        .with("SupplementaryGroups", group)
+        .with("CapabilityBoundingSet", TO_LEAVE_GROUPS)
+        .with("AmbientCapabilities", TO_LEAVE_GROUPS)
+        .with("SystemCallFilter", "capset setgroups")
+        // What else the account has in shared memory is not this unit's to clear.
+        .with("RemoveIPC", "no");
+    Ok(Place { unit, checks })
 }
 
 /// Arguments with which a helper refuses to be anybody else, or to be in other groups.

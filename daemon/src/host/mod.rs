@@ -3,6 +3,7 @@
 
 mod folders;
 mod identities;
+mod limits;
 
 use crate::{
     authz::{Accounts, DenyList, Host, Polkit},
@@ -22,6 +23,7 @@ use crate::{
     },
 };
 use identities::Identities;
+use limits::Controllers;
 use nix::unistd::User;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
@@ -46,6 +48,7 @@ pub(crate) async fn system(
         layout: Arc::clone(layout),
         settings: Arc::clone(settings),
         projects: Arc::clone(projects),
+        controllers: Controllers::look(),
     };
     let units: Arc<Units> = Arc::new(move |identity| identities.place(identity));
     let site = Site {
@@ -101,8 +104,9 @@ pub(crate) fn authority(projects: &Arc<Projects>, settings: &Settings) -> Result
         let projects = all.values().flatten();
         projects
             .flat_map(|project| {
-                let deploy = project.deploy_user.clone();
-                deploy.into_iter().chain([builder(&project.name)])
+                let people = [project.deploy_user.clone(), project.run_user.clone()];
+                let builder = builder(&project.name);
+                people.into_iter().flatten().chain([builder])
             })
             .collect()
     });

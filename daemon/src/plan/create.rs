@@ -2,12 +2,12 @@
 
 use super::Facts;
 use crate::{
-    domain::JobKind,
+    domain::{Isolation, JobKind},
     engine::Plan,
     step::{
         CheckHealth, Clone, Configure, Fetch, GrantAccess, HOME, Inspect, InstallDependencies,
         LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort,
-        StartProcesses, TrustClone,
+        StartProcesses, TrustClone, UseAccount,
     },
 };
 
@@ -27,11 +27,14 @@ pub fn create(facts: &Facts<'_>) -> Plan {
     let branch = || workspace.branch.clone();
     let ports = &settings.ports.0;
     let mut plan = Plan::new(JobKind::Create);
-    if let Some(account) = &facts.account {
-        plan = plan.then(&MakeAccount {
-            account: account.clone(),
-            home: workspace.directory.join(HOME),
-        });
+    if let Some(account) = facts.account.clone() {
+        plan = match workspace.isolation {
+            Isolation::Workspace => plan.then(&MakeAccount {
+                account,
+                home: workspace.directory.join(HOME),
+            }),
+            Isolation::Owner(_) | Isolation::Shared(_) => plan.then(&UseAccount { account }),
+        };
         // In a sandbox the clone is the person's own.
         plan = plan.then(&TrustClone {
             directory: directory(),

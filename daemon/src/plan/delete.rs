@@ -3,12 +3,12 @@
 use super::trash_dir;
 use crate::{
     config::Project,
-    domain::{Account, JobKind, Workspace},
+    domain::{Account, Isolation, JobKind, Workspace},
     engine::Plan,
     layout::Layout,
     step::{
-        CheckBranch, DeleteBranch, DistrustClone, Doomed, EndProcesses, HOME, ReleasePort,
-        RemoveAccount, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
+        CheckBranch, DeleteBranch, DistrustClone, Doomed, EndProcesses, EndUnits, HOME,
+        ReleasePort, RemoveAccount, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct BranchChoice {
 
 /// The steps that remove a workspace: first nobody is sent there, then nothing runs there, then
 /// nothing is there. Everything can be taken back until the trash is emptied. Needs no project
-/// file, unless the branch is to go as well.
+/// file, unless the branch is to go as well. `account` is the workspace's own, if it has one.
 pub fn delete(
     layout: &Layout,
     workspace: &Workspace,
@@ -34,6 +34,8 @@ pub fn delete(
     let unit = workspace.unit();
     let job = workspace.job.to_string();
     let mirror = || layout.mirror(&workspace.project);
+    // Somebody else's stays, with all that runs as it.
+    let account = account.filter(|_| workspace.isolation == Isolation::Workspace);
     let mut plan = Plan::new(JobKind::Delete);
     if let Some(BranchChoice { project, force }) = branch {
         plan = plan.then(&CheckBranch {
@@ -49,6 +51,12 @@ pub fn delete(
         plan = plan.then(&EndProcesses {
             account: account.clone(),
         });
+    }
+    let is_borrowed = workspace.isolation.borrowed().is_some();
+    if is_borrowed {
+        plan = plan.then(&EndUnits {});
+    }
+    if account.is_some() || is_borrowed {
         plan = plan.then(&DistrustClone {
             directory: workspace.directory.clone(),
         });

@@ -27,7 +27,7 @@ pub struct Facts<'a> {
     pub project: &'a Project,
     /// The workspace.
     pub workspace: &'a Workspace,
-    /// Its own account; `None` in a sandbox.
+    /// The account it uses; `None` in a sandbox.
     pub account: Option<Account>,
 }
 

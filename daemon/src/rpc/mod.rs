@@ -6,6 +6,7 @@ mod convert;
 pub mod enforce;
 #[cfg(test)]
 mod enforce_tests;
+mod isolation;
 mod jobs;
 mod logs;
 mod projects;

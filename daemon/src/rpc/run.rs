@@ -7,6 +7,7 @@ use crate::{
     error::Error,
     system::{
         helpers::Identity,
+        launcher::session_name,
         session::{self, Session},
     },
 };
@@ -105,7 +106,11 @@ async fn begin(
     // Before the command starts: a delete that begins now finds it.
     let ended = api.sys.sessions.of(&workspace.unit());
     let unit = match &api.sys.units {
-        Some(units) => Some(units(&Identity::Workspace(workspace.unit(), workspace.id))?.unit),
+        Some(units) => {
+            let isolation = workspace.isolation.clone();
+            let identity = Identity::Workspace(workspace.unit(), workspace.id, isolation);
+            Some(units(&identity)?.unit.named(session_name(&identity)))
+        }
         None => None,
     };
     let session = session::start(

@@ -30,7 +30,15 @@ struct AccountRange(Option<RangeInclusive<u32>>);
 
 impl AccountRange {
     fn of(&self, workspace: &Workspace) -> Option<Account> {
-        Account::of(workspace.id, self.0.as_ref()?)
+        let own = self.0.as_ref()?;
+        let Some(name) = workspace.isolation.borrowed() else {
+            return Account::of(workspace.id, own);
+        };
+        let user = nix::unistd::User::from_name(name).ok().flatten()?;
+        Some(Account {
+            name: user.name,
+            uid: user.uid.as_raw(),
+        })
     }
 }
 
@@ -62,6 +70,7 @@ impl Workspaces for Api {
             Arc::clone(&self.sys.site),
         );
         let planned = Arc::clone(&project);
+        let (isolation, borrowed) = self.isolation_of(&project, &email)?;
         let accounts = self.account_range();
         let submission = Submission {
             kind: JobKind::Create,
@@ -80,6 +89,7 @@ impl Workspaces for Api {
                     commit: None,
                     created_at: jiff::Timestamp::now(),
                     job,
+                    isolation: isolation.clone(),
                 };
                 Subject::New {
                     names,
@@ -92,7 +102,7 @@ impl Workspaces for Api {
                     settings: &settings,
                     project: &planned,
                     workspace,
-                    account: accounts.of(workspace),
+                    account: borrowed.or_else(|| accounts.of(workspace)),
                 })
             }),
         };
@@ -415,7 +425,8 @@ impl Api {
             tree,
             mirror: self.layout.mirror(&workspace.project),
         };
-        let identity = Identity::Workspace(workspace.unit(), workspace.id);
+        let identity =
+            Identity::Workspace(workspace.unit(), workspace.id, workspace.isolation.clone());
         let report = ask_once(
             self.sys.helpers.as_ref(),
             identity,

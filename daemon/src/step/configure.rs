@@ -4,7 +4,7 @@
 use super::{
     Inspect, InstallDependencies, ReservePort,
     environment::search_path,
-    make_account::{Made, made},
+    make_account::made,
     make_directory::{HOME, TMP, TREE, web_socket},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     engine::{Cx, Step},
     helper::{
         request::{self, FileSource, TreeFile, TreeLink},
-        run_file::{self, ProcessCommand, RunAs, RunFile},
+        run_file::{ProcessCommand, RunAs, RunFile},
     },
     system::{Fault, FaultContext, fs},
 };
@@ -109,13 +109,6 @@ impl Step for Configure {
     }
 }
 
-/// What one workspace's processes may take of what all share. The memory is the supervisor unit's.
-const LIMITS: run_file::Limits = run_file::Limits {
-    open_files: Some(8192),
-    processes: Some(1024),
-    file_size: Some(4 << 30),
-};
-
 /// What earlier steps found out.
 struct Facts {
     environment: Option<PathBuf>,
@@ -127,7 +120,7 @@ struct Facts {
 impl Configure {
     /// As whom the processes run, and what they may reach; `None` in a sandbox.
     fn run_as(&self, project: &Project, facts: &Facts, cx: &Cx) -> Option<RunAs> {
-        let Made { account, group } = made(cx)?;
+        let made = made(cx)?;
         let layout = &cx.sys().layout;
         let mut writable = project.shared_folders();
         writable.push(self.directory.clone());
@@ -137,14 +130,15 @@ impl Configure {
         readable.push(layout.mirror_dir(cx.project_name()));
         readable.extend(facts.environment.clone());
         Some(RunAs {
-            user: account.name,
-            uid: account.uid,
-            gid: account.uid,
-            groups: vec![group],
+            gid: made.gid(),
+            needs_group: made.borrowed.is_some(),
+            uid: made.account.uid,
+            user: made.account.name,
+            groups: vec![made.group],
             writable,
             readable,
             ports: vec![facts.port],
-            limits: LIMITS,
+            limits: project.limits.app.of_app(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Inspect,
+    ended::judge,
     make_directory::{HOME, TMP, TREE, VENV},
 };
 use crate::{
@@ -176,15 +177,9 @@ impl InstallDependencies {
         cx.line(format!("$ {shown}")).await;
         let dir = self.directory.join(TREE).join(project.app.dir());
         let exited = cx.ask(cx.user(), RunCommand { command, dir, env }).await?;
-        match exited.status {
-            0 => Ok(()),
-            status => Err(Fault::new(format!(
-                "cannot install dependencies: `{shown}` ended with status {status}"
-            ))
-            .hint(
-                "see its last lines of output; mend the repository or app.install in the project file",
-            )),
-        }
+        let hint =
+            "see its last lines of output; mend the repository or app.install in the project file";
+        judge(exited, "install dependencies", &shown, hint)
     }
 }
 

@@ -48,8 +48,13 @@ impl Step for Fetch {
             branch: self.branch.clone(),
             is_fresh: false,
         };
-        // The workspace's helper starts while the git server is being asked.
-        let ahead = cx.sys().helpers.prepare(cx.job(), cx.user());
+        // The workspace's helper starts while the git server is being asked. One that shares its user with
+        // others sees its own folder alone, which has to be there first.
+        let ahead = async {
+            if cx.isolation().borrowed().is_none() {
+                cx.sys().helpers.prepare(cx.job(), cx.user()).await;
+            }
+        };
         let (fetched, ()) = tokio::join!(cx.fetch(request), ahead);
         let fetched = fetched?;
         if fetched.branch.is_some() {

@@ -48,13 +48,18 @@ impl Step for GrantAccess {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let access = &cx.project()?.access;
-        let who = Who::of(access, &self.email)?;
+        let account = made(cx).map(|made| made.account);
+        let mut who = Who::of(access, &self.email)?;
         if who.uids.is_empty() && who.gids.is_empty() {
             return Ok(());
         }
-        let account = made(cx).map(|made| made.account);
-        let request = who.grant(&self.directory, account.as_ref());
-        note_skipped(cx, cx.ask(cx.user(), request).await?);
+        // Whose the files are needs no list.
+        who.uids
+            .retain(|uid| account.as_ref().is_none_or(|account| account.uid != *uid));
+        if !who.uids.is_empty() || !who.gids.is_empty() {
+            let request = who.grant(&self.directory, account.as_ref());
+            note_skipped(cx, cx.ask(cx.user(), request).await?);
+        }
         share_mirror(cx, access).await;
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! Makes the workspace's folder.
 
-use super::make_account::made;
+use super::make_account::{Made, made};
 use crate::{
     config::Limits,
-    domain::Account,
     engine::{Cx, Step},
     helper::request::Purge,
     system::{Fault, fs, helpers::Identity},
@@ -77,7 +76,7 @@ impl Step for MakeDirectory {
             fs::make_dir(&self.directory.join(name), 0o770)?;
         }
         match made(cx) {
-            Some(made) => self.give_to(&made.account),
+            Some(made) => self.give_to(&made),
             None => Ok(()),
         }
     }
@@ -99,11 +98,16 @@ impl Step for MakeDirectory {
 impl MakeDirectory {
     /// The folder itself stays root's, so that nobody can put something else in place of those inside;
     /// these are made here, where the account could not.
-    fn give_to(&self, account: &Account) -> Result<(), Fault> {
+    fn give_to(&self, made: &Made) -> Result<(), Fault> {
+        // Who else is in somebody's primary group is not known: it gets nothing here.
+        let group = match made.borrowed {
+            Some(_) => nix::unistd::getegid().as_raw(),
+            None => made.gid(),
+        };
         for name in [TREE, VENV, HOME, TMP, RUN] {
             let path = self.directory.join(name);
             fs::make_dir(&path, 0o770)?;
-            fs::give(&path, account.uid)?;
+            fs::give_to(&path, made.account.uid, group)?;
         }
         Ok(())
     }

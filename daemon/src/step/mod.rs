@@ -7,6 +7,8 @@ mod configure;
 mod delete_branch;
 mod distrust_clone;
 mod end_processes;
+mod end_units;
+mod ended;
 mod environment;
 mod fetch;
 mod grant_access;
@@ -28,6 +30,7 @@ mod start_processes;
 mod stop_processes;
 mod trust_clone;
 mod unpublish;
+mod use_account;
 
 pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
@@ -36,6 +39,7 @@ pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
 pub use distrust_clone::DistrustClone;
 pub use end_processes::EndProcesses;
+pub use end_units::EndUnits;
 pub use environment::InstallDependencies;
 pub use fetch::Fetch;
 pub use grant_access::GrantAccess;
@@ -58,6 +62,7 @@ pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
 pub use trust_clone::TrustClone;
 pub use unpublish::Unpublish;
+pub use use_account::UseAccount;
 
 use crate::engine::{AnyStep, Planned, StepEntry};
 
@@ -70,6 +75,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<DeleteBranch>(),
     StepEntry::of::<DistrustClone>(),
     StepEntry::of::<EndProcesses>(),
+    StepEntry::of::<EndUnits>(),
     StepEntry::of::<Fetch>(),
     StepEntry::of::<GrantAccess>(),
     StepEntry::of::<Inspect>(),
@@ -91,6 +97,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<StopProcesses>(),
     StepEntry::of::<TrustClone>(),
     StepEntry::of::<Unpublish>(),
+    StepEntry::of::<UseAccount>(),
 ];
 
 /// KIND of the one step that the outside must take back; tests stop there.

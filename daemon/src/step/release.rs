@@ -1,6 +1,6 @@
 //! Runs the release commands, e.g. database migrations.
 
-use super::{Inspect, configure::filled_in};
+use super::{Inspect, configure::filled_in, ended::judge};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -63,11 +63,8 @@ impl Step for Release {
                 dir: run_file.dir.clone(),
                 env: run_file.env.clone(),
             };
-            let status = cx.ask(cx.user(), request).await?.status;
-            if status != 0 {
-                return Err(Fault::new(format!("cannot release: `{shown}` ended with status {status}"))
-                    .hint("see its last lines of output; mend it in the repository, or set `release` in [app] of the project file"));
-            }
+            let hint = "see its last lines of output; mend it in the repository, or set `release` in [app] of the project file";
+            judge(cx.ask(cx.user(), request).await?, "release", &shown, hint)?;
         }
         if is_shared {
             cx.note("the release commands changed the shared database: that cannot be taken back");

@@ -21,6 +21,7 @@ const RESERVE_BYTES: u64 = 2 * 1024 * 1024;
 const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/01-ledger.sql")),
     M::up(include_str!("migrations/02-audit.sql")),
+    M::up(include_str!("migrations/03-isolation.sql")),
 ];
 
 /// What can go wrong with the ledger.

@@ -22,6 +22,12 @@ pub trait Accounts: Send + Sync {
     /// The name or the number is somebody else's, or the tools fail.
     async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<u32, Fault>;
 
+    /// The numbers of the primary group of an account that is somebody's and stays so, and of `group`.
+    ///
+    /// # Errors
+    /// There is none of that name and number any more, or no such group.
+    fn lookup(&self, account: &Account, group: &str) -> Result<(u32, u32), Fault>;
+
     /// Whether there is one of that name, whoever's it is.
     ///
     /// # Errors
@@ -92,6 +98,18 @@ impl Accounts for RealAccounts {
             &account.name,
         ];
         run("useradd", &args).await.map(|()| gid)
+    }
+
+    fn lookup(&self, account: &Account, group: &str) -> Result<(u32, u32), Fault> {
+        let there = user(&account.name)?.filter(|there| there.uid.as_raw() == account.uid);
+        let there = there.ok_or_else(|| {
+            Fault::new(format!(
+                "cannot find the account {} with the number {}",
+                account.name, account.uid
+            ))
+            .hint("try again; the account was changed meanwhile")
+        })?;
+        Ok((there.gid.as_raw(), gid_of(group)?))
     }
 
     fn exists(&self, account: &Account) -> Result<bool, Fault> {

@@ -346,6 +346,11 @@ impl Accounts for Fake {
         Ok(nix::unistd::getegid().as_raw())
     }
 
+    fn lookup(&self, _: &Account, _: &str) -> Result<(u32, u32), Fault> {
+        let group = nix::unistd::getegid().as_raw();
+        Ok((group, group))
+    }
+
     fn exists(&self, account: &Account) -> Result<bool, Fault> {
         Ok(self.state().accounts.contains(&account.name))
     }

@@ -108,6 +108,18 @@ pub fn give_to(path: &Path, uid: u32, gid: u32) -> Result<(), Fault> {
         .map_err(|error| Fault::io("give away", path, error))
 }
 
+/// Writes to a file of the kernel's that is there.
+///
+/// # Errors
+/// There is none, or the kernel refuses.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no file that could be half written"
+)]
+pub fn write_control(path: &Path, text: &str) -> Result<(), Fault> {
+    fs::write(path, text).map_err(|error| Fault::io("write", path, error))
+}
+
 /// Renames for good, never onto something that exists; `false` when `from` does not exist.
 ///
 /// # Errors

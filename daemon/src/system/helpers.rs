@@ -2,7 +2,7 @@
 
 use super::Fault;
 use crate::{
-    domain::{ProjectName, UnitName},
+    domain::{Isolation, ProjectName, UnitName},
     helper::request::{Ask, Request},
 };
 use async_trait::async_trait;
@@ -17,9 +17,9 @@ pub enum Identity {
     /// The project's deploy user: the network half of git.
     Deploy(ProjectName),
     /// The workspace's user: everything inside its tree. With the workspace's number in the ledger,
-    /// which is its account's.
-    Workspace(UnitName, i64),
-    /// The workspace's user once more, to end all that runs as it: behind walls of Landlock it would
+    /// which is its own account's.
+    Workspace(UnitName, i64, Isolation),
+    /// The workspace's own user once more, to end all that runs as it: behind walls of Landlock it would
     /// not see what that is.
     Reaper(UnitName, i64),
     /// The project's build user, on the shared environment of this key: others' are complete, and used.
@@ -63,6 +63,14 @@ pub trait Launcher: Send + Sync {
     /// Jobs with helpers that nobody may hold any more, such as an earlier daemon's.
     fn strays(&self) -> BTreeSet<Uuid> {
         BTreeSet::new()
+    }
+
+    /// Ends all units in which commands of a workspace run, whatever started them; none in a sandbox.
+    ///
+    /// # Errors
+    /// systemd cannot end one.
+    async fn end_units(&self, _unit: &UnitName) -> Result<(), Fault> {
+        Ok(())
     }
 
     /// Ends the helpers of a job and everything they started; returns when all are dead. Also ends

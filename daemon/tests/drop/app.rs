@@ -39,6 +39,7 @@ fn keeps_nothing_of_root() {
     let line =
         "cat /proc/$$/status; (ls /proc/$$/fd > fds); echo Fds: $(cat fds); echo Dir: $(pwd)";
     let limits = Limits {
+        memory: Some(2 << 30),
         open_files: Some(333),
         processes: Some(44),
         file_size: Some(1 << 30),

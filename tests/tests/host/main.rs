@@ -9,6 +9,8 @@
 
 mod access;
 mod doctor;
+mod isolation;
+mod limits;
 mod rig;
 mod stage;
 mod tls;

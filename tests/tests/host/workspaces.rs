@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// All but the ledger and the project's mirror, which remember, and the copies that the tools for
 /// accounts make of their files.
-const WATCHED: &[&str] = &[
+pub const WATCHED: &[&str] = &[
     "/etc/cid",
     "/etc/nginx",
     "/run/cid",
@@ -22,13 +22,13 @@ const WATCHED: &[&str] = &[
 ];
 
 /// The machine's accounts and groups.
-fn accounts(host: &Host) -> Vec<String> {
+pub fn accounts(host: &Host) -> Vec<String> {
     let files = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];
     let read = |name| host.read(&format!("/etc/{name}")).unwrap();
     files.into_iter().map(read).collect()
 }
 
-fn create(host: &Host, email: &str) {
+pub fn create(host: &Host, email: &str) {
     host.run(&["cictl", "create", email]).unwrap().ok().unwrap();
 }
 
@@ -50,7 +50,7 @@ fn process_of(host: &Host, user: &str) -> (String, BTreeMap<String, String>) {
     (pid, status.lines().filter_map(field).collect())
 }
 
-fn user_of(host: &Host, name: &str) -> String {
+pub fn user_of(host: &Host, name: &str) -> String {
     let path = format!("/srv/cid/guestbook/{name}/src");
     let owner = host
         .run(&["stat", "--format=%U", &path])

@@ -22,6 +22,7 @@ const TARGETS: &[&str] = &[
 const PROGRAMS: &[&str] = &[
     "bin/kill",
     "usr/bin/supervisord",
+    "usr/lib/cid/cid-helper",
     "usr/lib/cid/cid",
     "usr/lib/cid/cid-web",
 ];

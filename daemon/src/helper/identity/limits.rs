@@ -1,14 +1,15 @@
 //! Limits of a workspace's processes.
 
 use crate::{
-    helper::run_file::Limits,
+    helper::{cgroup::Kept, run_file::Limits},
     system::fault::{Fault, FaultContext},
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Sets them; a limit that is lower already stays. Core files, which would hold a process's secrets,
-/// are never written.
-pub(super) fn set(limits: &Limits) -> Result<(), Fault> {
+/// are never written. What a control group keeps for all processes together is left to that: the
+/// user may have others, and a process that reserves memory need not use it.
+pub(super) fn set(limits: &Limits, kept: Kept) -> Result<(), Fault> {
     let wanted = [
         (Resource::RLIMIT_CORE, Some(0), "the size of core files"),
         (
@@ -18,8 +19,13 @@ pub(super) fn set(limits: &Limits) -> Result<(), Fault> {
         ),
         (
             Resource::RLIMIT_NPROC,
-            limits.processes,
+            limits.processes.filter(|_| !kept.processes),
             "the number of processes",
+        ),
+        (
+            Resource::RLIMIT_DATA,
+            limits.memory.filter(|_| !kept.memory),
+            "the memory",
         ),
         (
             Resource::RLIMIT_FSIZE,

@@ -9,7 +9,10 @@ mod limits;
 pub(super) use confine::{Walls, confine};
 pub(super) use expect::Expectations;
 
-use super::run_file::{RunAs, RunFile};
+use super::{
+    cgroup::Kept,
+    run_file::{RunAs, RunFile},
+};
 use crate::system::fault::{Fault, FaultContext};
 use caps::CapSet;
 use credentials::Expected;
@@ -23,13 +26,22 @@ const FIRST_UID: u32 = 1000;
 /// Nobody, which owns what has no owner, and the number that means "leave it as it is".
 const RESERVED: [u32; 2] = [65_534, u32::MAX];
 
+/// Who keeps the limits.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Keeper {
+    /// The unit of systemd's that this process is in.
+    Unit,
+    /// A control group, and this process itself what that one does not.
+    Group(Kept),
+}
+
 /// Becomes the run file's user with its limits and walls. In the sandbox there is none, and nothing
 /// changes, unless one is `required`.
 ///
 /// # Errors
 /// The user is one that nothing of a workspace's may be, or something of the present one would be
 /// left.
-pub(super) fn assume(run_file: &RunFile, required: bool) -> Result<(), Fault> {
+pub(super) fn assume(run_file: &RunFile, required: bool, keeper: Keeper) -> Result<(), Fault> {
     let Some(run_as) = &run_file.run_as else {
         if required {
             return Err(Fault::new(format!(
@@ -45,10 +57,16 @@ pub(super) fn assume(run_file: &RunFile, required: bool) -> Result<(), Fault> {
         expected.verify()?;
         refuse_return()?;
     } else {
-        // A unit of systemd's has done it.
+        // A unit of systemd's has done it, but for groups of an account that is somebody's.
+        if run_as.needs_group {
+            leave_groups(expected.groups.iter().copied())?;
+        }
         expected.verify()?;
     }
-    limits::set(&run_as.limits)?;
+    match keeper {
+        Keeper::Unit => {}
+        Keeper::Group(kept) => limits::set(&run_as.limits, kept)?,
+    }
     confine(&Walls {
         writable: &run_as.writable,
         readable: &run_as.readable,
@@ -79,6 +97,23 @@ fn expected(run_as: &RunAs) -> Result<Expected, Fault> {
         groups: groups.collect(),
         capabilities: 0,
     })
+}
+
+/// Leaves all groups but these, and every capability.
+fn leave_groups(groups: impl Iterator<Item = u32>) -> Result<(), Fault> {
+    let groups: Vec<Gid> = groups.map(Gid::from_raw).collect();
+    unistd::setgroups(&groups).cannot("leave the groups of the account")?;
+    // The bounding set first, as that takes a capability, and what is in effect before what is permitted.
+    for set in [
+        CapSet::Bounding,
+        CapSet::Ambient,
+        CapSet::Inheritable,
+        CapSet::Effective,
+        CapSet::Permitted,
+    ] {
+        caps::clear(None, set).cannot(format!("give up the {set:?} capabilities"))?;
+    }
+    Ok(())
 }
 
 /// The order matters: the right to change groups goes with the user, and the right to empty the

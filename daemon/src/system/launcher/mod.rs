@@ -6,13 +6,17 @@ mod helper;
 mod keeper;
 mod starter;
 
-pub use starter::{Place, Units};
+pub use starter::{Place, Units, session_name};
 
 use super::{
     Fault, credential,
     helpers::{Call, Identity, Launcher},
 };
-use crate::{helper::request::Request, layout::Layout};
+use crate::{
+    domain::{Isolation, UnitName},
+    helper::request::Request,
+    layout::Layout,
+};
 use async_trait::async_trait;
 use helper::{Helper, Outcome};
 use starter::{Children, Starter, Transient};
@@ -141,6 +145,12 @@ impl Launcher for HelperLauncher {
         self.starter.strays()
     }
 
+    async fn end_units(&self, unit: &UnitName) -> Result<(), Fault> {
+        // Who it is called does not depend on its number or account.
+        let identity = Identity::Workspace(unit.clone(), 0, Isolation::default());
+        self.starter.end_all_of(&identity, END_LIMIT).await
+    }
+
     async fn end(&self, job: Uuid) -> Result<(), Fault> {
         let slots: Vec<_> = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,7 +216,11 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::WorkStatus(_) => ("look at the clone", "step"),
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };
+    let file = match request {
+        Request::BuildEnvironment(_) | Request::RunCommand(_) => "the project file or cid.toml",
+        _ => "cid.toml",
+    };
     Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(format!(
-        "{setting} under [limits] in cid.toml allows more time"
+        "{setting} under [limits] in {file} allows more time"
     ))
 }

@@ -43,6 +43,11 @@ pub(super) trait Starter: Send + Sync {
 
     /// Jobs with helpers that nobody may hold any more.
     fn strays(&self) -> BTreeSet<Uuid>;
+
+    /// Ends whatever runs for an identity; in a sandbox its job's end does.
+    async fn end_all_of(&self, _: &Identity, _: Duration) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// In the sandbox: children of the daemon, with its own identity. Lock files tell of those that an
@@ -104,6 +109,8 @@ pub(super) struct Transient {
 
 /// What the names of helpers' units begin with.
 const PREFIX: &str = "cid-helper-";
+/// And those of commands that people run.
+const SESSION: &str = "cid-run-";
 
 impl Transient {
     /// Also learns which units an earlier daemon left.
@@ -157,10 +164,31 @@ impl Starter for Transient {
         Ok(())
     }
 
+    async fn end_all_of(&self, identity: &Identity, limit: Duration) -> Result<(), Fault> {
+        end_units_of(identity, limit).await
+    }
+
     fn strays(&self) -> BTreeSet<Uuid> {
         let jobs = |name: &String| job_of(name.strip_prefix(PREFIX)?);
         self.started().iter().filter_map(jobs).collect()
     }
+}
+
+/// What the unit of a command is called that somebody runs in a workspace.
+pub fn session_name(identity: &Identity) -> String {
+    format!("{SESSION}{}.{}.service", Uuid::now_v7(), mark(identity))
+}
+
+/// Ends the helpers and commands of an identity.
+async fn end_units_of(identity: &Identity, limit: Duration) -> Result<(), Fault> {
+    let ending = format!(".{}.service", mark(identity));
+    for prefix in [PREFIX, SESSION] {
+        let units = keeper::units(prefix).await?;
+        for unit in units.iter().filter(|unit| unit.ends_with(&ending)) {
+            keeper::stop(unit, limit).await?;
+        }
+    }
+    Ok(())
 }
 
 fn job_of(name: &str) -> Option<Uuid> {
@@ -182,7 +210,7 @@ fn serve(binary: &Path, job: Uuid, more: impl IntoIterator<Item = OsString>) -> 
 fn mark(identity: &Identity) -> String {
     let name = match identity {
         Identity::Deploy(project) => format!("deploy {project}"),
-        Identity::Workspace(unit, _) => format!("workspace {unit}"),
+        Identity::Workspace(unit, ..) => format!("workspace {unit}"),
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
         Identity::Build(project, key) => format!("build {project} {key}"),
         Identity::Purge => "purge".into(),

@@ -1,6 +1,7 @@
 //! Changes to workspaces' groups, one at a time for each workspace.
 
 use super::{
+    app_groups,
     loader::{self, Loader},
     orphans::{self, Orphans},
     rpc::{Rpc, RpcError, code},
@@ -28,11 +29,19 @@ use tokio::{
 /// Where somebody restarts supervisord, it answers again within this time.
 const RESTART_LIMIT: Duration = Duration::from_secs(3);
 
+/// What holds a workspace's processes together, also those that left supervisord's group of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// Process ids that they wrote down, descent, and marks in their environment.
+    Marks,
+    /// A control group.
+    ControlGroup,
+}
+
 /// Makes changes to workspaces' groups.
 pub(super) struct Changes {
     layout: Layout,
-    /// Whether processes that left their group are this daemon's business.
-    ends_leavers: bool,
+    keeper: Keeper,
     pub(super) rpc: Rpc,
     pub(super) programs: Included,
     turns: Turns<Loader>,
@@ -49,7 +58,7 @@ struct Announced {
 }
 
 impl Changes {
-    pub(super) fn new(layout: &Layout, ends_leavers: bool) -> Self {
+    pub(super) fn new(layout: &Layout, keeper: Keeper) -> Self {
         let rpc = Rpc::new(layout.supervisor_socket());
         let programs = Included::new(layout.program_dir());
         let turns = Turns::start(Loader {
@@ -58,7 +67,7 @@ impl Changes {
         });
         Self {
             layout: layout.clone(),
-            ends_leavers,
+            keeper,
             rpc,
             programs,
             turns,
@@ -164,9 +173,9 @@ impl Changes {
     }
 
     fn leavers(&self, unit: &UnitName) -> Orphans {
-        match self.ends_leavers {
-            true => Orphans::of_unit(&self.layout, unit),
-            false => Orphans::default(),
+        match self.keeper {
+            Keeper::Marks => Orphans::of_unit(&self.layout, unit),
+            Keeper::ControlGroup => Orphans::default(),
         }
     }
 
@@ -176,6 +185,9 @@ impl Changes {
         let mut living = leavers.end().await;
         living.extend(self.leavers(unit).end().await);
         orphans::forget(&self.layout, unit);
+        if self.keeper == Keeper::ControlGroup {
+            app_groups::end(unit).await?;
+        }
         match living.first() {
             Some(id) => Err(Fault::new(format!(
                 "cannot stop process {} of {unit}: it takes no signal",

@@ -1,5 +1,6 @@
 //! supervisord: one program group per workspace, spoken to by XML-RPC over its Unix socket.
 
+mod app_groups;
 mod changes;
 mod group;
 pub(crate) mod loader;

@@ -1,6 +1,11 @@
 //! supervisord itself. Touches only the group it is about; never restarts supervisord.
 
-use super::{Process, ProcessState, Supervisor, changes::Changes, program, rpc::code};
+use super::{
+    Process, ProcessState, Supervisor,
+    changes::{Changes, Keeper},
+    program,
+    rpc::code,
+};
 use crate::{
     domain::UnitName,
     layout::Layout,
@@ -20,15 +25,15 @@ impl RealSupervisor {
     /// Inside a tokio runtime.
     pub fn new(layout: &Layout) -> Self {
         Self {
-            inner: Arc::new(Changes::new(layout, true)),
+            inner: Arc::new(Changes::new(layout, Keeper::Marks)),
         }
     }
 
     /// As [`RealSupervisor::new`] on a host, where processes are other users': those that leave their
-    /// group are found by their user, and end with supervisord's control group.
+    /// group are found in the control group of their workspace's app.
     pub fn of_host(layout: &Layout) -> Self {
         Self {
-            inner: Arc::new(Changes::new(layout, false)),
+            inner: Arc::new(Changes::new(layout, Keeper::ControlGroup)),
         }
     }
 

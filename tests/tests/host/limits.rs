@@ -1,0 +1,134 @@
+//! What a project's file limits. The machine below lends this one no controllers of memory and processes,
+//! so it is the limits of each process that are seen at work here.
+
+use crate::{
+    stage::{cid, rewrite_project, soon, status_of, words},
+    workspaces::{create, user_of},
+};
+use cid_testkit::host::Host;
+
+fn line_of<'a>(limits: &'a str, name: &str) -> Vec<&'a str> {
+    let line = limits.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_default()
+        .split_whitespace()
+        .take(1)
+        .collect()
+}
+
+/// Creates a workspace in vain; gives what was said.
+fn fails(host: &Host, email: &str) -> String {
+    let created = host.run(&["cictl", "create", email]).unwrap();
+    assert_eq!(created.status, 1, "{}", words(&created));
+    let listed = host.run(&["cictl", "list"]).unwrap().stdout;
+    assert!(!listed.contains(email), "{listed}");
+    words(&created)
+}
+
+#[test]
+fn apps_and_commands_run_within_their_limits() {
+    let Some(host) = cid() else { return };
+    let limits = "[limits.app]\nopen_files = 333\nfile_size = \"5M\"\nprocesses = 77\nmemory = \"300M\"\n\
+                  [limits.commands]\nopen_files = 444\nfile_size = \"6M\"\n";
+    rewrite_project(&host, "", "", limits).ok().unwrap();
+    create(&host, "anna@example.com");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    let user = user_of(&host, "anna---example-com");
+    let pid = host
+        .run(&["pgrep", "--oldest", "--uid", &user])
+        .unwrap()
+        .stdout;
+    let found = host.read(&format!("/proc/{}/limits", pid.trim())).unwrap();
+    assert_eq!(line_of(&found, "Max open files"), ["333"], "{found}");
+    assert_eq!(line_of(&found, "Max file size"), ["5242880"]);
+    assert_eq!(line_of(&found, "Max processes"), ["77"]);
+    assert_eq!(line_of(&found, "Max data size"), ["314572800"]);
+    let group = host.read(&format!("/proc/{}/cgroup", pid.trim())).unwrap();
+    assert!(
+        group.contains("cid-supervisor.service/app-guestbook.anna---example-com\n"),
+        "{group}"
+    );
+
+    let run = |command: &str| {
+        let output = host.run(&[
+            "cictl",
+            "run",
+            "anna@example.com",
+            "--",
+            "sh",
+            "-c",
+            command,
+        ]);
+        output.unwrap()
+    };
+    assert_eq!(run("ulimit -n").stdout.trim(), "444");
+    let filled = run("head -c 7000000 /dev/zero > big; echo ended with $?; stat --format=%s big");
+    assert!(filled.stdout.contains("6291456"), "{}", words(&filled));
+    assert!(
+        !filled.stdout.contains("ended with 0"),
+        "{}",
+        words(&filled)
+    );
+    let bad = rewrite_project(&host, "", "", "[limits.app]\nmemory = \"2 GB\"\n");
+    assert_eq!(bad.status, 1);
+    let said = words(&bad);
+    assert!(
+        said.contains("`2 GB` is not a size") && said.contains("column 10"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_fork_bomb_ends_with_its_job_and_no_neighbour_notices() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    let bomb = "import os, time\nwhile True:\n try: os.fork()\n except OSError: time.sleep(0.5)";
+    let release = format!("release = [[\"python3\", \"-c\", {bomb:?}, \"a-bomb\"]]");
+    let limits = "[limits]\nrelease = \"5s\"\n[limits.commands]\nprocesses = 64\n";
+    rewrite_project(&host, "", &release, limits).ok().unwrap();
+    let bombs = || {
+        let found = host.run(&["pgrep", "--count", "--full", "a-bomb"]).unwrap();
+        found.stdout.trim().parse::<usize>().unwrap_or_default()
+    };
+    host.run(&["cictl", "create", "--no-wait", "bob@example.com"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    soon("the bomb goes off", || bombs() > 30);
+    assert!(bombs() <= 64, "{}", bombs());
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    soon("the job ends", || {
+        let jobs = host.run(&["cictl", "jobs", "list"]).unwrap().stdout;
+        !jobs.contains("running") && !jobs.contains("undoing")
+    });
+    assert_eq!(bombs(), 0);
+    let jobs = host
+        .run(&["cictl", "-o", "json", "jobs", "list"])
+        .unwrap()
+        .stdout;
+    assert!(jobs.contains("took longer than 5s"), "{jobs}");
+    assert!(jobs.contains("the project file or cid.toml"), "{jobs}");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+}
+
+#[test]
+fn a_command_that_takes_too_much_memory_fails_and_no_neighbour_notices() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    let migrate = r#"["python", "manage.py", "migrate", "--noinput"]"#;
+    let release =
+        format!(r#"release = [["python3", "-c", "print(len(bytearray(1 << 30)))"], {migrate}]"#);
+    let limits = "[limits.commands]\nmemory = \"256M\"\n";
+    rewrite_project(&host, "", &release, limits).ok().unwrap();
+    let said = fails(&host, "bob@example.com");
+    assert!(
+        said.contains("MemoryError") && said.contains("cannot release"),
+        "{said}"
+    );
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    // With enough of it the same command passes.
+    rewrite_project(&host, "", &release, "[limits.commands]\nmemory = \"2G\"\n")
+        .ok()
+        .unwrap();
+    create(&host, "bob@example.com");
+}
