@@ -35,6 +35,11 @@ pub fn name_of(unit: &str) -> String {
     format!("{PREFIX}{unit}")
 }
 
+/// Whose app's group is called so; the other way of [`name_of`].
+pub fn unit_of(name: &str) -> Option<&str> {
+    name.strip_prefix(PREFIX)
+}
+
 /// Where a control group of the second version is, by the kernel's name of it (`/system.slice/...`).
 /// `None`: there are none on this machine.
 pub fn folder_of(group: &Path) -> Option<PathBuf> {

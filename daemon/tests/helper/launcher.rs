@@ -151,7 +151,12 @@ async fn a_call_that_takes_too_long_leaves_nothing_alive() {
         fault.message,
         "cannot run the command: it took longer than 2s"
     );
-    assert!(fault.hint.unwrap().contains("[limits] in cid.toml"));
+    assert!(
+        fault
+            .hint
+            .unwrap()
+            .contains("[limits] in the project file or cid.toml")
+    );
     assert!(!fault.cancelled && !is_alive(runaway));
 }
 

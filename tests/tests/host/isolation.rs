@@ -118,6 +118,14 @@ fn in_the_owners_account_a_delete_ends_what_is_the_workspaces_and_nothing_else()
     soon("the leaver is there", || {
         !pids(&host, "anna", "sleep 4713").is_empty()
     });
+    // A restart ends it too, and its successor leaves one more.
+    host.run(&["cictl", "restart", "anna@example.com"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    soon("one leaver is there", || {
+        pids(&host, "anna", "sleep 4713").len() == 1
+    });
     let left = "env -i setsid -f sleep 4712 >/dev/null 2>&1 </dev/null";
     let run = host.run(&["cictl", "run", "anna@example.com", "--", "sh", "-c", left]);
     run.unwrap().ok().unwrap();

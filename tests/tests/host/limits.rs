@@ -42,11 +42,9 @@ fn apps_and_commands_run_within_their_limits() {
     assert_eq!(line_of(&found, "Max file size"), ["5242880"]);
     assert_eq!(line_of(&found, "Max processes"), ["77"]);
     assert_eq!(line_of(&found, "Max data size"), ["314572800"]);
-    let group = host.read(&format!("/proc/{}/cgroup", pid.trim())).unwrap();
-    assert!(
-        group.contains("cid-supervisor.service/app-guestbook.anna---example-com\n"),
-        "{group}"
-    );
+    let own_group = "/system-cid.slice/cid-supervisor.service/app-guestbook.anna---example-com\n";
+    let group_of = |pid: &str| host.read(&format!("/proc/{}/cgroup", pid.trim())).unwrap();
+    assert!(group_of(&pid).contains(own_group), "{}", group_of(&pid));
 
     let run = |command: &str| {
         let output = host.run(&[
@@ -61,6 +59,11 @@ fn apps_and_commands_run_within_their_limits() {
         output.unwrap()
     };
     assert_eq!(run("ulimit -n").stdout.trim(), "444");
+    let group = run("cat /proc/self/cgroup").stdout;
+    assert!(
+        group.contains("/system-cid.slice/system-cid-helpers.slice/cid-run-"),
+        "{group}"
+    );
     let filled = run("head -c 7000000 /dev/zero > big; echo ended with $?; stat --format=%s big");
     assert!(filled.stdout.contains("6291456"), "{}", words(&filled));
     assert!(
@@ -68,6 +71,19 @@ fn apps_and_commands_run_within_their_limits() {
         "{}",
         words(&filled)
     );
+    // A supervisord that died comes back into a group that is divided already or anew.
+    let kill = "kill -KILL $(systemctl show --property=MainPID --value cid-supervisor)";
+    host.run(&["sh", "-c", kill]).unwrap().ok().unwrap();
+    soon("the app is back", || {
+        let back = host
+            .run(&["pgrep", "--oldest", "--uid", &user])
+            .unwrap()
+            .stdout;
+        let is_back = !back.is_empty() && back != pid;
+        is_back
+            && status_of(&host, "anna---example-com") == "200"
+            && group_of(&back).contains(own_group)
+    });
     let bad = rewrite_project(&host, "", "", "[limits.app]\nmemory = \"2 GB\"\n");
     assert_eq!(bad.status, 1);
     let said = words(&bad);

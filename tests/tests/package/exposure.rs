@@ -8,8 +8,9 @@ const LIMITS: &[(&str, u32)] = &[
     // 0.4 for root, 0.4 for chown, 0.9 for the health check by way of the loopback.
     ("system/cid.service", 19),
     ("system/cid-web.service", 2),
-    // It starts other people's apps: they need the network, and it the right to become their users.
-    ("system/cid-supervisor.service", 23),
+    // It starts other people's apps: they need the network, and it the right to become their users. 0.1
+    // for a control group for each of them.
+    ("system/cid-supervisor.service", 24),
     ("helpers/accounts.service", 12),
     ("helpers/build.service", 15),
     ("helpers/deploy.service", 14),

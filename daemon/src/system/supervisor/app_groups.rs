@@ -7,7 +7,6 @@ use crate::{
     system::{Fault, exec, fs},
 };
 use std::{
-    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -29,6 +28,19 @@ pub(super) async fn end(unit: &UnitName) -> Result<(), Fault> {
     }
 }
 
+/// The workspaces whose apps have groups, sorted.
+///
+/// # Errors
+/// systemd does not say where the groups are.
+pub(super) async fn all() -> Result<Vec<UnitName>, Fault> {
+    let names = match service_group().await? {
+        Some(service) => fs::names(&service)?,
+        None => Vec::new(),
+    };
+    let units = names.iter().filter_map(|name| cgroup::unit_of(name));
+    Ok(units.filter_map(UnitName::parse).collect())
+}
+
 /// The folder of the supervisor's group. Asked of systemd each time, as operators may move units
 /// from slice to slice.
 async fn service_group() -> Result<Option<PathBuf>, Fault> {
@@ -47,10 +59,14 @@ async fn service_group() -> Result<Option<PathBuf>, Fault> {
 async fn end_group(group: &Path) -> Result<(), Fault> {
     let deadline = Instant::now() + KILL_LIMIT;
     loop {
+        // Asked first: where cid may not write, as below a supervisor's unit from before an upgrade, a
+        // folder that is not there cannot be removed either, and for another reason.
+        if fs::is_missing(group) {
+            return Ok(());
+        }
         // One that has processes cannot be removed.
         match std::fs::remove_dir(group) {
             Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if Instant::now() >= deadline => {
                 return Err(
                     Fault::io("end what runs in", group, error).hint("cgroup.procs there lists it")
@@ -60,5 +76,21 @@ async fn end_group(group: &Path) -> Result<(), Fault> {
         }
         fs::write_control(&group.join("cgroup.kill"), "1")?;
         sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn none_is_no_error_also_where_nothing_may_be_written() {
+        // The kernel's own folders take no changes of this kind from anybody.
+        end_group(Path::new("/proc/self/fdinfo/none"))
+            .await
+            .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        end_group(dir.path()).await.unwrap();
+        assert!(!dir.path().exists());
     }
 }

@@ -230,6 +230,21 @@ impl Changes {
                 self.rpc.remove_group(unit.as_str()).await.map_err(cannot)?;
             }
         }
+        match self.keeper {
+            Keeper::Marks => Ok(()),
+            Keeper::ControlGroup => self.end_orphans().await,
+        }
+    }
+
+    /// Ends apps that have no program file any more: what a removal could not end at once.
+    async fn end_orphans(&self) -> Result<(), Fault> {
+        for unit in app_groups::all().await? {
+            let lock = self.lock(&unit);
+            let _held = lock.lock().await;
+            if self.programs.read(&unit)?.is_none() {
+                app_groups::end(&unit).await?;
+            }
+        }
         Ok(())
     }
 
