@@ -275,3 +275,26 @@ impl From<rusqlite::Error> for StoreError {
         Self::Sqlite(PathBuf::new(), error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Isolation;
+
+    #[tokio::test]
+    async fn workspaces_of_an_older_ledger_have_accounts_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cid.db");
+        let mut older = Connection::open(&path).unwrap();
+        Migrations::from_slice(&MIGRATIONS[..2])
+            .to_latest(&mut older)
+            .unwrap();
+        let row = "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job) \
+                   VALUES ('anna@example.com', 'shop', 'anna---example-com', 'ready', '/srv/x', 'b', '', \
+                   '2026-11-22T10:00:00Z', '01a20460-5ed6-73cf-9ef4-43a98b1f8356')";
+        older.execute(row, []).unwrap();
+        drop(older);
+        let found = Store::open(&path).unwrap().workspace(1).await.unwrap();
+        assert_eq!(found.unwrap().isolation, Isolation::Workspace);
+    }
+}

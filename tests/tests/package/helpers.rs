@@ -99,3 +99,29 @@ fn what_runs_others_code_sees_no_socket_of_the_machine() {
         }
     }
 }
+
+#[test]
+fn work_for_jobs_weighs_less_than_the_sites() {
+    for (unit, directives) in all() {
+        let slice = directives.iter().find(|(_, key, _)| key == "Slice");
+        let is_short = ["accounts.service", "nginx-test.service"].contains(&&*unit);
+        match slice {
+            Some((_, _, slice)) => assert_eq!(slice, "system-cid-helpers.slice", "{unit}"),
+            None => assert!(is_short, "{unit} is beside the sites"),
+        }
+    }
+    let weights = |unit: &str| -> Vec<u32> {
+        let found = directives(&read(&format!("systemd/system/{unit}")));
+        let weights = found.iter().filter(|(_, key, _)| key.ends_with("Weight"));
+        weights
+            .map(|(_, _, value)| value.parse().unwrap())
+            .collect()
+    };
+    // Without a word it is 100.
+    assert_eq!(weights("cid-supervisor.service"), [0; 0]);
+    let helpers = weights("system-cid-helpers.slice");
+    assert!(
+        helpers.len() == 2 && helpers.iter().all(|weight| *weight < 50),
+        "{helpers:?}"
+    );
+}
