@@ -5,6 +5,9 @@ use crate::{
     system::Fault,
 };
 
+/// 128 + SIGXFSZ, by which the kernel ends who writes on.
+const TOO_LONG_A_FILE: i32 = 153;
+
 /// Whether a command did what it should; `cannot` says what for, `shown` is the command and `hint`
 /// what to do about its own failure.
 pub(super) fn judge(exited: Exited, cannot: &str, shown: &str, hint: &str) -> Result<(), Fault> {
@@ -19,6 +22,7 @@ pub(super) fn judge(exited: Exited, cannot: &str, shown: &str, hint: &str) -> Re
         (0, _) => Ok(()),
         (_, Some(Resource::Memory)) => ran_out("memory", "memory"),
         (_, Some(Resource::Processes)) => ran_out("processes", "processes"),
+        (TOO_LONG_A_FILE, None) => ran_out("room in a file", "file_size"),
         (status, None) => Err(Fault::new(format!(
             "cannot {cannot}: `{shown}` ended with status {status}"
         ))
@@ -39,6 +43,7 @@ mod tests {
         assert_eq!(said(0, Some(Resource::Processes)), Ok(()));
         let killed = said(137, Some(Resource::Memory)).unwrap_err();
         assert!(killed.contains("cannot release: `x` ran out of memory"));
+        assert!(said(153, None).unwrap_err().contains("room in a file"));
         assert!(said(1, None).unwrap_err().contains("ended with status 1"));
     }
 }

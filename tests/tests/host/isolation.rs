@@ -51,6 +51,25 @@ fn delete(host: &Host, email: &str) {
 #[test]
 fn in_the_owners_account_a_delete_ends_what_is_the_workspaces_and_nothing_else() {
     let Some(host) = cid() else { return };
+    let mut outsider = outsider(&host, "anna");
+    // A creation that is taken back leaves what else the account runs alone, too.
+    let failing = format!("{APP}\nrelease = [[\"sh\", \"-c\", \"setsid -f sleep 4715; false\"]]");
+    rewrite_project(&host, "isolation = \"owner\"", &failing, "")
+        .ok()
+        .unwrap();
+    let created = host.run(&["cictl", "create", "anna@example.com"]).unwrap();
+    assert_eq!(created.status, 1, "{}", words(&created));
+    assert_eq!(pids(&host, "anna", "sleep 4715"), [""; 0]);
+    assert!(
+        !host
+            .exists("/srv/cid/guestbook/anna---example-com")
+            .unwrap()
+    );
+    assert!(
+        outsider.try_wait().unwrap().is_none(),
+        "her own process was ended"
+    );
+
     let checked = rewrite_project(&host, "isolation = \"owner\"", APP, "");
     checked.ok().unwrap();
     // As good as root elsewhere; none of a repository's code is to have it.
@@ -69,7 +88,6 @@ fn in_the_owners_account_a_delete_ends_what_is_the_workspaces_and_nothing_else()
     );
     host.assert_same(&before, WATCHED).unwrap();
 
-    let mut outsider = outsider(&host, "anna");
     create(&host, "anna@example.com");
     assert_eq!(status_of(&host, "anna---example-com"), "200");
     assert_eq!(user_of(&host, "anna---example-com"), "anna");
