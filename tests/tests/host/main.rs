@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod authorisation;
 mod doctor;
 mod isolation;
 mod limits;

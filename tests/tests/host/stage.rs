@@ -214,6 +214,22 @@ pub fn status_of(host: &Host, name: &str) -> String {
     host.run(&args).unwrap().stdout
 }
 
+/// Makes a workspace and waits for it.
+pub fn create(host: &Host, email: &str) {
+    host.run(&["cictl", "create", email]).unwrap().ok().unwrap();
+}
+
+/// The account of a workspace of the guestbook.
+pub fn user_of(host: &Host, name: &str) -> String {
+    let path = format!("/srv/cid/guestbook/{name}/src");
+    let owner = host
+        .run(&["stat", "--format=%U", &path])
+        .unwrap()
+        .ok()
+        .unwrap();
+    owner.stdout.trim().to_owned()
+}
+
 /// A program's last words, for a message.
 pub fn words(output: &Output) -> String {
     format!("{}{}", output.stdout, output.stderr)

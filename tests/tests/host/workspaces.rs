@@ -1,6 +1,6 @@
 //! A workspace on a host: an identity of its own, and nothing left of it afterwards.
 
-use crate::stage::{cid, soon, status_of, words};
+use crate::stage::{cid, create, soon, status_of, user_of, words};
 use cid_testkit::host::Host;
 use std::collections::BTreeMap;
 
@@ -28,10 +28,6 @@ pub fn accounts(host: &Host) -> Vec<String> {
     files.into_iter().map(read).collect()
 }
 
-pub fn create(host: &Host, email: &str) {
-    host.run(&["cictl", "create", email]).unwrap().ok().unwrap();
-}
-
 /// The fields of `/proc/PID/status` of the one process of this user that listens to no parent of the
 /// same user: what supervisord started.
 fn process_of(host: &Host, user: &str) -> (String, BTreeMap<String, String>) {
@@ -48,16 +44,6 @@ fn process_of(host: &Host, user: &str) -> (String, BTreeMap<String, String>) {
         Some((name.to_owned(), value))
     };
     (pid, status.lines().filter_map(field).collect())
-}
-
-pub fn user_of(host: &Host, name: &str) -> String {
-    let path = format!("/srv/cid/guestbook/{name}/src");
-    let owner = host
-        .run(&["stat", "--format=%U", &path])
-        .unwrap()
-        .ok()
-        .unwrap();
-    owner.stdout.trim().to_owned()
 }
 
 #[test]

@@ -1,0 +1,383 @@
+//! Who may do what, for real: each sort of caller connects to each socket as the Unix user it is and
+//! calls every RPC. What must come of it is the daemon's reviewed table, which its own tests keep.
+
+use crate::stage::{cid, create, soon, status_of, user_of, words};
+use cid_testkit::{Output, host::Host};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+const TABLE: &str = include_str!(
+    "../../../daemon/tests/authz/snapshots/authz__matrix__everybody_may_what_is_written_here.snap"
+);
+const ASK: &str = "/usr/local/bin/cid-ask";
+const SOCKETS: [(&str, &str); 2] = [
+    ("people", "/run/cid/cid.sock"),
+    ("front", "/run/cid/web/web.sock"),
+];
+/// How a call is answered that may be made: the workspace is there, holds work that is nowhere else,
+/// and the job has ended. All others: `Ok`.
+const ANSWERS: &[(&str, &[&str])] = &[
+    ("Workspaces/Create", &["AlreadyExists"]),
+    ("Workspaces/Delete", &["FailedPrecondition", "Aborted"]),
+    // Somebody's restart before may still be under way.
+    ("Workspaces/Restart", &["Ok", "Aborted"]),
+    // Not in the library that serves it.
+    ("Health/List", &["Unimplemented"]),
+    ("Jobs/Cancel", &["FailedPrecondition"]),
+    ("Jobs/Retry", &["FailedPrecondition"]),
+];
+const DELETE: &str = "/cid.v1.Workspaces/Delete";
+
+/// A host with a workspace of Anna's.
+struct Stage {
+    host: Host,
+    /// The job that made it.
+    job: String,
+}
+
+fn stage() -> Option<Stage> {
+    let host = cid()?;
+    let ask = Path::new(env!("CARGO_BIN_EXE_cid-ask"));
+    host.copy_in(ask, ASK).unwrap();
+    create(&host, "anna@example.com");
+    let jobs = host
+        .run(&["cictl", "jobs", "list", "--output=json"])
+        .unwrap();
+    let jobs = jobs.ok().unwrap().json().unwrap();
+    let job = jobs[0]["id"].as_str().unwrap().to_owned();
+    Some(Stage { host, job })
+}
+
+impl Stage {
+    /// The account that stands for a column of the table.
+    fn account(&self, title: &str) -> String {
+        let fixed = [
+            ("root", "root"),
+            ("admin", "carl"),
+            ("owner", "anna"),
+            ("member", "bob"),
+            ("other", "eve"),
+            ("deploy", "deploy"),
+            ("cid-web", "cid-web"),
+        ];
+        match fixed.into_iter().find(|(of, _)| *of == title) {
+            Some((_, account)) => account.to_owned(),
+            None if title == "workspace" => user_of(&self.host, "anna---example-com"),
+            None => panic!("nobody here is a {title}"),
+        }
+    }
+
+    /// The arguments of a call of these RPCs (none: all) about Anna's workspace.
+    fn ask<'a>(&'a self, socket: &'a str, only: &'a [&'a str]) -> Vec<&'a str> {
+        let all = [ASK, socket, "anna@example.com", "guestbook", &self.job];
+        [&all[..], only].concat()
+    }
+
+    /// With further groups than the account has, so that a socket's mode lets it pass.
+    fn ask_in_groups(&self, account: &str, groups: &str, args: &[&str]) -> Output {
+        let (uid, gid) = (self.id("-u", account), self.id("-g", account));
+        let become_it = ["setpriv", "--reuid", &uid, "--regid", &gid];
+        let groups = ["--groups", groups, "--inh-caps=-all", "--"];
+        let args = [&become_it[..], &groups, args].concat();
+        self.host.run(&args).unwrap()
+    }
+
+    fn id(&self, of: &str, account: &str) -> String {
+        let id = self.host.run(&["id", of, account]).unwrap().ok().unwrap();
+        id.stdout.trim().to_owned()
+    }
+
+    fn is_there(&self) -> bool {
+        let listed = self.host.run(&["cictl", "list"]).unwrap().stdout;
+        listed.contains("anna@example.com") && listed.contains("ready")
+    }
+}
+
+/// One row of the table: its RPC, its socket, and a cell for each column.
+fn rows() -> (
+    Vec<&'static str>,
+    Vec<(&'static str, &'static str, Vec<&'static str>)>,
+) {
+    let mut lines = TABLE
+        .lines()
+        .skip_while(|line| !line.starts_with("the workspace"));
+    let head = lines.next().unwrap();
+    let (_, titles) = head.split_once("socket").unwrap();
+    let row = |line: &'static str| {
+        let mut cells = line.split_whitespace();
+        let (rpc, socket) = (cells.next().unwrap(), cells.next().unwrap());
+        (rpc, socket, cells.collect())
+    };
+    (
+        titles.split_whitespace().collect(),
+        lines.map(row).collect(),
+    )
+}
+
+/// As the table writes an RPC.
+fn short(rpc: &str) -> &str {
+    let end = rpc.rsplit_once("v1.").unwrap().1;
+    end.strip_prefix("ServerReflection/").unwrap_or(end)
+}
+
+/// The answers of one run, by RPC.
+fn answers(output: &Output) -> BTreeMap<String, (String, String)> {
+    let line = |line: &str| {
+        let mut parts = line.splitn(3, '\t');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        let (rpc, code, words) = (part(), part(), part());
+        (short(&rpc).to_owned(), (code, words))
+    };
+    assert_eq!(output.status, 0, "{output}");
+    output.stdout.lines().map(line).collect()
+}
+
+/// As the table writes an answer.
+fn cell((code, words): &(String, String)) -> &'static str {
+    match code.as_str() {
+        "PermissionDenied" if words.contains("needs an administrator's password") => "password",
+        "PermissionDenied" => "-",
+        _ => "yes",
+    }
+}
+
+#[test]
+fn every_cell_of_the_table_holds() {
+    let Some(stage) = stage() else { return };
+    let host = &stage.host;
+    let run = |args: &[&str]| host.run(args).unwrap().ok().unwrap();
+    run(&[
+        "cictl",
+        "run",
+        "anna@example.com",
+        "--",
+        "touch",
+        "uncommitted",
+    ]);
+    let (titles, rows) = rows();
+    // Whoever is turned away by name is in the groups that would let him in: it must not matter. A
+    // workspace's account cannot be in the files: its own helpers would refuse to be in such groups.
+    for (title, groups) in [
+        ("admin", "cid"),
+        ("deploy", "cid,sudo"),
+        ("cid-web", "cid,sudo"),
+    ] {
+        run(&[
+            "usermod",
+            "--append",
+            "--groups",
+            groups,
+            &stage.account(title),
+        ]);
+    }
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for (column, title) in titles.iter().enumerate() {
+        for (socket, path) in SOCKETS {
+            let account = stage.account(title);
+            let said =
+                answers(&stage.ask_in_groups(&account, "cid,cid-web,sudo", &stage.ask(path, &[])));
+            let destroy = &said["Workspaces/Destroy"];
+            assert_eq!(cell(destroy), "-", "{title} {socket}: {destroy:?}");
+            let of_socket: Vec<_> = rows.iter().filter(|row| row.1 == socket).collect();
+            assert_eq!(said.len(), of_socket.len() + 1, "cid-ask knows other RPCs");
+            for (rpc, _, cells) in of_socket {
+                let answer = said.get(*rpc).expect("cid-ask does not know this RPC");
+                seen += 1;
+                let expected = ANSWERS.iter().find(|(of, _)| of == rpc);
+                let expected = expected.map_or(&["Ok"][..], |(_, codes)| codes);
+                let is_so = cell(answer) == cells[column]
+                    && (cells[column] != "yes" || expected.contains(&answer.0.as_str()));
+                if !is_so {
+                    let wanted = cells[column];
+                    wrong.push(format!(
+                        "{rpc} {socket} {title}: {wanted}, and is {answer:?}"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(seen, rows.len() * titles.len());
+    assert!(stage.is_there());
+    soon("the page answers", || {
+        status_of(host, "anna---example-com") == "200"
+    });
+}
+
+#[test]
+fn the_doors_are_closed_to_whoever_is_not_in_their_groups() {
+    let Some(stage) = stage() else { return };
+    let open = [
+        "root people",
+        "root front",
+        "owner people",
+        "member people",
+        "cid-web front",
+    ];
+    for title in rows().0 {
+        for (socket, path) in SOCKETS {
+            let account = stage.account(title);
+            let args = stage.ask(path, &["/cid.v1.System/Version"]);
+            let output = stage.host.run_as(&account, &args).unwrap();
+            let door = format!("{title} {socket}");
+            let wanted = if open.contains(&door.as_str()) { 0 } else { 3 };
+            assert_eq!(output.status, wanted, "{door}: {}", words(&output));
+            let denied = output.stdout.contains("PermissionDenied");
+            assert_eq!(denied, wanted == 3, "{door}: {}", words(&output));
+        }
+    }
+}
+
+/// Connects, hands the connection to a child and ends; the child calls then.
+const CHILD_CALLS: &str = "
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect('/run/cid/cid.sock')
+# The daemon has seen who connected.
+time.sleep(0.3)
+parent = os.getpid()
+if os.fork():
+    os._exit(0)
+os.setsid()
+go = '/run/go/go'
+open('/run/go/parent', 'w').write(str(parent))
+while not os.path.exists(go):
+    time.sleep(0.01)
+os.dup2(s.fileno(), 0)
+out = os.open('/run/go/said', os.O_WRONLY | os.O_CREAT, 0o644)
+os.dup2(out, 1)
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+/// What a call gets whose connection was opened by a process of `account` that has ended; `meanwhile`
+/// comes after its end and before the call, with its number.
+fn orphaned_call(stage: &Stage, account: &str, rpc: &str, meanwhile: impl FnOnce(&str)) -> String {
+    let host = &stage.host;
+    let run = |args: &[&str]| host.run(args).unwrap().ok().unwrap();
+    run(&["install", "-d", "-m", "1777", "/run/go"]);
+    let script = ["python3", "-c", CHILD_CALLS];
+    let only = [rpc];
+    let args = [&script[..], &stage.ask("-", &only)].concat();
+    let mut child = host.command_as(account, &args).unwrap();
+    let mut child = child.stdin(std::process::Stdio::null()).spawn().unwrap();
+    child.wait().unwrap();
+    soon("the child is there", || {
+        host.exists("/run/go/parent").unwrap()
+    });
+    let parent = host.read("/run/go/parent").unwrap();
+    soon("the parent is gone", || {
+        !host.exists(&format!("/proc/{parent}")).unwrap()
+    });
+    meanwhile(&parent);
+    host.write("/run/go/go", "", 0o644).unwrap();
+    soon("the child is answered", || {
+        host.read("/run/go/said")
+            .is_ok_and(|said| said.ends_with('\n'))
+    });
+    let said = host.read("/run/go/said").unwrap();
+    run(&["rm", "-r", "/run/go"]);
+    said
+}
+
+#[test]
+fn a_connection_whose_process_has_ended_gets_nothing() {
+    let Some(stage) = stage() else { return };
+    // Anna could delete it: what is said of her process is said of nobody any more.
+    let said = orphaned_call(&stage, "anna", DELETE, |_| ());
+    assert!(said.contains("PermissionDenied"), "{said}");
+    assert!(stage.is_there());
+}
+
+#[test]
+fn whoever_gets_the_number_of_a_process_that_asked_lends_it_no_rights() {
+    let Some(stage) = stage() else { return };
+    let host = &stage.host;
+    let leader = host.leader().unwrap().to_string();
+    let carl = stage.id("-u", "carl");
+    // polkit notices, or the daemon after it.
+    let is_another = |said: &str| {
+        said.contains("PermissionDenied") && (said.contains("replaced") || said.contains("is gone"))
+    };
+    // Carl is an administrator: he may restart what Bob may not. Numbers are given from the last one
+    // on, which only root of this machine can set, in the host's space of them.
+    let recycle = |pid: &str| {
+        let give = format!(
+            "for try in 1 2 3 4 5 6 7 8 9; do echo {} > /proc/sys/kernel/ns_last_pid; \
+             setpriv --reuid {carl} --clear-groups sleep 600 & [ $! = {pid} ] && exit 0; kill $!; done; exit 1",
+            pid.parse::<i32>().unwrap() - 1,
+        );
+        let mut command = std::process::Command::new("nsenter");
+        command.args(["--target", &leader, "--pid", "sh", "-c", &give]);
+        command.stdout(std::process::Stdio::null());
+        let status = command.status().unwrap();
+        assert!(status.success(), "the number was not given again");
+        let now = host.run(&["ps", "-o", "user=,args=", "-p", pid]).unwrap();
+        assert!(now.stdout.contains("carl"), "{now}");
+    };
+    let rpc = "/cid.v1.Workspaces/Restart";
+    let said = orphaned_call(&stage, "bob", rpc, recycle);
+    assert!(is_another(&said), "{said}");
+    // Nor does his own right come back with another process of his own.
+    let said = orphaned_call(&stage, "bob", "/cid.v1.Workspaces/List", recycle);
+    assert!(is_another(&said), "{said}");
+    host.run(&["pkill", "-u", "carl", "sleep"]).unwrap();
+}
+
+#[test]
+fn a_polkit_that_hangs_or_dies_in_the_middle_of_a_question_says_no() {
+    let Some(stage) = stage() else { return };
+    let host = &stage.host;
+    let systemctl = |args: &[&str]| {
+        let args = [&["systemctl"], args].concat();
+        host.run(&args).unwrap().ok().unwrap()
+    };
+    let only = [DELETE];
+    let args = stage.ask("/run/cid/cid.sock", &only);
+    systemctl(&["start", "polkit"]);
+
+    systemctl(&["kill", "--signal=STOP", "polkit"]);
+    let begin = Instant::now();
+    let said = host.run_as("anna", &args).unwrap();
+    let took = begin.elapsed();
+    assert!(said.stdout.contains("PermissionDenied"), "{said}");
+    assert!(said.stdout.contains("no answer"), "{said}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    // Who is not asked about is not held up.
+    let begin = Instant::now();
+    assert!(stage.is_there());
+    assert!(begin.elapsed() < Duration::from_secs(2));
+
+    let asking = host.command_as("anna", &args).unwrap();
+    let mut asking = asking_with_output(asking);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(
+        asking.try_wait().unwrap().is_none(),
+        "it did not wait for polkit"
+    );
+    // The bus would start another, which could give an honest answer in time.
+    systemctl(&["mask", "--runtime", "polkit"]);
+    systemctl(&["kill", "--signal=KILL", "polkit"]);
+    let said = asking.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("PermissionDenied"), "{said}");
+    assert!(stage.is_there());
+
+    systemctl(&["unmask", "--runtime", "polkit"]);
+    // Answers are worth something again when there is one to give them.
+    soon("polkit answers", || {
+        let listed = host.run_as("anna", &["cictl", "list"]).unwrap();
+        listed.status == 0
+    });
+}
+
+fn asking_with_output(mut command: std::process::Command) -> std::process::Child {
+    let command = command.stdin(std::process::Stdio::null());
+    command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
