@@ -8,8 +8,10 @@
 )]
 
 mod access;
+mod attacks;
 mod authorisation;
 mod doctor;
+mod hostile;
 mod isolation;
 mod limits;
 mod rig;

@@ -214,9 +214,10 @@ pub fn status_of(host: &Host, name: &str) -> String {
     host.run(&args).unwrap().stdout
 }
 
-/// Makes a workspace and waits for it.
+/// Makes a workspace of the guestbook and waits for it.
 pub fn create(host: &Host, email: &str) {
-    host.run(&["cictl", "create", email]).unwrap().ok().unwrap();
+    let create = ["cictl", "create", "--project", "guestbook", email];
+    host.run(&create).unwrap().ok().unwrap();
 }
 
 /// The account of a workspace of the guestbook.

@@ -1,0 +1,488 @@
+//! What must not succeed, tried on a booted host by code that has the rights that such code has.
+
+use crate::{
+    hostile::{Attack, Visits, attack, clear, hostile, tree},
+    stage::{cid, create, soon, status_of, words},
+};
+use cid_testkit::host::Host;
+
+/// All that must be as before once everything is deleted: files, accounts, processes, sockets, units.
+const WATCHED: &[&str] = &[
+    "/etc/cid",
+    "/etc/group",
+    "/etc/nginx",
+    "/etc/passwd",
+    "/run/cid",
+    "/srv/cid",
+    "/tmp",
+    "/var/lib/cid/apps",
+    "/var/lib/cid/nginx",
+    "/var/lib/cid/supervisor",
+    "/var/lib/cid/trash",
+    "/var/log/cid",
+    "/var/tmp",
+];
+
+/// Tries every socket there is, those that it can see and those that it knows of.
+const DIAL: &str = r#"
+import os, socket, sys
+paths = set(l.split()[7] for l in open('/proc/net/unix') if len(l.split()) > 7)
+paths |= set(sys.argv[1:])
+for at, folders, files in os.walk('/run'):
+    paths |= set(os.path.join(at, name) for name in folders + files)
+for path in sorted(paths):
+    name = '\0' + path[1:] if path.startswith('@') else path
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+        try:
+            socket.socket(socket.AF_UNIX, kind).connect(name)
+            print('CONNECTED', kind, path, flush=True)
+        except OSError as error:
+            print('refused', path, error.errno, flush=True)
+print('the end')
+"#;
+/// Those of the system and of cid's own, in case none of them is to be seen.
+const SOCKETS: [&str; 9] = [
+    "/run/cid/cid.sock",
+    "/run/cid/web/web.sock",
+    "/run/cid/supervisor/supervisor.sock",
+    "/run/cid-web/http.sock",
+    "/run/dbus/system_bus_socket",
+    "/run/supervisor.sock",
+    "/run/systemd/private",
+    "/run/systemd/notify",
+    "/run/systemd/journal/socket",
+];
+
+fn dialled(host: &Host, who: &str, file: &str) -> String {
+    let path = format!("{}/{file}", tree(who));
+    soon("the attack is over", || {
+        host.read(&path)
+            .is_ok_and(|said| said.ends_with("the end\n"))
+    });
+    host.read(&path).unwrap()
+}
+
+#[test]
+fn dialling_every_socket_of_the_machine() {
+    let known = SOCKETS.join(" ");
+    let script = |to: &str| format!("python3 - {known} > {to} 2>&1 <<'END'\n{DIAL}END\n");
+    let (install, app) = (script("by-install"), script("by-app"));
+    let Some(host) = hostile(&[Attack {
+        who: "mallory",
+        install: &install,
+        app: &app,
+    }]) else {
+        return;
+    };
+    // So that it is there to be dialled.
+    host.run(&["systemctl", "start", "cid-web", "polkit"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    attack(&host, "mallory").ok().unwrap();
+    for file in ["by-install", "by-app"] {
+        let said = dialled(&host, "mallory", file);
+        for known in SOCKETS {
+            assert!(
+                said.contains(&format!("refused {known} ")),
+                "{known}: {said}"
+            );
+        }
+        assert!(!said.contains("CONNECTED"), "{file}: {said}");
+    }
+}
+
+#[test]
+fn forking_without_end() {
+    // Bounded by itself as well: where this host cannot limit a unit's tasks, the machine is not to
+    // suffer. What ends it is the job's time.
+    let bomb = "import os, resource, time
+resource.setrlimit(resource.RLIMIT_NPROC, (1200, 1200))
+while True:
+    try:
+        os.fork()
+    except OSError:
+        time.sleep(1)
+    time.sleep(0.02)
+";
+    let install = format!("exec python3 -c '{bomb}'");
+    let Some(host) = hostile(&[Attack {
+        who: "mallory",
+        install: &install,
+        app: "",
+    }]) else {
+        return;
+    };
+    // The kernel counts a user's processes for all hosts on this machine: a number of its own.
+    let settings = "workspace_uids = \"80000-80099\"\n[limits]\ninstall = \"8s\"\n";
+    host.write("/etc/cid/cid.toml", settings, 0o644).unwrap();
+    host.run(&["systemctl", "restart", "cid"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    let before = host.state(WATCHED).unwrap();
+    let visits = Visits::begin(&host, "bob---example-com");
+    let most = std::cell::Cell::new(0);
+    let attack = std::thread::scope(|scope| {
+        let attack = scope.spawn(|| attack(&host, "mallory"));
+        while !attack.is_finished() {
+            let tasks = host.run(&["pgrep", "--count", "--uid", "80002"]).unwrap();
+            most.set(most.get().max(tasks.stdout.trim().parse().unwrap_or(0)));
+        }
+        attack.join().unwrap()
+    });
+    assert!(most.get() > 500, "there were {} processes", most.get());
+    assert_eq!(attack.status, 1, "{attack}");
+    let said = words(&attack);
+    assert!(said.contains("install") && said.contains("longer than 8s"), "{said}");
+    let (visits, longest) = visits.end();
+    println!(
+        "{visits} visits, the longest took {longest} s; {} processes",
+        most.get()
+    );
+    host.assert_same(&before, WATCHED).unwrap();
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+}
+
+#[test]
+fn filling_the_disk_that_everything_is_on() {
+    let install = "i=0; while [ $i -lt 100 ]; do i=$((i + 1)); head -c 100M /dev/zero > fill.$i || exit 9; done";
+    let Some(host) = cid() else { return };
+    // Workspaces and the ledger on one small file system, as on a small machine.
+    let move_in = "set -e
+systemctl stop cid.socket cid-front.socket cid cid-supervisor
+mkdir /mnt/small && mount -t tmpfs -o size=700m tmpfs /mnt/small
+for folder in /var/lib/cid /srv/cid; do
+    cp --archive $folder /mnt/small/
+    mv /mnt/small/cid /mnt/small/$(echo $folder | tr / -)
+    mount --bind /mnt/small/$(echo $folder | tr / -) $folder
+done
+systemctl start cid.socket cid-front.socket cid-supervisor cid";
+    host.run(&["sh", "-c", move_in]).unwrap().ok().unwrap();
+    crate::hostile::set_up(
+        &host,
+        &[Attack {
+            who: "mallory",
+            install,
+            app: "",
+        }],
+    );
+    create(&host, "bob@example.com");
+    let before = host.state(WATCHED).unwrap();
+    let pid = main_pid(&host, "cid");
+    let visits = Visits::begin(&host, "bob---example-com");
+    let attack = attack(&host, "mallory");
+    assert_eq!(attack.status, 1, "{attack}");
+    let said = words(&attack);
+    assert!(said.contains("No space left on device"), "{said}");
+    visits.end();
+    assert_eq!(main_pid(&host, "cid"), pid);
+    host.assert_same(&before, WATCHED).unwrap();
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+    // The ledger takes new lines.
+    create(&host, "anna@example.com");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+}
+
+#[test]
+fn leaving_children_that_forked_twice_in_sessions_of_their_own() {
+    let leave = |mark: u32| {
+        format!(
+            "env -i setsid -f sleep {mark} </dev/null >/dev/null 2>&1
+python3 -c '
+import os
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+os.closerange(0, 100)
+os.chdir(\"/\")
+os.execve(\"/usr/bin/sleep\", [\"sleep\", \"{}\"], {{}})'
+",
+            mark + 1
+        )
+    };
+    let (install, app) = (leave(4800), leave(4810));
+    let Some(host) = hostile(&[Attack {
+        who: "mallory",
+        install: &install,
+        app: &app,
+    }]) else {
+        return;
+    };
+    let before = host.state(WATCHED).unwrap();
+    let left = |mark: &str| {
+        let left = host.run(&["pgrep", "--full", "--list-full", mark]).unwrap();
+        left.stdout.lines().count()
+    };
+    attack(&host, "mallory").ok().unwrap();
+    assert_eq!(left("^sleep 480[01]"), 0, "what the installation left");
+    soon("what the app leaves", || left("^sleep 481[01]") == 2);
+    clear(&host, "mallory");
+    assert_eq!(left("^sleep 48"), 0);
+    host.assert_same(&before, WATCHED).unwrap();
+    assert_eq!(status_of(&host, "bob---example-com"), "200");
+}
+
+/// Plants whatever git runs, in a clone's own configuration and hooks. Each writes who it was.
+const PLANT: &str = r#"
+mkdir -p ../home/canary && chmod 777 ../home ../home/canary
+cat > ../home/run <<END
+#!/bin/sh
+for to in $(cd .. && pwd)/home/canary /srv/canary /tmp /var/tmp /dev/shm; do
+    { id; echo "\$0 \$*"; tr '\\0' ' ' < /proc/\$PPID/cmdline; } > \$to/canary.\$\$ 2>/dev/null
+done
+exit 0
+END
+chmod 755 ../home/run
+run=$(cd .. && pwd)/home/run
+for hook in applypatch-msg pre-applypatch post-applypatch pre-commit prepare-commit-msg commit-msg \
+    post-commit pre-rebase post-checkout post-merge pre-push pre-receive update post-receive post-update \
+    push-to-checkout pre-auto-gc post-rewrite reference-transaction fsmonitor-watchman post-index-change; do
+    cp ../home/run .git/hooks/$hook
+done
+mkdir -p ../home/hooks && cp .git/hooks/* ../home/hooks/
+set_key() { git config --file .git/config "$1" "$2"; }
+for key in core.fsmonitor core.sshCommand core.gitProxy core.askPass core.editor core.pager \
+    sequence.editor diff.external gpg.program gpg.ssh.program credential.helper \
+    filter.evil.clean filter.evil.smudge filter.evil.process diff.evil.textconv diff.evil.command \
+    merge.evil.driver remote.origin.uploadpack remote.origin.receivepack remote.origin.vcs \
+    uploadpack.packObjectsHook receive.procReceiveRefs interactive.diffFilter trailer.x.command \
+    init.templateDir man.evil.cmd browser.evil.cmd pager.status pager.push alias.push alias.fetch; do
+    set_key $key $run
+done
+set_key core.hooksPath $(cd .. && pwd)/home/hooks
+set_key filter.evil.required true
+set_key protocol.ext.allow always
+set_key core.alternateRefsCommand $run
+set_key url."ext::$run ".insteadOf /
+set_key include.path $(cd .. && pwd)/home/included
+printf '[core]\n\tfsmonitor = %s\n' $run > ../home/included
+echo '* filter=evil diff=evil merge=evil' > .git/info/attributes
+echo '* filter=evil diff=evil merge=evil' > .gitattributes
+"#;
+
+#[test]
+fn planting_hooks_and_commands_in_a_clones_git_configuration() {
+    let install = format!("set -e\n{PLANT}echo planted > planted\n");
+    let Some(host) = hostile(&[Attack {
+        who: "mallory",
+        install: &install,
+        app: "",
+    }]) else {
+        return;
+    };
+    let run = |args: &[&str]| host.run(args).unwrap();
+    run(&["install", "-d", "-m", "1777", "/srv/canary"])
+        .ok()
+        .unwrap();
+    // Its branch is not there: the creation pushes it with all of this planted.
+    run(&[
+        "git",
+        "-c",
+        "safe.directory=*",
+        "-C",
+        "/srv/git/hostile.git",
+        "branch",
+        "-m",
+        "mallory---example-com",
+        "kept",
+    ]);
+    let base = "main";
+    run(&["sh", "-c", &format!("cd /srv/git/hostile.git && git -c safe.directory=* branch -f {base} kept && chown -R deploy:deploy .")]).ok().unwrap();
+    let canaries = || {
+        let places = [
+            "/srv/canary",
+            "/tmp",
+            "/var/tmp",
+            "/dev/shm",
+            "/srv/cid/hostile",
+        ];
+        let find = ["find", "-L"]
+            .into_iter()
+            .chain(places)
+            .chain(["-name", "canary.*"]);
+        run(&find.collect::<Vec<_>>()).stdout
+    };
+    attack(&host, "mallory").ok().unwrap();
+    assert!(
+        host.exists(&format!("{}/planted", tree("mallory")))
+            .unwrap()
+    );
+    let branch = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "-C",
+        "/srv/git/hostile.git",
+        "rev-parse",
+        "mallory---example-com",
+    ];
+    run(&branch).ok().unwrap();
+    assert_eq!(canaries(), "", "run by the creation");
+
+    run(&[
+        "cictl",
+        "restart",
+        "--project",
+        "hostile",
+        "mallory@example.com",
+    ])
+    .ok()
+    .unwrap();
+    run(&[
+        "cictl",
+        "show",
+        "--project",
+        "hostile",
+        "mallory@example.com",
+    ])
+    .ok()
+    .unwrap();
+    let refused = run(&[
+        "cictl",
+        "delete",
+        "--yes",
+        "--with-branch",
+        "--project",
+        "hostile",
+        "mallory@example.com",
+    ]);
+    assert_eq!(refused.status, 5, "it holds uncommitted work: {refused}");
+    assert_eq!(canaries(), "", "run by a look for uncommitted work");
+
+    // The traps do work: git itself walks into them, as the workspace's own user.
+    run(&[
+        "cictl",
+        "run",
+        "--project",
+        "hostile",
+        "mallory@example.com",
+        "--",
+        "git",
+        "status",
+    ]);
+    assert_ne!(canaries(), "");
+    run(&[
+        "sh",
+        "-c",
+        "find -L /srv/canary /tmp /var/tmp /dev/shm /srv/cid/hostile -name 'canary.*' -delete",
+    ]);
+    assert_eq!(canaries(), "");
+
+    let delete = [
+        "cictl",
+        "delete",
+        "--yes",
+        "--discard",
+        "--with-branch",
+        "--force",
+        "--project",
+        "hostile",
+        "mallory@example.com",
+    ];
+    run(&delete).ok().unwrap();
+    assert_eq!(canaries(), "", "run by the delete");
+    assert_ne!(run(&branch).status, 0, "the branch is still there");
+}
+
+/// Files that are hard to get rid of, or dangerous to touch.
+const LITTER: &str = r#"
+import ctypes, os, socket, stat, sys
+open('suid', 'w').write('#!/bin/sh\n'); os.chmod('suid', 0o6755)
+os.mkfifo('fifo'); os.mkfifo('fifo.closed'); os.chmod('fifo.closed', 0)
+s = socket.socket(socket.AF_UNIX); s.bind('socket')
+made = []
+for name, kind in (('block', stat.S_IFBLK), ('char', stat.S_IFCHR)):
+    try:
+        os.mknod(name, 0o666 | kind, os.makedev(1, 3)); made.append(name)
+    except OSError:
+        pass
+try:
+    os.link('/etc/passwd', 'hard'); made.append('hard')
+except OSError:
+    pass
+for name in (b'-rf', b'a\nb', b'\xff\xfe', b'*', b'x' * 255, b'.cid-purge-1', b'.cid.tmp', b'$(reboot)'):
+    os.mkdir(name); open(os.path.join(name, b'f'), 'w').close()
+os.symlink('/', 'to-root'); os.symlink('/etc', '.cid-purge-2'); os.symlink('loop', 'loop')
+os.mkdir('many')
+for number in range(50000):
+    os.close(os.open('many/%d' % number, os.O_CREAT | os.O_WRONLY))
+os.mkdir('closed'); os.mkdir('closed/in'); open('closed/in/f', 'w').close()
+os.chmod('closed/in', 0); os.chmod('closed', 0)
+here = os.getcwd()
+os.mkdir('deep'); os.chdir('deep')
+for level in range(400):
+    os.mkdir('d' * 60); os.chdir('d' * 60)
+open('bottom', 'w').close()
+os.chdir(here)
+open('made', 'w').write('%s %d\n' % (made, 400 * 61))
+"#;
+
+#[test]
+fn leaving_special_very_deep_and_very_many_files() {
+    let install = format!("python3 - <<'END'\n{LITTER}END\n");
+    let Some(host) = hostile(&[Attack {
+        who: "mallory",
+        install: &install,
+        app: "",
+    }]) else {
+        return;
+    };
+    // So that access to it is given as well, which walks through all of it.
+    let with_access = "printf '[access.people]\\n\"mallory@example.com\" = \"anna\"\\n' >> /etc/cid/projects.d/hostile.toml
+systemctl reload cid";
+    host.run(&["sh", "-c", with_access]).unwrap().ok().unwrap();
+    let before = host.state(WATCHED).unwrap();
+    let etc = host
+        .run(&[
+            "stat",
+            "--format=%n %a %u %g %h %Y",
+            "/etc/passwd",
+            "/etc",
+            "/",
+        ])
+        .unwrap();
+    let (pid, files) = (main_pid(&host, "cid"), open_files(&host));
+    attack(&host, "mallory").ok().unwrap();
+    let made = host.read(&format!("{}/made", tree("mallory"))).unwrap();
+    assert_eq!(made, "[] 24400\n", "no device, no link to another's file");
+    // What has a set-user-id bit runs as the workspace's user at the most, and nobody else gets there.
+    let suid = format!("{}/suid", tree("mallory"));
+    let eve = host.run_as("eve", &["cat", &suid]).unwrap();
+    assert_ne!(eve.status, 0);
+    let begin = std::time::Instant::now();
+    clear(&host, "mallory");
+    println!("deleted within {:?}", begin.elapsed());
+    host.assert_same(&before, WATCHED).unwrap();
+    let now = host
+        .run(&[
+            "stat",
+            "--format=%n %a %u %g %h %Y",
+            "/etc/passwd",
+            "/etc",
+            "/",
+        ])
+        .unwrap();
+    // Accounts were made and removed, which makes these files anew.
+    let unchanged = |text: &str| {
+        text.lines()
+            .map(|l| l.rsplit_once(' ').unwrap().0.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(unchanged(&now.stdout), unchanged(&etc.stdout));
+    assert_eq!(main_pid(&host, "cid"), pid);
+    assert!(
+        open_files(&host) <= files + 2,
+        "{files} files were open before"
+    );
+}
+
+fn main_pid(host: &Host, unit: &str) -> String {
+    let args = ["systemctl", "show", "--property=MainPID", "--value", unit];
+    host.run(&args).unwrap().ok().unwrap().stdout
+}
+
+fn open_files(host: &Host) -> usize {
+    let dir = format!("/proc/{}/fd", main_pid(host, "cid").trim());
+    host.run(&["ls", &dir]).unwrap().stdout.lines().count()
+}
