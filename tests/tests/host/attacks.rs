@@ -134,7 +134,10 @@ while True:
     assert!(most.get() > 500, "there were {} processes", most.get());
     assert_eq!(attack.status, 1, "{attack}");
     let said = words(&attack);
-    assert!(said.contains("install") && said.contains("longer than 8s"), "{said}");
+    assert!(
+        said.contains("install") && said.contains("longer than 8s"),
+        "{said}"
+    );
     let (visits, longest) = visits.end();
     println!(
         "{visits} visits, the longest took {longest} s; {} processes",

@@ -14,6 +14,7 @@ mod doctor;
 mod hostile;
 mod isolation;
 mod limits;
+mod races;
 mod rig;
 mod stage;
 mod tls;
