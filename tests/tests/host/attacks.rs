@@ -2,7 +2,7 @@
 
 use crate::{
     hostile::{Attack, Visits, attack, clear, hostile, tree},
-    stage::{cid, create, soon, status_of, words},
+    stage::{cid, create, main_pid, soon, status_of, words},
 };
 use cid_testkit::host::Host;
 
@@ -478,11 +478,6 @@ systemctl reload cid";
         open_files(&host) <= files + 2,
         "{files} files were open before"
     );
-}
-
-fn main_pid(host: &Host, unit: &str) -> String {
-    let args = ["systemctl", "show", "--property=MainPID", "--value", unit];
-    host.run(&args).unwrap().ok().unwrap().stdout
 }
 
 fn open_files(host: &Host) -> usize {

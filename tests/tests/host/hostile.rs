@@ -123,7 +123,7 @@ impl<'a> Visits<'a> {
     pub fn begin(host: &'a Host, name: &str) -> Self {
         let visit = format!(
             "while :; do curl --silent --output /dev/null --max-time 10 --write-out '%{{http_code}} %{{time_total}}\\n' \
-             --header 'Host: {name}.guestbook.test' http://127.0.0.1/; sleep 0.03; done > {VISITS}"
+             --header 'Host: {name}.guestbook.test' http://127.0.0.1/health/; sleep 0.03; done > {VISITS}"
         );
         let mut visitor = host.command(&["sh", "-c", &visit]).unwrap();
         let visitor = visitor.stdin(Stdio::null()).spawn().unwrap();

@@ -160,7 +160,7 @@ fn tree(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The package under test: `CID_DEB`, which `cargo xtask test` sets, or the newest that was built.
-fn package() -> PathBuf {
+pub fn package() -> PathBuf {
     if let Some(deb) = env::var_os("CID_DEB") {
         return deb.into();
     }
@@ -209,7 +209,8 @@ pub fn status_of(host: &Host, name: &str) -> String {
         "%{http_code}",
         "--header",
         &header,
-        "http://127.0.0.1/",
+        // Of nobody else: nginx itself answers unknown names with a page at /.
+        "http://127.0.0.1/health/",
     ];
     host.run(&args).unwrap().stdout
 }
@@ -229,6 +230,12 @@ pub fn user_of(host: &Host, name: &str) -> String {
         .ok()
         .unwrap();
     owner.stdout.trim().to_owned()
+}
+
+/// The process id of a unit's main process; `0` when it has none.
+pub fn main_pid(host: &Host, unit: &str) -> String {
+    let args = ["systemctl", "show", "--property=MainPID", "--value", unit];
+    host.run(&args).unwrap().ok().unwrap().stdout
 }
 
 /// A program's last words, for a message.

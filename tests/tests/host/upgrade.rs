@@ -1,0 +1,218 @@
+//! The package's life: another version while a job runs, removal, purge.
+
+use crate::{
+    hostile::{Attack, Visits, attack, hostile, tree},
+    stage::{cid, create, main_pid, package, soon, status_of},
+};
+use cid_testkit::host::Host;
+use std::{fs, path::PathBuf, process::Command, time::Duration};
+
+const NEXT: &str = "99.1";
+
+/// The package under test with another version number.
+fn next_version(dir: &tempfile::TempDir) -> PathBuf {
+    let (tree, deb) = (dir.path().join("tree"), dir.path().join("next.deb"));
+    let run = |args: &[&std::ffi::OsStr]| {
+        let limit = Duration::from_secs(60);
+        let mut command = Command::new("dpkg-deb");
+        cid_testkit::run(command.args(args), limit)
+            .unwrap()
+            .ok()
+            .unwrap()
+    };
+    run(&["--raw-extract".as_ref(), package().as_ref(), tree.as_ref()]);
+    let control = tree.join("DEBIAN/control");
+    let text = fs::read_to_string(&control).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("Version: "))
+        .unwrap();
+    fs::write(&control, text.replace(line, &format!("Version: {NEXT}"))).unwrap();
+    run(&[
+        "-Zgzip".as_ref(),
+        "-z1".as_ref(),
+        "--root-owner-group".as_ref(),
+        "--build".as_ref(),
+        tree.as_ref(),
+        deb.as_ref(),
+    ]);
+    deb
+}
+
+fn apt(host: &Host, verb: &str) -> String {
+    let apt = [
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        verb,
+        "--yes",
+        "cid",
+    ];
+    host.run(&apt).unwrap().ok().unwrap().text()
+}
+
+#[test]
+fn an_upgrade_in_the_middle_of_an_installation_goes_unnoticed() {
+    let install = "touch started; for i in 1 2 3 4 5 6 7 8; do sleep 1; done; touch installed";
+    let Some(host) = hostile(&[Attack {
+        who: "slow",
+        install,
+        app: "",
+    }]) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let next = next_version(&dir);
+    let (supervisor, daemon) = (main_pid(&host, "cid-supervisor"), main_pid(&host, "cid"));
+    let neighbours = || {
+        let pids = host
+            .run(&["pgrep", "--uid", "70001"])
+            .unwrap()
+            .ok()
+            .unwrap();
+        pids.stdout
+    };
+    let before = neighbours();
+    let visits = Visits::begin(&host, "bob---example-com");
+    let created = std::thread::scope(|scope| {
+        let created = scope.spawn(|| attack(&host, "slow"));
+        soon("the installation", || {
+            host.exists(&format!("{}/started", tree("slow"))).unwrap()
+        });
+        host.install_deb(&next).unwrap();
+        created.join().unwrap()
+    });
+    created.ok().unwrap();
+    assert!(host.exists(&format!("{}/installed", tree("slow"))).unwrap());
+    let version = host
+        .run(&["dpkg-query", "--show", "--showformat=${Version}", "cid"])
+        .unwrap();
+    assert_eq!(version.stdout, NEXT);
+    assert_ne!(main_pid(&host, "cid"), daemon);
+    assert_eq!(main_pid(&host, "cid-supervisor"), supervisor);
+    assert_eq!(neighbours(), before);
+    let (visits, longest) = visits.end();
+    println!("{visits} visits, the longest took {longest} s");
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+}
+
+#[test]
+fn what_is_removed_goes_on_and_is_taken_up_again() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    let supervisor = main_pid(&host, "cid-supervisor");
+    let kept = [
+        "/srv/cid",
+        "/etc/cid",
+        "/var/lib/cid/mirrors",
+        "/var/lib/cid/apps",
+        "/var/lib/cid/environments",
+    ];
+    let before = host.state(&kept).unwrap();
+    let visits = Visits::begin(&host, "anna---example-com");
+    let said = apt(&host, "remove");
+    assert!(
+        said.contains("workspaces that run go on until the next boot"),
+        "{said}"
+    );
+    for gone in ["/usr/bin/cictl", "/usr/lib/cid/cid"] {
+        assert!(!host.exists(gone).unwrap(), "{gone}");
+    }
+    assert_eq!(
+        host.run(&["systemctl", "is-active", "cid.service"])
+            .unwrap()
+            .stdout
+            .trim(),
+        "inactive"
+    );
+    assert_eq!(main_pid(&host, "cid-supervisor"), supervisor);
+    let after = host.state(&kept).unwrap();
+    let lost = before.difference(&after);
+    let lost = lost
+        .lines()
+        .filter(|line| line.starts_with("- file") || line.starts_with("- user"));
+    assert_eq!(lost.collect::<Vec<_>>(), Vec::<&str>::new());
+
+    host.install_deb(&package()).unwrap();
+    soon("cid answers", || {
+        let listed = host.run(&["cictl", "list"]).unwrap().stdout;
+        listed.contains("anna@example.com") && listed.contains("ready")
+    });
+    visits.end();
+    assert_eq!(main_pid(&host, "cid-supervisor"), supervisor);
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+    let delete = [
+        "cictl",
+        "delete",
+        "--yes",
+        "--with-branch",
+        "anna@example.com",
+    ];
+    host.run(&delete).unwrap().ok().unwrap();
+}
+
+#[test]
+fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    host.write("/srv/guestbook/media/photo", "kept", 0o644)
+        .unwrap();
+    host.write("/etc/polkit-1/rules.d/40-cid.rules", "// kept", 0o644)
+        .unwrap();
+    let said = apt(&host, "purge");
+    for word in [
+        "removing everything of cid's",
+        "1 in /srv/cid",
+        "2 of workspaces and builds",
+        "Branches on git servers stay",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let run = |args: &[&str]| host.run(args).unwrap().text();
+    for dir in [
+        "/srv/cid",
+        "/var/lib/cid",
+        "/var/log/cid",
+        "/etc/cid",
+        "/run/cid",
+        "/run/cid-web",
+        "/usr/lib/cid",
+        "/etc/nginx/conf.d/cid.conf",
+    ] {
+        assert!(!host.exists(dir).unwrap(), "{dir}");
+    }
+    let accounts = run(&["getent", "passwd"]) + &run(&["getent", "group"]);
+    let left: Vec<&str> = accounts
+        .lines()
+        .filter(|line| line.starts_with("cid"))
+        .collect();
+    assert_eq!(left, Vec::<&str>::new());
+    for list in [&["list-unit-files"][..], &["list-units", "--all"]] {
+        let units = [&["systemctl"], list, &["--no-legend", "--plain", "cid*"]].concat();
+        assert_eq!(run(&units).trim(), "");
+    }
+    let uids = run(&["ps", "-e", "-o", "uid=,args="]);
+    let foreign = uids
+        .lines()
+        .find(|line| line.trim_start().starts_with('7') || line.contains("/usr/lib/cid"));
+    assert_eq!(foreign, None);
+    // But for what was pushed to a repository on this machine, which is the operator's.
+    let nobodys = "find / -xdev '(' -nouser -o -nogroup ')' -not -path '/srv/git/*'";
+    let find = ["sh", "-c", nobodys];
+    assert_eq!(run(&find), "");
+    assert_ne!(status_of(&host, "anna---example-com"), "200");
+    assert_eq!(run(&["systemctl", "is-active", "nginx"]).trim(), "active");
+    host.run(&["nginx", "-t"]).unwrap().ok().unwrap();
+    for kept in [
+        "/srv/guestbook/media/photo",
+        "/etc/polkit-1/rules.d/40-cid.rules",
+        "/srv/git/guestbook.git/HEAD",
+    ] {
+        assert!(host.exists(kept).unwrap(), "{kept}");
+    }
+    // And it can begin anew.
+    host.install_deb(&package()).unwrap();
+    soon("cid answers", || {
+        host.run(&["cictl", "list"]).unwrap().status == 0
+    });
+}
