@@ -63,11 +63,14 @@ impl Stage {
             ("deploy", "deploy"),
             ("cid-web", "cid-web"),
         ];
-        match fixed.into_iter().find(|(of, _)| *of == title) {
-            Some((_, account)) => account.to_owned(),
-            None if title == "workspace" => user_of(&self.host, "anna---example-com"),
-            None => panic!("nobody here is a {title}"),
-        }
+        let found = fixed.into_iter().find(|(of, _)| *of == title);
+        found.map_or_else(
+            || {
+                assert_eq!(title, "workspace");
+                user_of(&self.host, "anna---example-com")
+            },
+            |(_, account)| account.to_owned(),
+        )
     }
 
     /// The arguments of a call of these RPCs (none: all) about Anna's workspace.
@@ -96,11 +99,16 @@ impl Stage {
     }
 }
 
-/// One row of the table: its RPC, its socket, and a cell for each column.
-fn rows() -> (
-    Vec<&'static str>,
-    Vec<(&'static str, &'static str, Vec<&'static str>)>,
-) {
+/// What the table says of one RPC by one socket.
+struct Row {
+    rpc: &'static str,
+    socket: &'static str,
+    /// One for each title.
+    cells: Vec<&'static str>,
+}
+
+/// The titles and the rows of the table.
+fn table() -> (Vec<&'static str>, Vec<Row>) {
     let mut lines = TABLE
         .lines()
         .skip_while(|line| !line.starts_with("the workspace"));
@@ -109,7 +117,8 @@ fn rows() -> (
     let row = |line: &'static str| {
         let mut cells = line.split_whitespace();
         let (rpc, socket) = (cells.next().unwrap(), cells.next().unwrap());
-        (rpc, socket, cells.collect())
+        let cells = cells.collect();
+        Row { rpc, socket, cells }
     };
     (
         titles.split_whitespace().collect(),
@@ -157,7 +166,7 @@ fn every_cell_of_the_table_holds() {
         "touch",
         "uncommitted",
     ]);
-    let (titles, rows) = rows();
+    let (titles, rows) = table();
     // Whoever is turned away by name is in the groups that would let him in: it must not matter. A
     // workspace's account cannot be in the files: its own helpers would refuse to be in such groups.
     for (title, groups) in [
@@ -182,9 +191,9 @@ fn every_cell_of_the_table_holds() {
                 answers(&stage.ask_in_groups(&account, "cid,cid-web,sudo", &stage.ask(path, &[])));
             let destroy = &said["Workspaces/Destroy"];
             assert_eq!(cell(destroy), "-", "{title} {socket}: {destroy:?}");
-            let of_socket: Vec<_> = rows.iter().filter(|row| row.1 == socket).collect();
+            let of_socket: Vec<_> = rows.iter().filter(|row| row.socket == socket).collect();
             assert_eq!(said.len(), of_socket.len() + 1, "cid-ask knows other RPCs");
-            for (rpc, _, cells) in of_socket {
+            for Row { rpc, cells, .. } in of_socket {
                 let answer = said.get(*rpc).expect("cid-ask does not know this RPC");
                 seen += 1;
                 let expected = ANSWERS.iter().find(|(of, _)| of == rpc);
@@ -218,7 +227,7 @@ fn the_doors_are_closed_to_whoever_is_not_in_their_groups() {
         "member people",
         "cid-web front",
     ];
-    for title in rows().0 {
+    for title in table().0 {
         for (socket, path) in SOCKETS {
             let account = stage.account(title);
             let args = stage.ask(path, &["/cid.v1.System/Version"]);
