@@ -148,6 +148,50 @@ while True:
 }
 
 #[test]
+fn an_app_that_forks_without_end_is_gone_after_the_delete() {
+    // Each child begins a session of its own and forks on, so that killing one by one is a race.
+    let bomb = "import os, time
+while True:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+    except OSError:
+        pass
+    time.sleep(0.05)
+";
+    let app = format!("exec env -i python3 -c '{bomb}'");
+    let attacks = [Attack {
+        who: "mallory",
+        install: "",
+        app: &app,
+    }];
+    let Some(host) = hostile(&attacks) else {
+        return;
+    };
+    let settings = "workspace_uids = \"81000-81099\"\n";
+    host.write("/etc/cid/cid.toml", settings, 0o644).unwrap();
+    host.run(&["systemctl", "restart", "cid"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    let before = host.state(WATCHED).unwrap();
+    let visits = Visits::begin(&host, "bob---example-com");
+    attack(&host, "mallory").ok().unwrap();
+    let tasks = || {
+        let count = host.run(&["pgrep", "--count", "--uid", "81002"]).unwrap();
+        count.stdout.trim().parse::<u32>().unwrap()
+    };
+    // Its limit is 1024.
+    soon("the app has forked", || tasks() > 900);
+    assert!(tasks() <= 1024, "{}", tasks());
+    clear(&host, "mallory");
+    assert_eq!(tasks(), 0);
+    visits.end();
+    host.assert_same(&before, WATCHED).unwrap();
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+}
+
+#[test]
 fn filling_the_disk_that_everything_is_on() {
     let install = "i=0; while [ $i -lt 100 ]; do i=$((i + 1)); head -c 100M /dev/zero > fill.$i || exit 9; done";
     let Some(host) = cid() else { return };
