@@ -59,6 +59,10 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Workspaces/List", Vec::new()),
         ("/cid.v1.Workspaces/Delete", workspace().encode_to_vec()),
         ("/cid.v1.Workspaces/Restart", workspace().encode_to_vec()),
+        (
+            "/cid.v1.Workspaces/RepairAccess",
+            workspace().encode_to_vec(),
+        ),
         ("/cid.v1.Workspaces/Logs", workspace().encode_to_vec()),
         ("/cid.v1.Workspaces/Run", run.encode_to_vec()),
         ("/cid.v1.Jobs/Get", id().encode_to_vec()),

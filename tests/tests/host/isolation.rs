@@ -1,8 +1,8 @@
 //! Workspaces in somebody's account: it keeps what is not theirs.
 
 use crate::{
-    stage::{cid, rewrite_project, soon, status_of, words},
-    workspaces::{WATCHED, accounts, create, user_of},
+    stage::{cid, create, rewrite_project, soon, status_of, user_of, words},
+    workspaces::{WATCHED, accounts},
 };
 use cid_testkit::host::Host;
 use std::process::{Child, Stdio};

@@ -1,10 +1,7 @@
 //! What a project's file limits. The machine below lends this one no controllers of memory and processes,
 //! so it is the limits of each process that are seen at work here.
 
-use crate::{
-    stage::{cid, rewrite_project, soon, status_of, words},
-    workspaces::{create, user_of},
-};
+use crate::stage::{cid, create, rewrite_project, soon, status_of, user_of, words};
 use cid_testkit::host::Host;
 
 fn line_of<'a>(limits: &'a str, name: &str) -> Vec<&'a str> {

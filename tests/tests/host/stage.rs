@@ -177,10 +177,10 @@ fn wait_for_cid(host: &Host) {
     soon("cid answers", || {
         host.run(&["cictl", "list"]).unwrap().ok().is_ok()
     });
-    // It comes up beside cid.
-    soon("supervisord is there", || {
-        host.exists("/run/cid/supervisor/supervisor.sock").unwrap()
-    });
+    for file in ["supervisord.pid", "supervisor.sock"] {
+        let path = format!("/run/cid/supervisor/{file}");
+        soon("supervisord is up", || host.exists(&path).unwrap());
+    }
 }
 
 /// Waits for something that takes a moment.
