@@ -112,8 +112,11 @@ impl Identities {
 
     fn reaper(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
         let Place { unit, checks } = as_account(self.account(number)?, &unit.project());
-        // It must see all that is left, also who tried to hide.
-        let unit = unit.with("ProtectProc", "default");
+        let unit = unit
+            // It must see all that is left, also who tried to hide.
+            .with("ProtectProc", "default")
+            // Nobody is left to use it.
+            .with("RemoveIPC", "yes");
         Ok(Place { unit, checks })
     }
 
@@ -229,9 +232,7 @@ fn as_borrowed(account: &str, project: &ProjectName) -> Result<Place, Fault> {
         .with("SupplementaryGroups", group)
         .with("CapabilityBoundingSet", TO_LEAVE_GROUPS)
         .with("AmbientCapabilities", TO_LEAVE_GROUPS)
-        .with("SystemCallFilter", "capset setgroups")
-        // What else the account has in shared memory is not this unit's to clear.
-        .with("RemoveIPC", "no");
+        .with("SystemCallFilter", "capset setgroups");
     Ok(Place { unit, checks })
 }
 

@@ -1,6 +1,6 @@
 //! A workspace on a host: an identity of its own, and nothing left of it afterwards.
 
-use crate::stage::{cid, create, soon, status_of, user_of, words};
+use crate::stage::{cid, create, rewrite_project, soon, status_of, user_of, words};
 use cid_testkit::host::Host;
 use std::collections::BTreeMap;
 
@@ -344,4 +344,54 @@ fn people_may_what_polkit_says() {
     );
     let audit = host.run(&["cictl", "audit"]).unwrap().stdout;
     assert!(audit.contains("bob") && audit.contains("denied"), "{audit}");
+}
+
+#[test]
+fn what_is_shared_in_memory_lives_as_long_as_its_workspace() {
+    let Some(host) = cid() else { return };
+    create(&host, "bob@example.com");
+    let python = |script: &str| {
+        let args = ["cictl", "run", "bob@example.com", "--", "python3", "-c"];
+        host.run(&[&args[..], &[script]].concat()).unwrap()
+    };
+    let made = python("open('/dev/shm/kept', 'w')");
+    assert!(made.ok().is_ok());
+    // Its unit has ended; the app may still use what it left.
+    assert!(host.exists("/dev/shm/kept").unwrap());
+    host.run(&["cictl", "delete", "--yes", "bob@example.com"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    assert!(!host.exists("/dev/shm/kept").unwrap());
+}
+
+#[test]
+fn an_app_on_a_unix_socket_answers_and_only_nginx_gets_to_it() {
+    let Some(host) = cid() else { return };
+    let web = r#"run.web = ["gunicorn", "--bind", "unix:{socket}", "guestbook.wsgi"]"#;
+    let checked = rewrite_project(&host, "", web, "");
+    assert!(checked.ok().is_ok());
+    for email in ["anna@example.com", "bob@example.com"] {
+        create(&host, email);
+    }
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    let socket = "/srv/cid/guestbook/anna---example-com/run/web.sock";
+    let script = format!(
+        "import socket\ns = socket.socket(socket.AF_UNIX)\ntry:\n s.connect({socket:?}); print('CONNECTED')\nexcept OSError as e: print('refused', e.errno)"
+    );
+    let dial = |command: &[&str]| {
+        let output = host.run(&[command, &["python3", "-c", &script]].concat());
+        words(&output.unwrap())
+    };
+    let neighbour = dial(&["cictl", "run", "bob@example.com", "--"]);
+    assert!(neighbour.contains("refused 13"), "{neighbour}");
+    let nginx = dial(&["runuser", "-u", "www-data", "--"]);
+    assert!(nginx.contains("CONNECTED"), "{nginx}");
+    let doctor = host.run(&["cictl", "doctor"]).unwrap();
+    assert!(doctor.ok().is_ok());
+    host.run(&["cictl", "restart", "anna@example.com"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
 }
