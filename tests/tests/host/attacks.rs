@@ -115,11 +115,7 @@ while True:
     };
     // The kernel counts a user's processes for all hosts on this machine: a number of its own.
     let settings = "workspace_uids = \"80000-80099\"\n[limits]\ninstall = \"8s\"\n";
-    host.write("/etc/cid/cid.toml", settings, 0o644).unwrap();
-    host.run(&["systemctl", "restart", "cid"])
-        .unwrap()
-        .ok()
-        .unwrap();
+    set(&host, settings);
     let before = host.state(WATCHED).unwrap();
     let visits = Visits::begin(&host, "bob---example-com");
     let most = std::cell::Cell::new(0);
@@ -144,7 +140,18 @@ while True:
         most.get()
     );
     host.assert_same(&before, WATCHED).unwrap();
+    // Bob's account has a number of the usual range.
+    set(&host, "");
     host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+}
+
+/// Runs the daemon with this `cid.toml`.
+fn set(host: &Host, settings: &str) {
+    host.write("/etc/cid/cid.toml", settings, 0o644).unwrap();
+    host.run(&["systemctl", "restart", "cid"])
+        .unwrap()
+        .ok()
+        .unwrap();
 }
 
 #[test]
@@ -169,11 +176,7 @@ while True:
         return;
     };
     let settings = "workspace_uids = \"81000-81099\"\n";
-    host.write("/etc/cid/cid.toml", settings, 0o644).unwrap();
-    host.run(&["systemctl", "restart", "cid"])
-        .unwrap()
-        .ok()
-        .unwrap();
+    set(&host, settings);
     let before = host.state(WATCHED).unwrap();
     let visits = Visits::begin(&host, "bob---example-com");
     attack(&host, "mallory").ok().unwrap();
@@ -188,6 +191,7 @@ while True:
     assert_eq!(tasks(), 0);
     visits.end();
     host.assert_same(&before, WATCHED).unwrap();
+    set(&host, "");
     host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
 }
 
