@@ -30,7 +30,8 @@ struct Repair {
     /// Which project's; may be left out where there is only one it can be
     #[arg(short, long)]
     project: Option<String>,
-    /// Every workspace that is ready, one after the other; with --project, all of that project
+    /// Every workspace that is ready, one after the other, up to the first that fails or that you may
+    /// not; with --project, all of that project
     #[arg(long, conflicts_with = "email")]
     all: bool,
 }

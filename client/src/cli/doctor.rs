@@ -2,13 +2,13 @@
 
 use super::{Cx, Outcome};
 use crate::ui::table;
-use cid_client::{Exit, Finding};
+use cid_client::{Exit, Finding, FindingKind};
 use clap::Args;
 
 /// Compare what cid believes with what is there, both ways
 ///
 /// The exit status is 1 when something is left to mend: drift that is not
-/// repaired, or something still owed. Notes do not count.
+/// repaired, something still owed, or something that this machine lacks. Notes do not count.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     /// Repair what can be repaired without losing anything
@@ -21,7 +21,10 @@ impl Doctor {
         let findings = cx.connect().await?.doctor(self.repair).await?;
         cx.print(&findings, || table::findings(&findings))?;
         if findings.iter().any(Finding::is_open) {
-            if !self.repair {
+            // What the host lacks an administrator mends; the finding says how.
+            let is_ours =
+                |finding: &Finding| finding.is_open() && finding.kind != FindingKind::Broken;
+            if !self.repair && findings.iter().any(is_ours) {
                 cx.say("hint: `cictl doctor --repair` mends what can be mended without losing anything");
             }
             return Ok(Exit::Failed);

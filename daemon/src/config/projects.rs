@@ -133,7 +133,7 @@ impl Projects {
         let shelf = self.all();
         if shelf.is_empty() {
             format!(
-                "write a project file {}/NAME.toml (a start: cictl project init NAME --url URL --domain DOMAIN), then reload cid with SIGHUP",
+                "write a project file {}/NAME.toml (a start: cictl project init NAME --url URL --domain DOMAIN), then: systemctl reload cid (in a sandbox: cictl project check NAME)",
                 self.dir.display()
             )
         } else {

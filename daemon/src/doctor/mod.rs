@@ -156,7 +156,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             findings.push(Finding::drift(
                 format!("project {name}"),
                 error.to_string(),
-                "mend the file, then reload cid (SIGHUP)",
+                "mend the file, then: systemctl reload cid (in a sandbox: cictl project check)",
             ));
         }
     }

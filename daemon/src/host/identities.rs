@@ -267,7 +267,10 @@ fn groups_of(account: &str, primary: &str) -> Result<Vec<String>, Fault> {
     };
     let group = Group::from_name(primary)
         .map_err(|error| cannot(&error))?
-        .ok_or_else(|| cannot(&format!("there is no group {primary}")))?;
+        .ok_or_else(|| {
+            cannot(&format!("there is no group {primary}"))
+                .hint("systemctl reload cid makes it: wait a second and try again")
+        })?;
     let name = CString::new(account).map_err(|error| cannot(&error))?;
     let all = getgrouplist(&name, group.gid).map_err(|error| cannot(&error))?;
     Ok(all.iter().map(ToString::to_string).collect())

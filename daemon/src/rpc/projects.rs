@@ -168,7 +168,12 @@ impl Api {
         let work_dir = Shelf::work_dir(project, &self.layout.work_root);
         say(
             "work_dir",
-            fs::make_dir(&work_dir, 0o755).map(|()| format!("{} is there", work_dir.display())),
+            fs::make_dir(&work_dir, 0o755)
+                .map(|()| format!("{} is there", work_dir.display()))
+                .map_err(|fault| match self.sys.accounts.is_some() {
+                    true => fault.hint("cictl doctor says what the daemon's unit needs for it"),
+                    false => fault,
+                }),
         );
         let is_there = |path: &Path| match path.exists() {
             true => Ok(format!("{} is there", path.display())),

@@ -57,7 +57,7 @@ fn render(values: &BTreeMap<String, String>, given: &Given<'_>) -> Result<String
     let mut out = format!(
         "# The project {name}, made from the prototype's .env: look at what is marked CHANGE, put it at\n\
          # /etc/cid/projects.d/{name}.toml (in a sandbox: DIR/etc/projects.d/{name}.toml), then run\n\
-         # `cictl project check {name}`.\n\n\
+         # `systemctl reload cid` (not in a sandbox) and `cictl project check {name}`.\n\n\
          # DOMAIN: workspaces answer at <name>.{domain}.\n\
          domain = {}\n\
          # CHANGE: the account that speaks to the git server, with keys of its own. The prototype did that\n\

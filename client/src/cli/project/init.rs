@@ -55,7 +55,7 @@ impl Init {
                 write(path, &content, self.force)?;
                 cx.print(&json!({ "file": path }), || {
                     format!(
-                        "written: {0}\nnext: cictl project check {1}",
+                        "written: {0}\nnext: systemctl reload cid (not in a sandbox), then: cictl project check {1}",
                         path.display(),
                         self.name
                     )
@@ -149,7 +149,8 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 const TEMPLATE: &str = r#"# The project @NAME@: put this at /etc/cid/projects.d/@NAME@.toml (in a sandbox:
-# DIR/etc/projects.d/@NAME@.toml), then run `cictl project check @NAME@`.
+# DIR/etc/projects.d/@NAME@.toml), then run `systemctl reload cid` (not in a sandbox) and
+# `cictl project check @NAME@`.
 
 domain = @DOMAIN@    # workspaces answer at <name>.<domain>
 # deploy_user = "deploy"    # who speaks to the git server, with that user's own keys

@@ -160,8 +160,13 @@ fn read(answer: &Answer, question: &Question<'_>) -> Decision {
             .hint("nobody could be asked for it: run pkttyagent in another terminal, or ask an administrator to do it");
     }
     if answer.is_challenge {
-        return Decision::denied(format!("{action} needs an administrator's password"))
-            .hint("with --interactive cictl asks for it; otherwise ask an administrator to do it");
+        let hint = match question.subject {
+            Some((_, false)) => {
+                "with --interactive cictl asks for it; otherwise ask an administrator, who can make a workspace yours by [access.people] in the project file"
+            }
+            _ => "with --interactive cictl asks for it; otherwise ask an administrator to do it",
+        };
+        return Decision::denied(format!("{action} needs an administrator's password")).hint(hint);
     }
     Decision::denied(format!("polkit does not allow {action}"))
         .hint("members of the group cid may use cid; an administrator can change polkit's rules")
