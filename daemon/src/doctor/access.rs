@@ -2,15 +2,16 @@
 
 use super::Finding;
 use crate::{
-    domain::{Account, Workspace, project_group},
+    domain::{Workspace, project_group},
     helper::request::{AccessReport, LookAtAccess},
     rpc::Api,
     step::{TREE, gid_of, uid_of},
     system::{
-        Fault,
+        Fault, FaultContext,
         helpers::{Call, Identity, ask},
     },
 };
+use nix::unistd::User;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -63,9 +64,12 @@ pub(super) async fn closed(api: &Api, workspaces: &[&Workspace], findings: &mut 
 
 /// What is wrong with one, if anything is.
 async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<String>, Fault> {
-    let uids = &api.settings.workspace_uids.0;
-    let Some(account) = Account::of(workspace.id, uids) else {
+    let Some(account) = api.account_range().of(workspace) else {
         return Ok(None);
+    };
+    let primary = match workspace.isolation.borrowed() {
+        None => account.uid,
+        Some(name) => primary_group(name)?,
     };
     let shelf = api.projects.all();
     let project = shelf.get(workspace.project.as_str());
@@ -74,12 +78,20 @@ async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<St
     let request = LookAtAccess {
         root: workspace.directory.join(TREE),
         uid: account.uid,
-        gids: vec![account.uid, gid_of(&project_group(&workspace.project))?],
-        // An account that is missing is said by another check.
-        people: developer.and_then(|name| uid_of(name).ok()),
+        gids: vec![primary, gid_of(&project_group(&workspace.project))?],
+        // An account that is missing is said by another check. Whose the files are needs no list.
+        people: developer
+            .and_then(|name| uid_of(name).ok())
+            .filter(|uid| *uid != account.uid),
     };
     let report = ask(api.sys.helpers.as_ref(), call, request).await?;
     Ok(told(&report))
+}
+
+fn primary_group(account: &str) -> Result<u32, Fault> {
+    let user = User::from_name(account).cannot(format!("look up the account {account}"))?;
+    user.map(|user| user.gid.as_raw())
+        .ok_or_else(|| Fault::new(format!("cannot find the account {account}")))
 }
 
 fn told(report: &AccessReport) -> Option<String> {

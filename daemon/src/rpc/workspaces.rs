@@ -26,10 +26,11 @@ use uuid::Uuid;
 const WORK_STATUS: Duration = Duration::from_secs(20);
 
 /// Which accounts workspaces have.
-struct AccountRange(Option<RangeInclusive<u32>>);
+pub(crate) struct AccountRange(Option<RangeInclusive<u32>>);
 
 impl AccountRange {
-    fn of(&self, workspace: &Workspace) -> Option<Account> {
+    /// A workspace's; `None` in a sandbox, and where it is gone.
+    pub(crate) fn of(&self, workspace: &Workspace) -> Option<Account> {
         let own = self.0.as_ref()?;
         let Some(name) = workspace.isolation.borrowed() else {
             return Account::of(workspace.id, own);
@@ -43,7 +44,8 @@ impl AccountRange {
 }
 
 impl Api {
-    fn account_range(&self) -> AccountRange {
+    /// The accounts of all workspaces.
+    pub(crate) fn account_range(&self) -> AccountRange {
         let uids = self.settings.workspace_uids.0.clone();
         AccountRange(self.sys.accounts.is_some().then_some(uids))
     }

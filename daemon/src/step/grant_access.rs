@@ -57,9 +57,7 @@ impl Step for GrantAccess {
         if who.uids.is_empty() && who.gids.is_empty() {
             return Ok(());
         }
-        // Whose the files are needs no list.
-        who.uids
-            .retain(|uid| account.as_ref().is_none_or(|account| account.uid != *uid));
+        who.leave_out(account.as_ref());
         if !who.uids.is_empty() || !who.gids.is_empty() {
             let request = who.grant(&self.directory, account.as_ref());
             note_skipped(cx, cx.ask(cx.user(), request).await?);
@@ -109,6 +107,12 @@ impl Who {
             uids: uids.collect::<Result<_, _>>()?,
             gids: gids.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Whose the files are needs no list.
+    pub(super) fn leave_out(&mut self, account: Option<&Account>) {
+        self.uids
+            .retain(|uid| account.is_none_or(|account| account.uid != *uid));
     }
 
     /// The request that lets them in.
