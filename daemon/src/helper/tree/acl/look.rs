@@ -2,7 +2,7 @@
 
 use super::{
     list::{ACCESS, ALL, List, READ, bits},
-    walk::{Met, Visit, walk},
+    walk::{Met, Visit, shown, walk},
 };
 use crate::{
     helper::request::{AccessReport, LookAtAccess},
@@ -26,7 +26,7 @@ pub(in crate::helper) fn look(ask: &LookAtAccess) -> Result<AccessReport, Fault>
         if is_closed(ask, met) {
             report.closed += 1;
             if report.examples.len() < MAX_EXAMPLES {
-                report.examples.push(met.path.to_owned());
+                report.examples.push(shown(met.path));
             }
         }
         Ok(Visit::Seen)

@@ -130,11 +130,16 @@ impl Walk<'_> {
     fn skip(&mut self, reason: SkipReason) {
         if self.skipped.len() < MAX_SKIPPED {
             self.skipped.push(Skipped {
-                path: self.path.clone(),
+                path: shown(self.path.as_path()),
                 reason,
             });
         }
     }
+}
+
+/// As it can be told: a name may be of any bytes, which no reply can hold.
+pub(super) fn shown(path: &Path) -> PathBuf {
+    path.to_string_lossy().into_owned().into()
 }
 
 impl Met<'_> {
