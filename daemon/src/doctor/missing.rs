@@ -7,7 +7,7 @@ use crate::{
     helper::run_file::RunFile,
     recipe::WEB,
     rpc::Api,
-    step::TREE,
+    step::{TREE, is_socket},
     store::Artifact,
     system::{
         probe,
@@ -145,7 +145,7 @@ fn silent(
     let port: u16 = run_file.env.get("PORT")?.parse().ok()?;
     let pids: Vec<u32> = web.pid.into_iter().collect();
     let listens = match &run_file.web_socket {
-        Some(socket) => socket.exists(),
+        Some(socket) => is_socket(socket),
         None => probe::of_workspace(api.sys.probe.as_ref(), run_file, &pids)
             .iter()
             .any(|address| address.port() == port),

@@ -14,6 +14,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{
     io::{Read, Seek, SeekFrom},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -238,7 +239,7 @@ impl Address {
     async fn is_open(&self, cx: &Cx) -> bool {
         match self {
             Self::Port(port) => cx.sys().probe.is_open(*port).await,
-            Self::Socket(socket) => socket.exists(),
+            Self::Socket(socket) => is_socket(socket),
         }
     }
 
@@ -250,7 +251,7 @@ impl Address {
         cx: &Cx,
     ) -> Result<(), String> {
         let port = match self {
-            Self::Socket(socket) if socket.exists() => return Ok(()),
+            Self::Socket(socket) if is_socket(socket) => return Ok(()),
             Self::Socket(socket) => {
                 return Err(format!(
                     "cannot reach the web process: it does not listen on {}",
@@ -280,6 +281,11 @@ impl Address {
             elsewhere.join(", ")
         ))
     }
+}
+
+/// Whether it is one itself: nginx would follow a link, to what others keep for it alone.
+pub(crate) fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket())
 }
 
 fn refuse_dead(processes: &[Process]) -> Result<(), Fault> {

@@ -34,6 +34,7 @@ mod use_account;
 
 pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
+pub(crate) use check_health::is_socket;
 pub use clone::Clone;
 pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
