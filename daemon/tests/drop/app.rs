@@ -158,6 +158,11 @@ fn takes_no_port_of_a_neighbour_and_calls_no_nameless_socket() {
         ("own", listen(own)),
         ("any", listen(0)),
         ("neighbours", listen(neighbours)),
+        // A listener of MPTCP's answers who comes by TCP, and Landlock does not know it.
+        (
+            "multipath",
+            python("s.socket(s.AF_INET, s.SOCK_STREAM, 262)"),
+        ),
         (
             "nameless",
             python(&format!("s.socket(s.AF_UNIX).connect(\"\\0{name}\")")),
@@ -174,6 +179,7 @@ fn takes_no_port_of_a_neighbour_and_calls_no_nameless_socket() {
         ("own", true),
         ("any", true),
         ("neighbours", !since((6, 7))),
+        ("multipath", false),
         ("nameless", !since((6, 12))),
     ];
     for (name, may) in expected {

@@ -112,3 +112,21 @@ fn is_given_to_all_that_belongs_to_the_tree_alone() {
     assert_eq!(grant(dir.path()).changed, 0);
     assert_eq!(list(&tree.join("folder/plain")), file("rw-", "rw-", "r--"));
 }
+
+#[test]
+fn tells_of_names_that_are_no_text() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("x"), "").unwrap();
+    fs::hard_link(tree.join("x"), tree.join(OsStr::from_bytes(b"a\xff"))).unwrap();
+    let skipped = grant(dir.path()).skipped;
+    assert!(
+        skipped.contains(&Skipped {
+            path: tree.join("a\u{fffd}"),
+            reason: SkipReason::HardLinks,
+        }),
+        "{skipped:?}"
+    );
+}
