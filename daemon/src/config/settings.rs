@@ -14,8 +14,6 @@ pub struct Settings {
     /// User ids for workspaces' accounts, both ends included; on a host only. None is given twice,
     /// so this is also how many workspaces there can ever be.
     pub workspace_uids: UidRange,
-    /// The account of nginx's workers, which gets to workspaces' Unix sockets; on a host only.
-    pub nginx_user: String,
     /// How long things may take.
     pub limits: Limits,
     /// The most jobs that may be live at once.
@@ -35,7 +33,6 @@ impl Default for Settings {
         Self {
             ports: PortRange(20000..=29999),
             workspace_uids: UidRange(70000..=99999),
-            nginx_user: "www-data".into(),
             limits: Limits::default(),
             max_jobs: const { NonZero::new(512).unwrap() },
             heavy_steps: 0,

@@ -2,7 +2,7 @@
 
 use super::{Inner, plan::Step};
 use crate::{
-    config::{Limits, Project, Settings},
+    config::{Limits, Project},
     domain::{Isolation, ProjectName, UnitName},
     helper::request::{Ask, Fetch, Fetched},
     store::{Artifact, Debt, Store},
@@ -47,11 +47,6 @@ impl Cx {
     /// The ledger.
     pub fn store(&self) -> &Store {
         &self.inner.store
-    }
-
-    /// The daemon's settings.
-    pub fn settings(&self) -> &Settings {
-        &self.inner.settings
     }
 
     /// How long things may take.

@@ -55,13 +55,21 @@ impl Step for Inspect {
             cx.line(format!("found {}", inspection.found.join(", ")))
                 .await;
         }
-        Ok(Inspected {
-            commit,
-            recipe: Recipe::new(&project, &inspection)?,
-        })
+        let recipe = Recipe::new(&project, &inspection)?;
+        if recipe.web_on_socket && cx.sys().accounts.is_some() {
+            return Err(on_socket());
+        }
+        Ok(Inspected { commit, recipe })
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
+}
+
+/// Whoever owns the folder of a socket can put a link to another socket there, and nginx, which may
+/// connect to more than a workspace, would follow it. In a sandbox all are one user.
+fn on_socket() -> Fault {
+    Fault::new("cannot publish an app on a Unix socket: on a server it must listen on $PORT")
+        .hint("have run.web listen on 127.0.0.1:{port}, or $PORT in the Procfile")
 }
