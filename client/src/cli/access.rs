@@ -1,7 +1,7 @@
 //! `cictl access`
 
 use super::{Cx, Failure, Outcome, follow};
-use crate::ui::text;
+use crate::ui::{error, text};
 use cid_client::{Client, Exit, Job, Workspace, WorkspaceState};
 use clap::{Args, Subcommand};
 
@@ -30,8 +30,8 @@ struct Repair {
     /// Which project's; may be left out where there is only one it can be
     #[arg(short, long)]
     project: Option<String>,
-    /// Every workspace that is ready, one after the other, up to the first that fails or that you may
-    /// not; with --project, all of that project
+    /// Every workspace that is ready, one after the other; what fails is said and left, and the exit
+    /// status is that of the first failure; with --project, all of that project
     #[arg(long, conflicts_with = "email")]
     all: bool,
 }
@@ -56,15 +56,23 @@ impl Repair {
     }
 
     async fn all(&self, cx: &Cx, client: &Client) -> Outcome {
-        let mut jobs = Vec::new();
+        let (mut jobs, mut failures) = (Vec::new(), Vec::new());
         let workspaces = client.list(self.project.as_deref()).await?;
         let is_ready = |workspace: &&Workspace| workspace.state == WorkspaceState::Ready;
         for workspace in workspaces.iter().filter(is_ready) {
             let (email, project) = (&workspace.email, &workspace.project);
-            jobs.push(one(cx, client, email, Some(project)).await?);
+            match one(cx, client, email, Some(project)).await {
+                Ok(job) => jobs.push(job),
+                Err(detached @ Failure::Detached(_)) => return Err(detached),
+                Err(failure) => {
+                    cx.say(&format!("{}: not repaired", text::clean(email)));
+                    error::print(&failure, cx.format());
+                    failures.push(failure);
+                }
+            }
         }
         cx.print(&jobs, String::new)?;
-        Ok(Exit::Done)
+        Ok(failures.first().map_or(Exit::Done, Failure::exit))
     }
 }
 

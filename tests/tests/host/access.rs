@@ -225,3 +225,22 @@ fn a_repair_touches_nothing_that_is_not_the_workspaces() {
     }
     root(&host, &format!("umount {TREE}/mnt"));
 }
+
+#[test]
+fn a_repair_of_all_goes_on_after_one_that_is_not_ones_own() {
+    let Some(host) = cid() else { return };
+    root(
+        &host,
+        "cictl create aaron@example.com && cictl create anna@example.com",
+    );
+    let repair = ["cictl", "access", "repair", "--all"];
+    let done = host.run_as("anna", &repair).unwrap();
+    let told = words(&done);
+    assert_eq!(done.status, 4, "{told}");
+    for sentence in [
+        "aaron@example.com: not repaired",
+        "the access to the files of anna@example.com is repaired",
+    ] {
+        assert!(told.contains(sentence), "{told}");
+    }
+}

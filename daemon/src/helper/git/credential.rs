@@ -63,12 +63,17 @@ impl Offer {
     }
 }
 
+/// A shorter one is in every other word, and no server gives such.
+const LEAST: usize = 6;
+
 /// Takes the token out of a line of git's.
 pub(super) fn without_token(line: &str) -> String {
     let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     match &*kept {
-        Some(kept) => line.replace(kept.token.expose(), "***"),
-        None => line.to_owned(),
+        Some(kept) if kept.token.expose().len() >= LEAST => {
+            line.replace(kept.token.expose(), "***")
+        }
+        _ => line.to_owned(),
     }
 }
 
