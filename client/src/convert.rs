@@ -178,6 +178,7 @@ impl TryFrom<pb::Event> for job::Event {
         let what = match from.what {
             Some(What::JobState(state)) => job::What::Job {
                 state: pb::JobState::try_from(state).unwrap_or_default().into(),
+                failed_step: from.failed_step,
             },
             Some(What::Step(step)) => job::What::Step {
                 index: step.index,
@@ -393,6 +394,7 @@ mod tests {
             job: "01".into(),
             seq: 3,
             at: some_time(),
+            failed_step: None,
             what: Some(pb::event::What::Step(pb::StepEvent {
                 index: 1,
                 state: pb::StepState::Applied.into(),

@@ -26,7 +26,7 @@ pub use git::{GitServer, git};
 pub use http::{Answer, Request, http_get};
 pub use https::HttpsGit;
 pub use ports::Block;
-pub use process::{Process, end, processes};
+pub use process::{Process, end, helpers, processes};
 pub use project::{Tree, copy_tree, examples_dir, guestbook_toml};
 pub use sandbox::{Options, Sandbox};
 pub use snapshot::{Snapshot, assert_same};

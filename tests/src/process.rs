@@ -66,16 +66,11 @@ impl Process {
     }
 }
 
-/// Everything cid started for the sandbox in `dir`: what carries its `CID_RUN_DIR`, the process
-/// named in its supervisord's and nginx's pid files, and all descendants of these.
+/// Everything cid started for the sandbox in `dir` that outlives a job: what carries its
+/// `CID_RUN_DIR`, the process named in its supervisord's and nginx's pid files, and all descendants
+/// of these.
 #[must_use]
 pub fn processes(dir: &Path) -> Vec<Process> {
-    let all: Vec<Process> = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(Process::look)
-        .collect();
     let run_dir = dir.join("run");
     let variable = format!("CID_RUN_DIR={}", run_dir.display());
     let engines: Vec<i32> = ["supervisord.pid", "nginx.pid"]
@@ -92,11 +87,26 @@ pub fn processes(dir: &Path) -> Vec<Process> {
         // A stale pid file may name a process of somebody else.
         engines.contains(&process.pid) && process.command.contains(&dir.display().to_string())
     };
-    let mut ours: HashSet<i32> = all
-        .iter()
-        .filter(|process| is_engine(process) || process.has_variable(&variable))
-        .map(|process| process.pid)
+    family(|process| is_engine(process) || process.has_variable(&variable))
+}
+
+/// The helpers that are at work for the sandbox in `dir`, and all that they started.
+#[must_use]
+pub fn helpers(dir: &Path) -> Vec<Process> {
+    let locks = dir.join("run/helpers").display().to_string();
+    family(|process| process.name == "cid-helper" && process.command.contains(&locks))
+}
+
+/// Those that are of the first sort, and all their descendants.
+fn family(is_first: impl Fn(&Process) -> bool) -> Vec<Process> {
+    let all: Vec<Process> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(Process::look)
         .collect();
+    let first = all.iter().filter(|process| is_first(process));
+    let mut ours: HashSet<i32> = first.map(|process| process.pid).collect();
     loop {
         let before = ours.len();
         let children = all.iter().filter(|process| ours.contains(&process.parent));

@@ -186,6 +186,9 @@ pub enum What {
     Job {
         /// The new state.
         state: JobState,
+        /// Which step is to blame, where the job is being taken back because of one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failed_step: Option<u32>,
     },
     /// A step went on to a state.
     Step {

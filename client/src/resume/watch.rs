@@ -53,7 +53,7 @@ impl Watch {
                 Ok(Some(event)) => {
                     self.patience = Patience::default();
                     self.seen = event.seq;
-                    if let What::Job { state } = event.what {
+                    if let What::Job { state, .. } = event.what {
                         self.state = state;
                         self.over = state.is_final();
                     }

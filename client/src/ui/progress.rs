@@ -8,8 +8,10 @@ use anstyle::{AnsiColor, Style};
 use cid_client::{Event, JobState, StepState, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
+    collections::BTreeMap,
     env,
     io::{self, IsTerminal as _},
+    mem,
     time::Duration,
 };
 
@@ -21,8 +23,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Shows a job's events.
 pub(crate) struct Progress {
     show: Show,
-    /// The label of the step that runs.
-    running: Option<String>,
+    /// The labels of the steps that run, by their place in the plan.
+    running: BTreeMap<u32, String>,
 }
 
 enum Show {
@@ -40,7 +42,7 @@ impl Progress {
         };
         Self {
             show,
-            running: None,
+            running: BTreeMap::new(),
         }
     }
 
@@ -60,13 +62,13 @@ impl Progress {
                 }
                 match &event.what {
                     What::Output { lines, .. } => {
-                        if let (Some(label), Some(last)) = (&self.running, lines.last()) {
+                        if let (Some(label), Some(last)) = (self.now(), lines.last()) {
                             bar.set_message(format!("{label}  {}", clean(last)));
                         }
                     }
                     What::Step { .. } | What::Job { .. } => {
                         bar.reset_elapsed();
-                        bar.set_message(self.running.clone().unwrap_or_default());
+                        bar.set_message(self.now().unwrap_or_default().to_owned());
                     }
                     What::Note { .. } | What::Unknown => {}
                 }
@@ -75,16 +77,24 @@ impl Progress {
         Ok(())
     }
 
-    /// The line that an event deserves, and what it says about the running step.
+    /// Where several steps run, the first of them.
+    fn now(&self) -> Option<&str> {
+        self.running.values().next().map(String::as_str)
+    }
+
+    /// The line that an event deserves, and what it says about the running steps.
     fn line(&mut self, what: &What) -> Option<Line> {
         match what {
             What::Step {
-                state, label, took, ..
+                index,
+                state,
+                label,
+                took,
             } => {
                 let label = clean(label);
                 let mark = match state {
                     StepState::Observed | StepState::Undoing => {
-                        self.running = Some(label);
+                        self.running.insert(*index, label);
                         return None;
                     }
                     StepState::Applied => Mark::Ok,
@@ -92,21 +102,26 @@ impl Progress {
                     StepState::Stuck => Mark::Stuck,
                     StepState::Planned | StepState::Unknown => return None,
                 };
-                self.running = None;
+                self.running.remove(index);
                 Some(Line {
                     mark,
                     text: label,
                     took: *took,
                 })
             }
-            // A job turns round in the step that failed, or that was stopped.
+            // A job turns round in the step that failed, or that was stopped; with it those beside it.
             What::Job {
                 state: JobState::Undoing,
-            } => self.running.take().map(|text| Line {
-                mark: Mark::Failed,
-                text,
-                took: None,
-            }),
+                failed_step,
+            } => {
+                let mut running = mem::take(&mut self.running);
+                let text = running.remove(failed_step.as_ref()?)?;
+                Some(Line {
+                    mark: Mark::Failed,
+                    text,
+                    took: None,
+                })
+            }
             What::Note { text, .. } => Some(Line {
                 mark: Mark::Note,
                 text: clean(text),
@@ -202,7 +217,7 @@ mod tests {
     fn rendered(happened: &[What]) -> String {
         let mut progress = Progress {
             show: Show::Lines,
-            running: None,
+            running: BTreeMap::new(),
         };
         let lines: Vec<String> = happened
             .iter()
@@ -213,8 +228,12 @@ mod tests {
     }
 
     fn step(state: StepState, label: &str, millis: u64) -> What {
+        step_at(0, state, label, millis)
+    }
+
+    fn step_at(index: u32, state: StepState, label: &str, millis: u64) -> What {
         What::Step {
-            index: 0,
+            index,
             state,
             label: label.into(),
             took: (millis > 0).then(|| Duration::from_millis(millis)),
@@ -223,7 +242,10 @@ mod tests {
 
     #[test]
     fn each_step_that_ends_has_a_line() {
-        let job = |state| What::Job { state };
+        let job = |state| What::Job {
+            state,
+            failed_step: (state == JobState::Undoing).then_some(0),
+        };
         insta::assert_snapshot!(rendered(&[
             job(JobState::Queued),
             job(JobState::Running),
@@ -250,10 +272,28 @@ mod tests {
     fn a_job_cancelled_between_steps_blames_none() {
         let undoing = What::Job {
             state: JobState::Undoing,
+            failed_step: None,
         };
         assert_eq!(
             rendered(&[step(StepState::Applied, "a", 10), undoing]),
             "[ok] a  0.01s"
+        );
+    }
+
+    #[test]
+    fn of_steps_that_run_together_the_one_to_blame_is_named() {
+        let undoing = What::Job {
+            state: JobState::Undoing,
+            failed_step: Some(1),
+        };
+        assert_eq!(
+            rendered(&[
+                step_at(1, StepState::Observed, "release", 0),
+                step_at(2, StepState::Observed, "publish", 0),
+                step_at(2, StepState::Applied, "publish", 10),
+                undoing,
+            ]),
+            "[ok] publish  0.01s\n[failed] release"
         );
     }
 }

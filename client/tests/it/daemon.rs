@@ -200,6 +200,7 @@ fn journal(id: &str) -> Vec<pb::Event> {
             seq,
             at: Some(pb_time::Time::default()),
             what: Some(what),
+            failed_step: None,
         })
         .collect()
 }

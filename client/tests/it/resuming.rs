@@ -54,6 +54,7 @@ fn a_job_that_was_stuck_once_is_watched_to_its_real_end() {
         .unwrap();
     let done = What::Job {
         state: JobState::Done,
+        failed_step: None,
     };
     assert_eq!(events.last().unwrap().what, done);
 }

@@ -1,8 +1,11 @@
 //! Carries plans out, or back. The contract is in `README.md` beside this file.
 
+mod back;
 pub mod cx;
 pub mod event;
+mod forward;
 mod hooks;
+mod journal;
 mod locks;
 mod mirrors;
 mod output;
@@ -10,6 +13,7 @@ pub mod plan;
 mod run;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use cx::Cx;
 pub use hooks::{Hooks, NoHooks, Phase, Point};

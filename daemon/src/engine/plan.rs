@@ -5,7 +5,7 @@ use crate::{config::Limits, domain::JobKind, system::Fault};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::{future::Future, time::Duration};
+use std::{future::Future, ops::Range, time::Duration};
 
 /// One reversible change to the machine. The promises of each part are in the engine's `README.md`.
 pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -16,6 +16,10 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whether there is anything to take back. Where [`Step::undo`] does nothing (what the step made
     /// goes with an earlier one's undo), the step need not wait until its begin is on disk.
     const HAS_UNDO: bool = true;
+    /// Whether [`Step::finish`] does anything.
+    const HAS_FINISH: bool = false;
+    /// Whether [`Step::prepare`] does anything.
+    const HAS_PREPARE: bool = false;
     /// What was there before.
     type Before: Serialize + DeserializeOwned + Send + Sync;
     /// What later steps need to know; read by [`Cx::output`].
@@ -27,6 +31,13 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// How long each part may take.
     fn limit(&self, limits: &Limits) -> Duration {
         *limits.step
+    }
+
+    /// Begins what [`Step::apply`] will need, while the steps right before it are applied. Changes
+    /// nothing that outlives the job's helpers, and need not come to anything. Called where
+    /// [`Step::HAS_PREPARE`] says so.
+    fn prepare(&self, _cx: &Cx) -> impl Future<Output = Result<(), Fault>> + Send {
+        async { Ok(()) }
     }
 
     /// Looks at what is there; reads only.
@@ -46,7 +57,7 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
         cx: &Cx,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 
-    /// Throws away what was kept for undoing; may run twice.
+    /// Throws away what was kept for undoing; may run twice. Called where [`Step::HAS_FINISH`] says so.
     fn finish(
         &self,
         _before: &Self::Before,
@@ -63,8 +74,14 @@ pub trait AnyStep: Send + Sync {
     fn is_heavy(&self) -> bool;
     /// [`Step::HAS_UNDO`].
     fn has_undo(&self) -> bool;
+    /// [`Step::HAS_FINISH`].
+    fn has_finish(&self) -> bool;
+    /// [`Step::HAS_PREPARE`].
+    fn has_prepare(&self) -> bool;
     /// [`Step::limit`].
     fn limit(&self, limits: &Limits) -> Duration;
+    /// [`Step::prepare`].
+    async fn prepare(&self, cx: &Cx) -> Result<(), Fault>;
     /// [`Step::observe`].
     async fn observe(&self, cx: &Cx) -> Result<Value, Fault>;
     /// [`Step::apply`].
@@ -83,8 +100,17 @@ impl<S: Step> AnyStep for S {
     fn has_undo(&self) -> bool {
         S::HAS_UNDO
     }
+    fn has_finish(&self) -> bool {
+        S::HAS_FINISH
+    }
+    fn has_prepare(&self) -> bool {
+        S::HAS_PREPARE
+    }
     fn limit(&self, limits: &Limits) -> Duration {
         Step::limit(self, limits)
+    }
+    async fn prepare(&self, cx: &Cx) -> Result<(), Fault> {
+        Step::prepare(self, cx).await
     }
     async fn observe(&self, cx: &Cx) -> Result<Value, Fault> {
         encode(Step::observe(self, cx).await?)
@@ -145,6 +171,14 @@ pub struct Planned {
     pub label: String,
     /// The step itself.
     pub parameters: Value,
+    /// May run at the same time as the one before it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub beside: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Plan {
@@ -156,9 +190,20 @@ impl Plan {
         }
     }
 
-    /// Adds a step at the end.
+    /// Adds a step at the end, which begins when all before it are applied.
     #[must_use]
-    pub fn then<S: Step>(mut self, step: &S) -> Self {
+    pub fn then<S: Step>(self, step: &S) -> Self {
+        self.with(step, false)
+    }
+
+    /// Adds a step at the end that may run at the same time as the one before it. Neither may need
+    /// anything of the other, neither to be done nor to be taken back.
+    #[must_use]
+    pub fn beside<S: Step>(self, step: &S) -> Self {
+        self.with(step, true)
+    }
+
+    fn with<S: Step>(mut self, step: &S, beside: bool) -> Self {
         // Parameters are plain data of our own; what cannot be encoded becomes a step that no
         // version knows, which the engine shows as stuck instead of losing it.
         let parameters = serde_json::to_value(step).unwrap_or_default();
@@ -166,7 +211,49 @@ impl Plan {
             kind: S::KIND.to_owned(),
             label: step.label(),
             parameters,
+            beside,
         });
         self
+    }
+
+    /// The steps that may run at the same time as this one, itself among them.
+    pub fn together_with(&self, index: usize) -> Range<usize> {
+        let is_beside = |index: &usize| self.steps.get(*index).is_some_and(|step| step.beside);
+        let first = (0..=index)
+            .rev()
+            .find(|index| !is_beside(index))
+            .unwrap_or(0);
+        let end = (index + 1..).find(|index| !is_beside(index));
+        first..end.unwrap_or(index + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_beside_each_other_are_found_from_any_of_them() {
+        let planned = |beside| Planned {
+            kind: String::new(),
+            label: String::new(),
+            parameters: Value::Null,
+            beside,
+        };
+        let plan = Plan {
+            kind: JobKind::Create,
+            steps: [false, true, true, false, false].map(planned).into(),
+        };
+        for index in 0..3 {
+            assert_eq!(plan.together_with(index), 0..3);
+        }
+        assert_eq!(plan.together_with(3), 3..4);
+        assert_eq!(plan.together_with(4), 4..5);
+        // A plan whose first step is beside nothing, as on a machine without accounts.
+        let alone = Plan {
+            kind: JobKind::Create,
+            steps: [true, true, false].map(planned).into(),
+        };
+        assert_eq!(alone.together_with(1), 0..2);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 use async_trait::async_trait;
 use serde_json::Value;
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::BTreeSet,
     path::Path,
     sync::{Arc, Mutex},
@@ -309,12 +309,15 @@ const WAYS: [Way; 5] = [
 thread_local! {
     /// KIND of the step that misbehaves, and how. Tests are single-threaded inside.
     static FAULT: RefCell<Option<(String, Way)>> = const { RefCell::new(None) };
+    /// KIND of a step that goes on until it is stopped.
+    static ENDLESS: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
 struct Faulty {
     step: Box<dyn AnyStep>,
     way: Option<Way>,
     undo_twice: bool,
+    is_endless: bool,
 }
 
 fn decode_faulty(planned: &Planned) -> Result<Box<dyn AnyStep>, step::UnknownStep> {
@@ -329,6 +332,7 @@ fn decode_faulty(planned: &Planned) -> Result<Box<dyn AnyStep>, step::UnknownSte
         step,
         way,
         undo_twice,
+        is_endless: ENDLESS.get() == Some(planned.kind.as_str()),
     }))
 }
 
@@ -340,8 +344,17 @@ impl AnyStep for Faulty {
     fn has_undo(&self) -> bool {
         self.step.has_undo()
     }
+    fn has_finish(&self) -> bool {
+        self.step.has_finish()
+    }
+    fn has_prepare(&self) -> bool {
+        self.step.has_prepare()
+    }
     fn limit(&self, limits: &Limits) -> Duration {
         self.step.limit(limits)
+    }
+    async fn prepare(&self, cx: &Cx) -> Result<(), Fault> {
+        self.step.prepare(cx).await
     }
     async fn observe(&self, cx: &Cx) -> Result<Value, Fault> {
         if self.way == Some(Way::FailObserve) {
@@ -354,6 +367,10 @@ impl AnyStep for Faulty {
             return Err(Fault::new("cannot apply: the test says so"));
         }
         let output = self.step.apply(before, cx).await?;
+        if self.is_endless {
+            cx.cancel.cancelled().await;
+            return Err(Fault::cancelled());
+        }
         match self.way {
             Some(Way::FailAfterApply | Way::UndoTwice) => {
                 Err(Fault::new("cannot go on: the test says so"))
@@ -423,6 +440,24 @@ async fn whatever_fails_is_taken_back() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_step_that_fails_stops_those_beside_it_and_takes_the_blame() {
+    let stage = Stage::new();
+    let before = stage.snapshot().await;
+    ENDLESS.set(Some(<step::Release as super::Step>::KIND));
+    let engine = faulty(
+        &stage,
+        <step::Publish as super::Step>::KIND,
+        Way::FailAfterApply,
+    );
+    let job = stage.submit(&engine, Kind::Create).await;
+    assert_eq!(stage.ended(&engine, job).await, JobState::Undone);
+    let failure = stage.store.job(job).await.unwrap().unwrap().failure;
+    let failure = failure.unwrap().message;
+    assert!(failure.contains("the test says so"), "{failure}");
+    pretty(&before, &stage.snapshot().await, "steps that ran together");
 }
 
 fn pretty(before: &str, after: &str, what: &str) {
@@ -689,6 +724,7 @@ async fn a_step_of_an_unknown_kind_makes_the_job_stuck() {
         kind: "levitate.v9".into(),
         label: "levitate".into(),
         parameters: Value::Null,
+        beside: false,
     };
     let submission = Submission {
         kind: JobKind::Delete,

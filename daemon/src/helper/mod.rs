@@ -8,7 +8,8 @@
 //!
 //! `cid-helper app` and `cid-helper run` start a workspace's processes and commands from its run
 //! file. Called by git as its SSH program, it becomes `ssh` with options of its own;
-//! called as the one that asks for passwords, it answers with the project's token.
+//! called as the one that asks for passwords, it answers with the project's token; called as the hook
+//! of a push, it waits until the push may go on.
 
 mod app;
 pub mod cgroup;
@@ -91,6 +92,10 @@ enum Verb {
 
 /// All of `cid-helper`.
 pub fn main() -> ExitCode {
+    // First: a hook inherits what git gets for its other programs.
+    if git::open_push::is_hook() {
+        return git::open_push::wait_for_go();
+    }
     if git::ssh::is_asked_for() {
         return failed(&git::ssh::become_ssh());
     }

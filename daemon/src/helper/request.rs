@@ -39,6 +39,8 @@ requests! {
     Inspect => Inspection,
     /// Makes the clone.
     CloneTree => (),
+    /// Begins a push, up to where the remote is told of it.
+    OpenPush => (),
     /// Pushes a commit of the mirror to a branch.
     Push => (),
     /// Deletes a branch on the remote if it has not moved.
@@ -115,6 +117,7 @@ impl Request {
     pub fn remote(&self) -> Option<&Remote> {
         match self {
             Self::Fetch(ask) if !ask.is_fresh => Some(&ask.remote),
+            Self::OpenPush(ask) => Some(&ask.push.remote),
             Self::Push(ask) => Some(&ask.remote),
             Self::DeleteBranch(ask) => Some(&ask.remote),
             _ => None,
@@ -219,8 +222,16 @@ pub struct CloneTree {
     pub commit: String,
 }
 
-/// See [`Request::Push`].
+/// See [`Request::OpenPush`]. Answered at once; the same [`Push`] goes on from there, any other request
+/// ends it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpenPush {
+    /// What will be pushed.
+    pub push: Push,
+}
+
+/// See [`Request::Push`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Push {
     /// The bare mirror, which holds the commit.
     pub mirror: PathBuf,

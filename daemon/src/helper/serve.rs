@@ -128,6 +128,9 @@ fn is_still_there(file: &File, path: &Path) -> bool {
 fn answer(request: Request) -> Result<Value, Fault> {
     let lines: Lines = &|line| Answer::Line(line.to_owned()).send();
     drop::shared_umask();
+    if !matches!(request, Request::UseCredential(_) | Request::Push(_)) {
+        git::open_push::close();
+    }
     match request {
         Request::UseCredential(ask) => {
             git::credential::keep(ask);
@@ -135,6 +138,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         }
         Request::Fetch(ask) => reply(git::fetch::fetch(&ask)),
         Request::Inspect(ask) => reply(inspect::inspect(&ask)),
+        Request::OpenPush(ask) => reply(git::open_push::open(ask.push)),
         Request::Push(ask) => reply(git::push::push(&ask)),
         Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),
         Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),

@@ -11,9 +11,9 @@ use crate::{
     },
 };
 
-/// The steps that make a workspace. What is quick and can say no comes first; supervisord reads its
-/// files while the release commands run; nginx is told while the app starts; the push, which the
-/// outside must take back, comes last.
+/// The steps that make a workspace. What is quick and can say no comes first; nginx and supervisord
+/// read their files while the release commands run; the push, which the outside must take back, comes
+/// last.
 pub fn create(facts: &Facts<'_>) -> Plan {
     let Facts {
         settings,
@@ -26,72 +26,77 @@ pub fn create(facts: &Facts<'_>) -> Plan {
     let base = || project.git.base.to_string();
     let branch = || workspace.branch.clone();
     let ports = &settings.ports.0;
-    let mut plan = Plan::new(JobKind::Create);
-    if let Some(account) = facts.account.clone() {
-        plan = match workspace.isolation {
-            Isolation::Workspace => plan.then(&MakeAccount {
-                account,
-                home: workspace.directory.join(HOME),
-            }),
-            Isolation::Owner(_) | Isolation::Shared(_) => plan.then(&UseAccount { account }),
-        };
-        // In a sandbox the clone is the person's own.
-        plan = plan.then(&TrustClone {
+    with_account(facts)
+        .beside(&Fetch {
+            mirror: facts.mirror(),
+            remote: project.remote(),
+            base: base(),
+            branch: branch(),
+        })
+        .beside(&ReservePort {
+            from: *ports.start(),
+            to: *ports.end(),
+        })
+        .then(&Inspect {
+            mirror: facts.mirror(),
+        })
+        .beside(&MakeDirectory {
             directory: directory(),
-        });
-    }
-    plan.then(&Fetch {
-        mirror: facts.mirror(),
-        remote: project.remote(),
-        base: base(),
-        branch: branch(),
-    })
-    .then(&Inspect {
-        mirror: facts.mirror(),
-    })
-    .then(&ReservePort {
-        from: *ports.start(),
-        to: *ports.end(),
-    })
-    .then(&MakeDirectory {
-        directory: directory(),
-        trash: facts.trash(),
-    })
-    .then(&Clone {
-        mirror: facts.mirror(),
-        directory: directory(),
-        url: project.git.url.to_string(),
-        base: base(),
-        branch: branch(),
-    })
-    .then(&InstallDependencies {
-        mirror: facts.mirror(),
-        directory: directory(),
-    })
-    .then(&Configure {
-        directory: directory(),
-        name: workspace.name.to_string(),
-        url: workspace.url.clone(),
-    })
-    .then(&GrantAccess {
-        directory: directory(),
-        email: workspace.email.clone(),
-    })
-    .then(&LoadProgram {})
-    .then(&Release {})
-    .then(&StartProcesses {})
-    .then(&Publish {
-        host: host(),
-        directory: directory(),
-        tls: workspace.is_https(),
-    })
-    .then(&CheckHealth {
-        host: host(),
-        tls: workspace.is_https(),
-    })
-    .then(&PushBranch {
-        mirror: facts.mirror(),
-        remote: project.remote(),
-        branch: branch(),
-    })
+            trash: facts.trash(),
+        })
+        .then(&Clone {
+            mirror: facts.mirror(),
+            directory: directory(),
+            url: project.git.url.to_string(),
+            base: base(),
+            branch: branch(),
+        })
+        .then(&InstallDependencies {
+            mirror: facts.mirror(),
+            directory: directory(),
+        })
+        .then(&Configure {
+            directory: directory(),
+            name: workspace.name.to_string(),
+            url: workspace.url.clone(),
+        })
+        .then(&GrantAccess {
+            directory: directory(),
+            email: workspace.email.clone(),
+        })
+        .beside(&LoadProgram {})
+        .then(&Release {})
+        .beside(&Publish {
+            host: host(),
+            directory: directory(),
+            tls: workspace.is_https(),
+        })
+        .then(&StartProcesses {})
+        .then(&CheckHealth {
+            host: host(),
+            tls: workspace.is_https(),
+            directory: Some(directory()),
+        })
+        .then(&PushBranch {
+            mirror: facts.mirror(),
+            remote: project.remote(),
+            branch: branch(),
+        })
+}
+
+/// The plan's begin: the account on a host. In a sandbox everything is the person's own.
+fn with_account(facts: &Facts<'_>) -> Plan {
+    let plan = Plan::new(JobKind::Create);
+    let Some(account) = facts.account.clone() else {
+        return plan;
+    };
+    let directory = facts.workspace.directory.clone();
+    let plan = match facts.workspace.isolation {
+        Isolation::Workspace => plan.then(&MakeAccount {
+            account,
+            home: directory.join(HOME),
+        }),
+        Isolation::Owner(_) | Isolation::Shared(_) => plan.then(&UseAccount { account }),
+    };
+    plan.beside(&TrustClone { directory })
 }

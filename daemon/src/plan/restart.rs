@@ -17,5 +17,6 @@ pub fn restart(facts: &Facts<'_>) -> Plan {
         .then(&CheckHealth {
             host: project.host_for(&workspace.name),
             tls: workspace.is_https(),
+            directory: None,
         })
 }

@@ -199,6 +199,10 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
             took: took_ms.and_then(duration),
         })
     };
+    let failed_step = match &event.what {
+        What::Failed { failure } => failure.step.map(index),
+        _ => None,
+    };
     let what = match event.what {
         What::Job { state } => Out::JobState(job_state(state).into()),
         What::Observed { step: at, .. } => step(at, v1::StepState::Observed, None),
@@ -224,6 +228,7 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
         seq: event.seq,
         at: Some(timestamp(event.at)),
         what: Some(what),
+        failed_step,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     helper::run_file::RunFile,
     recipe::WEB,
     system::{
-        Fault,
+        Fault, fs,
         probe::{Page, is_served, of_workspace},
         supervisor::{Process, ProcessState},
     },
@@ -40,6 +40,9 @@ pub struct CheckHealth {
     /// Asked for over HTTPS, as its address says: over HTTP it would only be told to go there.
     #[serde(default)]
     pub tls: bool,
+    /// `WORK_DIR/NAME`, where it has just been written.
+    #[serde(default)]
+    pub directory: Option<PathBuf>,
 }
 
 impl Step for CheckHealth {
@@ -64,7 +67,9 @@ impl Step for CheckHealth {
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let health = cx.project()?.app.health.clone();
         let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
-        let result = self.wait(cx, &health, &run_file).await;
+        // Whoever is told that it is ready must find the tree after a power cut; the app takes a
+        // moment anyway.
+        let (result, synced) = tokio::join!(self.wait(cx, &health, &run_file), self.sync());
         if result.is_err() {
             for line in last_lines(
                 &cx.sys()
@@ -75,7 +80,7 @@ impl Step for CheckHealth {
                 cx.line(line).await;
             }
         }
-        result
+        result.and(synced)
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
@@ -84,6 +89,13 @@ impl Step for CheckHealth {
 }
 
 impl CheckHealth {
+    async fn sync(&self) -> Result<(), Fault> {
+        match &self.directory {
+            Some(directory) => fs::sync_all_of(directory).await,
+            None => Ok(()),
+        }
+    }
+
     async fn wait(&self, cx: &Cx, health: &Health, run_file: &RunFile) -> Result<(), Fault> {
         let address = Address::of(run_file);
         let begin = Instant::now();

@@ -36,6 +36,7 @@ pub struct Configure {
 
 impl Step for Configure {
     const KIND: &'static str = "configure.v1";
+    const HAS_FINISH: bool = true;
     type Before = ();
     type Output = ();
 

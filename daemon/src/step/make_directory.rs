@@ -46,6 +46,7 @@ pub fn web_socket(directory: &Path) -> PathBuf {
 
 impl Step for MakeDirectory {
     const KIND: &'static str = "make-directory.v1";
+    const HAS_FINISH: bool = true;
     type Before = Before;
     type Output = ();
 

@@ -5,7 +5,7 @@ use crate::{
     engine::{Cx, Step},
     store::{Artifact, Debt},
     system::{
-        Fault, fs,
+        Fault,
         nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost, VhostTls},
     },
 };
@@ -74,14 +74,11 @@ impl Step for Publish {
             access_log: None,
         };
         let vhost = vhost.render()?;
-        // Whoever is told that it is ready must find the tree after a power cut. It is written by now,
-        // and nginx takes a moment anyway.
-        let (recorded, put, synced) = tokio::join!(
+        let (recorded, put) = tokio::join!(
             cx.record(Artifact::Vhost, &vhost),
             cx.sys().nginx.put(cx.unit(), &vhost),
-            fs::sync_all_of(&self.directory)
         );
-        recorded.and(put).and(synced)
+        recorded.and(put)
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {

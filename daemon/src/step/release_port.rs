@@ -12,6 +12,7 @@ pub struct ReleasePort {}
 
 impl Step for ReleasePort {
     const KIND: &'static str = "release-port.v1";
+    const HAS_FINISH: bool = true;
     type Before = Option<u16>;
     type Output = ();
 

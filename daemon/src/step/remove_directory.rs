@@ -33,6 +33,7 @@ impl RemoveDirectory {
 
 impl Step for RemoveDirectory {
     const KIND: &'static str = "remove-directory.v1";
+    const HAS_FINISH: bool = true;
     type Before = Before;
     type Output = ();
 

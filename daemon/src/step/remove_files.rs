@@ -34,6 +34,7 @@ impl Doomed {
 
 impl Step for RemoveFiles {
     const KIND: &'static str = "remove-files.v2";
+    const HAS_FINISH: bool = true;
     type Before = ();
     type Output = ();
 

@@ -418,6 +418,7 @@ impl Launcher for Fake {
                 Ok(json!({"status": 0}))
             }
             Request::WorkStatus(_) => encode(serde_json::to_value(WorkReport::default())),
+            Request::OpenPush(_) => Ok(Value::Null),
             Request::Push(ask) => {
                 self.answers("git")?;
                 let mut state = self.state();

@@ -44,10 +44,15 @@ impl Stage {
 
     /// A project behind an SSH server of its own.
     pub fn ssh() -> Self {
+        Self::ssh_of(&Tree::hello())
+    }
+
+    /// A made-up project behind an SSH server of its own.
+    pub fn ssh_of(tree: &Tree) -> Self {
         let mut sandbox = Sandbox::prepare().unwrap();
         let port = sandbox.ports().other();
         let home = sandbox.home().unwrap();
-        let server = GitServer::ssh(home, "hello", &Tree::hello(), port).unwrap();
+        let server = GitServer::ssh(home, "hello", tree, port).unwrap();
         sandbox
             .write_project("hello", &server.project_toml("hello", ""))
             .unwrap();

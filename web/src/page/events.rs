@@ -97,7 +97,7 @@ fn last_event_id(headers: &HeaderMap) -> Option<u64> {
 /// An event as the page's script wants it, in the page's language.
 fn show(lang: Lang, event: &Event) -> Option<Sent> {
     let (name, data) = match &event.what {
-        What::Job { state } => ("job", json!({ "state": state })),
+        What::Job { state, .. } => ("job", json!({ "state": state })),
         What::Step {
             index, state, took, ..
         } => {

@@ -80,6 +80,7 @@ impl World {
             seq,
             at: Some(pb_time(1_700_000_000 + seq as i64)),
             what: Some(what),
+            failed_step: None,
         });
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod clone;
 pub(super) mod credential;
 pub(super) mod fetch;
 mod mirror;
+pub(super) mod open_push;
 mod program;
 pub(super) mod push;
 mod remote;

@@ -26,7 +26,6 @@ pub(super) const REMOTE: &str = "cid";
 /// Settings of every call. They are of the command's own scope, which git does not hand to the
 /// other side of a local transport: a local repository's own hooks stay in force.
 const SETTINGS: &[(&str, &str)] = &[
-    ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.askPass", ""),
     ("credential.helper", ""),
@@ -63,6 +62,16 @@ pub(super) struct Git<'a> {
     pub(super) mirror: &'a Path,
     pub(super) remote: &'a Remote,
     pub(super) url: Url,
+    /// A folder with hooks of cid's own; `None`: nothing is run.
+    pub(super) hooks: Option<Hooks>,
+}
+
+/// Hooks of cid's own.
+pub(super) struct Hooks {
+    /// The folder they are in.
+    pub(super) folder: PathBuf,
+    /// What they find in their environment.
+    pub(super) env: (&'static str, OsString),
 }
 
 /// What a call came to.
@@ -79,6 +88,7 @@ impl<'a> Git<'a> {
             mirror,
             remote,
             url: Url::parse(&remote.url)?,
+            hooks: None,
         })
     }
 
@@ -131,11 +141,22 @@ impl<'a> Git<'a> {
                 set(name, value);
             }
         }
+        if let Some(Hooks {
+            env: (name, value), ..
+        }) = &self.hooks
+        {
+            set(name, value.clone());
+        }
         let url = self.url.text();
+        let folder = self.hooks.as_ref().map(|hooks| hooks.folder.as_path());
+        let folder = folder.unwrap_or(Path::new("/dev/null"));
+        let folder = folder
+            .to_str()
+            .ok_or_else(|| Fault::io("use", folder, "the path is no UTF-8"))?;
         let settings = SETTINGS
             .iter()
             .copied()
-            .chain([("remote.cid.url", url.as_str())]);
+            .chain([("core.hooksPath", folder), ("remote.cid.url", url.as_str())]);
         let mut count = 0;
         for (key, value) in settings {
             set(&format!("GIT_CONFIG_KEY_{count}"), key.into());

@@ -202,7 +202,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
     let (work, setting) = match request {
         Request::UseCredential(_) => ("hand the token over", "git"),
         Request::Fetch(_) => ("fetch from the repository", "git"),
-        Request::Push(_) => ("push to the repository", "git"),
+        Request::OpenPush(_) | Request::Push(_) => ("push to the repository", "git"),
         Request::DeleteBranch(_) => ("delete the branch", "git"),
         Request::CloneTree(_) => ("make the clone", "clone"),
         Request::BuildEnvironment(_) => ("install the dependencies", "install"),

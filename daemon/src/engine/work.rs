@@ -1,0 +1,156 @@
+//! One job's steps, and what each of them gets to run with.
+
+use super::{
+    AnyStep, Cx, Inner, Phase, Plan, Point,
+    event::Progress,
+    output::{Log, Sink},
+};
+use crate::{config::Project, domain::UnitName, store::JobRow, system::Fault};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, atomic::AtomicUsize},
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A job, its steps and what they share.
+pub(super) struct Work {
+    pub(super) inner: Arc<Inner>,
+    pub(super) row: JobRow,
+    pub(super) plan: Plan,
+    pub(super) steps: Vec<Box<dyn AnyStep>>,
+    pub(super) seq: watch::Sender<u64>,
+    pub(super) logged: Arc<AtomicUsize>,
+}
+
+/// A part of a step that runs: what it has, and its log.
+pub(super) struct Running {
+    /// Place in the plan.
+    pub(super) index: usize,
+    pub(super) cx: Cx,
+    pub(super) log: Log,
+}
+
+/// What came of applying a step, and when that began.
+pub(super) type Applied = (Result<Value, Fault>, Instant);
+
+impl Work {
+    /// What a step gets to run with; who fires `cancel` stops it.
+    pub(super) fn running(
+        &self,
+        index: usize,
+        progress: &Progress,
+        cancel: CancellationToken,
+    ) -> Running {
+        let (lines, log) = Log::start(Sink {
+            store: self.inner.store.clone(),
+            job: self.row.id,
+            step: index,
+            seq: self.seq.clone(),
+            used: Arc::clone(&self.logged),
+            secrets: self.secrets(),
+        });
+        let outputs: HashMap<_, _> = self
+            .plan
+            .steps
+            .iter()
+            .zip(&progress.outputs)
+            .filter_map(|(planned, output)| Some((planned.kind.clone(), output.clone()?)))
+            .collect();
+        let cx = Cx {
+            inner: Arc::clone(&self.inner),
+            job: self.row.id,
+            workspace: self.row.workspace,
+            isolation: self.row.isolation.clone(),
+            project: self.row.project.clone(),
+            unit: UnitName::new(&self.row.project, &self.row.name),
+            outputs,
+            lines,
+            notes: Mutex::default(),
+            cancel,
+            limit: self.limit(index),
+            taken_back: progress.is_going_back(),
+        };
+        Running { index, cx, log }
+    }
+
+    /// Applies a step as soon as it has its core, from when on its limit counts; `None`: cancelled
+    /// before that.
+    pub(super) async fn apply(&self, running: &Running, before: &Value) -> Option<Applied> {
+        let Running { index, cx, .. } = running;
+        let _core = self.core(*index, &cx.cancel).await?;
+        let begin = Instant::now();
+        let applied = within(cx, self.steps[*index].apply(before, cx)).await;
+        Some((applied, begin))
+    }
+
+    /// Waits for a core, where the step wants one for long; `None`: cancelled meanwhile.
+    async fn core(
+        &self,
+        index: usize,
+        cancel: &CancellationToken,
+    ) -> Option<Option<OwnedSemaphorePermit>> {
+        if !self.steps[index].is_heavy() {
+            return Some(None);
+        }
+        tokio::select! {
+            core = Arc::clone(&self.inner.heavy).acquire_owned() => Some(core.ok()),
+            () = cancel.cancelled() => None,
+        }
+    }
+
+    /// What must not show in anything that people see.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let project = self.inner.projects.get(self.row.project.as_str());
+        let owned =
+            |project: Arc<Project>| project.secrets().into_iter().map(str::to_owned).collect();
+        project.map(owned).unwrap_or_default()
+    }
+
+    fn limit(&self, index: usize) -> Duration {
+        let settings = &self.inner.settings.limits;
+        // Without its file a project has no limits of its own.
+        match self.inner.projects.get(self.row.project.as_str()) {
+            Ok(project) => self.steps[index].limit(&project.limits.times(settings)),
+            Err(_) => self.steps[index].limit(settings),
+        }
+    }
+
+    /// Lets hooks look at a step.
+    pub(super) async fn at(&self, index: usize, phase: Phase) {
+        let step = self.plan.steps[index].kind.clone();
+        self.inner.hooks.at(Point { step, phase }).await;
+    }
+
+    /// Lets hooks look at the job as a whole.
+    pub(super) async fn whole(&self, phase: Phase) {
+        let step = String::new();
+        self.inner.hooks.at(Point { step, phase }).await;
+    }
+}
+
+/// A part of a step within its time. Whoever is cancelled gets some seconds to end its helper.
+pub(super) async fn within<T>(
+    cx: &Cx,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    // Helpers have the same limit and say better what took so long: they go first.
+    let guarded = timeout(cx.limit + Duration::from_secs(7), work);
+    tokio::select! {
+        result = guarded => result.unwrap_or_else(|_| {
+            Err(Fault::new(format!("cannot wait any longer: it took more than {} s", cx.limit.as_secs()))
+                .hint("see [limits] in cid.toml"))
+        }),
+        () = cancelled_for(&cx.cancel, Duration::from_secs(8)) => Err(Fault::cancelled()),
+    }
+}
+
+async fn cancelled_for(cancel: &CancellationToken, grace: Duration) {
+    cancel.cancelled().await;
+    tokio::time::sleep(grace).await;
+}
