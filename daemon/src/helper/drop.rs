@@ -24,6 +24,8 @@ pub(super) enum Role {
 const SHARED_UMASK: u32 = 0o027;
 /// Files made in a workspace's tree: writable by the group.
 const TREE_UMASK: u32 = 0o007;
+/// The usual one of a machine's own tools.
+const SYSTEM_UMASK: u32 = 0o022;
 
 /// Leaves behind descriptors, session, and the ways to more rights.
 ///
@@ -60,6 +62,11 @@ pub(super) fn shared_umask() {
 /// For what a request makes in a tree.
 pub(super) fn tree_umask() {
     set_umask(TREE_UMASK);
+}
+
+/// For what the machine's own tools make.
+pub(super) fn system_umask() {
+    set_umask(SYSTEM_UMASK);
 }
 
 fn set_umask(bits: u32) {

@@ -55,6 +55,8 @@ requests! {
     LookAtAccess => AccessReport,
     /// Runs a command.
     RunCommand => Exited,
+    /// Runs one of the machine's own tools.
+    RunTool => ToolExited,
     /// Says what a clone holds that is nowhere else.
     WorkStatus => WorkReport,
     /// Says where names lead.
@@ -220,6 +222,20 @@ pub struct CloneTree {
     pub branch: String,
     /// The commit checked out.
     pub commit: String,
+}
+
+/// See [`Request::RunTool`]. It gets a clean environment, and its files the machine's usual rights.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunTool {
+    /// Absolute path of the program, and its arguments.
+    pub command: Vec<String>,
+}
+
+/// What a tool came to.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ToolExited {
+    /// Its exit status; `None` when a signal ended it.
+    pub status: Option<i32>,
 }
 
 /// See [`Request::OpenPush`]. Answered at once; the same [`Push`] goes on from there, any other request

@@ -10,11 +10,14 @@ use super::{
     git,
     identity::Expectations,
     inspect, reaper,
-    request::{Exited, Request, Resolve, Resolved, RunCommand},
+    request::{Exited, Request, Resolve, Resolved, RunCommand, RunTool, ToolExited},
     tree,
     wire::Answer,
 };
-use crate::system::fault::{Fault, FaultContext};
+use crate::system::{
+    exec,
+    fault::{Fault, FaultContext},
+};
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 use std::{
@@ -156,6 +159,10 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::tree_umask();
             reply(tree::configure::configure(&ask))
         }
+        Request::RunTool(ask) => {
+            drop::system_umask();
+            reply(run_tool(&ask, lines))
+        }
         Request::RunCommand(ask) => {
             drop::tree_umask();
             reply(run_command(&ask, lines))
@@ -180,6 +187,18 @@ fn resolve(ask: &Resolve) -> Resolved {
     Resolved {
         answers: ask.names.iter().map(addresses).collect(),
     }
+}
+
+fn run_tool(ask: &RunTool, lines: Lines) -> Result<ToolExited, Fault> {
+    let argv: Vec<_> = ask.command.iter().map(Into::into).collect();
+    let env = Environment::from([
+        ("PATH".into(), exec::PATH.into()),
+        ("LC_ALL".into(), "C".into()),
+    ]);
+    let status = command::run(&argv, &env, Path::new("/"), lines)?;
+    Ok(ToolExited {
+        status: status.code(),
+    })
 }
 
 fn run_command(ask: &RunCommand, lines: Lines) -> Result<Exited, Fault> {

@@ -46,6 +46,11 @@ impl Identities {
             Identity::Build(project, key) => Ok(self.build(project, key)),
             Identity::Purge => Ok(self.purge()),
             Identity::Access(unit) => Ok(self.access(unit)),
+            Identity::Accounts => Ok(accounts()),
+            Identity::NginxTest => Ok(Place {
+                unit: Unit::new(Profile::NginxTest),
+                checks: Vec::new(),
+            }),
         }
     }
 
@@ -203,6 +208,15 @@ fn as_account(account: Account, project: &ProjectName) -> Place {
         .with("Group", account.name)
         .with("SupplementaryGroups", group);
     Place { unit, checks }
+}
+
+fn accounts() -> Place {
+    let mut checks = expect(ROOT, &[ROOT.to_owned()]);
+    checks.extend(["--expect-caps", "cap_chown"].map(OsString::from));
+    Place {
+        unit: Unit::new(Profile::Accounts),
+        checks,
+    }
 }
 
 /// A unit of root's with the two capabilities of its profile.

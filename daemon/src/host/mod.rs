@@ -14,12 +14,13 @@ use crate::{
         Fault, Site, System,
         accounts::{self, RealAccounts},
         fs,
+        helpers::{Identity, Launcher},
         launcher::{HelperLauncher, Units},
         nginx::{Nginx, NginxPaths, RealNginx},
         probe::RealProbe,
+        standing::Standing,
         supervisor::RealSupervisor,
         tls::Certificates,
-        units::{Profile, Unit},
     },
 };
 use identities::Identities;
@@ -61,15 +62,19 @@ pub(crate) async fn system(
         helper: bin_dir.join("cid-helper"),
     };
     let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units)).await?;
-    let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(nginx(layout)));
+    let helpers: Arc<dyn Launcher> = Arc::new(helpers);
+    let tools = Standing::new(Arc::clone(&helpers), Identity::Accounts);
+    let test = Standing::new(Arc::clone(&helpers), Identity::NginxTest);
+    tokio::join!(tools.prepare(), test.prepare());
+    let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(nginx(layout, test)));
     Ok(System {
         layout: Arc::clone(layout),
         certificates: Arc::new(Certificates::new(Arc::clone(layout), Arc::clone(&nginx))),
         nginx,
         supervisor: Arc::new(RealSupervisor::of_host(layout)),
-        accounts: Some(Arc::new(RealAccounts)),
+        accounts: Some(Arc::new(RealAccounts { tools })),
         units: Some(units),
-        helpers: Arc::new(helpers),
+        helpers,
         probe: Arc::new(RealProbe {
             http_port: HTTP_PORT,
             https_port: HTTPS_PORT,
@@ -120,9 +125,9 @@ pub(crate) fn authority(projects: &Arc<Projects>, settings: &Settings) -> Result
 }
 
 /// The distribution's own nginx.
-fn nginx(layout: &Layout) -> NginxPaths {
+fn nginx(layout: &Layout, test: Standing) -> NginxPaths {
     NginxPaths {
-        runner: Unit::new(Profile::NginxTest).command(),
+        runner: Some(test),
         program: "/usr/sbin/nginx".into(),
         config: "/etc/nginx/nginx.conf".into(),
         prefix: "/usr/share/nginx".into(),

@@ -38,7 +38,7 @@ impl Nginx {
     pub(super) fn new(layout: &Layout, http_port: u16) -> Result<Self, Fault> {
         let prefix = layout.state_dir.join("nginx");
         let paths = NginxPaths {
-            runner: Vec::new(),
+            runner: None,
             program: preflight::installed("nginx")?,
             config: prefix.join("nginx.conf"),
             pid_file: layout.run_dir.join("nginx.pid"),

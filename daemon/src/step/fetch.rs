@@ -48,10 +48,11 @@ impl Step for Fetch {
             branch: self.branch.clone(),
             is_fresh: false,
         };
-        // The workspace's helper starts while the git server is being asked. One that shares its user with
-        // others sees its own folder alone, which has to be there first.
+        // In a sandbox the workspace's helper starts while the git server is being asked; on a host it
+        // needs an account first.
         let ahead = async {
-            if cx.isolation().borrowed().is_none() {
+            let has_account = cx.sys().accounts.is_some();
+            if !has_account {
                 cx.sys().helpers.prepare(cx.job(), cx.user()).await;
             }
         };

@@ -55,6 +55,8 @@ impl Step for MakeAccount {
         let group = accounts(cx)?
             .make(&self.account, &self.home, &group)
             .await?;
+        // The workspace's helper starts while the git server is being asked.
+        cx.sys().helpers.prepare(cx.job(), cx.user()).await;
         Ok(Made {
             account: self.account.clone(),
             group,

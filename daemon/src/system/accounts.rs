@@ -1,9 +1,6 @@
 //! Accounts and groups of this machine.
 
-use super::{
-    Fault, exec,
-    units::{Profile, Unit},
-};
+use super::{Fault, exec, standing::Standing};
 use crate::domain::Account;
 use async_trait::async_trait;
 use nix::unistd::{Group, User};
@@ -53,9 +50,12 @@ pub trait Accounts: Send + Sync {
     fn numbers(&self, account: &str, group: &str) -> Result<(u32, u32), Fault>;
 }
 
-/// This machine's, by the distribution's own tools, each run in a unit of its own that may change
-/// `/etc` and little else.
-pub struct RealAccounts;
+/// This machine's, by the distribution's own tools, run by a helper that may change `/etc` and little
+/// else.
+pub struct RealAccounts {
+    /// The helper.
+    pub tools: Standing,
+}
 
 #[async_trait]
 impl Accounts for RealAccounts {
@@ -97,7 +97,7 @@ impl Accounts for RealAccounts {
             "cid workspace",
             &account.name,
         ];
-        run("useradd", &args).await.map(|()| gid)
+        self.run("useradd", &args).await.map(|()| gid)
     }
 
     fn lookup(&self, account: &Account, group: &str) -> Result<(u32, u32), Fault> {
@@ -118,14 +118,14 @@ impl Accounts for RealAccounts {
 
     async fn remove(&self, account: &Account) -> Result<(), Fault> {
         match user(&account.name)? {
-            Some(_) => run("userdel", &[&account.name]).await,
+            Some(_) => self.run("userdel", &[&account.name]).await,
             None => Ok(()),
         }
     }
 
     async fn make_project(&self, group: &str, builder: &str, home: &Path) -> Result<(), Fault> {
         if self::group(group)?.is_none() {
-            run("groupadd", &["--system", group]).await?;
+            self.run("groupadd", &["--system", group]).await?;
         }
         if user(builder)?.is_some() {
             return Ok(());
@@ -144,7 +144,7 @@ impl Accounts for RealAccounts {
             "cid builder",
             builder,
         ];
-        run("useradd", &args).await
+        self.run("useradd", &args).await
     }
 
     fn numbers(&self, account: &str, group: &str) -> Result<(u32, u32), Fault> {
@@ -174,19 +174,19 @@ fn gid_of(name: &str) -> Result<u32, Fault> {
     Ok(found.gid.as_raw())
 }
 
-async fn run(program: &str, args: &[&str]) -> Result<(), Fault> {
-    let path = exec::find(program)
-        .ok_or_else(|| Fault::new(format!("cannot find {program}")).hint("install passwd"))?;
-    let unit = Unit::new(Profile::Accounts);
-    let mut command = unit.command();
-    command.push(path.into());
-    command.extend(args.iter().map(Into::into));
-    let output = exec::output(&command[0], &command[1..], LIMIT).await?;
-    match output.status {
-        Some(0) => Ok(()),
-        _ => Err(Fault::new(format!(
-            "cannot change the accounts: {program} says: {}",
-            output.stderr.trim()
-        ))),
+impl RealAccounts {
+    async fn run(&self, program: &str, args: &[&str]) -> Result<(), Fault> {
+        let path = exec::find(program)
+            .ok_or_else(|| Fault::new(format!("cannot find {program}")).hint("install passwd"))?;
+        let command = std::iter::once(path.to_string_lossy().into_owned());
+        let command = command.chain(args.iter().map(|&arg| arg.to_owned()));
+        let output = self.tools.output(command.collect(), LIMIT).await?;
+        match output.status {
+            Some(0) => Ok(()),
+            _ => Err(Fault::new(format!(
+                "cannot change the accounts: {program} says: {}",
+                output.stderr.trim()
+            ))),
+        }
     }
 }

@@ -8,7 +8,8 @@ use tokio::{
     process::{Child, Command},
 };
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are looked for.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What is kept of each stream; the rest is read and thrown away, so that nobody blocks on it.
 const OUTPUT_LIMIT: u64 = 64 * 1024;
 /// A program that went into the background may hold its streams open.

@@ -16,7 +16,7 @@ use crate::{
     domain::{Account, UnitName},
     helper::request::{
         AccessReport, BranchDeletion, Configured, Dependencies, Ended, Fetched, Granted,
-        Inspection, Purged, Request, Resolved, WorkReport,
+        Inspection, Purged, Request, Resolved, ToolExited, WorkReport,
     },
     layout::Layout,
 };
@@ -419,6 +419,7 @@ impl Launcher for Fake {
             }
             Request::WorkStatus(_) => encode(serde_json::to_value(WorkReport::default())),
             Request::OpenPush(_) => Ok(Value::Null),
+            Request::RunTool(_) => encode(serde_json::to_value(ToolExited { status: Some(0) })),
             Request::Push(ask) => {
                 self.answers("git")?;
                 let mut state = self.state();

@@ -29,6 +29,10 @@ pub enum Identity {
     Purge,
     /// The same, confined to one workspace: access lists of what the developer made there.
     Access(UnitName),
+    /// Changes the machine's accounts. Stands ready.
+    Accounts,
+    /// Tests nginx's configuration. Stands ready.
+    NginxTest,
 }
 
 /// The frame of one call to a helper.

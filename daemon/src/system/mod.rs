@@ -14,6 +14,7 @@ pub mod nginx;
 pub mod probe;
 pub(crate) mod procs;
 pub mod session;
+pub mod standing;
 pub(crate) mod strict;
 pub mod supervisor;
 pub mod tls;

@@ -121,6 +121,11 @@ impl Helper {
         }
     }
 
+    /// Whether it has not ended yet.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// What holds it together.
     pub(super) fn keeper(&self) -> Keeper {
         self.keeper.clone()

@@ -74,6 +74,15 @@ impl HelperLauncher {
         Helper::start(self.starter.start(job, identity)?, job)
     }
 
+    /// This one, or another where it was ended from outside since its last call.
+    async fn living(&self, mut helper: Helper, call: &Call) -> Result<Helper, Fault> {
+        if helper.is_alive() {
+            return Ok(helper);
+        }
+        self.finish(helper).await?;
+        self.start(call.job, &call.identity)
+    }
+
     async fn finish(&self, helper: Helper) -> Result<(), Fault> {
         let keeper = helper.keeper();
         helper.end(END_LIMIT).await?;
@@ -98,7 +107,7 @@ impl Launcher for HelperLauncher {
             // Taken out, so that a call that is dropped half-way leaves no helper in an unknown
             // state behind: dropping it closes its input, and it ends itself.
             let mut helper = match place.take() {
-                Some(helper) => helper,
+                Some(helper) => self.living(helper, call).await?,
                 None => self.start(call.job, &call.identity)?,
             };
             let stopped = async {
@@ -207,6 +216,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::CloneTree(_) => ("make the clone", "clone"),
         Request::BuildEnvironment(_) => ("install the dependencies", "install"),
         Request::RunCommand(_) => ("run the command", "install or release"),
+        Request::RunTool(_) => ("run a tool of the machine's", "step"),
         Request::Purge(_) => ("throw the tree away", "purge"),
         Request::Inspect(_) => ("look at the repository", "step"),
         Request::Configure(_) => ("write the tree's configuration", "step"),

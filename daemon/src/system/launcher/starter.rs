@@ -109,12 +109,19 @@ pub(super) struct Transient {
 
 /// What the names of helpers' units begin with.
 const PREFIX: &str = "cid-helper-";
+/// Those of helpers that stand ready.
+const READY: &str = "cid-standing-";
+const READY_LIMIT: Duration = Duration::from_secs(10);
 /// And those of commands that people run.
 const SESSION: &str = "cid-run-";
 
 impl Transient {
     /// Also learns which units an earlier daemon left.
     pub(super) async fn new(binary: PathBuf, units: Arc<Units>) -> Result<Self, Fault> {
+        // Those of an earlier daemon ended with its last word to them; the names must be free.
+        for unit in keeper::units(READY).await? {
+            keeper::stop(&unit, READY_LIMIT).await?;
+        }
         let left = keeper::units(PREFIX).await?;
         Ok(Self {
             binary,
@@ -131,7 +138,12 @@ impl Transient {
 #[async_trait]
 impl Starter for Transient {
     fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault> {
-        let name = format!("{PREFIX}{job}.{}.service", mark(identity));
+        let name = match identity {
+            Identity::Accounts | Identity::NginxTest => {
+                format!("{READY}{}.service", mark(identity))
+            }
+            _ => format!("{PREFIX}{job}.{}.service", mark(identity)),
+        };
         let Place { unit, checks } = (self.units)(identity)?;
         let mut command = unit.named(name.clone()).command();
         command.extend(serve(&self.binary, job, checks));
@@ -215,6 +227,8 @@ fn mark(identity: &Identity) -> String {
         Identity::Build(project, key) => format!("build {project} {key}"),
         Identity::Purge => "purge".into(),
         Identity::Access(unit) => format!("access {unit}"),
+        Identity::Accounts => "accounts".into(),
+        Identity::NginxTest => "nginx-test".into(),
     };
     data_encoding::HEXLOWER.encode(&Sha256::digest(name)[..8])
 }

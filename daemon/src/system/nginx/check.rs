@@ -10,7 +10,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -66,9 +66,13 @@ impl NginxPaths {
             OsStr::new("-p"),
             self.prefix.as_ref(),
         ];
-        let mut words = self.runner.iter().map(OsString::as_os_str).chain(test);
-        let program = words.next().unwrap_or_default();
-        exec::output(program, words, LIMIT).await
+        match &self.runner {
+            Some(runner) => {
+                let command = test.map(|word| word.to_string_lossy().into_owned());
+                runner.output(command.into(), LIMIT).await
+            }
+            None => exec::output(test[0], &test[1..], LIMIT).await,
+        }
     }
 
     /// Whether nginx would start with this main configuration file.

@@ -6,20 +6,18 @@ use crate::{
     system::{
         Effect, Fault,
         included::{Included, Objection, Put, Tester},
+        standing::Standing,
         turns::{Turn, Turns},
     },
 };
 use async_trait::async_trait;
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Where an nginx and its files are.
 #[derive(Clone, Debug)]
 pub struct NginxPaths {
-    /// What runs the program with other rights than the daemon's; empty: nothing does.
-    pub runner: Vec<OsString>,
+    /// What runs the program with other rights than the daemon's; `None`: nothing does.
+    pub runner: Option<Standing>,
     /// The program.
     pub program: PathBuf,
     /// Its main configuration file.

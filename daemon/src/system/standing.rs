@@ -1,0 +1,84 @@
+//! Helpers that stand ready as long as the daemon lives: what they do is asked for in every creation, and
+//! a unit takes systemd longer to start than they take to do it.
+
+use super::{
+    Fault, exec,
+    helpers::{Call, Identity, Launcher, ask},
+};
+use crate::helper::request::RunTool;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What standing helpers count as the job of.
+pub const STANDING: Uuid = Uuid::nil();
+/// Bytes of a tool's output that are kept.
+const OUTPUT_LIMIT: usize = 1024 * 1024;
+
+/// Runs the machine's own tools by a helper that stands ready.
+#[derive(Clone)]
+pub struct Standing {
+    launcher: Arc<dyn Launcher>,
+    identity: Identity,
+}
+
+impl Standing {
+    /// Starts nothing yet.
+    pub fn new(launcher: Arc<dyn Launcher>, identity: Identity) -> Self {
+        Self { launcher, identity }
+    }
+
+    /// Starts the helper, so that the first one who asks need not wait for it.
+    pub async fn prepare(&self) {
+        self.launcher.prepare(STANDING, self.identity.clone()).await;
+    }
+
+    /// Runs a tool to its end. Both of its streams are in both of the output's, line by line, the first
+    /// MiB of them.
+    ///
+    /// # Errors
+    /// The helper cannot be started, or the tool has not ended within `limit`.
+    pub async fn output(
+        &self,
+        command: Vec<String>,
+        limit: Duration,
+    ) -> Result<exec::Output, Fault> {
+        let (lines, mut printed) = mpsc::channel(64);
+        let call = Call {
+            job: STANDING,
+            identity: self.identity.clone(),
+            limit,
+            lines,
+            cancel: CancellationToken::new(),
+        };
+        let collect = async {
+            let mut text = String::new();
+            while let Some(line) = printed.recv().await {
+                if text.len() + line.len() < OUTPUT_LIMIT {
+                    text.push_str(&line);
+                    text.push('\n');
+                }
+            }
+            text
+        };
+        let run = async {
+            let ran = ask(self.launcher.as_ref(), &call, RunTool { command }).await;
+            // With it goes the last who may print.
+            drop(call);
+            ran
+        };
+        let (ran, text) = tokio::join!(run, collect);
+        Ok(exec::Output {
+            status: ran?.status,
+            stdout: text.clone(),
+            stderr: text,
+        })
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Standing").field(&self.identity).finish()
+    }
+}
