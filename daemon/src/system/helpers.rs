@@ -51,6 +51,14 @@ pub struct Call {
     pub cancel: CancellationToken,
 }
 
+impl Identity {
+    /// Whether a helper may wait for the next job that wants one: each project's every job begins with
+    /// this one, and who it is is known before.
+    pub fn may_wait(&self) -> bool {
+        matches!(self, Self::Deploy(_))
+    }
+}
+
 /// Starts helpers and carries requests to them.
 #[async_trait]
 pub trait Launcher: Send + Sync {

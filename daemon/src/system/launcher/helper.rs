@@ -6,6 +6,7 @@ use crate::{
     system::{Fault, FaultContext},
 };
 use std::{
+    ffi::OsString,
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{ExitStatus, Stdio},
@@ -41,6 +42,7 @@ pub(super) struct Helper {
     child: Child,
     pid: i32,
     keeper: Keeper,
+    command: Vec<OsString>,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     /// What it last complained of.
@@ -87,6 +89,7 @@ impl Helper {
             child,
             pid,
             keeper,
+            command,
             input,
             output: BufReader::new(output),
             complaint,
@@ -119,6 +122,11 @@ impl Helper {
                 None => return Outcome::Lost,
             }
         }
+    }
+
+    /// Whether it was started by this command.
+    pub(super) fn is_by(&self, command: &[OsString]) -> bool {
+        self.command == command
     }
 
     /// Whether it has not ended yet.

@@ -11,6 +11,7 @@ pub use starter::{Place, Units, session_name};
 use super::{
     Fault, credential,
     helpers::{Call, Identity, Launcher},
+    standing::STANDING,
 };
 use crate::{
     domain::{Isolation, UnitName},
@@ -70,8 +71,30 @@ impl HelperLauncher {
         }
     }
 
-    fn start(&self, job: Uuid, identity: &Identity) -> Result<Helper, Fault> {
+    /// The one that stands ready, if it is as one would be now, or a new one.
+    async fn start(&self, job: Uuid, identity: &Identity) -> Result<Helper, Fault> {
+        if job != STANDING
+            && identity.may_wait()
+            && let Some(helper) = self.waiting(job, identity).await
+        {
+            return Ok(helper);
+        }
         Helper::start(self.starter.start(job, identity)?, job)
+    }
+
+    async fn waiting(&self, job: Uuid, identity: &Identity) -> Option<Helper> {
+        // The project's file may say something else by now.
+        let now = self.starter.ready(identity)?;
+        let slot = self.slot(STANDING, identity);
+        let mut helper = slot.helper.lock().await.take()?;
+        if helper.is_alive() && helper.is_by(&now) {
+            self.starter.give(&helper.keeper(), job);
+            return Some(helper);
+        }
+        if let Err(fault) = self.finish(helper).await {
+            tracing::warn!("{fault}");
+        }
+        None
     }
 
     /// This one, or another where it was ended from outside since its last call.
@@ -80,7 +103,7 @@ impl HelperLauncher {
             return Ok(helper);
         }
         self.finish(helper).await?;
-        self.start(call.job, &call.identity)
+        self.start(call.job, &call.identity).await
     }
 
     async fn finish(&self, helper: Helper) -> Result<(), Fault> {
@@ -108,7 +131,7 @@ impl Launcher for HelperLauncher {
             // state behind: dropping it closes its input, and it ends itself.
             let mut helper = match place.take() {
                 Some(helper) => self.living(helper, call).await?,
-                None => self.start(call.job, &call.identity)?,
+                None => self.start(call.job, &call.identity).await?,
             };
             let stopped = async {
                 tokio::select! {
@@ -146,7 +169,7 @@ impl Launcher for HelperLauncher {
         let slot = self.slot(job, &identity);
         let mut place = slot.helper.lock().await;
         if place.is_none() {
-            *place = self.start(job, &identity).ok();
+            *place = self.start(job, &identity).await.ok();
         }
     }
 
@@ -163,18 +186,19 @@ impl Launcher for HelperLauncher {
     async fn end(&self, job: Uuid) -> Result<(), Fault> {
         let slots: Vec<_> = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots
-                .extract_if(|(of, _), _| *of == job)
-                .map(|(_, slot)| slot)
-                .collect()
+            slots.extract_if(|(of, _), _| *of == job).collect()
         };
-        for slot in &slots {
+        for (_, slot) in &slots {
             slot.ended.cancel();
         }
         let mut ended = Ok(());
-        for slot in slots {
+        for ((_, identity), slot) in slots {
             if let Some(helper) = slot.helper.lock().await.take() {
                 ended = ended.and(self.finish(helper).await);
+            }
+            // For the next job.
+            if identity.may_wait() && self.starter.ready(&identity).is_some() {
+                self.prepare(STANDING, identity).await;
             }
         }
         // Also those of an earlier daemon, and of calls that were dropped.

@@ -4,12 +4,12 @@ use super::{earlier, keeper};
 use crate::{
     helper::environment::{AGENT, passed_on},
     layout::Layout,
-    system::{Fault, helpers::Identity, units::Unit},
+    system::{Fault, helpers::Identity, standing::STANDING, units::Unit},
 };
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -33,6 +33,14 @@ pub(super) struct Start {
 pub(super) trait Starter: Send + Sync {
     /// How to start a job's helper for an identity.
     fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault>;
+
+    /// The command by which a helper of this identity would stand ready now; `None`: none does here.
+    fn ready(&self, _: &Identity) -> Option<Vec<OsString>> {
+        None
+    }
+
+    /// Gives a helper that stood ready to a job.
+    fn give(&self, _: &Keeper, _: Uuid) {}
 
     /// A helper that was started has ended, and nothing of it is left.
     fn ended(&self, keeper: &Keeper);
@@ -103,8 +111,9 @@ pub type Units = dyn Fn(&Identity) -> Result<Place, Fault> + Send + Sync;
 pub(super) struct Transient {
     pub(super) binary: PathBuf,
     pub(super) units: Arc<Units>,
-    /// Units that were started and are not known to have ended.
-    started: Mutex<BTreeSet<String>>,
+    /// Units that were started and are not known to have ended. Those that stood ready with the job that
+    /// they were given to.
+    started: Mutex<BTreeMap<String, Option<Uuid>>>,
 }
 
 /// What the names of helpers' units begin with.
@@ -126,11 +135,23 @@ impl Transient {
         Ok(Self {
             binary,
             units,
-            started: Mutex::new(left.into_iter().collect()),
+            started: Mutex::new(left.into_iter().map(|name| (name, None)).collect()),
         })
     }
 
-    fn started(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    /// A unit's name, and the command that starts it.
+    fn unit(&self, job: Uuid, identity: &Identity) -> Result<(String, Vec<OsString>), Fault> {
+        let name = match job {
+            STANDING => format!("{READY}{}.service", mark(identity)),
+            _ => format!("{PREFIX}{job}.{}.service", mark(identity)),
+        };
+        let Place { unit, checks } = (self.units)(identity)?;
+        let mut command = unit.named(name.clone()).command();
+        command.extend(serve(&self.binary, job, checks));
+        Ok((name, command))
+    }
+
+    fn started(&self) -> MutexGuard<'_, BTreeMap<String, Option<Uuid>>> {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -138,21 +159,24 @@ impl Transient {
 #[async_trait]
 impl Starter for Transient {
     fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault> {
-        let name = match identity {
-            Identity::Accounts | Identity::NginxTest => {
-                format!("{READY}{}.service", mark(identity))
-            }
-            _ => format!("{PREFIX}{job}.{}.service", mark(identity)),
-        };
-        let Place { unit, checks } = (self.units)(identity)?;
-        let mut command = unit.named(name.clone()).command();
-        command.extend(serve(&self.binary, job, checks));
-        self.started().insert(name.clone());
+        let (name, command) = self.unit(job, identity)?;
+        self.started().insert(name.clone(), None);
         Ok(Start {
             command,
             env: Vec::new(),
             keeper: Keeper::Unit(name),
         })
+    }
+
+    fn ready(&self, identity: &Identity) -> Option<Vec<OsString>> {
+        let (_, command) = self.unit(STANDING, identity).ok()?;
+        Some(command)
+    }
+
+    fn give(&self, keeper: &Keeper, job: Uuid) {
+        if let Keeper::Unit(name) = keeper {
+            self.started().insert(name.clone(), Some(job));
+        }
     }
 
     fn ended(&self, keeper: &Keeper) {
@@ -166,8 +190,8 @@ impl Starter for Transient {
         let left: Vec<String> = self
             .started()
             .iter()
-            .filter(|name| name.starts_with(&prefix))
-            .cloned()
+            .filter(|(name, of)| name.starts_with(&prefix) || **of == Some(job))
+            .map(|(name, _)| name.clone())
             .collect();
         for name in left {
             keeper::stop(&name, limit).await?;
@@ -182,7 +206,7 @@ impl Starter for Transient {
 
     fn strays(&self) -> BTreeSet<Uuid> {
         let jobs = |name: &String| job_of(name.strip_prefix(PREFIX)?);
-        self.started().iter().filter_map(jobs).collect()
+        self.started().keys().filter_map(jobs).collect()
     }
 }
 
