@@ -109,6 +109,10 @@ impl Layout {
     pub fn app_log_dir(&self, unit: &UnitName) -> PathBuf {
         self.app_logs_dir().join(unit.as_str())
     }
+    /// `work_root` once more, on a host: nginx reaches sockets of apps by it, and follows no link there.
+    pub fn work_view(&self) -> PathBuf {
+        self.run_dir.join("work")
+    }
     /// The folder of all workspaces' log folders.
     pub fn app_logs_dir(&self) -> PathBuf {
         self.log_dir.join("apps")

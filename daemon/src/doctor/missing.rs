@@ -12,6 +12,7 @@ use crate::{
     system::{
         probe,
         supervisor::{Process, ProcessState},
+        view,
     },
 };
 
@@ -101,8 +102,9 @@ pub(super) async fn missing(
         });
     }
     let run_file = RunFile::read(&api.layout.run_file(unit)).ok();
-    if let Some(finding) = run_file.and_then(|run_file| silent(api, unit, &run_file, processes)) {
-        findings.push(finding);
+    if let Some(run_file) = run_file {
+        findings.extend(unseen(api, unit, &run_file));
+        findings.extend(silent(api, unit, &run_file, processes));
     }
     for process in processes
         .iter()
@@ -155,6 +157,19 @@ fn silent(
         .as_ref()
         .map_or(format!("port {port}"), |socket| {
             socket.display().to_string()
+/// nginx does not get to the app's socket, or would follow a link in its place.
+fn unseen(api: &Api, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
+    let folder = run_file.web_socket.as_ref()?.parent()?;
+    api.sys.accounts.as_ref()?;
+    let fault = view::of(&api.layout, folder).err()?;
+    let subject = format!("socket of {unit}");
+    Some(Finding::drift(
+        subject,
+        fault.message,
+        fault.hint.unwrap_or_default(),
+    ))
+}
+
         });
     (!listens).then(|| {
         Finding::drift(

@@ -10,13 +10,16 @@ use super::{
     reaper::Process,
     run_file::{ProcessCommand, RunFile},
 };
-use crate::system::fault::{Fault, FaultContext};
+use crate::{
+    recipe::WEB,
+    system::fault::{Fault, FaultContext},
+};
 use nix::unistd;
 use std::{
     convert::Infallible,
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::unix::{
         fs::{MetadataExt, OpenOptionsExt},
         process::CommandExt,
@@ -61,6 +64,7 @@ pub(super) fn become_app(
     write_pid(&run_file, name)?;
     let kept = enter_group(&run_file)?;
     identity::assume(&run_file, user_required, Keeper::Group(kept))?;
+    remove_left_socket(&run_file, name)?;
     let path = command::find(program, &env, &run_file.dir)?;
     let error = Command::new(&path)
         .arg0(program)
@@ -135,6 +139,20 @@ fn enter_group(run_file: &RunFile) -> Result<Kept, Fault> {
             Ok(Kept::default())
         }
         entered => entered,
+    }
+}
+
+/// Takes away the socket of an earlier web process, which a kill or a power cut has left: not every
+/// program does so itself, and none can listen there while it is there. Only the workspace can make it.
+fn remove_left_socket(run_file: &RunFile, name: &str) -> Result<(), Fault> {
+    let Some(socket) = run_file.web_socket.as_ref().filter(|_| name == WEB) else {
+        return Ok(());
+    };
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Fault::io("remove", socket, error))
+        }
+        _ => Ok(()),
     }
 }
 

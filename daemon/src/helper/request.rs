@@ -51,6 +51,8 @@ requests! {
     Configure => Configured,
     /// Gives developer and group access to a tree.
     GrantAccess => Granted,
+    /// Lets accounts connect to the sockets that are made in a folder.
+    OpenSockets => (),
     /// Says what of a tree its workspace's user cannot use.
     LookAtAccess => AccessReport,
     /// Runs a command.
@@ -383,6 +385,15 @@ pub struct GrantAccess {
     pub owners: Vec<u32>,
     /// Access to read; otherwise to read and write.
     pub reads_only: bool,
+}
+
+/// See [`Request::OpenSockets`]. Nobody else, but for the folder's owner, gets there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpenSockets {
+    /// The folder, which belongs to the helper's user.
+    pub folder: PathBuf,
+    /// Accounts that may connect, and list nothing.
+    pub uids: Vec<u32>,
 }
 
 /// Reply to [`GrantAccess`].

@@ -146,6 +146,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),
         Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
+        Request::OpenSockets(ask) => reply(tree::acl::open_sockets(&ask)),
         Request::LookAtAccess(ask) => reply(tree::acl::look(&ask)),
         Request::Resolve(ask) => reply(Ok(resolve(&ask))),
         Request::WorkStatus(ask) => reply(git::status::status(&ask)),

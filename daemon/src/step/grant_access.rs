@@ -1,15 +1,16 @@
 //! Gives the developer's Unix account and the project's group access to the files.
 
 use super::{
+    Inspect,
     make_account::made,
-    make_directory::{HOME, TREE},
+    make_directory::{HOME, RUN, TREE},
 };
 use crate::{
     config::{Access, Limits},
     domain::{Account, Email},
     engine::{Cx, Step},
     helper::request::{self, Granted},
-    system::{Fault, FaultContext},
+    system::{Fault, FaultContext, nginx::worker},
 };
 use nix::unistd::{Group, User};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+
+const ROOT: u32 = 0;
 
 /// Gives access to the files by POSIX ACL, default entries included.
 #[derive(Serialize, Deserialize)]
@@ -47,6 +50,7 @@ impl Step for GrantAccess {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        self.open_socket(cx).await?;
         let access = &cx.project()?.access;
         let account = made(cx).map(|made| made.account);
         let mut who = Who::of(access, &self.email)?;
@@ -64,6 +68,23 @@ impl Step for GrantAccess {
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+impl GrantAccess {
+    /// Lets nginx's workers, and the daemon to look, to the web process's socket: it is made by somebody
+    /// else, and later. In a sandbox all are one user. A port needs none of it.
+    async fn open_socket(&self, cx: &Cx) -> Result<(), Fault> {
+        if cx.sys().accounts.is_none() || !cx.output::<Inspect>()?.recipe.web_on_socket {
+            return Ok(());
+        }
+        let configuration = cx.sys().nginx.configuration().await?;
+        let worker = worker::account(&configuration);
+        let request = request::OpenSockets {
+            folder: self.directory.join(RUN),
+            uids: vec![ROOT, number_of(worker, "mend `user` in nginx.conf")?],
+        };
+        cx.ask(cx.user(), request).await
     }
 }
 
@@ -138,14 +159,18 @@ pub(super) async fn share_mirror(cx: &Cx, access: &Access) {
     }
 }
 
-/// The number of an account.
+/// The number of an account of the project's people.
 pub(crate) fn uid_of(account: &str) -> Result<u32, Fault> {
+    number_of(
+        account,
+        "make it, or mend [access.people] in the project file",
+    )
+}
+
+fn number_of(account: &str, hint: &str) -> Result<u32, Fault> {
     let user = User::from_name(account).cannot(format!("look up the account {account}"))?;
-    let user = user.ok_or_else(|| {
-        Fault::new(format!("cannot find the account {account}"))
-            .hint("make it, or mend [access.people] in the project file")
-    })?;
-    Ok(user.uid.as_raw())
+    let missing = || Fault::new(format!("cannot find the account {account}")).hint(hint);
+    Ok(user.ok_or_else(missing)?.uid.as_raw())
 }
 
 /// The number of a group.

@@ -2,10 +2,11 @@
 
 use super::Fetch;
 use crate::{
+    config::Projects,
     engine::{Cx, Step},
     helper::request,
     recipe::Recipe,
-    system::Fault,
+    system::{Fault, view},
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -57,7 +58,9 @@ impl Step for Inspect {
         }
         let recipe = Recipe::new(&project, &inspection)?;
         if recipe.web_on_socket && cx.sys().accounts.is_some() {
-            return Err(on_socket());
+            // Early: nothing has been made yet.
+            let layout = &cx.sys().layout;
+            view::of(layout, &Projects::work_dir(&project, &layout.work_root))?;
         }
         Ok(Inspected { commit, recipe })
     }
@@ -65,11 +68,4 @@ impl Step for Inspect {
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
-}
-
-/// Whoever owns the folder of a socket can put a link to another socket there, and nginx, which may
-/// connect to more than a workspace, would follow it. In a sandbox all are one user.
-fn on_socket() -> Fault {
-    Fault::new("cannot publish an app on a Unix socket: on a server it must listen on $PORT")
-        .hint("have run.web listen on 127.0.0.1:{port}, or $PORT in the Procfile")
 }

@@ -1,12 +1,16 @@
 //! Puts the workspace's sub-domain into nginx.
 
-use super::{Inspect, ReservePort, make_directory::web_socket};
+use super::{
+    Inspect, ReservePort,
+    make_directory::{RUN, web_socket},
+};
 use crate::{
     engine::{Cx, Step},
     store::{Artifact, Debt},
     system::{
         Fault,
         nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost, VhostTls},
+        view,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -57,7 +61,7 @@ impl Step for Publish {
             path: media.path.to_path_buf(),
         });
         let upstream = match recipe.web_on_socket {
-            true => Upstream::Unix(web_socket(&self.directory)),
+            true => Upstream::Unix(self.socket(cx)?),
             false => Upstream::Port(cx.output::<ReservePort>()?.port),
         };
         let vhost = Vhost {
@@ -83,6 +87,20 @@ impl Step for Publish {
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
         restore(before, cx).await
+    }
+}
+
+impl Publish {
+    /// By which path nginx reaches the app's socket. In a sandbox all are one user.
+    fn socket(&self, cx: &Cx) -> Result<PathBuf, Fault> {
+        let socket = web_socket(&self.directory);
+        match (cx.sys().accounts.is_some(), socket.file_name()) {
+            (true, Some(name)) => {
+                let folder = self.directory.join(RUN);
+                Ok(view::of(&cx.sys().layout, &folder)?.join(name))
+            }
+            _ => Ok(socket),
+        }
     }
 }
 

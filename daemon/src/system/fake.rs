@@ -411,6 +411,7 @@ impl Launcher for Fake {
             }
             Request::EndProcesses(_) => encode(serde_json::to_value(Ended::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
+            Request::OpenSockets(_) => encode(serde_json::to_value(())),
             Request::LookAtAccess(_) => encode(serde_json::to_value(AccessReport::default())),
             Request::Resolve(_) => encode(serde_json::to_value(Resolved::default())),
             Request::RunCommand(ask) => {

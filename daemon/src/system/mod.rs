@@ -21,6 +21,7 @@ pub mod tls;
 pub mod trusted;
 pub(crate) mod turns;
 pub mod units;
+pub(crate) mod view;
 
 pub use fault::{Fault, FaultContext};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};

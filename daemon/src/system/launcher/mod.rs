@@ -245,6 +245,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::Inspect(_) => ("look at the repository", "step"),
         Request::Configure(_) => ("write the tree's configuration", "step"),
         Request::GrantAccess(_) => ("give access to the tree", "step"),
+        Request::OpenSockets(_) => ("give access to the app's socket", "step"),
         Request::LookAtAccess(_) => ("look at the access to the tree", "step"),
         Request::Resolve(_) => ("look names up", "step"),
         Request::WorkStatus(_) => ("look at the clone", "step"),

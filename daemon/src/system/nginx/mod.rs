@@ -5,6 +5,7 @@ mod check;
 mod coordinator;
 pub(crate) mod master;
 pub mod vhost;
+pub(crate) mod worker;
 
 pub use coordinator::{NginxPaths, RealNginx};
 

@@ -72,6 +72,20 @@ impl List {
         Self(entries)
     }
 
+    /// Owner and these accounts have these rights, all others none.
+    pub(super) fn of_accounts(owner: u16, uids: &[u32], rights: u16) -> Self {
+        let mut entries = vec![
+            (Tag::Owner, owner, NOBODY),
+            (Tag::OwningGroup, 0, NOBODY),
+            (Tag::Mask, rights, NOBODY),
+            (Tag::Other, 0, NOBODY),
+        ];
+        entries.extend(uids.iter().map(|&uid| (Tag::User, rights, uid)));
+        entries.sort_by_key(|&(tag, _, id)| (tag, id));
+        entries.dedup();
+        Self(entries)
+    }
+
     /// The list that something has; `None` when there is but a mode.
     pub(super) fn read(handle: &OwnedFd, kind: &CStr) -> Option<Self> {
         let mut buffer = vec![0_u8; 64 * 1024];

@@ -4,9 +4,10 @@
 
 mod list;
 mod look;
+mod sockets;
 mod walk;
 
-pub(in crate::helper) use look::look;
+pub(in crate::helper) use {look::look, sockets::open_sockets};
 
 use crate::{
     helper::request::{GrantAccess, Granted, SkipReason},
