@@ -33,6 +33,13 @@ fn the_prototypes_settings_become_a_project() {
     let text = fs::read_to_string(&toml).unwrap();
     assert_eq!(text.trim_end(), printed.stdout.trim_end());
     assert!(text.contains("SECRET_KEY") && !text.contains("hunter2"));
+    // The name is the repository's, where nobody gives one.
+    let unnamed = stage.cictl_ends(0, &["project", "init", "--from-env", file, "-o", "json"]);
+    let place = unnamed.json().unwrap()["file"].clone();
+    let end = stage.server.url.trim_end_matches(".git").rsplit('/').next();
+    let name = end.unwrap();
+    assert_eq!(place, format!("/etc/cid/projects.d/{name}.toml"));
+    stage.cictl_ends(2, &["project", "init"]);
     // A file that is there stays.
     fs::write(&toml, "mine").unwrap();
     stage.cictl_ends(2, &written);

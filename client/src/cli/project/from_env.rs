@@ -1,6 +1,9 @@
 //! A project file from the `.env` of the prototype that cid replaces.
 
-use super::{dotenv, init::quoted};
+use super::{
+    dotenv,
+    init::{RULE, is_name, quoted},
+};
 use cid_client::{Error, Kind};
 use std::{
     collections::BTreeMap,
@@ -23,17 +26,19 @@ const KNOWN: &[&str] = &[
 
 /// What the command line says.
 pub(super) struct Given<'a> {
-    pub(super) name: &'a str,
+    /// `None`: what the repository is called.
+    pub(super) name: Option<&'a str>,
     pub(super) url: Option<&'a str>,
     pub(super) domain: Option<&'a str>,
     pub(super) base: &'a str,
 }
 
-/// The project file for what a `.env` says.
+/// The project's name, and its file for what a `.env` says.
 ///
 /// # Errors
-/// It cannot be read; repository or domain are missing or not usable.
-pub(super) fn project_file(file: &Path, given: &Given<'_>) -> Result<String, Error> {
+/// It cannot be read; repository or domain are missing or not usable; the repository's name is no
+/// project's and no other is given.
+pub(super) fn project_file(file: &Path, given: &Given<'_>) -> Result<(String, String), Error> {
     let at = file.display();
     let text = std::fs::read_to_string(file)
         .map_err(|error| invalid(format!("cannot read {at}: {error}")))?;
@@ -48,12 +53,15 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new(Kind::Invalid, message)
 }
 
-fn render(values: &BTreeMap<String, String>, given: &Given<'_>) -> Result<String, Error> {
+fn render(values: &BTreeMap<String, String>, given: &Given<'_>) -> Result<(String, String), Error> {
     let env = Env(values);
     env.refuse_expansion()?;
     let url = repository(env.given_or("GIT_URL", given.url, "--url")?)?;
     let domain = domain(env.given_or("DOMAIN", given.domain, "--domain")?)?;
-    let name = given.name;
+    let name = match given.name {
+        Some(name) => name,
+        None => name_of(&url)?,
+    };
     let mut out = format!(
         "# The project {name}, made from the prototype's .env: look at what is marked CHANGE, put it at\n\
          # /etc/cid/projects.d/{name}.toml (in a sandbox: DIR/etc/projects.d/{name}.toml), then run\n\
@@ -83,7 +91,21 @@ fn render(values: &BTreeMap<String, String>, given: &Given<'_>) -> Result<String
     ] {
         out.push_str(&part);
     }
-    Ok(out)
+    Ok((name.to_owned(), out))
+}
+
+/// What a repository is called: the end of its URL without `.git`.
+fn name_of(url: &str) -> Result<&str, Error> {
+    let end = url.trim_end_matches('/');
+    let end = end.rsplit(['/', ':']).next().unwrap_or(end);
+    let name = end.strip_suffix(".git").unwrap_or(end);
+    if is_name(name) {
+        return Ok(name);
+    }
+    let message = format!(
+        "cannot call the project {name:?}, as its repository is called: a project's name {RULE}"
+    );
+    Err(invalid(message).with_hint("give one: cictl project init NAME --from-env FILE"))
 }
 
 struct Env<'a>(&'a BTreeMap<String, String>);

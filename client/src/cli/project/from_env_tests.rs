@@ -15,14 +15,14 @@ SECRET_KEY=hunter2
 "#;
 
 const GIVEN: Given<'_> = Given {
-    name: "pressa",
+    name: Some("pressa"),
     url: None,
     domain: None,
     base: "main",
 };
 
 fn made(text: &str) -> Result<String, Error> {
-    render(&dotenv::parse(text).unwrap(), &GIVEN)
+    render(&dotenv::parse(text).unwrap(), &GIVEN).map(|(_, file)| file)
 }
 
 #[test]
@@ -92,4 +92,41 @@ fn what_is_missing_is_named() {
     assert!(error.message.contains("none"), "{}", error.message);
     let error = made("GIT_URL=/srv/a.git\nDOMAIN=a.org\nDB_PATH=$HOME/db").unwrap_err();
     assert!(error.message.contains("DB_PATH"));
+}
+
+#[test]
+fn the_repository_gives_the_name_where_nobody_does() {
+    let named = |url: &str| {
+        let values = dotenv::parse(&format!("GIT_URL={url}\nDOMAIN=a.org")).unwrap();
+        let given = Given {
+            name: None,
+            ..GIVEN
+        };
+        render(&values, &given)
+    };
+    for url in [
+        "git@git.example.org:pressa.git",
+        "git@git.example.org:team/pressa",
+        "https://git.example.org/team/pressa.git/",
+        "ssh://git@git.example.org/pressa.git",
+        "/srv/git/pressa.git",
+    ] {
+        let (name, file) = named(url).unwrap();
+        assert_eq!(name, "pressa", "{url}");
+        assert!(file.contains("/etc/cid/projects.d/pressa.toml"), "{file}");
+    }
+    for url in [
+        "/srv/git/Pressa.git",
+        "git@git.example.org:a_b.git",
+        "/srv/1/.git",
+    ] {
+        let error = named(url).unwrap_err();
+        assert!(error.message.contains("cannot call"), "{}", error.message);
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("project init NAME --from-env FILE")
+        );
+    }
 }

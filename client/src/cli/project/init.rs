@@ -22,11 +22,13 @@ use std::{
 #[command(after_help = "Examples:
   cictl project init pressa --url git@git.example.org:team/pressa.git \\
       --domain pressa.example.org | sudo tee /etc/cid/projects.d/pressa.toml
-  sudo cictl project init pressa --from-env /srv/prototype/.env \\
+  sudo cictl project init --from-env /srv/prototype/.env \\
       --write /etc/cid/projects.d/pressa.toml")]
 pub(super) struct Init {
-    /// What the project is called: a-z, 0-9 and -, beginning with a letter
-    name: String,
+    /// What the project is called: a-z, 0-9 and -, beginning with a letter; may be left out with
+    /// --from-env where the end of its `GIT_URL` (or --url) is such a name
+    #[arg(required_unless_present = "from_env")]
+    name: Option<String>,
     /// The repository: https, ssh, or an absolute path
     #[arg(long, required_unless_present = "from_env")]
     url: Option<String>,
@@ -49,7 +51,7 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(&self, cx: &Cx) -> Result<(), Failure> {
-        let content = self.file_content()?;
+        let (name, content) = self.file()?;
         match &self.write {
             Some(path) => {
                 write(path, &content, self.force)?;
@@ -57,12 +59,12 @@ impl Init {
                     format!(
                         "written: {0}\nnext: systemctl reload cid (not in a sandbox), then: cictl project check {1}",
                         path.display(),
-                        self.name
+                        name
                     )
                 })?;
             }
             None => {
-                let file = format!("/etc/cid/projects.d/{}.toml", self.name);
+                let file = format!("/etc/cid/projects.d/{name}.toml");
                 cx.print(&json!({ "file": file, "content": content }), || {
                     content.trim_end().to_owned()
                 })?;
@@ -71,25 +73,17 @@ impl Init {
         Ok(())
     }
 
-    fn file_content(&self) -> Result<String, Error> {
-        let name = &self.name;
-        let is_name = name.len() <= 31
-            && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && !name.ends_with('-')
-            && name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if !is_name {
+    /// The project's name and its file.
+    fn file(&self) -> Result<(String, String), Error> {
+        if let Some(name) = self.name.as_deref().filter(|name| !is_name(name)) {
             return Err(Error::new(
                 Kind::Invalid,
-                format!(
-                    "cannot call a project {name:?}: its name is made of at most 31 of a-z, 0-9 and -, and begins with a letter"
-                ),
+                format!("cannot call a project {name:?}: its name {RULE}"),
             ));
         }
         if let Some(file) = &self.from_env {
             let given = from_env::Given {
-                name,
+                name: self.name.as_deref(),
                 url: self.url.as_deref(),
                 domain: self.domain.as_deref(),
                 base: &self.base,
@@ -97,12 +91,27 @@ impl Init {
             return from_env::project_file(file, &given);
         }
         let (url, domain) = (self.url.as_deref(), self.domain.as_deref());
-        Ok(TEMPLATE
+        let name = self.name.as_deref().unwrap_or_default();
+        let content = TEMPLATE
             .replace("@NAME@", name)
             .replace("@URL@", &quoted(url.unwrap_or_default()))
             .replace("@DOMAIN@", &quoted(domain.unwrap_or_default()))
-            .replace("@BASE@", &quoted(&self.base)))
+            .replace("@BASE@", &quoted(&self.base));
+        Ok((name.to_owned(), content))
     }
+}
+
+/// What a project's name must be.
+pub(super) const RULE: &str = "is made of at most 31 of a-z, 0-9 and -, and begins with a letter";
+
+/// Whether the daemon would take a file of that name.
+pub(super) fn is_name(name: &str) -> bool {
+    name.len() <= 31
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// Writes a new file; over an old one only with `force`.
@@ -216,7 +225,7 @@ mod tests {
 
     fn init(name: &str) -> Init {
         Init {
-            name: name.into(),
+            name: Some(name.into()),
             url: Some("/srv/git/a \"b\".git".into()),
             domain: Some("pressa.example.org".into()),
             base: "main".into(),
@@ -228,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_starter_file_is_filled_in_and_quoted() {
-        let content = init("pressa").file_content().unwrap();
+        let content = init("pressa").file().unwrap().1;
         assert!(!content.contains("@NAME@") && !content.contains("@URL@"));
         assert!(content.contains("\nurl = \"/srv/git/a \\\"b\\\".git\"\n"));
         assert!(content.contains("\ndomain = \"pressa.example.org\" "));
@@ -238,7 +247,7 @@ mod tests {
     #[test]
     fn a_name_that_is_no_file_name_is_refused() {
         for name in ["", "../etc", "Pressa", "a b", "-a", "a-", "9a"] {
-            assert_eq!(init(name).file_content().unwrap_err().kind, Kind::Invalid);
+            assert_eq!(init(name).file().unwrap_err().kind, Kind::Invalid);
         }
     }
 
