@@ -3,7 +3,7 @@
 use super::{Cx, Failure, Outcome, follow};
 use crate::ui::{error, text};
 use cid_client::{Client, Exit, Job, Workspace, WorkspaceState};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 /// Mend who may read and write workspaces' files
 #[derive(Debug, Args)]
@@ -23,16 +23,17 @@ enum Verb {
 /// that were moved in from elsewhere and kept modes of their own. Files with
 /// more than one hard link, and those of strangers, are left alone and named.
 #[derive(Debug, Args)]
+// One of them, so that whoever gives neither is told of both.
+#[command(group = ArgGroup::new("whose").args(["email", "all"]).required(true))]
 struct Repair {
     /// Whose workspace
-    #[arg(required_unless_present = "all")]
     email: Option<String>,
     /// Which project's; may be left out where there is only one it can be
     #[arg(short, long)]
     project: Option<String>,
     /// Every workspace that is ready, one after the other; what fails is said and left, and the exit
     /// status is that of the first failure; with --project, all of that project
-    #[arg(long, conflicts_with = "email")]
+    #[arg(long)]
     all: bool,
 }
 

@@ -56,6 +56,20 @@ fn the_exit_status_says_why() {
 }
 
 #[test]
+fn a_repair_of_nobodys_access_is_told_of_all() {
+    let nowhere = Path::new("/nowhere/cid.sock");
+    for args in [
+        &["access", "repair"][..],
+        &["access", "repair", "a@b.org", "--all"],
+    ] {
+        let output = command(nowhere, args).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("--all") && said.contains("EMAIL"), "{said}");
+    }
+}
+
+#[test]
 fn a_daemon_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("cid.sock");
