@@ -58,12 +58,29 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
             "line {line}, in {table}: cannot read it (not shown, for it may be a secret); names are like A_B, values are strings in quotes"
         );
     }
-    error.to_string().trim_end().to_owned()
+    let shown = error.to_string().trim_end().to_owned();
+    let is_bare = error.message().contains("unquoted key");
+    match table {
+        "[access.people]" if is_bare => {
+            format!("{shown}; an address stands in quotes: \"anna@example.com\" = \"anna\"")
+        }
+        _ => shown,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_without_quotes_is_told_of_them() {
+        let text = "domain = \"x.localhost\"\n[access.people]\nanna@example.com = \"anna\"\n";
+        let said = explain(text, &toml::from_str::<Project>(text).unwrap_err());
+        assert!(
+            said.contains("line 3") && said.contains("in quotes"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn a_bad_line_is_shown_unless_it_may_be_a_secret() {

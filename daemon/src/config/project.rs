@@ -9,7 +9,7 @@ use crate::{
     domain::{Email, Name, ProjectName},
     helper::request::Remote,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -263,7 +263,31 @@ pub struct Access {
     /// Unix group with read-write access to every workspace's files.
     pub group: Option<String>,
     /// E-mail -> Unix account with read-write access to that workspace.
+    #[serde(deserialize_with = "people")]
     pub people: BTreeMap<Email, String>,
+}
+
+/// Says of a key that is no address what it should have been: it may be meant for another table.
+fn people<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Email, String>, D::Error> {
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    struct Key(Email);
+    impl<'de> Deserialize<'de> for Key {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            Email::parse(&text).map(Self).map_err(|why| {
+                let advice = match text.as_str() {
+                    "group" | "people" => "it belongs under [access], which comes before [access.people]",
+                    _ => "a line here is \"ADDRESS\" = \"ACCOUNT\", like \"anna@example.com\" = \"anna\"",
+                };
+                D::Error::custom(format!("`{text}` under [access.people] is no address: {why}; {advice}"))
+            })
+        }
+    }
+    let people = BTreeMap::<Key, String>::deserialize(deserializer)?;
+    Ok(people
+        .into_iter()
+        .map(|(key, account)| (key.0, account))
+        .collect())
 }
 
 impl Project {
@@ -447,6 +471,27 @@ mod tests {
         ] {
             let error = read(bad).unwrap_err();
             assert!(error.contains(rule), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_among_the_people_that_is_no_address_is_named() {
+        let said = |line: &str| read(&format!("[access.people]\n{line}")).unwrap_err();
+        for (line, advice) in [
+            ("group = \"devs\"", "belongs under [access]"),
+            ("anna = \"anna\"", "\"ADDRESS\" = \"ACCOUNT\""),
+            (
+                "\"anna@exam ple.com\" = \"anna\"",
+                "each label of the domain",
+            ),
+            ("\"anna.example.com\" = \"anna\"", "exactly one @"),
+            ("anna.example = \"anna\"", "`anna` under [access.people]"),
+        ] {
+            let error = said(line);
+            assert!(
+                error.contains(advice) && error.contains("line 4"),
+                "{line}: {error}"
+            );
         }
     }
 

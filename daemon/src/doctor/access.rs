@@ -11,7 +11,7 @@ use crate::{
         helpers::{Call, Identity, ask},
     },
 };
-use nix::unistd::User;
+use nix::unistd::{Group, User};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -73,8 +73,11 @@ async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<St
     };
     let shelf = api.projects.all();
     let project = shelf.get(workspace.project.as_str());
-    let access = project.and_then(|entry| entry.as_ref().ok());
-    let developer = access.and_then(|project| project.access.people.get(&workspace.email));
+    let access = project
+        .and_then(|entry| entry.as_ref().ok())
+        .map(|project| &project.access);
+    let developer = access.and_then(|access| access.people.get(&workspace.email));
+    let group = access.and_then(|access| access.group.as_ref());
     let request = LookAtAccess {
         root: workspace.directory.join(TREE),
         uid: account.uid,
@@ -83,8 +86,17 @@ async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<St
         people: developer
             .and_then(|name| uid_of(name).ok())
             .filter(|uid| *uid != account.uid),
+        sharing: group
+            .and_then(|name| gid_of(name).ok())
+            .into_iter()
+            .collect(),
     };
-    let report = ask(api.sys.helpers.as_ref(), call, request).await?;
+    let mut report = ask(api.sys.helpers.as_ref(), call, request).await?;
+    if access.is_none() {
+        // Nobody knows who should have some: the file is gone or bad.
+        report.other_uids.clear();
+        report.other_gids.clear();
+    }
     Ok(told(&report))
 }
 
@@ -98,6 +110,11 @@ fn told(report: &AccessReport) -> Option<String> {
     if report.lacks_people {
         return Some("[access.people] names an account that has no access".into());
     }
+    if let Some(others) = others(report) {
+        return Some(format!(
+            "it is open to {others}, whom [access] does not name (any more)"
+        ));
+    }
     let first = report.examples.first()?.display();
     Some(match report.closed {
         1 => format!("its own user cannot use {first}, which somebody else made"),
@@ -105,6 +122,33 @@ fn told(report: &AccessReport) -> Option<String> {
             "its own user cannot use {more} files and folders that somebody else made, such as {first}"
         ),
     })
+}
+
+/// Those who are let in and should not be.
+fn others(report: &AccessReport) -> Option<String> {
+    let user = |&uid: &u32| {
+        User::from_uid(uid.into())
+            .ok()
+            .flatten()
+            .map(|user| user.name)
+    };
+    let group = |&gid: &u32| {
+        Group::from_gid(gid.into())
+            .ok()
+            .flatten()
+            .map(|group| group.name)
+    };
+    let shown = |kind: &str, number: u32, name: Option<String>| match name {
+        Some(name) => format!("{kind} {name} ({number})"),
+        None => format!("{kind} with the number {number}"),
+    };
+    let uids = report.other_uids.iter();
+    let gids = report.other_gids.iter();
+    let all: Vec<String> = uids
+        .map(|uid| shown("the account", *uid, user(uid)))
+        .chain(gids.map(|gid| shown("the group", *gid, group(gid))))
+        .collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 #[cfg(test)]
@@ -117,9 +161,19 @@ mod tests {
         let report = AccessReport {
             closed: 3,
             examples: vec!["/w/src/a".into(), "/w/src/b".into()],
-            lacks_people: false,
+            ..AccessReport::default()
         };
         let message = told(&report).unwrap();
         assert!(message.contains("use 3 ") && message.ends_with("/w/src/a"));
+        let report = AccessReport {
+            other_uids: [0, 4_000_000_000].into(),
+            ..report
+        };
+        let message = told(&report).unwrap();
+        assert!(
+            message
+                .contains("to the account root (0), the account with the number 4000000000, whom"),
+            "{message}"
+        );
     }
 }

@@ -451,6 +451,9 @@ pub struct LookAtAccess {
     pub gids: Vec<u32>,
     /// The developer, who must be able to use the tree's folder.
     pub people: Option<u32>,
+    /// Groups that share the tree. Accounts and groups that its folder's lists name beside these, the
+    /// developer and the workspace's user have no business there.
+    pub sharing: Vec<u32>,
 }
 
 /// Reply to [`LookAtAccess`].
@@ -462,6 +465,10 @@ pub struct AccessReport {
     pub examples: Vec<PathBuf>,
     /// The developer cannot use the tree's folder.
     pub lacks_people: bool,
+    /// Accounts that the folder's lists name and should not.
+    pub other_uids: BTreeSet<u32>,
+    /// Groups, likewise.
+    pub other_gids: BTreeSet<u32>,
 }
 
 /// See [`Request::RunCommand`]. Its output goes to the job's log line by line.

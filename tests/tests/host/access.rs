@@ -164,6 +164,20 @@ fn what_a_developer_moved_in_is_found_and_repaired() {
         .run_as("bob", &["git", "-C", TREE, "log", "--oneline"])
         .unwrap();
     read.ok().unwrap();
+
+    // Whom it names no more is told, until a repair shuts him out.
+    root(
+        &host,
+        &format!("sed -i '/= \"bob\"/d' {file} && systemctl reload cid"),
+    );
+    let told = words(&host.run(&["cictl", "doctor"]).unwrap());
+    assert!(
+        told.contains("open to the account bob (") && told.contains("cictl access repair anna@"),
+        "{told}"
+    );
+    root(&host, "cictl access repair anna@example.com");
+    assert_ne!(host.run_as("bob", &["ls", TREE]).unwrap().status, 0);
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
 }
 
 #[test]

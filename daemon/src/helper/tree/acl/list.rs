@@ -142,6 +142,23 @@ impl List {
         }
     }
 
+    /// The accounts that it names.
+    pub(super) fn uids(&self) -> impl Iterator<Item = u32> {
+        self.named(Tag::User)
+    }
+
+    /// The groups that it names.
+    pub(super) fn gids(&self) -> impl Iterator<Item = u32> {
+        self.named(Tag::Group)
+    }
+
+    fn named(&self, tag: Tag) -> impl Iterator<Item = u32> {
+        let entries = self.0.iter();
+        entries
+            .filter(move |entry| entry.0 == tag)
+            .map(|entry| entry.2)
+    }
+
     fn rights(&self, tag: Tag, id: u32) -> Option<u16> {
         let mut entries = self.0.iter();
         let found = entries.find(|entry| entry.0 == tag && (entry.2 == id || id == NOBODY));

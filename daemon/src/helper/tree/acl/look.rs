@@ -1,7 +1,7 @@
 //! Finds what a workspace's own user cannot use of what others made in its tree.
 
 use super::{
-    list::{ACCESS, ALL, List, READ, bits},
+    list::{ACCESS, ALL, DEFAULT, List, READ, bits},
     walk::{Met, Visit, shown, walk},
 };
 use crate::{
@@ -22,6 +22,7 @@ pub(in crate::helper) fn look(ask: &LookAtAccess) -> Result<AccessReport, Fault>
         if met.path == ask.root {
             let folder = |uid| rights(met, uid, &[]) == ALL;
             report.lacks_people = !ask.people.is_none_or(folder);
+            note_others(ask, met, &mut report);
         }
         if is_closed(ask, met) {
             report.closed += 1;
@@ -32,6 +33,19 @@ pub(in crate::helper) fn look(ask: &LookAtAccess) -> Result<AccessReport, Fault>
         Ok(Visit::Seen)
     })?;
     Ok(report)
+}
+
+/// Who is named at the root is named in all that is in it: lists are given to whole trees.
+fn note_others(ask: &LookAtAccess, met: &Met<'_>, report: &mut AccessReport) {
+    let lists = [ACCESS, DEFAULT].map(|kind| List::read(met.handle, kind));
+    for list in lists.iter().flatten() {
+        let others = list
+            .uids()
+            .filter(|&uid| uid != ask.uid && Some(uid) != ask.people);
+        report.other_uids.extend(others);
+        let others = list.gids().filter(|gid| !ask.sharing.contains(gid));
+        report.other_gids.extend(others);
+    }
 }
 
 /// What belongs to the workspace is as the workspace made it; all else it must be able to read, and to
