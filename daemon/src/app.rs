@@ -8,6 +8,7 @@ use crate::{
     host,
     layout::Layout,
     plan,
+    reload::Telling,
     rpc::{self, Api, Doors},
     sandbox::{self, Engines},
     store::Store,
@@ -177,10 +178,13 @@ fn api(
     }
 }
 
-async fn prepare_projects(api: &Api, shelf: &Shelf) {
+async fn prepare_projects(api: &Api, shelf: &Shelf) -> Vec<String> {
     match api.sys.accounts.as_deref() {
         Some(accounts) => host::prepare_projects(shelf, &api.layout, accounts).await,
-        None => make_work_dirs(shelf, &api.layout),
+        None => {
+            make_work_dirs(shelf, &api.layout);
+            Vec::new()
+        }
     }
 }
 
@@ -195,6 +199,7 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let sites = tokio::spawn(doctor::keep_sites_forever(api.clone()));
     let forgetting = tokio::spawn(forget_forever(api.clone()));
     let watchdog = tokio::spawn(feed_watchdog(api.clone()));
+    let mut telling = Telling::new(&api.layout, api.sys.accounts.is_some());
     sd_notify::notify(&[NotifyState::Ready]).ok();
     tracing::info!(
         "ready: {} (jobs taken up: {recovered})",
@@ -202,7 +207,10 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     );
     loop {
         tokio::select! {
-            _ = signals.hangup.recv() => reload(&api).await,
+            _ = signals.hangup.recv() => {
+                telling.begin();
+                telling.end(reload(&api).await);
+            }
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
         }
@@ -243,17 +251,24 @@ impl Signals {
     }
 }
 
-/// What a project needs is made before anybody can use it.
-async fn reload(api: &Api) {
-    match api.projects.read() {
-        Ok(shelf) => {
-            prepare_projects(api, &shelf).await;
-            api.projects.replace(shelf);
-            doctor::keep_sites(api).await;
-            tracing::info!("projects read again: {}", api.projects.all().len());
+/// What a project needs is made before anybody can use it. Says what is wrong with projects; the others
+/// do not suffer.
+async fn reload(api: &Api) -> Vec<String> {
+    let shelf = match api.projects.read() {
+        Ok(shelf) => shelf,
+        Err(fault) => {
+            tracing::error!("projects stay as they were: {fault}");
+            return vec![fault.to_string()];
         }
-        Err(fault) => tracing::error!("projects stay as they were: {fault}"),
-    }
+    };
+    let unusable = shelf.values().filter_map(|entry| entry.as_ref().err());
+    let mut problems: Vec<String> = unusable.map(ToString::to_string).collect();
+    problems.extend(prepare_projects(api, &shelf).await);
+    api.projects.replace(shelf);
+    // A certificate that is no good leaves the last good one in place, and is tried again.
+    doctor::keep_sites(api).await;
+    tracing::info!("projects read again: {}", api.projects.all().len());
+    problems
 }
 
 fn prepare(layout: &Layout) -> Result<(), Fault> {

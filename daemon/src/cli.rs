@@ -3,6 +3,8 @@
 use crate::{
     app::{self, HostOptions, SandboxOptions},
     engine::Hooks,
+    layout::Layout,
+    reload,
     system::Fault,
 };
 use clap::{Parser, Subcommand};
@@ -25,6 +27,13 @@ struct Arguments {
 enum Verb {
     /// Serve this host, as systemd's cid.service does
     Serve,
+    /// Have the daemon with this process id read the project files again, and wait until it has, as
+    /// `systemctl reload cid` does; fails when a project cannot be used
+    Reload {
+        /// The daemon's process id
+        #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+        daemon: i32,
+    },
     /// Run a whole cid in one folder, as an ordinary user: its own nginx and supervisord, on
     /// unprivileged ports, until SIGTERM or Ctrl-C
     ///
@@ -65,10 +74,14 @@ pub fn main(hooks: Arc<dyn Hooks>) -> ExitCode {
 }
 
 fn run(verb: Verb, hooks: Arc<dyn Hooks>) -> anyhow::Result<()> {
+    if let Verb::Reload { daemon } = verb {
+        return Ok(reload::reload(&Layout::host(), daemon)?);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     match verb {
+        Verb::Reload { .. } => Ok(()),
         Verb::Serve => {
             let bin_dir = app::bin_dir()?;
             runtime.block_on(app::host(HostOptions { bin_dir, hooks }))

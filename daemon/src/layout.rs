@@ -57,6 +57,10 @@ impl Layout {
     pub fn web_socket(&self) -> PathBuf {
         self.run_dir.join("web/web.sock")
     }
+    /// What the daemon tells of the last time it read the projects; on a host.
+    pub fn reload_file(&self) -> PathBuf {
+        self.run_dir.join("reload")
+    }
     /// Held (flock) by the one daemon that owns this layout.
     pub fn lock_file(&self) -> PathBuf {
         self.state_dir.join("cid.lock")
@@ -105,13 +109,13 @@ impl Layout {
     pub fn app_pid_dir(&self) -> PathBuf {
         self.run_dir.join("apps")
     }
-    /// Logs of a workspace's processes, `PROCESS.log` each.
-    pub fn app_log_dir(&self, unit: &UnitName) -> PathBuf {
-        self.app_logs_dir().join(unit.as_str())
-    }
     /// `work_root` once more, on a host: nginx reaches sockets of apps by it, and follows no link there.
     pub fn work_view(&self) -> PathBuf {
         self.run_dir.join("work")
+    }
+    /// Logs of a workspace's processes, `PROCESS.log` each.
+    pub fn app_log_dir(&self, unit: &UnitName) -> PathBuf {
+        self.app_logs_dir().join(unit.as_str())
     }
     /// The folder of all workspaces' log folders.
     pub fn app_logs_dir(&self) -> PathBuf {

@@ -36,6 +36,8 @@ pub mod layout;
 pub mod plan;
 /// What to install, release and run.
 pub mod recipe;
+/// Has the daemon read the projects again, and waits.
+mod reload;
 /// proto to domain and back, a few lines a method.
 pub mod rpc;
 /// A whole cid in one folder, without root.

@@ -283,7 +283,7 @@ fn groups_of(account: &str, primary: &str) -> Result<Vec<String>, Fault> {
         .map_err(|error| cannot(&error))?
         .ok_or_else(|| {
             cannot(&format!("there is no group {primary}"))
-                .hint("systemctl reload cid makes it: wait a second and try again")
+                .hint("systemctl reload cid makes it: then try again")
         })?;
     let name = CString::new(account).map_err(|error| cannot(&error))?;
     let all = getgrouplist(&name, group.gid).map_err(|error| cannot(&error))?;

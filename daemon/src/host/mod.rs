@@ -144,12 +144,15 @@ pub(crate) async fn prepare_projects(
     shelf: &Shelf,
     layout: &Layout,
     accounts: &dyn accounts::Accounts,
-) {
+) -> Vec<String> {
+    let mut problems = Vec::new();
     for project in shelf.values().flatten() {
         if let Err(fault) = folders::prepare(project, layout, accounts).await {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
+            problems.push(format!("{}: {fault}", project.name));
         }
     }
+    problems
 }
 
 /// Makes the folders that are the daemon's own.

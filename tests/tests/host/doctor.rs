@@ -61,15 +61,48 @@ fn project(host: &Host, from: &str, to: &str) {
     let text = host.read(FILE).unwrap();
     assert!(text.contains(from), "{text}");
     host.write(FILE, text.replace(from, to), 0o644).unwrap();
-    run(host, "systemctl reload cid");
-    let seen = || {
-        run(host, "journalctl -u cid -o cat")
-            .matches("projects read again")
-            .count()
-    };
-    let before = seen();
-    run(host, "systemctl reload cid");
-    soon("the project is read", || seen() > before);
+    // It ends when the project is read; it fails where the test broke it.
+    host.run(&["systemctl", "reload", "cid"]).unwrap();
+}
+
+#[test]
+fn a_reload_waits_for_the_projects_and_fails_for_a_bad_one_alone() {
+    let Some(host) = cid() else { return };
+    let reload = || host.run(&["systemctl", "reload", "cid"]).unwrap();
+    let list = || run(&host, "cictl project list");
+    let other = |name: &str| format!("/etc/cid/projects.d/{name}.toml");
+    let text = host.read(FILE).unwrap();
+    for (name, domain) in [
+        ("shop", "shop.test"),
+        ("bad", "bad.test"),
+        ("late", "late.test"),
+    ] {
+        let text = text.replace("guestbook.test", domain);
+        let text = match name {
+            "bad" => text.replace("url =", "ulr ="),
+            _ => text,
+        };
+        host.write(&other(name), text, 0o644).unwrap();
+        let is_bad = name != "shop";
+        assert_eq!(reload().status, i32::from(is_bad), "{name}");
+        // At once, and the group that is made beforehand too.
+        assert!(list().contains(domain) || name == "bad", "{}", list());
+        let group = host.run(&["getent", "group", &format!("cid-{name}")]);
+        assert_eq!(group.unwrap().status == 0, name != "bad");
+    }
+    let told = run(&host, "journalctl -u cid -o cat");
+    assert!(told.contains("unknown field `ulr`") && told.contains("the other projects were read"));
+    assert_eq!(run(&host, "systemctl is-active cid").trim(), "active");
+    run(&host, "rm /etc/cid/projects.d/bad.toml");
+    assert_eq!(reload().status, 0);
+    // One that cannot be prepared is no good either.
+    let text = text
+        .replace("guestbook.test", "gone.test")
+        .replace("\"deploy\"", "\"nobody-there\"");
+    host.write(&other("gone"), text, 0o644).unwrap();
+    assert_eq!(reload().status, 1);
+    let told = run(&host, "journalctl -u cid -o cat");
+    assert!(told.contains("cannot find the account nobody-there"));
 }
 
 #[test]
