@@ -115,7 +115,12 @@ fn what_is_removed_goes_on_and_is_taken_up_again() {
         said.contains("workspaces that run go on until the next boot"),
         "{said}"
     );
-    for gone in ["/usr/bin/cictl", "/usr/lib/cid/cid"] {
+    for gone in [
+        "/usr/bin/cictl",
+        "/usr/lib/cid/cid",
+        "/run/cid/cid.sock",
+        "/run/cid/web/web.sock",
+    ] {
         assert!(!host.exists(gone).unwrap(), "{gone}");
     }
     assert_eq!(
@@ -165,6 +170,7 @@ fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
         "1 in /srv/cid",
         "2 of workspaces and builds",
         "Branches on git servers stay",
+        "git config --system --unset-all include.path",
     ] {
         assert!(said.contains(word), "{word}: {said}");
     }
@@ -210,6 +216,17 @@ fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
     ] {
         assert!(host.exists(kept).unwrap(), "{kept}");
     }
+    let unset = said.lines().find(|line| line.contains("--unset-all"));
+    host.run(&["sh", "-c", unset.unwrap()])
+        .unwrap()
+        .ok()
+        .unwrap();
+    assert!(
+        !host
+            .read("/etc/gitconfig")
+            .unwrap()
+            .contains("/var/lib/cid")
+    );
     // And it can begin anew.
     host.install_deb(&package()).unwrap();
     soon("cid answers", || {
