@@ -15,6 +15,7 @@ use crate::{
         view,
     },
 };
+use nix::unistd::User;
 
 /// What a ready workspace should have and has not.
 pub(super) async fn missing(
@@ -52,12 +53,13 @@ pub(super) async fn missing(
             break;
         }
     }
-    if let Err(fault) = RunFile::read(&api.layout.run_file(unit)) {
-        findings.push(Finding::drift(
+    match RunFile::read(&api.layout.run_file(unit)) {
+        Err(fault) => findings.push(Finding::drift(
             format!("run file of {unit}"),
             fault.message,
             &anew,
-        ));
+        )),
+        Ok(run_file) => findings.extend(another_account(workspace, &run_file)),
     }
     let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await?;
     if let Some((wanted, what)) = differs(wanted, api.sys.nginx.read(unit)?) {
@@ -123,6 +125,27 @@ pub(super) async fn missing(
     Ok(())
 }
 
+/// Somebody's account that was removed and made again is another one, which must not get at the files.
+fn another_account(workspace: &Workspace, run_file: &RunFile) -> Option<Finding> {
+    let name = workspace.isolation.borrowed()?;
+    let made_for = run_file.run_as.as_ref()?.uid;
+    // A directory server that does not answer is no news of the account.
+    let found = User::from_name(name).ok()?;
+    let now = match found.map(|user| user.uid.as_raw()) {
+        Some(now) if now == made_for => return None,
+        Some(now) => format!("it has the number {now} now"),
+        None => "it is gone".to_owned(),
+    };
+    Some(Finding::drift(
+        format!("account {name} of {}", run_file.unit),
+        format!("{now}, and the workspace is of the one with the number {made_for}"),
+        format!(
+            "cictl delete {0} -p {1} --discard, once all is pushed, then: cictl create {0} -p {1}",
+            workspace.email, workspace.project
+        ),
+    ))
+}
+
 /// What a file should say and in which way it does not.
 fn differs(wanted: Option<String>, found: Option<String>) -> Option<(String, &'static str)> {
     match (wanted?, found) {
@@ -132,6 +155,19 @@ fn differs(wanted: Option<String>, found: Option<String>) -> Option<(String, &'s
         }
         _ => None,
     }
+}
+
+/// nginx does not get to the app's socket, or would follow a link in its place.
+fn unseen(api: &Api, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
+    let folder = run_file.web_socket.as_ref()?.parent()?;
+    api.sys.accounts.as_ref()?;
+    let fault = view::of(&api.layout, folder).err()?;
+    let subject = format!("socket of {unit}");
+    Some(Finding::drift(
+        subject,
+        fault.message,
+        fault.hint.unwrap_or_default(),
+    ))
 }
 
 /// The web process runs, but its address is nobody's or somebody else's.
@@ -157,19 +193,6 @@ fn silent(
         .as_ref()
         .map_or(format!("port {port}"), |socket| {
             socket.display().to_string()
-/// nginx does not get to the app's socket, or would follow a link in its place.
-fn unseen(api: &Api, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
-    let folder = run_file.web_socket.as_ref()?.parent()?;
-    api.sys.accounts.as_ref()?;
-    let fault = view::of(&api.layout, folder).err()?;
-    let subject = format!("socket of {unit}");
-    Some(Finding::drift(
-        subject,
-        fault.message,
-        fault.hint.unwrap_or_default(),
-    ))
-}
-
         });
     (!listens).then(|| {
         Finding::drift(

@@ -4,6 +4,7 @@ use super::limits::Controllers;
 use crate::{
     config::{GitUrl, Project, Projects, Settings},
     domain::{Account, Isolation, ProjectName, UnitName, builder, project_group},
+    helper::run_file::RunFile,
     layout::Layout,
     plan::trash_dir,
     step::HOME,
@@ -86,7 +87,7 @@ impl Identities {
             mut checks,
         } = match isolation.borrowed() {
             None => as_account(self.account(number)?, &name),
-            Some(account) => as_borrowed(account, &name)?,
+            Some(account) => as_borrowed(account, self.number_of(unit), &name)?,
         };
         let writes = match isolation.borrowed() {
             // Its own folder is made while this unit starts. The others in there are other users'.
@@ -113,6 +114,12 @@ impl Identities {
         ));
         checks.extend(confine("--confine-read", self.readable(&name)));
         Ok(Place { unit: made, checks })
+    }
+
+    /// The number that a workspace's account had when it was made; `None` before its processes are known.
+    fn number_of(&self, unit: &UnitName) -> Option<u32> {
+        let run_file = RunFile::read(&self.layout.run_file(unit)).ok()?;
+        run_file.run_as.map(|run_as| run_as.uid)
     }
 
     fn reaper(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
@@ -229,7 +236,9 @@ fn as_purge(unit: Unit) -> Place {
 /// A unit of somebody's who has other files and processes too. Of all groups of the account it gets the
 /// project's alone, for which the helper itself leaves the others: systemd joins whatever the account
 /// is in, which may be as good as root.
-fn as_borrowed(account: &str, project: &ProjectName) -> Result<Place, Fault> {
+///
+/// An account that was made again with another `number` is another one, whatever its name.
+fn as_borrowed(account: &str, number: Option<u32>, project: &ProjectName) -> Result<Place, Fault> {
     const TO_LEAVE_GROUPS: &str = "CAP_SETGID CAP_SETPCAP";
     let user = User::from_name(account)
         .map_err(|error| Fault::new(format!("cannot look up the account {account}: {error}")))?
@@ -237,6 +246,13 @@ fn as_borrowed(account: &str, project: &ProjectName) -> Result<Place, Fault> {
             Fault::new(format!("cannot find the account {account}"))
                 .hint("it was removed; a delete with --discard works without it")
         })?;
+    let now = user.uid.as_raw();
+    if let Some(number) = number.filter(|number| *number != now) {
+        return Err(Fault::new(format!(
+            "cannot work as {account}: the account has the number {now} now, and the workspace is of the one with the number {number}"
+        ))
+        .hint("a delete with --discard works without it; then create the workspace again"));
+    }
     let (primary, group) = (user.gid.to_string(), project_group(project));
     let mut checks = expect(account, &[primary.clone(), group.clone()]);
     checks.push("--leave-groups".into());

@@ -200,6 +200,22 @@ fn nginx() {
     );
     run(&host, "mv /root/names.conf /etc/nginx/conf.d");
     is_well(&host);
+    for (user, what) in [
+        ("root", "they are root's"),
+        ("deploy", "they run as deploy"),
+    ] {
+        let change = format!(
+            "sed -i 's/^user .*;/user {user};/' /etc/nginx/nginx.conf && systemctl restart nginx"
+        );
+        run(&host, &change);
+        let what = format!("nginx workers: {what}");
+        is_broken(&host, &what, "user www-data;");
+    }
+    run(
+        &host,
+        "sed -i 's/^user .*;/user www-data;/' /etc/nginx/nginx.conf && systemctl restart nginx",
+    );
+    is_well(&host);
     run(&host, "systemctl stop nginx");
     is_broken(
         &host,

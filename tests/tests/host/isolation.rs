@@ -301,3 +301,38 @@ fn accounts_with_more_rights_than_a_persons_are_refused() {
     let jobs = host.run(&["cictl", "list"]).unwrap().stdout;
     assert!(!jobs.contains("anna@"), "{jobs}");
 }
+
+#[test]
+fn an_account_that_was_made_again_with_another_number_gets_nothing() {
+    let Some(host) = cid() else { return };
+    let run = |line: &str| host.run(&["sh", "-c", line]).unwrap();
+    rewrite_project(&host, "isolation = \"owner\"", "", "")
+        .ok()
+        .unwrap();
+    create(&host, "anna@example.com");
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+    let old = run("id -u anna").stdout;
+    // Her number becomes somebody else's.
+    let change = "sed -i 's/^anna:x:OLD:/anna:x:4001:/' /etc/passwd && useradd --uid OLD heir";
+    run(&change.replace("OLD", old.trim())).ok().unwrap();
+    let told = words(&host.run(&["cictl", "doctor"]).unwrap());
+    assert!(
+        told.contains("account anna of guestbook.anna---example-com: it has the number 4001 now"),
+        "{told}"
+    );
+    for args in [
+        &["cictl", "run", "anna@example.com", "--", "true"][..],
+        &["cictl", "restart", "anna@example.com"],
+    ] {
+        let refused = host.run(args).unwrap();
+        assert_ne!(refused.status, 0, "{args:?}: {refused}");
+    }
+    let log = run("cat /var/log/cid/apps/guestbook.anna---example-com/web.log").stdout;
+    assert!(log.contains("made again with the number 4001"), "{log}");
+    assert_eq!(pids(&host, "heir", "."), [""; 0]);
+    delete(&host, "anna@example.com");
+    create(&host, "anna@example.com");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    assert_ne!(pids(&host, "anna", "gunicorn"), [""; 0]);
+    delete(&host, "anna@example.com");
+}

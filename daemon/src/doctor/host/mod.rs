@@ -112,6 +112,12 @@ const CHECKS: &[Check] = &[
         look: |api| Box::pin(nginx::include(api)),
     },
     Check {
+        name: "nginx workers",
+        question: "do nginx's workers run as an account of their own?",
+        mend: "let nginx.conf say `user www-data;`, then: systemctl restart nginx",
+        look: |api| Box::pin(nginx::worker(api)),
+    },
+    Check {
         name: "nginx names",
         question: "does nginx take host names as long as they can get?",
         mend: "echo 'server_names_hash_bucket_size 128;' > /etc/nginx/conf.d/names.conf, or raise the one that is there, then: systemctl reload nginx",

@@ -2,7 +2,15 @@
 //! reads.
 
 use super::{Trouble, Troubles};
-use crate::rpc::Api;
+use crate::{
+    rpc::Api,
+    step::uid_of,
+    system::{
+        FaultContext,
+        nginx::worker::{self, directives},
+    },
+};
+use nix::unistd::User;
 use std::path::Path;
 
 /// What nginx takes when nobody says anything: the length of a line of the processor's cache.
@@ -22,6 +30,48 @@ pub(super) async fn include(api: Api) -> Troubles {
     }
     let message = format!("nothing that nginx reads includes {}/*.conf", dir.display());
     Ok(vec![Trouble::new("", message)])
+}
+
+/// nginx reads what its workers' account may: media that people upload, and sockets of apps. An account
+/// with further rights would serve what nobody meant to publish.
+pub(super) async fn worker(api: Api) -> Troubles {
+    let Ok(configuration) = api.sys.nginx.configuration().await else {
+        return Ok(Vec::new());
+    };
+    let name = worker::account(&configuration);
+    let user = User::from_name(name).cannot(format!("look up the account {name}"))?;
+    let Some(user) = user else {
+        return Ok(vec![Trouble::new(
+            "",
+            format!("there is no account {name}"),
+        )]);
+    };
+    let uid = user.uid.as_raw();
+    let shelf = api.projects.all();
+    let others = shelf.values().flatten().flat_map(|project| {
+        let people = project.access.people.values();
+        let named = project
+            .deploy_user
+            .iter()
+            .chain(&project.run_user)
+            .chain(people);
+        named.map(|account| (account.clone(), project.name.clone()))
+    });
+    let what = if uid == 0 {
+        Some("they are root's, and read everything on this machine".to_owned())
+    } else if api.settings.workspace_uids.0.contains(&uid) {
+        Some(format!("they run as {name}, the account of a workspace"))
+    } else {
+        // By number: two names may be one account.
+        let mut others = others.filter(|(account, _)| uid_of(account).is_ok_and(|of| of == uid));
+        others.next().map(|(account, project)| {
+            format!("they run as {account}, whom the project {project} names, and read that account's files")
+        })
+    };
+    Ok(what
+        .map(|message| Trouble::new("", message))
+        .into_iter()
+        .collect())
 }
 
 /// Projects with a domain so long that nginx would refuse to start for the longest name below it.
@@ -44,15 +94,6 @@ pub(super) async fn names(api: Api) -> Troubles {
         })
     });
     Ok(too_long.collect())
-}
-
-/// The words of a directive and of all others of that name.
-fn directives<'a>(configuration: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
-    configuration.lines().filter_map(move |line| {
-        let rest = line.trim().strip_prefix(name)?;
-        let value = rest.strip_prefix([' ', '\t'])?.split(';').next()?;
-        Some(value.trim().trim_matches(['"', '\'']))
-    })
 }
 
 fn includes(configuration: &str, dir: &Path) -> bool {
