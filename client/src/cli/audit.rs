@@ -20,7 +20,7 @@ pub(super) struct Audit {
 impl Audit {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let lines = cx.connect().await?.audit(self.since, self.limit).await?;
-        cx.print(&lines, || table::audit(&lines))?;
+        cx.print(&lines, || table::audit(&lines, cx.width()))?;
         Ok(Exit::Done)
     }
 }

@@ -14,9 +14,11 @@ use std::{
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// For people; in a terminal lists leave out columns that have no room
     #[default]
     Human,
+    /// For people, with all columns
+    Wide,
     /// One JSON document on standard output; events before it, a line each
     Json,
 }
@@ -49,6 +51,14 @@ impl Cx {
         self.format == Format::Json
     }
 
+    /// How many columns a list may have; `None`: as many as it likes.
+    pub(crate) fn width(&self) -> Option<usize> {
+        match self.format {
+            Format::Human => comfy_table::Table::new().width().map(usize::from),
+            Format::Wide | Format::Json => None,
+        }
+    }
+
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
@@ -70,7 +80,7 @@ impl Cx {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => json_line(document),
-            Format::Human => line(&human()),
+            Format::Human | Format::Wide => line(&human()),
         }
         .map_err(Failure::from)
     }

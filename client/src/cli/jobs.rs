@@ -65,7 +65,7 @@ impl Jobs {
                 let jobs = client
                     .jobs(list.email.as_deref(), list.project.as_deref(), list.limit)
                     .await?;
-                cx.print(&jobs, || table::jobs(&jobs))?;
+                cx.print(&jobs, || table::jobs(&jobs, cx.width()))?;
             }
             Verb::Show { id } => {
                 let job = client.job(&id).await?;

@@ -20,7 +20,7 @@ impl List {
         if workspaces.is_empty() {
             cx.say("there are no workspaces; make one with: cictl create EMAIL");
         }
-        cx.print(&workspaces, || table::workspaces(&workspaces))?;
+        cx.print(&workspaces, || table::workspaces(&workspaces, cx.width()))?;
         Ok(Exit::Done)
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn print(failure: &Failure, format: Format) {
         return;
     }
     match format {
-        Format::Human => say(&human(failure)),
+        Format::Human | Format::Wide => say(&human(failure)),
         Format::Json => say(&json!({ "error": document(failure) }).to_string()),
     }
 }

@@ -2,6 +2,7 @@
 //! elsewhere goes through [`text::clean`] before it reaches a terminal.
 
 pub(crate) mod error;
+mod fit;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod text;

@@ -37,8 +37,8 @@ impl Progress {
     pub(crate) fn new(format: Format) -> Self {
         let show = match format {
             Format::Json => Show::Json,
-            Format::Human if has_display() => Show::Display(spinner()),
-            Format::Human => Show::Lines,
+            Format::Human | Format::Wide if has_display() => Show::Display(spinner()),
+            Format::Human | Format::Wide => Show::Lines,
         };
         Self {
             show,

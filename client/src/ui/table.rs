@@ -1,13 +1,19 @@
-//! Tables and lists without borders or colours, one thing a line, nothing cut:
-//! fit for `grep` and `awk`.
+//! Tables and lists without borders or colours, one thing a line, fit for `grep` and `awk`. Nothing is
+//! left out but in a terminal that is too narrow, where a list says what.
 
+use super::fit::{Narrow, fit};
 use super::text::{clean, clean_lines, time, took, took_by};
 use cid_client::{AuditLine, CheckItem, Finding, Job, Project, Workspace};
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Workspaces, one a line; nothing when there are none.
-pub(crate) fn workspaces(workspaces: &[Workspace]) -> String {
-    table(
+pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> String {
+    list(
+        width,
+        Narrow {
+            drop: &["CREATED", "PROJECT", "HEALTH"],
+            cut: None,
+        },
         ["EMAIL", "PROJECT", "STATE", "HEALTH", "URL", "CREATED"],
         workspaces.iter().map(|workspace| {
             [
@@ -47,8 +53,13 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
 }
 
 /// Jobs, one a line; nothing when there are none.
-pub(crate) fn jobs(jobs: &[Job]) -> String {
-    table(
+pub(crate) fn jobs(jobs: &[Job], width: Option<usize>) -> String {
+    list(
+        width,
+        Narrow {
+            drop: &["CREATED", "PROJECT", "TOOK"],
+            cut: Some("EMAIL"),
+        },
         ["ID", "KIND", "STATE", "EMAIL", "PROJECT", "CREATED", "TOOK"],
         jobs.iter().map(|job| {
             [
@@ -99,8 +110,13 @@ pub(crate) fn job(job: &Job) -> String {
 }
 
 /// Requests, one a line; nothing when there are none.
-pub(crate) fn audit(lines: &[AuditLine]) -> String {
-    table(
+pub(crate) fn audit(lines: &[AuditLine], width: Option<usize>) -> String {
+    list(
+        width,
+        Narrow {
+            drop: &["JOB", "REASON", "OUTCOME"],
+            cut: Some("WORKSPACE"),
+        },
         [
             "TIME",
             "WHO",
@@ -224,14 +240,41 @@ fn marked<'a>(
     lines.join("\n")
 }
 
+/// A table that leaves out what `width` columns have no room for, and says so.
+fn list<const N: usize>(
+    width: Option<usize>,
+    narrow: Narrow,
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let Some(width) = width else {
+        return table(header, rows);
+    };
+    let mut header = header.map(str::to_owned).to_vec();
+    let shown = |row: [String; N]| row.map(|cell| or_dash(&cell)).to_vec();
+    let mut rows: Vec<Vec<String>> = rows.map(shown).collect();
+    let dropped = fit(&mut header, &mut rows, width, narrow);
+    let mut text = drawn(header, rows.into_iter());
+    if !text.is_empty() && !dropped.is_empty() {
+        let dropped = dropped.join(", ");
+        text.push_str(&format!("\n({dropped}: with -o wide)"));
+    }
+    text
+}
+
 fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let shown = |row: [String; N]| row.map(|cell| or_dash(&cell)).to_vec();
+    drawn(header.map(str::to_owned).to_vec(), rows.map(shown))
+}
+
+fn drawn(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header);
     for row in rows {
-        table.add_row(row.map(|cell| or_dash(&cell)));
+        table.add_row(row);
     }
     if table.is_empty() {
         return String::new();
@@ -257,14 +300,31 @@ mod tests {
 
     #[test]
     fn workspaces_stand_in_columns() {
-        let table = workspaces(&[sample::workspace()]);
+        let table = workspaces(&[sample::workspace()], None);
         let lines: Vec<&str> = table.lines().collect();
         assert!(lines[0].starts_with("EMAIL             PROJECT  STATE  HEALTH  URL"));
         assert!(lines[1].starts_with(
             "anna@example.com  pressa   ready  up      http://anna---example-com.pressa.localhost  "
         ));
         assert_eq!(lines.len(), 2);
-        assert!(workspaces(&[]).is_empty());
+        assert!(workspaces(&[], None).is_empty());
+    }
+
+    #[test]
+    fn eighty_columns_have_room_for_what_one_looks_for() {
+        let id = "01a20460-5ed6-73cf-9ef4-43a98b1f8356";
+        let job = Job {
+            id: id.into(),
+            ..sample::failed_job()
+        };
+        let jobs = jobs(&[job], Some(80));
+        assert!(jobs.contains(id), "{jobs}");
+        let longest = |text: &str| text.lines().map(|line| line.chars().count()).max();
+        assert!(longest(&jobs) <= Some(80), "{jobs}");
+        assert!(jobs.ends_with(": with -o wide)"), "{jobs}");
+        let workspaces = workspaces(&[sample::workspace()], Some(80));
+        assert!(workspaces.contains("http://anna---example-com.pressa.localhost"));
+        assert!(longest(&workspaces) <= Some(80), "{workspaces}");
     }
 
     #[test]
