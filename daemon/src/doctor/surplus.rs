@@ -6,9 +6,12 @@ use crate::{
     domain::{UnitName, Workspace},
     error::Error,
     rpc::Api,
-    system::{fs, supervisor::Process},
+    system::{Fault, fs, supervisor::Process},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+};
 
 /// What is there and belongs to no workspace.
 pub(super) async fn surplus(
@@ -176,6 +179,7 @@ async fn directories(
         .map(|job| job.id.to_string())
         .collect();
     let mut trash = vec![api.layout.trash_dir(), api.layout.log_trash_dir()];
+    let run_files = run_files(api)?;
     for project in api.projects.all().values().flatten() {
         let work_dir = Projects::work_dir(project, &api.layout.work_root);
         for name in fs::names(&work_dir)?
@@ -200,8 +204,7 @@ async fn directories(
         let environments = fs::names(&match api.sys.accounts {
             Some(_) => api.layout.environment_marks(&project.name),
             None => api.layout.environments(&project.name),
-        })?
-        .len();
+        })?;
         let is_gone = fs::is_missing(&mirror);
         if is_gone && units.values().any(|w| w.project == project.name) {
             findings.push(Finding::drift(
@@ -210,11 +213,20 @@ async fn directories(
                 format!("cictl project check {} fetches it again", project.name),
             ));
         }
-        if !is_gone || environments > 0 {
-            findings.push(Finding::note(
-                format!("project {}", project.name),
-                format!("kept for the next workspace: a mirror and {environments} environment(s)"),
-            ));
+        if !is_gone || !environments.is_empty() {
+            let folder = api.layout.environments(&project.name);
+            let unused = unused(&environments, &folder, &run_files);
+            let mut message = format!(
+                "kept for the next workspace: a mirror and {} environment(s)",
+                environments.len()
+            );
+            if !unused.is_empty() {
+                message.push_str(&format!(
+                    ", of which no workspace uses {}",
+                    unused.join(", ")
+                ));
+            }
+            findings.push(Finding::note(format!("project {}", project.name), message));
         }
     }
     for dir in trash {
@@ -227,4 +239,41 @@ async fn directories(
         }
     }
     Ok(())
+}
+
+/// What all workspaces' processes are started by, as text.
+fn run_files(api: &Api) -> Result<Vec<String>, Fault> {
+    let dir = api.layout.run_file_dir();
+    let texts = fs::names(&dir)?
+        .into_iter()
+        .map(|name| fs::read_optional(&dir.join(name)));
+    Ok(texts
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// Those of these environments in `folder` that no run file names, in whichever setting.
+fn unused<'a>(environments: &'a [String], folder: &Path, run_files: &[String]) -> Vec<&'a str> {
+    let is_used = |name: &&str| {
+        let path = folder.join(name).display().to_string();
+        run_files.iter().any(|text| text.contains(&path))
+    };
+    let names = environments.iter().map(String::as_str);
+    names.filter(|name| !is_used(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_is_used_when_a_run_file_names_it() {
+        let environments = ["aa".to_owned(), "bb".to_owned()];
+        let run_files = [r#"{"env": {"PATH": "/e/p/bb/bin:/usr/bin"}}"#.to_owned()];
+        let folder = Path::new("/e/p");
+        assert_eq!(unused(&environments, folder, &run_files), ["aa"]);
+        assert_eq!(unused(&environments, folder, &[]), ["aa", "bb"]);
+    }
 }

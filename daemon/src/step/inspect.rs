@@ -58,7 +58,7 @@ impl Step for Inspect {
         }
         let recipe = Recipe::new(&project, &inspection)?;
         if recipe.web_on_socket && cx.sys().accounts.is_some() {
-            // Early: nothing has been made yet.
+            // Early: nothing has been installed yet.
             let layout = &cx.sys().layout;
             view::of(layout, &Projects::work_dir(&project, &layout.work_root))?;
         }

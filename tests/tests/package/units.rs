@@ -20,7 +20,6 @@ const TARGETS: &[&str] = &[
     "timers",
 ];
 const PROGRAMS: &[&str] = &[
-    "bin/kill",
     "usr/bin/supervisord",
     "usr/lib/cid/cid-helper",
     "usr/lib/cid/cid",
