@@ -133,10 +133,10 @@ impl Layout {
     pub fn environments(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("environments").join(project.as_str())
     }
-    /// Tools that cid brought in itself for a project, e.g. uv: whoever builds for one project must
-    /// not be able to change what another one runs.
-    pub fn tools_dir(&self, project: &ProjectName) -> PathBuf {
-        self.state_dir.join("tools").join(project.as_str())
+    /// Tools that cid brought in itself, e.g. uv: whoever builds runs them and must not be able to
+    /// change them.
+    pub fn tools_dir(&self) -> PathBuf {
+        self.state_dir.join("tools")
     }
     /// Says of a shared environment that cid saw it completed: on a host cid itself cannot look into
     /// the builder's folders.
@@ -146,10 +146,6 @@ impl Layout {
     /// The folder of those.
     pub fn environment_marks(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("built").join(project.as_str())
-    }
-    /// HOME of a project's builder.
-    pub fn builder_home(&self, project: &ProjectName) -> PathBuf {
-        self.state_dir.join("builders").join(project.as_str())
     }
     /// Which clones people's own git may work in; included by the machine's `/etc/gitconfig`.
     pub fn git_config(&self) -> PathBuf {

@@ -1,13 +1,14 @@
 //! Who gets nothing, whatever polkit's rules say: accounts that run other people's code.
 
+use crate::domain::TOOLS;
 use std::{
     collections::BTreeSet,
     ops::RangeInclusive,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Workspaces' and builds' accounts.
-const PREFIXES: [&str; 2] = ["cidw-", "cidb-"];
+/// Accounts of workspaces, of builds, and of what builds run.
+const PREFIXES: [&str; 3] = ["cidw-", "cidb-", TOOLS];
 
 /// Accounts that are denied before anybody is asked. Cheap to clone.
 #[derive(Clone)]
@@ -55,7 +56,7 @@ mod tests {
         let list = DenyList::new(vec![70_000..=79_999], || vec!["deploy".into()]);
         assert!(list.has_uid(70_000) && list.has_uid(79_999));
         assert!(!list.has_uid(69_999) && !list.has_uid(80_000) && !list.has_uid(0));
-        for name in ["deploy", "cidw-7", "cidb-shop"] {
+        for name in ["deploy", "cidw-7", "cidb-shop", "cid-tools"] {
             assert!(list.has_name(name), "{name}");
         }
         for name in ["anna", "deployer", "cid-web", "xcidw-7"] {

@@ -40,12 +40,14 @@ pub fn builder(project: &ProjectName) -> String {
     short("cidb-", project)
 }
 
-/// `cid-web` is the front's.
-const TAKEN: &str = "cid-web";
+/// The account that brings in what builds run. It is the package's, as the front's is.
+pub const TOOLS: &str = "cid-tools";
+/// Groups of accounts that the package makes.
+const TAKEN: [&str; 2] = ["cid-web", TOOLS];
 
 fn short(prefix: &str, project: &ProjectName) -> String {
     let whole = format!("{prefix}{project}");
-    if whole.len() <= MAX_LEN && whole != TAKEN {
+    if whole.len() <= MAX_LEN && !TAKEN.contains(&whole.as_str()) {
         return whole;
     }
     let mark = data_encoding::HEXLOWER.encode(&Sha256::digest(project.as_str())[..3]);
@@ -78,10 +80,8 @@ mod tests {
         assert_ne!(groups[0], groups[1]);
         assert_eq!(builder(&name("shop")), "cidb-shop");
         assert_eq!(project_group(&name("shop")), "cid-shop");
-        assert_ne!(
-            project_group(&name("web")),
-            "cid-web",
-            "that group is the front's"
-        );
+        for taken in ["web", "tools"] {
+            assert_ne!(project_group(&name(taken)), format!("cid-{taken}"));
+        }
     }
 }

@@ -7,7 +7,7 @@ pub mod name;
 pub mod process;
 pub mod workspace;
 
-pub use account::{Account, builder, project_group};
+pub use account::{Account, TOOLS, builder, project_group};
 pub use email::{Email, EmailError};
 pub use isolation::Isolation;
 pub use name::{Name, ProjectName, UnitName};

@@ -169,6 +169,11 @@ impl Cx {
         self.inner.locks.lock(name).await
     }
 
+    /// Takes such a lock if nobody has it.
+    pub fn try_lock(&self, name: &str) -> Option<OwnedMutexGuard<()>> {
+        self.inner.locks.try_lock(name)
+    }
+
     /// Records what a file of the workspace should say from now on.
     ///
     /// # Errors

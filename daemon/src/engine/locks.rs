@@ -13,16 +13,22 @@ pub(crate) struct Locks(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
 impl Locks {
     /// Waits for a lock; it is free again when the guard goes.
     pub(crate) async fn lock(&self, name: &str) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.retain(|_, lock| lock.strong_count() > 0);
-            let found = locks.get(name).and_then(Weak::upgrade);
-            found.unwrap_or_else(|| {
-                let fresh = Arc::new(AsyncMutex::new(()));
-                locks.insert(name.to_owned(), Arc::downgrade(&fresh));
-                fresh
-            })
-        };
-        lock.lock_owned().await
+        self.named(name).lock_owned().await
+    }
+
+    /// Takes a lock that nobody has.
+    pub(crate) fn try_lock(&self, name: &str) -> Option<OwnedMutexGuard<()>> {
+        self.named(name).try_lock_owned().ok()
+    }
+
+    fn named(&self, name: &str) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let found = locks.get(name).and_then(Weak::upgrade);
+        found.unwrap_or_else(|| {
+            let fresh = Arc::new(AsyncMutex::new(()));
+            locks.insert(name.to_owned(), Arc::downgrade(&fresh));
+            fresh
+        })
     }
 }

@@ -22,6 +22,8 @@ pub(super) enum Role {
 
 /// Files made on the way to a mirror or an environment: readable by the group.
 const SHARED_UMASK: u32 = 0o027;
+/// Files that everybody runs.
+const OPEN_UMASK: u32 = 0o022;
 /// Files made in a workspace's tree: writable by the group.
 const TREE_UMASK: u32 = 0o007;
 /// The usual one of a machine's own tools.
@@ -57,6 +59,11 @@ pub(super) fn settle(role: Role) -> Result<(), Fault> {
 /// For what a request makes outside of trees.
 pub(super) fn shared_umask() {
     set_umask(SHARED_UMASK);
+}
+
+/// For what a request makes for everybody.
+pub(super) fn open_umask() {
+    set_umask(OPEN_UMASK);
 }
 
 /// For what a request makes in a tree.

@@ -46,7 +46,11 @@ requests! {
     /// Deletes a branch on the remote if it has not moved.
     DeleteBranch => BranchDeletion,
     /// Installs dependencies into an environment.
-    BuildEnvironment => (),
+    BuildEnvironment => Built,
+    /// Brings uv in, where it is not there yet.
+    BringUv => (),
+    /// Removes what is there of an environment.
+    DiscardEnvironment => (),
     /// Writes cid's files and links into the tree.
     Configure => Configured,
     /// Gives developer and group access to a tree.
@@ -292,8 +296,8 @@ pub enum BranchDeletion {
 pub const ENVIRONMENT_MARK: &str = ".cid-complete";
 
 /// See [`Request::BuildEnvironment`]. Installs without the project itself, compiles to bytecode,
-/// and marks the environment complete as its last act; a complete one is left as it is, an
-/// incomplete one is removed first.
+/// and marks the environment complete as its last act. Begins with an empty folder: what an earlier
+/// build left there is removed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BuildEnvironment {
     /// The bare mirror, from which the declaring files are taken.
@@ -307,6 +311,35 @@ pub struct BuildEnvironment {
     /// The environment's folder, its final place (environments cannot be moved).
     pub target: PathBuf,
     /// Folder for tools that cid brings in, e.g. uv.
+    pub tools_dir: PathBuf,
+    /// Use pip where there is no uv; otherwise the reply says that there is none.
+    pub or_pip: bool,
+    /// Whether installers get a HOME of this build's own. The helper's may hold a person's settings,
+    /// which are wanted in a sandbox.
+    pub own_home: bool,
+}
+
+/// Reply to [`BuildEnvironment`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Built {
+    /// The environment is complete.
+    Complete,
+    /// Nothing was installed: there is no uv.
+    WantsUv,
+}
+
+/// See [`Request::DiscardEnvironment`]. Empties at least its folder, whose parent may be somebody else's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DiscardEnvironment {
+    /// The environment's folder.
+    pub target: PathBuf,
+}
+
+/// See [`Request::BringUv`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BringUv {
+    /// Folder for tools that cid brings in.
     pub tools_dir: PathBuf,
 }
 

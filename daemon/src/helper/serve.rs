@@ -145,6 +145,11 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::Push(ask) => reply(git::push::push(&ask)),
         Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),
         Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
+        Request::DiscardEnvironment(ask) => reply(deps::discard(&ask.target)),
+        Request::BringUv(ask) => {
+            drop::open_umask();
+            reply(deps::bring_uv(&ask, lines))
+        }
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::OpenSockets(ask) => reply(tree::acl::open_sockets(&ask)),
         Request::LookAtAccess(ask) => reply(tree::acl::look(&ask)),

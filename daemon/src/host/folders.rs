@@ -3,7 +3,7 @@
 use super::identities::deploy_user;
 use crate::{
     config::{Project, Projects},
-    domain::{builder, project_group},
+    domain::{TOOLS, builder, project_group},
     layout::Layout,
     plan::trash_dir,
     system::{Fault, accounts::Accounts, fs},
@@ -26,25 +26,17 @@ pub(super) async fn prepare(
 ) -> Result<(), Fault> {
     let name = &project.name;
     let (group, builder) = (project_group(name), builder(name));
-    let home = layout.builder_home(name);
-    accounts.make_project(&group, &builder, &home).await?;
+    accounts.make_project(&group, &builder).await?;
     let gid = gid_of(&group)?;
     let deploy = uid_of(&deploy_user(project)?)?;
-    let build = uid_of(&builder)?;
 
     let work_dir = Projects::work_dir(project, &layout.work_root);
     fs::make_dir(&work_dir, 0o755)?;
     fs::make_dir(&trash_dir(&work_dir.join("any")), 0o700)?;
     fs::make_dir(&layout.environment_marks(name), 0o755)?;
-    if !fs::exists(&home) {
-        fs::make_dir(&home, 0o711)?;
-        fs::write_atomic(&home.join(".gitconfig"), TRUSTING, 0o644)?;
-    }
     for (path, uid) in [
         (layout.mirror_dir(name), deploy),
         (layout.environments(name), 0),
-        (layout.tools_dir(name), build),
-        (home, build),
     ] {
         fs::make_dir(&path, 0o750)?;
         fs::give_to(&path, uid, gid)?;
@@ -52,7 +44,17 @@ pub(super) async fn prepare(
     Ok(())
 }
 
-/// The HOME of workspaces' helpers: nobody can write it.
+/// What builds run is nobody's to change but of who brings it in.
+///
+/// # Errors
+/// The package's account is missing, or the folder cannot be given to it.
+pub(super) fn tools(layout: &Layout) -> Result<(), Fault> {
+    let dir = layout.tools_dir();
+    fs::make_dir(&dir, 0o755)?;
+    fs::give_to(&dir, uid_of(TOOLS)?, gid_of(TOOLS)?)
+}
+
+/// The HOME of helpers that run a repository's code: nobody can write it.
 ///
 /// # Errors
 /// It cannot be written.

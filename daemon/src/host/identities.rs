@@ -3,7 +3,7 @@
 use super::limits::Controllers;
 use crate::{
     config::{GitUrl, Project, Projects, Settings},
-    domain::{Account, Isolation, ProjectName, UnitName, builder, project_group},
+    domain::{Account, Isolation, ProjectName, TOOLS, UnitName, builder, project_group},
     helper::run_file::RunFile,
     layout::Layout,
     plan::trash_dir,
@@ -45,6 +45,7 @@ impl Identities {
             }
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project, key) => Ok(self.build(project, key)),
+            Identity::Tools => Ok(self.tools()),
             Identity::Purge => Ok(self.purge()),
             Identity::Access(unit) => Ok(self.access(unit)),
             Identity::Accounts => Ok(accounts()),
@@ -143,24 +144,32 @@ impl Identities {
         let (user, group) = (builder(name), project_group(name));
         let mut checks = expect(&user, std::slice::from_ref(&group));
         let environment = self.layout.environments(name).join(key);
-        let writes = [
-            environment.clone(),
-            self.layout.tools_dir(name),
-            self.layout.builder_home(name),
-        ];
-        checks.extend(confine("--confine-write", writes));
-        checks.extend(confine("--confine-read", self.readable(name)));
         let unit = Unit::new(Profile::Build)
             .with("User", user)
             .with("Group", group)
             .writable(&environment)
-            .writable(&self.layout.tools_dir(name))
-            .writable(&self.layout.builder_home(name))
-            .env("HOME", &self.layout.builder_home(name));
+            .env("HOME", &self.layout.helper_home());
+        checks.extend(confine("--confine-write", [environment]));
+        checks.extend(confine("--confine-read", self.readable(name)));
         let unit = match self.project(name) {
             Ok(project) => self.controllers.limit(unit, &project.limits.commands),
             Err(_) => unit,
         };
+        Place { unit, checks }
+    }
+
+    /// What it brings in is everybody's to run, and nobody else's to change.
+    fn tools(&self) -> Place {
+        let tools = self.layout.tools_dir();
+        let home = self.layout.helper_home();
+        let mut checks = expect(TOOLS, &[TOOLS.to_owned()]);
+        let unit = Unit::new(Profile::Tools)
+            .with("User", TOOLS)
+            .with("Group", TOOLS)
+            .writable(&tools)
+            .env("HOME", &home);
+        checks.extend(confine("--confine-write", [tools]));
+        checks.extend(confine("--confine-read", [home]));
         Place { unit, checks }
     }
 
@@ -170,7 +179,7 @@ impl Identities {
             self.layout.helper_home(),
             self.layout.mirror_dir(name),
             self.layout.environments(name),
-            self.layout.tools_dir(name),
+            self.layout.tools_dir(),
         ]
     }
 

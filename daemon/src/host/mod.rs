@@ -45,6 +45,7 @@ pub(crate) async fn system(
     bin_dir: &Path,
 ) -> Result<System, Fault> {
     folders::trusting_home(&layout.helper_home())?;
+    folders::tools(layout)?;
     let identities = Identities {
         layout: Arc::clone(layout),
         settings: Arc::clone(settings),
@@ -173,8 +174,6 @@ pub(crate) fn make_folders(layout: &Layout) -> Result<(), Fault> {
         (layout.git_dir(), 0o755),
         (state("mirrors"), 0o711),
         (state("environments"), 0o711),
-        (state("tools"), 0o711),
-        (state("builders"), 0o711),
         (state("built"), 0o711),
     ];
     dirs.iter()

@@ -9,9 +9,12 @@ use crate::{
     config::Limits,
     domain::{builder, project_group},
     engine::{Cx, Step},
-    helper::request::{BuildEnvironment, Dependencies, ENVIRONMENT_MARK, RunCommand},
+    helper::request::{
+        BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK,
+        RunCommand,
+    },
     recipe::Environment,
-    system::{Fault, fs},
+    system::{Fault, fs, helpers::Identity},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -19,6 +22,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use tokio::sync::OwnedMutexGuard;
 
 /// Installs dependencies, or takes an environment that has them.
 #[derive(Serialize, Deserialize)]
@@ -40,6 +44,7 @@ impl Step for InstallDependencies {
     const KIND: &'static str = "install.v1";
     const HEAVY: bool = true;
     const HAS_UNDO: bool = false;
+    const HAS_FINISH: bool = true;
     type Before = ();
     type Output = Installed;
 
@@ -51,7 +56,13 @@ impl Step for InstallDependencies {
         *limits.install
     }
 
-    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+    /// Waits for a build of somebody else's here, where no core is held meanwhile.
+    async fn observe(&self, cx: &Cx) -> Result<(), Fault> {
+        if let Environment::Shared { key, .. } = cx.output::<Inspect>()?.recipe.environment
+            && !Shared::of(cx, key).is_complete(cx)
+        {
+            drop(turn(cx).await?);
+        }
         Ok(())
     }
 
@@ -61,36 +72,24 @@ impl Step for InstallDependencies {
             Environment::None => None,
             Environment::Ready(path) => Some(ready(path)?),
             Environment::Shared { key, dependencies } => {
-                let layout = &cx.sys().layout;
-                let target = layout.environments(cx.project_name()).join(&key);
-                let mark = layout.environment_mark(cx.project_name(), &key);
+                let shared = Shared::of(cx, key);
                 // A complete one is never changed again: nobody need be asked to look.
-                if is_complete(cx, &target, &mark) {
-                    return Ok(Installed { path: Some(target) });
+                if !shared.is_complete(cx) {
+                    self.share(cx, &shared, &inspected.commit, dependencies)
+                        .await?;
                 }
-                // Those who need the same one wait for whoever builds it.
-                let _turn = cx.lock(&format!("environment {}", target.display())).await;
-                make_place(cx, &target)?;
-                self.build(
-                    cx,
-                    cx.builder(&key),
-                    &inspected.commit,
-                    Some(dependencies),
-                    &target,
-                )
-                .await?;
-                if cx.sys().accounts.is_some() {
-                    fs::write_atomic(&mark, b"", 0o644)?;
-                }
-                Some(target)
+                Some(shared.target)
             }
             Environment::Own {
                 dependencies,
                 install,
             } => {
                 let target = self.directory.join(VENV);
-                self.build(cx, cx.user(), &inspected.commit, dependencies, &target)
-                    .await?;
+                let request = BuildEnvironment {
+                    or_pip: dependencies.is_none() && !mentions_uv(&install),
+                    ..self.request(cx, &inspected.commit, dependencies, &target)?
+                };
+                build(cx, cx.user(), request).await?;
                 for command in install {
                     self.run(cx, command, &target).await?;
                 }
@@ -103,25 +102,118 @@ impl Step for InstallDependencies {
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
-}
 
-/// Whether a shared environment is complete. On a host it is the builder's, and cid cannot look inside.
-fn is_complete(cx: &Cx, target: &Path, mark: &Path) -> bool {
-    match cx.sys().accounts {
-        Some(_) => fs::exists(mark),
-        None => fs::exists(&target.join(ENVIRONMENT_MARK)),
+    /// Half a shared environment is of no use to anybody. Where this fails the next build removes it.
+    async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        if cx.is_taken_back()
+            && let Ok(inspected) = cx.output::<Inspect>()
+            && let Environment::Shared { key, .. } = inspected.recipe.environment
+            && let Some(_turn) = cx.try_lock(&builds(cx))
+        {
+            Shared::of(cx, key).discard_half(cx).await;
+        }
+        Ok(())
     }
 }
 
-/// On a host the folder of all environments is root's, so that a build reaches no other one.
-fn make_place(cx: &Cx, target: &Path) -> Result<(), Fault> {
-    let Some(accounts) = &cx.sys().accounts else {
+/// An environment of several workspaces.
+struct Shared {
+    key: String,
+    target: PathBuf,
+    /// Says on a host that it is complete: cid cannot look into what is the builder's, and does not
+    /// believe what a build may have written.
+    mark: PathBuf,
+}
+
+impl Shared {
+    fn of(cx: &Cx, key: String) -> Self {
+        let (layout, project) = (&cx.sys().layout, cx.project_name());
+        Self {
+            target: layout.environments(project).join(&key),
+            mark: layout.environment_mark(project, &key),
+            key,
+        }
+    }
+
+    fn is_complete(&self, cx: &Cx) -> bool {
+        match cx.sys().accounts {
+            Some(_) => fs::exists(&self.mark),
+            None => fs::exists(&self.target.join(ENVIRONMENT_MARK)),
+        }
+    }
+
+    /// Removes what is there of one that is not complete.
+    async fn discard_half(&self, cx: &Cx) {
+        if self.is_complete(cx) || !fs::exists(&self.target) {
+            return;
+        }
+        let target = self.target.clone();
+        let discard = DiscardEnvironment { target };
+        if let Err(fault) = cx.ask(cx.builder(&self.key), discard).await {
+            tracing::warn!("{fault}");
+        }
+        // On a host that only empties it.
+        let _ = std::fs::remove_dir(&self.target);
+    }
+
+    /// On a host the folder of all environments is root's, so that a build reaches no other one.
+    fn make_place(&self, cx: &Cx) -> Result<(), Fault> {
+        let Some(accounts) = &cx.sys().accounts else {
+            return Ok(());
+        };
+        let project = cx.project_name();
+        let (uid, gid) = accounts.numbers(&builder(project), &project_group(project))?;
+        fs::make_dir(&self.target, 0o750)?;
+        fs::give_to(&self.target, uid, gid)
+    }
+}
+
+/// The project's turn to build: all its builds run as one user, and what runs as one user can signal,
+/// and on a kernel without Landlock change, whatever else does.
+async fn turn(cx: &Cx) -> Result<OwnedMutexGuard<()>, Fault> {
+    let builds = builds(cx);
+    tokio::select! {
+        turn = cx.lock(&builds) => Ok(turn),
+        () = cx.cancel.cancelled() => Err(Fault::cancelled()),
+    }
+}
+
+fn builds(cx: &Cx) -> String {
+    format!("builds {}", cx.project_name())
+}
+
+/// Builds, with uv brought in where it is missing.
+async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result<(), Fault> {
+    if cx.ask(identity.clone(), request.clone()).await? == Built::Complete {
         return Ok(());
+    }
+    if let Err(fault) = bring_uv(cx, &request.tools_dir).await {
+        if fault.cancelled {
+            return Err(fault);
+        }
+        cx.line(format!("{fault}; going on with pip")).await;
+    }
+    let request = BuildEnvironment {
+        or_pip: true,
+        ..request
     };
-    let project = cx.project_name();
-    let (uid, gid) = accounts.numbers(&builder(project), &project_group(project))?;
-    fs::make_dir(target, 0o750)?;
-    fs::give_to(target, uid, gid)
+    cx.ask(identity, request).await.map(drop)
+}
+
+/// By somebody who runs no repository's code: whoever builds could leave another uv for the next one.
+async fn bring_uv(cx: &Cx, tools_dir: &Path) -> Result<(), Fault> {
+    let _turn = cx.lock("tools").await;
+    let tools_dir = tools_dir.to_owned();
+    cx.ask(Identity::Tools, BringUv { tools_dir }).await
+}
+
+/// Whether the operator's commands name uv, on their own or in a line for a shell.
+fn mentions_uv(commands: &[Vec<String>]) -> bool {
+    let names = |word: &String| {
+        word.split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|part| ["uv", "uvx"].contains(&part))
+    };
+    commands.iter().flatten().any(names)
 }
 
 fn ready(path: PathBuf) -> Result<PathBuf, Fault> {
@@ -136,23 +228,46 @@ fn ready(path: PathBuf) -> Result<PathBuf, Fault> {
 }
 
 impl InstallDependencies {
-    async fn build(
+    /// Builds an environment for all, unless somebody else has meanwhile.
+    async fn share(
         &self,
         cx: &Cx,
-        identity: crate::system::helpers::Identity,
+        shared: &Shared,
+        commit: &str,
+        dependencies: Dependencies,
+    ) -> Result<(), Fault> {
+        let _turn = turn(cx).await?;
+        if shared.is_complete(cx) {
+            return Ok(());
+        }
+        // What an earlier build left running, whose job has not ended yet or whose daemon was killed.
+        cx.sys().helpers.end_builds(cx.project_name()).await?;
+        shared.make_place(cx)?;
+        let request = self.request(cx, commit, Some(dependencies), &shared.target)?;
+        build(cx, cx.builder(&shared.key), request).await?;
+        match cx.sys().accounts {
+            Some(_) => fs::write_atomic(&shared.mark, b"", 0o644),
+            None => Ok(()),
+        }
+    }
+
+    fn request(
+        &self,
+        cx: &Cx,
         commit: &str,
         dependencies: Option<Dependencies>,
         target: &Path,
-    ) -> Result<(), Fault> {
-        let request = BuildEnvironment {
+    ) -> Result<BuildEnvironment, Fault> {
+        Ok(BuildEnvironment {
             mirror: self.mirror.clone(),
             commit: commit.to_owned(),
             app_dir: cx.project()?.app.dir().to_owned(),
             dependencies,
             target: target.to_owned(),
-            tools_dir: cx.sys().layout.tools_dir(cx.project_name()),
-        };
-        cx.ask(identity, request).await
+            tools_dir: cx.sys().layout.tools_dir(),
+            or_pip: false,
+            own_home: cx.sys().accounts.is_some(),
+        })
     }
 
     /// One of the operator's own install commands.
@@ -190,4 +305,31 @@ pub(super) fn search_path(environment: Option<&Path>) -> String {
         || SYSTEM.to_owned(),
         |path| format!("{}:{SYSTEM}", path.join("bin").display()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uv_is_wanted_by_commands_that_name_it() {
+        let mentions = |words: &[&str]| {
+            let words = words.iter().map(|&word| word.to_owned()).collect();
+            mentions_uv(&[vec!["true".to_owned()], words])
+        };
+        for words in [
+            &["uv", "sync"][..],
+            &["sh", "-c", "cd a && uv sync"],
+            &["./bin/uvx", "x"],
+        ] {
+            assert!(mentions(words), "{words:?}");
+        }
+        for words in [
+            &["npm", "ci"][..],
+            &["pip", "install", "uvicorn"],
+            &["./uvloop.sh"],
+        ] {
+            assert!(!mentions(words), "{words:?}");
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub trait Accounts: Send + Sync {
     ///
     /// # Errors
     /// The tools fail.
-    async fn make_project(&self, group: &str, builder: &str, home: &Path) -> Result<(), Fault>;
+    async fn make_project(&self, group: &str, builder: &str) -> Result<(), Fault>;
 
     /// The numbers of an account and of a group that were made.
     ///
@@ -123,20 +123,20 @@ impl Accounts for RealAccounts {
         }
     }
 
-    async fn make_project(&self, group: &str, builder: &str, home: &Path) -> Result<(), Fault> {
+    async fn make_project(&self, group: &str, builder: &str) -> Result<(), Fault> {
         if self::group(group)?.is_none() {
             self.run("groupadd", &["--system", group]).await?;
         }
         if user(builder)?.is_some() {
             return Ok(());
         }
-        let home = home.to_string_lossy();
         let args = [
             "--system",
             "--gid",
             group,
+            // Each build has one of its own.
             "--home-dir",
-            &home,
+            "/nonexistent",
             "--no-create-home",
             "--shell",
             NO_LOGIN,

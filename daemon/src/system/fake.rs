@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{Account, UnitName},
     helper::request::{
-        AccessReport, BranchDeletion, Configured, Dependencies, Ended, Fetched, Granted,
+        AccessReport, BranchDeletion, Built, Configured, Dependencies, Ended, Fetched, Granted,
         Inspection, Purged, Request, Resolved, ToolExited, WorkReport,
     },
     layout::Layout,
@@ -360,7 +360,7 @@ impl Accounts for Fake {
         Ok(())
     }
 
-    async fn make_project(&self, _: &str, builder: &str, _: &Path) -> Result<(), Fault> {
+    async fn make_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
         self.state().accounts.insert(builder.to_owned());
         Ok(())
     }
@@ -402,7 +402,15 @@ impl Launcher for Fake {
                 ..Inspection::default()
             })),
             Request::CloneTree(ask) => made(fs::make_dir(&ask.target, 0o755)),
-            Request::BuildEnvironment(ask) => made(fs::make_dir(&ask.target, 0o755)),
+            Request::BuildEnvironment(ask) => {
+                fs::make_dir(&ask.target, 0o755)?;
+                encode(serde_json::to_value(Built::Complete))
+            }
+            Request::BringUv(_) => Ok(Value::Null),
+            Request::DiscardEnvironment(ask) => made(
+                std::fs::remove_dir_all(&ask.target)
+                    .map_err(|error| Fault::io("remove", &ask.target, error)),
+            ),
             Request::Configure(ask) => {
                 for file in &ask.files {
                     fs::write_atomic(&ask.tree.join(&file.target), b"x", 0o600)?;

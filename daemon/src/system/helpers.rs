@@ -24,6 +24,8 @@ pub enum Identity {
     Reaper(UnitName, i64),
     /// The project's build user, on the shared environment of this key: others' are complete, and used.
     Build(ProjectName, String),
+    /// Who brings in what builds run and must not change, e.g. uv. Runs no code of any repository.
+    Tools,
     /// Root with two capabilities, which may write the trashes alone: what a workspace's user cannot
     /// remove. Also looks at trees that the daemon cannot look into.
     Purge,
@@ -82,6 +84,15 @@ pub trait Launcher: Send + Sync {
     /// # Errors
     /// systemd cannot end one.
     async fn end_units(&self, _unit: &UnitName) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Ends all units in which a project's environments are built, whatever job they are of; none in a
+    /// sandbox.
+    ///
+    /// # Errors
+    /// systemd cannot end one.
+    async fn end_builds(&self, _project: &ProjectName) -> Result<(), Fault> {
         Ok(())
     }
 

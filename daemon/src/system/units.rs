@@ -14,6 +14,8 @@ pub enum Profile {
     Workspace,
     /// Shared environments.
     Build,
+    /// What builds run.
+    Tools,
     /// What a workspace's user cannot remove or open.
     Purge,
     /// The machine's accounts.
@@ -28,6 +30,7 @@ impl Profile {
             Self::Deploy => include_str!("../../../systemd/helpers/deploy.service"),
             Self::Workspace => include_str!("../../../systemd/helpers/workspace.service"),
             Self::Build => include_str!("../../../systemd/helpers/build.service"),
+            Self::Tools => include_str!("../../../systemd/helpers/tools.service"),
             Self::Purge => include_str!("../../../systemd/helpers/purge.service"),
             Self::Accounts => include_str!("../../../systemd/helpers/accounts.service"),
             Self::NginxTest => include_str!("../../../systemd/helpers/nginx-test.service"),
@@ -151,10 +154,11 @@ fn escaped(path: &Path) -> OsString {
 mod tests {
     use super::*;
 
-    const ALL: [Profile; 6] = [
+    const ALL: [Profile; 7] = [
         Profile::Deploy,
         Profile::Workspace,
         Profile::Build,
+        Profile::Tools,
         Profile::Purge,
         Profile::Accounts,
         Profile::NginxTest,

@@ -40,6 +40,8 @@ fn is_built_in_place_and_emptied_when_that_fails() {
             dependencies: Some(Dependencies::Requirements),
             target: target.clone(),
             tools_dir: tools.clone(),
+            or_pip: true,
+            own_home: true,
         })
     };
     let (fault, _) = build("six==0.0.0.0.1\n").unwrap_err();

@@ -1,10 +1,11 @@
 //! Real installers, with one small package from the package index.
 
 use crate::rig::Helper;
-use cid_daemon::helper::request::{BuildEnvironment, Dependencies};
+use cid_daemon::helper::request::{BringUv, BuildEnvironment, Built, Dependencies};
 use git2::{Repository, Signature};
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -26,7 +27,12 @@ fn repository(dir: &Path, files: &[(&str, &str)]) -> (PathBuf, String) {
     (path, commit.to_string())
 }
 
-fn build(dir: &Path, text: &str) -> Result<Vec<String>, (String, String)> {
+/// With pip where there is no uv.
+fn build(dir: &Path, text: &str) -> Result<Built, (String, String)> {
+    build_by(dir, text, true)
+}
+
+fn build_by(dir: &Path, text: &str, or_pip: bool) -> Result<Built, (String, String)> {
     let mirror = dir.join("mirror.git");
     if mirror.exists() {
         fs::remove_dir_all(&mirror).unwrap();
@@ -40,9 +46,25 @@ fn build(dir: &Path, text: &str) -> Result<Vec<String>, (String, String)> {
         dependencies: Some(Dependencies::Requirements),
         target: dir.join("environments/one"),
         tools_dir: dir.join("tools"),
+        or_pip,
+        own_home: true,
     };
     fs::create_dir_all(dir.join("environments")).unwrap();
-    helper.ask(ask).map(|()| std::mem::take(&mut helper.lines))
+    helper.ask(ask)
+}
+
+/// Twice: what is there stays.
+fn bring_uv(dir: &Path) {
+    let mut helper = Helper::start(&dir.join("lock"));
+    let tools_dir = dir.join("tools");
+    let mut bring = || {
+        let ask = BringUv {
+            tools_dir: tools_dir.clone(),
+        };
+        helper.ask(ask).unwrap();
+        fs::metadata(tools_dir.join("uv/bin/uv")).unwrap().ino()
+    };
+    assert_eq!(bring(), bring());
 }
 
 fn works(dir: &Path) -> bool {
@@ -66,35 +88,36 @@ fn is_compiled(dir: &Path) -> bool {
 }
 
 #[test]
-fn by_uv_once() {
+fn by_uv_that_somebody_else_brings_in() {
     let dir = tempfile::tempdir().unwrap();
-    build(dir.path(), "six\n").unwrap();
+    let first = build_by(dir.path(), "six\n", false).unwrap();
+    let has_its_own = Command::new("uv").arg("--version").output();
+    if has_its_own.is_ok_and(|output| output.status.success()) {
+        assert_eq!(first, Built::Complete);
+    } else {
+        assert_eq!(first, Built::WantsUv);
+        assert!(!dir.path().join("tools").exists());
+    }
+    bring_uv(dir.path());
+    let built = build_by(dir.path(), "six\n", false).unwrap();
+    assert_eq!(built, Built::Complete);
     assert!(works(dir.path()) && is_compiled(dir.path()));
     let target = dir.path().join("environments/one");
     assert!(target.join(".cid-complete").exists() && !target.join(".cid-build").exists());
-    assert_eq!(
-        build(dir.path(), "six\n").unwrap(),
-        [""; 0],
-        "a complete one is left as it is"
-    );
-    fs::remove_file(target.join(".cid-complete")).unwrap();
-    // A link to the machine's own Python: removed, not written to.
+    let find = ["-type", "f", "-links", "+1"];
+    let linked = Command::new("find").arg(&target).args(find).output();
+    assert_eq!(linked.unwrap().stdout, b"", "files that are elsewhere too");
+    // What an earlier build left is not believed. A link to the machine's own Python: removed, not
+    // written to.
     fs::remove_file(target.join("bin/python")).unwrap();
-    build(dir.path(), "six\n").unwrap();
+    build_by(dir.path(), "six\n", false).unwrap();
     assert!(works(dir.path()));
 }
 
 #[test]
 fn by_pip_where_uv_cannot_be_had() {
     let dir = tempfile::tempdir().unwrap();
-    fs::create_dir_all(dir.path().join("tools")).unwrap();
-    // In the place of the folder that uv is brought into.
-    fs::write(dir.path().join("tools/uv.new"), "").unwrap();
-    let lines = build(dir.path(), "six\n").unwrap();
-    assert!(
-        lines.iter().any(|line| line.ends_with("going on with pip")),
-        "{lines:?}"
-    );
+    build(dir.path(), "six\n").unwrap();
     assert!(works(dir.path()) && is_compiled(dir.path()));
 }
 

@@ -10,6 +10,7 @@
 mod access;
 mod attacks;
 mod authorisation;
+mod builds;
 mod doctor;
 mod hostile;
 mod isolation;

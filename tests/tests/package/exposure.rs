@@ -18,6 +18,7 @@ const LIMITS: &[(&str, u32)] = &[
     // bind. 0.3 for logs of others, wherever they are.
     ("helpers/nginx-test.service", 20),
     ("helpers/purge.service", 11),
+    ("helpers/tools.service", 14),
     ("helpers/workspace.service", 15),
 ];
 
@@ -25,6 +26,7 @@ const LIMITS: &[(&str, u32)] = &[
 const AS_A_USER: &[&str] = &[
     "helpers/build.service",
     "helpers/deploy.service",
+    "helpers/tools.service",
     "helpers/workspace.service",
 ];
 

@@ -8,6 +8,7 @@ const HELPERS: &[&str] = &[
     "deploy.service",
     "nginx-test.service",
     "purge.service",
+    "tools.service",
     "workspace.service",
 ];
 

@@ -3,6 +3,7 @@
 use super::{
     python::{self, Wanted},
     settings, uv,
+    work::Work,
 };
 use crate::{
     helper::{Lines, command, environment::Environment, request::BuildEnvironment},
@@ -28,35 +29,30 @@ pub(super) struct Installer<'a> {
 }
 
 impl<'a> Installer<'a> {
-    /// Finds tools and Python.
+    /// Finds tools and Python; `None`: there is no uv, and whoever asked would bring it in.
     ///
     /// # Errors
     /// No Python fits what the repository wants.
     pub(super) fn choose(
         ask: &'a BuildEnvironment,
+        work: &Work,
         wanted: &Wanted,
         lines: Lines<'a>,
-    ) -> Result<Self, Fault> {
-        let env = settings::environment(ask);
+    ) -> Result<Option<Self>, Fault> {
+        let env = settings::environment(ask, work);
+        let uv = uv::find(&ask.tools_dir, &env);
+        if uv.is_none() && !ask.or_pip {
+            return Ok(None);
+        }
         let found = python::find(wanted, &env);
         let any = found
             .clone()
             .or_else(|| python::find(&Wanted::default(), &env))
-            .ok_or_else(|| {
-                Fault::new("cannot find python3 on PATH")
-                    .hint("install the packages python3 and python3-venv")
-            })?;
-        let uv = uv::find_or_bring(&ask.tools_dir, &any, &env, lines);
-        if let Err(fault) = &uv {
-            if fault.cancelled {
-                return Err(fault.clone());
-            }
-            lines(&format!("{fault}; going on with pip"));
-        }
+            .ok_or_else(python::none)?;
         let mut installer = Self {
             target: &ask.target,
             python: any,
-            uv: uv.ok(),
+            uv,
             with_pip: ask.dependencies.is_none(),
             env,
             lines,
@@ -73,7 +69,7 @@ impl<'a> Installer<'a> {
                 ))
             })?;
         }
-        Ok(installer)
+        Ok(Some(installer))
     }
 
     /// uv knows more places than PATH.
@@ -103,9 +99,17 @@ impl<'a> Installer<'a> {
                 )
                 .map_err(|fault| fault.hint("on Debian this needs the package python3-venv"));
         };
-        let mut argv: Vec<OsString> = ["venv", "--quiet", "--no-project", "--prompt", "cid"]
-            .map(Into::into)
-            .into();
+        // What is there is this build's own.
+        let mut argv: Vec<OsString> = [
+            "venv",
+            "--quiet",
+            "--no-project",
+            "--allow-existing",
+            "--prompt",
+            "cid",
+        ]
+        .map(Into::into)
+        .into();
         if self.with_pip {
             argv.push("--seed".into());
         }

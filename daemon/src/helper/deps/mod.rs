@@ -1,51 +1,63 @@
 //! Installs an app's dependencies into an environment, without the app itself.
+//!
+//! What is installed may come with code that runs meanwhile. Nothing that one build writes is there for
+//! another: its HOME and its cache go with it, and uv is brought in by somebody else.
 
 mod export;
 mod installer;
 pub(super) mod python;
 mod settings;
 mod uv;
+mod work;
 
 use super::{
     Lines,
     git::open_mirror,
     inspect::snapshot::Snapshot,
-    request::{BuildEnvironment, Dependencies, ENVIRONMENT_MARK},
+    request::{BringUv, BuildEnvironment, Built, Dependencies, ENVIRONMENT_MARK},
     tree::purge,
 };
 use crate::system::fault::Fault;
 use installer::Installer;
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::Path,
-};
+use std::{fs::File, io::Write, path::Path};
+use work::Work;
 
 /// Written as the last act: an environment without it is half-made.
 const MARK: &str = ENVIRONMENT_MARK;
-/// Where the declaring files lie while the environment is built; inside it, so that nothing is
-/// left elsewhere when the build is killed.
-const SOURCES: &str = ".cid-build";
 
-/// Builds the environment; a complete one is left as it is.
+/// Brings uv in where it is not there yet.
+///
+/// # Errors
+/// It cannot be installed.
+pub(super) fn bring_uv(ask: &BringUv, lines: Lines) -> Result<(), Fault> {
+    uv::bring(&ask.tools_dir, lines)
+}
+
+/// Builds the environment afresh. That one is complete is for the daemon to know: what lies there may
+/// have been written by what was being installed.
 ///
 /// # Errors
 /// The files cannot be read, there is no fitting Python, or an installer fails; then the
 /// environment is gone again, or at least empty: its parent may be somebody else's.
-pub(super) fn build(ask: &BuildEnvironment, lines: Lines) -> Result<(), Fault> {
-    if ask.target.join(MARK).exists() {
-        return Ok(());
-    }
+pub(super) fn build(ask: &BuildEnvironment, lines: Lines) -> Result<Built, Fault> {
     let mirror = open_mirror(&ask.mirror)?;
     let snapshot = Snapshot::open(&mirror, &ask.commit, &ask.app_dir)?;
-    fs::create_dir_all(&ask.tools_dir).map_err(|error| Fault::io("make", &ask.tools_dir, error))?;
     purge::make_empty(&ask.target)?;
     install(ask, &mirror, &snapshot, lines).inspect_err(|_| {
         // The reason it failed matters more than a rest, which the next attempt removes as well.
-        let _ = purge::purge(&ask.target)
-            .map(drop)
-            .or_else(|_| purge::make_empty(&ask.target));
+        let _ = discard(&ask.target);
     })
+}
+
+/// Removes what is there of an environment, or at least all that is in it: its parent may be somebody
+/// else's.
+///
+/// # Errors
+/// Something in it cannot be removed.
+pub(super) fn discard(target: &Path) -> Result<(), Fault> {
+    purge::purge(target)
+        .map(drop)
+        .or_else(|_| purge::make_empty(target))
 }
 
 fn install(
@@ -53,10 +65,14 @@ fn install(
     mirror: &git2::Repository,
     snapshot: &Snapshot<'_>,
     lines: Lines,
-) -> Result<(), Fault> {
-    let installer = Installer::choose(ask, &python::Wanted::read(snapshot)?, lines)?;
+) -> Result<Built, Fault> {
+    let work = Work::begin(ask)?;
+    let wanted = python::Wanted::read(snapshot)?;
+    let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
+        return Ok(Built::WantsUv);
+    };
     installer.make_environment()?;
-    let sources = ask.target.join(SOURCES);
+    let sources = work.sources();
     if let Some(dependencies) = ask.dependencies {
         export::export(mirror, snapshot, dependencies, &sources)?;
         let app = sources.join(&snapshot.app_dir);
@@ -65,9 +81,10 @@ fn install(
             Dependencies::Requirements => installer.install_requirements(&app)?,
             Dependencies::Pyproject => installer.install_project_dependencies(&app)?,
         }
-        purge::purge(&sources)?;
     }
-    mark(&ask.target)
+    work.end()?;
+    mark(&ask.target)?;
+    Ok(Built::Complete)
 }
 
 fn mark(target: &Path) -> Result<(), Fault> {

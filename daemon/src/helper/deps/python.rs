@@ -97,6 +97,11 @@ pub(super) fn find(wanted: &Wanted, env: &Environment) -> Option<PathBuf> {
         .find(|python| version(python, env).is_some_and(|version| wanted.takes(version)))
 }
 
+/// There is none at all.
+pub(super) fn none() -> Fault {
+    Fault::new("cannot find python3 on PATH").hint("install the packages python3 and python3-venv")
+}
+
 /// pyenv keeps each version in a folder called so; its wrappers on PATH start only the one that is
 /// chosen at the time.
 fn of_pyenv(wanted: &Wanted, env: &Environment) -> Vec<PathBuf> {

@@ -1,44 +1,29 @@
 //! Finds uv, or brings it in.
 
+use super::{
+    python::{self, Wanted},
+    settings,
+};
 use crate::{
-    helper::{Lines, command, environment::Environment},
+    helper::{Lines, command, environment::Environment, tree::purge},
     system::fault::{Fault, FaultContext},
 };
-use nix::fcntl::{Flock, FlockArg};
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
 /// The machine's own, or else cid's.
-///
-/// # Errors
-/// There is none and it cannot be installed.
-pub(super) fn find_or_bring(
-    tools_dir: &Path,
-    python: &Path,
-    env: &Environment,
-    lines: Lines,
-) -> Result<PathBuf, Fault> {
-    if let Ok(path) = command::find(OsStr::new("uv"), env, Path::new("/"))
-        && works(&path, env)
-    {
-        return Ok(path);
-    }
-    let ours = tools_dir.join("uv/bin/uv");
-    if ours.exists() {
-        return Ok(ours);
-    }
-    let lock = tools_dir.join("uv.lock");
-    let file = File::create(&lock).map_err(|error| Fault::io("make", &lock, error))?;
-    let _lock = Flock::lock(file, FlockArg::LockExclusive)
-        .map_err(|(_, error)| Fault::io("lock", &lock, error))?;
-    if !ours.exists() {
-        lines("uv is not installed; fetching it");
-        bring(tools_dir, python, env, lines)?;
-    }
-    Ok(ours)
+pub(super) fn find(tools_dir: &Path, env: &Environment) -> Option<PathBuf> {
+    command::find(OsStr::new("uv"), env, Path::new("/"))
+        .ok()
+        .filter(|path| works(path, env))
+        .or_else(|| Some(ours(tools_dir)).filter(|path| path.exists()))
+}
+
+fn ours(tools_dir: &Path) -> PathBuf {
+    tools_dir.join("uv/bin/uv")
 }
 
 /// A wrapper that picks versions may be on PATH without there being a uv behind it.
@@ -47,33 +32,52 @@ fn works(uv: &Path, env: &Environment) -> bool {
         .is_ok_and(|(status, _)| status.success())
 }
 
-/// Installed beside its place and renamed, so that it is there whole or not at all.
-fn bring(tools_dir: &Path, python: &Path, env: &Environment, lines: Lines) -> Result<(), Fault> {
-    let new = tools_dir.join("uv.new");
-    if new.exists() {
-        fs::remove_dir_all(&new).map_err(|error| Fault::io("remove", &new, error))?;
+/// Installs it beside its place and renames it, so that it is there whole or not at all. One that is
+/// there stays. Whoever asks sees to it that nobody else does at the same time.
+///
+/// # Errors
+/// It cannot be installed.
+pub(super) fn bring(tools_dir: &Path, lines: Lines) -> Result<(), Fault> {
+    if ours(tools_dir).exists() {
+        return Ok(());
     }
+    lines("uv is not installed; fetching it");
+    let env = settings::of_operator();
+    let python = python::find(&Wanted::default(), &env).ok_or_else(python::none)?;
+    fs::create_dir_all(tools_dir).map_err(|error| Fault::io("make", tools_dir, error))?;
+    let (new, place) = (tools_dir.join("uv.new"), tools_dir.join("uv"));
+    for rest in [&new, &place] {
+        purge::purge(rest)?;
+    }
+    let venv = ["-I", "-m", "venv"].map(OsString::from);
     run(
-        &[
-            python.into(),
-            "-m".into(),
-            "venv".into(),
-            new.clone().into(),
-        ],
-        env,
-        tools_dir,
+        python,
+        venv.into_iter().chain([new.clone().into()]),
+        &env,
         lines,
     )?;
-    let pip = ["-m", "pip", "install", "--quiet", "uv"].map(OsString::from);
-    let argv: Vec<_> = std::iter::once(new.join("bin/python").into())
-        .chain(pip)
-        .collect();
-    run(&argv, env, tools_dir, lines)?;
-    fs::rename(&new, tools_dir.join("uv")).cannot(format!("put uv into {}", tools_dir.display()))
+    // Only what is built already: nothing of a package's runs at its installation.
+    let pip = [
+        "-I",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--only-binary=:all:",
+        "uv",
+    ];
+    run(new.join("bin/python"), pip.map(OsString::from), &env, lines)?;
+    fs::rename(&new, place).cannot(format!("put uv into {}", tools_dir.display()))
 }
 
-fn run(argv: &[OsString], env: &Environment, dir: &Path, lines: Lines) -> Result<(), Fault> {
-    let status = command::run(argv, env, dir, lines)?;
+fn run(
+    program: PathBuf,
+    arguments: impl IntoIterator<Item = OsString>,
+    env: &Environment,
+    lines: Lines,
+) -> Result<(), Fault> {
+    let argv: Vec<OsString> = std::iter::once(program.into()).chain(arguments).collect();
+    let status = command::run(&argv, env, Path::new("/"), lines)?;
     if status.success() {
         Ok(())
     } else {

@@ -14,7 +14,7 @@ use super::{
     standing::STANDING,
 };
 use crate::{
-    domain::{Isolation, UnitName},
+    domain::{Isolation, ProjectName, UnitName},
     helper::request::Request,
     layout::Layout,
 };
@@ -183,6 +183,12 @@ impl Launcher for HelperLauncher {
         self.starter.end_all_of(&identity, END_LIMIT).await
     }
 
+    async fn end_builds(&self, project: &ProjectName) -> Result<(), Fault> {
+        // Nor does it depend on the environment's key.
+        let identity = Identity::Build(project.clone(), String::new());
+        self.starter.end_all_of(&identity, END_LIMIT).await
+    }
+
     async fn end(&self, job: Uuid) -> Result<(), Fault> {
         let slots: Vec<_> = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,6 +245,8 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::DeleteBranch(_) => ("delete the branch", "git"),
         Request::CloneTree(_) => ("make the clone", "clone"),
         Request::BuildEnvironment(_) => ("install the dependencies", "install"),
+        Request::BringUv(_) => ("bring uv in", "install"),
+        Request::DiscardEnvironment(_) => ("remove the environment", "install"),
         Request::RunCommand(_) => ("run the command", "install or release"),
         Request::RunTool(_) => ("run a tool of the machine's", "step"),
         Request::Purge(_) => ("throw the tree away", "purge"),
@@ -252,7 +260,9 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };
     let file = match request {
-        Request::BuildEnvironment(_) | Request::RunCommand(_) => "the project file or cid.toml",
+        Request::BuildEnvironment(_) | Request::BringUv(_) | Request::RunCommand(_) => {
+            "the project file or cid.toml"
+        }
         _ => "cid.toml",
     };
     Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(format!(

@@ -248,7 +248,9 @@ fn mark(identity: &Identity) -> String {
         Identity::Deploy(project) => format!("deploy {project}"),
         Identity::Workspace(unit, ..) => format!("workspace {unit}"),
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
-        Identity::Build(project, key) => format!("build {project} {key}"),
+        // All builds of a project run as one user and are ended together.
+        Identity::Build(project, _) => format!("build {project}"),
+        Identity::Tools => "tools".into(),
         Identity::Purge => "purge".into(),
         Identity::Access(unit) => format!("access {unit}"),
         Identity::Accounts => "accounts".into(),
