@@ -18,7 +18,7 @@ const LIMITS: &[(&str, u32)] = &[
     // bind. 0.3 for logs of others, wherever they are.
     ("helpers/nginx-test.service", 20),
     ("helpers/purge.service", 11),
-    ("helpers/tools.service", 14),
+    ("helpers/tools.service", 15),
     ("helpers/workspace.service", 15),
 ];
 
