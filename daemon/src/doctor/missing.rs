@@ -7,10 +7,10 @@ use crate::{
     helper::run_file::RunFile,
     recipe::WEB,
     rpc::Api,
-    step::{TREE, is_socket},
+    step::{APP_LOG_DIR_MODE, TREE, is_socket},
     store::Artifact,
     system::{
-        probe,
+        fs, probe,
         supervisor::{Process, ProcessState},
         view,
     },
@@ -60,6 +60,19 @@ pub(super) async fn missing(
             &anew,
         )),
         Ok(run_file) => findings.extend(another_account(workspace, &run_file)),
+    }
+    let logs = api.layout.app_log_dir(unit);
+    if !logs.is_dir() {
+        let finding = Finding::drift(
+            format!("log folder {}", logs.display()),
+            "it is gone, and supervisord takes no new workspace without it",
+            "cictl doctor --repair makes it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(fs::make_dir(&logs, APP_LOG_DIR_MODE))
+        } else {
+            finding
+        });
     }
     let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await?;
     if let Some((wanted, what)) = differs(wanted, api.sys.nginx.read(unit)?) {

@@ -7,9 +7,9 @@
 //! kills everything it started and exits.
 //!
 //! `cid-helper app` and `cid-helper run` start a workspace's processes and commands from its run
-//! file. Called by git as its SSH program, it becomes `ssh` with options of its own;
-//! called as the one that asks for passwords, it answers with the project's token; called as the hook
-//! of a push, it waits until the push may go on.
+//! file; `cid-helper supervise` becomes their supervisord. Called by git as its SSH program, it becomes
+//! `ssh` with options of its own; called as the one that asks for passwords, it answers with the project's
+//! token; called as the hook of a push, it waits until the push may go on.
 
 mod app;
 pub mod cgroup;
@@ -21,6 +21,7 @@ pub mod environment;
 mod git;
 mod identity;
 mod inspect;
+mod programs;
 pub mod reaper;
 pub mod request;
 mod run;
@@ -73,9 +74,24 @@ enum Verb {
     },
     /// Become supervisord, in a control group of its own
     Supervise {
+        /// Folder of program files...
+        #[arg(long, requires = "logs")]
+        programs: Option<PathBuf>,
+        /// ...that each need a log folder in this one
+        #[arg(long, requires = "programs")]
+        logs: Option<PathBuf>,
         /// Program and arguments
         #[arg(required = true, last = true)]
         command: Vec<OsString>,
+    },
+    /// After supervisord has ended badly, move program files aside that keep it from starting
+    SetAside {
+        /// Folder of program files
+        #[arg(long)]
+        programs: PathBuf,
+        /// supervisord's configuration
+        #[arg(long)]
+        configuration: PathBuf,
     },
     /// Run a command in a workspace and exit with its status
     Run {
@@ -113,7 +129,20 @@ pub fn main() -> ExitCode {
             run_file,
             process,
         } => app::become_app(&run_file, &process, require_user).map(|never| match never {}),
-        Verb::Supervise { command } => supervise::supervise(&command).map(|never| match never {}),
+        Verb::Supervise {
+            programs,
+            logs,
+            command,
+        } => {
+            if let (Some(programs), Some(logs)) = (programs, logs) {
+                programs::make_log_dirs(&programs, &logs);
+            }
+            supervise::supervise(&command).map(|never| match never {})
+        }
+        Verb::SetAside {
+            programs,
+            configuration,
+        } => programs::set_aside(&programs, &configuration).map(|()| ExitCode::SUCCESS),
         Verb::Run {
             require_user,
             run_file,

@@ -172,9 +172,8 @@ impl Supervisord {
         drop(child.try_wait());
         let said = fs::read_optional(&self.output_log)?.unwrap_or_default();
         let said = said
-            .lines()
-            .find_map(|line| line.strip_prefix("Error: "))
-            .unwrap_or(said.trim());
+            .rsplit_once("Error: ")
+            .map_or(said.trim(), |(_, error)| error);
         let refusal = loader::parse(said);
         match &refusal.file {
             Some(file) if file.starts_with(self.layout.program_dir()) => {

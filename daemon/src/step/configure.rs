@@ -23,6 +23,9 @@ use std::{
     time::Duration,
 };
 
+/// What apps print is for root alone, and whoever asks the daemon for it.
+pub(crate) const APP_LOG_DIR_MODE: u32 = 0o750;
+
 /// Writes the workspace's configuration.
 #[derive(Serialize, Deserialize)]
 pub struct Configure {
@@ -92,7 +95,7 @@ impl Step for Configure {
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
         // On a host its reader is root; in a sandbox all are one user.
         fs::write_atomic(&layout.run_file(cx.unit()), &text, 0o600)?;
-        fs::make_dir(&layout.app_log_dir(cx.unit()), 0o750)
+        fs::make_dir(&layout.app_log_dir(cx.unit()), APP_LOG_DIR_MODE)
     }
 
     /// The tree goes with its folder; what is outside of it goes here.

@@ -36,6 +36,7 @@ pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
 pub(crate) use check_health::is_socket;
 pub use clone::Clone;
+pub(crate) use configure::APP_LOG_DIR_MODE;
 pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
 pub use distrust_clone::DistrustClone;

@@ -103,6 +103,8 @@ async fn one_broken_file_of_ours_keeps_nobody_down() {
     )
     .unwrap();
     fs::write(program("anna"), "[program:x]\ncommand=%\n").unwrap();
+    // As a disk may leave it: supervisord names it in a line of its own.
+    fs::write(program("nulls"), "\0\0\0\0").unwrap();
     fs::write(
         program("bob"),
         rig.program(&bob, &[("web", "exec sleep 1000")]),

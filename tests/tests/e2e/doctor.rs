@@ -55,6 +55,12 @@ fn what_a_workspace_should_have_and_has_not() {
         stage.assert_same(&before);
     }
     let anna = stage.create(ANNA);
+    // Without it supervisord would not start.
+    let logs = stage.sandbox.dir().join("log/apps/hello.anna---example-com");
+    fs::remove_dir_all(&logs).unwrap();
+    finds(&stage, "log folder");
+    stage.cictl_ends(0, &["doctor", "--repair"]);
+    assert!(logs.is_dir());
     fs::remove_dir_all(anna.directory()).unwrap();
     finds(&stage, "anna---example-com");
     let said = stage

@@ -12,6 +12,7 @@ mod attacks;
 mod authorisation;
 mod builds;
 mod doctor;
+mod engines;
 mod hostile;
 mod isolation;
 mod limits;
