@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-const PROGRAM: &str = include_str!("https.py");
-
 /// The server; dropping it ends it.
 #[derive(Debug)]
 pub struct HttpsGit {
@@ -21,6 +19,9 @@ pub struct HttpsGit {
 }
 
 impl HttpsGit {
+    /// The server's program, in Python: `PORT ROOT TOKEN_FILE CERTIFICATE`, the last with its key.
+    pub const PROGRAM: &str = include_str!("https.py");
+
     /// Serves the repositories in `root` to who comes with what `token_file` holds, `USER:TOKEN`. Its
     /// own files go into `dir`.
     ///
@@ -29,7 +30,7 @@ impl HttpsGit {
     pub fn start(dir: &Path, root: &Path, token_file: &Path, port: u16) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let (both, program) = (dir.join("both.pem"), dir.join("https.py"));
-        fs::write(&program, PROGRAM)?;
+        fs::write(&program, Self::PROGRAM)?;
         let mut make = Command::new("openssl");
         make.args([
             "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "2",

@@ -19,6 +19,7 @@ mod limits;
 mod power;
 mod races;
 mod rig;
+mod secrets;
 mod stage;
 mod tls;
 mod upgrade;
