@@ -19,8 +19,7 @@ use std::{
 /// As the daemon makes them: others than root have no business with what apps print.
 const LOG_DIR_MODE: u32 = 0o750;
 /// Reads the configuration as supervisord does at its start, and nothing else.
-const READ: &str =
-    "import sys; from supervisor.options import ServerOptions; ServerOptions().realize(sys.argv[1:])";
+const READ: &str = "import sys; from supervisor.options import ServerOptions; ServerOptions().realize(sys.argv[1:])";
 /// How `systemd` says that a service ended by itself, and badly.
 const ENDED_BADLY: &str = "exit-code";
 
@@ -95,7 +94,9 @@ fn complaint(config: &Path) -> Result<Option<String>, Fault> {
     }
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    let error = said.rsplit_once("Error: ").map_or(&*said, |(_, error)| error);
+    let error = said
+        .rsplit_once("Error: ")
+        .map_or(&*said, |(_, error)| error);
     Ok(Some(error.trim().to_owned()))
 }
 

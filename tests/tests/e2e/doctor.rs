@@ -56,7 +56,10 @@ fn what_a_workspace_should_have_and_has_not() {
     }
     let anna = stage.create(ANNA);
     // Without it supervisord would not start.
-    let logs = stage.sandbox.dir().join("log/apps/hello.anna---example-com");
+    let logs = stage
+        .sandbox
+        .dir()
+        .join("log/apps/hello.anna---example-com");
     fs::remove_dir_all(&logs).unwrap();
     finds(&stage, "log folder");
     stage.cictl_ends(0, &["doctor", "--repair"]);
