@@ -3,7 +3,7 @@
 
 use crate::stage::{ANNA, BERT, SOON, Stage, Workspace};
 use cid_testkit::{Answer, Certificate, Tree, wait_until};
-use std::fs;
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 const DOMAIN: &str = "shop.localhost";
 const NEVER: i32 = 2090;
@@ -227,6 +227,15 @@ fn a_bad_certificate_is_one_projects_trouble() {
     shop.is_refused("not for *.shop.localhost");
     fs::remove_file(dir.join("privkey.pem")).unwrap();
     fs::create_dir(dir.join("privkey.pem")).unwrap();
+    shop.is_refused("privkey.pem: it is not a file");
+    // Whoever opened it would wait, or read, for ever.
+    let key = dir.join("privkey.pem");
+    fs::remove_dir(&key).unwrap();
+    let made = Command::new("mkfifo").arg(&key).status().unwrap();
+    assert!(made.success());
+    shop.is_refused("privkey.pem: it is not a file");
+    fs::remove_file(&key).unwrap();
+    symlink("/dev/zero", &key).unwrap();
     shop.is_refused("privkey.pem: it is not a file");
     fs::remove_dir_all(&dir).unwrap();
     shop.is_refused("fullchain.pem: No such file");

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::fs;
 
@@ -27,9 +28,13 @@ impl Files {
         Self::new(&["shop.example.org", "*.shop.example.org"], 2020, 2090)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the operator's own file")]
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        self.write_bytes(name, text.as_bytes());
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the operator's own file")]
+    fn write_bytes(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).unwrap();
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -102,4 +107,145 @@ fn files_that_are_no_pair_are_refused() {
     fs::remove_file(files.path("c.pem")).unwrap();
     nix::unistd::mkfifo(&files.path("c.pem"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     files.refused("it is not a file");
+}
+
+/// A pair and its parts, made once: keys take their time.
+struct Good {
+    files: Files,
+    certificate: String,
+    key: String,
+    der: Vec<u8>,
+}
+
+impl Good {
+    fn new() -> Self {
+        let files = Files::good();
+        let read = |name| fs::read_to_string(files.path(name)).unwrap();
+        let der = CertificateDer::from_pem_slice(read("c.pem").as_bytes()).unwrap();
+        Self {
+            certificate: read("c.pem"),
+            key: read("k.pem"),
+            der: der.to_vec(),
+            files,
+        }
+    }
+
+    /// Reads these two; whatever they are, the answer comes at once and tells nothing of the key.
+    fn read(&self, certificate: &[u8], key: &[u8]) -> Result<Pair, Fault> {
+        self.files.write_bytes("c.pem", certificate);
+        self.files.write_bytes("k.pem", key);
+        let begin = std::time::Instant::now();
+        let read = self.files.read();
+        assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+        if let Err(fault) = &read {
+            assert!(fault.hint.is_some(), "{fault}");
+            let secret = self.key.lines().nth(1).unwrap();
+            let said = format!("{fault} {:?}", fault.hint);
+            assert!(!said.contains(&secret[..16]), "{said}");
+        }
+        read
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let mut text = String::new();
+    push_pem(&mut text, label, der);
+    text
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_no_pair() {
+    let good = Good::new();
+    for part in [&good.certificate, &good.key] {
+        let end = part.rfind("-----END").unwrap();
+        for length in (0..end).step_by(9) {
+            let (certificate, key) = match std::ptr::eq(part, &good.certificate) {
+                true => (&part[..length], &*good.key),
+                false => (&*good.certificate, &part[..length]),
+            };
+            let read = good.read(certificate.as_bytes(), key.as_bytes());
+            assert!(read.is_err(), "{length} bytes of {}", part.len());
+        }
+    }
+    // Whole lines around half a certificate.
+    for length in (0..good.der.len()).step_by(5) {
+        let half = pem("CERTIFICATE", &good.der[..length]);
+        assert!(good.read(half.as_bytes(), good.key.as_bytes()).is_err());
+    }
+    assert!(
+        good.read(good.certificate.as_bytes(), good.key.as_bytes())
+            .is_ok()
+    );
+}
+
+#[test]
+fn what_is_no_ordinary_file_is_refused_at_once() {
+    let good = Good::new();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::os::unix::fs::symlink("/dev/zero", path("endless")).unwrap();
+    std::os::unix::fs::symlink(path("loop"), path("loop")).unwrap();
+    std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    // Takes no room on the disk, and would in memory.
+    let huge = fs::File::create(path("huge")).unwrap();
+    huge.set_len(1 << 40).unwrap();
+    fs::File::create(path("empty")).unwrap();
+    let many = good.certificate.repeat(1000);
+    std::io::Write::write_all(
+        &mut fs::File::create(path("many")).unwrap(),
+        many.as_bytes(),
+    )
+    .unwrap();
+    let now = "2026-11-22T00:00:00Z".parse().unwrap();
+    let (c, k) = (good.files.path("c.pem"), good.files.path("k.pem"));
+    for name in [
+        "endless",
+        "loop",
+        "dangling",
+        "folder",
+        "pipe",
+        "socket",
+        "huge",
+        "empty",
+        "many",
+        "not-there",
+        "not/there",
+    ] {
+        let begin = std::time::Instant::now();
+        for (certificate, key) in [(&path(name), &k), (&c, &path(name))] {
+            let fault = Pair::read(certificate, key, DOMAIN, now).err().unwrap();
+            assert!(
+                fault.message.contains(name) && fault.hint.is_some(),
+                "{name}: {fault}"
+            );
+        }
+        assert!(begin.elapsed().as_secs() < 5, "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..600), label in "(CERTIFICATE|PRIVATE KEY|RSA PRIVATE KEY|EC PRIVATE KEY|\\PC{0,9})") {
+        let good = Good::new();
+        let framed = pem(&label, &bytes);
+        for bytes in [&bytes[..], framed.as_bytes()] {
+            prop_assert!(good.read(bytes, good.key.as_bytes()).is_err());
+            prop_assert!(good.read(good.certificate.as_bytes(), bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_certificate_with_another_byte_gets_an_answer(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let good = Good::new();
+        let mut der = good.der.clone();
+        for (place, byte) in changes {
+            let place = place.index(der.len());
+            der[place] = byte;
+        }
+        // A name of the issuer's or the signature may well be another.
+        drop(good.read(pem("CERTIFICATE", &der).as_bytes(), good.key.as_bytes()));
+    }
 }
