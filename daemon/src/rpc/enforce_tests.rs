@@ -7,6 +7,7 @@ use crate::{
         table::{Action, TABLE},
     },
     config::{Projects, Settings},
+    domain::JobKind,
     engine::{Engine, NoHooks},
     layout::Layout,
     store::{AuditLine, Store, Verdict},
@@ -21,6 +22,7 @@ use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Status,
@@ -33,10 +35,11 @@ const EMAIL: &str = "anna@example.com";
 /// Hers, as user 1000; one that every machine has, as access lists need one.
 const ACCOUNT: &str = "nobody";
 
-/// Denies some actions and remembers what it was asked.
+/// Denies some actions and remembers what it was asked. Lets some user wait for its word.
 #[derive(Default)]
 struct Judge {
     denies: Mutex<Vec<Action>>,
+    keeps_waiting: Mutex<Option<(u32, Arc<Notify>)>>,
     asked: Mutex<Vec<(Action, Option<String>, bool)>>,
 }
 
@@ -51,6 +54,12 @@ impl Authority for Judge {
         let is_own = question.subject.is_some_and(|(_, is_own)| is_own);
         let asked = (question.action, subject, is_own);
         self.asked.lock().unwrap().push(asked);
+        let waiting = self.keeps_waiting.lock().unwrap().clone();
+        if let Some((uid, word)) = waiting
+            && uid == question.call.caller.uid
+        {
+            word.notified().await;
+        }
         if self.denies.lock().unwrap().contains(&question.action) {
             Decision::denied("the judge says no")
         } else {
@@ -270,6 +279,73 @@ async fn every_rpc_about_a_workspace_asks_about_it_and_does_nothing_without_a_ye
             .iter()
             .all(|line| line.verdict == Verdict::Denied)
     );
+}
+
+/// Whoever is asked about one thing must not have said yes to another: while the answer is awaited, the
+/// workspace may become another one of the same name, and others may ask for the same with more.
+#[tokio::test]
+async fn what_changes_while_an_answer_is_awaited_is_not_covered_by_it() {
+    const SLOW: u32 = 1000;
+    const QUICK: u32 = 1001;
+    let stage = Stage::new();
+    for (index, (rpc, message)) in requests("").into_iter().enumerate().skip(1).take(3) {
+        let only = workspace_after(&stage, QUICK).await;
+        let word = Arc::new(Notify::new());
+        *stage.judge.keeps_waiting.lock().unwrap() = Some((SLOW, Arc::clone(&word)));
+        let meanwhile = async {
+            // It has been asked about the first one.
+            while stage
+                .judge
+                .asked
+                .lock()
+                .unwrap()
+                .last()
+                .is_none_or(|(.., is_own)| !is_own)
+            {
+                tokio::task::yield_now().await;
+            }
+            let delete = v1::DeleteRequest {
+                workspace: anna(),
+                discard: true,
+                ..Default::default()
+            };
+            let delete = delete.encode_to_vec();
+            let code = stage
+                .call(QUICK, "/cid.v1.Workspaces/Delete", &delete)
+                .await;
+            assert_eq!(code, Code::Ok);
+            stage.api.engine.idle().await;
+            let second = workspace_after(&stage, QUICK).await;
+            assert_ne!(only, second);
+            word.notify_one();
+            second
+        };
+        let (code, second) = tokio::join!(stage.call(SLOW, rpc, &message), meanwhile);
+        assert_ne!(code, Code::Ok, "{index} {rpc}");
+        stage.api.engine.idle().await;
+        *stage.judge.keeps_waiting.lock().unwrap() = None;
+        assert_eq!(ids(&stage).await, [second], "{rpc}");
+        let jobs = stage.api.store.jobs(Default::default(), 99).await.unwrap();
+        assert_eq!(jobs[0].kind, JobKind::Create, "{rpc}: {:?}", jobs[0]);
+        stage.deny(&[]);
+    }
+}
+
+/// The one workspace there is, made if need be.
+async fn workspace_after(stage: &Stage, uid: u32) -> i64 {
+    if ids(stage).await.is_empty() {
+        let code = stage
+            .call(uid, "/cid.v1.Workspaces/Create", &create())
+            .await;
+        assert_eq!(code, Code::Ok);
+        stage.api.engine.idle().await;
+    }
+    ids(stage).await[0]
+}
+
+async fn ids(stage: &Stage) -> Vec<i64> {
+    let all = stage.api.store.workspaces(None, 0, 9).await.unwrap();
+    all.iter().map(|workspace| workspace.id).collect()
 }
 
 #[tokio::test]
