@@ -35,6 +35,9 @@ use tonic::{
 /// Connections that are open or wait for their user's others, over all users. Those beyond wait in
 /// the kernel.
 const MAX_CONNECTIONS: usize = 2048;
+/// So many of one user's wait for the user's others; those beyond are closed at once, or one user's
+/// would be all there are.
+const MAX_WAITING_PER_UID: usize = 512;
 /// The front has one connection for all that watch.
 const MAX_STREAMS: u32 = 512;
 const MAX_HEADER_LIST: u32 = 16 * 1024;
@@ -185,7 +188,16 @@ pub(super) fn routes(api: &Api) -> Routes {
 struct Bounds {
     all: Arc<Semaphore>,
     per_uid: usize,
-    uids: Arc<Mutex<HashMap<u32, Arc<Semaphore>>>>,
+    uids: Arc<Mutex<HashMap<u32, OfUser>>>,
+}
+
+/// One user's share.
+#[derive(Clone)]
+struct OfUser {
+    /// Those that are served, and those that wait for them.
+    places: Arc<Semaphore>,
+    /// Those that are served.
+    turns: Arc<Semaphore>,
 }
 
 impl Bounds {
@@ -197,12 +209,13 @@ impl Bounds {
         }
     }
 
-    fn of(&self, uid: u32) -> Arc<Semaphore> {
+    fn of(&self, uid: u32) -> OfUser {
         let mut uids = self.uids.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(
-            uids.entry(uid)
-                .or_insert_with(|| Arc::new(Semaphore::new(self.per_uid))),
-        )
+        let of_user = uids.entry(uid).or_insert_with(|| OfUser {
+            places: Arc::new(Semaphore::new(self.per_uid + MAX_WAITING_PER_UID)),
+            turns: Arc::new(Semaphore::new(self.per_uid)),
+        });
+        of_user.clone()
     }
 }
 
@@ -233,17 +246,21 @@ async fn accept(
         let Ok(caller) = Caller::of(&stream, door) else {
             continue;
         };
-        let turn = bounds.of(caller.uid);
+        let OfUser { places, turns } = bounds.of(caller.uid);
+        let Ok(own_place) = places.try_acquire_owned() else {
+            tracing::debug!(uid = caller.uid, "a connection too many is closed");
+            continue;
+        };
         let sender = sender.clone();
         tokio::spawn(async move {
-            let Ok(turn) = turn.acquire_owned().await else {
+            let Ok(turn) = turns.acquire_owned().await else {
                 return;
             };
             let _ = sender
                 .send(Ok(Connection {
                     stream,
                     caller,
-                    _places: (place, turn),
+                    _places: [place, own_place, turn],
                 }))
                 .await;
         });
@@ -254,7 +271,7 @@ async fn accept(
 struct Connection {
     stream: UnixStream,
     caller: Caller,
-    _places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    _places: [OwnedSemaphorePermit; 3],
 }
 
 impl Connected for Connection {

@@ -16,6 +16,7 @@ mod doctor;
 mod engines;
 mod faults;
 mod file_system;
+mod floods;
 mod from_env;
 mod git_server;
 mod https;

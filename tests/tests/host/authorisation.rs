@@ -383,3 +383,51 @@ fn asking_with_output(mut command: std::process::Command) -> std::process::Child
         .spawn()
         .unwrap()
 }
+
+/// Opens this many connections, says nothing on any, and holds them.
+const HOLD: &str = "
+import resource, socket, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+held = []
+for number in range(int(sys.argv[2])):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    held.append(s)
+open('/run/hold/held', 'w').write(str(len(held)))
+time.sleep(600)
+";
+
+#[test]
+fn holding_every_connection_there_is_keeps_nobody_else_out() {
+    const ALL: &str = "2600";
+    let Some(stage) = stage() else { return };
+    let host = &stage.host;
+    let run = |args: &[&str]| host.run(args).unwrap().ok().unwrap();
+    for (account, (_, path)) in ["anna", "cid-web"].into_iter().zip(SOCKETS) {
+        run(&["install", "-d", "-m", "1777", "/run/hold"]);
+        let args = ["python3", "-c", HOLD, path, ALL];
+        let mut holder = host.command_as(account, &args).unwrap();
+        let holder = holder.stdin(std::process::Stdio::null()).spawn().unwrap();
+        soon("all are open", || {
+            host.read("/run/hold/held").is_ok_and(|held| held == ALL)
+        });
+        let limit = Duration::from_secs(10);
+        for others in [&["cictl", "list"][..], &["cictl", "doctor"]] {
+            host.run_within(limit, others).unwrap().ok().unwrap();
+        }
+        host.run_as("bob", &["timeout", "10", "cictl", "list"])
+            .unwrap()
+            .ok()
+            .unwrap();
+        assert!(stage.is_there());
+        run(&["pkill", "--full", "RLIMIT_NOFILE"]);
+        drop(holder);
+        let of_its_own = || {
+            let args = stage.ask(path, &["/cid.v1.System/Version"]);
+            let asked = host.run_as(account, &args).unwrap();
+            asked.stdout.contains("\tOk\t")
+        };
+        soon("places are given back", of_its_own);
+        run(&["rm", "-r", "/run/hold"]);
+    }
+}
