@@ -104,6 +104,35 @@ fn a_workspace_has_an_identity_of_its_own_and_goes_without_a_trace() {
     assert_eq!(accounts(&host), accounts_before);
 }
 
+/// What one process can do to another by its number.
+const INTRUDE: &str = r#"
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+space = ctypes.create_string_buffer(64)
+def attempt(what, call):
+    try:
+        done = call()
+        if isinstance(done, int) and done < 0:
+            raise OSError(ctypes.get_errno(), what)
+        print('DONE', what)
+    except OSError as error:
+        print('refused', what, error.errno)
+def descriptor():
+    return libc.syscall(438, os.pidfd_open(pid), 0, 0)
+vector = (ctypes.c_void_p * 2)(ctypes.addressof(space), 64)
+attempt('attach', lambda: libc.ptrace(16, pid, 0, 0))
+attempt('seize', lambda: libc.ptrace(0x4206, pid, 0, 0))
+attempt('read memory', lambda: libc.syscall(310, pid, vector, 1, vector, 1, 0))
+attempt('write memory', lambda: libc.syscall(311, pid, vector, 1, vector, 1, 0))
+attempt('take a descriptor', descriptor)
+attempt('limits', lambda: libc.syscall(302, pid, 7, 0, space))
+attempt('priority', lambda: os.setpriority(os.PRIO_PROCESS, pid, 19))
+attempt('processors', lambda: os.sched_setaffinity(pid, [0]))
+attempt('mem', lambda: os.open('/proc/%d/mem' % pid, os.O_RDWR))
+attempt('root', lambda: os.listdir('/proc/%d/root/' % pid))
+attempt('output', lambda: os.open('/proc/%d/fd/1' % pid, os.O_WRONLY))
+"#;
+
 #[test]
 fn one_workspace_cannot_reach_another_nor_the_machine() {
     let Some(host) = cid() else { return };
@@ -162,6 +191,9 @@ fn one_workspace_cannot_reach_another_nor_the_machine() {
         "import os\ntry:\n os.kill({pid}, 9); print('KILLED')\nexcept OSError as e: print('refused', e.errno)\ntry:\n os.setuid(0); print('ROOT')\nexcept OSError as e: print('refused', e.errno)"
     ));
     assert_eq!(said.matches("refused").count(), 2, "{said}");
+    let said = probe(&format!("pid = {pid}\n{INTRUDE}"));
+    assert_eq!(said.matches("refused").count(), 11, "{said}");
+    assert!(!said.contains("DONE"), "{said}");
     // Whoever could take the port of an app that is down would get its visitors.
     if knows_ports(&host) {
         let said = probe(
