@@ -89,6 +89,10 @@ const TEST: &[Need] = &[
         found_by: Found::File("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
     },
     Need {
+        package: "lintian",
+        found_by: Found::Program("lintian"),
+    },
+    Need {
         package: "openssh-client",
         found_by: Found::Program("ssh-keygen"),
     },

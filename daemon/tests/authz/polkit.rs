@@ -128,7 +128,7 @@ async fn whenever_polkitd_is_killed_nobody_gets_in_who_should_not() {
     };
     let carl = process_of(person("other").uid);
     let polkit = Arc::new(Polkit::on_bus(bus.address()));
-    for offset in 0..20 {
+    for offset in 0..50 {
         let Some(mut polkitd) = bus.polkitd().await else {
             return;
         };
@@ -138,7 +138,7 @@ async fn whenever_polkitd_is_killed_nobody_gets_in_who_should_not() {
                 tokio::spawn(async move { may_list(&polkit, &call).await })
             })
             .collect();
-        tokio::time::sleep(Duration::from_micros(offset * 200)).await;
+        tokio::time::sleep(Duration::from_micros(offset * 100)).await;
         polkitd.kill();
         for check in checks {
             reason(check.await.unwrap());

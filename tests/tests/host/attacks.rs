@@ -621,7 +621,7 @@ systemctl reload cid";
             "/",
         ])
         .unwrap();
-    let (pid, files) = (main_pid(&host, "cid"), open_files(&host));
+    let (pid, files, held) = (main_pid(&host, "cid"), open_files(&host), memory(&host));
     attack(&host, "mallory").ok().unwrap();
     let made = host.read(&format!("{}/made", tree("mallory"))).unwrap();
     assert_eq!(made, "[] 24400\n", "no device, no link to another's file");
@@ -650,6 +650,8 @@ systemctl reload cid";
     };
     assert_eq!(unchanged(&now.stdout), unchanged(&etc.stdout));
     assert_eq!(main_pid(&host, "cid"), pid);
+    let grown = memory(&host).saturating_sub(held);
+    assert!(grown < 32 * 1024, "the daemon holds {grown} KiB more");
     assert!(
         open_files(&host) <= files + 2,
         "{files} files were open before"
@@ -659,4 +661,13 @@ systemctl reload cid";
 fn open_files(host: &Host) -> usize {
     let dir = format!("/proc/{}/fd", main_pid(host, "cid").trim());
     host.run(&["ls", &dir]).unwrap().stdout.lines().count()
+}
+
+/// What the daemon holds, in KiB.
+fn memory(host: &Host) -> u64 {
+    let path = format!("/proc/{}/status", main_pid(host, "cid").trim());
+    let status = host.read(&path).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.unwrap().split_whitespace().next();
+    number.unwrap().parse().unwrap()
 }

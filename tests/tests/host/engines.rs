@@ -223,3 +223,34 @@ fn somebody_elses_broken_site_is_named_and_nothing_of_cids_is_touched() {
         run(&host, "cictl delete --yes --with-branch anna@example.com");
     }
 }
+
+#[test]
+fn a_name_that_is_one_character_too_long_is_where_cid_says_it_is() {
+    let Some(host) = cid() else { return };
+    // As the doctor reckons.
+    for (bucket, longest) in [(64, 46), (128, 110), (256, 238)] {
+        let size = format!("server_names_hash_bucket_size {bucket};\n");
+        host.write("/etc/nginx/conf.d/names.conf", size, 0o644)
+            .unwrap();
+        for (length, is_taken) in [(longest, true), (longest + 1, false)] {
+            let labels = "a234567890123456789.".repeat(20);
+            let name = &labels[labels.len() - length - 1..labels.len() - 1];
+            let site = format!("server {{ listen 80; server_name {name}; }}\n");
+            host.write(EXTRA, site, 0o644).unwrap();
+            let tested = host.run(&["nginx", "-t", "-q"]).unwrap();
+            assert_eq!(
+                tested.status == 0,
+                is_taken,
+                "{length} at {bucket}: {tested}"
+            );
+        }
+    }
+    // With one of theirs too long at the size that nginx has by itself, nobody gets a workspace, and it
+    // is said why.
+    run(&host, "rm /etc/nginx/conf.d/names.conf");
+    let created = host.run(&["cictl", "create", "bob@example.com"]).unwrap();
+    assert_eq!(created.status, 1, "{created}");
+    assert!(words(&created).contains("server_names_hash"), "{created}");
+    run(&host, &format!("rm {EXTRA}"));
+    create(&host, "bob@example.com");
+}

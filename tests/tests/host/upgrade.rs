@@ -2,7 +2,7 @@
 
 use crate::{
     hostile::{Attack, Visits, attack, hostile, tree},
-    stage::{cid, create, main_pid, package, soon, status_of},
+    stage::{cid, create, host, main_pid, package, soon, status_of, words},
 };
 use cid_testkit::host::Host;
 use std::{fs, path::PathBuf, process::Command, time::Duration};
@@ -49,6 +49,72 @@ fn apt(host: &Host, verb: &str) -> String {
         "cid",
     ];
     host.run(&apt).unwrap().ok().unwrap().text()
+}
+
+#[test]
+fn debians_checker_of_packages_has_nothing_to_say() {
+    let mut lintian = Command::new("lintian");
+    lintian.args(["--allow-root", "--fail-on", "error,warning"]);
+    let limit = Duration::from_secs(120);
+    match cid_testkit::run(lintian.arg(package()), limit) {
+        Ok(output) => assert_eq!((output.status, output.stdout.as_str()), (0, ""), "{output}"),
+        Err(error) => println!("skipped: {error:#}"),
+    }
+}
+
+#[test]
+fn an_installation_says_what_is_next_and_leaves_the_form_off() {
+    let Some(host) = host() else { return };
+    host.copy_in(&package(), "/var/tmp/cid.deb").unwrap();
+    let install = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends /var/tmp/cid.deb";
+    let said = host
+        .run(&["sh", "-c", install])
+        .unwrap()
+        .ok()
+        .unwrap()
+        .text();
+    let last = said.split("cid is installed").nth(1).expect(&said);
+    for next in [
+        "/etc/cid/projects.d/NAME.toml",
+        "adduser USER cid",
+        "cictl doctor",
+        "The web form is off",
+        "/usr/share/doc/cid/examples/front.conf",
+    ] {
+        assert!(last.contains(next), "{next}: {said}");
+    }
+    for (unit, enabled, active) in [
+        ("cid.service", "enabled", "active"),
+        ("cid.socket", "enabled", "active"),
+        ("cid-front.socket", "enabled", "active"),
+        ("cid-supervisor.service", "enabled", "active"),
+        ("cid-web.service", "disabled", "inactive"),
+    ] {
+        for (verb, expected) in [("is-enabled", enabled), ("is-active", active)] {
+            let state = host.run(&["systemctl", verb, unit]).unwrap().stdout;
+            assert_eq!(state.trim(), expected, "{verb} {unit}");
+        }
+    }
+    soon("systemd knows what it is doing", || {
+        let show = ["systemctl", "show", "--property=StatusText", "cid"];
+        host.run(&show).unwrap().stdout == "StatusText=idle\n"
+    });
+
+    // Who is not let in is told what helps, and it does.
+    host.run(&["useradd", "eve"]).unwrap().ok().unwrap();
+    let refused = host.run_as("eve", &["cictl", "list"]).unwrap();
+    assert_eq!(refused.status, 6, "{refused}");
+    let said = words(&refused);
+    assert!(said.contains("you are not in the group cid"), "{said}");
+    assert!(said.contains("`adduser eve cid`"), "{said}");
+    host.run(&["usermod", "--append", "--groups", "cid", "eve"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    host.run_as("eve", &["cictl", "list"])
+        .unwrap()
+        .ok()
+        .unwrap();
 }
 
 #[test]
