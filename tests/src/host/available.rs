@@ -79,7 +79,7 @@ fn namespaces() -> Result<()> {
 }
 
 fn groups() -> Result<()> {
-    Group::make(&probe_name())?.kill_and_remove()
+    Group::make(&probe_name(), &[])?.kill_and_remove()
 }
 
 /// As a host is mounted.

@@ -14,15 +14,17 @@ use std::{
 };
 
 const KILL_LIMIT: Duration = Duration::from_secs(20);
+/// Controllers of the first version that can be lent to a host, where this machine has them.
+pub(super) const LENT: [&str; 2] = ["memory", "pids"];
 
 /// One group in each hierarchy that systemd keeps its units in.
 #[derive(Clone, Debug)]
 pub(super) struct Group(Vec<PathBuf>);
 
 impl Group {
-    /// Makes one below this process's own.
-    pub(super) fn make(name: &str) -> Result<Self> {
-        let group = Self(parents()?.iter().map(|dir| dir.join(name)).collect());
+    /// Makes one below this process's own; for these controllers too.
+    pub(super) fn make(name: &str, lent: &[&str]) -> Result<Self> {
+        let group = Self(parents(lent)?.iter().map(|dir| dir.join(name)).collect());
         anyhow::ensure!(!group.0.is_empty(), "no control groups are mounted");
         for dir in &group.0 {
             fs::create_dir(dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -71,28 +73,38 @@ impl Group {
     }
 }
 
+/// Whether this machine has hierarchies of the first version for all that can be lent.
+pub(super) fn can_lend() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    LENT.iter()
+        .all(|controller| mount_point(&mounts, controller, &LENT).is_some())
+}
+
 /// The folders of this process's own groups.
-fn parents() -> Result<Vec<PathBuf>> {
+fn parents(lent: &[&str]) -> Result<Vec<PathBuf>> {
     let groups = fs::read_to_string("/proc/self/cgroup")?;
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let of = |line: &str| {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next()?, parts.next()?);
-        let mount_point = mount_point(&mounts, controllers)?;
+        let mount_point = mount_point(&mounts, controllers, lent)?;
         Some(mount_point.join(path.trim_start_matches('/')))
     };
     Ok(groups.lines().filter_map(of).collect())
 }
 
-/// Where the second version's hierarchy or systemd's own of the first version is mounted.
-fn mount_point(mounts: &str, controllers: &str) -> Option<PathBuf> {
+/// Where the second version's hierarchy is mounted, or systemd's own of the first version, or one of
+/// those that are lent.
+fn mount_point(mounts: &str, controllers: &str, lent: &[&str]) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
         let (head, tail) = line.split_once(" - ")?;
         let path = head.split(' ').nth(4)?;
         let (kind, options) = (tail.split(' ').next()?, tail.rsplit(' ').next()?);
         let fits = match controllers {
             "" => kind == "cgroup2",
-            "name=systemd" => kind == "cgroup" && options.split(',').any(|o| o == controllers),
+            _ if controllers == "name=systemd" || lent.contains(&controllers) => {
+                kind == "cgroup" && options.split(',').any(|o| o == controllers)
+            }
             _ => false,
         };
         fits.then(|| PathBuf::from(path))
@@ -136,12 +148,14 @@ mod tests {
 
     #[test]
     fn knows_the_hierarchies_of_systemd() {
-        let of = |controllers| mount_point(MOUNTS, controllers);
+        let of = |controllers| mount_point(MOUNTS, controllers, &[]);
         assert_eq!(of(""), Some(PathBuf::from("/sys/fs/cgroup/unified")));
         assert_eq!(
             of("name=systemd"),
             Some(PathBuf::from("/sys/fs/cgroup/systemd"))
         );
         assert_eq!(of("memory"), None);
+        let lent = mount_point(MOUNTS, "memory", &LENT);
+        assert_eq!(lent, Some(PathBuf::from("/sys/fs/cgroup/memory")));
     }
 }

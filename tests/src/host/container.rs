@@ -1,6 +1,10 @@
 //! The booted container: systemd-nspawn, and the first process in it.
 
-use super::{cgroup::Group, inside, scratch::Scratch};
+use super::{
+    cgroup::{Group, LENT},
+    inside,
+    scratch::Scratch,
+};
 use crate::{command::run, process::Process, wait::wait_until};
 use anyhow::{Context, Result, bail};
 use nix::{
@@ -27,16 +31,18 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Boots what is mounted there.
-    pub(super) fn boot(scratch: &Scratch) -> Result<Self> {
-        let group = Group::make(scratch.name())?;
+    /// Boots what is mounted there, with controllers for its units' limits or without.
+    pub(super) fn boot(scratch: &Scratch, lends: bool) -> Result<Self> {
+        let lent = if lends { &LENT[..] } else { &[] };
+        let group = Group::make(scratch.name(), lent)?;
         group.record(&scratch.groups_path())?;
         let mut container = Self {
             nspawn: spawn(scratch, &group)?,
             leader: 0,
             group,
         };
-        match container.wait_until_booted() {
+        let booted = container.wait_until_booted();
+        match booted.and_then(|()| lent.iter().try_for_each(|of| container.lend(of))) {
             Ok(()) => Ok(container),
             Err(error) => {
                 let killed = container.kill();
@@ -47,6 +53,18 @@ impl Container {
                 Err(error.context(format!("the host did not boot; its console:\n{tail}")))
             }
         }
+    }
+
+    /// Lets systemd make groups in a hierarchy, which systemd-nspawn mounts read-only. Units that are
+    /// started from then on have theirs.
+    fn lend(&self, controller: &str) -> Result<()> {
+        let mut remount = inside::enter(self.leader);
+        remount.args(["mount", "-o", "remount,bind,rw"]);
+        remount.arg(format!("/sys/fs/cgroup/{controller}"));
+        run(&mut remount, END_LIMIT)?.ok()?;
+        let mut again = inside::enter(self.leader);
+        again.args(["systemctl", "daemon-reexec"]);
+        run(&mut again, END_LIMIT)?.ok().map(drop)
     }
 
     /// Its process id on this machine.

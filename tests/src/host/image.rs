@@ -61,7 +61,7 @@ impl HostImage {
         (self.key, key).hash(&mut hasher);
         let key = hasher.finish();
         let stored = store::take(&format!("layer-{key:016x}"), |new| {
-            let host = Host::boot_on(self, Storage::Disk)?;
+            let host = Host::boot_on(self, Storage::Disk, false)?;
             prepare(&host)?;
             host.finish(|upper| Ok(fs::rename(upper, new)?))
         })?;

@@ -38,6 +38,7 @@ pub struct Host {
     /// Keeps the layers below from being removed.
     _image: HostImage,
     scratch: Scratch,
+    has_controllers: bool,
     /// `None`: switched off.
     container: Option<Container>,
 }
@@ -48,13 +49,24 @@ impl Host {
     /// # Errors
     /// It does not boot; the message ends in what it wrote to its console.
     pub fn boot(image: &HostImage) -> Result<Self> {
-        Self::boot_on(image, Storage::Memory)
+        Self::boot_on(image, Storage::Memory, false)
     }
 
-    fn boot_on(image: &HostImage, storage: Storage) -> Result<Self> {
+    /// Boots one whose systemd can limit the memory and the processes of a unit, with controllers of the
+    /// first version of control groups; `None` where this machine has none to lend.
+    ///
+    /// # Errors
+    /// As [`Host::boot`].
+    pub fn boot_with_controllers(image: &HostImage) -> Result<Option<Self>> {
+        let boot = || Self::boot_on(image, Storage::Memory, true);
+        cgroup::can_lend().then(boot).transpose()
+    }
+
+    fn boot_on(image: &HostImage, storage: Storage, has_controllers: bool) -> Result<Self> {
         let mut host = Self {
             _image: image.clone(),
             scratch: Scratch::make(image.layers(), storage)?,
+            has_controllers,
             container: None,
         };
         host.switch_on()?;
@@ -67,7 +79,7 @@ impl Host {
     /// It does not boot, or runs already.
     pub fn switch_on(&mut self) -> Result<()> {
         anyhow::ensure!(self.container.is_none(), "the host runs already");
-        let container = Container::boot(&self.scratch)?;
+        let container = Container::boot(&self.scratch, self.has_controllers)?;
         self.container = Some(container);
         Ok(())
     }

@@ -1,7 +1,10 @@
-//! What a project's file limits. The machine below lends this one no controllers of memory and processes,
-//! so it is the limits of each process that are seen at work here.
+//! What a project's file limits. As a rule the machine below lends these hosts no controllers of memory
+//! and processes, so it is the limits of each process that are seen at work; the last test has controllers
+//! of the first version, which systemd limits helpers by.
 
-use crate::stage::{cid, create, rewrite_project, soon, status_of, user_of, words};
+use crate::stage::{
+    cid, cid_with_controllers, create, rewrite_project, soon, status_of, user_of, words,
+};
 use cid_testkit::host::Host;
 
 fn line_of<'a>(limits: &'a str, name: &str) -> Vec<&'a str> {
@@ -144,4 +147,77 @@ fn a_command_that_takes_too_much_memory_fails_and_no_neighbour_notices() {
         .ok()
         .unwrap();
     create(&host, "bob@example.com");
+}
+
+/// Each of four takes less than a process may, all together more than the command may.
+const HOGS: &str = "import os, sys, time
+hogs = []
+for number in range(4):
+    hog = os.fork()
+    if hog == 0:
+        held = b'x' * (100 << 20)
+        time.sleep(3)
+        os._exit(0)
+    hogs.append(hog)
+sys.exit(9 if any([os.waitpid(hog, 0)[1] for hog in hogs]) else 0)";
+
+#[test]
+fn a_command_is_limited_with_all_that_it_starts() {
+    let Some(host) = cid_with_controllers() else {
+        return;
+    };
+    create(&host, "anna@example.com");
+    let of_helpers = |controller: &str, file: &str| {
+        let group = "system.slice/system-cid.slice/system-cid-helpers.slice";
+        let cat = format!("cat /sys/fs/cgroup/{controller}/{group}/cid-helper-*/{file}");
+        let found = host.run(&["sh", "-c", &cat]).unwrap().stdout;
+        found.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let migrate = r#"["python", "manage.py", "migrate", "--noinput"]"#;
+    let release = format!(r#"release = [["python3", "-c", {HOGS:?}], {migrate}]"#);
+    let limits = |memory: &str| format!("[limits.commands]\nmemory = \"{memory}\"\n");
+    rewrite_project(&host, "", &release, &limits("256M"))
+        .ok()
+        .unwrap();
+    let said = std::thread::scope(|scope| {
+        let failing = scope.spawn(|| fails(&host, "bob@example.com"));
+        soon("systemd has set the limit", || {
+            of_helpers("memory", "memory.limit_in_bytes").contains(&(256 << 20).to_string())
+        });
+        failing.join().unwrap()
+    });
+    assert!(said.contains("ended with status 9"), "{said}");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    rewrite_project(&host, "", &release, &limits("1G"))
+        .ok()
+        .unwrap();
+    create(&host, "bob@example.com");
+
+    // Without a word in the file a process's own limit does not count here: only the unit's does.
+    let children = "import os, time
+while True:
+    try:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+    except OSError:
+        time.sleep(0.5)";
+    let release = format!("release = [[\"python3\", \"-c\", {children:?}]]");
+    rewrite_project(&host, "", &release, "[limits]\nrelease = \"5s\"\n")
+        .ok()
+        .unwrap();
+    let said = std::thread::scope(|scope| {
+        let failing = scope.spawn(|| fails(&host, "carl@example.com"));
+        soon("the group refuses to grow", || {
+            let refused = of_helpers("pids", "pids.events");
+            let is_refused = refused.iter().any(|line| line != "max 0");
+            is_refused && of_helpers("pids", "pids.current").contains(&"1024".to_owned())
+        });
+        failing.join().unwrap()
+    });
+    assert!(said.contains("longer than 5s"), "{said}");
+    for name in ["anna---example-com", "bob---example-com"] {
+        assert_eq!(status_of(&host, name), "200");
+    }
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
 }

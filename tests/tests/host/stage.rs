@@ -30,13 +30,26 @@ pub fn host() -> Option<Host> {
 /// a repository of the user `deploy`. The people: `anna` and `bob` in the group cid, of whom Anna has an
 /// address of her own; `carl`, an administrator; `eve`, who is nobody.
 pub fn cid() -> Option<Host> {
+    let host = Host::boot(&prepared()?).unwrap();
+    wait_for_cid(&host);
+    Some(host)
+}
+
+/// The same, whose systemd can limit units as a whole.
+pub fn cid_with_controllers() -> Option<Host> {
+    let Some(host) = Host::boot_with_controllers(&prepared()?).unwrap() else {
+        println!("skipped: this machine has no controllers of memory and processes to lend");
+        return None;
+    };
+    wait_for_cid(&host);
+    Some(host)
+}
+
+fn prepared() -> Option<HostImage> {
     let deb = package();
     let image = image()?.with_deb(&deb).unwrap();
     let key = format!("guestbook 2 {PROJECT} {}", deb.display());
-    let image = image.with_layer(&key, set_up).unwrap();
-    let host = Host::boot(&image).unwrap();
-    wait_for_cid(&host);
-    Some(host)
+    Some(image.with_layer(&key, set_up).unwrap())
 }
 
 const PROJECT: &str = r#"domain = "guestbook.test"
