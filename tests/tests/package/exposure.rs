@@ -10,7 +10,7 @@ const LIMITS: &[(&str, u32)] = &[
     ("system/cid-web.service", 2),
     // It starts other people's apps: they need the network, and it the right to become their users. 0.1
     // for a control group for each of them.
-    ("system/cid-supervisor.service", 24),
+    ("system/cid-supervisor.service", 23),
     ("helpers/accounts.service", 12),
     ("helpers/build.service", 15),
     ("helpers/deploy.service", 14),
