@@ -9,6 +9,13 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What the daemon's standing helpers are known by: their units and private folders, and their job. They
+/// come and go with the daemon and with projects in use, and are no workspace's.
+const STANDING: [&str; 2] = [
+    "cid-standing-",
+    "--job 00000000-0000-0000-0000-000000000000",
+];
+
 /// Files, processes, listeners, users, groups and active units of a host, as one sorted list of facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostState(BTreeMap<String, String>);
@@ -43,6 +50,7 @@ impl Host {
             }
         }
         self.processes(&mut facts)?;
+        facts.retain(|fact, _| !STANDING.iter().any(|mark| fact.contains(mark)));
         Ok(HostState(facts))
     }
 
