@@ -9,10 +9,12 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the daemon's standing helpers are known by: their units and private folders, and their job. They
-/// come and go with the daemon and with projects in use, and are no workspace's.
-const STANDING: [&str; 2] = [
+/// What the daemon's standing helpers are known by: their units and private folders, what systemd makes
+/// for a moment when one starts, and their job. They come and go with the daemon and with projects in
+/// use, and are no workspace's.
+const STANDING: [&str; 3] = [
     "cid-standing-",
+    "/tmp/namespace-dev-",
     "--job 00000000-0000-0000-0000-000000000000",
 ];
 
