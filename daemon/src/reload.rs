@@ -20,6 +20,8 @@ use std::{
 
 /// systemd itself waits for 90 s.
 const LIMIT: Duration = Duration::from_secs(75);
+/// What the daemon's process is called.
+const NAME: &str = "cid";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the daemon tells of its readings.
@@ -74,12 +76,30 @@ impl Telling {
     }
 }
 
+/// Another process would get a signal that ends it.
+fn refuse_others(daemon: i32) -> Result<(), Fault> {
+    let name = std::fs::read_to_string(format!("/proc/{daemon}/comm")).unwrap_or_default();
+    match name.trim_end() == NAME {
+        true => Ok(()),
+        false => Err(
+            Fault::new(format!("cannot reload: process {daemon} is not {NAME}"))
+                .hint("systemctl reload cid knows which it is"),
+        ),
+    }
+}
+
 /// Has the daemon with this process id read the projects again, and waits until it has.
 ///
 /// # Errors
 /// It is not there, does not end in time, or a project cannot be used. The others are then as their
 /// files say all the same.
 pub(crate) fn reload(layout: &Layout, daemon: i32) -> Result<(), Fault> {
+    refuse_others(daemon)?;
+    tell(layout, daemon)
+}
+
+/// Sends the signal and waits.
+fn tell(layout: &Layout, daemon: i32) -> Result<(), Fault> {
     let before = read(layout)?.begun;
     signal(daemon, Some(Signal::SIGHUP))?;
     let deadline = Instant::now() + LIMIT;
@@ -146,7 +166,7 @@ mod tests {
         let id = i32::try_from(sleeper.id()).unwrap();
         let waiting = thread::spawn({
             let layout = layout.clone();
-            move || reload(&layout, id)
+            move || tell(&layout, id)
         });
         thread::sleep(Duration::from_millis(300));
         telling.end(vec!["of old".into()]);
@@ -158,10 +178,18 @@ mod tests {
         assert!(fault.message.contains("bad.toml: no; the other"), "{fault}");
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();
-        let fault = reload(&layout, id).unwrap_err();
+        let fault = tell(&layout, id).unwrap_err();
         assert!(
             fault.message.contains("No such process") || fault.message.contains("ESRCH"),
             "{fault}"
         );
+    }
+
+    #[test]
+    fn another_process_gets_no_signal() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = i32::try_from(process::id()).unwrap();
+        let fault = reload(&Layout::sandbox(dir.path()), id).unwrap_err();
+        assert!(fault.message.contains("is not cid"), "{fault}");
     }
 }
