@@ -30,7 +30,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
 /// A day: how often old jobs are forgotten.
@@ -38,6 +41,8 @@ const FORGET_PAUSE: Duration = Duration::from_hours(24);
 
 const DEFAULT_HTTP_PORT: u16 = 8080;
 const DEFAULT_HTTPS_PORT: u16 = 8443;
+/// Projects that may wait for a new reserve.
+const RESERVES: usize = 64;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -143,11 +148,15 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     let settings = Arc::new(Settings::load(&layout.config_file())?);
     let projects = Arc::new(Projects::load(layout.projects_dir())?);
     let store = Store::open(&layout.database())?;
-    let sys = host::system(&layout, &settings, &projects, &options.bin_dir).await?;
+    let (used, reserves) = mpsc::channel(RESERVES);
+    let sys = host::system(&layout, &settings, &projects, &options.bin_dir, used).await?;
     let api = api(sys, store, projects, settings, options.hooks);
     prepare_projects(&api, &api.projects.all()).await;
     let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
-    serve(api, gate, doors, signals).await
+    host::reserve::tidy(&api).await?;
+    let reserve = tokio::spawn(host::reserve::keep_forever(api.clone(), reserves));
+    serve(api, gate, doors, signals).await?;
+    reserve.await.context("the keeper of reserves ended badly")
 }
 
 /// What calls are answered with; a host's.

@@ -7,7 +7,6 @@ use crate::{
     helper::run_file::RunFile,
     layout::Layout,
     plan::trash_dir,
-    step::HOME,
     system::{
         Fault,
         helpers::Identity,
@@ -43,6 +42,7 @@ impl Identities {
             Identity::Workspace(unit, number, isolation) => {
                 self.workspace(unit, *number, isolation)
             }
+            Identity::Next(project, number) => self.own(project, *number),
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project, key) => Ok(self.build(project, key)),
             Identity::Tools => Ok(self.tools()),
@@ -80,41 +80,44 @@ impl Identities {
         isolation: &Isolation,
     ) -> Result<Place, Fault> {
         let name = unit.project();
-        let project = self.project(&name).ok();
-        let work_dir = self.work_dir(&name, project.as_deref());
-        let directory = work_dir.join(unit.name());
-        let Place {
-            unit: made,
-            mut checks,
-        } = match isolation.borrowed() {
-            None => as_account(self.account(number)?, &name),
-            Some(account) => as_borrowed(account, self.number_of(unit), &name)?,
+        let Some(account) = isolation.borrowed() else {
+            return self.own(&name, number);
         };
-        let writes = match isolation.borrowed() {
-            // Its own folder is made while this unit starts. The others in there are other users'.
-            None => work_dir,
-            // They may be the same user's.
-            Some(_) => directory.clone(),
-        };
-        let mut made = made
+        let place = as_borrowed(account, self.number_of(unit), &name)?;
+        // The others in the folder may be the same user's.
+        let work_dir = self.work_dir(&name, self.project(&name).ok().as_deref());
+        Ok(self.at_work(place, &name, work_dir.join(unit.name())))
+    }
+
+    /// The user of a workspace with this number. Nothing else of it is told: which it will be need not be
+    /// known yet.
+    fn own(&self, name: &ProjectName, number: i64) -> Result<Place, Fault> {
+        let place = as_account(self.account(number)?, name);
+        // Its own folder may be made while this unit starts. The others in there are other users'.
+        let work_dir = self.work_dir(name, self.project(name).ok().as_deref());
+        Ok(self.at_work(place, name, work_dir))
+    }
+
+    /// Gives a workspace's user what it works with; besides what is the project's, it may change `writes`.
+    fn at_work(&self, place: Place, name: &ProjectName, writes: PathBuf) -> Place {
+        let project = self.project(name).ok();
+        let Place { unit, mut checks } = place;
+        let mut unit = unit
             .writable(&writes)
             .env("HOME", &self.layout.helper_home());
-        for (variable, cache) in [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")] {
-            made = made.env(variable, &directory.join(HOME).join(".cache").join(cache));
-        }
         if let Some(project) = &project {
-            made = self.controllers.limit(made, &project.limits.commands);
+            unit = self.controllers.limit(unit, &project.limits.commands);
         }
         let shared = project.map_or_else(Vec::new, |project| project.shared_folders());
         for path in &shared {
-            made = made.writable(path);
+            unit = unit.writable(path);
         }
         checks.extend(confine(
             "--confine-write",
             [writes].into_iter().chain(shared),
         ));
-        checks.extend(confine("--confine-read", self.readable(&name)));
-        Ok(Place { unit: made, checks })
+        checks.extend(confine("--confine-read", self.readable(name)));
+        Place { unit, checks }
     }
 
     /// The number that a workspace's account had when it was made; `None` before its processes are known.

@@ -4,11 +4,12 @@
 mod folders;
 mod identities;
 mod limits;
+pub(crate) mod reserve;
 
 use crate::{
     authz::{Accounts, DenyList, Host, Polkit},
     config::{Projects, Settings, Shelf},
-    domain::builder,
+    domain::{ProjectName, builder},
     layout::Layout,
     system::{
         Fault, Site, System,
@@ -27,6 +28,7 @@ use identities::Identities;
 use limits::Controllers;
 use nix::unistd::User;
 use std::{net::SocketAddr, path::Path, sync::Arc};
+use tokio::sync::mpsc;
 
 /// The account of `cid-web`.
 const FRONT: &str = "cid-web";
@@ -34,7 +36,7 @@ const FRONT: &str = "cid-web";
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
 
-/// The machine as steps see it.
+/// The machine as steps see it. `used` is told of the projects in whose workspaces a job was done.
 ///
 /// # Errors
 /// A folder cannot be made, or systemd does not answer.
@@ -43,6 +45,7 @@ pub(crate) async fn system(
     settings: &Arc<Settings>,
     projects: &Arc<Projects>,
     bin_dir: &Path,
+    used: mpsc::Sender<ProjectName>,
 ) -> Result<System, Fault> {
     folders::trusting_home(&layout.helper_home())?;
     folders::tools(layout)?;
@@ -62,7 +65,7 @@ pub(crate) async fn system(
         has_default_server: false,
         helper: bin_dir.join("cid-helper"),
     };
-    let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units)).await?;
+    let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units), used).await?;
     let helpers: Arc<dyn Launcher> = Arc::new(helpers);
     let tools = Standing::new(Arc::clone(&helpers), Identity::Accounts);
     let test = Standing::new(Arc::clone(&helpers), Identity::NginxTest);

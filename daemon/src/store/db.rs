@@ -22,6 +22,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/01-ledger.sql")),
     M::up(include_str!("migrations/02-audit.sql")),
     M::up(include_str!("migrations/03-isolation.sql")),
+    M::up(include_str!("migrations/04-reserved.sql")),
 ];
 
 /// What can go wrong with the ledger.

@@ -1,7 +1,7 @@
 //! Workspaces and their ports.
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, reserved,
     rows::{parse, text, time},
 };
 use crate::domain::{Email, ProjectName, UnitName, Workspace};
@@ -70,10 +70,14 @@ pub(super) fn insert(
     transaction: &Transaction<'_>,
     workspace: &Workspace,
 ) -> Result<i64, StoreError> {
+    // Only under an account of its own is there something to wait under the kept one.
+    let has_own = workspace.isolation.borrowed().is_none();
+    let number = reserved::give(transaction, &workspace.project, has_own)?;
     transaction.execute(
-        "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job, isolation) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO workspaces (id, email, project, name, state, directory, branch, url, created_at, job, isolation) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
+            number,
             workspace.email.as_str(),
             workspace.project.as_str(),
             workspace.name.as_str(),
@@ -86,7 +90,7 @@ pub(super) fn insert(
             text(&workspace.isolation)?,
         ],
     )?;
-    Ok(transaction.last_insert_rowid())
+    Ok(number)
 }
 
 impl Store {

@@ -37,6 +37,13 @@ pub trait Accounts: Send + Sync {
     /// The tools fail.
     async fn remove(&self, account: &Account) -> Result<(), Fault>;
 
+    /// Takes the account away from under a process that runs as it, and goes on; none of that name is no
+    /// error.
+    ///
+    /// # Errors
+    /// The tools fail.
+    async fn withdraw(&self, account: &Account) -> Result<(), Fault>;
+
     /// Makes a project's group and the account that builds its environments.
     ///
     /// # Errors
@@ -119,6 +126,14 @@ impl Accounts for RealAccounts {
     async fn remove(&self, account: &Account) -> Result<(), Fault> {
         match user(&account.name)? {
             Some(_) => self.run("userdel", &[&account.name]).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn withdraw(&self, account: &Account) -> Result<(), Fault> {
+        match user(&account.name)? {
+            // Without --force it refuses; homes and mail only go with --remove.
+            Some(_) => self.run("userdel", &["--force", &account.name]).await,
             None => Ok(()),
         }
     }

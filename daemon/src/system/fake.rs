@@ -360,6 +360,10 @@ impl Accounts for Fake {
         Ok(())
     }
 
+    async fn withdraw(&self, account: &Account) -> Result<(), Fault> {
+        self.remove(account).await
+    }
+
     async fn make_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
         self.state().accounts.insert(builder.to_owned());
         Ok(())

@@ -19,6 +19,9 @@ pub enum Identity {
     /// The workspace's user: everything inside its tree. With the workspace's number in the ledger,
     /// which is its own account's.
     Workspace(UnitName, i64, Isolation),
+    /// The user of a project's next workspace, with the number that is kept for it. Stands ready; the
+    /// account itself comes with the workspace.
+    Next(ProjectName, i64),
     /// The workspace's own user once more, to end all that runs as it: behind walls of Landlock it would
     /// not see what that is.
     Reaper(UnitName, i64),
@@ -54,10 +57,16 @@ pub struct Call {
 }
 
 impl Identity {
-    /// Whether a helper may wait for the next job that wants one: each project's every job begins with
-    /// this one, and who it is is known before.
-    pub fn may_wait(&self) -> bool {
-        matches!(self, Self::Deploy(_))
+    /// As who a helper of this identity may wait for the job that wants it: who that will be is known
+    /// before.
+    pub fn waits_as(&self) -> Option<Self> {
+        match self {
+            Self::Deploy(_) => Some(self.clone()),
+            Self::Workspace(unit, number, Isolation::Workspace) => {
+                Some(Self::Next(unit.project(), *number))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -73,6 +82,11 @@ pub trait Launcher: Send + Sync {
     /// Starts a job's helper for an identity ahead of its first call; one that cannot be started
     /// says so at that call.
     async fn prepare(&self, _job: Uuid, _identity: Identity) {}
+
+    /// Whether a helper stands ready under an identity, as one would be started now.
+    async fn stands(&self, _: &Identity) -> bool {
+        false
+    }
 
     /// Jobs with helpers that nobody may hold any more, such as an earlier daemon's.
     fn strays(&self) -> BTreeSet<Uuid> {

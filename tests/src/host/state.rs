@@ -1,5 +1,5 @@
 use super::Host;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use std::{
     collections::BTreeMap,
     fmt::Write,
@@ -23,11 +23,24 @@ const STANDING: [&str; 3] = [
 pub struct HostState(BTreeMap<String, String>);
 
 impl Host {
-    /// Looks at everything now; at files only below these folders.
+    /// Looks at everything now; at files only below these folders. Waits while a helper starts that is
+    /// to stand ready.
     ///
     /// # Errors
-    /// The host is off, or a look fails.
+    /// The host is off, or a look fails; or such a start does not end.
     pub fn state(&self, folders: &[&str]) -> Result<HostState> {
+        let start = Instant::now();
+        loop {
+            let state = self.state_now(folders)?;
+            if !state.0.keys().any(|fact| is_for_a_moment(fact)) {
+                return Ok(state);
+            }
+            ensure!(start.elapsed() < PATIENCE, "a helper starts and starts");
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn state_now(&self, folders: &[&str]) -> Result<HostState> {
         let mut facts = BTreeMap::new();
         self.files(folders, &mut facts)?;
         let units = ["--plain", "--no-legend", "--type=service,socket,timer,path"];
@@ -118,6 +131,13 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// The account of a workspace that is not there yet: it is taken away again as soon as its helper runs. And
+/// what systemd calls a helper before it is one.
+fn is_for_a_moment(fact: &str) -> bool {
+    let is_account = fact.starts_with("user cidw-") && fact.contains(":/nonexistent:");
+    is_account || (fact.starts_with("process ") && fact.ends_with(" (d-helper)"))
 }
 
 impl HostState {

@@ -18,6 +18,7 @@ mod isolation;
 mod limits;
 mod power;
 mod races;
+mod reserve;
 mod rig;
 mod secrets;
 mod stage;

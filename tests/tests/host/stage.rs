@@ -236,13 +236,14 @@ pub fn create(host: &Host, email: &str) {
 
 /// The account of a workspace of the guestbook.
 pub fn user_of(host: &Host, name: &str) -> String {
-    let path = format!("/srv/cid/guestbook/{name}/src");
-    let owner = host
-        .run(&["stat", "--format=%U", &path])
-        .unwrap()
-        .ok()
-        .unwrap();
-    owner.stdout.trim().to_owned()
+    owner_of(host, "%U", &format!("/srv/cid/guestbook/{name}/src"))
+}
+
+/// Who owns a file: the name with `%U`, the number with `%u`.
+pub fn owner_of(host: &Host, what: &str, path: &str) -> String {
+    let format = format!("--format={what}");
+    let owner = host.run(&["stat", &format, path]).unwrap();
+    owner.ok().unwrap().stdout.trim().to_owned()
 }
 
 /// The process id of a unit's main process; `0` when it has none.

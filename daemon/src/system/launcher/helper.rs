@@ -1,12 +1,14 @@
 //! One running helper.
 
-use super::{keeper::Keeper, starter::Start};
+use super::{
+    keeper::Keeper,
+    starter::{Shape, Start},
+};
 use crate::{
     helper::{request::Request, wire::Answer},
     system::{Fault, FaultContext},
 };
 use std::{
-    ffi::OsString,
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{ExitStatus, Stdio},
@@ -42,7 +44,7 @@ pub(super) struct Helper {
     child: Child,
     pid: i32,
     keeper: Keeper,
-    command: Vec<OsString>,
+    shape: Shape,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     /// What it last complained of.
@@ -55,6 +57,7 @@ impl Helper {
             command,
             env,
             keeper,
+            shape,
         } = start;
         let (program, args) = command
             .split_first()
@@ -89,7 +92,7 @@ impl Helper {
             child,
             pid,
             keeper,
-            command,
+            shape,
             input,
             output: BufReader::new(output),
             complaint,
@@ -124,9 +127,9 @@ impl Helper {
         }
     }
 
-    /// Whether it was started by this command.
-    pub(super) fn is_by(&self, command: &[OsString]) -> bool {
-        self.command == command
+    /// Whether it is as one of this shape would be.
+    pub(super) fn is_like(&self, shape: &Shape) -> bool {
+        self.shape == *shape
     }
 
     /// Whether it has not ended yet.

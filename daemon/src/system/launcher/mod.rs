@@ -24,7 +24,7 @@ use starter::{Children, Starter, Transient};
 use std::{
     collections::{BTreeSet, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::sync::{self, mpsc};
@@ -37,8 +37,12 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 /// Starts helpers, keeps them, and ends them with all that they started.
 pub struct HelperLauncher {
     starter: Box<dyn Starter>,
-    slots: Mutex<HashMap<(Uuid, Identity), Arc<Slot>>>,
+    slots: Mutex<Slots>,
+    /// Where it tells whose next workspace's helper may be gone.
+    used: Option<mpsc::Sender<ProjectName>>,
 }
+
+type Slots = HashMap<(Uuid, Identity), Arc<Slot>>;
 
 /// A job's place for its helper of one identity.
 #[derive(Default)]
@@ -53,29 +57,36 @@ impl HelperLauncher {
     /// The sandbox's: helpers are children of the daemon, all under its own identity. Starts nothing
     /// yet. `binary` is `cid-helper`.
     pub fn local(layout: Arc<Layout>, binary: PathBuf) -> Self {
-        Self::of(Box::new(Children { layout, binary }))
+        Self::of(Box::new(Children { layout, binary }), None)
     }
 
-    /// A host's: each helper is a transient unit of systemd's, as `units` says for its identity.
+    /// A host's: each helper is a transient unit of systemd's, as `units` says for its identity. Tells
+    /// `used` of the projects in whose workspaces a job was done.
     ///
     /// # Errors
     /// systemd does not tell which units there are.
-    pub async fn host(binary: PathBuf, units: Arc<Units>) -> Result<Self, Fault> {
-        Ok(Self::of(Box::new(Transient::new(binary, units).await?)))
+    pub async fn host(
+        binary: PathBuf,
+        units: Arc<Units>,
+        used: mpsc::Sender<ProjectName>,
+    ) -> Result<Self, Fault> {
+        let starter = Transient::new(binary, units).await?;
+        Ok(Self::of(Box::new(starter), Some(used)))
     }
 
-    fn of(starter: Box<dyn Starter>) -> Self {
+    fn of(starter: Box<dyn Starter>, used: Option<mpsc::Sender<ProjectName>>) -> Self {
         Self {
             starter,
             slots: Mutex::default(),
+            used,
         }
     }
 
     /// The one that stands ready, if it is as one would be now, or a new one.
     async fn start(&self, job: Uuid, identity: &Identity) -> Result<Helper, Fault> {
         if job != STANDING
-            && identity.may_wait()
-            && let Some(helper) = self.waiting(job, identity).await
+            && let Some(waiting) = identity.waits_as()
+            && let Some(helper) = self.waiting(job, &waiting).await
         {
             return Ok(helper);
         }
@@ -85,9 +96,8 @@ impl HelperLauncher {
     async fn waiting(&self, job: Uuid, identity: &Identity) -> Option<Helper> {
         // The project's file may say something else by now.
         let now = self.starter.ready(identity)?;
-        let slot = self.slot(STANDING, identity);
-        let mut helper = slot.helper.lock().await.take()?;
-        if helper.is_alive() && helper.is_by(&now) {
+        let mut helper = self.take(identity).await?;
+        if helper.is_alive() && helper.is_like(&now) {
             self.starter.give(&helper.keeper(), job);
             return Some(helper);
         }
@@ -95,6 +105,16 @@ impl HelperLauncher {
             tracing::warn!("{fault}");
         }
         None
+    }
+
+    /// The one that stands ready under this identity, and nobody else's from now on.
+    async fn take(&self, identity: &Identity) -> Option<Helper> {
+        let helper = self.slot(STANDING, identity).helper.lock().await.take();
+        // Its number is given once: the place would stay empty for ever.
+        if let Identity::Next(..) = identity {
+            self.slots().remove(&(STANDING, identity.clone()));
+        }
+        helper
     }
 
     /// This one, or another where it was ended from outside since its last call.
@@ -106,6 +126,23 @@ impl HelperLauncher {
         self.start(call.job, &call.identity).await
     }
 
+    /// Has the next job find a helper waiting, too.
+    async fn renew(&self, ended: Identity) {
+        match ended.waits_as() {
+            // It takes an account as well, and nobody is to wait for that.
+            Some(Identity::Next(project, _)) => {
+                if let Some(used) = &self.used {
+                    // One who does not come to it has told of the project before, or will.
+                    let _ = used.try_send(project);
+                }
+            }
+            Some(identity) if self.starter.ready(&identity).is_some() => {
+                self.prepare(STANDING, identity).await;
+            }
+            _ => {}
+        }
+    }
+
     async fn finish(&self, helper: Helper) -> Result<(), Fault> {
         let keeper = helper.keeper();
         helper.end(END_LIMIT).await?;
@@ -114,8 +151,11 @@ impl HelperLauncher {
     }
 
     fn slot(&self, job: Uuid, identity: &Identity) -> Arc<Slot> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry((job, identity.clone())).or_default())
+        Arc::clone(self.slots().entry((job, identity.clone())).or_default())
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -173,6 +213,17 @@ impl Launcher for HelperLauncher {
         }
     }
 
+    async fn stands(&self, identity: &Identity) -> bool {
+        let Some(now) = self.starter.ready(identity) else {
+            return false;
+        };
+        let slot = self.slot(STANDING, identity);
+        let mut place = slot.helper.lock().await;
+        place
+            .as_mut()
+            .is_some_and(|helper| helper.is_alive() && helper.is_like(&now))
+    }
+
     fn strays(&self) -> BTreeSet<Uuid> {
         self.starter.strays()
     }
@@ -191,7 +242,7 @@ impl Launcher for HelperLauncher {
 
     async fn end(&self, job: Uuid) -> Result<(), Fault> {
         let slots: Vec<_> = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.slots();
             slots.extract_if(|(of, _), _| *of == job).collect()
         };
         for (_, slot) in &slots {
@@ -202,10 +253,7 @@ impl Launcher for HelperLauncher {
             if let Some(helper) = slot.helper.lock().await.take() {
                 ended = ended.and(self.finish(helper).await);
             }
-            // For the next job.
-            if identity.may_wait() && self.starter.ready(&identity).is_some() {
-                self.prepare(STANDING, identity).await;
-            }
+            self.renew(identity).await;
         }
         // Also those of an earlier daemon, and of calls that were dropped.
         ended.and(self.starter.end_stray(job, END_LIMIT).await)

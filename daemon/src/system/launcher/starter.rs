@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
+    ffi::{OsStr, OsString},
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use uuid::Uuid;
 
@@ -26,6 +27,52 @@ pub(super) struct Start {
     /// Its whole environment.
     pub(super) env: Vec<(OsString, OsString)>,
     pub(super) keeper: Keeper,
+    pub(super) shape: Shape,
+}
+
+/// What a helper is, to tell whether one that stands ready is still as one would be started now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Program and arguments.
+    command: Vec<OsString>,
+    /// What these name: a folder that was made again is another one, and not the one that the helper sees.
+    files: Vec<Option<FileId>>,
+}
+
+/// Which file it is. Inodes are given again, at another time.
+#[derive(Debug, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+    /// `None`: the file system does not keep it.
+    born: Option<SystemTime>,
+}
+
+impl Shape {
+    fn of(command: &[OsString]) -> Self {
+        let files = command.iter().filter_map(|word| named_by(word));
+        let identity = |path: &Path| {
+            let meta = std::fs::metadata(path).ok()?;
+            Some(FileId {
+                device: meta.dev(),
+                inode: meta.ino(),
+                born: meta.created().ok(),
+            })
+        };
+        Self {
+            files: files.map(identity).collect(),
+            command: command.to_vec(),
+        }
+    }
+}
+
+/// The path that a word is, or that a property sets: `ReadWritePaths=-/srv/x`.
+fn named_by(word: &OsStr) -> Option<&Path> {
+    let bytes = word.as_bytes();
+    let value = bytes.rsplit(|byte| *byte == b'=').next()?;
+    let path = value.strip_prefix(b"-").unwrap_or(value);
+    path.starts_with(b"/")
+        .then(|| Path::new(OsStr::from_bytes(path)))
 }
 
 /// Where helpers come from.
@@ -34,8 +81,8 @@ pub(super) trait Starter: Send + Sync {
     /// How to start a job's helper for an identity.
     fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault>;
 
-    /// The command by which a helper of this identity would stand ready now; `None`: none does here.
-    fn ready(&self, _: &Identity) -> Option<Vec<OsString>> {
+    /// What a helper of this identity that stands ready would be now; `None`: none does here.
+    fn ready(&self, _: &Identity) -> Option<Shape> {
         None
     }
 
@@ -77,8 +124,10 @@ impl Starter for Children {
         {
             env.insert(AGENT.into(), agent);
         }
+        let command = serve(&self.binary, job, ["--lock".into(), lock.into()]);
         Ok(Start {
-            command: serve(&self.binary, job, ["--lock".into(), lock.into()]),
+            shape: Shape::of(&command),
+            command,
             env: env.into_iter().collect(),
             keeper: Keeper::Child,
         })
@@ -162,15 +211,16 @@ impl Starter for Transient {
         let (name, command) = self.unit(job, identity)?;
         self.started().insert(name.clone(), None);
         Ok(Start {
+            shape: Shape::of(&command),
             command,
             env: Vec::new(),
             keeper: Keeper::Unit(name),
         })
     }
 
-    fn ready(&self, identity: &Identity) -> Option<Vec<OsString>> {
+    fn ready(&self, identity: &Identity) -> Option<Shape> {
         let (_, command) = self.unit(STANDING, identity).ok()?;
-        Some(command)
+        Some(Shape::of(&command))
     }
 
     fn give(&self, keeper: &Keeper, job: Uuid) {
@@ -247,6 +297,7 @@ fn mark(identity: &Identity) -> String {
     let name = match identity {
         Identity::Deploy(project) => format!("deploy {project}"),
         Identity::Workspace(unit, ..) => format!("workspace {unit}"),
+        Identity::Next(project, number) => format!("next {project} {number}"),
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
         // All builds of a project run as one user and are ended together.
         Identity::Build(project, _) => format!("build {project}"),
@@ -257,4 +308,34 @@ fn mark(identity: &Identity) -> String {
         Identity::NginxTest => "nginx-test".into(),
     };
     data_encoding::HEXLOWER.encode(&Sha256::digest(name)[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{create_dir, remove_dir, write};
+
+    #[test]
+    fn a_folder_that_was_made_again_makes_another_shape() {
+        let dir = tempfile::tempdir().unwrap();
+        let (media, tree) = (dir.path().join("media"), dir.path().join("tree"));
+        let shape = || {
+            let mut property = OsString::from("--property=ReadWritePaths=-");
+            property.push(&media);
+            Shape::of(&["cid-helper".into(), property, tree.clone().into()])
+        };
+        create_dir(&media).unwrap();
+        create_dir(&tree).unwrap();
+        let before = shape();
+        write(media.join("a.png"), "a").unwrap();
+        std::fs::remove_file(media.join("a.png")).unwrap();
+        assert_eq!(shape(), before, "what is in a folder does not count");
+        for folder in [&media, &tree] {
+            let before = shape();
+            remove_dir(folder).unwrap();
+            assert_ne!(shape(), before);
+            create_dir(folder).unwrap();
+            assert_ne!(shape(), before);
+        }
+    }
 }
