@@ -83,7 +83,7 @@ pub trait Launcher: Send + Sync {
     /// says so at that call.
     async fn prepare(&self, _job: Uuid, _identity: Identity) {}
 
-    /// Whether a helper stands ready under an identity, as one would be started now.
+    /// Whether a helper stands ready under an identity, as one would be started now; another one is ended.
     async fn stands(&self, _: &Identity) -> bool {
         false
     }

@@ -101,10 +101,14 @@ impl HelperLauncher {
             self.starter.give(&helper.keeper(), job);
             return Some(helper);
         }
+        self.discard(helper).await;
+        None
+    }
+
+    async fn discard(&self, helper: Helper) {
         if let Err(fault) = self.finish(helper).await {
             tracing::warn!("{fault}");
         }
-        None
     }
 
     /// The one that stands ready under this identity, and nobody else's from now on.
@@ -219,9 +223,15 @@ impl Launcher for HelperLauncher {
         };
         let slot = self.slot(STANDING, identity);
         let mut place = slot.helper.lock().await;
-        place
-            .as_mut()
-            .is_some_and(|helper| helper.is_alive() && helper.is_like(&now))
+        let Some(mut helper) = place.take() else {
+            return false;
+        };
+        if helper.is_alive() && helper.is_like(&now) {
+            *place = Some(helper);
+            return true;
+        }
+        self.discard(helper).await;
+        false
     }
 
     fn strays(&self) -> BTreeSet<Uuid> {
