@@ -1,5 +1,5 @@
 use super::Host;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use std::{
     collections::BTreeMap,
     fmt::Write,
@@ -27,16 +27,17 @@ impl Host {
     /// to stand ready.
     ///
     /// # Errors
-    /// The host is off, or a look fails; or such a start does not end.
+    /// The host is off, or a look fails.
     pub fn state(&self, folders: &[&str]) -> Result<HostState> {
         let start = Instant::now();
+        let mut before = self.state_now(folders)?;
         loop {
             let state = self.state_now(folders)?;
-            if !state.0.keys().any(|fact| is_for_a_moment(fact)) {
+            let is_quiet = state == before && !state.0.keys().any(|fact| is_for_a_moment(fact));
+            if is_quiet || start.elapsed() > PATIENCE {
                 return Ok(state);
             }
-            ensure!(start.elapsed() < PATIENCE, "a helper starts and starts");
-            sleep(Duration::from_millis(50));
+            before = state;
         }
     }
 
@@ -139,7 +140,7 @@ fn is_for_a_moment(fact: &str) -> bool {
     let is_account = fact.starts_with("user cidw-") && fact.contains(":/nonexistent:");
     let makers = ["/usr/sbin/useradd", "/usr/sbin/userdel", "(d-helper)"];
     let is_maker = |maker: &&str| fact.contains(&format!(" {maker}"));
-    is_account || (fact.starts_with("process ") && makers.iter().any(|maker| is_maker(maker)))
+    is_account || (fact.starts_with("process ") && makers.iter().any(is_maker))
 }
 
 impl HostState {

@@ -2,6 +2,7 @@
 
 use crate::stage::{cid, create, soon, status_of, user_of};
 use cid_testkit::host::Host;
+use std::time::Duration;
 
 /// What cid.toml says without a word of the operator's.
 const WORKSPACE_UIDS: std::ops::RangeInclusive<u32> = 70_000..=99_999;
@@ -28,9 +29,17 @@ fn waiting(host: &Host) -> Option<(String, u32, String)> {
     })
 }
 
+/// The one that stays: what stands ready is exchanged where it sees other folders than there are now.
 fn waiting_soon(host: &Host) -> (String, u32, String) {
-    soon("a helper stands ready", || waiting(host).is_some());
-    waiting(host).unwrap()
+    let mut last = None;
+    soon("a helper stands ready", || {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = waiting(host);
+        let stays = now.is_some() && now == last;
+        last = now;
+        stays
+    });
+    last.unwrap()
 }
 
 fn uid_of(host: &Host, user: &str) -> u32 {
