@@ -31,6 +31,8 @@ mod supervise;
 mod tree;
 pub mod wire;
 
+pub(crate) use tree::admit;
+
 use crate::system::fault::Fault;
 use clap::{Parser, Subcommand};
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};

@@ -144,7 +144,10 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::OpenPush(ask) => reply(git::open_push::open(ask.push)),
         Request::Push(ask) => reply(git::push::push(&ask)),
         Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),
-        Request::BuildEnvironment(ask) => reply(deps::build(&ask, lines)),
+        Request::BuildEnvironment(ask) => {
+            drop::open_umask();
+            reply(deps::build(&ask, lines))
+        }
         Request::DiscardEnvironment(ask) => reply(deps::discard(&ask.target)),
         Request::BringUv(ask) => {
             drop::open_umask();

@@ -60,16 +60,18 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             name: workspace.name.to_string(),
             url: workspace.url.clone(),
         })
-        .then(&GrantAccess {
-            directory: directory(),
-            email: workspace.email.clone(),
-        })
-        .beside(&LoadProgram {})
+        .then(&LoadProgram {})
         .then(&Release {})
         .beside(&Publish {
             host: host(),
             directory: directory(),
             tls: workspace.is_https(),
+        })
+        // Not before: programs such as SQLite say themselves what may be done with what they make, and
+        // would leave the developer out.
+        .then(&GrantAccess {
+            directory: directory(),
+            email: workspace.email.clone(),
         })
         .then(&StartProcesses {})
         .then(&CheckHealth {

@@ -163,7 +163,8 @@ impl Shared {
         };
         let project = cx.project_name();
         let (uid, gid) = accounts.numbers(&builder(project), &project_group(project))?;
-        fs::make_dir(&self.target, 0o750)?;
+        // Who gets this far is said by the folder that it is in.
+        fs::make_dir(&self.target, 0o755)?;
         fs::give_to(&self.target, uid, gid)
     }
 }

@@ -3,14 +3,14 @@
 use super::{
     Inspect,
     make_account::made,
-    make_directory::{HOME, RUN, TREE},
+    make_directory::{HOME, RUN, TREE, VENV},
 };
 use crate::{
     config::{Access, Limits},
     domain::{Account, Email},
     engine::{Cx, Step},
     helper::request::{self, Granted},
-    system::{Fault, FaultContext, nginx::worker},
+    system::{Fault, FaultContext, fs, nginx::worker},
 };
 use nix::unistd::{Group, User};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ impl Step for GrantAccess {
             let request = who.grant(&self.directory, account.as_ref());
             note_skipped(cx, cx.ask(cx.user(), request).await?);
         }
-        share_mirror(cx, access).await;
+        share_project(cx, access).await;
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Who {
         // What others make in the tree is theirs, and the workspace's own user must read it too.
         uids.extend(account.map(|account| account.uid));
         request::GrantAccess {
-            roots: vec![directory.join(TREE), directory.join(HOME)],
+            roots: [TREE, HOME, VENV].map(|name| directory.join(name)).into(),
             uids,
             gids: self.gids,
             ..request::GrantAccess::default()
@@ -135,22 +135,26 @@ pub(super) fn note_skipped(cx: &Cx, granted: Granted) {
     }
 }
 
-/// Lets those who share files read the project's mirror, whose objects the clones borrow: without it
-/// their own git finds nothing. On a host; elsewhere all is one user's.
-pub(super) async fn share_mirror(cx: &Cx, access: &Access) {
+/// Lets those who share files read what their workspaces borrow from the project: the mirror, whose
+/// objects the clones have, and the shared environments. Without these their own git finds nothing, and
+/// `.venv` leads nowhere. On a host; elsewhere all is one user's.
+pub(super) async fn share_project(cx: &Cx, access: &Access) {
     if cx.sys().accounts.is_none() {
         return;
     }
     // Who has no account yet gets in when a later workspace is made, or by `cictl access repair`.
     let people = access.people.values().filter_map(|name| uid_of(name).ok());
+    let uids: Vec<u32> = people.collect::<BTreeSet<_>>().into_iter().collect();
+    let groups = access.group.iter().filter_map(|name| gid_of(name).ok());
+    let gids: Vec<u32> = groups.collect();
+    let environments = cx.sys().layout.environments(cx.project_name());
+    if let Err(fault) = fs::admit(&environments, &uids, &gids) {
+        cx.note(format!("people cannot use the environment: {fault}"));
+    }
     let request = request::GrantAccess {
         roots: vec![cx.sys().layout.mirror_dir(cx.project_name())],
-        uids: people.collect::<BTreeSet<_>>().into_iter().collect(),
-        gids: access
-            .group
-            .iter()
-            .filter_map(|name| gid_of(name).ok())
-            .collect(),
+        uids,
+        gids,
         reads_only: true,
         ..request::GrantAccess::default()
     };

@@ -2,7 +2,7 @@
 //! developer made, which the workspace's user could not change.
 
 use super::{
-    grant_access::{Who, note_skipped, share_mirror},
+    grant_access::{Who, note_skipped, share_project},
     uid_of,
 };
 use crate::{
@@ -59,7 +59,7 @@ impl Step for RepairAccess {
             granted.changed
         ));
         note_skipped(cx, granted);
-        share_mirror(cx, access).await;
+        share_project(cx, access).await;
         Ok(())
     }
 

@@ -108,6 +108,15 @@ pub fn give_to(path: &Path, uid: u32, gid: u32) -> Result<(), Fault> {
         .map_err(|error| Fault::io("give away", path, error))
 }
 
+/// Lets accounts and groups list a folder of the daemon's and pass through it; those who were let in
+/// before and are not named any more are out.
+///
+/// # Errors
+/// It cannot be opened, or its file system keeps no access lists.
+pub fn admit(folder: &Path, uids: &[u32], gids: &[u32]) -> Result<(), Fault> {
+    crate::helper::admit(folder, uids, gids)
+}
+
 /// Writes to a file of the kernel's that is there.
 ///
 /// # Errors

@@ -130,3 +130,25 @@ fn tells_of_names_that_are_no_text() {
         "{skipped:?}"
     );
 }
+
+#[test]
+fn what_is_its_owners_alone_gets_no_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir_all(tree.join("folder")).unwrap();
+    fs::write(tree.join("folder/plain"), "").unwrap();
+    let me = nix::unistd::geteuid().as_raw();
+    let ask = |gids: &[u32]| GrantAccess {
+        roots: vec![tree.clone()],
+        uids: vec![me],
+        gids: gids.to_vec(),
+        ..GrantAccess::default()
+    };
+    let mut helper = Helper::start(&dir.path().join("lock"));
+    assert_eq!(helper.ask(ask(&[])).unwrap().changed, 0);
+    assert!(!list(&tree).join(" ").contains("mask"));
+    // Who was let in before is out.
+    assert_eq!(helper.ask(ask(&[777])).unwrap().changed, 3);
+    assert_eq!(helper.ask(ask(&[])).unwrap().changed, 3);
+    assert!(!list(&tree).join(" ").contains("777"));
+}

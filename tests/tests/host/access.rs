@@ -180,6 +180,43 @@ fn what_a_developer_moved_in_is_found_and_repaired() {
     host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
 }
 
+/// SQLite says itself that others may only read what it makes.
+#[test]
+fn a_developer_uses_what_the_release_made_and_the_environment() {
+    let Some(host) = cid() else { return };
+    root(
+        &host,
+        "cictl create anna@example.com && cictl create bob@example.com",
+    );
+    let environment = "/var/lib/cid/environments/guestbook";
+    let write = "import sqlite3; c = sqlite3.connect('db.sqlite3'); \
+                 c.execute('CREATE TABLE hers (x)'); c.commit(); import django; print('both')";
+    let by = |python: &str| anna(&host, &format!("cd {TREE} && {python} -c \"{write}\""));
+    assert_eq!(by(".venv/bin/python"), "both\n");
+    // It is the project's, and hers to read alone.
+    let change = format!("touch {environment}/x || touch $(readlink -f {TREE}/.venv)/x");
+    assert_ne!(
+        host.run_as("anna", &["sh", "-c", &change]).unwrap().status,
+        0
+    );
+    assert_ne!(host.run_as("eve", &["ls", environment]).unwrap().status, 0);
+    assert_ne!(host.run_as("bob", &["ls", environment]).unwrap().status, 0);
+    let run = "cictl run anna@example.com -- python manage.py";
+    root(&host, &format!("{run} showmigrations"));
+
+    // Nothing is lacking, neither here nor where nobody shares the files.
+    for email in ["anna@example.com", "bob@example.com"] {
+        let repaired = root(&host, &format!("cictl access repair {email}"));
+        assert!(repaired.contains("0 files and folders got"), "{repaired}");
+    }
+    // Who is not named any more is out.
+    root(
+        &host,
+        "sed -i '/anna@example.com/d' /etc/cid/projects.d/guestbook.toml && systemctl reload cid && cictl access repair anna@example.com",
+    );
+    assert_ne!(host.run_as("anna", &["ls", environment]).unwrap().status, 0);
+}
+
 #[test]
 fn a_repair_touches_nothing_that_is_not_the_workspaces() {
     let Some(host) = cid() else { return };

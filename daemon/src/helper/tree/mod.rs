@@ -8,3 +8,5 @@ mod copy;
 mod exclude;
 pub(super) mod purge;
 mod tracked;
+
+pub(crate) use acl::admit;

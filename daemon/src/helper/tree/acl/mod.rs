@@ -2,11 +2,13 @@
 //! mount, and leaves files alone that are also somewhere else: their list is shared with that other
 //! place.
 
+mod folder;
 mod list;
 mod look;
 mod sockets;
 mod walk;
 
+pub(crate) use folder::admit;
 pub(in crate::helper) use {look::look, sockets::open_sockets};
 
 use crate::{
@@ -44,7 +46,11 @@ fn visit(ask: &GrantAccess, met: &Met<'_>, changed: &mut u64) -> Result<Visit, F
     if !ask.owners.is_empty() && !ask.owners.contains(&owner) {
         return Ok(Visit::Skip(SkipReason::Stranger(owner)));
     }
-    let group = List::read(met.handle, ACCESS).and_then(|list| list.owning_group());
+    let present = List::read(met.handle, ACCESS);
+    if present.is_none() && is_for_owner_alone(ask, owner) && !has_default(met) {
+        return Ok(Visit::Seen);
+    }
+    let group = present.and_then(|list| list.owning_group());
     let list = List::new(ask, met.mode(), rights(ask, met), group);
     let mut is_new = list.set(met.handle, met.path, ACCESS)?;
     if is_folder {
@@ -52,6 +58,15 @@ fn visit(ask: &GrantAccess, met: &Met<'_>, changed: &mut u64) -> Result<Visit, F
     }
     *changed += u64::from(is_new);
     Ok(Visit::Seen)
+}
+
+/// Nobody else is named, so that what has no list needs none.
+fn is_for_owner_alone(ask: &GrantAccess, owner: u32) -> bool {
+    ask.gids.is_empty() && ask.uids.iter().all(|uid| *uid == owner)
+}
+
+fn has_default(met: &Met<'_>) -> bool {
+    met.is(FileType::Directory) && List::read(met.handle, DEFAULT).is_some()
 }
 
 /// What those who are named may do with it.
