@@ -104,12 +104,7 @@ fn is_given_to_all_that_belongs_to_the_tree_alone() {
         list(&tree.join("folder/new")).contains(&"other::---".to_owned()),
         "new files inherit it"
     );
-    assert_eq!(
-        grant(dir.path()).changed,
-        1,
-        "a second time only the new file lacks something"
-    );
-    assert_eq!(grant(dir.path()).changed, 0);
+    assert_eq!(grant(dir.path()).changed, 0, "nothing lacks anything");
     assert_eq!(list(&tree.join("folder/plain")), file("rw-", "rw-", "r--"));
 }
 
@@ -151,4 +146,23 @@ fn what_is_its_owners_alone_gets_no_list() {
     assert_eq!(helper.ask(ask(&[777])).unwrap().changed, 3);
     assert_eq!(helper.ask(ask(&[])).unwrap().changed, 3);
     assert!(!list(&tree).join(" ").contains("777"));
+}
+
+#[test]
+fn what_was_made_under_a_default_list_lacks_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    assert_eq!(grant(dir.path()).changed, 1);
+    fs::write(tree.join("made"), "").unwrap();
+    assert_eq!(
+        grant(dir.path()).changed,
+        0,
+        "{:?}",
+        list(&tree.join("made"))
+    );
+    fs::set_permissions(tree.join("made"), Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(grant(dir.path()).changed, 1);
+    let is_open = |line: &String| line.starts_with("mask::rw");
+    assert!(list(&tree.join("made")).iter().any(is_open));
 }

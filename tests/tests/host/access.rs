@@ -206,7 +206,7 @@ fn a_developer_uses_what_the_release_made_and_the_environment() {
 
     // Nothing is lacking, neither here nor where nobody shares the files.
     for email in ["anna@example.com", "bob@example.com"] {
-        let repaired = root(&host, &format!("cictl access repair {email}"));
+        let repaired = root(&host, &format!("cictl access repair {email} 2>&1"));
         assert!(repaired.contains("0 files and folders got"), "{repaired}");
     }
     // Who is not named any more is out.

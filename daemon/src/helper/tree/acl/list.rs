@@ -101,6 +101,25 @@ impl List {
         entries.collect::<Option<_>>().map(Self)
     }
 
+    /// Whether it gives those whom `wanted` names what that gives them, nobody else anything, and others
+    /// nothing. What is made in a folder with a default list begins with more, behind a mask.
+    pub(super) fn serves(&self, wanted: &Self) -> bool {
+        let named = |list: &Self| -> Vec<(Tag, u32, u16)> {
+            let mask = list.rights(Tag::Mask, NOBODY).unwrap_or(ALL);
+            let entries = list.0.iter().filter(|(_, _, id)| *id != NOBODY);
+            entries
+                .map(|&(tag, rights, id)| (tag, id, rights & mask))
+                .collect()
+        };
+        let (have, want) = (named(self), named(wanted));
+        let serves = |(have, want): (&(Tag, u32, u16), &(Tag, u32, u16))| {
+            (have.0, have.1) == (want.0, want.1) && have.2 & want.2 == want.2
+        };
+        have.len() == want.len()
+            && have.iter().zip(&want).all(serves)
+            && self.rights(Tag::Other, NOBODY) == Some(0)
+    }
+
     /// Sets it unless it is the one that is there; tells whether it did.
     pub(super) fn set(&self, handle: &OwnedFd, path: &Path, kind: &CStr) -> Result<bool, Fault> {
         if Self::read(handle, kind).is_some_and(|old| old == *self) {

@@ -50,8 +50,11 @@ fn visit(ask: &GrantAccess, met: &Met<'_>, changed: &mut u64) -> Result<Visit, F
     if present.is_none() && is_for_owner_alone(ask, owner) && !has_default(met) {
         return Ok(Visit::Seen);
     }
-    let group = present.and_then(|list| list.owning_group());
+    let group = present.as_ref().and_then(List::owning_group);
     let list = List::new(ask, met.mode(), rights(ask, met), group);
+    if !is_folder && present.is_some_and(|present| present.serves(&list)) {
+        return Ok(Visit::Seen);
+    }
     let mut is_new = list.set(met.handle, met.path, ACCESS)?;
     if is_folder {
         is_new |= list.set(met.handle, met.path, DEFAULT)?;
