@@ -1,6 +1,6 @@
 //! What should be there and is not.
 
-use super::Finding;
+use super::{Finding, sites};
 use crate::{
     domain::{UnitName, Workspace},
     error::Error,
@@ -75,7 +75,9 @@ pub(super) async fn missing(
         });
     }
     let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await?;
-    if let Some((wanted, what)) = differs(wanted, api.sys.nginx.read(unit)?) {
+    let found = api.sys.nginx.read(unit)?;
+    if let Some((wanted, what)) = differs(wanted, found.as_deref()) {
+        let what = sites::otherwise(&found.unwrap_or_default(), what);
         let finding = Finding::drift(
             format!("vhost {unit}"),
             what,
@@ -88,7 +90,7 @@ pub(super) async fn missing(
         });
     }
     let wanted = api.store.artifact(workspace.id, Artifact::Program).await?;
-    if let Some((wanted, what)) = differs(wanted, api.sys.supervisor.read(unit)?) {
+    if let Some((wanted, what)) = differs(wanted, api.sys.supervisor.read(unit)?.as_deref()) {
         let finding = Finding::drift(
             format!("program {unit}"),
             what,
@@ -160,7 +162,7 @@ fn another_account(workspace: &Workspace, run_file: &RunFile) -> Option<Finding>
 }
 
 /// What a file should say and in which way it does not.
-fn differs(wanted: Option<String>, found: Option<String>) -> Option<(String, &'static str)> {
+fn differs(wanted: Option<String>, found: Option<&str>) -> Option<(String, &'static str)> {
     match (wanted?, found) {
         (wanted, None) => Some((wanted, "its file is gone")),
         (wanted, Some(found)) if wanted != found => {

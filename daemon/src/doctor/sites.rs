@@ -5,14 +5,19 @@
 use super::Finding;
 use crate::{
     config::{Project, Shelf},
-    domain::{ProjectName, UnitName},
+    domain::{ProjectName, UnitName, WorkspaceState},
     rpc::Api,
+    store::{Artifact, StoreError},
     system::{
         Fault,
-        nginx::vhost::{CatchAll, HostName},
+        nginx::{
+            aside,
+            vhost::{CatchAll, HostName},
+        },
         tls::Certificates,
     },
 };
+use futures::future::join_all;
 use std::{collections::BTreeSet, time::Duration};
 
 /// How often renewed certificates are looked for.
@@ -56,16 +61,65 @@ pub async fn keep_sites_forever(api: Api) {
 
 async fn keep_site(api: &Api, project: &Project) -> Result<(), Fault> {
     let refreshed = api.sys.certificates.refresh(project).await;
+    let back = match refreshed {
+        Ok(()) => put_back(api, &project.name).await,
+        Err(_) => Ok(()),
+    };
     let unit = UnitName::catch_all(&project.name);
     if let Some(wanted) = catch_all(api, project)?
         && api.sys.nginx.read(&unit)?.as_ref() != Some(&wanted)
     {
         api.sys.nginx.put(&unit, &wanted).await?;
     }
-    refreshed
+    refreshed.and(back)
 }
 
-/// Vhosts that name a certificate which is not there would keep nginx from starting, for everybody.
+/// Puts the vhosts of a project's workspaces back that were set aside, once its certificate is good again.
+async fn put_back(api: &Api, project: &ProjectName) -> Result<(), Fault> {
+    let mut aside = api.sys.nginx.list()?;
+    aside.retain(|unit| unit.project() == *project && !unit.is_catch_all());
+    let stands_in = |unit: &UnitName| {
+        let text = api.sys.nginx.read(unit)?;
+        Ok::<_, Fault>(text.is_some_and(|text| aside::reason(&text).is_some()))
+    };
+    let mut units = Vec::new();
+    for unit in aside {
+        if stands_in(&unit)? {
+            units.push(unit);
+        }
+    }
+    if units.is_empty() {
+        return Ok(());
+    }
+    let cannot = |error: StoreError| Fault::new(format!("cannot read the ledger: {error}"));
+    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await;
+    let mut puts = Vec::new();
+    for workspace in workspaces.map_err(cannot)? {
+        let unit = workspace.unit();
+        let is_at_rest = workspace.state == WorkspaceState::Ready
+            && api
+                .store
+                .live_job(workspace.id)
+                .await
+                .map_err(cannot)?
+                .is_none();
+        if !units.contains(&unit) || !is_at_rest {
+            continue;
+        }
+        let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await;
+        if let Some(wanted) = wanted.map_err(cannot)? {
+            puts.push((unit, wanted));
+        }
+    }
+    // All at once are one reload.
+    let puts = puts
+        .iter()
+        .map(|(unit, wanted)| api.sys.nginx.put(unit, wanted));
+    join_all(puts).await.into_iter().collect()
+}
+
+/// Vhosts that name a certificate which is not there would keep nginx from starting, for everybody: its
+/// test sets them aside.
 async fn take_down(api: &Api) -> Result<(), Fault> {
     let projects: BTreeSet<ProjectName> = api
         .sys
@@ -78,12 +132,8 @@ async fn take_down(api: &Api) -> Result<(), Fault> {
         if api.sys.certificates.copy(project).is_some() {
             continue;
         }
-        for unit in naming(api, project)? {
-            api.sys.nginx.remove(&unit).await?;
-            tracing::error!(
-                PROJECT = project.as_str(),
-                "the vhost {unit} is taken down: its certificate is not there; when it is again, `cictl doctor --repair` puts it back"
-            );
+        if !naming(api, project)?.is_empty() {
+            return api.sys.nginx.settle().await;
         }
     }
     Ok(())
@@ -97,7 +147,7 @@ fn naming(api: &Api, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
     let mut naming = Vec::new();
     for unit in units {
         let text = api.sys.nginx.read(&unit)?;
-        if text.is_some_and(|text| text.contains(&path)) {
+        if text.is_some_and(|text| text.contains(&path) && aside::reason(&text).is_none()) {
             naming.push(unit);
         }
     }
@@ -188,8 +238,8 @@ pub(super) async fn sites(
             continue;
         }
         let what = match found {
-            None => "its file is gone: nginx answers unknown names as it likes",
-            Some(_) => "its file says something else than cid would write",
+            None => "its file is gone: nginx answers unknown names as it likes".to_owned(),
+            Some(found) => otherwise(&found, "its file says something else than cid would write"),
         };
         let finding = Finding::drift(
             format!("vhost {unit}"),
@@ -202,6 +252,16 @@ pub(super) async fn sites(
         });
     }
     Ok(())
+}
+
+/// What to say of a vhost that is not as it should be.
+pub(super) fn otherwise(vhost: &str, what: &str) -> String {
+    match aside::reason(vhost) {
+        Some(reason) => format!(
+            "it was set aside, because nginx would not start with it, and its names answer with an error: {reason}"
+        ),
+        None => what.to_owned(),
+    }
 }
 
 async fn certificate(api: &Api, project: &Project) -> Result<Option<Finding>, Fault> {

@@ -29,6 +29,7 @@ pub mod run_file;
 mod serve;
 mod supervise;
 mod tree;
+mod vhosts;
 pub mod wire;
 
 pub(crate) use tree::admit;
@@ -95,6 +96,15 @@ enum Verb {
         #[arg(long)]
         configuration: PathBuf,
     },
+    /// Before nginx starts, set vhosts of workspaces aside that it would not start with
+    SetAsideVhosts {
+        /// Folder of vhosts
+        #[arg(long)]
+        vhosts: PathBuf,
+        /// nginx's configuration
+        #[arg(long)]
+        configuration: PathBuf,
+    },
     /// Run a command in a workspace and exit with its status
     Run {
         /// Refuse a run file that names no user
@@ -145,6 +155,10 @@ pub fn main() -> ExitCode {
             programs,
             configuration,
         } => programs::set_aside(&programs, &configuration).map(|()| ExitCode::SUCCESS),
+        Verb::SetAsideVhosts {
+            vhosts,
+            configuration,
+        } => vhosts::set_aside(&vhosts, &configuration).map(|()| ExitCode::SUCCESS),
         Verb::Run {
             require_user,
             run_file,

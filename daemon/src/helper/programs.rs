@@ -4,6 +4,7 @@
 use super::{command, environment::Environment};
 use crate::system::{
     fault::{Fault, FaultContext},
+    included,
     supervisor::loader,
 };
 use std::{
@@ -70,7 +71,7 @@ pub(super) fn set_aside(programs: &Path, config: &Path) -> Result<(), Fault> {
                 refusal.message
             )));
         };
-        hide(&file)?;
+        included::set_aside(&file)?;
         eprintln!(
             "cid-helper: {} keeps supervisord from starting, and is now {}.broken: {}",
             file.display(),
@@ -98,14 +99,4 @@ fn complaint(config: &Path) -> Result<Option<String>, Fault> {
         .rsplit_once("Error: ")
         .map_or(&*said, |(_, error)| error);
     Ok(Some(error.trim().to_owned()))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a hidden file is nobody's to lose: it is moved, not written"
-)]
-fn hide(file: &Path) -> Result<(), Fault> {
-    let mut broken = file.as_os_str().to_owned();
-    broken.push(".broken");
-    fs::rename(file, &broken).map_err(|error| Fault::io("move aside", file, error))
 }

@@ -11,13 +11,14 @@ use crate::{
         Fault,
         helpers::Identity,
         launcher::Place,
+        nginx::names::{self, HostsFile},
         units::{Profile, Unit},
     },
 };
 use nix::unistd::{Group, User, getgrouplist};
 use std::{
     ffi::{CString, OsString},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -29,6 +30,7 @@ pub(super) struct Identities {
     pub(super) settings: Arc<Settings>,
     pub(super) projects: Arc<Projects>,
     pub(super) controllers: Controllers,
+    pub(super) hosts: Arc<HostsFile>,
 }
 
 impl Identities {
@@ -49,10 +51,7 @@ impl Identities {
             Identity::Purge => Ok(self.purge()),
             Identity::Access(unit) => Ok(self.access(unit)),
             Identity::Accounts => Ok(accounts()),
-            Identity::NginxTest => Ok(Place {
-                unit: Unit::new(Profile::NginxTest),
-                checks: Vec::new(),
-            }),
+            Identity::NginxTest => Ok(self.nginx_test()),
         }
     }
 
@@ -174,6 +173,24 @@ impl Identities {
         checks.extend(confine("--confine-write", [tools]));
         checks.extend(confine("--confine-read", [home]));
         Place { unit, checks }
+    }
+
+    /// It has no network: names that the machine's own file does not have are in one that is put in its place.
+    fn nginx_test(&self) -> Place {
+        let mut unit = Unit::new(Profile::NginxTest);
+        if let Some((path, mark)) = self.hosts.current() {
+            // The mark makes it another unit: one that runs would not see a file that was renamed.
+            unit = unit
+                .with(
+                    "BindReadOnlyPaths",
+                    format!("{}:{}", path.display(), names::MACHINE),
+                )
+                .env("CID_HOSTS", Path::new(&mark));
+        }
+        Place {
+            unit,
+            checks: Vec::new(),
+        }
     }
 
     /// What everybody who works for a project reads.

@@ -17,7 +17,10 @@ use crate::{
         fs,
         helpers::{Identity, Launcher},
         launcher::{HelperLauncher, Units},
-        nginx::{Nginx, NginxPaths, RealNginx},
+        nginx::{
+            Nginx, NginxPaths, RealNginx,
+            names::{HostsFile, Names},
+        },
         probe::RealProbe,
         standing::Standing,
         supervisor::RealSupervisor,
@@ -49,11 +52,13 @@ pub(crate) async fn system(
 ) -> Result<System, Fault> {
     folders::trusting_home(&layout.helper_home())?;
     folders::tools(layout)?;
+    let hosts = Arc::new(HostsFile::new(layout.test_hosts_file()));
     let identities = Identities {
         layout: Arc::clone(layout),
         settings: Arc::clone(settings),
         projects: Arc::clone(projects),
         controllers: Controllers::look(),
+        hosts: Arc::clone(&hosts),
     };
     let units: Arc<Units> = Arc::new(move |identity| identities.place(identity));
     let site = Site {
@@ -70,7 +75,8 @@ pub(crate) async fn system(
     let tools = Standing::new(Arc::clone(&helpers), Identity::Accounts);
     let test = Standing::new(Arc::clone(&helpers), Identity::NginxTest);
     tokio::join!(tools.prepare(), test.prepare());
-    let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(nginx(layout, test)));
+    let names = Arc::new(Names::new(hosts, Arc::clone(&helpers)));
+    let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(nginx(layout, test, names)));
     Ok(System {
         layout: Arc::clone(layout),
         certificates: Arc::new(Certificates::new(Arc::clone(layout), Arc::clone(&nginx))),
@@ -129,9 +135,10 @@ pub(crate) fn authority(projects: &Arc<Projects>, settings: &Settings) -> Result
 }
 
 /// The distribution's own nginx.
-fn nginx(layout: &Layout, test: Standing) -> NginxPaths {
+fn nginx(layout: &Layout, test: Standing, names: Arc<Names>) -> NginxPaths {
     NginxPaths {
         runner: Some(test),
+        names: Some(names),
         program: "/usr/sbin/nginx".into(),
         config: "/etc/nginx/nginx.conf".into(),
         prefix: "/usr/share/nginx".into(),

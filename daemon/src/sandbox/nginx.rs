@@ -39,6 +39,7 @@ impl Nginx {
         let prefix = layout.state_dir.join("nginx");
         let paths = NginxPaths {
             runner: None,
+            names: None,
             program: preflight::installed("nginx")?,
             config: prefix.join("nginx.conf"),
             pid_file: layout.run_dir.join("nginx.pid"),
@@ -144,7 +145,7 @@ impl Nginx {
         Ok(())
     }
 
-    /// A vhost of ours that is broken is moved aside, a file of the operator's is theirs to mend.
+    /// A vhost of ours that is broken is set aside, a file of the operator's is theirs to mend.
     async fn test_or_quarantine(&self) -> Result<(), Fault> {
         loop {
             let refusal = match self.paths.test().await {
@@ -152,11 +153,8 @@ impl Nginx {
                 Err(Objection::Failed(fault)) => return Err(fault),
                 Err(Objection::Refused(refusal)) => refusal,
             };
-            match &refusal.file {
-                Some(file) if file.starts_with(&self.paths.vhost_dir) => {
-                    preflight::quarantine(file, &refusal.message)?;
-                }
-                _ => return Err(self.paths.foreign(&refusal)),
+            if !self.paths.set_aside(&refusal).await? {
+                return Err(self.paths.foreign(&refusal));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     layout::Layout,
-    system::{Fault, exec, fs, probe},
+    system::{Fault, exec, fs, included, probe},
 };
 use std::{
     io::ErrorKind,
@@ -118,15 +118,8 @@ pub(super) fn port_is_ours(port: u16) -> Result<(), Fault> {
 
 /// Takes a generated file out of the way that keeps an engine from starting for everybody. Its
 /// workspace is then missing from the engine, which `list` tells.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a hidden file is nobody's to lose: it is moved, not written"
-)]
 pub(super) fn quarantine(file: &Path, why: &str) -> Result<(), Fault> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".broken");
-    let broken = PathBuf::from(name);
-    std::fs::rename(file, &broken).map_err(|error| Fault::io("move aside", file, error))?;
+    let broken = included::set_aside(file)?;
     tracing::error!(file = %file.display(), moved_to = %broken.display(), why, "a file that kept an engine from starting was moved aside");
     Ok(())
 }

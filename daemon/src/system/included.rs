@@ -50,6 +50,10 @@ pub trait Tester: Send + Sync {
     fn culprit(&self, unit: &UnitName, refusal: &Refusal) -> Fault;
     /// The fault for changes that wait for somebody else to mend a file.
     fn foreign(&self, refusal: &Refusal) -> Fault;
+    /// Sets files of the folder aside that went bad after they were taken; whether there were any.
+    async fn set_aside(&self, _: &Refusal) -> Result<bool, Fault> {
+        Ok(false)
+    }
 }
 
 /// What came of [`Included::admit`].
@@ -87,10 +91,19 @@ impl Included {
         Ok(units)
     }
 
-    /// Takes a unit's file away; `false` when there was none.
+    /// Takes a unit's file away, also one that was set aside; `false` when there was none.
     pub async fn remove(&self, unit: &UnitName) -> Result<bool, Fault> {
+        self.forget_aside(unit).await;
         let path = self.path(unit);
         blocking(move || fs::remove_file(&path)).await
+    }
+
+    /// Throws away what was set aside of a unit.
+    pub async fn forget_aside(&self, unit: &UnitName) {
+        let path = aside(&self.path(unit));
+        if let Err(fault) = blocking(move || fs::remove_file(&path)).await {
+            tracing::warn!(%unit, %fault, "what was set aside stays");
+        }
     }
 
     /// Puts back what was there before.
@@ -169,7 +182,8 @@ impl Included {
     }
 
     /// Tests without the new files. An old file of one of these units may be what is broken, left
-    /// by a daemon that was killed before its test: it is replaced anyway, so it goes.
+    /// by a daemon that was killed before its test: it is replaced anyway, so it goes. One of another
+    /// unit's is set aside.
     async fn test_without(
         &self,
         puts: &[Put],
@@ -177,24 +191,28 @@ impl Included {
         first: &Refusal,
         tester: &dyn Tester,
     ) -> Result<(), Fault> {
-        if puts.is_empty() {
-            return Err(tester.foreign(first));
-        }
+        let mut known = puts.is_empty().then(|| first.clone());
         loop {
-            let refusal = match tester.test().await {
-                Ok(()) => return Ok(()),
-                Err(Objection::Failed(fault)) => return Err(fault),
-                Err(Objection::Refused(refusal)) => refusal,
+            let refusal = match known.take() {
+                Some(refusal) => refusal,
+                None => match tester.test().await {
+                    Ok(()) => return Ok(()),
+                    Err(Objection::Failed(fault)) => return Err(fault),
+                    Err(Objection::Refused(refusal)) => refusal,
+                },
             };
             let ours = puts.iter().zip(verdicts.iter_mut()).find(|(put, verdict)| {
                 matches!(verdict, Ok(Some(_)))
                     && refusal.file.as_deref() == Some(self.path(&put.unit).as_path())
             });
-            let Some((put, verdict)) = ours else {
-                return Err(tester.foreign(&refusal));
-            };
-            self.remove(&put.unit).await?;
-            *verdict = Ok(None);
+            match ours {
+                Some((put, verdict)) => {
+                    self.remove(&put.unit).await?;
+                    *verdict = Ok(None);
+                }
+                None if tester.set_aside(&refusal).await? => {}
+                None => return Err(tester.foreign(&refusal)),
+            }
         }
     }
 
@@ -217,6 +235,27 @@ impl Included {
             Objection::Failed(fault) => fault,
         })
     }
+}
+
+/// Where a file goes that keeps an engine from starting.
+pub fn aside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".broken");
+    name.into()
+}
+
+/// Moves a file aside that keeps an engine from starting for everybody; says where it is now.
+///
+/// # Errors
+/// It cannot be moved.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file set aside is nobody's to lose: it is moved, not written"
+)]
+pub fn set_aside(file: &Path) -> Result<PathBuf, Fault> {
+    let to = aside(file);
+    std::fs::rename(file, &to).map_err(|error| Fault::io("move aside", file, error))?;
+    Ok(to)
 }
 
 fn none_in(verdicts: Vec<Result<Option<String>, Fault>>, fault: &Fault) -> Admission {

@@ -1,6 +1,7 @@
 use super::*;
 
-/// Refuses files with `bad` in them, and two files with the same text.
+/// Refuses files with `bad` in them, and two files with the same text. Of those with `aside` in them too
+/// it knows that they are nobody's new ones.
 struct Picky(Included);
 
 #[async_trait]
@@ -9,6 +10,9 @@ impl Tester for Picky {
         let mut seen = std::collections::BTreeSet::new();
         for entry in std::fs::read_dir(&self.0.dir).unwrap() {
             let path = entry.unwrap().path();
+            if path.extension().is_none_or(|ending| ending != "conf") {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             if text.contains("bad") || !seen.insert(text) {
                 return Err(Objection::Refused(Refusal {
@@ -25,6 +29,15 @@ impl Tester for Picky {
     }
     fn foreign(&self, refusal: &Refusal) -> Fault {
         Fault::new(format!("foreign {}", refusal.place().unwrap()))
+    }
+    async fn set_aside(&self, refusal: &Refusal) -> Result<bool, Fault> {
+        let file = refusal.file.as_ref().unwrap();
+        let is_to_go = std::fs::read_to_string(file).unwrap().contains("aside");
+        if is_to_go {
+            set_aside(file)?;
+            std::fs::write(file, "stands in").unwrap();
+        }
+        Ok(is_to_go)
     }
 }
 
@@ -109,4 +122,23 @@ async fn an_untested_leftover_of_the_same_unit_is_nobody_elses_fault() {
     assert_eq!(outcome(&admission), [Err("culprit shop.a"), Ok(None)]);
     let admission = folder.admit(&[put("a", "2")], &tester).await;
     assert_eq!(outcome(&admission), [Ok(None)]);
+}
+
+#[tokio::test]
+async fn what_went_bad_since_is_set_aside_and_nobody_waits_for_it() {
+    let (dir, folder, tester) = folder();
+    folder.write(&unit("gone"), "bad aside").await.unwrap();
+    let admission = folder
+        .admit(&[put("a", "bad"), put("b", "1")], &tester)
+        .await;
+    assert_eq!(outcome(&admission), [Err("culprit shop.a"), Ok(None)]);
+    let text = folder.read(&unit("gone")).unwrap();
+    assert_eq!(text.as_deref(), Some("stands in"));
+    let broken = dir.path().join("shop.gone.conf.broken");
+    assert_eq!(std::fs::read_to_string(&broken).unwrap(), "bad aside");
+    // Also where nothing new comes.
+    folder.write(&unit("gone"), "bad aside").await.unwrap();
+    assert!(folder.admit(&[], &tester).await.standing.is_ok());
+    assert!(folder.remove(&unit("gone")).await.unwrap());
+    assert!(!broken.exists());
 }

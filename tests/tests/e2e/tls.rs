@@ -241,7 +241,7 @@ fn a_bad_certificate_is_one_projects_trouble() {
     shop.is_refused("fullchain.pem: No such file");
     shop.answers(&anna);
 
-    // cid's own copy gone as well: the site goes, and nginx stays whole for the others.
+    // cid's own copy gone as well: another vhost stands in, and nginx stays whole for the others.
     fs::remove_dir_all(shop.stage.sandbox.dir().join("state/tls")).unwrap();
     shop.stage.sandbox.hup().unwrap();
     let vhost = shop
@@ -249,10 +249,16 @@ fn a_bad_certificate_is_one_projects_trouble() {
         .sandbox
         .dir()
         .join(format!("state/nginx/vhosts/shop.{}.conf", anna.name()));
-    wait_until("the vhost to be taken down", SOON, || {
-        (!vhost.exists()).then_some(())
+    wait_until("the vhost to be set aside", SOON, || {
+        let text = fs::read_to_string(&vhost).unwrap_or_default();
+        (text.contains("set aside by cid") && text.contains("return 503")).then_some(())
     })
     .unwrap();
+    let doctor = shop.stage.cictl_ends(1, &["doctor"]).text();
+    assert!(
+        doctor.contains("its names answer with an error"),
+        "{doctor}"
+    );
     shop.neighbour_is_well();
 
     shop.replace(Certificate::wildcard(DOMAIN, NEVER).unwrap());

@@ -16,7 +16,14 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("cictl", "usr/bin/cictl"),
 ];
 
-const LINKS: &[(&str, &str)] = &[("../lib/cid/cid", "usr/sbin/cid")];
+const LINKS: &[(&str, &str)] = &[
+    ("../lib/cid/cid", "usr/sbin/cid"),
+    // Each start of nginx starts it first. Not by `WantedBy=`: nothing is to be enabled, or left behind.
+    (
+        "../cid-nginx-check.service",
+        "usr/lib/systemd/system/nginx.service.wants/cid-nginx-check.service",
+    ),
+];
 
 /// From the checkout, to the machine. A folder goes with all files directly in it.
 const FILES: &[(&str, &str)] = &[

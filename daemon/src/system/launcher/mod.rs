@@ -121,9 +121,14 @@ impl HelperLauncher {
         helper
     }
 
-    /// This one, or another where it was ended from outside since its last call.
+    /// This one, or another where it was ended from outside since its last call, or is one that stands ready
+    /// and would be started in another way now.
     async fn living(&self, mut helper: Helper, call: &Call) -> Result<Helper, Fault> {
-        if helper.is_alive() {
+        let now = match call.job {
+            STANDING => self.starter.ready(&call.identity),
+            _ => None,
+        };
+        if helper.is_alive() && now.is_none_or(|now| helper.is_like(&now)) {
             return Ok(helper);
         }
         self.finish(helper).await?;

@@ -1,27 +1,52 @@
-//! `nginx -t`: whether nginx would start with the files as they are.
+//! `nginx -t`: whether nginx would take the files as they are.
+//!
+//! nginx first reads all of its configuration: certificates, names of upstreams, hashes. Then it says that
+//! the syntax is right, and only then comes what is the machine's: its pid file, folders, logs, addresses.
+//! That part is left to the reload, where it is for real and what it fails of is undone; so the test
+//! needs no right to write or to bind anything.
 
-use super::NginxPaths;
+use super::{NginxPaths, aside, names};
 use crate::{
     domain::UnitName,
     system::{
         Fault, exec,
-        included::{Objection, Refusal, Tester},
+        included::{Objection, Tester},
     },
 };
 use async_trait::async_trait;
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::task::spawn_blocking;
 
-/// 10,000 vhosts take 3 s; a host name that does not resolve takes longer.
+pub(crate) use crate::system::included::Refusal;
+
+/// 10,000 vhosts take 3 s; names that have to be looked up take longer.
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[async_trait]
 impl Tester for NginxPaths {
     async fn test(&self) -> Result<(), Objection> {
-        self.test_file(&self.config).await
+        if let Some(names) = &self.names {
+            names.keep_true();
+        }
+        let began = Instant::now();
+        loop {
+            let objection = match self.test_file(&self.config).await {
+                Err(Objection::Refused(refusal)) => refusal,
+                other => return other,
+            };
+            // Each round learns another name; nginx stops at the first that it does not know.
+            let is_known_now = match (&self.names, names::missing(&objection.message)) {
+                (Some(names), Some(name)) if began.elapsed() < LIMIT => names.learn(name).await,
+                _ => false,
+            };
+            if !is_known_now {
+                return Err(Objection::Refused(objection));
+            }
+        }
     }
 
     fn culprit(&self, unit: &UnitName, refusal: &Refusal) -> Fault {
@@ -31,12 +56,16 @@ impl Tester for NginxPaths {
         ))
     }
 
+    /// A certificate that is gone is its project's trouble, and nobody else's.
+    async fn set_aside(&self, refusal: &Refusal) -> Result<bool, Fault> {
+        let (vhosts, refusal) = (self.vhost_dir.clone(), refusal.clone());
+        spawn_blocking(move || aside::set_aside_all(&vhosts, &refusal))
+            .await
+            .unwrap_or_else(|error| Err(Fault::new(format!("cannot set files aside: {error}"))))
+    }
+
     fn foreign(&self, refusal: &Refusal) -> Fault {
-        let command = format!(
-            "nginx -t -c {} -p {}",
-            self.config.display(),
-            self.prefix.display()
-        );
+        let command = self.test_command();
         match refusal.place() {
             Some(place) => Fault::new(format!(
                 "cannot change nginx: its configuration is broken by {place}: {}",
@@ -55,12 +84,21 @@ impl Tester for NginxPaths {
 }
 
 impl NginxPaths {
-    /// Runs nginx so that it only looks at a main configuration file: `-t` tests it, `-T` prints it too.
-    pub(super) async fn run(&self, what: &str, config: &Path) -> Result<exec::Output, Fault> {
+    /// What a person types to ask nginx the same.
+    pub(super) fn test_command(&self) -> String {
+        format!(
+            "nginx -t -c {} -p {}",
+            self.config.display(),
+            self.prefix.display()
+        )
+    }
+
+    /// Runs nginx so that it only looks at a main configuration file.
+    async fn run(&self, config: &Path) -> Result<exec::Output, Fault> {
+        // Not `-q`: it would not say how far it came.
         let test = [
             self.program.as_os_str(),
-            OsStr::new(what),
-            OsStr::new("-q"),
+            OsStr::new("-t"),
             OsStr::new("-c"),
             config.as_ref(),
             OsStr::new("-p"),
@@ -75,17 +113,49 @@ impl NginxPaths {
         }
     }
 
-    /// Whether nginx would start with this main configuration file.
+    /// Whether nginx takes this main configuration file.
     pub(super) async fn test_file(&self, config: &Path) -> Result<(), Objection> {
-        let output = self.run("-t", config).await.map_err(Objection::Failed)?;
+        let output = self.run(config).await.map_err(Objection::Failed)?;
         match output.status {
             Some(0) => Ok(()),
-            Some(_) => Err(Objection::Refused(parse(&output.stderr))),
+            Some(_) => match objection(&output.stderr) {
+                None => Ok(()),
+                Some(refusal) => Err(Objection::Refused(refusal)),
+            },
             None => Err(Objection::Failed(Fault::new(
                 "cannot test nginx's configuration: the test was killed",
             ))),
         }
     }
+}
+
+/// What a test that failed has against the configuration; `None`: it read all of it, and then the machine
+/// was in the way.
+pub(crate) fn objection(said: &str) -> Option<Refusal> {
+    let is_verdict = |line: &&str| {
+        line.starts_with("nginx: the configuration file ") && line.ends_with(" syntax is ok")
+    };
+    let refusal = parse(said);
+    let read_all = said
+        .lines()
+        .take_while(|line| !line.contains("[emerg]"))
+        .any(|line| is_verdict(&line));
+    (!(read_all && is_of_the_machine(&refusal.message))).then_some(refusal)
+}
+
+/// Whether a complaint is a system call's: `CALL() ... failed (NUMBER: WORDS)`.
+fn is_of_the_machine(message: &str) -> bool {
+    let is_call = message.split_once("()").is_some_and(|(call, _)| {
+        !call.is_empty() && call.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    });
+    let number = message
+        .rsplit_once(" failed (")
+        .and_then(|(_, reason)| reason.split_once(": "));
+    is_call
+        && message.ends_with(')')
+        && number.is_some_and(|(number, _)| {
+            !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+        })
 }
 
 /// Takes message and place out of `nginx: [emerg] MESSAGE in FILE:LINE`. Some complaints, such as
@@ -151,6 +221,32 @@ mod tests {
         );
         assert_eq!(refusal.place(), None);
         assert!(refusal.message.starts_with("could not build"));
+    }
+
+    #[test]
+    fn what_fails_of_the_machine_after_all_was_read_is_no_objection() {
+        const OK: &str = "nginx: the configuration file /etc/nginx/nginx.conf syntax is ok\n";
+        let objection = |said: &str| objection(said).map(|refusal| refusal.message);
+        for machine in [
+            "open() \"/run/nginx.pid\" failed (30: Read-only file system)",
+            "bind() to 192.0.2.1:80 failed (99: Cannot assign requested address)",
+            "mkdir() \"/srv/a/b\" failed (2: No such file or directory)",
+        ] {
+            let line = format!("nginx: [emerg] {machine}\n");
+            assert_eq!(objection(&format!("{OK}{line}")), None);
+            // The same before nginx has read all is about a file that the configuration needs.
+            assert_eq!(objection(&line).as_deref(), Some(machine));
+            assert_eq!(objection(&format!("{line}{OK}")).as_deref(), Some(machine));
+        }
+        for text in [
+            "zero size shared memory zone \"a\"",
+            "host not found in upstream \"a\"",
+            "",
+        ] {
+            let said = format!("{OK}nginx: [emerg] {text}\n");
+            assert_eq!(objection(&said).as_deref(), Some(text));
+        }
+        assert!(objection("").is_some());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The one who changes nginx: all changes that wait are made, tested and loaded together.
 
-use super::{Nginx, certificate, check::parse, master};
+use super::{Nginx, certificate, files, master, names::Names};
 use crate::{
     domain::UnitName,
     system::{
@@ -11,13 +11,19 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::task::spawn_blocking;
 
 /// Where an nginx and its files are.
 #[derive(Clone, Debug)]
 pub struct NginxPaths {
     /// What runs the program with other rights than the daemon's; `None`: nothing does.
     pub runner: Option<Standing>,
+    /// What looks names up for it, where it cannot itself.
+    pub names: Option<Arc<Names>>,
     /// The program.
     pub program: PathBuf,
     /// Its main configuration file.
@@ -94,11 +100,10 @@ impl Nginx for RealNginx {
     }
 
     async fn configuration(&self) -> Result<String, Fault> {
-        let output = self.paths.run("-T", &self.paths.config).await?;
-        match output.status {
-            Some(0) => Ok(output.stdout),
-            _ => Err(self.paths.foreign(&parse(&output.stderr))),
-        }
+        let paths = self.paths.clone();
+        spawn_blocking(move || files::read(&paths.config, &paths.vhost_dir))
+            .await
+            .unwrap_or_else(|error| Err(Fault::new(format!("cannot read files: {error}"))))
     }
 
     async fn try_certificate(&self, file: &Path) -> Result<(), Fault> {
@@ -149,6 +154,15 @@ impl Turn for Coordinator {
             Ok(()) => self.load(&puts, &admission.verdicts).await,
             Err(fault) => Err(fault),
         };
+        if loaded.is_ok() {
+            for (put, _) in puts
+                .iter()
+                .zip(&admission.verdicts)
+                .filter(|(_, v)| v.is_ok())
+            {
+                self.vhosts.forget_aside(&put.unit).await;
+            }
+        }
         let (mut removed, mut verdicts) = (removed.into_iter(), admission.verdicts.into_iter());
         let reply = |change: &Change| match change {
             Change::Put(_) => verdicts

@@ -1,9 +1,12 @@
 //! nginx: one vhost file per workspace, one coordinator that tests and reloads for all.
 
+pub(crate) mod aside;
 mod certificate;
-mod check;
+pub(crate) mod check;
 mod coordinator;
+mod files;
 pub(crate) mod master;
+pub(crate) mod names;
 pub mod vhost;
 pub(crate) mod worker;
 
@@ -57,10 +60,11 @@ pub trait Nginx: Send + Sync {
     /// It is broken, by whom and where.
     async fn check(&self) -> Result<(), Fault>;
 
-    /// All that nginx would read, as nginx prints it: each file, one after the other.
+    /// All that nginx reads, each file after the one that includes it, but for the workspaces' vhosts. What
+    /// the daemon may not read is left out.
     ///
     /// # Errors
-    /// The configuration is broken, or nginx cannot be run.
+    /// The main configuration file cannot be read.
     async fn configuration(&self) -> Result<String, Fault>;
 
     /// Whether nginx takes this file for a certificate with its key. Nothing of the workspaces' is

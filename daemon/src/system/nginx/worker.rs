@@ -15,9 +15,14 @@ pub(crate) fn directives<'a>(
     configuration: &'a str,
     name: &'a str,
 ) -> impl Iterator<Item = &'a str> {
-    configuration.lines().filter_map(move |line| {
-        let rest = line.trim().strip_prefix(name)?;
-        let value = rest.strip_prefix([' ', '\t'])?.split(';').next()?;
+    // What follows a `#` begins with it, and so is none.
+    let statements = configuration
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .flat_map(|line| line.split([';', '{', '}']));
+    statements.filter_map(move |statement| {
+        let rest = statement.trim().strip_prefix(name)?;
+        let value = rest.strip_prefix([' ', '\t'])?;
         Some(value.trim().trim_matches(['"', '\'']))
     })
 }
@@ -33,5 +38,9 @@ mod tests {
             "www-data"
         );
         assert_eq!(account("worker_processes auto;\nuser_x y;\n"), "nobody");
+        assert_eq!(
+            account("events {} user www-data; # user root;\n"),
+            "www-data"
+        );
     }
 }
