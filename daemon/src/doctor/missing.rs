@@ -77,12 +77,7 @@ pub(super) async fn missing(
     let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await?;
     let found = api.sys.nginx.read(unit)?;
     if let Some((wanted, what)) = differs(wanted, found.as_deref()) {
-        let what = sites::otherwise(&found.unwrap_or_default(), what);
-        let finding = Finding::drift(
-            format!("vhost {unit}"),
-            what,
-            "cictl doctor --repair writes it again",
-        );
+        let finding = sites::otherwise(unit, found.as_deref(), what);
         findings.push(if repair {
             finding.repaired_if(api.sys.nginx.put(unit, &wanted).await)
         } else {

@@ -66,8 +66,14 @@ async fn keep_site(api: &Api, project: &Project) -> Result<(), Fault> {
         Err(_) => Ok(()),
     };
     let unit = UnitName::catch_all(&project.name);
+    let found = api.sys.nginx.read(&unit)?;
+    let waits = refreshed.is_err()
+        && found
+            .as_deref()
+            .is_some_and(|text| aside::reason(text).is_some());
     if let Some(wanted) = catch_all(api, project)?
-        && api.sys.nginx.read(&unit)?.as_ref() != Some(&wanted)
+        && found.as_ref() != Some(&wanted)
+        && !waits
     {
         api.sys.nginx.put(&unit, &wanted).await?;
     }
@@ -238,14 +244,10 @@ pub(super) async fn sites(
             continue;
         }
         let what = match found {
-            None => "its file is gone: nginx answers unknown names as it likes".to_owned(),
-            Some(found) => otherwise(&found, "its file says something else than cid would write"),
+            None => "its file is gone: nginx answers unknown names as it likes",
+            Some(_) => "its file says something else than cid would write",
         };
-        let finding = Finding::drift(
-            format!("vhost {unit}"),
-            what,
-            "cictl doctor --repair writes it again",
-        );
+        let finding = otherwise(&unit, found.as_deref(), what);
         findings.push(match repair {
             true => finding.repaired_if(api.sys.nginx.put(&unit, &wanted).await),
             false => finding,
@@ -255,12 +257,16 @@ pub(super) async fn sites(
 }
 
 /// What to say of a vhost that is not as it should be.
-pub(super) fn otherwise(vhost: &str, what: &str) -> String {
-    match aside::reason(vhost) {
-        Some(reason) => format!(
-            "it was set aside, because nginx would not start with it, and its names answer with an error: {reason}"
+pub(super) fn otherwise(unit: &UnitName, found: Option<&str>, what: &str) -> Finding {
+    let subject = format!("vhost {unit}");
+    match found.and_then(aside::reason) {
+        Some(reason) => Finding::drift(
+            subject,
+            format!("it was set aside, and its names answer with an error: nginx says: {reason}"),
+            "mend that (a certificate of a project's: what doctor says of its tls), then: systemctl reload cid \
+             (in a sandbox: cictl doctor --repair)",
         ),
-        None => what.to_owned(),
+        None => Finding::drift(subject, what, "cictl doctor --repair writes it again"),
     }
 }
 

@@ -256,7 +256,7 @@ fn a_bad_certificate_is_one_projects_trouble() {
     .unwrap();
     let doctor = shop.stage.cictl_ends(1, &["doctor"]).text();
     assert!(
-        doctor.contains("its names answer with an error"),
+        doctor.contains("set aside, and its names answer with an error"),
         "{doctor}"
     );
     shop.neighbour_is_well();

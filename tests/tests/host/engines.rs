@@ -82,8 +82,8 @@ fn what_supervisord_would_not_start_with_is_one_workspaces_trouble() {
 /// The test of nginx's configuration, as the daemon has systemd run it.
 const UNIT: &str = include_str!("../../../systemd/helpers/nginx-test.service");
 const EXTRA: &str = "/etc/nginx/conf.d/extra.conf";
-/// Whatever a test of a configuration below may make.
-const MADE: [&str; 2] = ["/srv/made", "/var/log/nginx/made.log"];
+/// Whatever nginx may make for a configuration below.
+const MADE: &str = "/srv/made /var/log/nginx/made.log /home/anna/made.log /run/made.sock";
 
 /// A configuration beside what is there, what is done before, and what is said about it; nothing: it
 /// is taken.
@@ -94,82 +94,207 @@ const SITES: &[(&str, &str, &str)] = &[
     ("server { oops; }", "", "unknown directive \"oops\""),
     ("server {", "", "unexpected end of file"),
     ("server { listen 81; }", "", ""),
-    // Somebody else listens there.
-    ("server { listen 90; }", "systemd-run --quiet --unit=port python3 -m http.server 90; sleep 1", ""),
     ("server { listen 192.0.2.1:8099; }", "", "Cannot assign requested address"),
     ("server { listen unix:/run/made.sock; }", "", ""),
     ("upstream u { server no-such-name.test:80; }", "", "host not found in upstream"),
     ("upstream u { server known.test:80; }", "echo 127.0.0.1 known.test >> /etc/hosts", ""),
     ("ssl_certificate /etc/none.pem; ssl_certificate_key /etc/none.pem; server { listen 444 ssl; }", "", "cannot load certificate"),
     ("server { listen 444 ssl; ssl_certificate /srv/made/c.pem; ssl_certificate_key /srv/made/k.pem; }",
-     "mkdir -m 700 /srv/made && openssl req -x509 -newkey rsa:2048 -noenc -days 2 -subj /CN=x -keyout /srv/made/k.pem -out /srv/made/c.pem 2>/dev/null", ""),
+     "mkdir -m 700 /srv/made && openssl req -x509 -newkey rsa:2048 -noenc -days 2 -subj /CN=x -keyout /srv/made/k.pem -out /srv/made/c.pem 2>/dev/null && chown -R bob /srv/made", ""),
     ("access_log /var/log/nginx/made.log;", "", ""),
+    ("access_log /home/anna/made.log;", "", ""),
     ("access_log /srv/made/a.log;", "", "open() \"/srv/made/a.log\" failed (2"),
     ("access_log /srv/made/a.log;", "mkdir -m 700 /srv/made && install -m 600 -o bob /dev/null /srv/made/a.log", ""),
+    ("proxy_cache_path /srv/made/a keys_zone=z:1m;", "mkdir -m 755 /srv/made", ""),
     ("proxy_cache_path /srv/made/a/b keys_zone=z:1m;", "", "mkdir() \"/srv/made/a/b\" failed"),
+    ("limit_req zone=none;", "", "zero size shared memory zone \"none\""),
     ("server_names_hash_bucket_size 64;", "", "directive is duplicate"),
     ("include /root/closed/*.conf;", "mkdir -p -m 700 /root/closed && echo 'nonsense;' > /root/closed/x.conf", "unknown directive \"nonsense\""),
     ("user bob;", "", "\"user\" directive is not allowed here"),
 ];
 
-/// What nginx has against its configuration, without when and who said so.
-fn complaint(text: &str) -> Vec<String> {
-    let lines = text.lines().filter_map(|line| line.split_once("[emerg] "));
-    let message = |(_, said): (&str, &str)| match said.split_once(": ") {
-        Some((number, said)) if number.contains('#') => said.to_owned(),
-        _ => said.to_owned(),
+/// What nginx has against its configuration, without when, where and who said so.
+fn complaint(text: &str) -> Option<&str> {
+    let (_, said) = text.lines().find_map(|line| line.split_once("[emerg] "))?;
+    let said = match said.split_once(": ") {
+        Some((number, said)) if number.contains('#') => said,
+        _ => said,
     };
-    lines.map(message).collect()
+    Some(said.split(" in /").next().unwrap_or(said))
 }
 
 #[test]
 fn nginx_says_to_cid_of_any_file_what_it_says_to_root() {
     let Some(host) = cid() else { return };
-    let clean = || {
-        let paths = MADE.join(" ");
+    create(&host, "bob@example.com");
+    for (site, before, said) in SITES {
+        host.write(EXTRA, site, 0o644).unwrap();
+        run(&host, before);
+        let created = host.run(&["cictl", "create", "anna@example.com"]).unwrap();
+        let tested = host.run(&["nginx", "-t", "-q"]).unwrap();
+        let complaint = complaint(&tested.stderr);
+        assert_eq!(tested.status == 0, said.is_empty(), "{site}: {tested}");
+        assert_eq!(created.status == 0, said.is_empty(), "{site}: {created}");
+        if let Some(complaint) = complaint {
+            assert!(complaint.contains(said), "{site}: {complaint}");
+            assert!(
+                words(&created).contains(complaint),
+                "{site}: {complaint}: {created}"
+            );
+            assert_ne!(status_of(&host, ANNA), "200", "{site}");
+        } else {
+            assert_eq!(status_of(&host, ANNA), "200", "{site}");
+            run(&host, "cictl delete --yes --with-branch anna@example.com");
+        }
+        assert_eq!(status_of(&host, BOB), "200", "{site}");
         run(
             &host,
-            &format!("rm -rf {paths}; systemctl stop port 2>/dev/null || true"),
+            &format!("rm {EXTRA}; systemctl reload nginx; rm -rf {MADE}"),
         );
-    };
-    let nginx = ["nginx", "-t", "-q", "-c", "/etc/nginx/nginx.conf"];
+    }
+
+    // What only the reload can see: nginx tries for a moment, and goes on as before.
+    run(
+        &host,
+        "systemd-run --quiet --unit=port python3 -m http.server 90; sleep 1",
+    );
+    host.write(EXTRA, "server { listen 90; }", 0o644).unwrap();
+    let created = host.run(&["cictl", "create", "anna@example.com"]).unwrap();
+    let text = words(&created);
+    assert!(
+        text.contains("bind() to 0.0.0.0:90 failed (98: Address already in use)"),
+        "{text}"
+    );
+    assert!(text.contains("it goes on as before"), "{text}");
+    assert_eq!(status_of(&host, BOB), "200");
+    run(&host, &format!("rm {EXTRA}; systemctl stop port"));
+    create(&host, "anna@example.com");
+    answers(&host, ANNA);
+}
+
+/// What a command says in the unit of the test.
+fn in_unit(host: &Host, command: &str) -> String {
     let mut unit = vec!["systemd-run", "--quiet", "--pipe", "--wait", "--collect"];
     let lines = UNIT.lines().skip_while(|line| *line != "[Service]").skip(1);
     for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
         unit.extend(["--property", line]);
     }
-    unit.extend(nginx);
-    let ask = |args: &[&str]| {
-        let output = host.run(args).unwrap();
-        (output.status, complaint(&output.stderr))
-    };
-    for (site, before, said) in SITES {
-        host.write(EXTRA, site, 0o644).unwrap();
-        let answers = [&unit[..], &nginx].map(|args| {
-            run(&host, before);
-            let answer = ask(args);
-            clean();
-            answer
-        });
-        assert_eq!(answers[0], answers[1], "{site}");
-        let (status, words) = &answers[0];
-        assert_eq!(*status == 0, said.is_empty(), "{site}: {words:?}");
-        assert!(words.concat().contains(said), "{site}: {words:?}");
-    }
-    run(&host, &format!("rm {EXTRA}"));
+    unit.extend(["sh", "-c", command]);
+    words(&host.run(&unit).unwrap())
+}
 
-    // While nginx is down: its pid file must not become anybody's who is not root.
+#[test]
+fn the_test_of_nginx_sees_no_network_and_leaves_nothing_behind() {
+    let Some(host) = cid() else { return };
+    let network = "readlink /proc/self/ns/net";
+    let inside = in_unit(&host, network);
+    assert!(inside.starts_with("net:["), "{inside}");
+    assert_ne!(inside.trim(), run(&host, network).trim());
+    let reached = in_unit(
+        &host,
+        "python3 -c 'import socket; socket.socket()' 2>&1 | tail -1",
+    );
+    assert!(reached.contains("not supported by protocol"), "{reached}");
+
+    let site = "access_log /var/log/nginx/made.log; proxy_cache_path /srv/made keys_zone=z:1m;\n\
+                server { listen 82; listen unix:/run/made.sock; access_log /home/anna/made.log; }";
+    host.write(EXTRA, site, 0o644).unwrap();
+    let watched = ["/srv", "/var/lib", "/var/log/nginx", "/etc", "/home"];
+    let before = host.state(&watched).unwrap();
+    let said = in_unit(&host, "nginx -t");
+    assert!(said.contains("syntax is ok"), "{said}");
+    let first = complaint(&said).unwrap();
+    assert_eq!(
+        first,
+        "open() \"/run/nginx.pid\" failed (30: Read-only file system)"
+    );
+    host.assert_same(&before, &watched).unwrap();
+
+    // While nginx is down, too: the daemon's own, of which the doctor says nothing.
     run(&host, "systemctl stop nginx");
-    assert_eq!(ask(&unit), (0, vec![]));
-    let pid = run(&host, "stat --format='%U %a %s' /run/nginx.pid");
-    assert_eq!(pid.trim(), "root 644 0");
+    let doctor = host.run(&["cictl", "doctor"]).unwrap().stdout;
+    assert!(!doctor.contains("] nginx: cannot"), "{doctor}");
+    assert!(!host.exists("/run/nginx.pid").unwrap());
     run(
         &host,
-        "systemctl start nginx && systemctl stop nginx && systemctl start nginx",
+        &format!("systemctl start nginx && rm -rf {EXTRA} {MADE}"),
     );
-    assert_eq!(ask(&unit), (0, vec![]));
-    assert_ne!(run(&host, "cat /run/nginx.pid").trim(), "");
-    run(&host, "systemctl reload nginx");
+}
+
+/// A name server that knows the names in a file, says of others that there are none, and nothing to those
+/// that begin with `slow`.
+const NAME_SERVER: &str = r#"import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 53))
+while True:
+    q, peer = s.recvfrom(512)
+    labels, at = [], 12
+    while q[at]:
+        labels.append(q[at + 1 : at + 1 + q[at]].decode())
+        at += q[at] + 1
+    name = ".".join(labels)
+    if name.startswith("slow"):
+        continue
+    known = name in open("/run/names").read().split()
+    n = 1 if known and q[at + 1 : at + 3] == b"\0\1" else 0
+    head = q[:2] + struct.pack(">HHHHH", 0x8180 if known else 0x8183, 1, n, 0, 0)
+    answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1" * n
+    s.sendto(head + q[12 : at + 5] + answer, peer)
+"#;
+
+#[test]
+fn upstreams_by_name_are_found_by_the_name_server_that_the_test_cannot_reach() {
+    let Some(host) = cid() else { return };
+    host.write("/root/names.py", NAME_SERVER, 0o644).unwrap();
+    run(
+        &host,
+        "echo nameserver 127.0.0.1 > /etc/resolv.conf; echo api.example.net db.example.net > /run/names; \
+         systemd-run --quiet --unit=names python3 /root/names.py; sleep 1; getent ahosts api.example.net",
+    );
+    let site = "upstream u { server api.example.net:8080; }\n\
+                server { listen 82; location / { proxy_pass http://db.example.net; } }\n";
+    host.write(EXTRA, site, 0o644).unwrap();
+    for who in ["anna", "bob"] {
+        create(&host, &format!("{who}@example.com"));
+    }
+    answers(&host, ANNA);
+    answers(&host, BOB);
+    let learnt = run(&host, "cat /var/lib/cid/nginx/hosts");
+    assert!(
+        learnt.starts_with(&run(&host, "cat /etc/hosts")),
+        "{learnt}"
+    );
+    for name in ["api.example.net", "db.example.net"] {
+        assert!(learnt.contains(&format!("127.0.0.1 {name}")), "{learnt}");
+    }
+    let doctor = host.run(&["cictl", "doctor"]).unwrap().stdout;
+    assert!(!doctor.contains("] nginx: "), "{doctor}");
+    // The machine's own file still says something new.
+    run(&host, "echo 127.0.0.1 known.test >> /etc/hosts");
+    let more = format!("{site}upstream k {{ server known.test; }}\n");
+    host.write(EXTRA, &more, 0o644).unwrap();
+    create(&host, "carl@example.com");
+
+    for (name, limit) in [("gone.example.net", 5), ("slow.example.net", 15)] {
+        let more = format!("{site}upstream g {{ server {name}; }}\n");
+        host.write(EXTRA, &more, 0o644).unwrap();
+        let began = std::time::Instant::now();
+        let created = host.run(&["cictl", "create", "dora@example.com"]).unwrap();
+        let text = words(&created);
+        let said = format!("broken by {EXTRA}:3: host not found in upstream \"{name}\"");
+        assert!(text.contains(&said), "{text}");
+        assert!(
+            began.elapsed().as_secs() < limit,
+            "{name}: {:?}",
+            began.elapsed()
+        );
+        assert_eq!(status_of(&host, BOB), "200");
+    }
+    run(&host, &format!("rm {EXTRA}; systemctl stop names"));
+    // Nobody answers any more, and nobody has to.
+    let began = std::time::Instant::now();
+    create(&host, "dora@example.com");
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
 }
 
 #[test]

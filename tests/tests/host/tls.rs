@@ -254,3 +254,169 @@ fn a_certificate_serves_its_own_project_and_a_bad_one_harms_no_other() {
         host.run(&left).unwrap().stdout.is_empty()
     });
 }
+
+/// A foreign site, before cid's in the order of files, with an upstream that only a name server knows.
+const THEIRS: &str = "server { listen 80; listen 443 ssl; server_name theirs.test; return 200 theirs;\n\
+    ssl_certificate /etc/ssl/theirs.pem; ssl_certificate_key /etc/ssl/theirs.pem; }\n\
+    server { listen 82; location / { proxy_pass http://later.test; } }\n";
+
+/// What comes of a name by both ways in: statuses, and 000 where there is not even a handshake.
+fn both(host: &Host, name: &str) -> [String; 2] {
+    ["http", "https"].map(|scheme| {
+        let port = if scheme == "http" { "80" } else { "443" };
+        let (url, to) = (
+            format!("{scheme}://{name}/"),
+            format!("{name}:{port}:127.0.0.1"),
+        );
+        let args = [
+            "curl",
+            "-sk",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "--max-time",
+            "5",
+        ];
+        let args = [&args[..], &["--resolve", &to, &url]].concat();
+        host.run(&args).unwrap().stdout
+    })
+}
+
+#[test]
+fn a_certificate_that_is_gone_at_a_reboot_keeps_its_own_project_down_alone() {
+    let Some(mut host) = cid() else { return };
+    let first = Certificate::wildcard("shop.test", 2090).unwrap();
+    issue(&host, &first);
+    let theirs = Certificate::wildcard("theirs.test", 2090).unwrap();
+    host.write(
+        "/etc/ssl/theirs.pem",
+        format!("{}{}", theirs.certificate, theirs.key),
+        0o600,
+    )
+    .unwrap();
+    // To start nginx, one of the machine's own; to test it before, none that the check would know.
+    host.write("/etc/nginx/conf.d/a-theirs.conf", THEIRS, 0o644)
+        .unwrap();
+    run(
+        &host,
+        &[
+            "sh",
+            "-c",
+            "echo 127.0.0.1 later.test >> /etc/hosts; systemctl restart nginx",
+        ],
+    );
+    host.write(SHOP_FILE, SHOP.as_bytes(), 0o644).unwrap();
+    reload(&host);
+    let (anna, bob) = (
+        "anna---example-com.shop.test",
+        "bob---example-com.guestbook.test",
+    );
+    run(
+        &host,
+        &["cictl", "create", "anna@example.com", "-p", "shop"],
+    );
+    run(
+        &host,
+        &["cictl", "create", "bob@example.com", "-p", "guestbook"],
+    );
+    assert_eq!(both(&host, anna), ["308", "200"]);
+
+    // What is left of the certificate, and of what the operator gave.
+    for damage in [
+        "rm /var/lib/cid/tls/shop.pem",
+        "head -c 300 /var/lib/cid/tls/shop.pem > /root/cut && cp /root/cut /var/lib/cid/tls/shop.pem",
+        "rm /var/lib/cid/tls/shop.pem && mkdir /var/lib/cid/tls/shop.pem",
+    ] {
+        run(&host, &["rm", &format!("{LIVE}/privkey.pem")]);
+        run(&host, &["sh", "-c", damage]);
+        host.reboot().unwrap();
+        soon("nginx runs", || {
+            both(&host, "theirs.test") == ["200", "200"]
+        });
+        soon("the other project answers", || both(&host, bob)[0] == "200");
+        assert_eq!(both(&host, anna), ["503", "000"], "{damage}");
+        let journal = host.journal("cid-nginx-check").unwrap();
+        assert!(
+            journal.contains("is set aside: cannot load certificate"),
+            "{journal}"
+        );
+        let doctor = words(&host.run(&["cictl", "doctor"]).unwrap());
+        let said = "vhost shop.anna---example-com: it was set aside, and its names answer with an error: \
+                    nginx says: cannot load certificate";
+        assert!(doctor.contains(said), "{doctor}");
+        // Others work on.
+        run(
+            &host,
+            &["cictl", "create", "carl@example.com", "-p", "guestbook"],
+        );
+        run(
+            &host,
+            &[
+                "cictl",
+                "delete",
+                "carl@example.com",
+                "-p",
+                "guestbook",
+                "--yes",
+                "--with-branch",
+            ],
+        );
+        assert_eq!(both(&host, anna), ["503", "000"], "{damage}");
+
+        run(
+            &host,
+            &[
+                "sh",
+                "-c",
+                "rmdir /var/lib/cid/tls/shop.pem 2>/dev/null || true",
+            ],
+        );
+        issue(&host, &first);
+        reload(&host);
+        soon("the project is back", || {
+            both(&host, anna) == ["308", "200"]
+        });
+        let left = ["sh", "-c", "ls /var/lib/cid/nginx/vhosts | grep broken"];
+        assert_eq!(host.run(&left).unwrap().stdout, "");
+    }
+
+    // Without a daemon, at a restart of nginx by hand; a file that is not cid's is left alone.
+    let stranger = "/var/lib/cid/nginx/vhosts/stranger.conf";
+    run(
+        &host,
+        &["systemctl", "stop", "cid.socket", "cid-front.socket", "cid"],
+    );
+    host.write(stranger, b"# theirs\n", 0o644).unwrap();
+    run(
+        &host,
+        &[
+            "sh",
+            "-c",
+            "echo '}' > /var/lib/cid/nginx/vhosts/shop.anna---example-com.conf",
+        ],
+    );
+    run(&host, &["systemctl", "restart", "nginx"]);
+    assert_eq!(both(&host, bob)[0], "200");
+    host.write(stranger, b"oops;\n", 0o644).unwrap();
+    assert_ne!(
+        host.run(&["systemctl", "restart", "nginx"]).unwrap().status,
+        0
+    );
+    assert_eq!(host.read(stranger).unwrap(), "oops;\n");
+    run(&host, &["rm", stranger]);
+    run(
+        &host,
+        &[
+            "systemctl",
+            "start",
+            "nginx",
+            "cid.socket",
+            "cid-front.socket",
+            "cid",
+        ],
+    );
+    soon("the project is back", || {
+        both(&host, anna) == ["308", "200"]
+    });
+}

@@ -8,7 +8,7 @@ const LIMITS: &[(&str, u32)] = &[
     // 0.4 for root, 0.4 for chown, 0.9 for the health check by way of the loopback.
     ("system/cid.service", 19),
     // As nginx's test.
-    ("system/cid-nginx-check.service", 15),
+    ("system/cid-nginx-check.service", 10),
     ("system/cid-web.service", 2),
     // It starts other people's apps: they need the network, and it the right to become their users. 0.1
     // for a control group for each of them.
@@ -17,7 +17,7 @@ const LIMITS: &[(&str, u32)] = &[
     ("helpers/build.service", 15),
     ("helpers/deploy.service", 14),
     // 0.4 for root, 0.2 for reading what is not root's.
-    ("helpers/nginx-test.service", 15),
+    ("helpers/nginx-test.service", 10),
     ("helpers/purge.service", 11),
     ("helpers/tools.service", 15),
     ("helpers/workspace.service", 15),

@@ -24,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 const LIMIT: Duration = Duration::from_secs(12);
 /// What was learnt longer ago is asked for again, beside whatever is going on.
 const FRESH: Duration = Duration::from_mins(1);
+/// A question that took so long...
+const SLOW: Duration = Duration::from_secs(2);
+/// ...and brought nothing is not asked again for this time: one job tests several times.
+const QUIET: Duration = Duration::from_secs(15);
 /// As many names as are learnt at most.
 const MAX_NAMES: usize = 256;
 
@@ -39,6 +43,8 @@ pub(crate) struct HostsFile {
 #[derive(Default)]
 struct State {
     learnt: BTreeMap<String, Learnt>,
+    /// Names that nobody knew, after a long time, and since when that is so.
+    missed: BTreeMap<String, Instant>,
     /// What the file says; `None`: nothing is learnt, and there is none.
     text: Option<String>,
 }
@@ -151,13 +157,20 @@ impl Names {
     /// Whether a name that the test has not found is found, and in the file now.
     pub(super) async fn learn(&self, name: &str) -> bool {
         {
-            let state = self.hosts.state();
-            if state.learnt.contains_key(name) || state.learnt.len() >= MAX_NAMES {
+            let mut state = self.hosts.state();
+            state.missed.retain(|_, since| since.elapsed() < QUIET);
+            let is_known = state.learnt.contains_key(name) || state.missed.contains_key(name);
+            if is_known || state.learnt.len() >= MAX_NAMES {
                 return false;
             }
         }
+        let began = Instant::now();
         let addresses = self.ask(&[name.to_owned()]).await.pop().unwrap_or_default();
         if addresses.is_empty() {
+            if began.elapsed() > SLOW {
+                let mut state = self.hosts.state();
+                state.missed.insert(name.to_owned(), Instant::now());
+            }
             return false;
         }
         let written = self.hosts.put(name, addresses);
