@@ -77,6 +77,9 @@ pub(crate) async fn system(
     tokio::join!(tools.prepare(), test.prepare());
     let names = Arc::new(Names::new(hosts, Arc::clone(&helpers)));
     let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(nginx(layout, test, names)));
+    // Names of upstreams are learnt before the first one waits for them.
+    let first = Arc::clone(&nginx);
+    tokio::spawn(async move { drop(first.check().await) });
     Ok(System {
         layout: Arc::clone(layout),
         certificates: Arc::new(Certificates::new(Arc::clone(layout), Arc::clone(&nginx))),

@@ -27,7 +27,8 @@ pub enum Identity {
     Reaper(UnitName, i64),
     /// The project's build user, on the shared environment of this key: others' are complete, and used.
     Build(ProjectName, String),
-    /// Who brings in what builds run and must not change, e.g. uv. Runs no code of any repository.
+    /// Who brings in what builds run and must not change, e.g. uv. Runs no code of any repository. Also
+    /// looks names up for nginx's test.
     Tools,
     /// Root with two capabilities, which may write the trashes alone: what a workspace's user cannot
     /// remove. Also looks at trees that the daemon cannot look into.
@@ -36,7 +37,7 @@ pub enum Identity {
     Access(UnitName),
     /// Changes the machine's accounts. Stands ready.
     Accounts,
-    /// Tests nginx's configuration. Stands ready.
+    /// Tests nginx's configuration, without a network. Stands ready.
     NginxTest,
 }
 

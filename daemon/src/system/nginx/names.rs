@@ -55,8 +55,11 @@ struct Learnt {
 }
 
 impl HostsFile {
-    /// One at this path, in which nothing is yet.
+    /// One at this path, in which nothing is yet. An earlier daemon's goes.
     pub(crate) fn new(path: PathBuf) -> Self {
+        if let Err(fault) = fs::remove_file(&path) {
+            tracing::warn!("{fault}");
+        }
         Self {
             path,
             state: Mutex::default(),
