@@ -3,9 +3,10 @@
 
 use super::worker::directives;
 use crate::system::Fault;
+use glob::{MatchOptions, glob_with};
 use std::{
     fs,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 /// Files that include each other in a circle come to an end here; nginx itself does not take them.
@@ -13,7 +14,7 @@ const MAX_DEPTH: usize = 16;
 const MAX_FILES: usize = 4096;
 
 /// The main configuration file and all that is included, each after the one that includes it; of `vhosts`
-/// nothing. What cannot be read is left out, and so is a pattern with a set (`[a-z]`).
+/// nothing. What cannot be read is left out.
 ///
 /// # Errors
 /// The main file cannot be read.
@@ -64,48 +65,15 @@ impl Reader<'_> {
     }
 }
 
-/// The files of a pattern, sorted.
+/// The files of a pattern, sorted. Hidden ones fit only what begins with a dot, as with nginx.
 fn matching(pattern: &Path) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for component in pattern.components() {
-        let name = match component {
-            Component::Normal(name) => name.to_string_lossy(),
-            other => {
-                found.iter_mut().for_each(|path| path.push(other));
-                continue;
-            }
-        };
-        if !name.contains(['*', '?']) {
-            found.iter_mut().for_each(|path| path.push(&*name));
-            continue;
-        }
-        let inside = |dir: &PathBuf| {
-            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-            let names = entries.map(|entry| entry.file_name());
-            let mut names: Vec<_> = names
-                .filter(|entry| fits(name.as_bytes(), entry.as_encoded_bytes()))
-                .map(|entry| dir.join(entry))
-                .collect();
-            names.sort();
-            names
-        };
-        found = found.iter().flat_map(inside).collect();
-    }
-    found
-}
-
-/// Whether a name fits a pattern of `*` and `?`. Hidden files fit only what begins with a dot.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    fn rest(pattern: &[u8], name: &[u8]) -> bool {
-        match (pattern.split_first(), name.split_first()) {
-            (None, None) => true,
-            (Some((b'*', tail)), _) => (0..=name.len()).any(|skip| rest(tail, &name[skip..])),
-            (Some((b'?', tail)), Some((_, name))) => rest(tail, name),
-            (Some((want, tail)), Some((found, name))) => want == found && rest(tail, name),
-            _ => false,
-        }
-    }
-    (name.first() != Some(&b'.') || pattern.first() == Some(&b'.')) && rest(pattern, name)
+    let options = MatchOptions {
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+        ..MatchOptions::default()
+    };
+    let found = glob_with(&pattern.to_string_lossy(), options);
+    found.into_iter().flatten().flatten().collect()
 }
 
 #[cfg(test)]
@@ -121,8 +89,7 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         let vhosts = dir.path().join("vhosts");
-        let main =
-            "http { include conf.d/*.conf; include sites/?; include no/such; include nginx.conf; }";
+        let main = "http { include conf.d/*.conf; include sites/[a-x]; include no/such; include nginx.conf; }";
         write("nginx.conf", main);
         write("conf.d/b.conf", "b;");
         write(
