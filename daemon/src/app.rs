@@ -274,6 +274,10 @@ async fn reload(api: &Api) -> Vec<String> {
     let mut problems: Vec<String> = unusable.map(ToString::to_string).collect();
     problems.extend(prepare_projects(api, &shelf).await);
     api.projects.replace(shelf);
+    let all = api.projects.all();
+    let usable = all.values().flatten();
+    let usable = usable.map(|project| project.name.clone()).collect();
+    api.sys.helpers.look_over(&usable).await;
     // A certificate that is no good leaves the last good one in place, and is tried again.
     doctor::keep_sites(api).await;
     tracing::info!("projects read again: {}", api.projects.all().len());

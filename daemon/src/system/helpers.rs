@@ -62,7 +62,7 @@ impl Identity {
     /// before.
     pub fn waits_as(&self) -> Option<Self> {
         match self {
-            Self::Deploy(_) => Some(self.clone()),
+            Self::Deploy(_) | Self::Next(..) => Some(self.clone()),
             Self::Workspace(unit, number, Isolation::Workspace) => {
                 Some(Self::Next(unit.project(), *number))
             }
@@ -88,6 +88,10 @@ pub trait Launcher: Send + Sync {
     async fn stands(&self, _: &Identity) -> bool {
         false
     }
+
+    /// Ends what waits for a project that is not one of these any more, and exchanges what would be
+    /// otherwise now: to be called when projects were read again.
+    async fn look_over(&self, _projects: &BTreeSet<ProjectName>) {}
 
     /// Jobs with helpers that nobody may hold any more, such as an earlier daemon's.
     fn strays(&self) -> BTreeSet<Uuid> {

@@ -151,3 +151,23 @@ fn an_account_that_a_killed_daemon_left_is_taken_away_before_its_number_is_given
     assert_eq!(uid_of(&host, &name), uid);
     assert_eq!(status_of(&host, "bob---example-com"), "200");
 }
+
+#[test]
+fn what_waits_goes_with_its_project_and_is_exchanged_with_its_limits() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    let (pid, uid, _) = waiting_soon(&host);
+    let reload = |line: &str| {
+        let script = format!("{line} && systemctl reload cid");
+        host.run(&["sh", "-c", &script]).unwrap().ok().unwrap();
+    };
+    let file = "/etc/cid/projects.d/guestbook.toml";
+    reload(&format!(
+        "printf '[limits.commands]\\nopen_files = 300\\n' >> {file}"
+    ));
+    let (next, same, _) = waiting_soon(&host);
+    assert_eq!(same, uid);
+    assert_ne!(next, pid);
+    reload(&format!("mv {file} /root/guestbook.toml"));
+    soon("nobody waits for it", || waiting(&host).is_none());
+}

@@ -152,6 +152,17 @@ impl HelperLauncher {
         }
     }
 
+    /// Those under which a helper may wait for a job now.
+    fn waiting_identities(&self) -> Vec<Identity> {
+        let slots = self.slots();
+        let standing = slots.keys().filter(|(job, _)| *job == STANDING);
+        let identities = standing.map(|(_, identity)| identity);
+        identities
+            .filter(|identity| identity.waits_as().is_some())
+            .cloned()
+            .collect()
+    }
+
     async fn finish(&self, helper: Helper) -> Result<(), Fault> {
         let keeper = helper.keeper();
         helper.end(END_LIMIT).await?;
@@ -237,6 +248,25 @@ impl Launcher for HelperLauncher {
         }
         self.discard(helper).await;
         false
+    }
+
+    async fn look_over(&self, projects: &BTreeSet<ProjectName>) {
+        for identity in self.waiting_identities() {
+            let (Identity::Deploy(project) | Identity::Next(project, _)) = &identity else {
+                continue;
+            };
+            let slot = self.slot(STANDING, &identity);
+            if slot.helper.lock().await.is_none() {
+                continue;
+            }
+            if !projects.contains(project) {
+                if let Some(helper) = self.take(&identity).await {
+                    self.discard(helper).await;
+                }
+            } else if !self.stands(&identity).await {
+                self.renew(identity).await;
+            }
+        }
     }
 
     fn strays(&self) -> BTreeSet<Uuid> {
