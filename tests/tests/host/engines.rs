@@ -275,7 +275,7 @@ fn upstreams_by_name_are_found_by_the_name_server_that_the_test_cannot_reach() {
     host.write(EXTRA, &more, 0o644).unwrap();
     create(&host, "carl@example.com");
 
-    for (name, limit) in [("gone.example.net", 5), ("slow.example.net", 15)] {
+    for (name, limit) in [("gone.example.net", 9), ("slow.example.net", 40)] {
         let more = format!("{site}upstream g {{ server {name}; }}\n");
         host.write(EXTRA, &more, 0o644).unwrap();
         let began = std::time::Instant::now();
@@ -294,7 +294,7 @@ fn upstreams_by_name_are_found_by_the_name_server_that_the_test_cannot_reach() {
     // Nobody answers any more, and nobody has to.
     let began = std::time::Instant::now();
     create(&host, "dora@example.com");
-    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 9, "{:?}", began.elapsed());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     hostile::{Attack, Visits, attack, hostile, tree},
-    stage::{cid, create, host, main_pid, package, soon, status_of, words},
+    stage::{cid, create, host, main_pid, owner_of, package, soon, status_of, words},
 };
 use cid_testkit::host::Host;
 use std::{fs, path::PathBuf, process::Command, time::Duration};
@@ -130,9 +130,10 @@ fn an_upgrade_in_the_middle_of_an_installation_goes_unnoticed() {
     let dir = tempfile::tempdir().unwrap();
     let next = next_version(&dir);
     let (supervisor, daemon) = (main_pid(&host, "cid-supervisor"), main_pid(&host, "cid"));
+    let neighbour = owner_of(&host, "%u", "/srv/cid/guestbook/bob---example-com/src");
     let neighbours = || {
         let pids = host
-            .run(&["pgrep", "--uid", "70001"])
+            .run(&["pgrep", "--uid", &neighbour])
             .unwrap()
             .ok()
             .unwrap();
