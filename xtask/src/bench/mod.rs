@@ -1,0 +1,86 @@
+//! `cargo xtask bench`: one ratio, measured side by side in one run.
+//!
+//! What cid takes for a workspace is compared with the floor: what the app itself takes to migrate
+//! its database and to answer once, with everything else prepared. Both go through the same disk,
+//! interpreter and neighbours within seconds of each other, so that the ratio says something about
+//! cid rather than about the machine. With `--host` an installed cid is compared with a sandbox on the
+//! same booted Debian: what identities, units and walls cost.
+
+mod floor;
+mod host;
+mod pairs;
+
+use crate::{build, setup};
+use anyhow::{Result, bail};
+use cid_testkit::{GitServer, Options, Sandbox, examples_dir, guestbook_toml};
+use floor::Floor;
+use std::{fs, process::Command, time::Instant};
+
+/// What `cargo xtask bench` can be told.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// How many pairs to measure
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=50))]
+    runs: u8,
+    /// Compare an installed cid with a sandbox, both on a booted Debian, instead of a sandbox with the app
+    #[arg(long)]
+    host: bool,
+}
+
+/// Measures and prints.
+pub fn run(args: &Args) -> Result<()> {
+    if args.host {
+        return host::run(args.runs);
+    }
+    setup::ensure(setup::Purpose::Demo)?;
+    let bins = build::programs(build::Profile::Release)?;
+    let mut sandbox = Sandbox::prepare_with(Options {
+        bins: Some(bins),
+        ..Options::default()
+    })?;
+    let home = sandbox.home()?.to_owned();
+    let server = GitServer::local(&home, "guestbook", &examples_dir().join("guestbook"))?;
+    let media = home.join("media");
+    fs::create_dir(&media)?;
+    sandbox.write_project("guestbook", &guestbook_toml(&server.url, &media)?)?;
+    sandbox.start()?;
+
+    println!("==> the first workspace, which installs the environment");
+    create(&sandbox, "first@example.com")?;
+    let floor = Floor::new(&sandbox, &home, &server)?;
+    pairs::measure(
+        args.runs,
+        ["cid", "floor"],
+        |i| create(&sandbox, &format!("user{i}@example.com")),
+        |i| floor.measure(i),
+    )?;
+    sandbox.stop()
+}
+
+/// What somebody else wrote would be waited for by whoever syncs next.
+fn quiet_disk() {
+    nix::unistd::sync();
+}
+
+/// How long `cictl create` takes, from its start to its end.
+fn create(sandbox: &Sandbox, email: &str) -> Result<f64> {
+    let mut command = sandbox.cictl_command();
+    command.args(["create", email]);
+    timed(command)
+}
+
+/// How long a command takes that makes a workspace.
+fn timed(mut create: Command) -> Result<f64> {
+    quiet_disk();
+    let start = Instant::now();
+    // Waited for by the kernel: asking again and again would add up to a pause to each figure.
+    let output = create.output()?;
+    let took = start.elapsed().as_secs_f64();
+    if !output.status.success() {
+        bail!(
+            "the benchmark needs a workspace: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(took)
+}
