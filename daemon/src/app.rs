@@ -74,7 +74,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     prepare(&layout)?;
     let _lock = lock(&layout)?;
     let settings = Arc::new(Settings::load(&layout.config_file())?);
-    let projects = Arc::new(Projects::load(layout.projects_dir())?);
+    let projects = Arc::new(Projects::load(&layout)?);
     make_work_dirs(&projects.all(), &layout);
     let store = Store::open(&layout.database())?;
     let http_port = port(&HTTP, options.http_port, &layout, &store).await?;
@@ -146,7 +146,7 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     host::make_folders(&layout)?;
     let _lock = lock(&layout)?;
     let settings = Arc::new(Settings::load(&layout.config_file())?);
-    let projects = Arc::new(Projects::load(layout.projects_dir())?);
+    let projects = Arc::new(Projects::load(&layout)?);
     let store = Store::open(&layout.database())?;
     let (used, reserves) = mpsc::channel(RESERVES);
     let sys = host::system(&layout, &settings, &projects, &options.bin_dir, used).await?;
@@ -187,14 +187,19 @@ fn api(
     }
 }
 
+/// Says what is wrong, and has it remembered for who asks later.
 async fn prepare_projects(api: &Api, shelf: &Shelf) -> Vec<String> {
-    match api.sys.accounts.as_deref() {
-        Some(accounts) => host::prepare_projects(shelf, &api.layout, accounts).await,
-        None => {
-            make_work_dirs(shelf, &api.layout);
-            Vec::new()
-        }
-    }
+    let Some(accounts) = api.sys.accounts.as_deref() else {
+        make_work_dirs(shelf, &api.layout);
+        return Vec::new();
+    };
+    let problems = host::prepare_projects(shelf, &api.layout, accounts).await;
+    let told = problems.iter();
+    let told = told
+        .map(|(project, why)| format!("{project}: {why}"))
+        .collect();
+    api.projects.set_unprepared(problems);
+    told
 }
 
 /// The part that a sandbox and a host have in common.

@@ -1,8 +1,8 @@
 //! `[app]`: what the repository does not say or says wrongly.
 
-use super::{AbsolutePath, RelativePath, Seconds};
+use super::{RelativePath, SearchPath, Seconds};
 use crate::domain::ProcessType;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ pub struct App {
     /// Where in the repository the app lives.
     pub dir: Option<RelativePath>,
     /// A ready environment instead of installing one.
-    pub env: Option<AbsolutePath>,
+    pub env: Option<SearchPath>,
     /// Commands that install dependencies, instead of what is found.
     pub install: Option<Vec<Command>>,
     /// Commands before every start, e.g. migrations, instead of what is found.
@@ -85,6 +85,7 @@ pub struct Health {
     /// For how long it may not answer after its start.
     pub timeout: Seconds,
     /// Status codes that count; empty: 2xx, 3xx, 401 and 403.
+    #[serde(deserialize_with = "statuses")]
     pub status: Vec<u16>,
 }
 
@@ -106,6 +107,17 @@ impl Health {
         } else {
             self.status.contains(&status)
         }
+    }
+}
+
+/// HTTP knows 100 to 599. What another number was meant to be cannot be told.
+fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u16>, D::Error> {
+    let all = Vec::<u16>::deserialize(deserializer)?;
+    match all.iter().find(|status| !(100..=599).contains(*status)) {
+        Some(status) => Err(D::Error::custom(format!(
+            "`{status}` is not a status code of HTTP (100 to 599)"
+        ))),
+        None => Ok(all),
     }
 }
 

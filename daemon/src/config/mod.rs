@@ -3,6 +3,7 @@
 
 mod app;
 mod limits;
+mod place;
 mod project;
 mod projects;
 mod settings;
@@ -18,7 +19,10 @@ pub use project::{
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};
 pub use tls::{HstsSeconds, Tls};
-pub use values::{AbsolutePath, BranchPattern, Domain, GitUrl, RefName, RelativePath, Seconds};
+pub use values::{
+    AbsolutePath, BranchPattern, Domain, GitUrl, PlainPath, RefName, RelativePath, SearchPath,
+    Seconds, WorkDir,
+};
 
 use std::path::{Path, PathBuf};
 
@@ -34,10 +38,16 @@ pub enum ConfigError {
 }
 
 fn load<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Read(path.to_owned(), error.to_string()))?;
-    toml::from_str(&text)
-        .map_err(|error| ConfigError::Parse(path.to_owned(), explain(&text, &error)))
+    parse(path, &read(path)?)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Read(path.to_owned(), error.to_string()))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Parse(path.to_owned(), explain(text, &error)))
 }
 
 /// toml's own words show the line, which is what one wants to see, except where values are secrets:
@@ -52,10 +62,18 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
         .map(str::trim)
         .find(|line| line.starts_with('['))
         .unwrap_or_default();
-    let may_be_secret = table.starts_with("[env") || table.starts_with("[database");
-    if may_be_secret {
+    let begin_of_line = before.rfind('\n').map_or(0, |end| end + 1);
+    let shown = text.get(begin_of_line..).unwrap_or_default().trim_start();
+    // Tables may be written in one line too.
+    let secret = [("[env", "env"), ("[database", "database")]
+        .into_iter()
+        .find(|(head, key)| {
+            let rest = shown.strip_prefix(key).unwrap_or_default().trim_start();
+            table.starts_with(head) || (table.is_empty() && rest.starts_with(['=', '.']))
+        });
+    if let Some((_, key)) = secret {
         return format!(
-            "line {line}, in {table}: cannot read it (not shown, for it may be a secret); names are like A_B, values are strings in quotes"
+            "line {line}, in [{key}]: cannot read it (not shown, for it may be a secret); names are like A_B, values are strings in quotes, without NUL"
         );
     }
     let shown = error.to_string().trim_end().to_owned();
@@ -96,5 +114,12 @@ mod tests {
             !hidden.contains("123456") && hidden.contains("line 5"),
             "{hidden}"
         );
+        for line in ["env = { SECRET_KEY = 123456 }", "env.SECRET_KEY = 123456"] {
+            let hidden = said(&format!("{line}\n{head}"));
+            assert!(
+                !hidden.contains("123456") && hidden.contains("line 1, in [env]"),
+                "{hidden}"
+            );
+        }
     }
 }

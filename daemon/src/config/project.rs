@@ -2,8 +2,8 @@
 //! every key.
 
 use super::{
-    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, ProjectLimits, RefName, RelativePath,
-    Tls, app::App, load,
+    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, PlainPath, ProjectLimits, RefName,
+    RelativePath, Tls, WorkDir, app::App, parse, place::Broken, read, values,
 };
 use crate::{
     domain::{Email, Name, ProjectName},
@@ -28,14 +28,16 @@ pub struct Project {
     /// Workspaces answer at `NAME.DOMAIN`.
     pub domain: Domain,
     /// Identity for git over the network; in the sandbox always whoever runs it.
+    #[serde(default, deserialize_with = "values::account")]
     pub deploy_user: Option<String>,
     /// Whose account workspaces use; counts on a host only.
     #[serde(default)]
     pub isolation: IsolationKind,
     /// The account of `isolation = "shared"`.
+    #[serde(default, deserialize_with = "values::account")]
     pub run_user: Option<String>,
     /// Workspaces live here; in the sandbox `DIR/work/PROJECT` when absent.
-    pub work_dir: Option<AbsolutePath>,
+    pub work_dir: Option<WorkDir>,
     /// The certificate with which workspaces answer over HTTPS.
     pub tls: Option<Tls>,
     /// The repository.
@@ -44,7 +46,7 @@ pub struct Project {
     #[serde(default)]
     pub app: App,
     /// Given to every command and process.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "variables")]
     pub env: BTreeMap<EnvName, String>,
     /// The database, when it is not the app's own default.
     pub database: Option<Database>,
@@ -136,6 +138,7 @@ pub struct Database {
     /// How workspaces come by theirs.
     pub kind: DatabaseKind,
     /// Given to the app as DATABASE_URL.
+    #[serde(deserialize_with = "values::variable")]
     pub url: String,
 }
 
@@ -152,7 +155,7 @@ pub enum DatabaseKind {
 #[serde(deny_unknown_fields)]
 pub struct Media {
     /// The folder all workspaces share.
-    pub path: AbsolutePath,
+    pub path: PlainPath,
     /// Where in the tree it is linked.
     #[serde(default = "media_link")]
     pub link: RelativePath,
@@ -208,12 +211,35 @@ impl MediaUrl {
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// An absolute path, or one inside the repository.
+    #[serde(deserialize_with = "template")]
     pub template: PathBuf,
     /// Where in the tree the rendered file goes.
     pub target: RelativePath,
     /// Also over a file that the repository tracks.
     #[serde(default)]
     pub replace: bool,
+}
+
+fn template<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let path = match text.starts_with('/') {
+        true => AbsolutePath::try_from(text).map(|path| path.to_path_buf()),
+        false => RelativePath::try_from(text).map(|path| path.to_path_buf()),
+    };
+    path.map_err(D::Error::custom)
+}
+
+/// Texts that can be in an environment; where one cannot, no value is shown.
+fn variables<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<EnvName, String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Value(#[serde(deserialize_with = "values::variable")] String);
+    let all = BTreeMap::<EnvName, Value>::deserialize(deserializer)?;
+    Ok(all
+        .into_iter()
+        .map(|(name, value)| (name, value.0))
+        .collect())
 }
 
 /// One of `[[links]]`.
@@ -261,6 +287,7 @@ pub enum IsolationKind {
 #[serde(deny_unknown_fields, default)]
 pub struct Access {
     /// Unix group with read-write access to every workspace's files.
+    #[serde(deserialize_with = "values::account")]
     pub group: Option<String>,
     /// E-mail -> Unix account with read-write access to that workspace.
     #[serde(deserialize_with = "people")]
@@ -283,10 +310,19 @@ fn people<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Email, 
             })
         }
     }
-    let people = BTreeMap::<Key, String>::deserialize(deserializer)?;
+    #[derive(Deserialize)]
+    #[serde(try_from = "String")]
+    struct Account(String);
+    impl TryFrom<String> for Account {
+        type Error = String;
+        fn try_from(text: String) -> Result<Self, String> {
+            values::account_name(text).map(Self)
+        }
+    }
+    let people = BTreeMap::<Key, Account>::deserialize(deserializer)?;
     Ok(people
         .into_iter()
-        .map(|(key, account)| (key.0, account))
+        .map(|(key, account)| (key.0, account.0))
         .collect())
 }
 
@@ -304,65 +340,67 @@ impl Project {
         let name = ProjectName::parse(stem).ok_or_else(|| {
             fail(format!("`{stem}` is not a project name (a-z, 0-9 and -, beginning with a letter, at most 31)"))
         })?;
-        let mut project: Self = load(path)?;
+        let text = read(path)?;
+        let mut project: Self = parse(path, &text)?;
         project.name = name;
         path.clone_into(&mut project.file);
-        project.check().map_err(fail)?;
+        project.check().map_err(|broken| fail(broken.told(&text)))?;
         Ok(project)
     }
 
+    /// An error about one of its keys, with the key's line.
+    pub(super) fn error_at(&self, key: &'static str, message: String) -> ConfigError {
+        let text = read(&self.file).unwrap_or_default();
+        ConfigError::Parse(self.file.clone(), Broken::new(key, message).told(&text))
+    }
+
     /// Rules over more than one value; those over one are in its type.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Broken> {
         if self.app.env.is_some() && self.app.install.is_some() {
-            return Err(
-                "app.env and app.install exclude each other: a ready environment is not installed"
-                    .into(),
-            );
+            return Err(Broken::new(
+                "app.install",
+                "app.env and app.install exclude each other: a ready environment is not installed",
+            ));
         }
         let (base, pattern) = (self.git.base.as_str(), self.git.branch.as_str());
         if pattern.starts_with(&format!("{base}/")) || base.starts_with(&format!("{pattern}/")) {
-            return Err(format!(
-                "git.branch: git cannot have the branches {base} and {pattern} side by side"
+            return Err(Broken::new(
+                "git.branch",
+                format!("git cannot have the branches {base} and {pattern} side by side"),
             ));
         }
         if self.git.credential_file.is_some() && !self.git.url.starts_with("https://") {
-            return Err("git.credential_file: only a repository over https takes one".into());
+            return Err(Broken::new(
+                "git.credential_file",
+                "only a repository over https takes one",
+            ));
         }
-        for file in &self.files {
-            let relative = RelativePath::try_from(file.template.to_string_lossy().into_owned());
-            let absolute = AbsolutePath::try_from(file.template.to_string_lossy().into_owned());
-            if relative.is_err() && absolute.is_err() {
-                return Err(format!(
-                    "files.template: {}",
-                    relative.err().unwrap_or_default()
-                ));
-            }
-        }
-        self.check_isolation()?;
-        for (email, account) in &self.access.people {
-            if account.is_empty() {
-                return Err(format!("access.people: {email} has no account"));
-            }
-        }
-        Ok(())
+        self.check_isolation()
     }
 
-    fn check_isolation(&self) -> Result<(), String> {
-        match (self.isolation, &self.run_user) {
-            (IsolationKind::Shared, None) => Err(
-                "isolation = \"shared\" needs run_user, the account that all workspaces share".into(),
+    fn check_isolation(&self) -> Result<(), Broken> {
+        let broken = match (self.isolation, &self.run_user) {
+            (IsolationKind::Shared, None) => Broken::new(
+                "isolation",
+                "isolation = \"shared\" needs run_user, the account that all workspaces share",
             ),
             (IsolationKind::Shared, Some(user)) if Some(user) == self.deploy_user.as_ref() => {
-                Err("run_user must not be the deploy_user: whoever runs the repository's code would have its keys".into())
+                Broken::new(
+                    "run_user",
+                    "run_user must not be the deploy_user: whoever runs the repository's code would have its keys",
+                )
             }
-            (IsolationKind::Shared, Some(user)) if user == "root" || user.is_empty() => {
-                Err("run_user must be an account of its own, and never root".into())
-            }
-            (IsolationKind::Workspace | IsolationKind::Owner, Some(_)) => {
-                Err("run_user goes with isolation = \"shared\" alone".into())
-            }
-            _ => Ok(()),
-        }
+            (IsolationKind::Shared, Some(user)) if user == "root" => Broken::new(
+                "run_user",
+                "run_user must be an account of its own, and never root",
+            ),
+            (IsolationKind::Workspace | IsolationKind::Owner, Some(_)) => Broken::new(
+                "run_user",
+                "run_user goes with isolation = \"shared\" alone",
+            ),
+            _ => return Ok(()),
+        };
+        Err(broken)
     }
 
     /// How the repository is reached.
@@ -396,11 +434,14 @@ impl Project {
     /// Folders outside of its tree that every workspace writes: media, and a shared database's.
     pub fn shared_folders(&self) -> Vec<PathBuf> {
         let media = self.media.as_ref().map(|media| media.path.to_path_buf());
-        let database = self
-            .database
-            .as_ref()
-            .and_then(|database| sqlite_folder(&database.url));
-        media.into_iter().chain(database).collect()
+        let database = self.database_file();
+        let folder = database.and_then(|file| file.parent().map(Path::to_owned));
+        media.into_iter().chain(folder).collect()
+    }
+
+    /// The file of a shared SQLite database.
+    pub fn database_file(&self) -> Option<PathBuf> {
+        sqlite_file(&self.database.as_ref()?.url)
     }
 
     /// Values that must not show in logs and answers.
@@ -418,11 +459,10 @@ impl Project {
     }
 }
 
-/// SQLite makes its journal beside the file.
-fn sqlite_folder(url: &str) -> Option<PathBuf> {
-    let path = Path::new(url.strip_prefix("sqlite:///")?);
-    path.is_absolute()
-        .then(|| path.parent().map(Path::to_owned))?
+/// What may follow it, such as `?timeout=20`, is for the app.
+fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:///")?.split('?').next()?;
+    Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.file_name().is_some())
 }
 
 /// By the usual words; what is no secret may well be hidden, the other way round not.
@@ -448,8 +488,10 @@ mod tests {
         let text = format!(
             "deploy_user = \"deploy\"\ndomain = \"x.localhost\"\n{more}\n[git]\nurl = \"/srv/x.git\"\n"
         );
-        let project: Project = toml::from_str(&text).map_err(|error| error.to_string())?;
-        project.check().map(|()| project)
+        let parsed = parse(Path::new("x.toml"), &text);
+        let project: Project = parsed.map_err(|error| error.to_string())?;
+        let checked = project.check().map_err(|broken| broken.told(&text));
+        checked.map(|()| project)
     }
 
     #[test]
@@ -459,12 +501,18 @@ mod tests {
         assert_eq!(owner.isolation, IsolationKind::Owner);
         assert!(read("isolation = \"shared\"\nrun_user = \"runner\"").is_ok());
         for (bad, rule) in [
-            ("isolation = \"shared\"", "needs run_user"),
-            ("isolation = \"owner\"\nrun_user = \"anna\"", "alone"),
-            ("run_user = \"anna\"", "alone"),
+            (
+                "isolation = \"shared\"",
+                "line 3, isolation: isolation = \"shared\" needs run_user",
+            ),
+            (
+                "isolation = \"owner\"\nrun_user = \"anna\"",
+                "line 4, run_user: run_user goes with isolation = \"shared\" alone",
+            ),
+            ("run_user = \"anna\"", "line 3, run_user"),
             (
                 "isolation = \"shared\"\nrun_user = \"deploy\"",
-                "must not be the deploy_user",
+                "line 4, run_user: run_user must not be the deploy_user",
             ),
             ("isolation = \"shared\"\nrun_user = \"root\"", "never root"),
             ("isolation = \"none\"", "line 3, column 13"),
@@ -496,12 +544,61 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_of_a_shared_database_is_found() {
-        assert_eq!(
-            sqlite_folder("sqlite:////srv/pressa/db.sqlite3").unwrap(),
-            Path::new("/srv/pressa")
+    fn what_a_creation_would_trip_over_is_refused_with_its_line() {
+        for (bad, rule) in [
+            ("media = { path = \"/srv/my media\" }", "white space"),
+            ("media = { path = \"/srv/100%\" }", "white space"),
+            ("work_dir = \"/srv/cid:x\"", "no colon"),
+            ("app = { env = \"/srv/a:b\" }", "no colon"),
+            ("app = { health = { status = [2000] } }", "status code"),
+            ("run_user = \"a b\"", "not the name of an account"),
+            ("access = { group = \"\" }", "not the name of an account"),
+            (
+                "access = { people = { \"a@example.com\" = \"\" } }",
+                "not the name of an account",
+            ),
+            (
+                "files = [{ template = \"../x\", target = \"x\" }]",
+                "inside the repository",
+            ),
+            (
+                "files = [{ template = \"/a/../x\", target = \"x\" }]",
+                "hold no ..",
+            ),
+            ("env = { A = \"\\u0000\" }", "not shown"),
+            (
+                "database = { kind = \"shared\", url = \"x\\u0000\" }",
+                "not shown",
+            ),
+        ] {
+            let error = read(bad).unwrap_err();
+            assert!(
+                error.contains(rule) && error.contains("line 3"),
+                "{bad}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn rules_over_several_keys_name_one_and_its_line() {
+        let error = read("app.env = \"/e\"\napp.install = []").unwrap_err();
+        assert!(
+            error.starts_with("line 4, app.install: app.env and app.install exclude"),
+            "{error}"
         );
-        assert_eq!(sqlite_folder("sqlite:///db.sqlite3"), None);
-        assert_eq!(sqlite_folder("postgres://localhost/pressa"), None);
+        let text = "domain = \"x.localhost\"\n[git]\nurl = \"/x\"\nbranch = \"main/{name}\"\n";
+        let project: Project = toml::from_str(text).unwrap();
+        let told = project.check().unwrap_err().told(text);
+        assert!(told.starts_with("line 4, git.branch: git cannot"), "{told}");
+    }
+
+    #[test]
+    fn the_file_of_a_shared_database_is_found() {
+        let found = |url| sqlite_file(url).map(|path| path.display().to_string());
+        let file = Some("/srv/pressa/db.sqlite3".to_owned());
+        assert_eq!(found("sqlite:////srv/pressa/db.sqlite3"), file);
+        assert_eq!(found("sqlite:////srv/pressa/db.sqlite3?timeout=20"), file);
+        assert_eq!(found("sqlite:///db.sqlite3"), None);
+        assert_eq!(found("postgres://localhost/pressa"), None);
     }
 }

@@ -4,10 +4,15 @@ use super::{ConfigError, Project};
 use crate::{
     domain::ProjectName,
     error::Error,
+    layout::Layout,
     system::{Fault, fs},
 };
 use arc_swap::ArcSwap;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Every project file by its stem: the project, or why it cannot be used.
 pub type Shelf = BTreeMap<String, Result<Arc<Project>, ConfigError>>;
@@ -15,18 +20,24 @@ pub type Shelf = BTreeMap<String, Result<Arc<Project>, ConfigError>>;
 /// The projects; read again on SIGHUP.
 pub struct Projects {
     dir: PathBuf,
+    /// Below which projects without a `work_dir` have theirs.
+    work_root: PathBuf,
     shelf: ArcSwap<Shelf>,
+    /// What is missing that a reload should have made, by project.
+    unprepared: ArcSwap<BTreeMap<ProjectName, String>>,
 }
 
 impl Projects {
-    /// Reads all `*.toml` of a folder.
+    /// Reads all `*.toml` of the projects' folder.
     ///
     /// # Errors
     /// The folder cannot be read; a bad file is kept as that project's error.
-    pub fn load(dir: PathBuf) -> Result<Self, Fault> {
+    pub fn load(layout: &Layout) -> Result<Self, Fault> {
         let projects = Self {
-            dir,
+            dir: layout.projects_dir(),
+            work_root: layout.work_root.clone(),
             shelf: ArcSwap::default(),
+            unprepared: ArcSwap::default(),
         };
         projects.reload()?;
         Ok(projects)
@@ -64,11 +75,23 @@ impl Projects {
                 Project::load(&self.dir.join(&name)).map(Arc::new),
             );
         }
-        refuse_shared_domains(&mut shelf, &self.all());
+        let last = self.all();
+        refuse_shared_domains(&mut shelf, &last);
+        refuse_nested_work_dirs(&mut shelf, &last, &self.work_root);
         for error in shelf.values().filter_map(|entry| entry.as_ref().err()) {
             tracing::error!("project not usable: {error}");
         }
         Ok(shelf)
+    }
+
+    /// Remembers which projects could not be prepared, and why, until the next reload.
+    pub fn set_unprepared(&self, why: BTreeMap<ProjectName, String>) {
+        self.unprepared.store(Arc::new(why));
+    }
+
+    /// Why a project whose file is good could not be prepared by the last reload.
+    pub fn unprepared(&self, project: &ProjectName) -> Option<String> {
+        self.unprepared.load().get(project).cloned()
     }
 
     /// All of them.
@@ -146,27 +169,36 @@ fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Host names would clash: whoever had a domain before keeps it, then the older file.
-fn refuse_shared_domains(shelf: &mut Shelf, last: &Shelf) {
+/// The usable projects in the order of their right to what two of them want: whoever `had` it before, then
+/// the older file.
+fn by_right(shelf: &Shelf, had: impl Fn(&Project) -> bool) -> Vec<Arc<Project>> {
     let mut projects: Vec<Arc<Project>> = shelf.values().flatten().cloned().collect();
-    let had_it = |project: &Project| {
-        let before = last
-            .get(project.name.as_str())
-            .and_then(|entry| entry.as_ref().ok());
-        before.is_some_and(|before| *before.domain == *project.domain)
-    };
     let age = |project: &Project| {
         std::fs::metadata(&project.file)
             .and_then(|meta| meta.modified())
             .ok()
     };
-    projects.sort_by_key(|project| (!had_it(project), age(project)));
+    projects.sort_by_key(|project| (!had(project), age(project)));
+    projects
+}
+
+/// The project as it was last read.
+fn before<'a>(last: &'a Shelf, project: &Project) -> Option<&'a Project> {
+    let entry = last.get(project.name.as_str())?;
+    entry.as_deref().ok()
+}
+
+/// Host names would clash.
+fn refuse_shared_domains(shelf: &mut Shelf, last: &Shelf) {
+    let had_it = |project: &Project| {
+        before(last, project).is_some_and(|before| *before.domain == *project.domain)
+    };
     let mut owners: BTreeMap<String, ProjectName> = BTreeMap::new();
-    for project in projects {
+    for project in by_right(shelf, had_it) {
         let domain = project.domain.to_string();
         if let Some(owner) = owners.get(&domain) {
-            let message = format!("domain: {domain} is the domain of the project {owner} already");
-            let error = ConfigError::Parse(project.file.clone(), message);
+            let message = format!("{domain} is the domain of the project {owner} already");
+            let error = project.error_at("domain", message);
             shelf.insert(project.name.to_string(), Err(error));
         } else {
             owners.insert(domain, project.name.clone());
@@ -174,13 +206,115 @@ fn refuse_shared_domains(shelf: &mut Shelf, last: &Shelf) {
     }
 }
 
+/// One's workspaces would be among the other's, or their own names be taken for workspaces.
+fn refuse_nested_work_dirs(shelf: &mut Shelf, last: &Shelf, work_root: &Path) {
+    let place = |project: &Project| fs::resolved(&Projects::work_dir(project, work_root));
+    let had_it = |project: &Project| {
+        before(last, project).is_some_and(|before| place(before) == place(project))
+    };
+    let mut owners: Vec<(PathBuf, ProjectName)> = Vec::new();
+    for project in by_right(shelf, had_it) {
+        let mine = place(&project);
+        let in_the_way = owners
+            .iter()
+            .find(|(other, _)| mine.starts_with(other) || other.starts_with(&mine));
+        let Some((theirs, owner)) = in_the_way else {
+            owners.push((mine, project.name.clone()));
+            continue;
+        };
+        let how = match (mine.starts_with(theirs), theirs.starts_with(&mine)) {
+            (true, true) => "is",
+            (true, false) => "lies in",
+            _ => "lies around",
+        };
+        let message = format!(
+            "{} {how} {}, the folder of the workspaces of the project {owner}; each project needs one of its own",
+            mine.display(),
+            theirs.display()
+        );
+        let error = project.error_at("work_dir", message);
+        shelf.insert(project.name.to_string(), Err(error));
+    }
+}
+
 impl Projects {
     /// Where a project's workspaces live: its `work_dir`, or below `default`.
-    pub fn work_dir(project: &Project, default: &std::path::Path) -> PathBuf {
+    pub fn work_dir(project: &Project, default: &Path) -> PathBuf {
         let default = || default.join(project.name.as_str());
         project
             .work_dir
             .as_ref()
             .map_or_else(default, |dir| dir.to_path_buf())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    /// Writes a project file that is so many minutes old.
+    fn write(layout: &Layout, name: &str, work_dir: Option<&str>, minutes: u64) {
+        let path = layout.projects_dir().join(format!("{name}.toml"));
+        let work_dir = work_dir.map_or_else(String::new, |dir| format!("work_dir = \"{dir}\"\n"));
+        let text = format!("domain = \"{name}.localhost\"\n{work_dir}[git]\nurl = \"/x.git\"\n");
+        std::fs::write(&path, text).unwrap();
+        let age = SystemTime::now() - Duration::from_mins(minutes);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(age).unwrap();
+    }
+
+    fn refused(projects: &Projects) -> Vec<String> {
+        let shelf = projects.all();
+        let errors = shelf.values().filter_map(|entry| entry.as_ref().err());
+        errors.map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn work_dirs_lie_beside_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::sandbox(dir.path());
+        fs::make_dir(&layout.projects_dir(), 0o755).unwrap();
+        let root = layout.work_root.clone();
+        fs::make_dir(&root, 0o755).unwrap();
+        write(&layout, "shop", None, 10);
+        let projects = Projects::load(&layout).unwrap();
+        assert_eq!(refused(&projects), [""; 0]);
+        std::os::unix::fs::symlink(&root, dir.path().join("link")).unwrap();
+        let inner = root.join("shop/inner").display().to_string();
+        let same = root.join("shop").display().to_string();
+        let outer = root.display().to_string();
+        let link = dir.path().join("link/shop").display().to_string();
+        for (work_dir, how) in [
+            (&outer, "lies around"),
+            (&inner, "lies in"),
+            (&same, "is"),
+            (&link, "is"),
+        ] {
+            // The older file, but who has live workspaces there comes first.
+            write(&layout, "blog", Some(work_dir), 20);
+            projects.reload().unwrap();
+            let told = refused(&projects);
+            let [told] = &told[..] else {
+                panic!("{work_dir}: {told:?}")
+            };
+            assert!(
+                told.contains("blog.toml: line 2, work_dir: ")
+                    && told.contains(&format!(" {how} "))
+                    && told.contains("of the project shop"),
+                "{told}"
+            );
+        }
+        // From the beginning the older file counts.
+        let anew = Projects::load(&layout).unwrap();
+        assert!(
+            refused(&anew)[0].contains("shop.toml"),
+            "{:?}",
+            refused(&anew)
+        );
+        let beside = root.join("shop-2").display().to_string();
+        write(&layout, "blog", Some(&beside), 20);
+        projects.reload().unwrap();
+        assert_eq!(refused(&projects), [""; 0]);
     }
 }

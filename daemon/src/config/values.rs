@@ -1,7 +1,8 @@
 //! Values of the operator's files that hold no bad value: reading them is checking them, so that
 //! an error points at the line.
 
-use serde::{Deserialize, Serialize};
+use crate::system::strict::is_plain;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{
     fmt,
     ops::Deref,
@@ -32,6 +33,19 @@ macro_rules! checked {
 checked! {
     /// A path from the root, without `..` and control characters.
     AbsolutePath(PathBuf)
+}
+checked! {
+    /// An [`AbsolutePath`] that nginx's configuration takes, which has no way to quote.
+    PlainPath(PathBuf)
+}
+checked! {
+    /// Where workspaces live: a [`PlainPath`] without a colon, which `/etc/passwd` has no way to quote, and not
+    /// the root.
+    WorkDir(PathBuf)
+}
+checked! {
+    /// An [`AbsolutePath`] without a colon, which would end it in PATH.
+    SearchPath(PathBuf)
 }
 checked! {
     /// A path inside the repository: relative, without `..`, not into `.git`.
@@ -77,6 +91,73 @@ impl TryFrom<String> for AbsolutePath {
             ));
         }
         Ok(Self(path))
+    }
+}
+
+impl TryFrom<String> for PlainPath {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.chars().all(is_plain) {
+            return AbsolutePath::try_from(text).map(|path| Self(path.0));
+        }
+        Err(format!(
+            "`{text}` must hold no white space and none of {{}};\"'\\$#%`, which mean something in nginx's files"
+        ))
+    }
+}
+
+impl TryFrom<String> for WorkDir {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.contains(':') {
+            return Err(format!(
+                "`{text}` must hold no colon: below it are the homes of accounts"
+            ));
+        }
+        let path = PlainPath::try_from(text)?.0;
+        match path.parent() {
+            Some(_) => Ok(Self(path)),
+            None => Err("`/` is no folder for workspaces alone".into()),
+        }
+    }
+}
+
+impl TryFrom<String> for SearchPath {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.contains(':') {
+            true => Err(format!(
+                "`{text}` must hold no colon: its bin is put into PATH"
+            )),
+            false => AbsolutePath::try_from(text).map(|path| Self(path.0)),
+        }
+    }
+}
+
+/// The name of an account or a group of this machine. Whether there is one is seen later; what could be
+/// none, or an option, or two, is refused here.
+pub(super) fn account_name(text: String) -> Result<String, String> {
+    let is_bad = |c: char| c.is_whitespace() || c.is_control() || ":,/".contains(c);
+    match text.is_empty() || text.starts_with('-') || text.contains(is_bad) {
+        true => Err(format!("`{text}` is not the name of an account or a group")),
+        false => Ok(text),
+    }
+}
+
+/// For a key whose value is an [`account_name`].
+pub(super) fn account<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    account_name(text).map(Some).map_err(D::Error::custom)
+}
+
+/// A text for an environment variable, which cannot hold NUL. The error does not show it.
+pub(super) fn variable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.contains('\0') {
+        true => Err(D::Error::custom("a variable cannot hold NUL")),
+        false => Ok(text),
     }
 }
 
@@ -231,6 +312,12 @@ impl AsRef<Path> for AbsolutePath {
     }
 }
 
+impl AsRef<Path> for PlainPath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
 impl AsRef<Path> for RelativePath {
     fn as_ref(&self) -> &Path {
         &self.0
@@ -291,6 +378,25 @@ mod tests {
             assert!(AbsolutePath::try_from(path.to_owned()).is_err(), "{path}");
         }
         assert!(RelativePath::try_from(".".to_owned()).is_ok());
+    }
+
+    #[test]
+    fn paths_hold_nothing_that_means_more_where_they_are_written() {
+        for path in ["/a b", "/a%b", "/a$b", "/a;b", "/a\"b", "/a/../b", "a"] {
+            assert!(PlainPath::try_from(path.to_owned()).is_err(), "{path}");
+            assert!(WorkDir::try_from(path.to_owned()).is_err(), "{path}");
+        }
+        assert!(PlainPath::try_from("/srv/a:b-c_d.e".to_owned()).is_ok());
+        for path in ["/a:b", "/", "//"] {
+            assert!(WorkDir::try_from(path.to_owned()).is_err(), "{path}");
+        }
+        assert!(WorkDir::try_from("/srv/cid/a".to_owned()).is_ok());
+        assert!(SearchPath::try_from("/a:b".to_owned()).is_err());
+        assert!(SearchPath::try_from("/a b".to_owned()).is_ok());
+        for name in ["", "-x", "a b", "a:b", "a\n", "a/b"] {
+            assert!(account_name(name.to_owned()).is_err(), "{name}");
+        }
+        assert!(account_name("anna@example.com".to_owned()).is_ok());
     }
 
     #[test]

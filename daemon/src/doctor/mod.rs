@@ -4,6 +4,7 @@
 mod access;
 mod debts;
 mod host;
+mod kept;
 mod missing;
 mod sites;
 mod surplus;

@@ -1,6 +1,6 @@
 //! What is there and should not be.
 
-use super::{Finding, sites};
+use super::{Finding, kept, sites};
 use crate::{
     config::Projects,
     domain::{UnitName, Workspace},
@@ -166,10 +166,7 @@ async fn directories(
     busy: &BTreeSet<UnitName>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let known: BTreeSet<_> = units
-        .values()
-        .map(|workspace| workspace.directory.clone())
-        .collect();
+    let kept = kept::folders(api, units.values().copied());
     let live: BTreeSet<String> = api
         .store
         .live_jobs()
@@ -190,7 +187,7 @@ async fn directories(
             let is_busy = busy
                 .iter()
                 .any(|unit| unit.as_str() == format!("{}.{name}", project.name));
-            if !known.contains(&path) && !is_busy {
+            if !is_busy && !kept::holds_any(&path, &kept) {
                 findings.push(Finding::drift(
                     format!("directory {}", path.display()),
                     "no workspace has it",

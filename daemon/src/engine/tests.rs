@@ -97,7 +97,7 @@ impl Stage {
         }
         let project = "domain = \"demo.localhost\"\n[git]\nurl = \"/srv/demo.git\"\n";
         std::fs::write(layout.projects_dir().join("demo.toml"), project).unwrap();
-        let projects = Arc::new(Projects::load(layout.projects_dir()).unwrap());
+        let projects = Arc::new(Projects::load(&layout).unwrap());
         let store = Store::open(&layout.database()).unwrap();
         let fake = Fake::new(Arc::clone(&layout));
         Self {

@@ -30,7 +30,7 @@ use crate::{
 use identities::Identities;
 use limits::Controllers;
 use nix::unistd::User;
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 use tokio::sync::mpsc;
 
 /// The account of `cid-web`.
@@ -158,12 +158,12 @@ pub(crate) async fn prepare_projects(
     shelf: &Shelf,
     layout: &Layout,
     accounts: &dyn accounts::Accounts,
-) -> Vec<String> {
-    let mut problems = Vec::new();
+) -> BTreeMap<ProjectName, String> {
+    let mut problems = BTreeMap::new();
     for project in shelf.values().flatten() {
         if let Err(fault) = folders::prepare(project, layout, accounts).await {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
-            problems.push(format!("{}: {fault}", project.name));
+            problems.insert(project.name.clone(), fault.to_string());
         }
     }
     problems

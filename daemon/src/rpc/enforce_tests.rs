@@ -98,7 +98,7 @@ impl Stage {
              [access.people]\n\"{EMAIL}\" = \"{ACCOUNT}\"\n"
         );
         std::fs::write(layout.projects_dir().join("demo.toml"), project).unwrap();
-        let projects = Arc::new(Projects::load(layout.projects_dir()).unwrap());
+        let projects = Arc::new(Projects::load(&layout).unwrap());
         let store = Store::open(&layout.database()).unwrap();
         let sys = Fake::new(Arc::clone(&layout)).system();
         let settings = Arc::new(Settings::default());

@@ -127,10 +127,10 @@ impl Api {
         Ok(match entry {
             Ok(project) => {
                 let certificate = Certificates::read(project).await;
+                let unprepared = self.projects.unprepared(&project.name);
+                let error = unprepared.or(certificate.err().map(|fault| fault.message));
                 v1::Project {
-                    error: certificate
-                        .err()
-                        .map_or_else(String::new, |fault| fault.message),
+                    error: error.unwrap_or_default(),
                     ..convert::project(project, &self.layout, count)
                 }
             }

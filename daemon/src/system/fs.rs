@@ -83,6 +83,15 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), Fault> {
     sync_parent(path)
 }
 
+/// The path without links in it, as far as it exists and can be followed.
+pub fn resolved(path: &Path) -> PathBuf {
+    match (fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(parent), Some(name)) => resolved(parent).join(name),
+        _ => path.components().collect(),
+    }
+}
+
 /// Whether there is nothing at a path, as far as this process can tell: what it may not look at counts
 /// as there.
 pub fn is_missing(path: &Path) -> bool {
