@@ -2,6 +2,7 @@
 //! and should not be. On a host also what cid needs from it.
 
 mod access;
+mod accounts;
 mod debts;
 mod host;
 mod kept;
@@ -140,6 +141,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     access::closed(api, &trees, &mut findings).await;
     trust::trust(api, &workspaces, repair, &mut findings)?;
     surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
+    accounts::strays(api, repair, &mut findings).await?;
     for job in api.store.stuck_jobs().await? {
         let repair = format!(
             "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",

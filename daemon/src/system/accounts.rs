@@ -1,14 +1,63 @@
 //! Accounts and groups of this machine.
 
-use super::{Fault, exec, standing::Standing};
+use super::{Fault, exec, fs, standing::Standing};
 use crate::domain::Account;
 use async_trait::async_trait;
 use nix::unistd::{Group, User};
-use std::{path::Path, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The tools wait for each other's lock.
 const LIMIT: Duration = Duration::from_secs(30);
 const NO_LOGIN: &str = "/usr/sbin/nologin";
+
+/// What a workspace's account says of itself.
+const COMMENT: &str = "cid workspace";
+/// Every account that was made is in it.
+const ACCOUNTS: &str = "/etc/passwd";
+
+/// An account that is called as those of workspaces are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The number in its name, which a workspace has in the ledger.
+    pub number: i64,
+    /// Name and user id.
+    pub account: Account,
+    /// It is all that cid would have made it.
+    pub is_cids: bool,
+    /// Its home; in a workspace's folder.
+    pub home: PathBuf,
+}
+
+/// All accounts of this machine that are called `cidw-N`; `uids` are those of workspaces.
+///
+/// # Errors
+/// They cannot be read.
+pub fn workspaces(uids: &RangeInclusive<u32>) -> Result<Vec<Found>, Fault> {
+    let text = fs::read_optional(Path::new(ACCOUNTS))?.unwrap_or_default();
+    Ok(text.lines().filter_map(|line| found(line, uids)).collect())
+}
+
+fn found(line: &str, uids: &RangeInclusive<u32>) -> Option<Found> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [name, _, uid, _, comment, home, _] = fields[..] else {
+        return None;
+    };
+    let number: i64 = name.strip_prefix("cidw-")?.parse().ok()?;
+    let account = Account {
+        name: name.to_owned(),
+        uid: uid.parse().ok()?,
+    };
+    Some(Found {
+        number,
+        is_cids: comment == COMMENT && Account::of(number, uids).as_ref() == Some(&account),
+        account,
+        home: home.into(),
+    })
+}
 
 /// Makes and removes accounts. Everything may be done twice.
 #[async_trait]
@@ -101,7 +150,7 @@ impl Accounts for RealAccounts {
             NO_LOGIN,
             "--no-log-init",
             "--comment",
-            "cid workspace",
+            COMMENT,
             &account.name,
         ];
         self.run("useradd", &args).await.map(|()| gid)
@@ -202,6 +251,30 @@ impl RealAccounts {
                 "cannot change the accounts: {program} says: {}",
                 output.stderr.trim()
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_cids_when_name_number_and_comment_say_so() {
+        let of = |line: &str| found(line, &(70000..=99999));
+        let home = "/srv/cid/shop/anna/home:/usr/sbin/nologin";
+        let cids = of(&format!("cidw-3:x:70002:70002:cid workspace:{home}")).unwrap();
+        assert!(cids.is_cids && cids.number == 3 && cids.home.ends_with("anna/home"));
+        for other in [
+            "cidw-3:x:70003:70003:cid workspace",
+            "cidw-3:x:1003:1003:cid workspace",
+            "cidw-03:x:70002:70002:cid workspace",
+            "cidw-3:x:70002:70002:Ann Otter",
+        ] {
+            assert!(!of(&format!("{other}:{home}")).unwrap().is_cids, "{other}");
+        }
+        for other in ["cidb-shop:x:990:990:cid builder", "cidw-x:x:70002:70002:"] {
+            assert_eq!(of(&format!("{other}:{home}")), None);
         }
     }
 }
