@@ -7,11 +7,14 @@ mod debts;
 mod host;
 mod kept;
 mod missing;
+pub(crate) mod shared;
 mod sites;
 mod surplus;
 mod trust;
+pub(crate) mod worries;
 
 pub use debts::{settle_debts, settle_forever};
+pub(crate) use host::unwritable;
 pub use sites::{keep_sites, keep_sites_forever};
 pub use trust::trust_clones;
 
@@ -154,6 +157,13 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
         ));
     }
     host::check(api, &mut findings).await;
+    for project in api.projects.all().values().flatten() {
+        for worry in worries::worries(project).await {
+            let message = format!("{}; {}", worry.message, worry.mend);
+            let subject = format!("{} of {}", worry.key, project.name);
+            findings.push(Finding::note(subject, message));
+        }
+    }
     for (name, entry) in api.projects.all().iter() {
         if let Err(error) = entry {
             findings.push(Finding::drift(

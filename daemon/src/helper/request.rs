@@ -59,6 +59,8 @@ requests! {
     OpenSockets => (),
     /// Says what of a tree its workspace's user cannot use.
     LookAtAccess => AccessReport,
+    /// Says whether accounts can use paths that others gave them.
+    LookAtPaths => PathReport,
     /// Runs a command.
     RunCommand => Exited,
     /// Runs one of the machine's own tools.
@@ -502,6 +504,44 @@ pub struct AccessReport {
     pub other_uids: BTreeSet<u32>,
     /// Groups, likewise.
     pub other_gids: BTreeSet<u32>,
+}
+
+/// See [`Request::LookAtPaths`]. Changes nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LookAtPaths {
+    /// What is asked.
+    pub asks: Vec<PathAsk>,
+}
+
+/// Whether an account can use a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathAsk {
+    /// The file or folder; links are followed.
+    pub path: PathBuf,
+    /// The account.
+    pub uid: u32,
+    /// All of its groups.
+    pub gids: Vec<u32>,
+    /// What it must be able to do there: 4 to read, 2 to write, 1 to enter or execute, added up.
+    pub rights: u16,
+}
+
+/// Reply to [`LookAtPaths`]: for each question, in their order, what is in the way, if anything is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathReport {
+    /// The answers.
+    pub obstacles: Vec<Option<Obstacle>>,
+}
+
+/// What is in an account's way to a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Obstacle {
+    /// There is nothing at the path.
+    Missing,
+    /// This folder on the way may not be entered.
+    Way(PathBuf),
+    /// The thing itself does not allow it.
+    Itself,
 }
 
 /// See [`Request::RunCommand`]. Its output goes to the job's log line by line.

@@ -156,6 +156,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::OpenSockets(ask) => reply(tree::acl::open_sockets(&ask)),
         Request::LookAtAccess(ask) => reply(tree::acl::look(&ask)),
+        Request::LookAtPaths(ask) => reply(tree::acl::look_at_paths(&ask)),
         Request::Resolve(ask) => reply(Ok(resolve(&ask))),
         Request::WorkStatus(ask) => reply(git::status::status(&ask)),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),

@@ -3,6 +3,7 @@
 use super::identities::deploy_user;
 use crate::{
     config::{Project, Projects},
+    doctor::unwritable,
     domain::{TOOLS, builder, project_group},
     layout::Layout,
     plan::trash_dir,
@@ -30,9 +31,6 @@ pub(super) async fn prepare(
     let gid = gid_of(&group)?;
     let deploy = uid_of(&deploy_user(project)?)?;
 
-    let work_dir = Projects::work_dir(project, &layout.work_root);
-    fs::make_dir(&work_dir, 0o755)?;
-    fs::make_dir(&trash_dir(&work_dir.join("any")), 0o700)?;
     fs::make_dir(&layout.environment_marks(name), 0o755)?;
     for (path, uid) in [
         (layout.mirror_dir(name), deploy),
@@ -41,7 +39,11 @@ pub(super) async fn prepare(
         fs::make_dir(&path, 0o750)?;
         fs::give_to(&path, uid, gid)?;
     }
-    Ok(())
+    // Last, for it alone may be where the daemon's unit may not write.
+    let work_dir = Projects::work_dir(project, &layout.work_root);
+    fs::make_dir(&work_dir, 0o755)
+        .and_then(|()| fs::make_dir(&trash_dir(&work_dir.join("any")), 0o700))
+        .map_err(|fault| unwritable(&work_dir).unwrap_or(fault))
 }
 
 /// What builds run is nobody's to change but of who brings it in.

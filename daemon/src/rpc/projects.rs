@@ -165,16 +165,7 @@ impl Api {
         if project.tls.is_some() {
             say("tls", self.check_certificate(project).await);
         }
-        let work_dir = Shelf::work_dir(project, &self.layout.work_root);
-        say(
-            "work_dir",
-            fs::make_dir(&work_dir, 0o755)
-                .map(|()| format!("{} is there", work_dir.display()))
-                .map_err(|fault| match self.sys.accounts.is_some() {
-                    true => fault.hint("cictl doctor says what the daemon's unit needs for it"),
-                    false => fault,
-                }),
-        );
+        say("work_dir", self.check_work_dir(project));
         let is_there = |path: &Path| match path.exists() {
             true => Ok(format!("{} is there", path.display())),
             false => Err(Fault::new(format!("cannot find {}", path.display()))
@@ -198,8 +189,17 @@ impl Api {
         if let Some(env) = &project.app.env {
             say("app.env", is_there(&env.join("bin")));
         }
-        if let Some(media) = &project.media {
-            say("media", is_there(&media.path));
+        match self.sys.accounts {
+            Some(_) => {
+                for (subject, state) in doctor::shared::look(self, project).await {
+                    say(subject, state);
+                }
+            }
+            None => {
+                if let Some(media) = &project.media {
+                    say("media", is_there(&media.path));
+                }
+            }
         }
         for link in &project.links {
             say("links", is_there(&link.source));
@@ -223,6 +223,25 @@ impl Api {
                 "access.people",
                 uid_of(account).map(|uid| format!("{account} is user {uid}")),
             );
+        }
+        let worries = doctor::worries::worries(project).await;
+        items.extend(worries.into_iter().map(|worry| {
+            let (key, message) = (worry.key, worry.message);
+            item(v1::Severity::Warning, name, key, message, &worry.mend)
+        }));
+    }
+
+    /// Makes it where it is missing, and looks whether workspaces can be made there.
+    fn check_work_dir(&self, project: &Project) -> Result<String, Fault> {
+        let work_dir = Shelf::work_dir(project, &self.layout.work_root);
+        let made = fs::make_dir(&work_dir, 0o755);
+        let unwritable = match self.sys.accounts {
+            Some(_) => doctor::unwritable(&work_dir),
+            None => None,
+        };
+        match unwritable {
+            Some(fault) => Err(fault),
+            None => made.map(|()| format!("{} is there", work_dir.display())),
         }
     }
 

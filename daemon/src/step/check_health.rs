@@ -2,11 +2,13 @@
 
 use crate::{
     config::{Health, Limits},
+    doctor::worries::empty_database,
     engine::{Cx, Step},
     helper::run_file::RunFile,
     recipe::WEB,
     system::{
         Fault, fs,
+        nginx::vhost::Upstream,
         probe::{Page, is_served, of_workspace},
         supervisor::{Process, ProcessState},
     },
@@ -117,7 +119,7 @@ impl CheckHealth {
                 State::Wrong(message)
                     if wrong_since.is_some_and(|since: Instant| since.elapsed() > PATIENCE) =>
                 {
-                    return Err(Fault::new(message.clone()).hint(self.hint(health)));
+                    return Err(self.failed(cx, health, &address, message.clone()).await);
                 }
                 State::Wrong(_) => {}
                 State::Silent(_) => wrong_since = None,
@@ -126,10 +128,8 @@ impl CheckHealth {
                 let (State::Wrong(message) | State::Silent(message)) = state else {
                     return Ok(());
                 };
-                return Err(
-                    Fault::new(format!("{message}, after {} s", health.timeout.as_secs()))
-                        .hint(self.hint(health)),
-                );
+                let message = format!("{message}, after {} s", health.timeout.as_secs());
+                return Err(self.failed(cx, health, &address, message).await);
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 5 / 4).min(LONGEST_PAUSE),
@@ -146,6 +146,35 @@ impl CheckHealth {
             certificate: self.tls.then_some(&copy),
         };
         cx.sys().probe.get(page, REQUEST).await
+    }
+
+    /// The fault of a page that is not as it should be, and whose fault that is, as far as it can be told.
+    async fn failed(&self, cx: &Cx, health: &Health, address: &Address, message: String) -> Fault {
+        let page = Page {
+            host: &self.host,
+            path: health.path.as_str(),
+            certificate: self.tls.then_some(Path::new("")),
+        };
+        let probe = &cx.sys().probe;
+        let itself = probe
+            .get_past_nginx(&address.upstream(), page, REQUEST)
+            .await;
+        if let Ok(status) = itself
+            && health.accepts(status)
+        {
+            let message = format!("{message}; but the app itself answers with status {status}");
+            return Fault::new(message).hint(
+                "nginx does not bring visitors to the app: cictl doctor says what is missing, or nginx -T what else has this name",
+            );
+        }
+        let empty = cx
+            .project()
+            .ok()
+            .and_then(|project| empty_database(&project));
+        match empty {
+            Some(worry) => Fault::new(format!("{message}; {}", worry.message)).hint(worry.mend),
+            None => Fault::new(message).hint(self.hint(health)),
+        }
     }
 
     fn hint(&self, health: &Health) -> String {
@@ -244,6 +273,13 @@ impl Address {
                     .and_then(|port| port.parse().ok())
                     .unwrap_or(0),
             ),
+        }
+    }
+
+    fn upstream(&self) -> Upstream {
+        match self {
+            Self::Port(port) => Upstream::Port(*port),
+            Self::Socket(socket) => Upstream::Unix(socket.clone()),
         }
     }
 

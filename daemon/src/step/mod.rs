@@ -50,6 +50,7 @@ pub use inspect::Inspect;
 pub use load_program::LoadProgram;
 pub use make_account::MakeAccount;
 pub use make_directory::{HOME, MakeDirectory, TREE};
+pub(crate) use publish::LONGER_NAMES;
 pub use publish::Publish;
 pub use push_branch::PushBranch;
 pub use release::Release;

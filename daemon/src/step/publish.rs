@@ -82,7 +82,7 @@ impl Step for Publish {
             cx.record(Artifact::Vhost, &vhost),
             cx.sys().nginx.put(cx.unit(), &vhost),
         );
-        recorded.and(put)
+        recorded.and(put.map_err(hinted))
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
@@ -101,6 +101,17 @@ impl Publish {
             }
             _ => Ok(socket),
         }
+    }
+}
+
+/// What to do when nginx refuses a host name for its length.
+pub(crate) const LONGER_NAMES: &str = "echo 'server_names_hash_bucket_size 128;' > /etc/nginx/conf.d/names.conf, or raise the one that is there, then: systemctl reload nginx";
+
+/// nginx's own words name the setting, and not where to put it.
+fn hinted(fault: Fault) -> Fault {
+    match fault.message.contains("server_names_hash_bucket_size") {
+        true => fault.hint(LONGER_NAMES),
+        false => fault,
     }
 }
 
@@ -134,5 +145,20 @@ pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Faul
             let effect = cx.sys().nginx.remove(cx.unit()).await?;
             cx.owe_effect(effect, Debt::NginxReload).await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_too_long_says_where_to_allow_it() {
+        let words = "cannot put the vhost of a.b in place: nginx says: could not build server_names_hash, \
+            you should increase server_names_hash_bucket_size: 64";
+        let hint = hinted(Fault::new(words)).hint.unwrap();
+        assert!(hint.contains("> /etc/nginx/conf.d/names.conf"), "{hint}");
+        let other = Fault::new("cannot reload nginx").hint("start it");
+        assert_eq!(hinted(other.clone()), other);
     }
 }

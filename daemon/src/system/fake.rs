@@ -7,7 +7,7 @@ use super::{
     accounts::Accounts,
     fs,
     helpers::{Call, Launcher},
-    nginx::Nginx,
+    nginx::{Nginx, vhost::Upstream},
     probe::{Page, Probe},
     supervisor::{Process, ProcessState, Supervisor},
     tls::Certificates,
@@ -16,7 +16,7 @@ use crate::{
     domain::{Account, UnitName},
     helper::request::{
         AccessReport, BranchDeletion, Built, Configured, Dependencies, Ended, Fetched, Granted,
-        Inspection, Purged, Request, Resolved, ToolExited, WorkReport,
+        Inspection, PathReport, Purged, Request, Resolved, ToolExited, WorkReport,
     },
     layout::Layout,
 };
@@ -321,6 +321,16 @@ impl Probe for Fake {
         Ok((status, String::new()))
     }
 
+    async fn get_past_nginx(
+        &self,
+        _: &Upstream,
+        page: Page<'_>,
+        limit: Duration,
+    ) -> Result<u16, Fault> {
+        let (status, _) = self.get(page, limit).await?;
+        Ok(status)
+    }
+
     fn workspace_processes(&self, _: &Layout) -> Vec<(u32, UnitName)> {
         self.state()
             .groups
@@ -425,6 +435,9 @@ impl Launcher for Fake {
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::OpenSockets(_) => encode(serde_json::to_value(())),
             Request::LookAtAccess(_) => encode(serde_json::to_value(AccessReport::default())),
+            Request::LookAtPaths(ask) => encode(serde_json::to_value(PathReport {
+                obstacles: vec![None; ask.asks.len()],
+            })),
             Request::Resolve(_) => encode(serde_json::to_value(Resolved::default())),
             Request::RunCommand(ask) => {
                 made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;

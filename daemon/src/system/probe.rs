@@ -1,7 +1,9 @@
 //! Looks at ports and pages, changes nothing.
 
 use super::{
-    Fault, FaultContext, procs,
+    Fault, FaultContext,
+    nginx::vhost::Upstream,
+    procs,
     supervisor::orphans,
     tls::{self, Pair},
 };
@@ -26,7 +28,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     time::timeout,
 };
 
@@ -62,6 +64,17 @@ pub trait Probe: Send + Sync {
     /// # Errors
     /// Nobody answers, or not within `limit`, or with another certificate than the page's.
     async fn get(&self, page: Page<'_>, limit: Duration) -> Result<(u16, String), Fault>;
+
+    /// Asks an app itself for a page, past nginx; gives the status code.
+    ///
+    /// # Errors
+    /// It does not answer within `limit`, or may not be asked.
+    async fn get_past_nginx(
+        &self,
+        app: &Upstream,
+        page: Page<'_>,
+        limit: Duration,
+    ) -> Result<u16, Fault>;
 
     /// The TCP addresses on which these processes or their descendants listen.
     fn listeners(&self, pids: &[u32]) -> Vec<SocketAddr>;
@@ -126,6 +139,37 @@ impl Probe for RealProbe {
                 limit.as_secs_f32()
             ))),
         }
+    }
+
+    async fn get_past_nginx(
+        &self,
+        app: &Upstream,
+        page: Page<'_>,
+        limit: Duration,
+    ) -> Result<u16, Fault> {
+        let asked = async {
+            // As nginx would send it.
+            let request = Request::get(page.path)
+                .header(HOST, page.host)
+                .header("X-Forwarded-Proto", page.scheme())
+                .header(USER_AGENT, "cid")
+                .body(Empty::<Bytes>::new())?;
+            match app {
+                Upstream::Port(port) => {
+                    ask(
+                        TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await?,
+                        request,
+                    )
+                    .await
+                }
+                Upstream::Unix(path) => ask(UnixStream::connect(path).await?, request).await,
+            }
+        };
+        let answer = timeout(limit, asked).await;
+        let answer = answer.cannot("ask the app itself")?;
+        answer
+            .cannot("ask the app itself")
+            .map(|(status, _)| status)
     }
 
     fn workspace_processes(&self, layout: &Layout) -> Vec<(u32, UnitName)> {

@@ -1,7 +1,7 @@
 //! File systems that cid works on.
 
-use super::Trouble;
-use crate::{config::Projects, rpc::Api};
+use super::{Trouble, Troubles};
+use crate::{config::Projects, doctor::shared, rpc::Api, system::Fault};
 use rustix::{fs as sys, io::Errno};
 use std::{
     collections::BTreeSet,
@@ -40,31 +40,45 @@ pub(super) fn writable(api: &Api) -> Vec<Trouble> {
     work_dirs(api)
         .iter()
         .filter_map(|dir| unwritable(dir))
+        .map(|fault| Trouble::from_fault("", fault))
         .collect()
 }
 
-fn unwritable(dir: &Path) -> Option<Trouble> {
+/// Why the daemon of a host cannot write a folder of workspaces, with the command that lets it; `None`: it
+/// can.
+pub(crate) fn unwritable(dir: &Path) -> Option<Fault> {
     let shown = dir.display();
     if ["/home", "/root", "/run/user"]
         .iter()
         .any(|home| dir.starts_with(home))
     {
         let message = format!("{shown} is where cid's units see nothing");
-        return Some(Trouble::new("", message).mend("choose a work_dir elsewhere"));
+        return Some(Fault::new(message).hint("choose a work_dir elsewhere"));
     }
     let error = sys::access(dir, sys::Access::WRITE_OK).err()?;
     let drop_in = format!(
         "systemctl edit cid.service, and write: [Service] ReadWritePaths={shown} (two lines); then: systemctl restart cid"
     );
     Some(match error {
-        Errno::NOENT => Trouble::new("", format!("{shown} does not exist"))
-            .mend(format!("mkdir -p {shown}; {drop_in}")),
-        Errno::ROFS => {
-            Trouble::new("", format!("the daemon's unit may not write {shown}")).mend(drop_in)
-        }
-        error => Trouble::new("", format!("cannot write {shown}: {error}"))
-            .mend(format!("chown root: {shown}; chmod 755 {shown}")),
+        Errno::NOENT => Fault::new(format!("{shown} does not exist"))
+            .hint(format!("mkdir -p {shown}; {drop_in}")),
+        Errno::ROFS => Fault::new(format!("the daemon's unit may not write {shown}")).hint(drop_in),
+        error => Fault::new(format!("cannot write {shown}: {error}"))
+            .hint(format!("chown root: {shown}; chmod 755 {shown}")),
     })
+}
+
+/// What workspaces share and somebody who is to use it cannot.
+pub(super) async fn shared(api: Api) -> Troubles {
+    let shelf = api.projects.all();
+    let mut troubles = Vec::new();
+    for project in shelf.values().flatten() {
+        for (key, state) in shared::look(&api, project).await {
+            let about = format!("{key} of {}", project.name);
+            troubles.extend(state.err().map(|fault| Trouble::from_fault(about, fault)));
+        }
+    }
+    Ok(troubles)
 }
 
 /// File systems that are as good as full.
@@ -125,7 +139,7 @@ mod tests {
                 .contains("MiB are free")
         );
         let missing = unwritable(&dir.path().join("x")).unwrap();
-        assert!(missing.mend.unwrap().starts_with("mkdir -p "));
+        assert!(missing.hint.unwrap().starts_with("mkdir -p "));
         assert!(unwritable(Path::new("/home/x")).is_some());
         assert!(unwritable(dir.path()).is_none());
         assert!(!keeps_lists(Path::new("/proc")));

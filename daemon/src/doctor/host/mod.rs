@@ -8,8 +8,10 @@ mod engines;
 mod git;
 mod nginx;
 
+pub(crate) use disk::unwritable;
+
 use super::Finding;
-use crate::{rpc::Api, system::Fault};
+use crate::{rpc::Api, step::LONGER_NAMES, system::Fault};
 use std::{pin::Pin, time::Duration};
 
 /// A check that takes longer has no answer.
@@ -82,6 +84,12 @@ const CHECKS: &[Check] = &[
         look: |api| Box::pin(async move { Ok(disk::writable(&api)) }),
     },
     Check {
+        name: "shared",
+        question: "can workspaces and nginx use media and the shared database?",
+        mend: "let the group cid-PROJECT and nginx in",
+        look: |api| Box::pin(disk::shared(api)),
+    },
+    Check {
         name: "disk",
         question: "is there room for another workspace?",
         mend: "free some space there, or delete workspaces that nobody needs",
@@ -120,7 +128,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "nginx names",
         question: "does nginx take host names as long as they can get?",
-        mend: "echo 'server_names_hash_bucket_size 128;' > /etc/nginx/conf.d/names.conf, or raise the one that is there, then: systemctl reload nginx",
+        mend: LONGER_NAMES,
         look: |api| Box::pin(nginx::names(api)),
     },
     Check {

@@ -6,7 +6,7 @@ use crate::{
     rpc::Api,
     step::uid_of,
     system::{
-        FaultContext,
+        FaultContext, fs,
         nginx::worker::{self, directives},
     },
 };
@@ -17,6 +17,11 @@ use std::path::Path;
 const DEFAULT_BUCKET: usize = 64;
 /// A workspace's name has at most so many characters, and a dot follows.
 const LONGEST_NAME: usize = 41;
+
+/// The package's file that includes them.
+const PACKAGED: &str = "/etc/nginx/conf.d/cid.conf";
+/// A file of /etc that somebody removed stays removed, unless dpkg is told otherwise.
+const BRING_BACK: &str = "/etc/nginx/conf.d/cid.conf is missing; bring it back with the package that is installed: apt install --reinstall -o Dpkg::Options::=--force-confmiss ./cid_VERSION_ARCH.deb, then: systemctl reload nginx";
 
 /// Whether the folder of the workspaces' sites is included.
 pub(super) async fn include(api: Api) -> Troubles {
@@ -29,7 +34,11 @@ pub(super) async fn include(api: Api) -> Troubles {
         return Ok(Vec::new());
     }
     let message = format!("nothing that nginx reads includes {}/*.conf", dir.display());
-    Ok(vec![Trouble::new("", message)])
+    let trouble = Trouble::new("", message);
+    Ok(vec![match fs::exists(Path::new(PACKAGED)) {
+        true => trouble,
+        false => trouble.mend(BRING_BACK),
+    }])
 }
 
 /// nginx reads what its workers' account may: media that people upload, and sockets of apps. An account

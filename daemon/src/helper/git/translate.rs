@@ -1,8 +1,9 @@
 //! Turns what git and ssh print into a cause and what to do about it.
 
 use super::program::{Git, Output};
-use crate::system::fault::Fault;
-use std::path::PathBuf;
+use crate::system::{fault::Fault, procs};
+use nix::unistd::{User, geteuid, getppid};
+use std::path::{Path, PathBuf};
 
 /// A failed call as a fault: `cannot VERB URL: cause`.
 pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
@@ -78,11 +79,15 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["Permission denied (", "Too many authentication failures"],
-        means: |git| {
-            (
+        means: |git| match git.remote.identity_file.is_none() && has_no_key(&home()) {
+            true => (
+                "there is no key for the server to accept".into(),
+                make_key(&home()),
+            ),
+            false => (
                 "the server does not accept the key".into(),
                 format!("give the server the public half of {}", key(git)),
-            )
+            ),
         },
     },
     Known {
@@ -253,6 +258,31 @@ fn key(git: &Git<'_>) -> String {
     }
 }
 
+/// Whether ssh finds no key of the user's own to show.
+fn has_no_key(home: &Path) -> bool {
+    const KINDS: [&str; 6] = ["rsa", "dsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk"];
+    let ssh = home.join(".ssh");
+    let keys = KINDS.map(|kind| ssh.join(format!("id_{kind}")));
+    // Either may name keys elsewhere.
+    let other = ssh.join("config").exists() || std::env::var_os("SSH_AUTH_SOCK").is_some();
+    !other && !keys.iter().any(|key| key.exists())
+}
+
+fn make_key(home: &Path) -> String {
+    let key = home.join(".ssh/id_ed25519");
+    // In a sandbox cid's own user is who reads this.
+    let is_own = procs::user(getppid().as_raw().cast_unsigned()) == Some(geteuid().as_raw());
+    let user = User::from_uid(geteuid()).ok().flatten();
+    let who = match user {
+        Some(user) if !is_own => format!("runuser -u {} -- ", user.name),
+        _ => String::new(),
+    };
+    format!(
+        "make one: {who}ssh-keygen -t ed25519 -N '' -f {0}; then give the server its public half, {0}.pub",
+        key.display()
+    )
+}
+
 fn home() -> PathBuf {
     std::env::home_dir().unwrap_or_else(|| "~".into())
 }
@@ -350,6 +380,22 @@ mod tests {
                 .message
                 .contains("no repository")
         );
+    }
+
+    #[test]
+    fn knows_a_user_without_a_key() {
+        let home = tempfile::tempdir().unwrap();
+        let is_asked = std::env::var_os("SSH_AUTH_SOCK").is_none();
+        assert_eq!(has_no_key(home.path()), is_asked);
+        assert!(make_key(home.path()).contains("ssh-keygen -t ed25519 -N '' -f "));
+        let ssh = home.path().join(".ssh");
+        std::fs::create_dir(&ssh).unwrap();
+        assert_eq!(has_no_key(home.path()), is_asked);
+        std::fs::write(ssh.join("id_rsa"), "x").unwrap();
+        assert!(!has_no_key(home.path()));
+        std::fs::remove_file(ssh.join("id_rsa")).unwrap();
+        std::fs::write(ssh.join("config"), "IdentityFile /k").unwrap();
+        assert!(!has_no_key(home.path()));
     }
 
     #[test]

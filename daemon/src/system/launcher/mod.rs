@@ -348,6 +348,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::GrantAccess(_) => ("give access to the tree", "step"),
         Request::OpenSockets(_) => ("give access to the app's socket", "step"),
         Request::LookAtAccess(_) => ("look at the access to the tree", "step"),
+        Request::LookAtPaths(_) => ("look at what workspaces share", "step"),
         Request::Resolve(_) => ("look names up", "step"),
         Request::WorkStatus(_) => ("look at the clone", "step"),
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),

@@ -9,6 +9,7 @@ use crate::{
     system::fault::Fault,
 };
 use rustix::fs::FileType;
+use std::os::fd::OwnedFd;
 
 const MAX_EXAMPLES: usize = 5;
 
@@ -64,10 +65,14 @@ fn is_closed(ask: &LookAtAccess, met: &Met<'_>) -> bool {
 
 /// What somebody who is not its owner may do with it.
 fn rights(met: &Met<'_>, uid: u32, groups: &[u32]) -> u16 {
-    let group = met.stat.stx_gid;
-    match List::read(met.handle, ACCESS) {
+    rights_by(met.handle, met.mode(), met.stat.stx_gid, uid, groups)
+}
+
+/// The same of something with this mode and owning group.
+pub(super) fn rights_by(handle: &OwnedFd, mode: u32, group: u32, uid: u32, groups: &[u32]) -> u16 {
+    match List::read(handle, ACCESS) {
         Some(list) => list.rights_of(uid, groups, group),
-        None if groups.contains(&group) => bits(met.mode(), 3),
-        None => bits(met.mode(), 0),
+        None if groups.contains(&group) => bits(mode, 3),
+        None => bits(mode, 0),
     }
 }

@@ -5,11 +5,12 @@
 mod folder;
 mod list;
 mod look;
+mod paths;
 mod sockets;
 mod walk;
 
 pub(crate) use folder::admit;
-pub(in crate::helper) use {look::look, sockets::open_sockets};
+pub(in crate::helper) use {look::look, paths::look_at_paths, sockets::open_sockets};
 
 use crate::{
     helper::request::{GrantAccess, Granted, SkipReason},

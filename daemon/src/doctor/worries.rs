@@ -1,0 +1,123 @@
+//! What works today and is likely not what was meant, or will not work for long.
+
+use crate::{config::Project, system::tls::Certificates};
+use jiff::{SignedDuration, Timestamp};
+use std::{fs, os::unix::fs::MetadataExt};
+
+/// certbot renews 30 days before the end: at half of that something is wrong with it.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// A key in the project file, what is worrying about it, and what to do.
+pub(crate) struct Worry {
+    /// The key, e.g. `tls`.
+    pub(crate) key: &'static str,
+    /// The worry.
+    pub(crate) message: String,
+    /// What to do.
+    pub(crate) mend: String,
+}
+
+/// All worries about a project.
+pub(crate) async fn worries(project: &Project) -> Vec<Worry> {
+    // One that is no good is told as an error.
+    let pair = Certificates::read(project).await.ok().flatten();
+    let ends = pair.and_then(|pair| ends_soon(pair.not_after(), Timestamp::now()));
+    [open_key(project), ends, empty_database(project)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn open_key(project: &Project) -> Option<Worry> {
+    let key = &project.tls.as_ref()?.key;
+    let mode = fs::metadata(key).ok()?.mode() & 0o777;
+    let shown = key.display();
+    (mode & 0o077 != 0).then(|| Worry {
+        key: "tls",
+        message: format!("others than its owner may use the key {shown} (mode {mode:04o})"),
+        mend: format!("chmod 600 {shown}"),
+    })
+}
+
+fn ends_soon(end: Timestamp, now: Timestamp) -> Option<Worry> {
+    let left = end.duration_since(now);
+    (left < SOON).then(|| Worry {
+        key: "tls",
+        message: format!(
+            "the certificate ends at {end}, in {} days",
+            left.as_hours() / 24
+        ),
+        mend: "renew it (certbot renew), then: systemctl reload cid".into(),
+    })
+}
+
+/// With a shared database nothing is migrated unasked: whoever comes to an empty one finds no tables.
+pub(crate) fn empty_database(project: &Project) -> Option<Worry> {
+    let file = project.database_file()?;
+    let release = &project.app.release;
+    let is_filled = release
+        .as_ref()
+        .is_some_and(|commands| !commands.is_empty());
+    let is_empty = fs::metadata(&file).is_ok_and(|meta| meta.len() == 0);
+    (is_empty && !is_filled).then(|| Worry {
+        key: "database",
+        message: format!(
+            "the shared database {} is empty, and without app.release nothing makes its tables",
+            file.display()
+        ),
+        mend: "set it in the project file, e.g. release = [[\"python\", \"manage.py\", \"migrate\", \"--noinput\"]] under [app]".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn project(more: &str) -> Project {
+        let text = format!("domain = \"x.localhost\"\n{more}\n[git]\nurl = \"/x.git\"\n");
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key.pem");
+        fs::write(&key, "x").unwrap();
+        let shown = key.display();
+        let project = project(&format!(
+            "tls = {{ certificate = \"/c\", key = \"{shown}\" }}"
+        ));
+        for (mode, is_open) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(open_key(&project).is_some(), is_open, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_before_its_last_two_weeks() {
+        let now = Timestamp::UNIX_EPOCH;
+        let in_hours = |hours| ends_soon(now + SignedDuration::from_hours(hours), now);
+        assert!(in_hours(14 * 24).is_none());
+        let worry = in_hours(13 * 24 + 5).unwrap();
+        assert!(worry.message.ends_with("in 13 days"), "{}", worry.message);
+    }
+
+    #[test]
+    fn an_empty_database_needs_a_release() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("db.sqlite3");
+        let shown = file.display();
+        let database = format!("database = {{ kind = \"shared\", url = \"sqlite:///{shown}\" }}");
+        let without = project(&database);
+        assert!(empty_database(&without).is_none(), "there is none");
+        fs::write(&file, "").unwrap();
+        assert!(empty_database(&without).is_some());
+        let with = project(&format!("{database}\napp.release = [[\"migrate\"]]"));
+        assert!(empty_database(&with).is_none());
+        let none = project(&format!("{database}\napp.release = []"));
+        assert!(empty_database(&none).is_some());
+        fs::write(&file, "SQLite format 3").unwrap();
+        assert!(empty_database(&without).is_none());
+    }
+}
