@@ -76,6 +76,33 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_fo
 }
 
 #[test]
+fn an_empty_shared_database_is_named() {
+    let app = Tree::hello().with(
+        "app.py",
+        r#"import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(500)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"#,
+    );
+    let stage = Stage::prepared(&app, |stage| {
+        let file = stage.sandbox.home().unwrap().join("db.sqlite3");
+        std::fs::write(&file, "").unwrap();
+        let file = file.display();
+        let table = format!("[database]\nkind = \"shared\"\nurl = \"sqlite:///{file}\"\n");
+        let toml = stage.server.project_toml("hello", &table);
+        stage.sandbox.write_project("hello", &toml).unwrap();
+    });
+    let hint = ["db.sqlite3 is empty", "release = [["];
+    says(&stage.create_is_taken_back(ANNA), &hint);
+    let checked = stage.cictl_ends(0, &["project", "check"]).text();
+    says(&checked, &hint);
+    let doctor = stage.cictl_ends(0, &["doctor"]).text();
+    says(&doctor, &hint);
+}
+
+#[test]
 fn app_takes_connections_and_never_answers() {
     let app = Tree::hello().with(
         "app.py",

@@ -20,15 +20,16 @@ while True:
     server.sendto(head + question[12:end] + answer, asker)
 "#;
 
+/// Runs a line of shell that must work; gives what it prints.
 #[track_caller]
-fn run(host: &Host, line: &str) -> String {
+pub fn run(host: &Host, line: &str) -> String {
     let done = host.run(&["sh", "-c", line]).unwrap();
     done.ok().unwrap().stdout
 }
 
 /// The doctor finds this broken and says this about mending it; its status is 1.
 #[track_caller]
-fn is_broken(host: &Host, what: &str, mend: &str) {
+pub fn is_broken(host: &Host, what: &str, mend: &str) {
     let told = host.run(&["cictl", "doctor"]).unwrap();
     let text = words(&told);
     assert_eq!(told.status, 1, "{text}");
@@ -43,7 +44,7 @@ fn is_broken(host: &Host, what: &str, mend: &str) {
 }
 
 /// All is well, if not at once: after a boot or a restart things take a moment.
-fn is_well(host: &Host) {
+pub fn is_well(host: &Host) {
     let mut last = String::new();
     soon("the doctor is content", || {
         let told = host.run(&["cictl", "doctor"]).unwrap();
@@ -103,6 +104,7 @@ fn a_reload_waits_for_the_projects_and_fails_for_a_bad_one_alone() {
     assert_eq!(reload().status, 1);
     let told = run(&host, "journalctl -u cid -o cat");
     assert!(told.contains("cannot find the account nobody-there"));
+    assert!(list().contains("cannot find the account nobody-there"));
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn nginx() {
     is_broken(
         &host,
         "nginx include: nothing that nginx reads includes",
-        "conf.d/*.conf",
+        "--force-confmiss",
     );
     run(&host, "mv /root/cid.conf /etc/nginx/conf.d");
     is_well(&host);
@@ -276,12 +278,16 @@ fn the_git_server() {
     deploy("mkdir -p -m 700 ~/.ssh && ssh-keyscan 127.0.0.1 >> ~/.ssh/known_hosts");
     is_broken(
         &host,
+        "there is no key for the server to accept",
+        "make one: runuser -u deploy -- ssh-keygen -t ed25519 -N '' -f /home/deploy/.ssh/id_ed25519",
+    );
+    deploy("ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519");
+    is_broken(
+        &host,
         "the server does not accept the key",
         "/home/deploy/.ssh",
     );
-    deploy(
-        "ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519 && cp ~/.ssh/id_ed25519.pub ~/.ssh/authorized_keys",
-    );
+    deploy("cp ~/.ssh/id_ed25519.pub ~/.ssh/authorized_keys");
     is_well(&host);
 }
 

@@ -11,6 +11,7 @@ mod access;
 mod attacks;
 mod authorisation;
 mod builds;
+mod checks;
 mod doctor;
 mod engines;
 mod hostile;

@@ -48,7 +48,7 @@ pub fn cid_with_controllers() -> Option<Host> {
 fn prepared() -> Option<HostImage> {
     let deb = package();
     let image = image()?.with_deb(&deb).unwrap();
-    let key = format!("guestbook 2 {PROJECT} {}", deb.display());
+    let key = format!("guestbook 3 {PROJECT} {}", deb.display());
     Some(image.with_layer(&key, set_up).unwrap())
 }
 
@@ -140,6 +140,8 @@ fn set_up(host: &Host) -> anyhow::Result<()> {
         let shown = host.run(&["cictl", "project", "list"]);
         shown.is_ok_and(|shown| shown.stdout.contains("guestbook"))
     });
+    run(&["chgrp", "cid-guestbook", "/srv/guestbook/media"])?;
+    run(&["chmod", "2775", "/srv/guestbook/media"])?;
     // The first workspace installs the environment, which all others share.
     let created = host.run_within(
         Duration::from_secs(180),
