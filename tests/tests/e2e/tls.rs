@@ -3,7 +3,11 @@
 
 use crate::stage::{ANNA, BERT, SOON, Stage, Workspace};
 use cid_testkit::{Answer, Certificate, Tree, wait_until};
-use std::{fs, os::unix::fs::symlink, process::Command};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    process::Command,
+};
 
 const DOMAIN: &str = "shop.localhost";
 const NEVER: i32 = 2090;
@@ -106,6 +110,33 @@ fn host(workspace: &Workspace) -> String {
 }
 
 #[test]
+fn a_key_that_others_may_read_is_told() {
+    let shop = Shop::open("");
+    let key = shop.stage.sandbox.home().unwrap().join("tls/privkey.pem");
+    let set = |mode| fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+    let told = |shop: &Shop| {
+        let check = shop.stage.cictl_ends(0, &["project", "check", "shop"]);
+        (check.text(), shop.stage.cictl_ends(0, &["doctor"]).text())
+    };
+    set(0o600);
+    let (check, doctor) = told(&shop);
+    assert!(
+        !check.contains("[warning]") && !doctor.contains("tls of shop"),
+        "{check}{doctor}"
+    );
+    set(0o640);
+    let (check, doctor) = told(&shop);
+    assert!(
+        check.contains("[warning] shop: tls: others than its owner"),
+        "{check}"
+    );
+    assert!(
+        check.contains("chmod 600 ") && doctor.contains("tls of shop: others"),
+        "{doctor}"
+    );
+}
+
+#[test]
 fn workspaces_answer_over_https_and_http_leads_there() {
     let shop = Shop::open(", hsts = 3600");
     let stage = &shop.stage;
@@ -147,7 +178,7 @@ fn workspaces_answer_over_https_and_http_leads_there() {
     assert_eq!(unknown.status, 404);
     // The copy is nobody else's to read.
     let copy = stage.sandbox.dir().join("state/tls/shop.pem");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&copy.metadata().unwrap().permissions());
+    let mode = copy.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     stage.cictl_ends(0, &["restart", ANNA, "-p", "shop"]);
