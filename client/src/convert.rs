@@ -297,6 +297,7 @@ impl TryFrom<pb::AuditLine> for audit::AuditLine {
             job: given(from.job),
             reason: given(from.reason),
             outcome: from.outcome,
+            program: given(from.program),
         })
     }
 }

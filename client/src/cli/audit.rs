@@ -6,7 +6,9 @@ use cid_client::Exit;
 use clap::Args;
 use jiff::{Span, Timestamp, Zoned, civil::DateTime, tz::TimeZone};
 
-/// Show who did what: requests that change something, and those that were denied, newest first
+/// Show who did what, newest first
+///
+/// That is requests that change something or read logs, and those that were denied.
 #[derive(Debug, Args)]
 pub(super) struct Audit {
     /// Not before this: how long ago (2h, 3d) or when (2026-11-22, 2026-11-22T10:00)

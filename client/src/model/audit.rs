@@ -35,6 +35,8 @@ pub struct AuditLine {
     pub reason: Option<String>,
     /// How it was answered: gRPC's name of the code, e.g. `OK`.
     pub outcome: String,
+    /// The program that was to be run in the workspace, without its arguments.
+    pub program: Option<String>,
 }
 
 /// What was decided about a request.

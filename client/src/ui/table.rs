@@ -134,10 +134,14 @@ pub(crate) fn audit(lines: &[AuditLine], width: Option<usize>) -> String {
                 _ => String::new(),
             };
             let rpc = line.rpc.strip_prefix("/cid.v1.").unwrap_or(&line.rpc);
+            let request = match &line.program {
+                Some(program) => format!("{rpc} {program}"),
+                None => rpc.to_owned(),
+            };
             [
                 time(line.at),
                 format!("{who} ({})", line.uid),
-                rpc.to_owned(),
+                request,
                 about,
                 line.decision.to_string(),
                 line.outcome.clone(),

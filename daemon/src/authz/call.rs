@@ -33,6 +33,8 @@ pub struct Known {
     pub decision: Option<Decision>,
     /// The job it began or is about.
     pub job: Option<Uuid>,
+    /// The program that it is to run.
+    pub program: Option<String>,
 }
 
 impl Call {

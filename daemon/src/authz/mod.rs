@@ -200,8 +200,8 @@ impl Gate {
             subject,
         };
         let decision = self.authority.decide(question).await;
-        if decision != Decision::Allowed || !action.is_read() {
-            // For the audit log, which has no line for a read that was allowed.
+        if decision != Decision::Allowed || !action.is_overview() {
+            // For the audit log, which has no line for an overview that was allowed.
             self.account(call).await;
         }
         call.decided(decision.clone());

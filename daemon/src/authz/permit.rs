@@ -16,6 +16,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Notes which program is to be run, for the audit log.
+    pub fn runs(&self, program: &str) {
+        self.call.lock().program = Some(program.to_owned());
+    }
+
     /// Asks whether the caller may do it to this workspace.
     ///
     /// # Errors

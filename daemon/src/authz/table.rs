@@ -70,9 +70,9 @@ impl Action {
         }
     }
 
-    /// Whether it leaves everything as it was.
-    pub fn is_read(self) -> bool {
-        matches!(self, Self::List | Self::ReadLogs | Self::Audit)
+    /// Whether it only shows what there is. Logs and the audit log show what people did.
+    pub fn is_overview(self) -> bool {
+        matches!(self, Self::List)
     }
 }
 

@@ -51,14 +51,15 @@ impl Audit {
         (Self { queue, lost }, Writer { task, closing })
     }
 
-    /// A call has been answered so. What only looked, and might, is not worth a line.
+    /// A call has been answered so. What showed that workspaces, jobs and projects are there, as it might,
+    /// is not worth a line.
     pub(super) fn tell(&self, call: &Call, outcome: Code) {
         let line = line(call, outcome);
-        let is_read = call
+        let is_overview = call
             .known()
             .action
-            .is_none_or(crate::authz::Action::is_read);
-        if line.verdict != Verdict::Denied && is_read {
+            .is_none_or(crate::authz::Action::is_overview);
+        if line.verdict != Verdict::Denied && is_overview {
             tracing::debug!(target: "audit", uid = line.uid, pid = line.pid, rpc = line.rpc, outcome = line.outcome, "read");
             return;
         }
@@ -96,6 +97,7 @@ fn line(call: &Call, outcome: Code) -> AuditLine {
         verdict,
         reason: short(&reason),
         outcome: convert::code(outcome).to_owned(),
+        program: short(&known.program.unwrap_or_default()),
     }
 }
 
@@ -118,6 +120,7 @@ fn log(line: &AuditLine) {
         job,
         reason,
         outcome,
+        program,
         ..
     } = line;
     let who = if account.is_empty() { "?" } else { account };
@@ -129,14 +132,22 @@ fn log(line: &AuditLine) {
         Verdict::NotAsked => "not asked",
     };
     // A field of which nothing is known is left out.
-    let [account, action, email_field, project, workspace, job] =
-        [account, action, email, project, workspace, job]
-            .map(|text| Some(text.as_str()).filter(|text| !text.is_empty()));
+    let ran = if program.is_empty() { "" } else { " of " };
+    let [
+        account,
+        action,
+        email_field,
+        project,
+        workspace,
+        job,
+        program_field,
+    ] = [account, action, email, project, workspace, job, program]
+        .map(|text| Some(text.as_str()).filter(|text| !text.is_empty()));
     tracing::info!(
         target: "audit",
         uid, account, pid, door, rpc, action, email = email_field, project, workspace, job,
-        decision, outcome,
-        "{who} ({uid}) {rpc}{of}{email}: {decision}, {outcome}{why}{reason}"
+        program = program_field, decision, outcome,
+        "{who} ({uid}) {rpc}{ran}{program}{of}{email}: {decision}, {outcome}{why}{reason}"
     );
 }
 
@@ -218,6 +229,7 @@ impl From<AuditLine> for v1::AuditLine {
             decision: decision.into(),
             reason: line.reason,
             outcome: line.outcome,
+            program: line.program,
         }
     }
 }

@@ -436,6 +436,7 @@ async fn the_audit_log_has_one_line_for_each_call_that_is_worth_one() {
                 "org.cid.create-for-others",
                 "ALREADY_EXISTS"
             ],
+            [ACCOUNT, "/cid.v1.System/Audit", "org.cid.audit", "OK"],
             [ACCOUNT, "/cid.v1.Nothing/Here", "", "PERMISSION_DENIED"],
             [
                 ACCOUNT,
@@ -454,5 +455,58 @@ async fn the_audit_log_has_one_line_for_each_call_that_is_worth_one() {
     assert_eq!(
         (made.uid, &*made.door, made.verdict),
         (1000, "people", Verdict::Allowed)
+    );
+}
+
+#[tokio::test]
+async fn who_reads_logs_or_runs_a_program_is_in_the_audit_log() {
+    let stage = Stage::new();
+    let code = stage
+        .call(1000, "/cid.v1.Workspaces/Create", &create())
+        .await;
+    assert_eq!(code, Code::Ok);
+    stage.api.engine.idle().await;
+    let unit = &stage.api.store.workspaces(None, 0, 9).await.unwrap()[0].unit();
+    let logs = stage.api.layout.app_log_dir(unit);
+    std::fs::create_dir_all(&logs).unwrap();
+    std::fs::write(logs.join("web.log"), "one line\n").unwrap();
+    let call = |rpc| requests("").into_iter().find(|(of, _)| *of == rpc).unwrap();
+    let (rpc, message) = call("/cid.v1.Workspaces/Logs");
+    assert_eq!(stage.call(1001, rpc, &message).await, Code::Ok);
+    stage.deny(&[Action::Run]);
+    let (rpc, _) = call("/cid.v1.Workspaces/Run");
+    let start = RunStart {
+        workspace: anna(),
+        command: ["mysql", "--password=secret"].map(String::from).into(),
+    };
+    let run = v1::RunRequest {
+        message: Some(Message::Start(start)),
+    };
+    let code = stage.call(1001, rpc, &run.encode_to_vec()).await;
+    assert_eq!(code, Code::PermissionDenied);
+    let lines = stage.lines().await;
+    let seen: Vec<[&str; 5]> = lines[1..]
+        .iter()
+        .map(|l| [&*l.rpc, &*l.action, &*l.email, &*l.outcome, &*l.program])
+        .collect();
+    let anna = "anna@example.com";
+    assert_eq!(
+        seen,
+        [
+            [
+                "/cid.v1.Workspaces/Logs",
+                "org.cid.read-logs",
+                anna,
+                "OK",
+                ""
+            ],
+            [
+                "/cid.v1.Workspaces/Run",
+                "org.cid.run",
+                anna,
+                "PERMISSION_DENIED",
+                "mysql"
+            ],
+        ]
     );
 }

@@ -87,6 +87,9 @@ async fn begin(
     claim: Claim,
     start: &RunStart,
 ) -> Result<(Session, CancellationToken, Permit), Error> {
+    if let Some(program) = start.command.first() {
+        claim.runs(program);
+    }
     if start.command.first().is_none_or(String::is_empty)
         || start.command.iter().any(|word| word.contains('\0'))
     {

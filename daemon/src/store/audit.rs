@@ -59,10 +59,12 @@ pub struct AuditLine {
     pub reason: String,
     /// How it was answered.
     pub outcome: String,
+    /// The program that was to be run in the workspace, without its arguments: these may hold secrets.
+    pub program: String,
 }
 
 const COLUMNS: &str = "id, at, uid, account, pid, door, rpc, action, email, project, workspace, \
-     job, decision, reason, outcome";
+     job, decision, reason, outcome, program";
 
 fn line(row: &Row<'_>) -> Result<AuditLine, StoreError> {
     Ok(AuditLine {
@@ -81,6 +83,7 @@ fn line(row: &Row<'_>) -> Result<AuditLine, StoreError> {
         verdict: parse(row.get(12)?)?,
         reason: row.get(13)?,
         outcome: row.get(14)?,
+        program: row.get(15)?,
     })
 }
 
@@ -88,7 +91,7 @@ fn insert(transaction: &Transaction<'_>, line: &AuditLine) -> Result<(), StoreEr
     transaction
         .prepare_cached(&format!(
             "INSERT INTO audit ({COLUMNS}) \
-             VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+             VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
         ))?
         .execute(params![
             time(line.at),
@@ -105,6 +108,7 @@ fn insert(transaction: &Transaction<'_>, line: &AuditLine) -> Result<(), StoreEr
             text(&line.verdict)?,
             line.reason,
             line.outcome,
+            line.program,
         ])?;
     Ok(())
 }
@@ -198,6 +202,7 @@ mod tests {
             verdict,
             reason: "no".into(),
             outcome: "PERMISSION_DENIED".into(),
+            program: "make".into(),
         }
     }
 

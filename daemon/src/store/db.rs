@@ -23,6 +23,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/02-audit.sql")),
     M::up(include_str!("migrations/03-isolation.sql")),
     M::up(include_str!("migrations/04-reserved.sql")),
+    M::up(include_str!("migrations/05-audit-program.sql")),
 ];
 
 /// What can go wrong with the ledger.
