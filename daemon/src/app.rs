@@ -17,6 +17,7 @@ use crate::{
         launcher::HelperLauncher,
         nginx::{Nginx, RealNginx},
         probe::RealProbe,
+        session,
         supervisor::RealSupervisor,
         tls::Certificates,
     },
@@ -233,6 +234,9 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     api.stopping.cancel();
     api.engine.stop().await;
     let served = server.await.context("the server ended badly")?;
+    if !api.sys.sessions.close(session::END_LIMIT).await {
+        tracing::warn!("some commands in workspaces are still being ended");
+    }
     let _ = tokio::join!(debts, sites, forgetting, watchdog);
     served.map_err(Into::into)
 }

@@ -17,7 +17,9 @@ const CHUNK: usize = 16 * 1024;
 /// Run a command in a workspace, as its user
 ///
 /// Standard input, output and error are the command's, and so is the exit status.
-/// There is no shell in between and no terminal.
+/// There is no shell in between and no terminal. The command ends with cictl,
+/// also when that is killed, and with the daemon; not when its input ends.
+/// One account may run 16 at once, and 16 may run in one workspace.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cictl run anna@example.com -- python manage.py check

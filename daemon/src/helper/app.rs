@@ -29,7 +29,7 @@ use std::{
 };
 
 /// Means the run file that a unit of systemd's brings along.
-const CREDENTIAL: &str = "-";
+pub(super) const CREDENTIAL: &str = "-";
 
 /// Becomes the process; returns only when that fails. What is done before the user is taken on
 /// touches nothing of that user's.

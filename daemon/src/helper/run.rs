@@ -25,7 +25,8 @@ use std::{
     time::Duration,
 };
 
-/// How often to look whether the parent is still there, in milliseconds.
+/// How often to look whether the parent is still there, in milliseconds. A unit's is systemd, which ends
+/// the unit as a whole.
 const LOOK_EVERY: u16 = 500;
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -41,6 +42,10 @@ pub(super) fn run(
 ) -> Result<ExitCode, Fault> {
     drop::settle(Role::Runner)?;
     let parent = unistd::getppid();
+    let look_every = match run_file == Path::new(app::CREDENTIAL) {
+        true => PollTimeout::NONE,
+        false => PollTimeout::from(LOOK_EVERY),
+    };
     let run_file = app::read(run_file)?;
     identity::assume(&run_file, user_required, Keeper::Unit)?;
     let env = app::environment(&run_file);
@@ -68,7 +73,7 @@ pub(super) fn run(
         {
             break command::code(status);
         }
-        if let Some(signal) = signals.wait()? {
+        if let Some(signal) = signals.wait(look_every)? {
             break 128 + signal as i32;
         }
         if unistd::getppid() != parent {
@@ -102,9 +107,9 @@ impl Signals {
     }
 
     /// Waits a moment; gives the signal that asks this process to end, if one came.
-    fn wait(&self) -> Result<Option<Signal>, Fault> {
+    fn wait(&self, limit: PollTimeout) -> Result<Option<Signal>, Fault> {
         let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut polled, PollTimeout::from(LOOK_EVERY)) {
+        match poll(&mut polled, limit) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error).cannot("wait for signals"),
         }

@@ -9,6 +9,7 @@ use crate::{
         helpers::Identity,
         launcher::session_name,
         session::{self, Session},
+        sessions::{Full, Place},
     },
 };
 use cid_proto::v1::{
@@ -20,7 +21,6 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 const QUEUE: usize = 16;
@@ -45,13 +45,14 @@ pub(super) async fn run(
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
-    let (session, ended, permit) = begin(api, claim, &start).await?;
+    let (session, place, permit) = begin(api, claim, &start).await?;
     tracing::info!(caller = %permit, program = start.command.first(), "running a command in a workspace");
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stopping = api.stopping.clone();
+    let ended = place.ended();
     tokio::spawn(async move {
         let Session {
-            mut child,
+            mut running,
             stdin,
             stdout,
             stderr,
@@ -60,13 +61,15 @@ pub(super) async fn run(
         let out = tokio::spawn(forward(stdout, sender.clone(), Out::Stdout));
         let err = tokio::spawn(forward(stderr, sender.clone(), Out::Stderr));
         let status = tokio::select! {
-            status = child.wait() => status,
-            // Nobody listens any more: the helper ends the command and all that it started.
-            () = sender.closed() => session::end(&mut child).await,
-            () = stopping.cancelled() => session::end(&mut child).await,
+            status = running.wait() => status,
+            // Nobody listens any more.
+            () = sender.closed() => running.end().await,
+            () = stopping.cancelled() => running.end().await,
             // Its workspace goes.
-            () = ended.cancelled() => session::end(&mut child).await,
+            () = ended.cancelled() => running.end().await,
         };
+        // Nothing of it is left, whether its last words are read or not.
+        drop(place);
         feeder.abort();
         let _ = tokio::join!(out, err);
         let message = match status {
@@ -86,7 +89,7 @@ async fn begin(
     api: &Api,
     claim: Claim,
     start: &RunStart,
-) -> Result<(Session, CancellationToken, Permit), Error> {
+) -> Result<(Session, Place, Permit), Error> {
     if let Some(program) = start.command.first() {
         claim.runs(program);
     }
@@ -107,7 +110,8 @@ async fn begin(
         });
     }
     // Before the command starts: a delete that begins now finds it.
-    let ended = api.sys.sessions.of(&workspace.unit());
+    let place = api.sys.sessions.begin(&workspace.unit(), permit.uid());
+    let place = place.map_err(exhausted)?;
     let unit = match &api.sys.units {
         Some(units) => {
             let isolation = workspace.isolation.clone();
@@ -122,7 +126,18 @@ async fn begin(
         unit,
         &start.command,
     )?;
-    Ok((session, ended, permit))
+    Ok((session, place, permit))
+}
+
+fn exhausted(full: Full) -> Error {
+    let hint = match full {
+        Full::User | Full::Workspace => "end one of them, or wait until one has ended",
+        Full::All => "try again when some have ended",
+    };
+    Error::Exhausted {
+        message: full.to_string(),
+        hint: Some(hint.into()),
+    }
 }
 
 async fn feed(mut requests: Streaming<RunRequest>, mut stdin: ChildStdin) {

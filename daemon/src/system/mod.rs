@@ -14,6 +14,7 @@ pub mod nginx;
 pub mod probe;
 pub(crate) mod procs;
 pub mod session;
+pub mod sessions;
 pub mod standing;
 pub(crate) mod strict;
 pub mod supervisor;
@@ -54,7 +55,7 @@ pub struct System {
     /// Looks at ports and pages.
     pub probe: Arc<dyn probe::Probe>,
     /// Commands that people run in workspaces.
-    pub sessions: Arc<session::Sessions>,
+    pub sessions: Arc<sessions::Sessions>,
 }
 
 /// How workspaces are reached and run on this machine.

@@ -1,61 +1,48 @@
-//! Commands that somebody runs in a workspace, with their streams open.
+//! A command that somebody runs in a workspace, with its streams open.
 
-use super::{Fault, FaultContext, units::Unit};
-use crate::domain::UnitName;
+use super::{Fault, FaultContext, launcher::stop_unit, units::Unit};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use std::{
-    collections::HashMap,
     ffi::OsString,
+    io,
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{ExitStatus, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
-    time::timeout,
+    time::{Instant, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 /// The helper gets so long to end the command and all that it started.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// The commands that people run in workspaces right now, so that they end with the workspace.
-#[derive(Default)]
-pub struct Sessions(Mutex<HashMap<UnitName, CancellationToken>>);
-
-impl Sessions {
-    /// Fired when the workspace's sessions are to end.
-    pub fn of(&self, unit: &UnitName) -> CancellationToken {
-        self.lock().entry(unit.clone()).or_default().clone()
-    }
-
-    /// Ends a workspace's sessions.
-    pub fn end(&self, unit: &UnitName) {
-        if let Some(sessions) = self.lock().remove(unit) {
-            sessions.cancel();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<UnitName, CancellationToken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// A unit that is just being made may not be there yet when it is told to end: it is told again.
+const TELL_AGAIN: Duration = Duration::from_millis(200);
+/// No command takes longer to end than this.
+pub const END_LIMIT: Duration = Duration::from_secs(20);
 
 /// A running command with its streams.
 pub struct Session {
-    /// The helper that runs it.
-    pub child: Child,
+    /// What runs it.
+    pub running: Running,
     /// Its standard input.
     pub stdin: ChildStdin,
     /// Its standard output.
     pub stdout: ChildStdout,
     /// Its standard error.
     pub stderr: ChildStderr,
+}
+
+/// What runs a command.
+pub struct Running {
+    /// The helper; on a host what stands for it here, and ends with it but not the other way round.
+    child: Child,
+    /// The unit that the helper and the command are in, on a host.
+    unit: Option<String>,
 }
 
 /// Starts a command as `cid-helper run` does: with the workspace's environment, in its folder. On a
@@ -70,16 +57,21 @@ pub fn start(
     unit: Option<Unit>,
     command: &[String],
 ) -> Result<Session, Fault> {
-    let mut words: Vec<OsString> = Vec::new();
-    let mut handed = run_file.as_os_str().to_owned();
-    if let Some(unit) = unit {
-        let mut credential = OsString::from("run-file:");
-        credential.push(run_file);
-        words = unit.with("LoadCredential", credential).command();
-        handed = "-".into();
-    }
-    words.extend([helper.into(), "run".into(), handed, "--".into()]);
-    words.extend(command.iter().map(Into::into));
+    let arguments = |run_file: OsString| {
+        let mut words: Vec<OsString> = vec!["run".into(), run_file, "--".into()];
+        words.extend(command.iter().map(Into::into));
+        words
+    };
+    let name = unit.as_ref().and_then(Unit::name).map(str::to_owned);
+    let words = match unit {
+        Some(unit) => {
+            let mut credential = OsString::from("run-file:");
+            credential.push(run_file);
+            let unit = unit.with("LoadCredential", credential);
+            unit.running(helper, arguments("-".into()))
+        }
+        None => [vec![helper.into()], arguments(run_file.into())].concat(),
+    };
     let mut child = Command::new(&words[0])
         .args(&words[1..])
         .env_clear()
@@ -94,26 +86,68 @@ pub fn start(
         return Err(Fault::new("cannot open the command's streams"));
     };
     Ok(Session {
-        child,
+        running: Running { child, unit: name },
         stdin,
         stdout,
         stderr,
     })
 }
 
-/// Ends a command: the helper is asked to, and killed when it does not.
-///
-/// # Errors
-/// It cannot be waited for.
-pub async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+impl Running {
+    /// Waits for the command's end.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait().await?;
+        // Somebody killed what stands for the unit, and not the unit.
+        if let (Some(unit), Some(_)) = (&self.unit, status.signal()) {
+            stop(unit).await;
+        }
+        Ok(status)
     }
-    if let Ok(status) = timeout(GRACE, child.wait()).await {
-        return status;
+
+    /// Ends the command and all that it started.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub async fn end(&mut self) -> io::Result<ExitStatus> {
+        match self.unit.clone() {
+            Some(unit) => self.end_unit(&unit).await,
+            None => self.end_helper().await,
+        }
     }
-    child.kill().await?;
-    child.wait().await
+
+    async fn end_helper(&mut self) -> io::Result<ExitStatus> {
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        if let Ok(status) = timeout(GRACE, self.child.wait()).await {
+            return status;
+        }
+        self.child.kill().await?;
+        self.child.wait().await
+    }
+
+    /// What stands for the unit here waits for its end, and would not end it by its own.
+    async fn end_unit(&mut self, unit: &str) -> io::Result<ExitStatus> {
+        let deadline = Instant::now() + END_LIMIT;
+        while Instant::now() < deadline {
+            stop(unit).await;
+            if let Ok(status) = timeout(TELL_AGAIN, self.child.wait()).await {
+                return status;
+            }
+        }
+        self.child.kill().await?;
+        stop(unit).await;
+        self.child.wait().await
+    }
+}
+
+async fn stop(unit: &str) {
+    if let Err(fault) = stop_unit(unit, GRACE).await {
+        tracing::warn!("{fault}");
+    }
 }
 
 /// As a shell says it: the status, or 128 + the signal.

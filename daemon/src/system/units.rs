@@ -3,7 +3,11 @@
 //! `systemd-analyze` reads as well; they are part of this program, so that nobody can change them
 //! apart from it.
 
-use std::{ffi::OsString, path::Path};
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::Path,
+};
 
 /// A kind of helper, by what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,9 +112,23 @@ impl Unit {
         self
     }
 
-    /// The command line that runs what is put after it as this unit, with this process's standard
-    /// streams, and ends with its status when nothing of it is left.
-    pub fn command(&self) -> Vec<OsString> {
+    /// What it is called, where it has been given a name.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The command line that runs a program with its arguments as this unit, with this process's
+    /// standard streams, and ends with its status when nothing of it is left. The program gets the
+    /// arguments as they are here; its own path must hold no dollar sign.
+    pub fn running(&self, program: &Path, arguments: Vec<OsString>) -> Vec<OsString> {
+        let mut command = self.command();
+        command.push(program.into());
+        command.extend(arguments.into_iter().map(literal));
+        command
+    }
+
+    /// Up to where the program is named.
+    pub(crate) fn command(&self) -> Vec<OsString> {
         let mut command: Vec<OsString> = [
             "systemd-run",
             "--quiet",
@@ -137,6 +155,19 @@ impl Unit {
         command.push("--".into());
         command
     }
+}
+
+/// systemd puts variables of the unit's into a command's words: `$NAME` and `${NAME}`. It takes two
+/// dollar signs for one.
+fn literal(word: OsString) -> OsString {
+    if !word.as_bytes().contains(&b'$') {
+        return word;
+    }
+    let doubled = word.as_bytes().iter().flat_map(|byte| {
+        let count = if *byte == b'$' { 2 } else { 1 };
+        std::iter::repeat_n(*byte, count)
+    });
+    OsString::from_vec(doubled.collect())
 }
 
 /// Lists of paths are separated by white space, and a backslash or a quote begins an escape.
@@ -194,5 +225,26 @@ mod tests {
         assert!(position("ReadWritePaths=-\"/srv/a b\"") < position("HOME=/var/lib/cid/home"));
         assert_eq!(command.last().unwrap(), "--");
         assert!(position("--unit=cid-helper-x.service") > 0);
+    }
+
+    #[test]
+    fn systemd_finds_no_variable_in_an_argument() {
+        let arguments = ["$HOME", "${INVOCATION_ID}", "a$$b", "%n", "a b", ";", ""];
+        let command = Unit::new(Profile::Workspace)
+            .running(Path::new("/bin/echo"), arguments.map(OsString::from).into());
+        let begin = command.iter().position(|word| word == "--").unwrap();
+        assert_eq!(
+            command[begin + 1..],
+            [
+                "/bin/echo",
+                "$$HOME",
+                "$${INVOCATION_ID}",
+                "a$$$$b",
+                "%n",
+                "a b",
+                ";",
+                ""
+            ]
+        );
     }
 }

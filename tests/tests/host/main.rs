@@ -22,6 +22,7 @@ mod races;
 mod reserve;
 mod rig;
 mod secrets;
+mod sessions;
 mod stage;
 mod tls;
 mod upgrade;

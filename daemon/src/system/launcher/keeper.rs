@@ -44,8 +44,9 @@ impl Keeper {
     }
 }
 
-/// Kills all of a unit and returns when nothing of it is left; none of that name is no error.
-pub(super) async fn stop(unit: &str, limit: Duration) -> Result<(), Fault> {
+/// Kills all of a unit and returns when nothing of it is left; none of that name is no error. A pattern
+/// means every unit that it fits.
+pub(in crate::system) async fn stop(unit: &str, limit: Duration) -> Result<(), Fault> {
     let killed = systemctl(&["kill", "--kill-who=all", "--signal=KILL", unit], limit).await?;
     let stopped = systemctl(&["stop", unit], limit * 2).await?;
     if killed || stopped || !systemctl(&["--quiet", "is-active", unit], limit).await? {

@@ -6,6 +6,7 @@ mod helper;
 mod keeper;
 mod starter;
 
+pub(super) use keeper::stop as stop_unit;
 pub use starter::{Place, Units, session_name};
 
 use super::{

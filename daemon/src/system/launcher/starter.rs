@@ -124,7 +124,8 @@ impl Starter for Children {
         {
             env.insert(AGENT.into(), agent);
         }
-        let command = serve(&self.binary, job, ["--lock".into(), lock.into()]);
+        let mut command = vec![self.binary.clone().into()];
+        command.extend(serve(job, ["--lock".into(), lock.into()]));
         Ok(Start {
             shape: Shape::of(&command),
             command,
@@ -180,6 +181,8 @@ impl Transient {
         for unit in keeper::units(READY).await? {
             keeper::stop(&unit, READY_LIMIT).await?;
         }
+        // Nobody listens any more to the commands that people ran; a killed daemon ended none of them.
+        keeper::stop(&format!("{SESSION}*.service"), READY_LIMIT).await?;
         let left = keeper::units(PREFIX).await?;
         Ok(Self {
             binary,
@@ -195,8 +198,8 @@ impl Transient {
             _ => format!("{PREFIX}{job}.{}.service", mark(identity)),
         };
         let Place { unit, checks } = (self.units)(identity)?;
-        let mut command = unit.named(name.clone()).command();
-        command.extend(serve(&self.binary, job, checks));
+        let unit = unit.named(name.clone());
+        let command = unit.running(&self.binary, serve(job, checks));
         Ok((name, command))
     }
 
@@ -281,15 +284,11 @@ fn job_of(name: &str) -> Option<Uuid> {
     name.split('.').next()?.parse().ok()
 }
 
-fn serve(binary: &Path, job: Uuid, more: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut command: Vec<OsString> = vec![
-        binary.into(),
-        "serve".into(),
-        "--job".into(),
-        job.to_string().into(),
-    ];
-    command.extend(more);
-    command
+/// What `cid-helper` is told.
+fn serve(job: Uuid, more: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["serve".into(), "--job".into(), job.to_string().into()];
+    arguments.extend(more);
+    arguments
 }
 
 /// An identity in few characters that every file system and systemd take.
