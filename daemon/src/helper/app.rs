@@ -7,7 +7,7 @@ use super::{
     drop::{self, Role},
     environment::Environment,
     identity::{self, Keeper},
-    reaper::Process,
+    reaper::{self, Process},
     run_file::{ProcessCommand, RunFile},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 use nix::unistd;
 use std::{
     convert::Infallible,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::{
@@ -26,8 +26,14 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{self, Command},
+    time::Duration,
 };
 
+/// Names the process in its environment.
+const PROCESS_MARK: &str = "CID_PROCESS";
+/// Which settings together say whose process it is: of which sandbox, which workspace, which type.
+const MARKS: [&str; 3] = ["CID_RUN_DIR", "CID_UNIT", PROCESS_MARK];
+const LEFT_LIMIT: Duration = Duration::from_secs(5);
 /// Means the run file that a unit of systemd's brings along.
 pub(super) const CREDENTIAL: &str = "-";
 
@@ -57,12 +63,13 @@ pub(super) fn become_app(
         ProcessCommand::Shell(line) => vec!["/bin/sh".into(), "-c".into(), line.into()],
     };
     let mut env = environment(&run_file);
-    env.insert("CID_PROCESS".into(), name.into());
+    env.insert(PROCESS_MARK.into(), name.into());
     let (program, arguments) = argv
         .split_first()
         .ok_or_else(|| Fault::new(format!("cannot start {name}: its command is empty")))?;
+    end_left(&run_file, &env, name)?;
     write_pid(&run_file, name)?;
-    let kept = enter_group(&run_file)?;
+    let kept = enter_group(&run_file, name)?;
     identity::assume(&run_file, user_required, Keeper::Group(kept))?;
     remove_left_socket(&run_file, name)?;
     let path = command::find(program, &env, &run_file.dir)?;
@@ -124,8 +131,32 @@ pub(super) fn environment(run_file: &RunFile) -> Environment {
         .collect()
 }
 
-/// Into the control group of the workspace's app, where there can be one.
-fn enter_group(run_file: &RunFile) -> Result<Kept, Fault> {
+/// Ends what an earlier start of this process has left, in a sandbox; on a host its control group tells.
+/// supervisord knows only the process that it started: where that one was killed alone, what it had
+/// started would keep the port. A file of an earlier one's is there only then, or when it has just ended.
+fn end_left(run_file: &RunFile, env: &Environment, name: &str) -> Result<(), Fault> {
+    let is_first = || fs::symlink_metadata(pid_file(run_file, name)).is_err();
+    if run_file.run_as.is_some() || is_first() {
+        return Ok(());
+    }
+    let mark = |name: &str| {
+        let mut setting = OsString::from(format!("{name}="));
+        setting.push(env.get(OsStr::new(name))?);
+        Some(setting)
+    };
+    let marks: Option<Vec<OsString>> = MARKS.iter().map(|name| mark(name)).collect();
+    // Without all of them it could be somebody else's.
+    let gone = marks.is_none_or(|marks| reaper::kill_with_settings(&marks, LEFT_LIMIT));
+    match gone {
+        true => Ok(()),
+        false => Err(Fault::new(format!(
+            "cannot start {name}: what an earlier start of it has left takes no signal"
+        ))),
+    }
+}
+
+/// Into the control group of this process of the workspace's app, where there can be one.
+fn enter_group(run_file: &RunFile, name: &str) -> Result<Kept, Fault> {
     let Some(run_as) = run_file
         .run_as
         .as_ref()
@@ -133,7 +164,7 @@ fn enter_group(run_file: &RunFile) -> Result<Kept, Fault> {
     else {
         return Ok(Kept::default());
     };
-    match cgroup::become_app(&run_file.unit, &run_as.limits) {
+    match cgroup::become_app(&run_file.unit, name, &run_as.limits) {
         Err(fault) if !run_as.needs_group => {
             eprintln!("cid-helper: {fault}; it goes on in supervisord's");
             Ok(Kept::default())
@@ -156,6 +187,10 @@ fn remove_left_socket(run_file: &RunFile, name: &str) -> Result<(), Fault> {
     }
 }
 
+fn pid_file(run_file: &RunFile, name: &str) -> PathBuf {
+    run_file.pid_dir.join(format!("{}.{name}", run_file.unit))
+}
+
 /// Says who the process is; exec keeps both number and start time.
 fn write_pid(run_file: &RunFile, name: &str) -> Result<(), Fault> {
     if name.is_empty() || name.contains('/') {
@@ -167,7 +202,7 @@ fn write_pid(run_file: &RunFile, name: &str) -> Result<(), Fault> {
     let start = Process::read(me.cast_signed())
         .ok_or_else(|| Fault::new("cannot read /proc/self/stat"))?
         .start;
-    let path = run_file.pid_dir.join(format!("{}.{name}", run_file.unit));
+    let path = pid_file(run_file, name);
     let temporary = run_file
         .pid_dir
         .join(format!(".{}.{name}.{me}", run_file.unit));

@@ -1,10 +1,12 @@
 //! Control groups. Each workspace's app has one of its own beside supervisord's, so that it can be
-//! limited as a whole and ended as a whole, whoever else runs as the same user:
+//! limited as a whole and ended as a whole, whoever else runs as the same user. Below it each process
+//! type has one, so that what is left of an earlier start can be told from the other types:
 //!
 //! ```text
 //! cid-supervisor.service           systemd's, given over to cid (Delegate=)
 //! +- supervisor                    supervisord: the kernel wants processes in leaves only
 //! +- app-PROJECT.NAME              all that a workspace's app starts
+//!    +- TYPE                       of it, what one of its process types starts
 //! ```
 
 use super::{request::Resource, run_file::Limits};
@@ -12,8 +14,13 @@ use crate::system::fault::{Fault, FaultContext};
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
+/// What is left of an earlier start may take so long to die.
+const LEFT_LIMIT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(1);
 /// supervisord's own.
 const SUPERVISOR: &str = "supervisor";
 /// The kernel keeps files of its own beside these folders, such as `memory.max`.
@@ -92,11 +99,14 @@ fn divide(unit: &Path) -> Result<(), Fault> {
     })
 }
 
-/// Moves this process into the group of a workspace's app, with these limits.
+/// Moves this process into the group of a process type of a workspace's app, with the app's limits. What
+/// an earlier start of that type has left there is ended first: supervisord knows only the process that it
+/// started, which may have been killed alone, and the others would keep the port.
 ///
 /// # Errors
-/// supervisord is in no group of its own, or this process may not change groups.
-pub(super) fn become_app(unit: &str, limits: &Limits) -> Result<Kept, Fault> {
+/// supervisord is in no group of its own, this process may not change groups, or something that is left
+/// takes no signal.
+pub(super) fn become_app(unit: &str, process: &str, limits: &Limits) -> Result<Kept, Fault> {
     let own = own()?;
     let above = own
         .parent()
@@ -105,10 +115,11 @@ pub(super) fn become_app(unit: &str, limits: &Limits) -> Result<Kept, Fault> {
             Fault::new("cannot make a control group: supervisord has none of its own")
                 .hint("systemctl restart cid-supervisor makes it, and takes all workspaces down for some seconds")
         })?;
-    join(&above.join(name_of(unit)), limits)
+    join(&above.join(name_of(unit)), process, limits)
 }
 
-fn join(group: &Path, limits: &Limits) -> Result<Kept, Fault> {
+/// `process` holds no dot, as all of the kernel's own files there do.
+fn join(group: &Path, process: &str, limits: &Limits) -> Result<Kept, Fault> {
     make(group)?;
     // Without a limit of its own an app could still take all that the machine has.
     let memory = limits.memory.or_else(most_of_the_memory);
@@ -116,8 +127,33 @@ fn join(group: &Path, limits: &Limits) -> Result<Kept, Fault> {
         memory: limit(&group.join("memory.max"), memory)?,
         processes: limit(&group.join("pids.max"), limits.processes)?,
     };
-    enter(group)?;
+    let own = group.join(process);
+    end_left(&own)?;
+    enter(&own)?;
     Ok(kept)
+}
+
+/// Kills what runs in a group; none, and no such group, is the usual case.
+fn end_left(group: &Path) -> Result<(), Fault> {
+    let deadline = Instant::now() + LEFT_LIMIT;
+    while has_processes(group)? {
+        if Instant::now() >= deadline {
+            let fault = Fault::io("end what is left in", group, "it takes no signal");
+            return Err(fault.hint("cgroup.procs there lists it"));
+        }
+        write(&group.join("cgroup.kill"), "1")?;
+        thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+fn has_processes(group: &Path) -> Result<bool, Fault> {
+    let file = group.join("cgroup.procs");
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(!text.is_empty()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Fault::io("read", &file, error)),
+    }
 }
 
 /// `false`: the kernel does not keep this limit here, or there is none.
@@ -227,16 +263,19 @@ mod tests {
             processes: Some(20),
             ..Limits::default()
         };
-        let kept = join(&group, &limits).unwrap();
+        let kept = join(&group, "web", &limits).unwrap();
         assert!(kept.memory && !kept.processes);
         let said = |name: &str| fs::read_to_string(group.join(name)).unwrap();
         assert_eq!(
-            (&*said("memory.max"), &*said("cgroup.procs")),
+            (&*said("memory.max"), &*said("web/cgroup.procs")),
             ("67108864", "0")
         );
         fs::write(group.join("pids.max"), "max").unwrap();
+        // As the kernel shows it once the process is gone.
+        fs::write(group.join("web/cgroup.procs"), "").unwrap();
         let kept = join(
             &group,
+            "web",
             &Limits {
                 memory: None,
                 ..limits

@@ -11,7 +11,9 @@ use nix::{
 };
 use std::{
     collections::HashSet,
+    ffi::OsString,
     fs,
+    os::unix::ffi::OsStrExt,
     path::Path,
     time::{Duration, Instant},
 };
@@ -79,17 +81,25 @@ pub const JOB_MARK: &str = "CID_JOB";
 /// Kills all processes that a job's helpers started, wherever they have gone since, unless they have
 /// given themselves another environment.
 pub fn kill_marked(job: &str, within: Duration) -> bool {
-    let mark = format!("{JOB_MARK}={job}");
+    kill_with_settings(&[format!("{JOB_MARK}={job}").into()], within)
+}
+
+/// Kills all processes with all of these settings (`NAME=VALUE`) in their environment, but this one.
+/// Tells whether none is left.
+pub fn kill_with_settings(marks: &[OsString], within: Duration) -> bool {
     let is_marked = |pid: i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment
-            .split(|byte| *byte == 0)
-            .any(|setting| setting == mark.as_bytes())
+        let has = |mark: &OsString| {
+            let mut settings = environment.split(|byte| *byte == 0);
+            settings.any(|setting| setting == mark.as_bytes())
+        };
+        marks.iter().all(has)
     };
+    let me = std::process::id().cast_signed();
     kill_until_none(within, || {
         processes()
             .iter()
-            .filter(|p| !p.ended && is_marked(p.pid))
+            .filter(|p| p.pid != me && !p.ended && is_marked(p.pid))
             .map(|p| p.pid)
             .collect()
     })

@@ -1,7 +1,7 @@
 //! What becomes of the workspaces when nginx, supervisord or the ledger have a bad day.
 
 use crate::stage::{ANNA, BERT, SOON, Stage};
-use cid_testkit::{Process, processes, run, wait_until};
+use cid_testkit::{Process, Tree, processes, run, wait_until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -39,6 +39,39 @@ fn supervisord_is_killed_and_comes_back_without_twins() {
     stage.answers(&bert);
     wait_until("the orphan to be gone", SOON, || twins(2 * count)).unwrap();
     stage.delete(BERT);
+    stage.delete(ANNA);
+}
+
+/// supervisord knows the shell and not what the shell has started.
+#[test]
+fn what_a_killed_shell_has_left_does_not_keep_the_port() {
+    let app = "[app]\nrun.web = [\"sh\", \"-c\", \"python3 app.py; true\"]\n\
+               run.beat = [\"sh\", \"-c\", \"sleep 781; true\"]\n";
+    let stage = Stage::of(&Tree::hello(), app);
+    let anna = stage.create(ANNA);
+    let running = |what: &str| {
+        let all = processes(stage.sandbox.dir());
+        let found = all.into_iter().filter(|process| process.command == what);
+        found.collect::<Vec<_>>()
+    };
+    let (shell, left) = (
+        running("sh -c python3 app.py; true"),
+        running("python3 app.py"),
+    );
+    let beat = running("sleep 781");
+    assert_eq!((shell.len(), left.len(), beat.len()), (1, 1, 1));
+    kill_9(&shell[0]);
+    wait_until(
+        "what was left to be gone and another to serve",
+        SOON,
+        || {
+            let now = running("python3 app.py");
+            (now.len() == 1 && now[0].pid != left[0].pid).then_some(())
+        },
+    )
+    .unwrap();
+    stage.answers_soon(&anna);
+    assert_eq!(running("sleep 781"), beat, "another process type goes on");
     stage.delete(ANNA);
 }
 

@@ -42,7 +42,8 @@ fn apps_and_commands_run_within_their_limits() {
     assert_eq!(line_of(&found, "Max file size"), ["5242880"]);
     assert_eq!(line_of(&found, "Max processes"), ["77"]);
     assert_eq!(line_of(&found, "Max data size"), ["314572800"]);
-    let own_group = "/system-cid.slice/cid-supervisor.service/app-guestbook.anna---example-com\n";
+    let own_group =
+        "/system-cid.slice/cid-supervisor.service/app-guestbook.anna---example-com/web\n";
     let group_of = |pid: &str| host.read(&format!("/proc/{}/cgroup", pid.trim())).unwrap();
     assert!(group_of(&pid).contains(own_group), "{}", group_of(&pid));
 

@@ -64,7 +64,10 @@ async fn end_group(group: &Path) -> Result<(), Fault> {
         if fs::is_missing(group) {
             return Ok(());
         }
-        // One that has processes cannot be removed.
+        // One that has processes cannot be removed, nor one with groups of process types.
+        for inner in groups_in(group) {
+            let _ = std::fs::remove_dir(inner);
+        }
         match std::fs::remove_dir(group) {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() >= deadline => {
@@ -79,6 +82,12 @@ async fn end_group(group: &Path) -> Result<(), Fault> {
     }
 }
 
+fn groups_in(group: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(group).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.map(|entry| entry.path())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +99,8 @@ mod tests {
             .await
             .unwrap();
         let dir = tempfile::tempdir().unwrap();
+        // Where nothing runs, the groups of its process types go along.
+        std::fs::create_dir(dir.path().join("web")).unwrap();
         end_group(dir.path()).await.unwrap();
         assert!(!dir.path().exists());
     }
