@@ -17,7 +17,7 @@ pub struct Args {
         long,
         value_name = "PATH",
         env = "CID_WEB_SOCKET",
-        default_value = "/run/cid/web.sock"
+        default_value = "/run/cid/web/web.sock"
     )]
     pub socket: PathBuf,
 }
