@@ -20,6 +20,12 @@ const DIAL_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct DialError(io::Error);
 
 impl DialError {
+    /// One of this kind.
+    #[cfg(test)]
+    pub(crate) fn of(kind: io::ErrorKind) -> Self {
+        Self(kind.into())
+    }
+
     /// Whether the socket is there and closed to this user.
     pub(crate) fn is_refusal(&self) -> bool {
         self.0.kind() == io::ErrorKind::PermissionDenied

@@ -3,7 +3,7 @@
 //! There is one [`Error`] for every call. Ask its [`Kind`] to decide what to do;
 //! its message is a whole sentence for people, and is printed once, as it is.
 
-use crate::connect::DialError;
+use crate::{advice, connect::DialError};
 use cid_proto::v1 as pb;
 use prost::Message as _;
 use serde::Serialize;
@@ -139,19 +139,7 @@ impl Error {
                 root_cause(reason)
             ),
         )
-        .with_hint(
-            if find::<DialError>(reason).is_some_and(DialError::is_refusal) {
-                let user = std::env::var("USER").unwrap_or_else(|_| "USER".to_owned());
-                format!(
-                    "you are not in the group cid: an administrator adds you with \
-                 `adduser {user} cid`, then log in again"
-                )
-            } else {
-                "is cid running? pass its socket with --socket or CID_SOCKET; \
-             a sandbox has it at DIR/run/cid.sock"
-                    .to_owned()
-            },
-        )
+        .with_hint(advice::for_unreachable(socket, find::<DialError>(reason)))
     }
 
     /// No answer within the time limit.

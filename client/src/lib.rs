@@ -3,6 +3,7 @@
 //! Both the command line `cictl` and the web front `cid-web` speak to the daemon
 //! through [`Client`]; neither of them sees a generated type.
 
+mod advice;
 mod client;
 mod connect;
 mod convert;
