@@ -58,21 +58,10 @@ fn request(error: &Error) -> String {
         list(&mut lines, "unpushed", &conflict.unpushed);
         loses_work = !conflict.uncommitted.is_empty() || !conflict.unpushed.is_empty();
     }
-    if let Some(hint) = &error.hint {
-        lines.push(titled(HINT, "hint", hint));
-    }
-    if loses_work
-        && !error
-            .hint
-            .as_ref()
-            .is_some_and(|hint| hint.contains("--discard"))
-    {
-        lines.push(titled(
-            HINT,
-            "hint",
-            "--discard deletes the workspace and loses this work",
-        ));
-    }
+    // The daemon knows which of the two options would lose it.
+    let lost = "--discard deletes the workspace and loses this work";
+    let hint = error.hint.as_deref().or(loses_work.then_some(lost));
+    lines.extend(hint.map(|hint| titled(HINT, "hint", hint)));
     lines.join("\n")
 }
 
@@ -198,6 +187,19 @@ mod tests {
           a1b2c3d Fix it
         hint: --discard deletes the workspace and loses this work
         ");
+    }
+
+    #[test]
+    fn the_daemons_hint_is_the_only_one() {
+        let hint = "merge it, leave --with-branch away, or lose them with --force";
+        let mut error = Error::new(Kind::Conflict, "cannot delete").with_hint(hint);
+        error.conflict = Some(Box::new(Conflict {
+            unpushed: vec!["2 commits of anna that are not in main".into()],
+            ..Conflict::default()
+        }));
+        let said = plain(&Failure::Request(error));
+        assert_eq!(said.matches("hint:").count(), 1, "{said}");
+        assert!(said.contains(hint) && !said.contains("--discard"), "{said}");
     }
 
     #[test]
