@@ -1,10 +1,10 @@
 //! A project file from the `.env` of the prototype that cid replaces.
 
 use super::{
-    dotenv,
-    init::{RULE, is_name, quoted},
+    app_folder, dotenv,
+    values::{RULE, domain, invalid, is_name, quoted, repository},
 };
-use cid_client::{Error, Kind};
+use cid_client::Error;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -49,10 +49,6 @@ pub(super) fn project_file(file: &Path, given: &Given<'_>) -> Result<(String, St
     })
 }
 
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(Kind::Invalid, message)
-}
-
 fn render(values: &BTreeMap<String, String>, given: &Given<'_>) -> Result<(String, String), Error> {
     let env = Env(values);
     env.refuse_expansion()?;
@@ -83,7 +79,7 @@ fn render(values: &BTreeMap<String, String>, given: &Given<'_>) -> Result<(Strin
         quoted(given.base)
     );
     for part in [
-        app(&env),
+        app(&env, &url),
         database(&env),
         media(&env),
         frontend(&env),
@@ -96,9 +92,7 @@ fn render(values: &BTreeMap<String, String>, given: &Given<'_>) -> Result<(Strin
 
 /// What a repository is called: the end of its URL without `.git`.
 fn name_of(url: &str) -> Result<&str, Error> {
-    let end = url.trim_end_matches('/');
-    let end = end.rsplit(['/', ':']).next().unwrap_or(end);
-    let name = end.strip_suffix(".git").unwrap_or(end);
+    let name = end_of(url);
     if is_name(name) {
         return Ok(name);
     }
@@ -106,6 +100,13 @@ fn name_of(url: &str) -> Result<&str, Error> {
         "cannot call the project {name:?}, as its repository is called: a project's name {RULE}"
     );
     Err(invalid(message).with_hint("give one: cictl project init NAME --from-env FILE"))
+}
+
+/// The folder that a clone of it would be in.
+fn end_of(url: &str) -> &str {
+    let end = url.trim_end_matches('/');
+    let end = end.rsplit(['/', ':']).next().unwrap_or(end);
+    end.strip_suffix(".git").unwrap_or(end)
 }
 
 struct Env<'a>(&'a BTreeMap<String, String>);
@@ -168,53 +169,6 @@ fn is_usable(path: &str) -> bool {
             .all(|c| c.is_alphanumeric() || "/._-+@,:=~".contains(c))
 }
 
-/// The repository, if it holds no credentials, which are in no message either.
-fn repository(url: &str) -> Result<String, Error> {
-    let advice = "give the deploy user an SSH key of its own, and the URL without credentials: --url git@HOST:PATH";
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let authority = match scheme {
-        "" => rest.rsplit_once('@').map_or("", |(user, _)| user),
-        _ => rest.split('/').next().unwrap_or_default(),
-    };
-    let user = match scheme {
-        "" => authority,
-        _ => authority.rsplit_once('@').map_or("", |(user, _)| user),
-    };
-    let is_web = matches!(scheme, "http" | "https");
-    if user.contains(':') || (is_web && !user.is_empty()) || (is_web && url.contains(['?', '#'])) {
-        return Err(invalid(
-            "the repository's URL holds credentials, which do not belong into a project file",
-        )
-        .with_hint(advice));
-    }
-    if !matches!(scheme, "" | "https" | "ssh" | "file") {
-        return Err(invalid(format!(
-            "the repository is reached by {scheme}, which cid does not take"
-        ))
-        .with_hint("use https, ssh, user@host:path or an absolute path: --url URL"));
-    }
-    Ok(url.to_owned())
-}
-
-/// `*.Example.org.` is `example.org`.
-fn domain(text: &str) -> Result<String, Error> {
-    let text = text
-        .trim_start_matches('*')
-        .trim_matches('.')
-        .to_ascii_lowercase();
-    let is_domain = !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
-    match is_domain {
-        true => Ok(text),
-        false => Err(invalid(format!(
-            "the domain {text:?} is none: a name alone, without scheme, port and path"
-        ))
-        .with_hint("say it with --domain")),
-    }
-}
-
 fn work_dir(env: &Env<'_>) -> String {
     env.path("WORK_DIR", |path| {
         format!(
@@ -236,23 +190,10 @@ fn nginx_path(env: &Env<'_>) -> String {
     }
 }
 
-fn app(env: &Env<'_>) -> String {
+fn app(env: &Env<'_>, url: &str) -> String {
     let mut lines = String::new();
     if let Some(path) = env.get("PROJECT_PATH") {
-        match app_dir(path) {
-            Some(dir) => {
-                let _ = write!(
-                    lines,
-                    "# PROJECT_PATH: the clone is always <work_dir>/<name>/src; this is the app's folder in it.\n\
-                     dir = {}\n",
-                    quoted(&dir)
-                );
-            }
-            None => lines.push_str(
-                "# PROJECT_PATH is not needed any more: the clone is always <work_dir>/<name>/src, and the app\n\
-                 # is taken to be at its root. Otherwise: dir = \"path/in/the/repository\"\n",
-            ),
-        }
+        lines.push_str(&app_folder::lines(path, end_of(url)));
     }
     lines.push_str(&env.path("ENV_PATH", environment));
     match lines.is_empty() {
@@ -261,7 +202,8 @@ fn app(env: &Env<'_>) -> String {
     }
 }
 
-/// A folder of programs, or a file of settings: by its name, as it may be on another machine.
+/// A folder of programs, a program in it, or a file of settings: by its name, as it may be on another
+/// machine.
 fn environment(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or_default();
     if name == ".env" || name.ends_with(".env") {
@@ -269,27 +211,23 @@ fn environment(path: &str) -> String {
                 # workspace gets its own .env from there.\n"
             .into();
     }
+    let folder = match path.rsplit_once("/bin/") {
+        Some((folder, program)) if !program.contains('/') => folder,
+        _ => path.strip_suffix("/bin").unwrap_or(path),
+    };
+    if folder.is_empty() {
+        return format!(
+            "# CHANGE: ENV_PATH was {}, the machine's own programs and no environment: cid installs what the\n\
+             # repository declares.\n",
+            quoted(path)
+        );
+    }
     format!(
         "# ENV_PATH: one ready environment for all workspaces. Without this line cid installs what the\n\
          # repository declares, which is better: a branch may then change it.\n\
          env = {}\n",
-        quoted(path)
+        quoted(folder)
     )
-}
-
-/// What follows the clone's folder; `None`: nothing that can be used.
-fn app_dir(path: &str) -> Option<String> {
-    let path = Path::new(path);
-    let parts: Option<Vec<&str>> = path
-        .components()
-        .filter(|part| *part != Component::CurDir)
-        .map(|part| match part {
-            Component::Normal(name) => name.to_str(),
-            _ => None,
-        })
-        .collect();
-    let rest = parts?.get(1..)?.join("/");
-    Some(rest).filter(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == ".git"))
 }
 
 fn database(env: &Env<'_>) -> String {

@@ -130,3 +130,42 @@ fn the_repository_gives_the_name_where_nobody_does() {
         );
     }
 }
+
+#[test]
+fn a_path_from_the_root_to_the_app_is_not_lost() {
+    let path = |path: &str| {
+        let text = format!(
+            "GIT_URL=git@git.example.org:team/pressa.git\nDOMAIN=a.org\nPROJECT_PATH={path}"
+        );
+        made(&text).unwrap()
+    };
+    for (value, dir) in [("/pressa/app", "app"), ("/srv/x/pressa/app/sub", "app/sub")] {
+        let file = path(value);
+        assert!(
+            file.contains(&format!("CHANGE: PROJECT_PATH was {value:?}")),
+            "{file}"
+        );
+        assert!(file.contains(&format!("\ndir = {dir:?}\n")), "{file}");
+    }
+}
+
+#[test]
+fn a_program_in_an_environment_is_not_taken_for_one() {
+    for value in [
+        "/srv/venv/bin/python",
+        "/srv/venv/bin/python3.11",
+        "/srv/venv/bin/",
+        "/srv/venv",
+    ] {
+        let file = made(&format!(
+            "GIT_URL=/srv/a.git\nDOMAIN=a.org\nENV_PATH={value}"
+        ))
+        .unwrap();
+        assert!(file.contains("\nenv = \"/srv/venv\"\n"), "{value}:\n{file}");
+    }
+    let file = made("GIT_URL=/srv/a.git\nDOMAIN=a.org\nENV_PATH=/bin/python3").unwrap();
+    assert!(
+        !file.contains("\nenv =") && file.contains("/bin/python3"),
+        "{file}"
+    );
+}

@@ -3,8 +3,9 @@
 use super::{
     super::{Cx, Failure},
     from_env,
+    values::{RULE, branch, domain, invalid, is_name, quoted, repository},
 };
-use cid_client::{Error, Kind};
+use cid_client::Error;
 use clap::Args;
 use serde_json::json;
 use std::{
@@ -76,11 +77,11 @@ impl Init {
     /// The project's name and its file.
     fn file(&self) -> Result<(String, String), Error> {
         if let Some(name) = self.name.as_deref().filter(|name| !is_name(name)) {
-            return Err(Error::new(
-                Kind::Invalid,
-                format!("cannot call a project {name:?}: its name {RULE}"),
-            ));
+            return Err(invalid(format!(
+                "cannot call a project {name:?}: its name {RULE}"
+            )));
         }
+        branch(&self.base)?;
         if let Some(file) = &self.from_env {
             let given = from_env::Given {
                 name: self.name.as_deref(),
@@ -90,38 +91,21 @@ impl Init {
             };
             return from_env::project_file(file, &given);
         }
-        let (url, domain) = (self.url.as_deref(), self.domain.as_deref());
+        let url = repository(self.url.as_deref().unwrap_or_default())?;
+        let domain = domain(self.domain.as_deref().unwrap_or_default())?;
         let name = self.name.as_deref().unwrap_or_default();
         let content = TEMPLATE
             .replace("@NAME@", name)
-            .replace("@URL@", &quoted(url.unwrap_or_default()))
-            .replace("@DOMAIN@", &quoted(domain.unwrap_or_default()))
+            .replace("@URL@", &quoted(&url))
+            .replace("@DOMAIN@", &quoted(&domain))
             .replace("@BASE@", &quoted(&self.base));
         Ok((name.to_owned(), content))
     }
 }
 
-/// What a project's name must be.
-pub(super) const RULE: &str = "is made of at most 31 of a-z, 0-9 and -, and begins with a letter";
-
-/// Whether the daemon would take a file of that name.
-pub(super) fn is_name(name: &str) -> bool {
-    name.len() <= 31
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !name.ends_with('-')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-}
-
 /// Writes a new file; over an old one only with `force`.
 fn write(path: &Path, content: &str, force: bool) -> Result<(), Error> {
-    let cannot = |why: String| {
-        Error::new(
-            Kind::Invalid,
-            format!("cannot write {}: {why}", path.display()),
-        )
-    };
+    let cannot = |why: String| invalid(format!("cannot write {}: {why}", path.display()));
     let temporary = path.with_file_name(format!(
         ".{}.{}.tmp",
         path.file_name().unwrap_or_default().to_string_lossy(),
@@ -152,18 +136,18 @@ fn write(path: &Path, content: &str, force: bool) -> Result<(), Error> {
     })
 }
 
-/// A string in TOML: its basic strings know every escape that JSON's have.
-pub(super) fn quoted(text: &str) -> String {
-    json!(text).to_string()
-}
-
 const TEMPLATE: &str = r#"# The project @NAME@: put this at /etc/cid/projects.d/@NAME@.toml (in a sandbox:
 # DIR/etc/projects.d/@NAME@.toml), then run `systemctl reload cid` (not in a sandbox) and
-# `cictl project check @NAME@`.
+# `cictl project check @NAME@`. All keys are in cid-project(5).
 
 domain = @DOMAIN@    # workspaces answer at <name>.<domain>
-# deploy_user = "deploy"    # who speaks to the git server, with that user's own keys
+# CHANGE: the account that speaks to the git server, with keys of its own. It runs nothing of the
+# repository's.
+deploy_user = "deploy"
 # work_dir = "/srv/cid/@NAME@"    # workspaces live here
+# Whose Unix account workspaces are: one each (the default), their developers' ("owner", by
+# [access.people]), or one for all ("shared", with run_user). See cid-project(5) for what that gives up.
+# isolation = "workspace"
 # A certificate for *.<domain>: workspaces then answer over HTTPS.
 # tls = { certificate = "/etc/letsencrypt/live/@NAME@/fullchain.pem", key = "/etc/letsencrypt/live/@NAME@/privkey.pem" }
 
@@ -212,6 +196,12 @@ base = @BASE@    # new branches start here
 # target = "static/build"
 # mode = "link"
 
+# How much of the machine a job's commands and one workspace's app may take, and for how long.
+# [limits]
+# release = "20m"
+# commands = { memory = "4G" }
+# app = { memory = "1G", processes = 200 }
+
 # Who may reach the files.
 # [access]
 # group = "devs"    # a Unix group with read-write access to every workspace
@@ -222,11 +212,12 @@ base = @BASE@    # new branches start here
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cid_client::Kind;
 
     fn init(name: &str) -> Init {
         Init {
             name: Some(name.into()),
-            url: Some("/srv/git/a \"b\".git".into()),
+            url: Some("/srv/git/a-\"b\".git".into()),
             domain: Some("pressa.example.org".into()),
             base: "main".into(),
             from_env: None,
@@ -239,9 +230,31 @@ mod tests {
     fn the_starter_file_is_filled_in_and_quoted() {
         let content = init("pressa").file().unwrap().1;
         assert!(!content.contains("@NAME@") && !content.contains("@URL@"));
-        assert!(content.contains("\nurl = \"/srv/git/a \\\"b\\\".git\"\n"));
+        assert!(content.contains("\nurl = \"/srv/git/a-\\\"b\\\".git\"\n"));
         assert!(content.contains("\ndomain = \"pressa.example.org\" "));
         assert!(content.contains("\nbase = \"main\" "));
+    }
+
+    #[test]
+    fn what_a_server_must_have_is_in_it() {
+        let content = init("pressa").file().unwrap().1;
+        assert!(content.contains("\ndeploy_user = \"deploy\"\n"));
+        assert!(content.contains("isolation =") && content.contains("[limits]"));
+    }
+
+    #[test]
+    fn what_the_daemon_would_refuse_is_not_written() {
+        let refused = |change: &dyn Fn(&mut Init)| {
+            let mut init = init("pressa");
+            change(&mut init);
+            init.file().unwrap_err()
+        };
+        let url = refused(&|init| init.url = Some("http://x".into()));
+        assert!(url.message.contains("http"), "{url}");
+        let domain = refused(&|init| init.domain = Some("http://y".into()));
+        assert!(domain.message.contains("domain"), "{domain}");
+        let base = refused(&|init| init.base = "a b".into());
+        assert!(base.message.contains("branch"), "{base}");
     }
 
     #[test]

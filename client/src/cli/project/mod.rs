@@ -1,8 +1,10 @@
 //! `cictl project`
 
+mod app_folder;
 mod dotenv;
 mod from_env;
 mod init;
+mod values;
 
 use super::{Cx, Outcome};
 use crate::ui::table;
