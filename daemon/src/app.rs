@@ -89,6 +89,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         listen_https: sandbox::listen_addresses(https_port),
         https_port,
         has_default_server: true,
+        app_helper: options.bin_dir.join("cid-helper"),
         helper: options.bin_dir.join("cid-helper"),
     };
     let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(engines.nginx_paths()));

@@ -152,6 +152,14 @@ impl Layout {
     pub fn environment_marks(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("built").join(project.as_str())
     }
+    /// Which projects' groups were made here, an empty file each.
+    pub fn made_groups_dir(&self) -> PathBuf {
+        self.state_dir.join("groups")
+    }
+    /// A host's copy of `cid-helper`, which the package makes and which outlives it: apps start by it.
+    pub fn app_helper(&self) -> PathBuf {
+        self.state_dir.join("supervisor/cid-helper")
+    }
     /// Which clones people's own git may work in; included by the machine's `/etc/gitconfig`.
     pub fn git_config(&self) -> PathBuf {
         self.git_dir().join("config")

@@ -69,6 +69,7 @@ pub(crate) async fn system(
         // That is the operator's own.
         has_default_server: false,
         helper: bin_dir.join("cid-helper"),
+        app_helper: layout.app_helper(),
     };
     let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units), used).await?;
     let helpers: Arc<dyn Launcher> = Arc::new(helpers);
@@ -85,7 +86,10 @@ pub(crate) async fn system(
         certificates: Arc::new(Certificates::new(Arc::clone(layout), Arc::clone(&nginx))),
         nginx,
         supervisor: Arc::new(RealSupervisor::of_host(layout)),
-        accounts: Some(Arc::new(RealAccounts { tools })),
+        accounts: Some(Arc::new(RealAccounts {
+            tools,
+            made_groups: layout.made_groups_dir(),
+        })),
         units: Some(units),
         helpers,
         probe: Arc::new(RealProbe {

@@ -59,7 +59,7 @@ pub(super) fn program(cx: &Cx) -> Result<String, Fault> {
     let program = Program {
         unit: cx.unit().clone(),
         processes: types,
-        helper: cx.sys().site.helper.clone(),
+        helper: cx.sys().site.app_helper.clone(),
         run_file: layout.run_file(cx.unit()),
         require_user: cx.sys().accounts.is_some(),
         log_dir: layout.app_log_dir(cx.unit()),

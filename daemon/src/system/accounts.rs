@@ -111,6 +111,9 @@ pub trait Accounts: Send + Sync {
 pub struct RealAccounts {
     /// The helper.
     pub tools: Standing,
+    /// Has an empty file for each project's group that was made here, called like it. A purge of the
+    /// package removes these groups, and no others: the operator may have some of such names.
+    pub made_groups: PathBuf,
 }
 
 #[async_trait]
@@ -189,7 +192,7 @@ impl Accounts for RealAccounts {
 
     async fn make_project(&self, group: &str, builder: &str) -> Result<(), Fault> {
         if self::group(group)?.is_none() {
-            self.run("groupadd", &["--system", group]).await?;
+            self.make_group(group).await?;
         }
         if user(builder)?.is_some() {
             return Ok(());
@@ -239,6 +242,18 @@ fn gid_of(name: &str) -> Result<u32, Fault> {
 }
 
 impl RealAccounts {
+    /// Noted before it is made: a daemon that dies in between leaves no group of nobody's.
+    async fn make_group(&self, group: &str) -> Result<(), Fault> {
+        fs::make_dir(&self.made_groups, 0o700)?;
+        let note = self.made_groups.join(group);
+        fs::write_atomic(&note, b"", 0o600)?;
+        let made = self.run("groupadd", &["--system", group]).await;
+        if made.is_err() && self::group(group)?.is_none() {
+            fs::remove_file(&note)?;
+        }
+        made
+    }
+
     async fn run(&self, program: &str, args: &[&str]) -> Result<(), Fault> {
         let path = exec::find(program)
             .ok_or_else(|| Fault::new(format!("cannot find {program}")).hint("install passwd"))?;

@@ -76,6 +76,7 @@ impl Fake {
             https_port: 8443,
             has_default_server: true,
             helper: PathBuf::from("/nowhere/cid-helper"),
+            app_helper: PathBuf::from("/nowhere/cid-helper"),
         };
         let nginx: Arc<dyn Nginx> = Arc::new(FakeNginx(self.clone()));
         System {

@@ -73,6 +73,9 @@ pub struct Site {
     pub has_default_server: bool,
     /// The `cid-helper` program.
     pub helper: PathBuf,
+    /// The same for the workspaces' apps; on a host another copy of it, as apps go on when the package
+    /// is removed.
+    pub app_helper: PathBuf,
 }
 
 impl Site {

@@ -2,7 +2,9 @@
 
 use crate::{
     hostile::{Attack, Visits, attack, hostile, tree},
-    stage::{cid, create, host, main_pid, owner_of, package, soon, status_of, words},
+    stage::{
+        cid, create, host, main_pid, owner_of, package, soon, status_of, user_of, words,
+    },
 };
 use cid_testkit::host::Host;
 use std::{fs, path::PathBuf, process::Command, time::Duration};
@@ -205,6 +207,29 @@ fn what_is_removed_goes_on_and_is_taken_up_again() {
         .filter(|line| line.starts_with("- file") || line.starts_with("- user"));
     assert_eq!(lost.collect::<Vec<_>>(), Vec::<&str>::new());
 
+    visits.end();
+    // Who ends is started again, and supervisord too.
+    let user = user_of(&host, "anna---example-com");
+    let answers_again = |what: &str| {
+        soon(what, || status_of(&host, "anna---example-com") == "200");
+    };
+    for _ in 0..2 {
+        let kill = ["pkill", "-KILL", "--uid", &user];
+        host.run(&kill).unwrap().ok().unwrap();
+        answers_again("the app answers after its end");
+    }
+    assert_eq!(main_pid(&host, "cid-supervisor"), supervisor);
+    host.run(&["kill", "-KILL", supervisor.trim()])
+        .unwrap()
+        .ok()
+        .unwrap();
+    soon("supervisord is started again", || {
+        !["0", supervisor.trim()].contains(&main_pid(&host, "cid-supervisor").trim())
+    });
+    answers_again("the app answers after supervisord's end");
+
+    let supervisor = main_pid(&host, "cid-supervisor");
+    let visits = Visits::begin(&host, "anna---example-com");
     host.install_deb(&package()).unwrap();
     soon("cid answers", || {
         let listed = host.run(&["cictl", "list"]).unwrap().stdout;
@@ -212,6 +237,12 @@ fn what_is_removed_goes_on_and_is_taken_up_again() {
     });
     visits.end();
     assert_eq!(main_pid(&host, "cid-supervisor"), supervisor);
+    // Its unit is the package's again.
+    let show = ["systemctl", "show", "cid-supervisor", "--property"];
+    let path = host
+        .run(&[&show[..], &["FragmentPath", "--value"]].concat())
+        .unwrap();
+    assert!(!path.stdout.contains("/run/"), "{path}");
     host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
     let delete = [
         "cictl",
@@ -224,6 +255,29 @@ fn what_is_removed_goes_on_and_is_taken_up_again() {
 }
 
 #[test]
+fn a_boot_without_the_package_harms_nothing_and_all_comes_back_with_it() {
+    let Some(mut host) = cid() else { return };
+    create(&host, "anna@example.com");
+    apt(&host, "remove");
+    host.reboot().unwrap();
+    let state = |unit: &str| {
+        let output = host.run(&["systemctl", "is-active", unit]).unwrap();
+        output.stdout.trim().to_owned()
+    };
+    assert_eq!(state("nginx"), "active");
+    assert_eq!(state("cid-supervisor"), "inactive");
+    assert_ne!(status_of(&host, "anna---example-com"), "200");
+    let failed = host.run(&["systemctl", "--failed", "--plain", "--no-legend"]);
+    assert_eq!(failed.unwrap().stdout.trim(), "");
+
+    host.install_deb(&package()).unwrap();
+    soon("the workspace answers", || {
+        status_of(&host, "anna---example-com") == "200"
+    });
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+}
+
+#[test]
 fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
     let Some(host) = cid() else { return };
     create(&host, "anna@example.com");
@@ -231,11 +285,35 @@ fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
         .unwrap();
     host.write("/etc/polkit-1/rules.d/40-cid.rules", "// kept", 0o644)
         .unwrap();
+    // A project that cannot be prepared to the end, and one whose group is there already. Nothing of
+    // them but accounts and groups is left when their files are taken away.
+    let project = |name: &str, more: &str| {
+        let text = format!(
+            "domain = \"{name}.test\"\ndeploy_user = \"deploy\"\n{more}[git]\nurl = \"/srv/git/guestbook.git\"\n"
+        );
+        host.write(&format!("/etc/cid/projects.d/{name}.toml"), text, 0o600)
+            .unwrap();
+    };
+    host.run(&["groupadd", "cid-ours"]).unwrap().ok().unwrap();
+    project("fe", "work_dir = \"/data/fe\"\n");
+    project("ours", "");
+    let reload = ["systemctl", "reload", "cid"];
+    assert_ne!(host.run(&reload).unwrap().status, 0);
+    host.run(&["getent", "group", "cid-fe"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    for name in ["fe", "ours"] {
+        let file = format!("/etc/cid/projects.d/{name}.toml");
+        host.run(&["rm", &file]).unwrap().ok().unwrap();
+    }
+    host.run(&reload).unwrap().ok().unwrap();
+
     let said = apt(&host, "purge");
     for word in [
         "removing everything of cid's",
         "1 in /srv/cid",
-        "2 of workspaces and builds",
+        "4 of workspaces and builds",
         "Branches on git servers stay",
         "git config --system --unset-all include.path",
     ] {
@@ -258,8 +336,9 @@ fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
     let left: Vec<&str> = accounts
         .lines()
         .filter(|line| line.starts_with("cid"))
+        .filter_map(|line| line.split(':').next())
         .collect();
-    assert_eq!(left, Vec::<&str>::new());
+    assert_eq!(left, ["cid-ours"]);
     for list in [&["list-unit-files"][..], &["list-units", "--all"]] {
         let units = [&["systemctl"], list, &["--no-legend", "--plain", "cid*"]].concat();
         assert_eq!(run(&units).trim(), "");
