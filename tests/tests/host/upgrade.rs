@@ -102,14 +102,42 @@ fn an_installation_says_what_is_next_and_leaves_the_form_off() {
         host.run(&show).unwrap().stdout == "StatusText=idle\n"
     });
 
-    // Who is not let in is told what helps, and it does.
+    // Who is not let in is told what helps, and it does. The environment has no say in who that is.
     host.run(&["useradd", "eve"]).unwrap().ok().unwrap();
-    let refused = host.run_as("eve", &["cictl", "list"]).unwrap();
+    let refused = host
+        .run_as("eve", &["env", "USER=root", "cictl", "list"])
+        .unwrap();
     assert_eq!(refused.status, 6, "{refused}");
     let said = words(&refused);
-    assert!(said.contains("you are not in the group cid"), "{said}");
+    assert!(said.contains("eve is not in the group cid"), "{said}");
     assert!(said.contains("`adduser eve cid`"), "{said}");
     host.run(&["usermod", "--append", "--groups", "cid", "eve"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    let older_login = ["setpriv", "--reuid=eve", "--regid=eve", "--clear-groups"];
+    let refused = host
+        .run(&[&older_login[..], &["cictl", "list"]].concat())
+        .unwrap();
+    assert_eq!(refused.status, 6, "{refused}");
+    let said = words(&refused);
+    assert!(said.contains("log in again") && said.contains("newgrp cid"));
+    assert!(!said.contains("adduser"), "{said}");
+    let elsewhere = ["cictl", "--socket", "/run/cid/supervisor/x.sock", "list"];
+    let said = words(&host.run_as("eve", &elsewhere).unwrap());
+    assert!(said.contains("may not open it"), "{said}");
+    assert!(!said.contains("group cid"), "{said}");
+    host.run_as("eve", &["cictl", "list"])
+        .unwrap()
+        .ok()
+        .unwrap();
+
+    // Where nobody listens, the hint does help too.
+    let stop = ["systemctl", "stop", "cid.socket", "cid.service"];
+    host.run(&stop).unwrap().ok().unwrap();
+    let said = words(&host.run_as("eve", &["cictl", "list"]).unwrap());
+    assert!(said.contains("`systemctl start cid.socket`"), "{said}");
+    host.run(&["systemctl", "start", "cid.socket"])
         .unwrap()
         .ok()
         .unwrap();
