@@ -11,6 +11,7 @@ use crate::{
     reload::Telling,
     rpc::{self, Api, Doors},
     sandbox::{self, Engines},
+    status,
     store::Store,
     system::{
         Fault, FaultContext, Site, System, fs,
@@ -214,7 +215,11 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let debts = tokio::spawn(doctor::settle_forever(api.clone()));
     let sites = tokio::spawn(doctor::keep_sites_forever(api.clone()));
     let forgetting = tokio::spawn(forget_forever(api.clone()));
-    let watchdog = tokio::spawn(feed_watchdog(api.clone()));
+    let watchdog = tokio::spawn(status::feed_watchdog(api.clone()));
+    let status = tokio::spawn(status::keep_told(
+        api.engine.watch_running(),
+        api.stopping.clone(),
+    ));
     let mut telling = Telling::new(&api.layout, api.sys.accounts.is_some());
     sd_notify::notify(&[NotifyState::Ready]).ok();
     tracing::info!(
@@ -238,7 +243,7 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     if !api.sys.sessions.close(session::END_LIMIT).await {
         tracing::warn!("some commands in workspaces are still being ended");
     }
-    let _ = tokio::join!(debts, sites, forgetting, watchdog);
+    let _ = tokio::join!(debts, sites, forgetting, watchdog, status);
     served.map_err(Into::into)
 }
 
@@ -403,29 +408,6 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
         Fault::new(format!("cannot use {folder}: another cid is at work there"))
             .hint("stop it first, or choose another folder")
     })
-}
-
-/// Tells systemd that jobs can go on: the ledger, which every step of theirs waits for, has answered.
-/// A daemon that systemd hears nothing of is killed and started again.
-async fn feed_watchdog(api: Api) {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    loop {
-        if api.store.live_jobs().await.is_ok() {
-            let status = match api.engine.running() {
-                0 => "idle".to_owned(),
-                1 => "1 job at work".to_owned(),
-                jobs => format!("{jobs} jobs at work"),
-            };
-            let state = [NotifyState::Watchdog, NotifyState::Status(&status)];
-            sd_notify::notify(&state).ok();
-        }
-        tokio::select! {
-            () = tokio::time::sleep(limit / 3) => {}
-            () = api.stopping.cancelled() => return,
-        }
-    }
 }
 
 async fn forget_forever(api: Api) {

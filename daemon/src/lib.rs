@@ -42,6 +42,8 @@ mod reload;
 pub mod rpc;
 /// A whole cid in one folder, without root.
 pub mod sandbox;
+/// What systemd is told while the daemon runs.
+mod status;
 /// One reversible change each.
 pub mod step;
 /// The ledger.

@@ -63,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) heavy: Arc<Semaphore>,
     pub(crate) stopping: CancellationToken,
     live: Mutex<HashMap<Uuid, Live>>,
+    running: watch::Sender<usize>,
     tasks: TaskTracker,
 }
 
@@ -112,6 +113,7 @@ impl Engine {
             heavy: Arc::new(Semaphore::new(heavy)),
             stopping: CancellationToken::new(),
             live: Mutex::default(),
+            running: watch::Sender::new(0),
             tasks: TaskTracker::new(),
         }))
     }
@@ -287,6 +289,11 @@ impl Engine {
         self.live().len()
     }
 
+    /// The same, and each time it has changed.
+    pub fn watch_running(&self) -> watch::Receiver<usize> {
+        self.0.running.subscribe()
+    }
+
     /// Leaves all jobs where they are, for the next daemon; returns when nothing of them runs.
     pub async fn stop(&self) {
         self.0.stopping.cancel();
@@ -307,18 +314,23 @@ impl Engine {
         }
         let cancel = self.0.stopping.child_token();
         let (seq, _) = watch::channel(0);
-        self.live().insert(
-            id,
-            Live {
-                cancel: cancel.clone(),
-                seq: seq.clone(),
-            },
-        );
+        let live = Live {
+            cancel: cancel.clone(),
+            seq: seq.clone(),
+        };
+        self.change_live(|all| all.insert(id, live));
         let engine = self.clone();
         self.0.tasks.spawn(async move {
             run::carry(Arc::clone(&engine.0), id, begin, cancel, seq).await;
-            engine.live().remove(&id);
+            engine.change_live(|all| all.remove(&id));
         });
+    }
+
+    fn change_live(&self, change: impl FnOnce(&mut HashMap<Uuid, Live>) -> Option<Live>) {
+        let mut live = self.live();
+        change(&mut live);
+        // While nobody else changes it, so that the last one told is the last one true.
+        self.0.running.send_replace(live.len());
     }
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Live>> {

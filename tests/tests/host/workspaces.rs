@@ -550,3 +550,37 @@ fn a_link_in_a_sockets_place_leads_nginx_nowhere() {
     secret.kill().unwrap();
     secret.wait().unwrap();
 }
+
+#[test]
+fn the_file_to_begin_with_is_one_for_a_server() {
+    let Some(host) = cid() else { return };
+    let init = |url: &str| {
+        let path = "/etc/cid/projects.d/fresh.toml";
+        let init = ["cictl", "project", "init", "fresh", "--url", url];
+        let more = ["--domain", "fresh.test", "--write", path];
+        host.run(&[&init[..], &more].concat()).unwrap()
+    };
+    let refused = init("http://git.example.org/a.git");
+    assert_eq!(refused.status, 2, "{refused}");
+    init("/srv/git/guestbook.git").ok().unwrap();
+    host.run(&["systemctl", "reload", "cid"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    let check = ["cictl", "project", "check", "fresh"];
+    host.run(&check).unwrap().ok().unwrap();
+}
+
+#[test]
+fn systemd_is_told_of_a_job_while_it_lasts() {
+    let Some(host) = cid() else { return };
+    // The watchdog's signs of life are 10 s apart, a job takes less than one.
+    let look = "cictl create --no-wait -p guestbook anna@example.com >/dev/null; sleep 0.2
+        for i in 1 2 3 4 5; do systemctl show --property=StatusText --value cid; sleep 0.05; done
+        cictl create -p guestbook bob@example.com >/dev/null; sleep 0.5
+        systemctl show --property=StatusText --value cid";
+    let told = host.run(&["sh", "-c", look]).unwrap().ok().unwrap().stdout;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.first(), Some(&"1 job at work"), "{told}");
+    assert_eq!(lines.last(), Some(&"idle"), "{told}");
+}
