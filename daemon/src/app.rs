@@ -158,8 +158,12 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
     host::reserve::tidy(&api).await?;
     let reserve = tokio::spawn(host::reserve::keep_forever(api.clone(), reserves));
+    let helpers = Arc::clone(&api.sys.helpers);
     serve(api, gate, doors, signals).await?;
-    reserve.await.context("the keeper of reserves ended badly")
+    let kept = reserve.await.context("the keeper of reserves ended badly");
+    // systemd kills what this process has left of its own, and says so in the log each time.
+    helpers.stop().await;
+    kept
 }
 
 /// What calls are answered with; a host's.

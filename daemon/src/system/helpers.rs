@@ -115,6 +115,10 @@ pub trait Launcher: Send + Sync {
         Ok(())
     }
 
+    /// Ends the helpers that nobody uses, those that stand ready too, and starts no others for them; for a
+    /// daemon that is about to end.
+    async fn stop(&self) {}
+
     /// Ends the helpers of a job and everything they started; returns when all are dead. Also ends
     /// those that an earlier daemon started for it.
     ///

@@ -171,3 +171,18 @@ fn what_waits_goes_with_its_project_and_is_exchanged_with_its_limits() {
     reload(&format!("mv {file} /root/guestbook.toml"));
     soon("nobody waits for it", || waiting(&host).is_none());
 }
+
+#[test]
+fn a_daemon_that_stops_leaves_nothing_for_systemd_to_kill() {
+    let Some(host) = cid() else { return };
+    create(&host, "anna@example.com");
+    waiting_soon(&host);
+    host.run(&["systemctl", "restart", "cid"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    let journal = host.journal("cid").unwrap();
+    assert!(journal.contains("stopping; jobs under way"), "{journal}");
+    assert!(!journal.contains("SIGKILL"), "{journal}");
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+}

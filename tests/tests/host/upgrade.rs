@@ -2,9 +2,7 @@
 
 use crate::{
     hostile::{Attack, Visits, attack, hostile, tree},
-    stage::{
-        cid, create, host, main_pid, owner_of, package, soon, status_of, user_of, words,
-    },
+    stage::{cid, create, host, main_pid, owner_of, package, soon, status_of, user_of, words},
 };
 use cid_testkit::host::Host;
 use std::{fs, path::PathBuf, process::Command, time::Duration};

@@ -20,6 +20,7 @@ use crate::{
     layout::Layout,
 };
 use async_trait::async_trait;
+use futures::future::join_all;
 use helper::{Helper, Outcome};
 use starter::{Children, Starter, Transient};
 use std::{
@@ -284,6 +285,17 @@ impl Launcher for HelperLauncher {
         // Nor does it depend on the environment's key.
         let identity = Identity::Build(project.clone(), String::new());
         self.starter.end_all_of(&identity, END_LIMIT).await
+    }
+
+    async fn stop(&self) {
+        let slots: Vec<_> = self.slots().drain().map(|(_, slot)| slot).collect();
+        let ending = slots.iter().map(|slot| async {
+            let helper = slot.helper.try_lock().ok()?.take()?;
+            self.finish(helper).await.err()
+        });
+        for fault in join_all(ending).await.into_iter().flatten() {
+            tracing::warn!("{fault}");
+        }
     }
 
     async fn end(&self, job: Uuid) -> Result<(), Fault> {
