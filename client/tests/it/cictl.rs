@@ -185,9 +185,15 @@ fn delete_without_a_terminal_wants_yes_and_names_lost_work() {
     let output = cictl(&daemon, &["delete", "dirty@example.com", "--yes"]);
     assert_eq!(output.status.code(), Some(5));
     let stderr = text(&output.stderr);
-    for part in ["  app/views.py\n", "  a1b2c3d Fix it\n", "--discard"] {
+    // What helps the daemon says, and nobody else.
+    for part in [
+        "  app/views.py\n",
+        "  a1b2c3d Fix it\n",
+        "hint: try another way",
+    ] {
         assert!(stderr.contains(part), "{stderr}");
     }
+    assert_eq!(stderr.matches("hint:").count(), 1, "{stderr}");
     let output = cictl(
         &daemon,
         &["delete", "dirty@example.com", "--yes", "--discard"],
