@@ -374,8 +374,9 @@ fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
         .lines()
         .find(|line| line.trim_start().starts_with('7') || line.contains("/usr/lib/cid"));
     assert_eq!(foreign, None);
-    // But for what was pushed to a repository on this machine, which is the operator's.
-    let nobodys = "find / -xdev '(' -nouser -o -nogroup ')' -not -path '/srv/git/*'";
+    // But for what was pushed to a repository on this machine, and media that were given to the project's
+    // group: these are the operator's.
+    let nobodys = "find / -xdev '(' -nouser -o -nogroup ')' -not -path '/srv/git/*' -not -path '/srv/guestbook/media*'";
     let find = ["sh", "-c", nobodys];
     assert_eq!(run(&find), "");
     assert_ne!(status_of(&host, "anna---example-com"), "200");
