@@ -119,8 +119,11 @@ impl Who {
         let mut uids = self.uids;
         // What others make in the tree is theirs, and the workspace's own user must read it too.
         uids.extend(account.map(|account| account.uid));
+        // A sandbox makes the environment's folder only for what is installed there.
+        let venv = Some(directory.join(VENV)).filter(|venv| fs::exists(venv));
+        let always = [TREE, HOME].map(|name| directory.join(name));
         request::GrantAccess {
-            roots: [TREE, HOME, VENV].map(|name| directory.join(name)).into(),
+            roots: always.into_iter().chain(venv).collect(),
             uids,
             gids: self.gids,
             ..request::GrantAccess::default()
