@@ -102,14 +102,11 @@ async fn put_back(api: &Api, project: &ProjectName) -> Result<(), Fault> {
     let mut puts = Vec::new();
     for workspace in workspaces.map_err(cannot)? {
         let unit = workspace.unit();
-        let is_at_rest = workspace.state == WorkspaceState::Ready
-            && api
-                .store
-                .live_job(workspace.id)
-                .await
-                .map_err(cannot)?
-                .is_none();
-        if !units.contains(&unit) || !is_at_rest {
+        if workspace.state != WorkspaceState::Ready || !units.contains(&unit) {
+            continue;
+        }
+        let live = api.store.live_job(workspace.id).await.map_err(cannot)?;
+        if live.is_some() {
             continue;
         }
         let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await;
