@@ -1,6 +1,6 @@
 //! What a running step can reach.
 
-use super::{Inner, plan::Step};
+use super::{Inner, output::redact, plan::Step};
 use crate::{
     config::{Limits, Project},
     domain::{Isolation, ProjectName, UnitName},
@@ -35,6 +35,8 @@ pub struct Cx {
     pub(super) notes: Mutex<Vec<String>>,
     pub(crate) cancel: CancellationToken,
     pub(super) limit: Duration,
+    /// What must not show in anything that people see.
+    pub(super) secrets: Vec<String>,
     pub(super) taken_back: bool,
 }
 
@@ -152,7 +154,12 @@ impl Cx {
         self.notes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(text.into());
+            .push(self.redact(text.into()));
+    }
+
+    /// Puts stars in place of what must not be shown.
+    pub(super) fn redact(&self, text: String) -> String {
+        redact(&self.secrets, text)
     }
 
     /// Brings the project's mirror up to date; those who wait for it share one fetch.
@@ -191,6 +198,7 @@ impl Cx {
     /// # Errors
     /// The ledger's.
     pub async fn owe(&self, debt: Debt, reason: String) -> Result<(), Fault> {
+        let reason = self.redact(reason);
         self.note(format!(
             "still to do, and being tried again: {debt} ({reason})"
         ));

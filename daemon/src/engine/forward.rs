@@ -65,9 +65,6 @@ impl Runner {
         state: StepState,
     ) -> Result<Result<(), Fault>, Halt> {
         let Running { index, cx, .. } = running;
-        if cx.cancel.is_cancelled() {
-            return Ok(Err(Fault::cancelled()));
-        }
         if state == StepState::Planned {
             match within(cx, self.work.steps[*index].observe(cx)).await {
                 Ok(before) => self.journal.record(What::Observed {

@@ -5,7 +5,6 @@ use super::{
     back::Part,
     event::{Failure, StepState, What},
     journal::{Halt, Journal},
-    output::redact,
     work::{Running, Work},
 };
 use crate::{
@@ -125,19 +124,23 @@ impl Runner {
             })?;
         }
         while !self.journal.progress.is_going_back() {
+            if self.is_stopping() {
+                return Err(Halt::Stopping);
+            }
+            if self.cancel.is_cancelled() {
+                let failure = Failure {
+                    step: None,
+                    message: "cancelled".into(),
+                    hint: None,
+                    output: vec![],
+                    cancelled: true,
+                };
+                self.journal.record(What::Failed { failure })?;
+                break;
+            }
             let mut steps = self.journal.progress.steps.iter();
             match steps.position(|s| matches!(s, StepState::Planned | StepState::Observed)) {
                 Some(index) => self.forward(self.work.plan.together_with(index)).await?,
-                None if self.cancel.is_cancelled() && !self.is_stopping() => {
-                    let failure = Failure {
-                        step: None,
-                        message: "cancelled".into(),
-                        hint: None,
-                        output: vec![],
-                        cancelled: true,
-                    };
-                    self.journal.record(What::Failed { failure })?;
-                }
                 None => return self.complete(JobState::Done).await,
             }
         }
@@ -161,7 +164,7 @@ impl Runner {
         let message = if cancelled {
             "cancelled".to_owned()
         } else {
-            redact(&self.work.secrets(), fault.message)
+            fault.message
         };
         self.journal.record(What::Failed {
             failure: Failure {

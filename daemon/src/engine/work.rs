@@ -47,13 +47,14 @@ impl Work {
         progress: &Progress,
         cancel: CancellationToken,
     ) -> Running {
+        let secrets = self.secrets();
         let (lines, log) = Log::start(Sink {
             store: self.inner.store.clone(),
             job: self.row.id,
             step: index,
             seq: self.seq.clone(),
             used: Arc::clone(&self.logged),
-            secrets: self.secrets(),
+            secrets: secrets.clone(),
         });
         let outputs: HashMap<_, _> = self
             .plan
@@ -74,6 +75,7 @@ impl Work {
             notes: Mutex::default(),
             cancel,
             limit: self.limit(index),
+            secrets,
             taken_back: progress.is_going_back(),
         };
         Running { index, cx, log }
@@ -105,7 +107,7 @@ impl Work {
     }
 
     /// What must not show in anything that people see.
-    pub(super) fn secrets(&self) -> Vec<String> {
+    fn secrets(&self) -> Vec<String> {
         let project = self.inner.projects.get(self.row.project.as_str());
         let owned =
             |project: Arc<Project>| project.secrets().into_iter().map(str::to_owned).collect();
@@ -134,20 +136,26 @@ impl Work {
     }
 }
 
-/// A part of a step within its time. Whoever is cancelled gets some seconds to end its helper.
+/// A part of a step within its time; a fault of it tells no secret. Whoever is cancelled gets some seconds
+/// to end its helper.
 pub(super) async fn within<T>(
     cx: &Cx,
     work: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
     // Helpers have the same limit and say better what took so long: they go first.
     let guarded = timeout(cx.limit + Duration::from_secs(7), work);
-    tokio::select! {
+    let result = tokio::select! {
         result = guarded => result.unwrap_or_else(|_| {
             Err(Fault::new(format!("cannot wait any longer: it took more than {} s", cx.limit.as_secs()))
                 .hint("see [limits] in cid.toml"))
         }),
         () = cancelled_for(&cx.cancel, Duration::from_secs(8)) => Err(Fault::cancelled()),
-    }
+    };
+    result.map_err(|fault| Fault {
+        message: cx.redact(fault.message),
+        hint: fault.hint.map(|hint| cx.redact(hint)),
+        ..fault
+    })
 }
 
 async fn cancelled_for(cancel: &CancellationToken, grace: Duration) {

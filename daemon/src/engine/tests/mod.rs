@@ -1,0 +1,24 @@
+//! Every plan, every step, every way to fail: afterwards the made-up machine is as it was, or the
+//! job is done. The points come from the plans themselves, and a registered step that no plan
+//! reaches fails a test.
+
+/// A job that is cancelled, and a daemon that goes down.
+mod cancels;
+/// A daemon that dies at any point.
+mod crashes;
+/// Jobs that end with debts, get stuck, or never begin.
+mod endings;
+/// A step that fails in any way.
+mod failures;
+/// What looks on, and holds the engine where a test wants it.
+mod hooks;
+/// What the engine promises of every job, by the calls that its steps had.
+mod promises;
+/// The made-up machine, and the jobs that run on it.
+mod stage;
+/// Steps whose calls are noted, and that misbehave if a test says so.
+mod watched;
+
+use hooks::{HoldAt, Trace};
+use stage::{KINDS, Kind, Stage, assert_no_trace, kinds_of};
+use watched::{WAYS, Way, misbehave};

@@ -1,0 +1,332 @@
+//! The made-up machine, and the jobs that run on it.
+
+use super::{
+    super::{Engine, Hooks, NoHooks, Plan, Submission, event::Failure},
+    misbehave, promises, watched,
+};
+use crate::{
+    authz::Permit,
+    config::{Projects, Settings},
+    domain::{Account, Email, Isolation, JobKind, JobState, Name, Workspace, WorkspaceState},
+    layout::Layout,
+    plan::{self, BranchChoice, Facts},
+    store::{Store, Subject},
+    system::{fake::Fake, fs},
+};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// A made-up machine with one project on it.
+pub(super) struct Stage {
+    dir: TempDir,
+    pub(super) layout: Arc<Layout>,
+    pub(super) fake: Fake,
+    pub(super) store: Store,
+    projects: Arc<Projects>,
+}
+
+/// As on a host, whose plans have all the steps. Its number is this process's own, which may give
+/// files to nobody else.
+fn account() -> Account {
+    Account {
+        name: "cidw-made-up".into(),
+        uid: nix::unistd::geteuid().as_raw(),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Create,
+    CreateBorrowed,
+    Delete,
+    DeleteBorrowed,
+    DeleteWithBranch,
+    Restart,
+    RepairAccess,
+}
+
+pub(super) const KINDS: [Kind; 7] = [
+    Kind::Create,
+    Kind::CreateBorrowed,
+    Kind::Delete,
+    Kind::DeleteBorrowed,
+    Kind::DeleteWithBranch,
+    Kind::Restart,
+    Kind::RepairAccess,
+];
+
+impl Kind {
+    fn isolation(self) -> Isolation {
+        match self {
+            Self::CreateBorrowed | Self::DeleteBorrowed => Isolation::Owner(account().name),
+            _ => Isolation::Workspace,
+        }
+    }
+}
+
+/// The project file's lines that every project of the tests has.
+const PROJECT: &str = "domain = \"demo.localhost\"\n[git]\nurl = \"/srv/demo.git\"\n";
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With these lines more in the project's file.
+    pub(super) fn with(more: &str) -> Self {
+        misbehave(&[]);
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Arc::new(Layout::sandbox(dir.path()));
+        for dir in [
+            layout.projects_dir(),
+            layout.run_file_dir(),
+            layout.vhost_dir(),
+            layout.program_dir(),
+            layout.trash_dir(),
+            layout.log_trash_dir(),
+            layout.git_dir(),
+            layout.app_logs_dir(),
+            layout.work_root.join("demo/.trash"),
+            layout.state_dir.join("built/demo"),
+            layout.state_dir.join("environments/demo"),
+        ] {
+            fs::make_dir(&dir, 0o755).unwrap();
+        }
+        let project = format!("{PROJECT}{more}");
+        std::fs::write(layout.projects_dir().join("demo.toml"), project).unwrap();
+        let projects = Arc::new(Projects::load(&layout).unwrap());
+        let store = Store::open(&layout.database()).unwrap();
+        let fake = Fake::new(Arc::clone(&layout));
+        Self {
+            dir,
+            layout,
+            fake,
+            store,
+            projects,
+        }
+    }
+
+    pub(super) fn engine(&self, hooks: Arc<dyn Hooks>) -> Engine {
+        let settings = Settings {
+            // Whatever cores this machine has.
+            heavy_steps: 2,
+            ..Settings::default()
+        };
+        let mut engine = Engine::new(
+            self.fake.host(),
+            self.store.clone(),
+            Arc::clone(&self.projects),
+            Arc::new(settings),
+            hooks,
+        );
+        Arc::get_mut(&mut engine.0).unwrap().decode = watched::decode;
+        engine
+    }
+
+    pub(super) async fn submit(&self, engine: &Engine, kind: Kind) -> Uuid {
+        self.submit_of(engine, kind, "anna@example.com").await
+    }
+
+    /// About this address's workspace.
+    pub(super) async fn submit_of(&self, engine: &Engine, kind: Kind, email: &str) -> Uuid {
+        let email = Email::parse(email).unwrap();
+        let project = self.projects.only().unwrap();
+        let layout = Arc::clone(&self.layout);
+        let submission = match kind {
+            Kind::Create | Kind::CreateBorrowed => {
+                let isolation = kind.isolation();
+                let work_dir = self.layout.work_root.join("demo");
+                let planned = Arc::clone(&project);
+                Submission {
+                    kind: JobKind::Create,
+                    subject: Box::new(move |job| Subject::New {
+                        names: Name::candidates(&email).collect(),
+                        make: Box::new(move |name| {
+                            let isolation = isolation.clone();
+                            let made = workspace(&email, &project, name, &work_dir, job);
+                            Workspace { isolation, ..made }
+                        }),
+                    }),
+                    plan: Box::new(move |workspace| {
+                        let settings = Settings::default();
+                        plan::create(&Facts {
+                            layout: &layout,
+                            settings: &settings,
+                            project: &planned,
+                            workspace,
+                            account: Some(account()),
+                        })
+                    }),
+                }
+            }
+            Kind::Delete | Kind::DeleteBorrowed | Kind::DeleteWithBranch => {
+                let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
+                let branch = (kind == Kind::DeleteWithBranch).then_some(BranchChoice {
+                    project,
+                    force: false,
+                });
+                Submission {
+                    kind: JobKind::Delete,
+                    subject: Box::new(move |_| {
+                        Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
+                    }),
+                    plan: Box::new(move |workspace| {
+                        plan::delete(&layout, workspace, branch.as_ref(), Some(account()))
+                    }),
+                }
+            }
+            Kind::Restart | Kind::RepairAccess => {
+                let (kind, make): (_, fn(&Facts<'_>) -> Plan) = match kind {
+                    Kind::Restart => (JobKind::Restart, plan::restart),
+                    _ => (JobKind::RepairAccess, plan::repair_access),
+                };
+                let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
+                Submission {
+                    kind,
+                    subject: Box::new(move |_| {
+                        Subject::Existing(Box::new(workspace), WorkspaceState::Ready)
+                    }),
+                    plan: Box::new(move |workspace| {
+                        let settings = Settings::default();
+                        make(&Facts {
+                            layout: &layout,
+                            settings: &settings,
+                            project: &project,
+                            workspace,
+                            account: Some(account()),
+                        })
+                    }),
+                }
+            }
+        };
+        engine
+            .submit(Permit::for_tests(), submission)
+            .await
+            .unwrap()
+            .1
+    }
+
+    /// A machine on which this kind of job can begin.
+    pub(super) async fn ready_for(kind: Kind) -> Self {
+        let stage = Self::new();
+        let first = match kind {
+            Kind::Create | Kind::CreateBorrowed => None,
+            Kind::DeleteBorrowed => Some(Kind::CreateBorrowed),
+            Kind::Delete | Kind::DeleteWithBranch | Kind::Restart | Kind::RepairAccess => {
+                Some(Kind::Create)
+            }
+        };
+        if let Some(first) = first {
+            assert_eq!(stage.run(first).await.1, JobState::Done);
+        }
+        stage
+    }
+
+    /// A job that nobody looks on at, and what it ended as.
+    pub(super) async fn run(&self, kind: Kind) -> (Uuid, JobState) {
+        let engine = self.engine(Arc::new(NoHooks));
+        let job = self.submit(&engine, kind).await;
+        (job, self.ended(&engine, job).await)
+    }
+
+    /// What a job ended as, which must be as the engine promises.
+    pub(super) async fn ended(&self, engine: &Engine, job: Uuid) -> JobState {
+        tokio::time::timeout(Duration::from_secs(60), engine.idle())
+            .await
+            .expect("the job goes on for ever");
+        promises::assert_kept(&self.store, job).await;
+        self.store.job(job).await.unwrap().unwrap().state
+    }
+
+    /// Why a job is not Done.
+    pub(super) async fn failure(&self, job: Uuid) -> Failure {
+        let row = self.store.job(job).await.unwrap().unwrap();
+        row.failure.unwrap()
+    }
+
+    /// KINDs of a job's steps.
+    pub(super) async fn kinds_of(&self, job: Uuid) -> Vec<String> {
+        let row = self.store.job(job).await.unwrap().unwrap();
+        let plan: Plan = serde_json::from_value(row.plan).unwrap();
+        plan.steps.into_iter().map(|step| step.kind).collect()
+    }
+
+    /// Everything that can be compared: the made-up machine, the files, the ledger's rows.
+    pub(super) async fn snapshot(&self) -> String {
+        let mut text = self.fake.snapshot();
+        let mut files = Vec::new();
+        list(self.dir.path(), &mut files);
+        files.retain(|path| {
+            !path.contains("/cid.") && !path.contains("/environments/") && !path.contains("/built/")
+        });
+        files.sort();
+        text.push_str(&files.join("\n"));
+        for workspace in self.store.workspaces(None, 0, 100).await.unwrap() {
+            text.push_str(&format!(
+                "\n{} {:?} {:?}",
+                workspace.name, workspace.state, workspace.port
+            ));
+        }
+        text.push_str(&format!(
+            "\n{:?} {:?}",
+            self.store.ports().await.unwrap(),
+            self.store.owed().await.unwrap().len()
+        ));
+        text
+    }
+}
+
+fn workspace(
+    email: &Email,
+    project: &crate::config::Project,
+    name: &Name,
+    work_dir: &Path,
+    job: Uuid,
+) -> Workspace {
+    Workspace {
+        id: 0,
+        email: email.clone(),
+        project: project.name.clone(),
+        name: name.clone(),
+        state: WorkspaceState::Creating,
+        port: None,
+        directory: work_dir.join(name.as_str()),
+        branch: project.branch_for(name),
+        url: String::new(),
+        commit: None,
+        created_at: jiff::Timestamp::now(),
+        job,
+        isolation: Isolation::default(),
+    }
+}
+
+fn list(dir: &Path, into: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        into.push(entry.path().to_string_lossy().into_owned());
+        if entry.file_type().unwrap().is_dir() {
+            list(&entry.path(), into);
+        }
+    }
+}
+
+/// KINDs of the steps of this kind of job.
+pub(super) async fn kinds_of(kind: Kind) -> Vec<String> {
+    let stage = Stage::ready_for(kind).await;
+    let (job, state) = stage.run(kind).await;
+    let row = stage.store.job(job).await.unwrap().unwrap();
+    assert_eq!(state, JobState::Done, "{:?}", row.failure);
+    stage.kinds_of(job).await
+}
+
+/// # Panics
+/// The machine is not as it was.
+pub(super) fn assert_no_trace(before: &str, after: &str, what: &str) {
+    if before == after {
+        return;
+    }
+    let (b, a): (BTreeSet<_>, BTreeSet<_>) = (before.lines().collect(), after.lines().collect());
+    let gone: Vec<_> = b.difference(&a).collect();
+    let new: Vec<_> = a.difference(&b).collect();
+    panic!("{what} left traces\ngone: {gone:#?}\nnew: {new:#?}");
+}
