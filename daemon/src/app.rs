@@ -32,10 +32,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A day: how often old jobs are forgotten.
@@ -43,8 +40,6 @@ const FORGET_PAUSE: Duration = Duration::from_hours(24);
 
 const DEFAULT_HTTP_PORT: u16 = 8080;
 const DEFAULT_HTTPS_PORT: u16 = 8443;
-/// Projects that may wait for a new reserve.
-const RESERVES: usize = 64;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -151,19 +146,15 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     let settings = Arc::new(Settings::load(&layout.config_file())?);
     let projects = Arc::new(Projects::load(&layout)?);
     let store = Store::open(&layout.database())?;
-    let (used, reserves) = mpsc::channel(RESERVES);
-    let sys = host::system(&layout, &settings, &projects, &options.bin_dir, used).await?;
+    let sys = host::system(&layout, &settings, &projects, &options.bin_dir).await?;
     let api = api(sys, store, projects, settings, options.hooks);
     prepare_projects(&api, &api.projects.all()).await;
     let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
-    host::reserve::tidy(&api).await?;
-    let reserve = tokio::spawn(host::reserve::keep_forever(api.clone(), reserves));
     let helpers = Arc::clone(&api.sys.helpers);
     serve(api, gate, doors, signals).await?;
-    let kept = reserve.await.context("the keeper of reserves ended badly");
     // systemd kills what this process has left of its own, and says so in the log each time.
     helpers.stop().await;
-    kept
+    Ok(())
 }
 
 /// What calls are answered with; a host's.

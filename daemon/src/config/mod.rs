@@ -13,8 +13,7 @@ mod values;
 pub use app::{App, Command, Health};
 pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use project::{
-    Access, Database, DatabaseKind, FileEntry, Git, IsolationKind, LinkEntry, LinkMode, Media,
-    Project,
+    Access, Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project,
 };
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};

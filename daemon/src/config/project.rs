@@ -30,12 +30,11 @@ pub struct Project {
     /// Identity for git over the network; in the sandbox always whoever runs it.
     #[serde(default, deserialize_with = "values::account")]
     pub deploy_user: Option<String>,
-    /// Whose account workspaces use; counts on a host only.
-    #[serde(default)]
-    pub isolation: IsolationKind,
-    /// The account of `isolation = "shared"`.
-    #[serde(default, deserialize_with = "values::account")]
-    pub run_user: Option<String>,
+    /// No key any more: whoever still writes it is told what there is instead.
+    #[serde(rename = "isolation", default, deserialize_with = "own_account")]
+    _isolation: (),
+    #[serde(rename = "run_user", default, deserialize_with = "own_account")]
+    _run_user: (),
     /// Workspaces live here; in the sandbox `DIR/work/PROJECT` when absent.
     pub work_dir: Option<WorkDir>,
     /// The certificate with which workspaces answer over HTTPS.
@@ -269,19 +268,6 @@ pub enum LinkMode {
     Copy,
 }
 
-/// `isolation`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IsolationKind {
-    /// An account for each workspace.
-    #[default]
-    Workspace,
-    /// The developer's own account.
-    Owner,
-    /// One account for all workspaces.
-    Shared,
-}
-
 /// `[access]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -292,6 +278,14 @@ pub struct Access {
     /// E-mail -> Unix account with read-write access to that workspace.
     #[serde(deserialize_with = "people")]
     pub people: BTreeMap<Email, String>,
+}
+
+/// Refuses every value: whose account a workspace has is no choice.
+fn own_account<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Err(D::Error::custom(
+        "each workspace has a Unix account of its own, and there is no other way any more: remove this line. \
+         [access] opens a workspace's files to people, and `cictl shell EMAIL` is a terminal in it",
+    ))
 }
 
 /// Says of a key that is no address what it should have been: it may be meant for another table.
@@ -375,32 +369,7 @@ impl Project {
                 "only a repository over https takes one",
             ));
         }
-        self.check_isolation()
-    }
-
-    fn check_isolation(&self) -> Result<(), Broken> {
-        let broken = match (self.isolation, &self.run_user) {
-            (IsolationKind::Shared, None) => Broken::new(
-                "isolation",
-                "isolation = \"shared\" needs run_user, the account that all workspaces share",
-            ),
-            (IsolationKind::Shared, Some(user)) if Some(user) == self.deploy_user.as_ref() => {
-                Broken::new(
-                    "run_user",
-                    "run_user must not be the deploy_user: whoever runs the repository's code would have its keys",
-                )
-            }
-            (IsolationKind::Shared, Some(user)) if user == "root" => Broken::new(
-                "run_user",
-                "run_user must be an account of its own, and never root",
-            ),
-            (IsolationKind::Workspace | IsolationKind::Owner, Some(_)) => Broken::new(
-                "run_user",
-                "run_user goes with isolation = \"shared\" alone",
-            ),
-            _ => return Ok(()),
-        };
-        Err(broken)
+        Ok(())
     }
 
     /// How the repository is reached.
@@ -495,30 +464,22 @@ mod tests {
     }
 
     #[test]
-    fn an_isolation_says_whose_account_it_needs() {
-        assert_eq!(read("").unwrap().isolation, IsolationKind::Workspace);
-        let owner = read("isolation = \"owner\"").unwrap();
-        assert_eq!(owner.isolation, IsolationKind::Owner);
-        assert!(read("isolation = \"shared\"\nrun_user = \"runner\"").is_ok());
-        for (bad, rule) in [
-            (
-                "isolation = \"shared\"",
-                "line 3, isolation: isolation = \"shared\" needs run_user",
-            ),
-            (
-                "isolation = \"owner\"\nrun_user = \"anna\"",
-                "line 4, run_user: run_user goes with isolation = \"shared\" alone",
-            ),
-            ("run_user = \"anna\"", "line 3, run_user"),
-            (
-                "isolation = \"shared\"\nrun_user = \"deploy\"",
-                "line 4, run_user: run_user must not be the deploy_user",
-            ),
-            ("isolation = \"shared\"\nrun_user = \"root\"", "never root"),
-            ("isolation = \"none\"", "line 3, column 13"),
+    fn who_asks_for_another_account_is_told_that_there_is_one_per_workspace() {
+        for line in [
+            "isolation = \"owner\"",
+            "isolation = \"workspace\"",
+            "run_user = \"runner\"",
         ] {
-            let error = read(bad).unwrap_err();
-            assert!(error.contains(rule), "{bad}: {error}");
+            let error = read(line).unwrap_err();
+            for part in [
+                "line 3",
+                line,
+                "account of its own",
+                "[access]",
+                "cictl shell",
+            ] {
+                assert!(error.contains(part), "{line}: {error}");
+            }
         }
     }
 
@@ -551,7 +512,6 @@ mod tests {
             ("work_dir = \"/srv/cid:x\"", "no colon"),
             ("app = { env = \"/srv/a:b\" }", "no colon"),
             ("app = { health = { status = [2000] } }", "status code"),
-            ("run_user = \"a b\"", "not the name of an account"),
             ("access = { group = \"\" }", "not the name of an account"),
             (
                 "access = { people = { \"a@example.com\" = \"\" } }",

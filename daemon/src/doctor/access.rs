@@ -7,7 +7,7 @@ use crate::{
     rpc::Api,
     step::{TREE, gid_of, uid_of},
     system::{
-        Fault, FaultContext,
+        Fault,
         helpers::{Call, Identity, ask},
     },
 };
@@ -67,10 +67,6 @@ async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<St
     let Some(account) = api.account_range().of(workspace) else {
         return Ok(None);
     };
-    let primary = match workspace.isolation.borrowed() {
-        None => account.uid,
-        Some(name) => primary_group(name)?,
-    };
     let shelf = api.projects.all();
     let project = shelf.get(workspace.project.as_str());
     let access = project
@@ -81,7 +77,7 @@ async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<St
     let request = LookAtAccess {
         root: workspace.directory.join(TREE),
         uid: account.uid,
-        gids: vec![primary, gid_of(&project_group(&workspace.project))?],
+        gids: vec![account.uid, gid_of(&project_group(&workspace.project))?],
         // An account that is missing is said by another check. Whose the files are needs no list.
         people: developer
             .and_then(|name| uid_of(name).ok())
@@ -98,12 +94,6 @@ async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<St
         report.other_gids.clear();
     }
     Ok(told(&report))
-}
-
-fn primary_group(account: &str) -> Result<u32, Fault> {
-    let user = User::from_name(account).cannot(format!("look up the account {account}"))?;
-    user.map(|user| user.gid.as_raw())
-        .ok_or_else(|| Fault::new(format!("cannot find the account {account}")))
 }
 
 fn told(report: &AccessReport) -> Option<String> {

@@ -59,15 +59,13 @@ pub(super) async fn strays(
     Ok(())
 }
 
-/// Numbers that are workspaces', or kept for one: those first, for they become the others.
+/// Numbers that are workspaces', or a live job's.
 async fn known(api: &Api) -> Result<BTreeSet<i64>, StoreError> {
-    let kept = api.store.reserved().await?;
     let jobs = api.store.live_jobs().await?;
     let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
-    let kept = kept.iter().map(|kept| kept.number);
     let jobs = jobs.iter().map(|job| job.workspace);
     let workspaces = workspaces.iter().map(|workspace| workspace.id);
-    Ok(kept.chain(jobs).chain(workspaces).collect())
+    Ok(jobs.chain(workspaces).collect())
 }
 
 /// Why cid leaves it alone, and what to do.

@@ -15,7 +15,6 @@ use crate::{
         view,
     },
 };
-use nix::unistd::User;
 
 /// What a ready workspace should have and has not.
 pub(super) async fn missing(
@@ -53,13 +52,12 @@ pub(super) async fn missing(
             break;
         }
     }
-    match RunFile::read(&api.layout.run_file(unit)) {
-        Err(fault) => findings.push(Finding::drift(
+    if let Err(fault) = RunFile::read(&api.layout.run_file(unit)) {
+        findings.push(Finding::drift(
             format!("run file of {unit}"),
             fault.message,
             &anew,
-        )),
-        Ok(run_file) => findings.extend(another_account(workspace, &run_file)),
+        ));
     }
     let logs = api.layout.app_log_dir(unit);
     if !logs.is_dir() {
@@ -133,27 +131,6 @@ pub(super) async fn missing(
         ));
     }
     Ok(())
-}
-
-/// Somebody's account that was removed and made again is another one, which must not get at the files.
-fn another_account(workspace: &Workspace, run_file: &RunFile) -> Option<Finding> {
-    let name = workspace.isolation.borrowed()?;
-    let made_for = run_file.run_as.as_ref()?.uid;
-    // A directory server that does not answer is no news of the account.
-    let found = User::from_name(name).ok()?;
-    let now = match found.map(|user| user.uid.as_raw()) {
-        Some(now) if now == made_for => return None,
-        Some(now) => format!("it has the number {now} now"),
-        None => "it is gone".to_owned(),
-    };
-    Some(Finding::drift(
-        format!("account {name} of {}", run_file.unit),
-        format!("{now}, and the workspace is of the one with the number {made_for}"),
-        format!(
-            "cictl delete {0} -p {1} --discard, once all is pushed, then: cictl create {0} -p {1}",
-            workspace.email, workspace.project
-        ),
-    ))
 }
 
 /// What a file should say and in which way it does not.

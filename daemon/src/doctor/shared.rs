@@ -2,11 +2,11 @@
 //! workspace is another user, so their group must be let in, and nginx to what it shows.
 
 use crate::{
-    config::{IsolationKind, Project},
+    config::Project,
     domain::project_group,
     helper::request::{LookAtPaths, Obstacle, PathAsk},
     rpc::Api,
-    step::{gid_of, uid_of},
+    step::gid_of,
     system::{
         Fault, FaultContext,
         helpers::{Identity, ask_once},
@@ -200,18 +200,12 @@ fn hidden(path: &Path) -> bool {
 /// Any of the project's workspaces, as the one that nothing belongs to.
 fn workspaces(api: &Api, project: &Project, group: &str) -> Result<Who, Fault> {
     let gid = gid_of(group).map_err(|fault| fault.hint("systemctl reload cid makes it"))?;
-    let mut who = Who {
+    Ok(Who {
         name: format!("workspaces of {} (group {group})", project.name),
         uid: *api.settings.workspace_uids.0.end(),
         gids: vec![gid],
         entry: format!("g:{group}"),
-    };
-    if let (IsolationKind::Shared, Some(account)) = (project.isolation, &project.run_user) {
-        who.uid = uid_of(account)?;
-        who.gids
-            .extend(user(account)?.map(|user| user.gid.as_raw()));
-    }
-    Ok(who)
+    })
 }
 
 fn nginx_workers(account: &str) -> Result<Who, Fault> {

@@ -2,14 +2,12 @@
 
 pub mod account;
 pub mod email;
-pub mod isolation;
 pub mod name;
 pub mod process;
 pub mod workspace;
 
 pub use account::{Account, TOOLS, builder, project_group};
 pub use email::{Email, EmailError};
-pub use isolation::Isolation;
 pub use name::{Name, ProjectName, UnitName};
 pub use process::ProcessType;
 pub use workspace::{JobKind, JobState, Workspace, WorkspaceState};

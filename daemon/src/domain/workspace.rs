@@ -1,6 +1,6 @@
 //! A workspace and the states that it and its jobs can be in.
 
-use super::{Email, Isolation, Name, ProjectName, UnitName};
+use super::{Email, Name, ProjectName, UnitName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -31,9 +31,6 @@ pub struct Workspace {
     pub created_at: jiff::Timestamp,
     /// The newest job.
     pub job: uuid::Uuid,
-    /// Whose account it uses.
-    #[serde(default)]
-    pub isolation: Isolation,
 }
 
 impl Workspace {

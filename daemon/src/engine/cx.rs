@@ -3,7 +3,7 @@
 use super::{Inner, output::redact, plan::Step};
 use crate::{
     config::{Limits, Project},
-    domain::{Isolation, ProjectName, UnitName},
+    domain::{ProjectName, UnitName},
     helper::request::{Ask, Fetch, Fetched},
     store::{Artifact, Debt, Store},
     system::{
@@ -26,7 +26,6 @@ pub struct Cx {
     pub(super) inner: Arc<Inner>,
     pub(super) job: Uuid,
     pub(super) workspace: i64,
-    pub(super) isolation: Isolation,
     pub(super) project: ProjectName,
     pub(super) unit: UnitName,
     /// KIND -> output of the steps before.
@@ -64,11 +63,6 @@ impl Cx {
     /// Number of the workspace.
     pub fn workspace(&self) -> i64 {
         self.workspace
-    }
-
-    /// Whose account the workspace uses.
-    pub fn isolation(&self) -> &Isolation {
-        &self.isolation
     }
 
     /// `PROJECT.NAME` of the workspace.
@@ -125,7 +119,7 @@ impl Cx {
 
     /// The identity of the workspace.
     pub fn user(&self) -> Identity {
-        Identity::Workspace(self.unit.clone(), self.workspace, self.isolation.clone())
+        Identity::Workspace(self.unit.clone(), self.workspace)
     }
 
     /// The identity that ends all that runs as the workspace's user.

@@ -67,7 +67,6 @@ impl Work {
             inner: Arc::clone(&self.inner),
             job: self.row.id,
             workspace: self.row.workspace,
-            isolation: self.row.isolation.clone(),
             project: self.row.project.clone(),
             unit: UnitName::new(&self.row.project, &self.row.name),
             outputs,

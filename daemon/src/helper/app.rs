@@ -165,11 +165,11 @@ fn enter_group(run_file: &RunFile, name: &str) -> Result<Kept, Fault> {
         return Ok(Kept::default());
     };
     match cgroup::become_app(&run_file.unit, name, &run_as.limits) {
-        Err(fault) if !run_as.needs_group => {
+        Ok(kept) => Ok(kept),
+        Err(fault) => {
             eprintln!("cid-helper: {fault}; it goes on in supervisord's");
             Ok(Kept::default())
         }
-        entered => entered,
     }
 }
 

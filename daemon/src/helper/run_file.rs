@@ -52,10 +52,6 @@ pub struct RunAs {
     /// How much of the machine it may use.
     #[serde(default)]
     pub limits: Limits,
-    /// Others run as this user too: without a control group of its own the app is not started, for
-    /// nobody could tell later whose its processes are.
-    #[serde(default)]
-    pub needs_group: bool,
 }
 
 /// Limits of the processes; `None` leaves them as they are.

@@ -3,8 +3,7 @@
 use super::limits::Controllers;
 use crate::{
     config::{GitUrl, Project, Projects, Settings},
-    domain::{Account, Isolation, ProjectName, TOOLS, UnitName, builder, project_group},
-    helper::run_file::RunFile,
+    domain::{Account, ProjectName, TOOLS, UnitName, builder, project_group},
     layout::Layout,
     plan::trash_dir,
     system::{
@@ -41,10 +40,7 @@ impl Identities {
     pub(super) fn place(&self, identity: &Identity) -> Result<Place, Fault> {
         match identity {
             Identity::Deploy(project) => self.deploy(project),
-            Identity::Workspace(unit, number, isolation) => {
-                self.workspace(unit, *number, isolation)
-            }
-            Identity::Next(project, number) => self.own(project, *number),
+            Identity::Workspace(unit, number) => self.workspace(unit, *number),
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project, key) => Ok(self.build(project, key)),
             Identity::Tools => Ok(self.tools()),
@@ -72,37 +68,14 @@ impl Identities {
         Ok(Place { unit, checks })
     }
 
-    fn workspace(
-        &self,
-        unit: &UnitName,
-        number: i64,
-        isolation: &Isolation,
-    ) -> Result<Place, Fault> {
+    fn workspace(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
         let name = unit.project();
-        let Some(account) = isolation.borrowed() else {
-            return self.own(&name, number);
-        };
-        let place = as_borrowed(account, self.number_of(unit), &name)?;
-        // The others in the folder may be the same user's.
-        let work_dir = self.work_dir(&name, self.project(&name).ok().as_deref());
-        Ok(self.at_work(place, &name, work_dir.join(unit.name())))
-    }
-
-    /// The user of a workspace with this number. Nothing else of it is told: which it will be need not be
-    /// known yet.
-    fn own(&self, name: &ProjectName, number: i64) -> Result<Place, Fault> {
-        let place = as_account(self.account(number)?, name);
+        let project = self.project(&name).ok();
+        let Place { unit, mut checks } = as_account(self.account(number)?, &name);
         // Its own folder may be made while this unit starts. The others in there are other users'.
-        let work_dir = self.work_dir(name, self.project(name).ok().as_deref());
-        Ok(self.at_work(place, name, work_dir))
-    }
-
-    /// Gives a workspace's user what it works with; besides what is the project's, it may change `writes`.
-    fn at_work(&self, place: Place, name: &ProjectName, writes: PathBuf) -> Place {
-        let project = self.project(name).ok();
-        let Place { unit, mut checks } = place;
+        let work_dir = self.work_dir(&name, project.as_deref());
         let mut unit = unit
-            .writable(&writes)
+            .writable(&work_dir)
             .env("HOME", &self.layout.helper_home());
         if let Some(project) = &project {
             unit = self.controllers.limit(unit, &project.limits.commands);
@@ -113,16 +86,10 @@ impl Identities {
         }
         checks.extend(confine(
             "--confine-write",
-            [writes].into_iter().chain(shared),
+            [work_dir].into_iter().chain(shared),
         ));
-        checks.extend(confine("--confine-read", self.readable(name)));
-        Place { unit, checks }
-    }
-
-    /// The number that a workspace's account had when it was made; `None` before its processes are known.
-    fn number_of(&self, unit: &UnitName) -> Option<u32> {
-        let run_file = RunFile::read(&self.layout.run_file(unit)).ok()?;
-        run_file.run_as.map(|run_as| run_as.uid)
+        checks.extend(confine("--confine-read", self.readable(&name)));
+        Ok(Place { unit, checks })
     }
 
     fn reaper(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
@@ -260,39 +227,6 @@ fn as_purge(unit: Unit) -> Place {
     let mut checks = expect(ROOT, &[ROOT.to_owned()]);
     checks.extend(["--expect-caps", "cap_dac_override,cap_fowner"].map(OsString::from));
     Place { unit, checks }
-}
-
-/// A unit of somebody's who has other files and processes too. Of all groups of the account it gets the
-/// project's alone, for which the helper itself leaves the others: systemd joins whatever the account
-/// is in, which may be as good as root.
-///
-/// An account that was made again with another `number` is another one, whatever its name.
-fn as_borrowed(account: &str, number: Option<u32>, project: &ProjectName) -> Result<Place, Fault> {
-    const TO_LEAVE_GROUPS: &str = "CAP_SETGID CAP_SETPCAP";
-    let user = User::from_name(account)
-        .map_err(|error| Fault::new(format!("cannot look up the account {account}: {error}")))?
-        .ok_or_else(|| {
-            Fault::new(format!("cannot find the account {account}"))
-                .hint("it was removed; a delete with --discard works without it")
-        })?;
-    let now = user.uid.as_raw();
-    if let Some(number) = number.filter(|number| *number != now) {
-        return Err(Fault::new(format!(
-            "cannot work as {account}: the account has the number {now} now, and the workspace is of the one with the number {number}"
-        ))
-        .hint("a delete with --discard works without it; then create the workspace again"));
-    }
-    let (primary, group) = (user.gid.to_string(), project_group(project));
-    let mut checks = expect(account, &[primary.clone(), group.clone()]);
-    checks.push("--leave-groups".into());
-    let unit = Unit::new(Profile::Workspace)
-        .with("User", account)
-        .with("Group", primary)
-        .with("SupplementaryGroups", group)
-        .with("CapabilityBoundingSet", TO_LEAVE_GROUPS)
-        .with("AmbientCapabilities", TO_LEAVE_GROUPS)
-        .with("SystemCallFilter", "capset setgroups");
-    Ok(Place { unit, checks })
 }
 
 /// Arguments with which a helper refuses to be anybody else, or to be in other groups.

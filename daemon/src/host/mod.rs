@@ -4,7 +4,6 @@
 mod folders;
 mod identities;
 mod limits;
-pub(crate) mod reserve;
 
 use crate::{
     authz::{Accounts, DenyList, Host, Polkit},
@@ -31,7 +30,6 @@ use identities::Identities;
 use limits::Controllers;
 use nix::unistd::User;
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
-use tokio::sync::mpsc;
 
 /// The account of `cid-web`.
 const FRONT: &str = "cid-web";
@@ -39,7 +37,7 @@ const FRONT: &str = "cid-web";
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
 
-/// The machine as steps see it. `used` is told of the projects in whose workspaces a job was done.
+/// The machine as steps see it.
 ///
 /// # Errors
 /// A folder cannot be made, or systemd does not answer.
@@ -48,7 +46,6 @@ pub(crate) async fn system(
     settings: &Arc<Settings>,
     projects: &Arc<Projects>,
     bin_dir: &Path,
-    used: mpsc::Sender<ProjectName>,
 ) -> Result<System, Fault> {
     folders::trusting_home(&layout.helper_home())?;
     folders::tools(layout)?;
@@ -71,7 +68,7 @@ pub(crate) async fn system(
         helper: bin_dir.join("cid-helper"),
         app_helper: layout.app_helper(),
     };
-    let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units), used).await?;
+    let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units)).await?;
     let helpers: Arc<dyn Launcher> = Arc::new(helpers);
     let tools = Standing::new(Arc::clone(&helpers), Identity::Accounts);
     let test = Standing::new(Arc::clone(&helpers), Identity::NginxTest);
@@ -126,9 +123,8 @@ pub(crate) fn authority(projects: &Arc<Projects>, settings: &Settings) -> Result
         let projects = all.values().flatten();
         projects
             .flat_map(|project| {
-                let people = [project.deploy_user.clone(), project.run_user.clone()];
-                let builder = builder(&project.name);
-                people.into_iter().flatten().chain([builder])
+                let deploy = project.deploy_user.clone();
+                deploy.into_iter().chain([builder(&project.name)])
             })
             .collect()
     });

@@ -2,12 +2,12 @@
 
 use super::Facts;
 use crate::{
-    domain::{Isolation, JobKind},
+    domain::JobKind,
     engine::Plan,
     step::{
         CheckHealth, Clone, Configure, Fetch, GrantAccess, HOME, Inspect, InstallDependencies,
         LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort,
-        StartProcesses, TrustClone, UseAccount,
+        StartProcesses, TrustClone,
     },
 };
 
@@ -93,12 +93,9 @@ fn with_account(facts: &Facts<'_>) -> Plan {
         return plan;
     };
     let directory = facts.workspace.directory.clone();
-    let plan = match facts.workspace.isolation {
-        Isolation::Workspace => plan.then(&MakeAccount {
-            account,
-            home: directory.join(HOME),
-        }),
-        Isolation::Owner(_) | Isolation::Shared(_) => plan.then(&UseAccount { account }),
-    };
-    plan.beside(&TrustClone { directory })
+    plan.then(&MakeAccount {
+        account,
+        home: directory.join(HOME),
+    })
+    .beside(&TrustClone { directory })
 }

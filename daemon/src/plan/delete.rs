@@ -3,12 +3,12 @@
 use super::trash_dir;
 use crate::{
     config::Project,
-    domain::{Account, Isolation, JobKind, Workspace},
+    domain::{Account, JobKind, Workspace},
     engine::Plan,
     layout::Layout,
     step::{
-        CheckBranch, DeleteBranch, DistrustClone, Doomed, EndProcesses, EndUnits, HOME,
-        ReleasePort, RemoveAccount, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
+        CheckBranch, DeleteBranch, DistrustClone, Doomed, EndProcesses, HOME, ReleasePort,
+        RemoveAccount, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
 use std::sync::Arc;
@@ -34,8 +34,6 @@ pub fn delete(
     let unit = workspace.unit();
     let job = workspace.job.to_string();
     let mirror = || layout.mirror(&workspace.project);
-    // Somebody else's stays, with all that runs as it.
-    let account = account.filter(|_| workspace.isolation == Isolation::Workspace);
     let mut plan = Plan::new(JobKind::Delete);
     if let Some(BranchChoice { project, force }) = branch {
         plan = plan.then(&CheckBranch {
@@ -48,18 +46,10 @@ pub fn delete(
     }
     plan = plan.then(&Unpublish {}).then(&StopProcesses {});
     if let Some(account) = &account {
-        plan = plan.then(&EndProcesses {
-            account: account.clone(),
-        });
-    }
-    let is_borrowed = workspace.isolation.borrowed().is_some();
-    if is_borrowed {
-        plan = plan.then(&EndUnits {});
-    }
-    if account.is_some() || is_borrowed {
-        plan = plan.then(&DistrustClone {
-            directory: workspace.directory.clone(),
-        });
+        let (account, directory) = (account.clone(), workspace.directory.clone());
+        plan = plan
+            .then(&EndProcesses { account })
+            .then(&DistrustClone { directory });
     }
     plan = plan
         .then(&RemoveFiles {

@@ -6,7 +6,6 @@ mod convert;
 pub mod enforce;
 #[cfg(test)]
 mod enforce_tests;
-mod isolation;
 mod jobs;
 mod logs;
 mod projects;

@@ -2,7 +2,7 @@
 
 use super::{Api, convert, page_size};
 use crate::{
-    config::{ConfigError, IsolationKind, Project, Projects as Shelf},
+    config::{ConfigError, Project, Projects as Shelf},
     doctor,
     domain::ProjectName,
     error::Error,
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 use cid_proto::v1::{self, projects_server::Projects};
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -211,7 +211,6 @@ impl Api {
         {
             say("files", is_there(&file.template));
         }
-        self.check_isolation(project, &mut say);
         if let Some(group) = &project.access.group {
             say(
                 "access.group",
@@ -255,37 +254,6 @@ impl Api {
             *project.domain,
             until.unwrap_or_default()
         ))
-    }
-
-    /// Whether the accounts that workspaces would use may be used.
-    fn check_isolation(
-        &self,
-        project: &Project,
-        say: &mut impl FnMut(&str, Result<String, Fault>),
-    ) {
-        let accounts: BTreeSet<&String> = match (project.isolation, &self.sys.accounts) {
-            (IsolationKind::Workspace, _) => return,
-            (_, None) => {
-                let message = "has no effect in a sandbox: all workspaces run as whoever runs it";
-                return say("isolation", Ok(message.into()));
-            }
-            (IsolationKind::Owner, _) => project.access.people.values().collect(),
-            (IsolationKind::Shared, _) => project.run_user.iter().collect(),
-        };
-        if accounts.is_empty() {
-            let fault = Fault::new("nobody can have a workspace: [access.people] names no account");
-            say(
-                "isolation",
-                Err(fault.hint("write \"EMAIL\" = \"ACCOUNT\" there")),
-            );
-        }
-        for account in accounts {
-            let usable = self.usable_account(account);
-            say(
-                "isolation",
-                usable.map(|_| format!("workspaces may run as {account}")),
-            );
-        }
     }
 
     /// What the remote said, and the commit of base.

@@ -114,8 +114,7 @@ async fn begin(
     let place = place.map_err(exhausted)?;
     let unit = match &api.sys.units {
         Some(units) => {
-            let isolation = workspace.isolation.clone();
-            let identity = Identity::Workspace(workspace.unit(), workspace.id, isolation);
+            let identity = Identity::Workspace(workspace.unit(), workspace.id);
             Some(units(&identity)?.unit.named(session_name(&identity)))
         }
         None => None,

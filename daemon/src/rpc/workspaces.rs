@@ -29,17 +29,9 @@ const WORK_STATUS: Duration = Duration::from_secs(20);
 pub(crate) struct AccountRange(Option<RangeInclusive<u32>>);
 
 impl AccountRange {
-    /// A workspace's; `None` in a sandbox, and where it is gone.
+    /// A workspace's; `None` in a sandbox, and where the range is used up.
     pub(crate) fn of(&self, workspace: &Workspace) -> Option<Account> {
-        let own = self.0.as_ref()?;
-        let Some(name) = workspace.isolation.borrowed() else {
-            return Account::of(workspace.id, own);
-        };
-        let user = nix::unistd::User::from_name(name).ok().flatten()?;
-        Some(Account {
-            name: user.name,
-            uid: user.uid.as_raw(),
-        })
+        Account::of(workspace.id, self.0.as_ref()?)
     }
 }
 
@@ -72,7 +64,6 @@ impl Workspaces for Api {
             Arc::clone(&self.sys.site),
         );
         let planned = Arc::clone(&project);
-        let (isolation, borrowed) = self.isolation_of(&project, &email)?;
         let accounts = self.account_range();
         let submission = Submission {
             kind: JobKind::Create,
@@ -91,7 +82,6 @@ impl Workspaces for Api {
                     commit: None,
                     created_at: jiff::Timestamp::now(),
                     job,
-                    isolation: isolation.clone(),
                 };
                 Subject::New {
                     names,
@@ -104,7 +94,7 @@ impl Workspaces for Api {
                     settings: &settings,
                     project: &planned,
                     workspace,
-                    account: borrowed.or_else(|| accounts.of(workspace)),
+                    account: accounts.of(workspace),
                 })
             }),
         };
@@ -427,8 +417,7 @@ impl Api {
             tree,
             mirror: self.layout.mirror(&workspace.project),
         };
-        let identity =
-            Identity::Workspace(workspace.unit(), workspace.id, workspace.isolation.clone());
+        let identity = Identity::Workspace(workspace.unit(), workspace.id);
         let report = ask_once(
             self.sys.helpers.as_ref(),
             identity,

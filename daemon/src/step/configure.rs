@@ -134,9 +134,8 @@ impl Configure {
         readable.push(layout.mirror_dir(cx.project_name()));
         readable.extend(facts.environment.clone());
         Some(RunAs {
-            gid: made.gid(),
-            needs_group: made.borrowed.is_some(),
             uid: made.account.uid,
+            gid: made.account.uid,
             user: made.account.name,
             groups: vec![made.group],
             writable,

@@ -1,6 +1,6 @@
 //! Makes the workspace's own Unix account.
 
-use super::{UseAccount, end_processes::end_all};
+use super::end_processes::end_all;
 use crate::{
     domain::{Account, project_group},
     engine::{Cx, Step},
@@ -24,16 +24,6 @@ pub struct Made {
     pub(super) account: Account,
     /// Number of the project's group, which it is in.
     pub(super) group: u32,
-    /// It is somebody's already, with this primary group; `None`: its own group has its number.
-    #[serde(default)]
-    pub(super) borrowed: Option<u32>,
-}
-
-impl Made {
-    /// Its primary group.
-    pub(super) fn gid(&self) -> u32 {
-        self.borrowed.unwrap_or(self.account.uid)
-    }
 }
 
 impl Step for MakeAccount {
@@ -60,7 +50,6 @@ impl Step for MakeAccount {
         Ok(Made {
             account: self.account.clone(),
             group,
-            borrowed: None,
         })
     }
 
@@ -81,6 +70,5 @@ pub(super) fn accounts(cx: &Cx) -> Result<&dyn Accounts, Fault> {
 
 /// The account of this job's workspace; `None` in a sandbox.
 pub(super) fn made(cx: &Cx) -> Option<Made> {
-    let borrowed = || cx.output::<UseAccount>().ok();
-    cx.output::<MakeAccount>().ok().or_else(borrowed)
+    cx.output::<MakeAccount>().ok()
 }

@@ -100,15 +100,12 @@ impl MakeDirectory {
     /// The folder itself stays root's, so that nobody can put something else in place of those inside;
     /// these are made here, where the account could not.
     fn give_to(&self, made: &Made) -> Result<(), Fault> {
-        // Who else is in somebody's primary group is not known: it gets nothing here.
-        let group = match made.borrowed {
-            Some(_) => nix::unistd::getegid().as_raw(),
-            None => made.gid(),
-        };
+        let uid = made.account.uid;
         for name in [TREE, VENV, HOME, TMP, RUN] {
             let path = self.directory.join(name);
             fs::make_dir(&path, 0o770)?;
-            fs::give_to(&path, made.account.uid, group)?;
+            // Its own group has the same number.
+            fs::give_to(&path, uid, uid)?;
         }
         Ok(())
     }

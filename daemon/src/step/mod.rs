@@ -7,7 +7,6 @@ mod configure;
 mod delete_branch;
 mod distrust_clone;
 mod end_processes;
-mod end_units;
 mod ended;
 mod environment;
 mod fetch;
@@ -30,7 +29,6 @@ mod start_processes;
 mod stop_processes;
 mod trust_clone;
 mod unpublish;
-mod use_account;
 
 pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
@@ -41,7 +39,6 @@ pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
 pub use distrust_clone::DistrustClone;
 pub use end_processes::EndProcesses;
-pub use end_units::EndUnits;
 pub use environment::InstallDependencies;
 pub use fetch::Fetch;
 pub use grant_access::GrantAccess;
@@ -65,7 +62,6 @@ pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
 pub use trust_clone::TrustClone;
 pub use unpublish::Unpublish;
-pub use use_account::UseAccount;
 
 use crate::engine::{AnyStep, Planned, StepEntry};
 
@@ -78,7 +74,6 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<DeleteBranch>(),
     StepEntry::of::<DistrustClone>(),
     StepEntry::of::<EndProcesses>(),
-    StepEntry::of::<EndUnits>(),
     StepEntry::of::<Fetch>(),
     StepEntry::of::<GrantAccess>(),
     StepEntry::of::<Inspect>(),
@@ -100,7 +95,6 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<StopProcesses>(),
     StepEntry::of::<TrustClone>(),
     StepEntry::of::<Unpublish>(),
-    StepEntry::of::<UseAccount>(),
 ];
 
 /// KIND of the one step that the outside must take back; tests stop there.

@@ -18,13 +18,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Kept aside so that a full disk still leaves room to journal how a job is taken back.
 const RESERVE_BYTES: u64 = 2 * 1024 * 1024;
 
-const MIGRATIONS: &[M<'_>] = &[
-    M::up(include_str!("migrations/01-ledger.sql")),
-    M::up(include_str!("migrations/02-audit.sql")),
-    M::up(include_str!("migrations/03-isolation.sql")),
-    M::up(include_str!("migrations/04-reserved.sql")),
-    M::up(include_str!("migrations/05-audit-program.sql")),
-];
+const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/01-ledger.sql"))];
 
 /// What can go wrong with the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -275,28 +269,5 @@ fn retranslate(path: &Path, error: StoreError) -> StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(PathBuf::new(), error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Isolation;
-
-    #[tokio::test]
-    async fn workspaces_of_an_older_ledger_have_accounts_of_their_own() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("cid.db");
-        let mut older = Connection::open(&path).unwrap();
-        Migrations::from_slice(&MIGRATIONS[..2])
-            .to_latest(&mut older)
-            .unwrap();
-        let row = "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job) \
-                   VALUES ('anna@example.com', 'shop', 'anna---example-com', 'ready', '/srv/x', 'b', '', \
-                   '2026-11-22T10:00:00Z', '01a20460-5ed6-73cf-9ef4-43a98b1f8356')";
-        older.execute(row, []).unwrap();
-        drop(older);
-        let found = Store::open(&path).unwrap().workspace(1).await.unwrap();
-        assert_eq!(found.unwrap().isolation, Isolation::Workspace);
     }
 }

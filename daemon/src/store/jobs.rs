@@ -7,7 +7,7 @@ use super::{
     workspaces::{by_email, by_id, insert, is_free},
 };
 use crate::{
-    domain::{Email, Isolation, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
+    domain::{Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
     engine::event::{Event, Failure, What},
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -38,8 +38,6 @@ pub struct JobRow {
     pub created_at: jiff::Timestamp,
     /// When it ended.
     pub ended_at: Option<jiff::Timestamp>,
-    /// Whose account its workspace uses; of one that is gone the default.
-    pub isolation: Isolation,
 }
 
 /// About which workspace a new job is.
@@ -101,8 +99,7 @@ pub struct JobFilter {
 }
 
 const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
-const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at, \
-    (SELECT isolation FROM workspaces WHERE workspaces.id = jobs.workspace) FROM jobs";
+const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at FROM jobs";
 
 fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
     Ok(JobRow {
@@ -120,9 +117,6 @@ fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
             .transpose()?,
         created_at: parse(row.get(9)?)?,
         ended_at: row.get::<_, Option<String>>(10)?.map(parse).transpose()?,
-        isolation: row
-            .get::<_, Option<String>>(11)?
-            .map_or(Ok(Isolation::default()), parse)?,
     })
 }
 

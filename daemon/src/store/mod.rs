@@ -7,7 +7,6 @@ mod audit;
 mod db;
 mod jobs;
 mod owed;
-mod reserved;
 mod rows;
 mod workspaces;
 
@@ -16,4 +15,3 @@ pub use audit::{AuditLine, Verdict};
 pub use db::{Store, StoreError};
 pub use jobs::{Appended, JobFilter, JobRow, NewJob, Subject};
 pub use owed::{Debt, OwedRow};
-pub use reserved::Reserved;

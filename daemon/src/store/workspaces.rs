@@ -1,7 +1,7 @@
 //! Workspaces and their ports.
 
 use super::{
-    Store, StoreError, reserved,
+    Store, StoreError,
     rows::{parse, text, time},
 };
 use crate::domain::{Email, ProjectName, UnitName, Workspace};
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::path::PathBuf;
 
 const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port, w.directory, w.branch, \
-     w.url, w.commit_id, w.created_at, w.job, w.isolation FROM workspaces w LEFT JOIN ports p ON p.workspace = w.id";
+     w.url, w.commit_id, w.created_at, w.job FROM workspaces w LEFT JOIN ports p ON p.workspace = w.id";
 
 fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
     Ok(Workspace {
@@ -25,7 +25,6 @@ fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
         commit: row.get(9)?,
         created_at: parse(row.get(10)?)?,
         job: parse(row.get(11)?)?,
-        isolation: parse(row.get(12)?)?,
     })
 }
 
@@ -70,14 +69,10 @@ pub(super) fn insert(
     transaction: &Transaction<'_>,
     workspace: &Workspace,
 ) -> Result<i64, StoreError> {
-    // Only under an account of its own is there something to wait under the kept one.
-    let has_own = workspace.isolation.borrowed().is_none();
-    let number = reserved::give(transaction, &workspace.project, has_own)?;
     transaction.execute(
-        "INSERT INTO workspaces (id, email, project, name, state, directory, branch, url, created_at, job, isolation) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
-            number,
             workspace.email.as_str(),
             workspace.project.as_str(),
             workspace.name.as_str(),
@@ -87,10 +82,9 @@ pub(super) fn insert(
             workspace.url,
             time(workspace.created_at),
             workspace.job.to_string(),
-            text(&workspace.isolation)?,
         ],
     )?;
-    Ok(number)
+    Ok(transaction.last_insert_rowid())
 }
 
 impl Store {

@@ -68,12 +68,6 @@ pub trait Accounts: Send + Sync {
     /// The name or the number is somebody else's, or the tools fail.
     async fn make(&self, account: &Account, home: &Path, group: &str) -> Result<u32, Fault>;
 
-    /// The numbers of the primary group of an account that is somebody's and stays so, and of `group`.
-    ///
-    /// # Errors
-    /// There is none of that name and number any more, or no such group.
-    fn lookup(&self, account: &Account, group: &str) -> Result<(u32, u32), Fault>;
-
     /// Whether there is one of that name, whoever's it is.
     ///
     /// # Errors
@@ -85,13 +79,6 @@ pub trait Accounts: Send + Sync {
     /// # Errors
     /// The tools fail.
     async fn remove(&self, account: &Account) -> Result<(), Fault>;
-
-    /// Takes the account away from under a process that runs as it, and goes on; none of that name is no
-    /// error.
-    ///
-    /// # Errors
-    /// The tools fail.
-    async fn withdraw(&self, account: &Account) -> Result<(), Fault>;
 
     /// Makes a project's group and the account that builds its environments.
     ///
@@ -159,18 +146,6 @@ impl Accounts for RealAccounts {
         self.run("useradd", &args).await.map(|()| gid)
     }
 
-    fn lookup(&self, account: &Account, group: &str) -> Result<(u32, u32), Fault> {
-        let there = user(&account.name)?.filter(|there| there.uid.as_raw() == account.uid);
-        let there = there.ok_or_else(|| {
-            Fault::new(format!(
-                "cannot find the account {} with the number {}",
-                account.name, account.uid
-            ))
-            .hint("try again; the account was changed meanwhile")
-        })?;
-        Ok((there.gid.as_raw(), gid_of(group)?))
-    }
-
     fn exists(&self, account: &Account) -> Result<bool, Fault> {
         Ok(user(&account.name)?.is_some())
     }
@@ -178,14 +153,6 @@ impl Accounts for RealAccounts {
     async fn remove(&self, account: &Account) -> Result<(), Fault> {
         match user(&account.name)? {
             Some(_) => self.run("userdel", &[&account.name]).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn withdraw(&self, account: &Account) -> Result<(), Fault> {
-        match user(&account.name)? {
-            // Without --force it refuses; homes and mail only go with --remove.
-            Some(_) => self.run("userdel", &["--force", &account.name]).await,
             None => Ok(()),
         }
     }

@@ -357,11 +357,6 @@ impl Accounts for Fake {
         Ok(nix::unistd::getegid().as_raw())
     }
 
-    fn lookup(&self, _: &Account, _: &str) -> Result<(u32, u32), Fault> {
-        let group = nix::unistd::getegid().as_raw();
-        Ok((group, group))
-    }
-
     fn exists(&self, account: &Account) -> Result<bool, Fault> {
         Ok(self.state().accounts.contains(&account.name))
     }
@@ -369,10 +364,6 @@ impl Accounts for Fake {
     async fn remove(&self, account: &Account) -> Result<(), Fault> {
         self.state().accounts.remove(&account.name);
         Ok(())
-    }
-
-    async fn withdraw(&self, account: &Account) -> Result<(), Fault> {
-        self.remove(account).await
     }
 
     async fn make_project(&self, _: &str, builder: &str) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 
 use super::Fault;
 use crate::{
-    domain::{Isolation, ProjectName, UnitName},
+    domain::{ProjectName, UnitName},
     helper::request::{Ask, Request},
 };
 use async_trait::async_trait;
@@ -17,11 +17,8 @@ pub enum Identity {
     /// The project's deploy user: the network half of git.
     Deploy(ProjectName),
     /// The workspace's user: everything inside its tree. With the workspace's number in the ledger,
-    /// which is its own account's.
-    Workspace(UnitName, i64, Isolation),
-    /// The user of a project's next workspace, with the number that is kept for it. Stands ready; the
-    /// account itself comes with the workspace.
-    Next(ProjectName, i64),
+    /// which is its account's too.
+    Workspace(UnitName, i64),
     /// The workspace's own user once more, to end all that runs as it: behind walls of Landlock it would
     /// not see what that is.
     Reaper(UnitName, i64),
@@ -58,16 +55,10 @@ pub struct Call {
 }
 
 impl Identity {
-    /// As who a helper of this identity may wait for the job that wants it: who that will be is known
-    /// before.
-    pub fn waits_as(&self) -> Option<Self> {
-        match self {
-            Self::Deploy(_) | Self::Next(..) => Some(self.clone()),
-            Self::Workspace(unit, number, Isolation::Workspace) => {
-                Some(Self::Next(unit.project(), *number))
-            }
-            _ => None,
-        }
+    /// Whether a helper of this identity may stand ready for the next job that wants it: who that will be is
+    /// known before.
+    pub fn may_wait(&self) -> bool {
+        matches!(self, Self::Deploy(_))
     }
 }
 
@@ -84,11 +75,6 @@ pub trait Launcher: Send + Sync {
     /// says so at that call.
     async fn prepare(&self, _job: Uuid, _identity: Identity) {}
 
-    /// Whether a helper stands ready under an identity, as one would be started now; another one is ended.
-    async fn stands(&self, _: &Identity) -> bool {
-        false
-    }
-
     /// Ends what waits for a project that is not one of these any more, and exchanges what would be
     /// otherwise now: to be called when projects were read again.
     async fn look_over(&self, _projects: &BTreeSet<ProjectName>) {}
@@ -96,14 +82,6 @@ pub trait Launcher: Send + Sync {
     /// Jobs with helpers that nobody may hold any more, such as an earlier daemon's.
     fn strays(&self) -> BTreeSet<Uuid> {
         BTreeSet::new()
-    }
-
-    /// Ends all units in which commands of a workspace run, whatever started them; none in a sandbox.
-    ///
-    /// # Errors
-    /// systemd cannot end one.
-    async fn end_units(&self, _unit: &UnitName) -> Result<(), Fault> {
-        Ok(())
     }
 
     /// Ends all units in which a project's environments are built, whatever job they are of; none in a

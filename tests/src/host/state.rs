@@ -134,13 +134,9 @@ impl Host {
     }
 }
 
-/// The account of a workspace that is not there yet: it is taken away again as soon as its helper runs.
-/// Those who make it and take it away. And what systemd calls a helper before it is one.
+/// What systemd calls a helper before it is one.
 fn is_for_a_moment(fact: &str) -> bool {
-    let is_account = fact.starts_with("user cidw-") && fact.contains(":/nonexistent:");
-    let makers = ["/usr/sbin/useradd", "/usr/sbin/userdel", "(d-helper)"];
-    let is_maker = |maker: &&str| fact.contains(&format!(" {maker}"));
-    is_account || (fact.starts_with("process ") && makers.iter().any(is_maker))
+    fact.starts_with("process ") && fact.contains(" (d-helper)")
 }
 
 impl HostState {

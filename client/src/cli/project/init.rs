@@ -145,9 +145,6 @@ domain = @DOMAIN@    # workspaces answer at <name>.<domain>
 # repository's.
 deploy_user = "deploy"
 # work_dir = "/srv/cid/@NAME@"    # workspaces live here
-# Whose Unix account workspaces are: one each (the default), their developers' ("owner", by
-# [access.people]), or one for all ("shared", with run_user). See cid-project(5) for what that gives up.
-# isolation = "workspace"
 # A certificate for *.<domain>: workspaces then answer over HTTPS.
 # tls = { certificate = "/etc/letsencrypt/live/@NAME@/fullchain.pem", key = "/etc/letsencrypt/live/@NAME@/privkey.pem" }
 
@@ -239,7 +236,7 @@ mod tests {
     fn what_a_server_must_have_is_in_it() {
         let content = init("pressa").file().unwrap().1;
         assert!(content.contains("\ndeploy_user = \"deploy\"\n"));
-        assert!(content.contains("isolation =") && content.contains("[limits]"));
+        assert!(content.contains("[limits]"));
     }
 
     #[test]

@@ -59,11 +59,7 @@ pub(super) async fn worker(api: Api) -> Troubles {
     let shelf = api.projects.all();
     let others = shelf.values().flatten().flat_map(|project| {
         let people = project.access.people.values();
-        let named = project
-            .deploy_user
-            .iter()
-            .chain(&project.run_user)
-            .chain(people);
+        let named = project.deploy_user.iter().chain(people);
         named.map(|account| (account.clone(), project.name.clone()))
     });
     let what = if uid == 0 {

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     authz::Permit,
     config::{Projects, Settings},
-    domain::{Account, Email, Isolation, JobKind, JobState, Name, Workspace, WorkspaceState},
+    domain::{Account, Email, JobKind, JobState, Name, Workspace, WorkspaceState},
     layout::Layout,
     plan::{self, BranchChoice, Facts},
     store::{Store, Subject},
@@ -38,32 +38,19 @@ fn account() -> Account {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
     Create,
-    CreateBorrowed,
     Delete,
-    DeleteBorrowed,
     DeleteWithBranch,
     Restart,
     RepairAccess,
 }
 
-pub(super) const KINDS: [Kind; 7] = [
+pub(super) const KINDS: [Kind; 5] = [
     Kind::Create,
-    Kind::CreateBorrowed,
     Kind::Delete,
-    Kind::DeleteBorrowed,
     Kind::DeleteWithBranch,
     Kind::Restart,
     Kind::RepairAccess,
 ];
-
-impl Kind {
-    fn isolation(self) -> Isolation {
-        match self {
-            Self::CreateBorrowed | Self::DeleteBorrowed => Isolation::Owner(account().name),
-            _ => Isolation::Workspace,
-        }
-    }
-}
 
 /// The project file's lines that every project of the tests has.
 const PROJECT: &str = "domain = \"demo.localhost\"\n[git]\nurl = \"/srv/demo.git\"\n";
@@ -134,8 +121,7 @@ impl Stage {
         let project = self.projects.only().unwrap();
         let layout = Arc::clone(&self.layout);
         let submission = match kind {
-            Kind::Create | Kind::CreateBorrowed => {
-                let isolation = kind.isolation();
+            Kind::Create => {
                 let work_dir = self.layout.work_root.join("demo");
                 let planned = Arc::clone(&project);
                 Submission {
@@ -143,9 +129,7 @@ impl Stage {
                     subject: Box::new(move |job| Subject::New {
                         names: Name::candidates(&email).collect(),
                         make: Box::new(move |name| {
-                            let isolation = isolation.clone();
-                            let made = workspace(&email, &project, name, &work_dir, job);
-                            Workspace { isolation, ..made }
+                            workspace(&email, &project, name, &work_dir, job)
                         }),
                     }),
                     plan: Box::new(move |workspace| {
@@ -160,7 +144,7 @@ impl Stage {
                     }),
                 }
             }
-            Kind::Delete | Kind::DeleteBorrowed | Kind::DeleteWithBranch => {
+            Kind::Delete | Kind::DeleteWithBranch => {
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
                 let branch = (kind == Kind::DeleteWithBranch).then_some(BranchChoice {
                     project,
@@ -211,8 +195,7 @@ impl Stage {
     pub(super) async fn ready_for(kind: Kind) -> Self {
         let stage = Self::new();
         let first = match kind {
-            Kind::Create | Kind::CreateBorrowed => None,
-            Kind::DeleteBorrowed => Some(Kind::CreateBorrowed),
+            Kind::Create => None,
             Kind::Delete | Kind::DeleteWithBranch | Kind::Restart | Kind::RepairAccess => {
                 Some(Kind::Create)
             }
@@ -297,7 +280,6 @@ fn workspace(
         commit: None,
         created_at: jiff::Timestamp::now(),
         job,
-        isolation: Isolation::default(),
     }
 }
 

@@ -4,7 +4,6 @@
 use super::{
     confine::{UNITS_OWN, Walls, confine},
     credentials::Expected,
-    leave_groups,
 };
 use crate::system::fault::{Fault, FaultContext};
 use caps::Capability;
@@ -32,9 +31,6 @@ pub(in crate::helper) struct Expectations {
         requires = "expect_user"
     )]
     expect_caps: Vec<String>,
-    /// First leave all groups but these, and give up the capabilities that it takes
-    #[arg(long, requires = "expect_groups")]
-    leave_groups: bool,
     /// Change nothing but what is in such folders; may be given more than once
     #[arg(long, value_name = "PATH")]
     confine_write: Vec<PathBuf>,
@@ -68,9 +64,6 @@ impl Expectations {
                 .collect::<Result<BTreeSet<_>, _>>()?,
             capabilities: bits(&self.expect_caps)?,
         };
-        if self.leave_groups {
-            leave_groups(expected.groups.iter().copied())?;
-        }
         expected.verify()
     }
 

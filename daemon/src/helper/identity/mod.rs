@@ -18,7 +18,7 @@ use caps::CapSet;
 use credentials::Expected;
 use nix::{
     sys::prctl,
-    unistd::{self, Gid, Uid, User},
+    unistd::{self, Gid, Uid},
 };
 
 /// Below are the distribution's own users.
@@ -52,18 +52,12 @@ pub(super) fn assume(run_file: &RunFile, required: bool, keeper: Keeper) -> Resu
         return Ok(());
     };
     let expected = expected(run_as)?;
-    if run_as.needs_group {
-        refuse_changed(run_as)?;
-    }
     if unistd::geteuid().is_root() {
         drop_to(run_as)?;
         expected.verify()?;
         refuse_return()?;
     } else {
-        // A unit of systemd's has done it, but for groups of an account that is somebody's.
-        if run_as.needs_group {
-            leave_groups(expected.groups.iter().copied())?;
-        }
+        // A unit of systemd's has done it.
         expected.verify()?;
     }
     match keeper {
@@ -100,57 +94,6 @@ fn expected(run_as: &RunAs) -> Result<Expected, Fault> {
         groups: groups.collect(),
         capabilities: 0,
     })
-}
-
-/// An account that is somebody's may have been removed, and made again or its number given away since.
-fn refuse_changed(run_as: &RunAs) -> Result<(), Fault> {
-    let (name, uid) = (&run_as.user, run_as.uid);
-    let named = User::from_name(name).cannot(format!("look up the account {name}"))?;
-    let numbered = User::from_uid(Uid::from_raw(uid)).cannot(format!("look up the user {uid}"))?;
-    let named = named.map(|user| user.uid.as_raw());
-    match change(
-        name,
-        uid,
-        named,
-        numbered.as_ref().map(|user| user.name.as_str()),
-    ) {
-        None => Ok(()),
-        Some(change) => Err(Fault::new(format!("cannot become {name}: {change}"))
-            .hint("delete the workspace (with --discard, once all is pushed) and create it again")),
-    }
-}
-
-/// What has become of the account of this name and number, by what both lead to now; `None`: nothing.
-fn change(name: &str, uid: u32, named: Option<u32>, numbered: Option<&str>) -> Option<String> {
-    match (named, numbered) {
-        (Some(now), _) if now == uid => None,
-        (Some(now), _) => Some(format!(
-            "it was made again with the number {now}, and the workspace is of the account with the number {uid}"
-        )),
-        (None, Some(other)) => Some(format!("it is gone, and its number {uid} is {other}'s")),
-        // Its files are still its own.
-        (None, None) => {
-            eprintln!("cid-helper: there is no account {name} with the number {uid} any more");
-            None
-        }
-    }
-}
-
-/// Leaves all groups but these, and every capability.
-fn leave_groups(groups: impl Iterator<Item = u32>) -> Result<(), Fault> {
-    let groups: Vec<Gid> = groups.map(Gid::from_raw).collect();
-    unistd::setgroups(&groups).cannot("leave the groups of the account")?;
-    // The bounding set first, as that takes a capability, and what is in effect before what is permitted.
-    for set in [
-        CapSet::Bounding,
-        CapSet::Ambient,
-        CapSet::Inheritable,
-        CapSet::Effective,
-        CapSet::Permitted,
-    ] {
-        caps::clear(None, set).cannot(format!("give up the {set:?} capabilities"))?;
-    }
-    Ok(())
 }
 
 /// The order matters: the right to change groups goes with the user, and the right to empty the
@@ -192,17 +135,6 @@ mod tests {
             groups: groups.into(),
             ..RunAs::default()
         }
-    }
-
-    #[test]
-    fn an_account_that_is_another_one_now_is_told() {
-        assert_eq!(change("anna", 1001, Some(1001), Some("anna")), None);
-        assert_eq!(change("anna", 1001, Some(1001), Some("twin")), None);
-        assert_eq!(change("anna", 1001, None, None), None);
-        let again = change("anna", 1001, Some(1005), None).unwrap();
-        assert!(again.contains("again with the number 1005"), "{again}");
-        let given = change("anna", 1001, None, Some("carl")).unwrap();
-        assert!(given.contains("1001 is carl's"), "{given}");
     }
 
     #[test]

@@ -14,11 +14,7 @@ use super::{
     helpers::{Call, Identity, Launcher},
     standing::STANDING,
 };
-use crate::{
-    domain::{Isolation, ProjectName, UnitName},
-    helper::request::Request,
-    layout::Layout,
-};
+use crate::{domain::ProjectName, helper::request::Request, layout::Layout};
 use async_trait::async_trait;
 use futures::future::join_all;
 use helper::{Helper, Outcome};
@@ -40,8 +36,6 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 pub struct HelperLauncher {
     starter: Box<dyn Starter>,
     slots: Mutex<Slots>,
-    /// Where it tells whose next workspace's helper may be gone.
-    used: Option<mpsc::Sender<ProjectName>>,
 }
 
 type Slots = HashMap<(Uuid, Identity), Arc<Slot>>;
@@ -59,36 +53,30 @@ impl HelperLauncher {
     /// The sandbox's: helpers are children of the daemon, all under its own identity. Starts nothing
     /// yet. `binary` is `cid-helper`.
     pub fn local(layout: Arc<Layout>, binary: PathBuf) -> Self {
-        Self::of(Box::new(Children { layout, binary }), None)
+        Self::of(Box::new(Children { layout, binary }))
     }
 
-    /// A host's: each helper is a transient unit of systemd's, as `units` says for its identity. Tells
-    /// `used` of the projects in whose workspaces a job was done.
+    /// A host's: each helper is a transient unit of systemd's, as `units` says for its identity.
     ///
     /// # Errors
     /// systemd does not tell which units there are.
-    pub async fn host(
-        binary: PathBuf,
-        units: Arc<Units>,
-        used: mpsc::Sender<ProjectName>,
-    ) -> Result<Self, Fault> {
+    pub async fn host(binary: PathBuf, units: Arc<Units>) -> Result<Self, Fault> {
         let starter = Transient::new(binary, units).await?;
-        Ok(Self::of(Box::new(starter), Some(used)))
+        Ok(Self::of(Box::new(starter)))
     }
 
-    fn of(starter: Box<dyn Starter>, used: Option<mpsc::Sender<ProjectName>>) -> Self {
+    fn of(starter: Box<dyn Starter>) -> Self {
         Self {
             starter,
             slots: Mutex::default(),
-            used,
         }
     }
 
     /// The one that stands ready, if it is as one would be now, or a new one.
     async fn start(&self, job: Uuid, identity: &Identity) -> Result<Helper, Fault> {
         if job != STANDING
-            && let Some(waiting) = identity.waits_as()
-            && let Some(helper) = self.waiting(job, &waiting).await
+            && identity.may_wait()
+            && let Some(helper) = self.waiting(job, identity).await
         {
             return Ok(helper);
         }
@@ -115,12 +103,7 @@ impl HelperLauncher {
 
     /// The one that stands ready under this identity, and nobody else's from now on.
     async fn take(&self, identity: &Identity) -> Option<Helper> {
-        let helper = self.slot(STANDING, identity).helper.lock().await.take();
-        // Its number is given once: the place would stay empty for ever.
-        if let Identity::Next(..) = identity {
-            self.slots().remove(&(STANDING, identity.clone()));
-        }
-        helper
+        self.slot(STANDING, identity).helper.lock().await.take()
     }
 
     /// This one, or another where it was ended from outside since its last call, or is one that stands ready
@@ -139,18 +122,8 @@ impl HelperLauncher {
 
     /// Has the next job find a helper waiting, too.
     async fn renew(&self, ended: Identity) {
-        match ended.waits_as() {
-            // It takes an account as well, and nobody is to wait for that.
-            Some(Identity::Next(project, _)) => {
-                if let Some(used) = &self.used {
-                    // One who does not come to it has told of the project before, or will.
-                    let _ = used.try_send(project);
-                }
-            }
-            Some(identity) if self.starter.ready(&identity).is_some() => {
-                self.prepare(STANDING, identity).await;
-            }
-            _ => {}
+        if ended.may_wait() && self.starter.ready(&ended).is_some() {
+            self.prepare(STANDING, ended).await;
         }
     }
 
@@ -160,7 +133,7 @@ impl HelperLauncher {
         let standing = slots.keys().filter(|(job, _)| *job == STANDING);
         let identities = standing.map(|(_, identity)| identity);
         identities
-            .filter(|identity| identity.waits_as().is_some())
+            .filter(|identity| identity.may_wait())
             .cloned()
             .collect()
     }
@@ -170,6 +143,24 @@ impl HelperLauncher {
         helper.end(END_LIMIT).await?;
         self.starter.ended(&keeper);
         Ok(())
+    }
+
+    /// Whether a helper stands ready under an identity, as one would be started now; another one is ended.
+    async fn stands(&self, identity: &Identity) -> bool {
+        let Some(now) = self.starter.ready(identity) else {
+            return false;
+        };
+        let slot = self.slot(STANDING, identity);
+        let mut place = slot.helper.lock().await;
+        let Some(mut helper) = place.take() else {
+            return false;
+        };
+        if helper.is_alive() && helper.is_like(&now) {
+            *place = Some(helper);
+            return true;
+        }
+        self.discard(helper).await;
+        false
     }
 
     fn slot(&self, job: Uuid, identity: &Identity) -> Arc<Slot> {
@@ -235,26 +226,9 @@ impl Launcher for HelperLauncher {
         }
     }
 
-    async fn stands(&self, identity: &Identity) -> bool {
-        let Some(now) = self.starter.ready(identity) else {
-            return false;
-        };
-        let slot = self.slot(STANDING, identity);
-        let mut place = slot.helper.lock().await;
-        let Some(mut helper) = place.take() else {
-            return false;
-        };
-        if helper.is_alive() && helper.is_like(&now) {
-            *place = Some(helper);
-            return true;
-        }
-        self.discard(helper).await;
-        false
-    }
-
     async fn look_over(&self, projects: &BTreeSet<ProjectName>) {
         for identity in self.waiting_identities() {
-            let (Identity::Deploy(project) | Identity::Next(project, _)) = &identity else {
+            let Identity::Deploy(project) = &identity else {
                 continue;
             };
             let slot = self.slot(STANDING, &identity);
@@ -275,14 +249,8 @@ impl Launcher for HelperLauncher {
         self.starter.strays()
     }
 
-    async fn end_units(&self, unit: &UnitName) -> Result<(), Fault> {
-        // Who it is called does not depend on its number or account.
-        let identity = Identity::Workspace(unit.clone(), 0, Isolation::default());
-        self.starter.end_all_of(&identity, END_LIMIT).await
-    }
-
     async fn end_builds(&self, project: &ProjectName) -> Result<(), Fault> {
-        // Nor does it depend on the environment's key.
+        // What they are called does not depend on the environment's key.
         let identity = Identity::Build(project.clone(), String::new());
         self.starter.end_all_of(&identity, END_LIMIT).await
     }

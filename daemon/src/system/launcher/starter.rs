@@ -296,7 +296,6 @@ fn mark(identity: &Identity) -> String {
     let name = match identity {
         Identity::Deploy(project) => format!("deploy {project}"),
         Identity::Workspace(unit, ..) => format!("workspace {unit}"),
-        Identity::Next(project, number) => format!("next {project} {number}"),
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
         // All builds of a project run as one user and are ended together.
         Identity::Build(project, _) => format!("build {project}"),
