@@ -13,10 +13,14 @@
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod rig;
 
+mod attack;
+
 #[path = "drop/app.rs"]
 mod app;
 #[path = "drop/build.rs"]
 mod build;
+#[path = "drop/calls.rs"]
+mod calls;
 #[path = "drop/end.rs"]
 mod end;
 #[path = "drop/run.rs"]

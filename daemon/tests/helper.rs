@@ -8,6 +8,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod attack;
 #[path = "helper/rig.rs"]
 mod rig;
 
@@ -15,6 +16,8 @@ mod rig;
 mod access;
 #[path = "helper/app.rs"]
 mod app;
+#[path = "helper/calls.rs"]
+mod calls;
 #[path = "helper/deps.rs"]
 mod deps;
 #[path = "helper/launcher.rs"]

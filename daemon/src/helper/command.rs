@@ -1,6 +1,6 @@
 //! Starts one program, passes its output on line by line, and leaves nothing of it behind.
 
-use super::{Lines, environment::Environment, reaper, wire::MAX_LINE};
+use super::{Lines, environment::Environment, identity, reaper, wire::MAX_LINE};
 use crate::system::fault::{Fault, FaultContext};
 use std::{
     ffi::{OsStr, OsString},
@@ -10,7 +10,7 @@ use std::{
         process::{CommandExt, ExitStatusExt},
     },
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, OnceLock, PoisonError},
     thread,
     time::Duration,
@@ -37,12 +37,22 @@ pub(super) fn close() {
     *CLOSED.lock().unwrap_or_else(PoisonError::into_inner) = true;
 }
 
+/// Whose word decides what a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// A repository's, or a package's: it is confined.
+    Untrusted,
+    /// The machine's own packages' and its operator's.
+    Machines,
+}
+
 /// Runs a program in its own process group with exactly this environment and no input; its output
 /// and error output are passed on as they come. Whatever it started and left behind is killed.
 ///
 /// # Errors
 /// It cannot be found or started. That it fails is no error.
 pub(super) fn run(
+    code: Code,
     argv: &[OsString],
     env: &Environment,
     dir: &Path,
@@ -69,10 +79,11 @@ pub(super) fn run(
     if *closed {
         return Err(Fault::cancelled());
     }
-    let mut child =
-        command
-            .spawn()
-            .cannot(format!("run {} in {}", program.display(), dir.display()))?;
+    let spawned = match code {
+        Code::Untrusted => spawn_confined(&mut command)?,
+        Code::Machines => command.spawn(),
+    };
+    let mut child = spawned.cannot(format!("run {} in {}", program.display(), dir.display()))?;
     drop(closed);
     // The command holds the pipe's writing end: with it, the reader would never see the end.
     drop(command);
@@ -96,14 +107,28 @@ pub(super) fn run(
     })
 }
 
+/// Starts it from a thread that has given up what the command must not have: this process itself needs
+/// some of it.
+fn spawn_confined(command: &mut Command) -> Result<io::Result<Child>, Fault> {
+    thread::scope(|scope| {
+        let starter = thread::Builder::new().spawn_scoped(scope, || {
+            identity::refuse_calls()?;
+            Ok(command.spawn())
+        });
+        let ended = starter.cannot("start a thread")?.join();
+        ended.unwrap_or_else(|_| Err(Fault::new("cannot confine a command")))
+    })
+}
+
 /// Runs a program and collects its output, at most the first 400 lines.
 pub(super) fn capture(
+    code: Code,
     argv: &[OsString],
     env: &Environment,
     dir: &Path,
 ) -> Result<(ExitStatus, Vec<String>), Fault> {
     let collected = Mutex::new(Vec::new());
-    let status = run(argv, env, dir, &|line| {
+    let status = run(code, argv, env, dir, &|line| {
         let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
         if collected.len() < 400 {
             collected.push(line.to_owned());

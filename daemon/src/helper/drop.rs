@@ -46,6 +46,8 @@ pub(super) fn settle(role: Role) -> Result<(), Fault> {
     }
     prctl::set_no_new_privs().cannot("give up new privileges")?;
     if role != Role::App {
+        // Commands of the same account would otherwise have this process do what they may not.
+        prctl::set_dumpable(false).cannot("forbid others to trace it")?;
         prctl::set_child_subreaper(true).cannot("become parent of orphans")?;
     }
     if role == Role::Server {

@@ -3,7 +3,8 @@
 use super::{
     Lines,
     cgroup::Refusals,
-    command, deps,
+    command::{self, Code},
+    deps,
     drop::{self, Role},
     end_processes,
     environment::Environment,
@@ -205,7 +206,7 @@ fn run_tool(ask: &RunTool, lines: Lines) -> Result<ToolExited, Fault> {
         ("PATH".into(), exec::PATH.into()),
         ("LC_ALL".into(), "C".into()),
     ]);
-    let status = command::run(&argv, &env, Path::new("/"), lines)?;
+    let status = command::run(Code::Machines, &argv, &env, Path::new("/"), lines)?;
     Ok(ToolExited {
         status: status.code(),
     })
@@ -215,7 +216,7 @@ fn run_command(ask: &RunCommand, lines: Lines) -> Result<Exited, Fault> {
     let argv: Vec<_> = ask.command.iter().map(Into::into).collect();
     let env: Environment = ask.env.iter().map(|(k, v)| (k.into(), v.into())).collect();
     let before = Refusals::count();
-    let status = command::run(&argv, &env, &ask.dir, lines)?;
+    let status = command::run(Code::Untrusted, &argv, &env, &ask.dir, lines)?;
     Ok(Exited {
         status: command::code(status),
         ran_out_of: before.since(),

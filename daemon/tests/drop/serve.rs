@@ -11,10 +11,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const JOB: [&str; 3] = ["serve", "--job", "01900000-0000-7000-8000-000000000001"];
+pub const JOB: [&str; 3] = ["serve", "--job", "01900000-0000-7000-8000-000000000001"];
 
 /// Asks for one shell line.
-fn ask(command: &mut Command, line: &str) -> Output {
+pub fn ask(command: &mut Command, line: &str) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Writes a run file whose processes are shell lines, except `arguments`.
-fn run_file(dir: &Path, processes: &[(&str, &str)]) -> PathBuf {
+pub fn run_file(dir: &Path, processes: &[(&str, &str)]) -> PathBuf {
     let shell = |(name, line): &(&str, &str)| {
         (
             (*name).to_owned(),

@@ -6,7 +6,12 @@ use super::{
     work::Work,
 };
 use crate::{
-    helper::{Lines, command, environment::Environment, request::BuildEnvironment},
+    helper::{
+        Lines,
+        command::{self, Code},
+        environment::Environment,
+        request::BuildEnvironment,
+    },
     system::fault::Fault,
 };
 use std::{
@@ -81,7 +86,8 @@ impl<'a> Installer<'a> {
             "--no-project".into(),
             wanted.text().into(),
         ];
-        let (status, lines) = command::capture(&argv, &self.env, Path::new("/")).ok()?;
+        let (status, lines) =
+            command::capture(Code::Untrusted, &argv, &self.env, Path::new("/")).ok()?;
         Some(PathBuf::from(lines.last().filter(|_| status.success())?))
             .filter(|path| path.is_absolute())
     }
@@ -211,7 +217,7 @@ impl<'a> Installer<'a> {
     ) -> Result<(), Fault> {
         let argv: Vec<OsString> = std::iter::once(program).chain(arguments).collect();
         let said: Mutex<Option<String>> = Mutex::default();
-        let status = command::run(&argv, &self.env, dir, &|line| {
+        let status = command::run(Code::Untrusted, &argv, &self.env, dir, &|line| {
             if ["error:", "ERROR:", "  ×", "Error:"]
                 .iter()
                 .any(|mark| line.starts_with(mark))

@@ -1,7 +1,11 @@
 //! Which Python an environment is made of.
 
 use crate::{
-    helper::{command, environment::Environment, inspect::snapshot::Snapshot},
+    helper::{
+        command::{self, Code},
+        environment::Environment,
+        inspect::snapshot::Snapshot,
+    },
     system::fault::Fault,
 };
 use std::{
@@ -129,7 +133,7 @@ fn version(python: &Path, env: &Environment) -> Option<Version> {
         "-c".into(),
         "import sys; print(*sys.version_info[:3])".into(),
     ];
-    let (status, lines) = command::capture(&argv, env, Path::new("/")).ok()?;
+    let (status, lines) = command::capture(Code::Untrusted, &argv, env, Path::new("/")).ok()?;
     let numbers = lines.last().filter(|_| status.success())?;
     let numbers: Vec<u32> = numbers
         .split(' ')

@@ -5,7 +5,12 @@ use super::{
     settings,
 };
 use crate::{
-    helper::{Lines, command, environment::Environment, tree::purge},
+    helper::{
+        Lines,
+        command::{self, Code},
+        environment::Environment,
+        tree::purge,
+    },
     system::fault::{Fault, FaultContext},
 };
 use std::{
@@ -28,8 +33,13 @@ fn ours(tools_dir: &Path) -> PathBuf {
 
 /// A wrapper that picks versions may be on PATH without there being a uv behind it.
 fn works(uv: &Path, env: &Environment) -> bool {
-    command::capture(&[uv.into(), "--version".into()], env, Path::new("/"))
-        .is_ok_and(|(status, _)| status.success())
+    command::capture(
+        Code::Untrusted,
+        &[uv.into(), "--version".into()],
+        env,
+        Path::new("/"),
+    )
+    .is_ok_and(|(status, _)| status.success())
 }
 
 /// Installs it beside its place and renames it, so that it is there whole or not at all. One that is
@@ -77,7 +87,7 @@ fn run(
     lines: Lines,
 ) -> Result<(), Fault> {
     let argv: Vec<OsString> = std::iter::once(program.into()).chain(arguments).collect();
-    let status = command::run(&argv, env, Path::new("/"), lines)?;
+    let status = command::run(Code::Untrusted, &argv, env, Path::new("/"), lines)?;
     if status.success() {
         Ok(())
     } else {

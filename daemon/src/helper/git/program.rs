@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     helper::{
-        command,
+        command::{self, Code},
         environment::{AGENT, Environment, passed_on},
         request::Remote,
     },
@@ -103,13 +103,14 @@ impl<'a> Git<'a> {
         if let Some(offer) = &offer {
             offer.announce(&mut env)?;
         }
-        let (status, lines) = command::capture(&argv, &env, self.mirror).map_err(|fault| {
-            if fault.cancelled {
-                fault
-            } else {
-                fault.hint("cid needs the package git")
-            }
-        })?;
+        let (status, lines) =
+            command::capture(Code::Machines, &argv, &env, self.mirror).map_err(|fault| {
+                if fault.cancelled {
+                    fault
+                } else {
+                    fault.hint("cid needs the package git")
+                }
+            })?;
         Ok(Output {
             success: status.success(),
             lines: lines

@@ -6,21 +6,13 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, RestrictionStatus, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
-use nix::libc;
-use seccompiler::{
-    BpfProgram, Error as SeccompError, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq,
-    SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
-};
-use std::{env, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 /// The newest rules for files used here; older kernels enforce what they know of them.
 const RULES: ABI = ABI::V5;
 /// Has the kernel choose a port, of a range in which no workspace has its own
 /// (`net.ipv4.ip_local_port_range`).
 const ANY_PORT: u16 = 0;
-
-/// Both answer who comes by TCP as well, and Landlock's rules for ports do not know them.
-const OTHER_TCP: [i32; 2] = [libc::IPPROTO_MPTCP, 256 /* IPPROTO_SMC */];
 
 /// The system's programs, libraries and settings.
 const PROGRAMS: &[&str] = &[
@@ -38,13 +30,11 @@ const FACTS: &[&str] = &[
     "/run/resolvconf",
     "/run/systemd/resolve",
 ];
+/// No terminal: the account may have others, of people at work in the same workspace.
 const DEVICES: &[&str] = &[
     "/dev/full",
     "/dev/null",
-    "/dev/ptmx",
-    "/dev/pts",
     "/dev/random",
-    "/dev/tty",
     "/dev/urandom",
     "/dev/zero",
 ];
@@ -69,7 +59,7 @@ pub(in crate::helper) struct Walls<'a> {
     pub(in crate::helper) ports: &'a [u16],
 }
 
-/// Shuts everything else, sockets that would pass the rule for ports, and Unix sockets without a file that others listen on.
+/// Shuts everything else, and Unix sockets without a file that others listen on.
 ///
 /// # Errors
 /// The kernel knows Landlock and refuses. That it does not know it is only told.
@@ -86,24 +76,7 @@ pub(in crate::helper) fn confine(walls: &Walls<'_>) -> Result<(), Fault> {
              this process reaches"
         );
     }
-    without_other_tcp().cannot("restrict its sockets by seccomp")
-}
-
-/// The kernel says of them what it says where it does not have them, so programs fall back to TCP.
-fn without_other_tcp() -> Result<(), SeccompError> {
-    let rules = OTHER_TCP.map(|protocol| {
-        let is_it = SeccompCondition::new(2, Dword, Eq, u64::from(protocol.cast_unsigned()))?;
-        SeccompRule::new(vec![is_it])
-    });
-    let rules = rules.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let refusal = SeccompAction::Errno(libc::EPROTONOSUPPORT.cast_unsigned());
-    let filter = SeccompFilter::new(
-        [(libc::SYS_socket, rules)].into(),
-        SeccompAction::Allow,
-        refusal,
-        env::consts::ARCH.try_into()?,
-    )?;
-    apply_filter(&BpfProgram::try_from(filter)?)
+    Ok(())
 }
 
 fn restrict(walls: &Walls<'_>) -> Result<RestrictionStatus, RulesetError> {

@@ -1,12 +1,13 @@
 //! Who a helper is. On a host each works as the user it works for; this makes it so, or checks that
 //! somebody else has, before anything of that user's is touched.
 
+mod calls;
 mod confine;
 mod credentials;
 mod expect;
 mod limits;
 
-pub(super) use confine::{Walls, confine};
+pub(super) use calls::refuse_calls;
 pub(super) use expect::Expectations;
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::system::fault::{Fault, FaultContext};
 use caps::CapSet;
+use confine::{Walls, confine};
 use credentials::Expected;
 use nix::{
     sys::prctl,
@@ -35,8 +37,8 @@ pub(super) enum Keeper {
     Group(Kept),
 }
 
-/// Becomes the run file's user with its limits and walls. In the sandbox there is none, and nothing
-/// changes, unless one is `required`.
+/// Becomes the run file's user with its limits and walls, and without the calls that no code of a
+/// repository may make. In the sandbox there is no user, and only the calls go, unless one is `required`.
 ///
 /// # Errors
 /// The user is one that nothing of a workspace's may be, or something of the present one would be
@@ -49,7 +51,7 @@ pub(super) fn assume(run_file: &RunFile, required: bool, keeper: Keeper) -> Resu
                 run_file.unit
             )));
         }
-        return Ok(());
+        return refuse_calls();
     };
     let expected = expected(run_as)?;
     if unistd::geteuid().is_root() {
@@ -69,7 +71,8 @@ pub(super) fn assume(run_file: &RunFile, required: bool, keeper: Keeper) -> Resu
         readable: &run_as.readable,
         scratch: confine::SHARED,
         ports: &run_as.ports,
-    })
+    })?;
+    refuse_calls()
 }
 
 fn expected(run_as: &RunAs) -> Result<Expected, Fault> {

@@ -1,0 +1,78 @@
+//! What a workspace's user is refused beyond what its account and its walls say.
+
+use crate::{
+    attack,
+    scene::{Scene, attempts, is_confined},
+    serve::{JOB, ask},
+};
+use nix::{pty::openpty, unistd::ttyname};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, chown},
+    process::{Command, Output},
+};
+
+fn app(scene: &Scene, line: &str) -> Output {
+    let file = scene.run_file(line, Some(scene.run_as()));
+    let mut command = scene.as_root();
+    command.args(["app", "--require-user"]).arg(file).arg("web");
+    command.output().unwrap()
+}
+
+#[test]
+fn no_process_of_an_app_makes_them() {
+    let Some(scene) = Scene::set() else { return };
+    let folder = scene.folder("workspace", scene.uid, 0o700);
+    attack::calls(&folder);
+    let output = app(&scene, "exec python3 calls.py < /dev/null");
+    let said = String::from_utf8_lossy(&output.stdout);
+    attack::assert_refused(&said);
+    assert!(said.contains("file-capability EPERM\n"), "{said}");
+}
+
+/// Somebody at work in the same workspace has a terminal, which belongs to the account that the app has.
+#[test]
+fn no_terminal_of_its_account_can_be_opened() {
+    let Some(scene) = Scene::set() else { return };
+    let pair = openpty(None, None).unwrap();
+    let terminal = ttyname(&pair.slave).unwrap();
+    chown(&terminal, Some(scene.uid), None).unwrap();
+    fs::set_permissions(&terminal, Permissions::from_mode(0o620)).unwrap();
+    let list = [
+        ("write", format!("echo x > {}", terminal.display())),
+        ("read", format!(": < {}", terminal.display())),
+        ("own", ": < /dev/tty".into()),
+        ("new", "python3 -c 'import pty; pty.openpty()'".into()),
+        ("list", "ls /dev/pts".into()),
+    ];
+    let uid = scene.uid;
+    let mut unconfined = Command::new("setpriv");
+    unconfined.args([&format!("--reuid={uid}"), &format!("--regid={uid}")]);
+    unconfined.args(["--clear-groups", "--", "sh", "-c"]);
+    let output = unconfined.arg(attempts(&list)).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("write yes\nread yes\n"), "{output:?}");
+
+    let output = app(&scene, &attempts(&list));
+    let said = String::from_utf8_lossy(&output.stdout);
+    if is_confined(&output.stderr) {
+        assert_eq!(said, "write no\nread no\nown no\nnew no\nlist no\n");
+    }
+}
+
+/// Who traces a helper has it make the calls.
+#[test]
+fn no_command_traces_its_helper() {
+    let Some(scene) = Scene::set() else { return };
+    let list = [
+        ("own", "cat /proc/self/environ".into()),
+        ("environment", "cat /proc/$PPID/environ".into()),
+        ("memory", "head -c 0 /proc/$PPID/mem".into()),
+        ("files", "ls /proc/$PPID/fd/".into()),
+    ];
+    let list = attempts(&list).replace("$PPID", "$HELPER");
+    let mut command = scene.as_user(scene.uid, &[]);
+    let output = ask(command.args(JOB), &format!("HELPER=$PPID\n{list}"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "own yes\nenvironment no\nmemory no\nfiles no\n");
+}
