@@ -1,6 +1,7 @@
 //! Where in a file a key stands, for rules over more than one value: a value's own rule is broken while it is
 //! read, and the reader knows where.
 
+use std::borrow::Cow;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -10,15 +11,15 @@ use toml::{
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken {
     /// The key to look at, e.g. `app.env`.
-    pub(super) key: &'static str,
+    pub(super) key: Cow<'static, str>,
     /// The rule, in words. Holds no value that may be a secret.
     pub(super) message: String,
 }
 
 impl Broken {
-    pub(super) fn new(key: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(key: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
-            key,
+            key: key.into(),
             message: message.into(),
         }
     }

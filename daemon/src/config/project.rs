@@ -3,7 +3,7 @@
 
 use super::{
     AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, PlainPath, ProjectLimits, RefName,
-    RelativePath, Tls, WorkDir, app::App, parse, place::Broken, read, values,
+    RelativePath, Tls, WorkDir, app::App, dotenv, parse, place::Broken, read, values,
 };
 use crate::{
     domain::{Email, Name, ProjectName},
@@ -368,6 +368,35 @@ impl Project {
                 "git.credential_file",
                 "only a repository over https takes one",
             ));
+        }
+        self.check_variables()
+    }
+
+    /// Every value that goes into a workspace's `.env` must read alike in all that read such files.
+    fn check_variables(&self) -> Result<(), Broken> {
+        let env = self
+            .env
+            .iter()
+            .map(|(name, value)| (format!("env.{}", name.as_str()), value.clone()));
+        let database = self
+            .database
+            .iter()
+            .map(|database| ("database.url".into(), database.url.clone()));
+        let media = self.media.iter().map(|media| {
+            (
+                "media.path".into(),
+                media.path.to_string_lossy().into_owned(),
+            )
+        });
+        for (key, value) in env.chain(database).chain(media) {
+            if let Err(why) = dotenv::assignment("", &value) {
+                return Err(Broken::new(
+                    key,
+                    format!(
+                        "cannot be written into .env: {why}; write the value into a file and name the file here"
+                    ),
+                ));
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{
     make_directory::{HOME, TMP, TREE, web_socket},
 };
 use crate::{
-    config::{Limits, LinkMode, Project},
+    config::{Limits, LinkMode, Project, dotenv},
     engine::{Cx, Step},
     helper::{
         request::{self, FileSource, TreeFile, TreeLink},
@@ -201,7 +201,7 @@ impl Configure {
     ) -> Result<Vec<TreeFile>, Fault> {
         let mut files = vec![TreeFile {
             target: project.app.inside(Path::new("")).join(".env"),
-            source: FileSource::Text(dotenv(own)),
+            source: FileSource::Text(dotenv(own)?),
             replace: false,
             yields: true,
         }];
@@ -266,28 +266,18 @@ fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>,
     }
 }
 
-/// `.env` as python-dotenv and the shell read it: double quotes where a value needs them.
-fn dotenv(variables: &BTreeMap<String, String>) -> String {
+/// `.env` in the forms that all its readers understand.
+fn dotenv(variables: &BTreeMap<String, String>) -> Result<String, Fault> {
     let mut text = String::from(
         "# Written by cid at creation; for people and tools. Processes get their own copy.\n",
     );
     for (name, value) in variables {
-        let plain = value
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"/:._-+@,=%".contains(&b));
-        let value = if plain {
-            value.clone()
-        } else {
-            let quoted = value
-                .replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('$', "\\$")
-                .replace('`', "\\`");
-            format!("\"{}\"", quoted.replace('\n', "\\n"))
-        };
-        text.push_str(&format!("{name}={value}\n"));
+        let line =
+            dotenv::assignment(name, value).cannot(format_args!("write {name} into .env"))?;
+        text.push_str(&line);
+        text.push('\n');
     }
-    text
+    Ok(text)
 }
 
 /// Puts the workspace's values in place of `{port}`, `{host}`, `{socket}`, `{name}` and `{url}` in
@@ -319,20 +309,6 @@ pub(super) fn filled_in(command: ProcessCommand, env: &BTreeMap<String, String>)
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dotenv_quotes_what_needs_it() {
-        let variables = BTreeMap::from([
-            ("A".to_owned(), "plain-1".to_owned()),
-            ("B".to_owned(), "two words \"and\" $x".to_owned()),
-        ]);
-        let text = dotenv(&variables);
-        assert!(text.contains("A=plain-1\n"), "{text}");
-        assert!(
-            text.contains("B=\"two words \\\"and\\\" \\$x\"\n"),
-            "{text}"
-        );
-    }
 
     #[test]
     fn fills_in_arguments_but_not_shell_lines() {
