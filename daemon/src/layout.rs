@@ -160,14 +160,6 @@ impl Layout {
     pub fn app_helper(&self) -> PathBuf {
         self.state_dir.join("supervisor/cid-helper")
     }
-    /// Which clones people's own git may work in; included by the machine's `/etc/gitconfig`.
-    pub fn git_config(&self) -> PathBuf {
-        self.git_dir().join("config")
-    }
-    /// The folder of that file, open to all: an included file that git cannot read ends git.
-    pub fn git_dir(&self) -> PathBuf {
-        self.state_dir.join("git")
-    }
     /// Lock files of running helpers.
     pub fn helper_dir(&self) -> PathBuf {
         self.run_dir.join("helpers")

@@ -10,13 +10,11 @@ mod missing;
 pub(crate) mod shared;
 mod sites;
 mod surplus;
-mod trust;
 pub(crate) mod worries;
 
 pub use debts::{settle_debts, settle_forever};
 pub(crate) use host::unwritable;
 pub use sites::{keep_sites, keep_sites_forever};
-pub use trust::trust_clones;
 
 use crate::{
     domain::{UnitName, Workspace, WorkspaceState},
@@ -142,7 +140,6 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     }
     let trees: Vec<&Workspace> = at_rest.iter().map(|(_, workspace)| **workspace).collect();
     access::closed(api, &trees, &mut findings).await;
-    trust::trust(api, &workspaces, repair, &mut findings)?;
     surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
     accounts::strays(api, repair, &mut findings).await?;
     for job in api.store.stuck_jobs().await? {

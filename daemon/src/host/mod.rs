@@ -184,7 +184,6 @@ pub(crate) fn make_folders(layout: &Layout) -> Result<(), Fault> {
         (layout.log_trash_dir(), 0o700),
         (layout.app_logs_dir(), 0o750),
         (layout.app_pid_dir(), 0o755),
-        (layout.git_dir(), 0o755),
         (state("mirrors"), 0o711),
         (state("environments"), 0o711),
         (state("built"), 0o711),

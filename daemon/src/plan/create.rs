@@ -7,7 +7,7 @@ use crate::{
     step::{
         CheckHealth, Clone, Configure, Fetch, GrantAccess, HOME, Inspect, InstallDependencies,
         LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort,
-        StartProcesses, TrustClone,
+        StartProcesses,
     },
 };
 
@@ -92,10 +92,8 @@ fn with_account(facts: &Facts<'_>) -> Plan {
     let Some(account) = facts.account.clone() else {
         return plan;
     };
-    let directory = facts.workspace.directory.clone();
     plan.then(&MakeAccount {
         account,
-        home: directory.join(HOME),
+        home: facts.workspace.directory.join(HOME),
     })
-    .beside(&TrustClone { directory })
 }

@@ -7,7 +7,7 @@ use crate::{
     engine::Plan,
     layout::Layout,
     step::{
-        CheckBranch, DeleteBranch, DistrustClone, Doomed, EndProcesses, HOME, ReleasePort,
+        CheckBranch, DeleteBranch, Doomed, EndProcesses, HOME, ReleasePort,
         RemoveAccount, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
@@ -46,10 +46,9 @@ pub fn delete(
     }
     plan = plan.then(&Unpublish {}).then(&StopProcesses {});
     if let Some(account) = &account {
-        let (account, directory) = (account.clone(), workspace.directory.clone());
-        plan = plan
-            .then(&EndProcesses { account })
-            .then(&DistrustClone { directory });
+        plan = plan.then(&EndProcesses {
+            account: account.clone(),
+        });
     }
     plan = plan
         .then(&RemoveFiles {

@@ -5,7 +5,6 @@ mod check_health;
 mod clone;
 mod configure;
 mod delete_branch;
-mod distrust_clone;
 mod end_processes;
 mod ended;
 mod environment;
@@ -27,7 +26,6 @@ mod reserve_port;
 mod restart_processes;
 mod start_processes;
 mod stop_processes;
-mod trust_clone;
 mod unpublish;
 
 pub use check_branch::CheckBranch;
@@ -37,7 +35,6 @@ pub use clone::Clone;
 pub(crate) use configure::APP_LOG_DIR_MODE;
 pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
-pub use distrust_clone::DistrustClone;
 pub use end_processes::EndProcesses;
 pub use environment::InstallDependencies;
 pub use fetch::Fetch;
@@ -60,7 +57,6 @@ pub use reserve_port::ReservePort;
 pub use restart_processes::RestartProcesses;
 pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
-pub use trust_clone::TrustClone;
 pub use unpublish::Unpublish;
 
 use crate::engine::{AnyStep, Planned, StepEntry};
@@ -72,7 +68,6 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<Clone>(),
     StepEntry::of::<Configure>(),
     StepEntry::of::<DeleteBranch>(),
-    StepEntry::of::<DistrustClone>(),
     StepEntry::of::<EndProcesses>(),
     StepEntry::of::<Fetch>(),
     StepEntry::of::<GrantAccess>(),
@@ -93,7 +88,6 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<RestartProcesses>(),
     StepEntry::of::<StartProcesses>(),
     StepEntry::of::<StopProcesses>(),
-    StepEntry::of::<TrustClone>(),
     StepEntry::of::<Unpublish>(),
 ];
 

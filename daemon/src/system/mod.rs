@@ -19,7 +19,6 @@ pub mod standing;
 pub(crate) mod strict;
 pub mod supervisor;
 pub mod tls;
-pub mod trusted;
 pub(crate) mod turns;
 pub mod units;
 pub(crate) mod view;

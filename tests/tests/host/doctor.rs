@@ -2,7 +2,6 @@
 
 use crate::stage::{cid, soon, words};
 use cid_testkit::host::Host;
-use serde_json::Value;
 
 const FILE: &str = "/etc/cid/projects.d/guestbook.toml";
 
@@ -292,41 +291,8 @@ fn the_git_server() {
 }
 
 #[test]
-fn peoples_git_and_supervisord() {
+fn supervisord_that_is_down() {
     let Some(host) = cid() else { return };
-    run(&host, "git config --system --unset-all include.path");
-    is_broken(
-        &host,
-        "people's git: /etc/gitconfig does not include",
-        "git config --system --add include.path /var/lib/cid/git/config",
-    );
-    let told = host.run(&["cictl", "-o", "json", "doctor"]).unwrap();
-    let findings: Value = serde_json::from_str(&told.stdout).unwrap();
-    let broken = findings
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|finding| finding["kind"] == "broken");
-    assert_eq!(broken.unwrap()["subject"], "people's git");
-    run(
-        &host,
-        "git config --system --add include.path /var/lib/cid/git/config",
-    );
-    is_well(&host);
-
-    run(
-        &host,
-        "cictl create bob@example.com && rm /var/lib/cid/git/config",
-    );
-    let told = words(&host.run(&["cictl", "doctor"]).unwrap());
-    assert!(told.contains("/var/lib/cid/git/config"), "{told}");
-    run(&host, "cictl doctor --repair");
-    assert!(
-        host.read("/var/lib/cid/git/config")
-            .unwrap()
-            .contains("bob---example-com/src")
-    );
-
     run(&host, "systemctl stop cid-supervisor");
     is_broken(
         &host,

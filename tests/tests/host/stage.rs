@@ -131,8 +131,6 @@ fn set_up(host: &Host) -> anyhow::Result<()> {
     // What the operator does once.
     let names = "server_names_hash_bucket_size 128;\n";
     host.write("/etc/nginx/conf.d/names.conf", names, 0o644)?;
-    let include = ["--add", "include.path", "/var/lib/cid/git/config"];
-    run(&[&["git", "config", "--system"][..], &include].concat())?;
     host.write("/etc/cid/projects.d/guestbook.toml", PROJECT, 0o644)?;
     wait_for_cid(host);
     run(&["systemctl", "reload", "cid"])?;

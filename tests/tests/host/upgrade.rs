@@ -341,7 +341,6 @@ fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
         "1 in /srv/cid",
         "4 of workspaces and builds",
         "Branches on git servers stay",
-        "git config --system --unset-all include.path",
     ] {
         assert!(said.contains(word), "{word}: {said}");
     }

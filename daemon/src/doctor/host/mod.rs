@@ -143,12 +143,6 @@ const CHECKS: &[Check] = &[
         mend: "cictl project check tells more",
         look: |api| Box::pin(git::remotes(api)),
     },
-    Check {
-        name: "people's git",
-        question: "may people's own git work in their workspaces?",
-        mend: "git config --system --add include.path /var/lib/cid/git/config; so that root's git runs nothing of theirs, as root: git config --global --add safe.directory ''",
-        look: |api| Box::pin(async move { git::include(&api) }),
-    },
 ];
 
 /// Carries all checks out, side by side.

@@ -72,7 +72,6 @@ impl Stage {
             layout.program_dir(),
             layout.trash_dir(),
             layout.log_trash_dir(),
-            layout.git_dir(),
             layout.app_logs_dir(),
             layout.work_root.join("demo/.trash"),
             layout.state_dir.join("built/demo"),
