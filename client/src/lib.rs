@@ -20,7 +20,8 @@ pub use model::job::{Event, Failure, Job, JobKind, JobState, Step, StepState, Wh
 pub use model::project::{CheckItem, Project, Severity};
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
-    Created, DeleteOptions, Health, LogLine, LogOptions, RunOutput, Workspace, WorkspaceState,
+    Created, DeleteOptions, Health, LogLine, LogOptions, RunInput, RunOutput, Terminal,
+    TerminalSize, Workspace, WorkspaceState,
 };
 pub use resume::persistently;
 

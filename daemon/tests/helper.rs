@@ -26,3 +26,5 @@ mod launcher;
 mod life;
 #[path = "helper/purge.rs"]
 mod purge;
+#[path = "helper/terminal.rs"]
+mod terminal;

@@ -16,6 +16,7 @@ mod project;
 mod sandbox;
 mod snapshot;
 mod sshd;
+mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
 mod wait;
@@ -31,6 +32,7 @@ pub use project::{Tree, copy_tree, examples_dir, guestbook_toml};
 pub use sandbox::{Options, Sandbox};
 pub use snapshot::{Snapshot, assert_same};
 pub use sshd::{Keys, SilentServer, Sshd};
+pub use terminal::Dialogue;
 #[cfg(feature = "tls")]
 pub use tls::Certificate;
 pub use wait::wait_until;

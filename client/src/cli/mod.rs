@@ -17,7 +17,9 @@ mod man;
 mod project;
 mod restart;
 mod run;
+mod shell;
 mod show;
+mod terminal;
 mod version;
 
 pub(crate) use cx::{Cx, Format, json_line};
@@ -42,7 +44,7 @@ use std::{
     arg_required_else_help = true,
     after_help = "Exit status: 0 done, 1 the job failed, 2 usage or invalid input, 3 not found,\n\
                   4 denied, 5 conflict, 6 the daemon cannot be reached, 130 detached by Ctrl-C.\n\
-                  `run` ends with its command's own status."
+                  `run` and `shell` end with their command's own status."
 )]
 struct Cli {
     #[command(flatten)]
@@ -89,6 +91,7 @@ enum Verb {
     Restart(restart::Restart),
     Logs(logs::Logs),
     Run(run::Run),
+    Shell(shell::Shell),
     Access(access::Access),
     Jobs(jobs::Jobs),
     Project(project::Project),
@@ -153,6 +156,7 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Restart(verb) => verb.run(cx).await,
         Verb::Logs(verb) => verb.run(cx).await,
         Verb::Run(verb) => verb.run(cx).await,
+        Verb::Shell(verb) => verb.run(cx).await,
         Verb::Access(verb) => verb.run(cx).await,
         Verb::Jobs(verb) => verb.run(cx).await,
         Verb::Project(verb) => verb.run(cx).await,

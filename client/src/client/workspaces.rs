@@ -2,8 +2,8 @@
 
 use super::{Client, PAGE_SIZE};
 use crate::{
-    Created, DeleteOptions, LogLine, LogOptions, Result, RunOutput, Stream, Workspace,
-    convert::required,
+    Created, DeleteOptions, LogLine, LogOptions, Result, RunInput, RunOutput, Stream, Terminal,
+    TerminalSize, Workspace, convert::required,
 };
 use cid_proto::v1::{self as pb, run_request::Message};
 use futures::{StreamExt as _, stream};
@@ -132,8 +132,9 @@ impl Client {
         self.stream(self.workspaces().logs(request)).await
     }
 
-    /// Runs a command in the workspace, as its user and without a shell. `stdin`
-    /// is what the command reads; its end is the end of the command's input.
+    /// Runs a command in the workspace, as its user and without a shell; on a
+    /// `terminal` no command means a shell. `input` is what the command reads; its
+    /// end is the end of the command's input, and a terminal hangs up.
     ///
     /// # Errors
     ///
@@ -143,19 +144,36 @@ impl Client {
         email: &str,
         project: Option<&str>,
         command: Vec<String>,
-        stdin: impl futures::Stream<Item = Vec<u8>> + Send + 'static,
+        terminal: Option<Terminal>,
+        input: impl futures::Stream<Item = RunInput> + Send + 'static,
     ) -> Result<Stream<RunOutput>> {
+        let terminal = terminal.map(|terminal| pb::Terminal {
+            name: terminal.name,
+            size: Some(window_size(terminal.size)),
+        });
         let start = Message::Start(pb::RunStart {
             workspace: Some(reference(email, project)),
             command,
+            terminal,
         });
+        let message = |input| match input {
+            RunInput::Bytes(bytes) => Message::Stdin(bytes),
+            RunInput::Size(size) => Message::WindowSize(window_size(size)),
+        };
         let requests = stream::once(async { start })
-            .chain(stdin.map(Message::Stdin))
+            .chain(input.map(message))
             .chain(stream::once(async { Message::StdinClosed(true) }))
             .map(|message| pb::RunRequest {
                 message: Some(message),
             });
         self.stream(self.workspaces().run(requests)).await
+    }
+}
+
+fn window_size(size: TerminalSize) -> pb::WindowSize {
+    pb::WindowSize {
+        rows: size.rows.into(),
+        columns: size.columns.into(),
     }
 }
 

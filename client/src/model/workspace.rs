@@ -115,6 +115,33 @@ pub struct LogOptions {
     pub lines: u32,
 }
 
+/// A person's terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terminal {
+    /// Its kind, as in TERM.
+    pub name: String,
+    /// Its size at the beginning.
+    pub size: TerminalSize,
+}
+
+/// How large a terminal is; 0: not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
+}
+
+/// What a command that runs in a workspace is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunInput {
+    /// Bytes for its standard input.
+    Bytes(Vec<u8>),
+    /// Its terminal has this size now.
+    Size(TerminalSize),
+}
+
 /// What a command that runs in a workspace gives back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunOutput {

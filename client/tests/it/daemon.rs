@@ -350,6 +350,7 @@ impl pb::workspaces_server::Workspaces for Service {
                 In::Start(start) => Out::Stderr(start.command.join(" ").into_bytes()),
                 In::Stdin(bytes) => Out::Stdout(bytes),
                 In::StdinClosed(_) => Out::ExitStatus(7),
+                In::WindowSize(_) => return None,
             };
             Some(Ok(pb::RunResponse { message: Some(out) }))
         });

@@ -70,7 +70,7 @@ pub(super) fn become_app(
     end_left(&run_file, &env, name)?;
     write_pid(&run_file, name)?;
     let kept = enter_group(&run_file, name)?;
-    identity::assume(&run_file, user_required, Keeper::Group(kept))?;
+    identity::assume(&run_file, user_required, Keeper::Group(kept), None)?;
     remove_left_socket(&run_file, name)?;
     let path = command::find(program, &env, &run_file.dir)?;
     let error = Command::new(&path)

@@ -18,6 +18,7 @@ mod deps;
 mod drop;
 mod end_processes;
 pub mod environment;
+pub mod frame;
 mod git;
 mod identity;
 mod inspect;
@@ -27,7 +28,9 @@ pub mod request;
 mod run;
 pub mod run_file;
 mod serve;
+mod shell;
 mod supervise;
+mod terminal;
 mod tree;
 mod vhosts;
 pub mod wire;
@@ -105,16 +108,13 @@ enum Verb {
         #[arg(long)]
         configuration: PathBuf,
     },
-    /// Run a command in a workspace and exit with its status
+    /// Run the command that standard input names first in a workspace and exit with its status
     Run {
         /// Refuse a run file that names no user
         #[arg(long)]
         require_user: bool,
         /// The workspace's run file; `-`: the credential `run-file` of the unit
         run_file: PathBuf,
-        /// Program and arguments
-        #[arg(required = true, last = true)]
-        command: Vec<OsString>,
     },
 }
 
@@ -162,8 +162,7 @@ pub fn main() -> ExitCode {
         Verb::Run {
             require_user,
             run_file,
-            command,
-        } => run::run(&run_file, &command, require_user),
+        } => run::run(&run_file, require_user),
     };
     done.unwrap_or_else(|fault| failed(&fault))
 }

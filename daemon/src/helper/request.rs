@@ -230,6 +230,17 @@ pub struct CloneTree {
     pub branch: String,
     /// The commit checked out.
     pub commit: String,
+    /// Who commits here, for git of the workspace's own user.
+    pub person: Person,
+}
+
+/// Whom git of the workspace's own user takes for the author, until it is told otherwise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Person {
+    /// HOME of the workspace's commands; git's settings there say who it is.
+    pub home: PathBuf,
+    /// Their address.
+    pub email: String,
 }
 
 /// See [`Request::RunTool`]. It gets a clean environment, and its files the machine's usual rights.

@@ -50,6 +50,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             url: project.git.url.to_string(),
             base: base(),
             branch: branch(),
+            email: facts.workspace.email.to_string(),
         })
         .then(&InstallDependencies {
             mirror: facts.mirror(),

@@ -7,8 +7,8 @@ use crate::{
     engine::Plan,
     layout::Layout,
     step::{
-        CheckBranch, DeleteBranch, Doomed, EndProcesses, HOME, ReleasePort,
-        RemoveAccount, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
+        CheckBranch, DeleteBranch, Doomed, EndProcesses, HOME, ReleasePort, RemoveAccount,
+        RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
 use std::sync::Arc;

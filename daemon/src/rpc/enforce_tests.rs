@@ -201,6 +201,7 @@ fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
     let start = RunStart {
         workspace: anna(),
         command: vec!["true".into()],
+        terminal: None,
     };
     let run = v1::RunRequest {
         message: Some(Message::Start(start)),
@@ -478,6 +479,7 @@ async fn who_reads_logs_or_runs_a_program_is_in_the_audit_log() {
     let start = RunStart {
         workspace: anna(),
         command: ["mysql", "--password=secret"].map(String::from).into(),
+        terminal: None,
     };
     let run = v1::RunRequest {
         message: Some(Message::Start(start)),

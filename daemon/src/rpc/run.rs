@@ -5,19 +5,20 @@ use crate::{
     authz::{Claim, Permit},
     domain::WorkspaceState,
     error::Error,
+    helper::frame::{Size, Start, Terminal},
     system::{
         helpers::Identity,
         launcher::session_name,
-        session::{self, Session},
+        session::{self, Input, Session},
         sessions::{Full, Place},
     },
 };
 use cid_proto::v1::{
-    RunRequest, RunResponse, RunStart, run_request::Message as In, run_response::Message as Out,
+    RunRequest, RunResponse, RunStart, WindowSize, run_request::Message as In,
+    run_response::Message as Out,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    process::ChildStdin,
+    io::{AsyncRead, AsyncReadExt},
     sync::mpsc,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -25,6 +26,15 @@ use tonic::{Status, Streaming};
 
 const QUEUE: usize = 16;
 const CHUNK: usize = 16 * 1024;
+/// What the log and the audit call a shell for a person.
+const SHELL: &str = "shell";
+/// A kind of terminal has a shorter name.
+const MAX_NAME: usize = 64;
+/// Where a client does not know.
+const DEFAULT_SIZE: Size = Size {
+    rows: 24,
+    columns: 80,
+};
 
 type Sender = mpsc::Sender<Result<RunResponse, Status>>;
 
@@ -45,19 +55,20 @@ pub(super) async fn run(
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
-    let (session, place, permit) = begin(api, claim, &start).await?;
-    tracing::info!(caller = %permit, program = start.command.first(), "running a command in a workspace");
+    let (session, wanted, place, permit) = begin(api, claim, &start).await?;
+    let program = start.command.first().map_or(SHELL, String::as_str);
+    tracing::info!(caller = %permit, program, "running a command in a workspace");
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stopping = api.stopping.clone();
     let ended = place.ended();
     tokio::spawn(async move {
         let Session {
             mut running,
-            stdin,
+            input,
             stdout,
             stderr,
         } = session;
-        let feeder = tokio::spawn(feed(requests, stdin));
+        let feeder = tokio::spawn(feed(wanted, requests, input));
         let out = tokio::spawn(forward(stdout, sender.clone(), Out::Stdout));
         let err = tokio::spawn(forward(stderr, sender.clone(), Out::Stderr));
         let status = tokio::select! {
@@ -89,18 +100,9 @@ async fn begin(
     api: &Api,
     claim: Claim,
     start: &RunStart,
-) -> Result<(Session, Place, Permit), Error> {
-    if let Some(program) = start.command.first() {
-        claim.runs(program);
-    }
-    if start.command.first().is_none_or(String::is_empty)
-        || start.command.iter().any(|word| word.contains('\0'))
-    {
-        return Err(Error::invalid(
-            "command",
-            "a command needs a program, and must not hold NUL",
-        ));
-    }
+) -> Result<(Session, Start, Place, Permit), Error> {
+    claim.runs(start.command.first().map_or(SHELL, String::as_str));
+    let wanted = wanted(start)?;
     let workspace = api.resolve(start.workspace.clone()).await?;
     let permit = api.bind(claim, &workspace).await?;
     if workspace.state != WorkspaceState::Ready {
@@ -123,9 +125,56 @@ async fn begin(
         &api.sys.site.helper,
         &api.layout.run_file(&workspace.unit()),
         unit,
-        &start.command,
+        wanted.terminal.is_some(),
     )?;
-    Ok((session, place, permit))
+    Ok((session, wanted, place, permit))
+}
+
+fn wanted(start: &RunStart) -> Result<Start, Error> {
+    let terminal = start.terminal.as_ref().map(|terminal| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+        let name = &terminal.name;
+        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(plain) {
+            return Err(Error::invalid(
+                "terminal",
+                "the kind of a terminal is a name as in TERM",
+            ));
+        }
+        Ok(Terminal {
+            name: name.clone(),
+            size: terminal.size.as_ref().map_or(DEFAULT_SIZE, size),
+        })
+    });
+    let terminal = terminal.transpose()?;
+    if start.command.is_empty() && terminal.is_some() {
+        return Ok(Start {
+            command: None,
+            terminal,
+        });
+    }
+    if start.command.first().is_none_or(String::is_empty)
+        || start.command.iter().any(|word| word.contains('\0'))
+    {
+        return Err(Error::invalid(
+            "command",
+            "a command needs a program, and must not hold NUL",
+        ));
+    }
+    Ok(Start {
+        command: Some(start.command.clone()),
+        terminal,
+    })
+}
+
+fn size(told: &WindowSize) -> Size {
+    let bounded = |told: u32, default: u16| match u16::try_from(told) {
+        Ok(0) | Err(_) => default,
+        Ok(told) => told,
+    };
+    Size {
+        rows: bounded(told.rows, DEFAULT_SIZE.rows),
+        columns: bounded(told.columns, DEFAULT_SIZE.columns),
+    }
 }
 
 fn exhausted(full: Full) -> Error {
@@ -139,11 +188,18 @@ fn exhausted(full: Full) -> Error {
     }
 }
 
-async fn feed(mut requests: Streaming<RunRequest>, mut stdin: ChildStdin) {
+async fn feed(wanted: Start, mut requests: Streaming<RunRequest>, mut input: Input) {
+    if input.begin(wanted).await.is_err() {
+        return;
+    }
     while let Ok(Some(request)) = requests.message().await {
-        match request.message {
-            Some(In::Stdin(bytes)) if stdin.write_all(&bytes).await.is_ok() => {}
+        let fed = match request.message {
+            Some(In::Stdin(bytes)) => input.write(bytes).await,
+            Some(In::WindowSize(told)) => input.resize(size(&told)).await,
             _ => return,
+        };
+        if fed.is_err() {
+            return;
         }
     }
 }
@@ -156,6 +212,51 @@ async fn forward(mut from: impl AsyncRead + Unpin, to: Sender, wrap: fn(Vec<u8>)
         };
         if to.send(Ok(message)).await.is_err() {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cid_proto::v1;
+
+    fn start(command: &[&str], terminal: Option<&str>) -> RunStart {
+        RunStart {
+            workspace: None,
+            command: command.iter().map(|&word| word.into()).collect(),
+            terminal: terminal.map(|name| v1::Terminal {
+                name: name.into(),
+                size: Some(WindowSize {
+                    rows: 70_000,
+                    columns: 132,
+                }),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_shell_takes_a_terminal_and_all_else_a_program() {
+        let shell = wanted(&start(&[], Some("xterm-256color"))).unwrap();
+        assert_eq!(shell.command, None);
+        let size = shell.terminal.unwrap().size;
+        assert_eq!((size.rows, size.columns), (24, 132));
+        let command = wanted(&start(&["ls", ""], None)).unwrap();
+        assert_eq!(command.command.unwrap(), ["ls", ""]);
+        for (command, terminal) in [
+            (&[][..], None),
+            (&[""], None),
+            (&["", "x"], Some("xterm")),
+            (&["a", "b\0c"], None),
+            (&["a"], Some("")),
+            (&["a"], Some("x\ny")),
+            (&["a"], Some("../x")),
+            (&["a"], Some(&"x".repeat(65))),
+        ] {
+            assert!(
+                wanted(&start(command, terminal)).is_err(),
+                "{command:?} {terminal:?}"
+            );
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Clones the repository from the mirror, on the workspace's branch.
 
-use super::{Fetch, Inspect, make_directory::TREE};
+use super::{
+    Fetch, Inspect,
+    make_directory::{HOME, TREE},
+};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::request::CloneTree,
+    helper::request::{CloneTree, Person},
     system::Fault,
 };
 use serde::{Deserialize, Serialize};
@@ -23,6 +26,8 @@ pub struct Clone {
     pub base: String,
     /// The workspace's branch.
     pub branch: String,
+    /// Whose workspace it is.
+    pub email: String,
 }
 
 impl Step for Clone {
@@ -53,6 +58,10 @@ impl Step for Clone {
             base_commit: cx.output::<Fetch>()?.base,
             branch: self.branch.clone(),
             commit: commit.clone(),
+            person: Person {
+                home: self.directory.join(HOME),
+                email: self.email.clone(),
+            },
         };
         // The ledger writes while the helper works; a job that fails takes the workspace with it.
         let (recorded, cloned) = tokio::join!(

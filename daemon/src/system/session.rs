@@ -1,6 +1,7 @@
 //! A command that somebody runs in a workspace, with its streams open.
 
 use super::{Fault, FaultContext, launcher::stop_unit, units::Unit};
+use crate::helper::frame::{Frame, Size, Start};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -14,6 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    io::AsyncWriteExt,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::{Instant, timeout},
 };
@@ -29,12 +31,55 @@ pub const END_LIMIT: Duration = Duration::from_secs(20);
 pub struct Session {
     /// What runs it.
     pub running: Running,
-    /// Its standard input.
-    pub stdin: ChildStdin,
+    /// What it is given to read.
+    pub input: Input,
     /// Its standard output.
     pub stdout: ChildStdout,
     /// Its standard error.
     pub stderr: ChildStderr,
+}
+
+/// What a command is given to read.
+pub struct Input {
+    pipe: ChildStdin,
+    /// Its terminal is the helper's, which must tell apart what comes.
+    has_terminal: bool,
+}
+
+impl Input {
+    /// Says what to run, which comes first.
+    ///
+    /// # Errors
+    /// The helper has ended.
+    pub async fn begin(&mut self, start: Start) -> io::Result<()> {
+        self.frame(Frame::Start(start)).await
+    }
+
+    /// Gives it these bytes.
+    ///
+    /// # Errors
+    /// Nobody reads them any more.
+    pub async fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        match self.has_terminal {
+            true => self.frame(Frame::Input(bytes)).await,
+            false => self.pipe.write_all(&bytes).await,
+        }
+    }
+
+    /// Tells how large its terminal is now; without one that means nothing.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn resize(&mut self, size: Size) -> io::Result<()> {
+        match self.has_terminal {
+            true => self.frame(Frame::Size(size)).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn frame(&mut self, frame: Frame) -> io::Result<()> {
+        self.pipe.write_all(&frame.encode()?).await
+    }
 }
 
 /// What runs a command.
@@ -45,8 +90,8 @@ pub struct Running {
     unit: Option<String>,
 }
 
-/// Starts a command as `cid-helper run` does: with the workspace's environment, in its folder. On a
-/// host it runs in a `unit` of the workspace's user, which is handed the run file.
+/// Starts `cid-helper run`, which has still to be told what to run: with the workspace's environment, in
+/// its folder. On a host it runs in a `unit` of the workspace's user, which is handed the run file.
 ///
 /// # Errors
 /// The helper cannot be started.
@@ -55,13 +100,9 @@ pub fn start(
     helper: &Path,
     run_file: &Path,
     unit: Option<Unit>,
-    command: &[String],
+    has_terminal: bool,
 ) -> Result<Session, Fault> {
-    let arguments = |run_file: OsString| {
-        let mut words: Vec<OsString> = vec!["run".into(), run_file, "--".into()];
-        words.extend(command.iter().map(Into::into));
-        words
-    };
+    let arguments = |run_file: OsString| vec!["run".into(), run_file];
     let name = unit.as_ref().and_then(Unit::name).map(str::to_owned);
     let words = match unit {
         Some(unit) => {
@@ -82,12 +123,12 @@ pub fn start(
         .spawn()
         .cannot(format!("start {}", helper.display()))?;
     let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
+    let (Some(pipe), Some(stdout), Some(stderr)) = streams else {
         return Err(Fault::new("cannot open the command's streams"));
     };
     Ok(Session {
         running: Running { child, unit: name },
-        stdin,
+        input: Input { pipe, has_terminal },
         stdout,
         stderr,
     })

@@ -136,6 +136,13 @@ def usual_trees():
     subprocess.run("chmod -R go-w tree && mkfifo pipe && python3 -c 'import tempfile; tempfile.mkstemp()'", shell=True, check=True)
 
 
+def usual_git():
+    who = "-c user.name=a -c user.email=a@example.com"
+    line = f"git init -q one && git -C one {who} commit -q --allow-empty -m x && git clone -q one two && git -C two gc -q"
+    subprocess.run(line, shell=True, check=True)
+
+
+attempt("usual-git", usual_git)
 attempt("usual-modes", usual_modes)
 attempt("usual-trees", usual_trees)
 attempt("usual-terminal", lambda: fcntl.ioctl(0, 0x5401, b"\0" * 64) if os.isatty(0) else None)

@@ -2,9 +2,12 @@
 
 use crate::{
     attack,
+    rig::to_run_on,
+    run::credentials,
     scene::{Scene, attempts, is_confined},
     serve::{JOB, ask},
 };
+use cid_daemon::helper::frame::{Size, Terminal};
 use nix::{pty::openpty, unistd::ttyname};
 use std::{
     fs::{self, Permissions},
@@ -57,6 +60,43 @@ fn no_terminal_of_its_account_can_be_opened() {
     let said = String::from_utf8_lossy(&output.stdout);
     if is_confined(&output.stderr) {
         assert_eq!(said, "write no\nread no\nown no\nnew no\nlist no\n");
+    }
+}
+
+/// A person's own terminal is another matter, and there is one more in the same account.
+#[test]
+fn a_persons_command_opens_its_own_terminal_alone() {
+    let Some(scene) = Scene::set() else { return };
+    let other = openpty(None, None).unwrap();
+    let terminal = ttyname(&other.slave).unwrap();
+    chown(&terminal, Some(scene.uid), None).unwrap();
+    let list = [
+        ("tty", "echo x > /dev/tty".into()),
+        ("own", "echo x > $OWN".into()),
+        ("settings", "stty raw < $OWN && stty sane < /dev/tty".into()),
+        ("other", format!("echo x > {}", terminal.display())),
+        ("new", "python3 -c 'import pty; pty.openpty()'".into()),
+    ];
+    let line = format!("OWN=$(tty)\n{}", attempts(&list));
+    let credentials = credentials(&scene);
+    let terminal = Terminal {
+        name: "vt100".into(),
+        size: Size {
+            rows: 24,
+            columns: 80,
+        },
+    };
+    let (input, open) = to_run_on(&["sh", "-c", &line], Some(terminal));
+    let mut command = scene.as_user(scene.uid, &[scene.group]);
+    command.env("CREDENTIALS_DIRECTORY", credentials);
+    command.args(["run", "--require-user", "-"]).stdin(input);
+    let output = command.output().unwrap();
+    drop(open);
+    let said = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+    let said = said.replace("x\n", "");
+    if is_confined(&output.stderr) {
+        let expected = "tty yes\nown yes\nsettings yes\nother no\nnew no\n";
+        assert_eq!(said, expected, "{output:?}");
     }
 }
 

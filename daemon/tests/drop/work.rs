@@ -6,7 +6,7 @@ use crate::{
     scene::{Scene, number},
 };
 use cid_daemon::helper::request::{
-    CloneTree, Configure, Fetch, FileSource, Inspect, Push, Remote, RunCommand, TreeFile,
+    CloneTree, Configure, Fetch, FileSource, Inspect, Person, Push, Remote, RunCommand, TreeFile,
     WorkStatus,
 };
 use std::{
@@ -112,6 +112,10 @@ impl World {
             base_commit: commit.into(),
             branch: BRANCH.into(),
             commit: commit.into(),
+            person: Person {
+                home: self.scene.folder("ws/home", self.scene.uid, 0o700),
+                email: "anna@example.com".into(),
+            },
         }
     }
 }

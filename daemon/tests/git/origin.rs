@@ -2,7 +2,8 @@
 
 use crate::rig::{Helper, Told};
 use cid_daemon::helper::request::{
-    BranchDeletion, CloneTree, DeleteBranch, Fetch, Fetched, Push, Remote, WorkReport, WorkStatus,
+    BranchDeletion, CloneTree, DeleteBranch, Fetch, Fetched, Person, Push, Remote, WorkReport,
+    WorkStatus,
 };
 use std::{
     fs,
@@ -139,6 +140,10 @@ impl Origin {
             base_commit: base.into(),
             branch: BRANCH.into(),
             commit: commit.into(),
+            person: Person {
+                home: self.target().parent().unwrap().into(),
+                email: "anna@example.com".into(),
+            },
         };
         self.helper.ask(ask)
     }

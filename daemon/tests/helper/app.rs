@@ -1,6 +1,6 @@
 //! A workspace's processes and commands.
 
-use crate::rig::{binary, eventually, is_alive, pid_in};
+use crate::rig::{binary, eventually, is_alive, pid_in, to_run};
 use cid_daemon::helper::{
     reaper::Process,
     run_file::{ProcessCommand, RunFile},
@@ -53,12 +53,11 @@ fn app(run_file: &Path, process: &str) -> Command {
     command
 }
 
+/// Its input is what to run, and then what it is given.
 fn run(run_file: &Path, line: &str) -> Command {
     let mut command = Command::new(binary());
-    command
-        .arg("run")
-        .arg(run_file)
-        .args(["--", "sh", "-c", line]);
+    command.arg("run").arg(run_file);
+    command.stdin(to_run(&["sh", "-c", line]));
     command
 }
 
@@ -167,13 +166,12 @@ fn a_command_ends_with_the_person_who_called_it() {
     let dir = tempfile::tempdir().unwrap();
     let pid_file = dir.path().join("pid");
     let file = run_file(dir.path(), &[]);
-    let line = format!(
-        "{} run {} -- sh -c 'echo $$ > {}; sleep 300'; true",
-        binary().display(),
-        file.display(),
-        pid_file.display()
-    );
-    let mut terminal = Command::new("sh").args(["-c", &line]).spawn().unwrap();
+    let line = format!("{} run {}; true", binary().display(), file.display());
+    let written = format!("echo $$ > {}; sleep 300", pid_file.display());
+    let mut terminal = Command::new("sh");
+    terminal.args(["-c", &line]);
+    terminal.stdin(to_run(&["sh", "-c", &written]));
+    let mut terminal = terminal.spawn().unwrap();
     let command = pid_in(&pid_file);
     terminal.kill().unwrap();
     terminal.wait().unwrap();

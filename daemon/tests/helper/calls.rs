@@ -3,15 +3,10 @@
 use crate::{
     app::run_file,
     attack,
-    rig::{Helper, binary},
+    rig::{Helper, binary, to_run},
 };
 use cid_daemon::helper::request::RunCommand;
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 #[test]
 fn a_process_and_a_persons_command_are_refused_them() {
@@ -22,11 +17,11 @@ fn a_process_and_a_persons_command_are_refused_them() {
         attack::calls(folder);
         let mut command = Command::new(binary());
         command.args(verb).arg(&file);
-        match verb {
-            ["app"] => command.arg("web"),
-            _ => command.args(["--", "python3", "calls.py"]),
-        };
-        let output = command.stdin(Stdio::null()).output().unwrap();
+        if verb == ["app"] {
+            command.arg("web");
+        }
+        command.stdin(to_run(&["python3", "calls.py"]));
+        let output = command.output().unwrap();
         attack::assert_refused(&String::from_utf8_lossy(&output.stdout));
         empty(folder, &file);
     }

@@ -1,13 +1,14 @@
 //! A helper without a launcher, and ways to look at processes.
 
 use cid_daemon::helper::{
+    frame::{Frame, Start, Terminal},
     reaper::Process,
     request::{Ask, Request},
     wire::Answer,
 };
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, PipeWriter, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
@@ -134,6 +135,24 @@ pub fn pid_in(file: &Path) -> i32 {
 pub fn runaway(file: &Path) -> String {
     let file = file.display();
     format!("(setsid sh -c '(sleep 300 & echo $! > {file}.tmp; mv {file}.tmp {file}) &' &)")
+}
+
+/// An input for `cid-helper run` that has it run this, without a terminal and with no further input.
+pub fn to_run(words: &[&str]) -> Stdio {
+    to_run_on(words, None).0
+}
+
+/// The same, on a terminal, until the writer is dropped.
+pub fn to_run_on(words: &[&str], terminal: Option<Terminal>) -> (Stdio, PipeWriter) {
+    let command = words.iter().map(|&word| word.into()).collect();
+    let start = Start {
+        command: Some(command),
+        terminal,
+    };
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let frame = Frame::Start(start).encode().unwrap();
+    writer.write_all(&frame).unwrap();
+    (reader.into(), writer)
 }
 
 /// Whether tests may change users and mounts.

@@ -48,6 +48,7 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
     let start = v1::run_request::Message::Start(v1::RunStart {
         workspace: reference(),
         command: vec!["true".to_owned()],
+        terminal: None,
     });
     let run = v1::RunRequest {
         message: Some(start),

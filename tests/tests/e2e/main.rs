@@ -23,6 +23,7 @@ mod https;
 mod jobs;
 mod parallel;
 mod sandbox_life;
+mod shell;
 mod stage;
 mod tls;
 mod verbs;

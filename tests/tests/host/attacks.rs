@@ -4,7 +4,9 @@ use crate::{
     hostile::{Attack, Visits, attack, clear, hostile, tree},
     stage::{cid, create, main_pid, owner_of, soon, status_of, words},
 };
-use cid_testkit::host::Host;
+use cid_testkit::{Dialogue, host::Host};
+use serde_json::json;
+use std::collections::BTreeSet;
 
 /// All that must be as before once everything is deleted: files, accounts, processes, sockets, units.
 const WATCHED: &[&str] = &[
@@ -456,6 +458,9 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
         return;
     };
     let run = |args: &[&str]| host.run(args).unwrap();
+    // Somebody may edit its files.
+    let access = "printf '[access.people]\n\"mallory@example.com\" = \"anna\"\n' >> /etc/cid/projects.d/hostile.toml && systemctl reload cid";
+    run(&["sh", "-c", access]).ok().unwrap();
     run(&["install", "-d", "-m", "1777", "/srv/canary"])
         .ok()
         .unwrap();
@@ -534,24 +539,85 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
     assert_eq!(refused.status, 5, "it holds uncommitted work: {refused}");
     assert_eq!(canaries(), "", "run by a look for uncommitted work");
 
-    // The traps do work: git itself walks into them, as the workspace's own user.
-    run(&[
+    // Nor by what else cid does there, nor by the ways that its guide tells people.
+    let tree = tree("mallory");
+    for line in [
+        "cictl doctor || true".to_owned(),
+        "cictl access repair --project hostile mallory@example.com".into(),
+        "cictl project check hostile".into(),
+        "cictl logs --project hostile mallory@example.com".into(),
+        format!("runuser -u anna -- sh -c 'echo hers >> {tree}/server.py'"),
+        format!("git -C {tree} status; true"),
+        format!("runuser -u anna -- git -C {tree} status; true"),
+        format!(
+            "cd /home/anna && runuser -u anna -- git clone --quiet --no-local --branch mallory---example-com \
+             --upload-pack='git -c safe.directory={tree} upload-pack' {tree} hers && runuser -u anna -- git -C hers \
+             fetch --quiet --upload-pack='git -c safe.directory={tree} upload-pack' origin"
+        ),
+    ] {
+        run(&["sh", "-c", &line]).ok().unwrap();
+        assert_eq!(canaries(), "", "run by {line}");
+    }
+
+    // The traps do work: git itself walks into them, as the workspace's own user and nobody else.
+    let user = owner_of(&host, "%u", &tree);
+    let whose = || -> BTreeSet<String> {
+        let read = "cat $(find -L /srv/canary /tmp /var/tmp /dev/shm /srv/cid/hostile -name 'canary.*') < /dev/null";
+        let said = run(&["sh", "-c", read]).stdout;
+        let ids = said.lines().filter_map(|line| line.strip_prefix("uid="));
+        ids.map(|line| line.split('(').next().unwrap().to_owned())
+            .collect()
+    };
+    let forget = || {
+        run(&[
+            "sh",
+            "-c",
+            "find -L /srv/canary /tmp /var/tmp /dev/shm /srv/cid/hostile -name 'canary.*' -delete",
+        ]);
+        assert_eq!(canaries(), "");
+    };
+    let own = BTreeSet::from([user]);
+    for line in [
+        "status",
+        "commit --allow-empty --all --message=x",
+        "diff",
+        "push",
+        "log -p",
+    ] {
+        let git = [
+            "cictl",
+            "run",
+            "--project",
+            "hostile",
+            "mallory@example.com",
+            "--",
+            "git",
+        ];
+        run(&git.into_iter().chain(line.split(' ')).collect::<Vec<_>>());
+        assert_eq!(whose(), own, "git {line}");
+        forget();
+    }
+    let steps = json!([
+        ["expect", "$ "],
+        [
+            "send",
+            "git status; git log -p; git push; git commit -a; echo do''ne\n"
+        ],
+        ["expect", "done\r\n"],
+        ["send", "exit\n"],
+    ]);
+    let shell = [
         "cictl",
-        "run",
+        "shell",
         "--project",
         "hostile",
         "mallory@example.com",
-        "--",
-        "git",
-        "status",
-    ]);
-    assert_ne!(canaries(), "");
-    run(&[
-        "sh",
-        "-c",
-        "find -L /srv/canary /tmp /var/tmp /dev/shm /srv/cid/hostile -name 'canary.*' -delete",
-    ]);
-    assert_eq!(canaries(), "");
+    ];
+    let words = Dialogue::words(&steps, &shell);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Dialogue::of(&host.run_as("anna", &words).unwrap()).unwrap();
+    assert_eq!(whose(), own, "a shell");
+    forget();
 
     let delete = [
         "cictl",
@@ -572,10 +638,14 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
 /// Files that are hard to get rid of, or dangerous to touch.
 const LITTER: &str = r#"
 import ctypes, os, socket, stat, sys
-open('suid', 'w').write('#!/bin/sh\n'); os.chmod('suid', 0o6755)
 os.mkfifo('fifo'); os.mkfifo('fifo.closed'); os.chmod('fifo.closed', 0)
 s = socket.socket(socket.AF_UNIX); s.bind('socket')
 made = []
+open('suid', 'w').write('#!/bin/sh\n')
+try:
+    os.chmod('suid', 0o6755); made.append('suid')
+except OSError:
+    pass
 for name, kind in (('block', stat.S_IFBLK), ('char', stat.S_IFCHR)):
     try:
         os.mknod(name, 0o666 | kind, os.makedev(1, 3)); made.append(name)

@@ -21,6 +21,7 @@ mod races;
 mod rig;
 mod secrets;
 mod sessions;
+mod shell;
 mod stage;
 mod standing;
 mod tls;

@@ -3,7 +3,10 @@
 
 use super::{branch_ref, commit_id, mirror, remote::Url};
 use crate::{
-    helper::{request::CloneTree, tree::purge},
+    helper::{
+        request::{CloneTree, Person},
+        tree::purge,
+    },
     system::fault::{Fault, FaultContext},
 };
 use git2::{Repository, RepositoryInitOptions, build::CheckoutBuilder};
@@ -44,6 +47,7 @@ pub(in crate::helper) fn clone(ask: &CloneTree) -> Result<(), Fault> {
             ask.target.display()
         ))
     })?;
+    introduce(&ask.person)?;
     let path = ask.target.join(MARK);
     File::create(&path)
         .and_then(|mut file| {
@@ -51,6 +55,22 @@ pub(in crate::helper) fn clone(ask: &CloneTree) -> Result<(), Fault> {
                 .and_then(|()| file.sync_all())
         })
         .map_err(|error| Fault::io("write", &path, error))
+}
+
+/// Tells git of the workspace's own user who commits. In HOME and not in the clone, for there it would
+/// hold for everybody's git.
+fn introduce(person: &Person) -> Result<(), Fault> {
+    let path = person.home.join(".gitconfig");
+    if path.exists() {
+        return Ok(());
+    }
+    let name = person.email.split('@').next().unwrap_or(&person.email);
+    git2::Config::open(&path)
+        .and_then(|mut config| {
+            config.set_str("user.name", name)?;
+            config.set_str("user.email", &person.email)
+        })
+        .cannot(format!("write {}", path.display()))
 }
 
 fn make(ask: &CloneTree) -> Result<(), Fault> {
@@ -134,6 +154,21 @@ fn without_credentials(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_once_who_commits() {
+        let home = tempfile::tempdir().unwrap();
+        let person = |email: &str| Person {
+            home: home.path().into(),
+            email: email.into(),
+        };
+        introduce(&person("anna.b+c@example.com")).unwrap();
+        introduce(&person("ben@example.com")).unwrap();
+        let config = git2::Config::open(&home.path().join(".gitconfig")).unwrap();
+        assert_eq!(config.get_string("user.name").unwrap(), "anna.b+c");
+        let email = config.get_string("user.email").unwrap();
+        assert_eq!(email, "anna.b+c@example.com");
+    }
 
     #[test]
     fn keeps_tokens_out_of_clones() {

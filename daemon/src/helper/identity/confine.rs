@@ -6,7 +6,10 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, RestrictionStatus, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The newest rules for files used here; older kernels enforce what they know of them.
 const RULES: ABI = ABI::V5;
@@ -36,6 +39,8 @@ const DEVICES: &[&str] = &[
     "/dev/urandom",
     "/dev/zero",
 ];
+/// A process's own terminal, under the name by which programs ask for it.
+const OWN_TERMINAL: &str = "/dev/tty";
 /// For what lives only as long as a process. A helper's unit has folders of its own in their place.
 pub(in crate::helper) const UNITS_OWN: &[&str] = &["/dev/shm", "/tmp", "/var/tmp"];
 /// All apps share a unit, and with it these: a file that one leaves there another would read. Their
@@ -55,6 +60,8 @@ pub(in crate::helper) struct Walls<'a> {
     /// TCP ports it may listen on, besides those that the kernel chooses. Whoever could take any would
     /// get the visitors of a neighbour whose app is down. Since Linux 6.7.
     pub(in crate::helper) ports: &'a [u16],
+    /// The device of its own terminal.
+    pub(in crate::helper) terminal: Option<&'a Path>,
 }
 
 /// Shuts everything else, and Unix sockets without a file that others listen on.
@@ -82,6 +89,7 @@ fn restrict(walls: &Walls<'_>) -> Result<RestrictionStatus, RulesetError> {
     let look: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let use_device = look | AccessFs::WriteFile | AccessFs::IoctlDev;
     let change = all & !(AccessFs::MakeBlock | AccessFs::MakeChar);
+    let terminal = walls.terminal.map(|own| [own, Path::new(OWN_TERMINAL)]);
     let ports = walls.ports.iter().copied().chain([ANY_PORT]);
     Ruleset::default()
         .handle_access(all)?
@@ -93,6 +101,10 @@ fn restrict(walls: &Walls<'_>) -> Result<RestrictionStatus, RulesetError> {
         .add_rules(path_beneath_rules(walls.readable, look | AccessFs::Execute))?
         .add_rules(path_beneath_rules(FACTS, look))?
         .add_rules(path_beneath_rules(DEVICES, use_device))?
+        .add_rules(path_beneath_rules(
+            terminal.into_iter().flatten(),
+            use_device,
+        ))?
         .add_rules(path_beneath_rules(walls.scratch, change))?
         .add_rules(path_beneath_rules(walls.writable, change))?
         .restrict_self()

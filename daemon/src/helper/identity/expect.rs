@@ -80,6 +80,7 @@ impl Expectations {
             readable: &self.confine_read,
             scratch: UNITS_OWN,
             ports: &[],
+            terminal: None,
         })
     }
 }

@@ -22,6 +22,7 @@ use nix::{
     sys::prctl,
     unistd::{self, Gid, Uid},
 };
+use std::path::Path;
 
 /// Below are the distribution's own users.
 const FIRST_UID: u32 = 1000;
@@ -38,12 +39,18 @@ pub(super) enum Keeper {
 }
 
 /// Becomes the run file's user with its limits and walls, and without the calls that no code of a
-/// repository may make. In the sandbox there is no user, and only the calls go, unless one is `required`.
+/// repository may make; of terminals it then reaches this one alone. In the sandbox there is no user, and
+/// only the calls go, unless one is `required`.
 ///
 /// # Errors
 /// The user is one that nothing of a workspace's may be, or something of the present one would be
 /// left.
-pub(super) fn assume(run_file: &RunFile, required: bool, keeper: Keeper) -> Result<(), Fault> {
+pub(super) fn assume(
+    run_file: &RunFile,
+    required: bool,
+    keeper: Keeper,
+    terminal: Option<&Path>,
+) -> Result<(), Fault> {
     let Some(run_as) = &run_file.run_as else {
         if required {
             return Err(Fault::new(format!(
@@ -71,6 +78,7 @@ pub(super) fn assume(run_file: &RunFile, required: bool, keeper: Keeper) -> Resu
         readable: &run_as.readable,
         scratch: confine::SHARED,
         ports: &run_as.ports,
+        terminal,
     })?;
     refuse_calls()
 }
