@@ -101,7 +101,36 @@ impl TryFrom<pb::Job> for job::Job {
             created_at: timestamp(required(from.created_at, "a job without a time")?)?,
             ended_at: from.ended_at.map(timestamp).transpose()?,
             owed: from.owed,
+            waiting: from.waiting.map(job::Waiting::from),
         })
+    }
+}
+
+impl From<pb::Waiting> for job::Waiting {
+    fn from(from: pb::Waiting) -> Self {
+        Self {
+            resource: from.resource().into(),
+            of: given(from.of),
+            ahead: from.ahead,
+            work: given(from.work),
+            email: given(from.email),
+            minutes: from.minutes,
+            text: from.text,
+        }
+    }
+}
+
+impl From<pb::WaitingFor> for job::WaitingFor {
+    fn from(from: pb::WaitingFor) -> Self {
+        match from {
+            pb::WaitingFor::Unspecified => Self::Unknown,
+            pb::WaitingFor::Turn => Self::Turn,
+            pb::WaitingFor::Mirror => Self::Mirror,
+            pb::WaitingFor::Build => Self::Build,
+            pb::WaitingFor::Database => Self::Database,
+            pb::WaitingFor::Uv => Self::Uv,
+            pb::WaitingFor::GitServer => Self::GitServer,
+        }
     }
 }
 
@@ -193,6 +222,9 @@ impl TryFrom<pb::Event> for job::Event {
             Some(What::Note(note)) => job::What::Note {
                 index: note.index,
                 text: note.text,
+            },
+            Some(What::Waiting(event)) => job::What::Waiting {
+                waiting: event.waiting.map(job::Waiting::from),
             },
             None => job::What::Unknown,
         };

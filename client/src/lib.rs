@@ -16,7 +16,9 @@ pub use client::Client;
 pub use error::{Conflict, Error, Kind, Result, Violation};
 pub use exit::Exit;
 pub use model::audit::{AuditLine, Decision};
-pub use model::job::{Event, Failure, Job, JobKind, JobState, Step, StepState, What};
+pub use model::job::{
+    Event, Failure, Job, JobKind, JobState, Step, StepState, Waiting, WaitingFor, What,
+};
 pub use model::project::{CheckItem, Project, Severity};
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{

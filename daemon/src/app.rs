@@ -15,9 +15,11 @@ use crate::{
     store::Store,
     system::{
         Fault, FaultContext, Site, System, fs,
+        git_servers::GitServers,
         launcher::HelperLauncher,
         nginx::{Nginx, RealNginx},
         probe::RealProbe,
+        queue::Queues,
         session,
         supervisor::RealSupervisor,
         tls::Certificates,
@@ -89,6 +91,11 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         helper: options.bin_dir.join("cid-helper"),
     };
     let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(engines.nginx_paths()));
+    let helpers = HelperLauncher::local(Arc::clone(&layout), site.helper.clone());
+    let queues = Arc::new(Queues::new(
+        settings.cores(),
+        settings.git_connections.get(),
+    ));
     let sys = System {
         layout: Arc::clone(&layout),
         certificates: Arc::new(Certificates::new(Arc::clone(&layout), Arc::clone(&nginx))),
@@ -96,10 +103,8 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         supervisor: Arc::new(RealSupervisor::new(&layout)),
         accounts: None,
         units: None,
-        helpers: Arc::new(HelperLauncher::local(
-            Arc::clone(&layout),
-            site.helper.clone(),
-        )),
+        helpers: Arc::new(GitServers::new(Arc::new(helpers), Arc::clone(&queues))),
+        queues,
         probe: Arc::new(RealProbe {
             http_port,
             https_port,
@@ -212,6 +217,7 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let watchdog = tokio::spawn(status::feed_watchdog(api.clone()));
     let status = tokio::spawn(status::keep_told(
         api.engine.watch_running(),
+        Arc::clone(&api.sys.queues),
         api.stopping.clone(),
     ));
     let mut telling = Telling::new(&api.layout, api.sys.accounts.is_some());

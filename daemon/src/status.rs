@@ -1,12 +1,12 @@
 //! What systemd is told of the daemon while it runs: that it lives, and what it does.
 
-use crate::rpc::Api;
-use sd_notify::NotifyState;
-use std::time::Duration;
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
+use crate::{
+    rpc::Api,
+    system::queue::{Queues, Waiting},
 };
+use sd_notify::NotifyState;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Between two lines of status; a burst of jobs tells its last state.
@@ -32,9 +32,13 @@ pub(crate) async fn feed_watchdog(api: Api) {
 }
 
 /// Keeps what `systemctl status` says of the jobs true, until the daemon stops.
-pub(crate) async fn keep_told(running: watch::Receiver<usize>, stopping: CancellationToken) {
+pub(crate) async fn keep_told(
+    running: watch::Receiver<usize>,
+    queues: Arc<Queues>,
+    stopping: CancellationToken,
+) {
     tokio::select! {
-        () = tell(running, |status| {
+        () = tell(running, &queues, |status| {
             sd_notify::notify(&[NotifyState::Status(status)]).ok();
         }) => {}
         () = stopping.cancelled() => {
@@ -43,38 +47,87 @@ pub(crate) async fn keep_told(running: watch::Receiver<usize>, stopping: Cancell
     }
 }
 
-async fn tell(mut running: watch::Receiver<usize>, mut say: impl FnMut(&str)) {
+async fn tell(
+    mut running: watch::Receiver<usize>,
+    queues: &Arc<Queues>,
+    mut say: impl FnMut(&str),
+) {
+    let mut turns = queues.watch();
+    let mut said = String::new();
     loop {
         let jobs = *running.borrow_and_update();
-        say(&line(jobs));
+        turns.borrow_and_update();
+        let line = line(
+            jobs,
+            &queues.all_waiting().into_values().collect::<Vec<_>>(),
+        );
+        let is_new = line != said;
+        if is_new {
+            say(&line);
+            said = line;
+        }
         sleep(PAUSE).await;
-        if let Ok(Err(_)) = timeout(AGAIN, running.changed()).await {
-            return;
+        tokio::select! {
+            changed = running.changed() => if changed.is_err() {
+                return;
+            },
+            _ = turns.changed() => {}
+            () = sleep(AGAIN) => said.clear(),
         }
     }
 }
 
-fn line(jobs: usize) -> String {
-    match jobs {
-        0 => "idle".to_owned(),
+/// How many jobs there are, and of those that wait the first one's reason.
+fn line(jobs: usize, waiting: &[Waiting]) -> String {
+    let at_work = match jobs {
+        0 => return "idle".to_owned(),
         1 => "1 job at work".to_owned(),
         jobs => format!("{jobs} jobs at work"),
+    };
+    match waiting.iter().min_by_key(|waiting| waiting.ahead) {
+        Some(first) => format!("{at_work}, {} of them {first}", waiting.len()),
+        None => at_work,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use crate::system::queue::{Ahead, Resource};
+    use std::sync::Mutex;
+
+    #[test]
+    fn of_those_that_wait_the_first_one_is_told() {
+        let waiting = |ahead| Waiting {
+            resource: Resource::Core,
+            ahead,
+            first: Some(Ahead {
+                work: "install".into(),
+                email: crate::domain::Email::parse("ben@example.com").ok(),
+                minutes: 3,
+            }),
+        };
+        assert_eq!(
+            line(5, &[waiting(3), waiting(2)]),
+            "5 jobs at work, 2 of them waiting for a turn: 2 ahead (install of ben@example.com, 3 min)"
+        );
+        assert_eq!(line(1, &[]), "1 job at work");
+        assert_eq!(line(0, &[]), "idle");
+    }
 
     #[tokio::test]
     async fn a_change_is_told_at_once_and_a_burst_by_its_last_state() {
         let jobs = watch::Sender::new(0);
         let said = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&said);
-        let telling = tokio::spawn(tell(jobs.subscribe(), move |status| {
-            heard.lock().unwrap().push(status.to_owned());
-        }));
+        let running = jobs.subscribe();
+        let telling = tokio::spawn(async move {
+            let queues = Arc::new(Queues::new(1, 1));
+            tell(running, &queues, move |status| {
+                heard.lock().unwrap().push(status.to_owned());
+            })
+            .await;
+        });
         sleep(PAUSE * 3).await;
         jobs.send_replace(1);
         sleep(PAUSE / 2).await;

@@ -67,10 +67,26 @@ impl GitServer {
     /// # Errors
     /// git or sshd fails.
     pub fn ssh(parent: &Path, name: &str, tree: &Tree, port: u16) -> Result<Self> {
+        Self::ssh_behind(parent, name, tree, (port, port), "MaxStartups 200")
+    }
+
+    /// The same with two ports, one that is told and one that sshd listens on, and further lines for
+    /// sshd's configuration.
+    ///
+    /// # Errors
+    /// git or sshd fails.
+    pub fn ssh_behind(
+        parent: &Path,
+        name: &str,
+        tree: &Tree,
+        (told, port): (u16, u16),
+        more: &str,
+    ) -> Result<Self> {
         let mut server = Self::local_tree(parent, name, tree)?;
-        let keys = Keys::make(&parent.join(format!("{name}-keys")), port)?;
-        let sshd = Sshd::start(&keys, port)?;
-        server.url = sshd.url(&server.bare);
+        let keys = Keys::make(&parent.join(format!("{name}-keys")), told)?;
+        let sshd = Sshd::start_with(&keys, port, more)?;
+        let url = sshd.url(&server.bare);
+        server.url = url.replacen(&format!(":{port}/"), &format!(":{told}/"), 1);
         server.ssh = Some((sshd, keys));
         Ok(server)
     }

@@ -47,6 +47,16 @@ impl Keys {
         })
     }
 
+    /// Has the server run this command, whatever the client asks for.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn force(&self, command: &str) -> Result<()> {
+        let key = fs::read_to_string(self.dir.join("client_key.pub"))?;
+        let line = format!("command=\"{command}\" {key}");
+        Ok(fs::write(self.dir.join("authorized_keys"), line)?)
+    }
+
     /// Makes the server a stranger: another key stands in known_hosts, or none.
     ///
     /// # Errors
@@ -70,6 +80,14 @@ impl Sshd {
     /// # Errors
     /// It cannot be started.
     pub fn start(keys: &Keys, port: u16) -> Result<Self> {
+        Self::start_with(keys, port, "MaxStartups 200")
+    }
+
+    /// The same, with further lines in its configuration.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_with(keys: &Keys, port: u16, more: &str) -> Result<Self> {
         let user = User::from_uid(Uid::current())?
             .context("this process has no account")?
             .name;
@@ -82,6 +100,7 @@ impl Sshd {
             dir: &keys.dir,
             port,
             use_pam: is_locked(&user),
+            more,
         }
         .to_string();
         fs::write(&config, text)?;
@@ -137,6 +156,7 @@ struct SshdConfig<'a> {
     dir: &'a Path,
     port: u16,
     use_pam: bool,
+    more: &'a str,
 }
 
 impl fmt::Display for SshdConfig<'_> {
@@ -152,7 +172,7 @@ impl fmt::Display for SshdConfig<'_> {
         writeln!(f, "PasswordAuthentication no")?;
         writeln!(f, "KbdInteractiveAuthentication no")?;
         writeln!(f, "PermitRootLogin prohibit-password")?;
-        writeln!(f, "MaxStartups 200")
+        writeln!(f, "{}", self.more)
     }
 }
 

@@ -1,8 +1,9 @@
+use crate::text::printable;
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header::ACCEPT_LANGUAGE, request::Parts},
 };
-use cid_client::{Health, JobKind, JobState, StepState, WorkspaceState};
+use cid_client::{Health, JobKind, JobState, StepState, Waiting, WaitingFor, WorkspaceState};
 use std::{convert::Infallible, time::Duration};
 
 /// The language a page speaks. Every sentence of the front is a method of it, so that none can
@@ -44,7 +45,7 @@ impl Lang {
         self.pick("en", "ru")
     }
 
-    fn pick(self, en: &'static str, ru: &'static str) -> &'static str {
+    fn pick<'a>(self, en: &'a str, ru: &'a str) -> &'a str {
         match self {
             Self::En => en,
             Self::Ru => ru,
@@ -277,6 +278,55 @@ impl Lang {
         }
     }
 
+    /// What a job waits for, e.g. `Waiting for a turn: 2 ahead (install of ben@example.com, 3 min)`.
+    pub fn waiting(self, waiting: &Waiting) -> String {
+        let of = waiting.of.as_deref().map(printable).unwrap_or_default();
+        let what = match waiting.resource {
+            WaitingFor::Turn | WaitingFor::Unknown => self.pick("a turn", "очереди").to_owned(),
+            WaitingFor::Mirror => self.pick("the mirror of ", "зеркала проекта ").to_owned() + &of,
+            WaitingFor::Build => self.pick("a build of ", "сборки проекта ").to_owned() + &of,
+            WaitingFor::Database => {
+                self.pick("the shared database of ", "общей базы проекта ")
+                    .to_owned()
+                    + &of
+            }
+            WaitingFor::Uv => self.pick("uv", "программы uv").to_owned(),
+            WaitingFor::GitServer => {
+                self.pick("a connection to ", "соединения с ").to_owned() + &of
+            }
+        };
+        let ahead = waiting.ahead;
+        let mut text = match self {
+            Self::En => format!("Waiting for {what}: {ahead} ahead"),
+            Self::Ru => format!("Ждём {what}: впереди {ahead}"),
+        };
+        if let Some(work) = &waiting.work {
+            text += &format!(" ({}", self.work(&printable(work)));
+            if let Some(email) = waiting.email.as_deref().map(printable) {
+                text += &match self {
+                    Self::En => format!(" of {email}"),
+                    Self::Ru => format!(" для {email}"),
+                };
+            }
+            if waiting.minutes > 0 {
+                text += &format!(", {} {}", waiting.minutes, self.pick("min", "мин"));
+            }
+            text.push(')');
+        }
+        text
+    }
+
+    fn work(self, work: &str) -> String {
+        let known = match work {
+            "install" => "установка",
+            "release" => "команды перед запуском",
+            "fetch" => "загрузка",
+            "push-branch" => "отправка ветки",
+            _ => work,
+        };
+        self.pick(work, known).to_owned()
+    }
+
     /// Which step runs now.
     pub fn at_step(self, n: usize, m: usize, label: &str) -> String {
         self.step_of()
@@ -309,6 +359,34 @@ mod tests {
         assert_eq!(of("ru;q=0, en;q=0.1"), Lang::En);
         assert_eq!(of("ru;q=NaN, ru;q=9, ;;;,,"), Lang::En);
         assert_eq!(of("run, rumble"), Lang::En);
+    }
+
+    #[test]
+    fn who_waits_is_told_for_whom() {
+        let mut waiting = Waiting {
+            resource: WaitingFor::Turn,
+            of: None,
+            ahead: 2,
+            work: Some("install".into()),
+            email: Some("ben@example.com".into()),
+            minutes: 3,
+            text: String::new(),
+        };
+        assert_eq!(
+            Lang::En.waiting(&waiting),
+            "Waiting for a turn: 2 ahead (install of ben@example.com, 3 min)"
+        );
+        assert_eq!(
+            Lang::Ru.waiting(&waiting),
+            "Ждём очереди: впереди 2 (установка для ben@example.com, 3 мин)"
+        );
+        waiting.resource = WaitingFor::GitServer;
+        waiting.of = Some("git.example.org".into());
+        waiting.work = None;
+        assert_eq!(
+            Lang::En.waiting(&waiting),
+            "Waiting for a connection to git.example.org: 2 ahead"
+        );
     }
 
     #[test]

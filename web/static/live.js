@@ -6,7 +6,7 @@
   if (!live || !live.dataset.events) return;
   const status = document.getElementById("status");
   const lost = document.getElementById("lost");
-  let source, last = 0, jobState = live.dataset.state, settling;
+  let source, last = 0, jobState = live.dataset.state, settling, waiting = null;
 
   const refresh = async () => {
     const answer = await fetch(location.href, { cache: "no-store" });
@@ -38,6 +38,11 @@
     settling = setTimeout(() => {
       if (jobState !== live.dataset.state) {
         refresh().catch(() => {});
+        return;
+      }
+      status.lang = waiting === null ? "en" : document.documentElement.lang;
+      if (waiting !== null) {
+        say(status, waiting);
         return;
       }
       const now = document.querySelector('#steps [data-state="observed"], #steps [data-state="undoing"]');
@@ -82,6 +87,7 @@
       note.textContent = text;
       notes.append(note);
     });
+    on("waiting", ({ text }) => { waiting = text; });
     on("job", ({ state }) => { jobState = state; });
     on("end", finish);
   };

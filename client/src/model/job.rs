@@ -30,7 +30,57 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
     /// What it could not do and cid still owes, one sentence each.
     pub owed: Vec<String>,
+    /// What it waits for now.
+    pub waiting: Option<Waiting>,
 }
+
+/// What a job waits for that only so many may use at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// What for.
+    pub resource: WaitingFor,
+    /// Whose it is, where there is more than one: a project or a git server.
+    pub of: Option<String>,
+    /// How many come before it, those at work among them.
+    pub ahead: u32,
+    /// What the one is doing that has been at work longest, e.g. `install`.
+    pub work: Option<String>,
+    /// For whom.
+    pub email: Option<String>,
+    /// For how many whole minutes.
+    pub minutes: u64,
+    /// All of that as a sentence, beginning with `waiting for`.
+    pub text: String,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitingFor {
+    /// Something this client does not know.
+    Unknown,
+    /// A core, for installing or release commands.
+    Turn,
+    /// The project's mirror.
+    Mirror,
+    /// A shared environment that is being built.
+    Build,
+    /// The project's shared database.
+    Database,
+    /// uv, which is being brought in.
+    Uv,
+    /// A connection to a git server.
+    GitServer,
+}
+
+names!(WaitingFor {
+    Unknown => "unknown",
+    Turn => "turn",
+    Mirror => "mirror",
+    Build => "build",
+    Database => "database",
+    Uv => "uv",
+    GitServer => "git-server",
+});
 
 /// What a job does to its workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,6 +265,12 @@ pub enum What {
         index: u32,
         /// The sentence.
         text: String,
+    },
+    /// The job waits, or waits for something else, or no more. No journal line: its number is that of the
+    /// last one.
+    Waiting {
+        /// What for; `None`: it goes on.
+        waiting: Option<Waiting>,
     },
     /// Something this client does not know.
     Unknown,

@@ -5,7 +5,7 @@
 use super::text::{clean, say, styled, took};
 use crate::cli::{Format, json_line};
 use anstyle::{AnsiColor, Style};
-use cid_client::{Event, JobState, StepState, What};
+use cid_client::{Event, JobState, StepState, WaitingFor, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     collections::BTreeMap,
@@ -25,6 +25,8 @@ pub(crate) struct Progress {
     show: Show,
     /// The labels of the steps that run, by their place in the plan.
     running: BTreeMap<u32, String>,
+    /// What was last said to be waited for, without the time that goes by.
+    waiting: Option<(WaitingFor, u32)>,
 }
 
 enum Show {
@@ -43,6 +45,7 @@ impl Progress {
         Self {
             show,
             running: BTreeMap::new(),
+            waiting: None,
         }
     }
 
@@ -51,7 +54,7 @@ impl Progress {
         match &self.show {
             Show::Json => return json_line(event),
             Show::Lines => {
-                if let Some(line) = self.line(&event.what) {
+                if let Some(line) = self.line(&event.what).or_else(|| self.wait(&event.what)) {
                     say(&line.to_text());
                 }
             }
@@ -66,7 +69,13 @@ impl Progress {
                             bar.set_message(format!("{label}  {}", clean(last)));
                         }
                     }
-                    What::Step { .. } | What::Job { .. } => {
+                    What::Waiting {
+                        waiting: Some(waiting),
+                    } => {
+                        let label = self.now().unwrap_or_default();
+                        bar.set_message(format!("{label}  {}", clean(&waiting.text)));
+                    }
+                    What::Step { .. } | What::Job { .. } | What::Waiting { waiting: None } => {
                         bar.reset_elapsed();
                         bar.set_message(self.now().unwrap_or_default().to_owned());
                     }
@@ -80,6 +89,22 @@ impl Progress {
     /// Where several steps run, the first of them.
     fn now(&self) -> Option<&str> {
         self.running.values().next().map(String::as_str)
+    }
+
+    /// Where lines stay, each place in the queue has one, and not each minute.
+    fn wait(&mut self, what: &What) -> Option<Line> {
+        let What::Waiting { waiting } = what else {
+            return None;
+        };
+        let place = waiting.as_ref().map(|wait| (wait.resource, wait.ahead));
+        let is_new = place.is_some() && place != self.waiting;
+        self.waiting = place;
+        let text = waiting.as_ref().filter(|_| is_new)?.text.as_str();
+        Some(Line {
+            mark: Mark::Note,
+            text: clean(text),
+            took: None,
+        })
     }
 
     /// The line that an event deserves, and what it says about the running steps.
@@ -127,7 +152,7 @@ impl Progress {
                 text: clean(text),
                 took: None,
             }),
-            What::Job { .. } | What::Output { .. } | What::Unknown => None,
+            What::Job { .. } | What::Output { .. } | What::Waiting { .. } | What::Unknown => None,
         }
     }
 }
@@ -213,15 +238,17 @@ fn for_terminal(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cid_client::Waiting;
 
     fn rendered(happened: &[What]) -> String {
         let mut progress = Progress {
             show: Show::Lines,
             running: BTreeMap::new(),
+            waiting: None,
         };
         let lines: Vec<String> = happened
             .iter()
-            .filter_map(|what| progress.line(what))
+            .filter_map(|what| progress.line(what).or_else(|| progress.wait(what)))
             .map(|line| line.to_text())
             .collect();
         lines.join("\n")
@@ -266,6 +293,27 @@ mod tests {
         [undone] install dependencies  0.02s
         [stuck] clone the repository
         ");
+    }
+
+    #[test]
+    fn each_place_in_a_queue_has_a_line() {
+        let waiting = |ahead, minutes| What::Waiting {
+            waiting: Some(Waiting {
+                resource: WaitingFor::Turn,
+                of: None,
+                ahead,
+                work: Some("install".into()),
+                email: None,
+                minutes,
+                text: format!("waiting for a turn: {ahead} ahead (install, {minutes} min)"),
+            }),
+        };
+        let over = What::Waiting { waiting: None };
+        assert_eq!(
+            rendered(&[waiting(2, 1), waiting(2, 2), waiting(1, 3), over]),
+            "[note] waiting for a turn: 2 ahead (install, 1 min)\n\
+             [note] waiting for a turn: 1 ahead (install, 3 min)"
+        );
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(crate) fn failed_job() -> Job {
         created_at: Timestamp::UNIX_EPOCH,
         ended_at: Some(Timestamp::UNIX_EPOCH),
         owed: vec!["delete the branch anna---example-com".into()],
+        waiting: None,
     }
 }
 

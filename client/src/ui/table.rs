@@ -52,8 +52,20 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
     ])
 }
 
-/// Jobs, one a line; nothing when there are none.
+/// Jobs, one a line, then what those wait for that do; nothing when there are none.
 pub(crate) fn jobs(jobs: &[Job], width: Option<usize>) -> String {
+    let mut text = job_lines(jobs, width);
+    let waiting = jobs
+        .iter()
+        .filter_map(|job| Some((&job.id, job.waiting.as_ref()?)));
+    for (at, (id, waiting)) in waiting.enumerate() {
+        text.push_str(if at == 0 { "\n\n" } else { "\n" });
+        text.push_str(&format!("{id}: {}", clean(&waiting.text)));
+    }
+    text
+}
+
+fn job_lines(jobs: &[Job], width: Option<usize>) -> String {
     list(
         width,
         Narrow {
@@ -87,6 +99,10 @@ pub(crate) fn job(job: &Job) -> String {
         ("ended", job.ended_at.map(time).unwrap_or_default()),
         ("took", took_by(job)),
     ]);
+    if let Some(waiting) = &job.waiting {
+        text.push_str("\n\n");
+        text.push_str(&clean(&waiting.text));
+    }
     if !job.steps.is_empty() {
         text.push_str("\n\n");
         text.push_str(&table(
@@ -329,6 +345,30 @@ mod tests {
         let workspaces = workspaces(&[sample::workspace()], Some(80));
         assert!(workspaces.contains("http://anna---example-com.pressa.localhost"));
         assert!(longest(&workspaces) <= Some(80), "{workspaces}");
+    }
+
+    #[test]
+    fn what_a_job_waits_for_is_told() {
+        let waiting = cid_client::Waiting {
+            resource: cid_client::WaitingFor::Turn,
+            of: None,
+            ahead: 2,
+            work: None,
+            email: None,
+            minutes: 0,
+            text: "waiting for a turn: 2 ahead".into(),
+        };
+        let waiting = Job {
+            waiting: Some(waiting),
+            ..sample::failed_job()
+        };
+        let said = "\n\nwaiting for a turn: 2 ahead\n";
+        assert!(job(&waiting).contains(said), "{}", job(&waiting));
+        let listed = jobs(&[sample::failed_job(), waiting], None);
+        assert!(
+            listed.ends_with("\n\n0190: waiting for a turn: 2 ahead"),
+            "{listed}"
+        );
     }
 
     #[test]

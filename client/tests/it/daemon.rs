@@ -167,6 +167,7 @@ fn job(id: &str) -> pb::Job {
             nanos: 0,
         }),
         owed: vec![],
+        waiting: None,
     }
 }
 

@@ -1,12 +1,12 @@
 //! `[limits]` of a project: how long its commands may take, and how much of the machine its commands
 //! and its apps may use.
 
-use super::{Limits, Seconds};
+use super::{Limits, Seconds, Settings};
 use crate::helper::run_file;
 use serde::Deserialize;
 use std::ops::Deref;
 
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 
 /// `[limits]` of a project file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -16,6 +16,8 @@ pub struct ProjectLimits {
     pub install: Option<Seconds>,
     /// How long the release commands may take, instead of what `cid.toml` says.
     pub release: Option<Seconds>,
+    /// How large the project's mirror may get, instead of what `cid.toml` says.
+    pub repository: Option<Size<MIB>>,
     /// Of all that a job does for a workspace, and of `cictl run`: each in itself.
     pub commands: Amounts,
     /// Of the processes of one workspace's app together.
@@ -38,6 +40,11 @@ pub struct Amounts {
 }
 
 impl ProjectLimits {
+    /// How large the mirror may get, in bytes.
+    pub fn max_repository(&self, of_all: &Settings) -> u64 {
+        *self.repository.unwrap_or(of_all.max_repository)
+    }
+
     /// The times of `cid.toml` where this project has none of its own.
     pub fn times(&self, of_all: &Limits) -> Limits {
         let mut limits = of_all.clone();
@@ -67,6 +74,11 @@ impl Amounts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Size<const LEAST: u64>(u64);
+
+impl Size<MIB> {
+    /// What a repository may take without a word of the operator's.
+    pub(super) const DEFAULT_REPOSITORY: Self = Self(5 << 30);
+}
 
 impl<const LEAST: u64> TryFrom<String> for Size<LEAST> {
     type Error = String;

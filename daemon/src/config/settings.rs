@@ -1,8 +1,8 @@
 //! `cid.toml`: the daemon's own settings. Every one has a default.
 
-use super::{ConfigError, Seconds, load};
+use super::{ConfigError, Seconds, Size, limits::MIB, load};
 use serde::Deserialize;
-use std::{num::NonZero, ops::RangeInclusive, path::Path};
+use std::{num::NonZero, ops::RangeInclusive, path::Path, thread};
 
 /// The daemon's settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,6 +20,10 @@ pub struct Settings {
     pub max_jobs: NonZero<u32>,
     /// How many CPU-heavy steps (install, release) run at once; 0: one per core.
     pub heavy_steps: usize,
+    /// How many connections to one git server are open at once.
+    pub git_connections: NonZero<usize>,
+    /// How large a project's mirror may get.
+    pub max_repository: Size<MIB>,
     /// Create refuses to begin with less free space than this many MiB.
     pub min_free_mib: u64,
     /// For how many days ended jobs can be looked at.
@@ -36,6 +40,8 @@ impl Default for Settings {
             limits: Limits::default(),
             max_jobs: const { NonZero::new(512).unwrap() },
             heavy_steps: 0,
+            git_connections: const { NonZero::new(4).unwrap() },
+            max_repository: Size::<MIB>::DEFAULT_REPOSITORY,
             min_free_mib: 64,
             keep_jobs_days: 90,
             max_connections_per_uid: 256,
@@ -133,6 +139,14 @@ impl Settings {
             load(path)
         } else {
             Ok(Self::default())
+        }
+    }
+
+    /// How many heavy steps run at once on this machine.
+    pub fn cores(&self) -> usize {
+        match self.heavy_steps {
+            0 => thread::available_parallelism().map_or(1, NonZero::get),
+            steps => steps,
         }
     }
 }

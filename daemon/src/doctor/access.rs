@@ -12,7 +12,10 @@ use crate::{
     },
 };
 use nix::unistd::{Group, User};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -34,6 +37,7 @@ pub(super) async fn closed(api: &Api, workspaces: &[&Workspace], findings: &mut 
         limit: LIMIT,
         lines,
         cancel: api.stopping.clone(),
+        who: Arc::default(),
     };
     let begin = Instant::now();
     for (looked, workspace) in workspaces.iter().enumerate() {

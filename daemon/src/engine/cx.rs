@@ -9,6 +9,7 @@ use crate::{
     system::{
         Effect, Fault, FaultContext, System,
         helpers::{Call, Identity, ask},
+        queue::{Resource, Turn, Who},
     },
 };
 use serde_json::Value;
@@ -17,7 +18,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ pub struct Cx {
     pub(super) limit: Duration,
     /// What must not show in anything that people see.
     pub(super) secrets: Vec<String>,
+    pub(super) who: Arc<Who>,
     pub(super) taken_back: bool,
 }
 
@@ -108,6 +110,7 @@ impl Cx {
             limit: self.limit,
             lines: self.lines.clone(),
             cancel: self.cancel.clone(),
+            who: Arc::clone(&self.who),
         };
         ask(self.inner.sys.helpers.as_ref(), &call, request).await
     }
@@ -162,17 +165,34 @@ impl Cx {
     /// The remote cannot be reached or has no base branch.
     pub async fn fetch(&self, request: Fetch) -> Result<Fetched, Fault> {
         let ask = |request| self.ask(self.deploy(), request);
-        self.inner.mirrors.fetch(&self.project, request, ask).await
+        self.inner
+            .mirrors
+            .fetch(&self.project, request, &self.who, &self.cancel, ask)
+            .await
     }
 
-    /// Waits for a lock that jobs share, e.g. `database PROJECT`.
-    pub async fn lock(&self, name: &str) -> OwnedMutexGuard<()> {
-        self.inner.locks.lock(name).await
+    /// How large the project's mirror may get, in bytes.
+    pub fn max_repository(&self) -> u64 {
+        let settings = &self.inner.settings;
+        match self.project() {
+            Ok(project) => project.limits.max_repository(settings),
+            // Without its file a project has no limits of its own.
+            Err(_) => *settings.max_repository,
+        }
     }
 
-    /// Takes such a lock if nobody has it.
-    pub fn try_lock(&self, name: &str) -> Option<OwnedMutexGuard<()>> {
-        self.inner.locks.try_lock(name)
+    /// Waits for a turn. What is waited does not count as the step's time, and those who watch are told.
+    ///
+    /// # Errors
+    /// The job is cancelled.
+    pub async fn turn(&self, resource: Resource) -> Result<Turn, Fault> {
+        let queues = &self.inner.sys.queues;
+        queues.take(resource, &self.who, &self.cancel).await
+    }
+
+    /// Takes a turn if nobody has one.
+    pub fn try_turn(&self, resource: Resource) -> Option<Turn> {
+        self.inner.sys.queues.try_take(resource, &self.who)
     }
 
     /// Records what a file of the workspace should say from now on.

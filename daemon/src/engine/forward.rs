@@ -8,7 +8,7 @@ use super::{
     work::{Running, within},
 };
 use crate::system::Fault;
-use futures::{StreamExt as _, future::join_all, stream::FuturesUnordered};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::Value;
 use std::{ops::Range, pin::pin, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,6 @@ impl Runner {
     /// others and turns the job around.
     pub(super) async fn forward(&mut self, together: Range<usize>) -> Result<(), Halt> {
         let cancel = self.cancel.child_token();
-        let next = together.end;
         let mut ready = Vec::with_capacity(together.len());
         for index in together {
             let state = self.journal.progress.steps[index];
@@ -39,24 +38,10 @@ impl Runner {
         for running in &ready {
             self.work.at(running.index, Phase::Observed).await;
         }
-        let coming = self.coming(next, &cancel);
-        match self.apply(ready, coming, &cancel).await? {
+        match self.apply(ready, &cancel).await? {
             Some((running, fault)) => self.fail(running, fault).await,
             None => Ok(()),
         }
-    }
-
-    /// The steps from there on that can be prepared.
-    fn coming(&self, next: usize, cancel: &CancellationToken) -> Vec<Running> {
-        self.work
-            .plan
-            .together_with(next)
-            .filter(|index| self.work.steps.get(*index).is_some_and(|s| s.has_prepare()))
-            .map(|index| {
-                let progress = &self.journal.progress;
-                self.work.running(index, progress, cancel.clone())
-            })
-            .collect()
     }
 
     async fn observe(
@@ -77,12 +62,10 @@ impl Runner {
         Ok(Ok(()))
     }
 
-    /// Applies steps at the same time, prepares those that come then, and waits for all; gives the first
-    /// that failed.
+    /// Applies steps at the same time and waits for all; gives the first that failed.
     async fn apply(
         &mut self,
         ready: Vec<Running>,
-        coming: Vec<Running>,
         cancel: &CancellationToken,
     ) -> Result<Option<(Running, Fault)>, Halt> {
         let Self { work, journal, .. } = self;
@@ -99,23 +82,20 @@ impl Runner {
             .into_iter()
             .zip(befores)
             .map(|(running, before)| async move {
-                let applied = work.apply(&running, &before).await;
-                (running, applied)
+                let (begin, cx) = (Instant::now(), &running.cx);
+                let applied = within(cx, work.steps[running.index].apply(&before, cx)).await;
+                // Waiting for a turn is not running.
+                let begin = begin + cx.who.waited();
+                (running, begin, applied)
             })
             .collect();
         // Where there is nothing to take back, nothing is lost with lines that are not on disk yet.
         let (writer, lines) = (journal.writer.clone(), journal.take());
         let mut writing = pin!(async move { writer.write(lines).await });
-        let mut preparing = pin!(join_all(coming.iter().map(|running| async {
-            let step = &work.steps[running.index];
-            if let Err(fault) = within(&running.cx, step.prepare(&running.cx)).await {
-                tracing::debug!(job = %work.row.id, "not prepared: {fault}");
-            }
-        })));
-        let (mut written, mut prepared) = (false, false);
+        let mut written = false;
         let mut failed = None;
-        while !(written && prepared && applies.is_empty()) {
-            let (running, applied) = tokio::select! {
+        while !(written && applies.is_empty()) {
+            let (running, begin, applied) = tokio::select! {
                 biased;
                 result = &mut writing, if !written => {
                     result?;
@@ -123,20 +103,16 @@ impl Runner {
                     continue;
                 }
                 Some(ended) = applies.next() => ended,
-                _ = &mut preparing, if !prepared => {
-                    prepared = true;
-                    continue;
-                }
             };
             work.at(running.index, Phase::AppliedUnwritten).await;
-            match applied.unwrap_or_else(|| (Err(Fault::cancelled()), Instant::now())) {
-                (Ok(output), begin) => journal.applied(running, output, begin).await?,
-                (Err(fault), _) if failed.is_none() => {
+            match applied {
+                Ok(output) => journal.applied(running, output, begin).await?,
+                Err(fault) if failed.is_none() => {
                     cancel.cancel();
                     failed = Some((running, fault));
                 }
                 // Stopped because of the first one.
-                (Err(_), _) => {}
+                Err(_) => {}
             }
             // Whoever watches sees it at once, not when the others have ended too.
             if written && !applies.is_empty() {

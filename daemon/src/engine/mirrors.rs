@@ -1,26 +1,35 @@
 //! One fetch at a time for each project's mirror, shared by those who wait for it.
 
-use super::locks::Locks;
 use crate::{
     domain::ProjectName,
     helper::request::{Fetch, Fetched},
-    system::Fault,
+    system::{
+        Fault,
+        queue::{Queues, Resource, Who},
+    },
 };
 use std::{
     collections::HashMap,
     future::Future,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// The mirrors' turns, and when each was last brought up to date.
-#[derive(Default)]
 pub(crate) struct Mirrors {
-    turns: Locks,
+    queues: Arc<Queues>,
     begun: Mutex<HashMap<ProjectName, Instant>>,
 }
 
 impl Mirrors {
+    pub(crate) fn new(queues: Arc<Queues>) -> Self {
+        Self {
+            queues,
+            begun: Mutex::default(),
+        }
+    }
+
     /// Waits for the mirror's turn and has the request done. A fetch that began after this was asked
     /// for has seen all that this one would see: then the mirror is only read.
     ///
@@ -29,13 +38,16 @@ impl Mirrors {
         &self,
         project: &ProjectName,
         mut request: Fetch,
+        who: &Arc<Who>,
+        cancel: &CancellationToken,
         ask: impl FnOnce(Fetch) -> F,
     ) -> Result<Fetched, Fault>
     where
         F: Future<Output = Result<Fetched, Fault>>,
     {
         let asked = Instant::now();
-        let _turn = self.turns.lock(project.as_str()).await;
+        let mirror = Resource::Mirror(project.clone());
+        let _turn = self.queues.take(mirror, who, cancel).await?;
         let begin = Instant::now();
         request.is_fresh = self.begun().get(project).is_some_and(|last| *last > asked);
         let was_fresh = request.is_fresh;
@@ -56,16 +68,13 @@ mod tests {
     use super::*;
     use crate::helper::request::Remote;
     use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicU32, Ordering},
-        },
+        sync::atomic::{AtomicU32, Ordering},
         time::Duration,
     };
 
     #[tokio::test]
     async fn those_who_wait_share_the_next_fetch() {
-        let mirrors = Arc::new(Mirrors::default());
+        let mirrors = Arc::new(Mirrors::new(Arc::new(Queues::new(1, 1))));
         let (fetches, reads) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let project = ProjectName::parse("demo").unwrap();
         let jobs = (0..20).map(|_| {
@@ -84,6 +93,7 @@ mod tests {
                     base: "main".into(),
                     branch: "b".into(),
                     is_fresh: false,
+                    max_bytes: 1 << 30,
                 };
                 let ask = |request: Fetch| async move {
                     let counter = if request.is_fresh { reads } else { fetches };
@@ -95,7 +105,10 @@ mod tests {
                         ahead: 0,
                     })
                 };
-                mirrors.fetch(&project, request, ask).await.unwrap();
+                let who = Arc::new(Who::nobody(Some(project.clone()), "fetch"));
+                let cancel = CancellationToken::new();
+                let fetched = mirrors.fetch(&project, request, &who, &cancel, ask).await;
+                fetched.unwrap();
             })
         });
         for job in jobs.collect::<Vec<_>>() {

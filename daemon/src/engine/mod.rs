@@ -6,7 +6,6 @@ pub mod event;
 mod forward;
 mod hooks;
 mod journal;
-mod locks;
 mod mirrors;
 mod output;
 pub mod plan;
@@ -30,19 +29,17 @@ use crate::{
     system::{
         Fault, System,
         helpers::{Identity, ask_once},
+        queue::{Waiting, Who},
     },
 };
 use event::What;
-use locks::Locks;
 use mirrors::Mirrors;
 use std::{
     collections::HashMap,
-    num::NonZero,
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::Duration,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -58,9 +55,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Arc<Settings>,
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) decode: Decode,
-    pub(crate) locks: Locks,
     pub(crate) mirrors: Mirrors,
-    pub(crate) heavy: Arc<Semaphore>,
     pub(crate) stopping: CancellationToken,
     live: Mutex<HashMap<Uuid, Live>>,
     running: watch::Sender<usize>,
@@ -95,26 +90,18 @@ impl Engine {
         settings: Arc<Settings>,
         hooks: Arc<dyn Hooks>,
     ) -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let heavy = if settings.heavy_steps == 0 {
-            cores
-        } else {
-            settings.heavy_steps
-        };
         Self(Arc::new(Inner {
-            sys,
             store,
             projects,
             settings,
             hooks,
             decode: step::decode,
-            locks: Locks::default(),
-            mirrors: Mirrors::default(),
-            heavy: Arc::new(Semaphore::new(heavy)),
+            mirrors: Mirrors::new(Arc::clone(&sys.queues)),
             stopping: CancellationToken::new(),
             live: Mutex::default(),
             running: watch::Sender::new(0),
             tasks: TaskTracker::new(),
+            sys,
         }))
     }
 
@@ -240,6 +227,11 @@ impl Engine {
         Ok(())
     }
 
+    /// What a job waits for now, if it does.
+    pub fn waiting(&self, id: Uuid) -> Option<Waiting> {
+        self.0.sys.queues.waiting(id)
+    }
+
     /// Tells, for a job that is being carried, each time its journal has grown (the last number).
     pub fn follow(&self, id: Uuid) -> Option<watch::Receiver<u64>> {
         self.live().get(&id).map(|live| live.seq.subscribe())
@@ -273,13 +265,15 @@ impl Engine {
             base: project.git.base.to_string(),
             branch: branch.to_owned(),
             is_fresh: false,
+            max_bytes: project.limits.max_repository(&self.0.settings),
         };
         let identity = Identity::Deploy(project.name.clone());
-        let (helpers, cancel) = (self.0.sys.helpers.as_ref(), self.0.stopping.clone());
+        let who = Arc::new(Who::nobody(Some(project.name.clone()), "fetch"));
+        let (helpers, stopping) = (self.0.sys.helpers.as_ref(), &self.0.stopping);
         self.0
             .mirrors
-            .fetch(&project.name, request, |request| {
-                ask_once(helpers, identity, limit, cancel, request)
+            .fetch(&project.name, request, &who, stopping, |request| {
+                ask_once(helpers, identity, limit, stopping.clone(), request)
             })
             .await
     }

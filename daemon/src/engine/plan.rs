@@ -11,15 +11,11 @@ use std::{future::Future, ops::Range, time::Duration};
 pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Name and version in the journal, never reused.
     const KIND: &'static str;
-    /// Whether it wants a core for long.
-    const HEAVY: bool = false;
     /// Whether there is anything to take back. Where [`Step::undo`] does nothing (what the step made
     /// goes with an earlier one's undo), the step need not wait until its begin is on disk.
     const HAS_UNDO: bool = true;
     /// Whether [`Step::finish`] does anything.
     const HAS_FINISH: bool = false;
-    /// Whether [`Step::prepare`] does anything.
-    const HAS_PREPARE: bool = false;
     /// What was there before.
     type Before: Serialize + DeserializeOwned + Send + Sync;
     /// What later steps need to know; read by [`Cx::output`].
@@ -31,13 +27,6 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// How long each part may take.
     fn limit(&self, limits: &Limits) -> Duration {
         *limits.step
-    }
-
-    /// Begins what [`Step::apply`] will need, while the steps right before it are applied. Changes
-    /// nothing that outlives the job's helpers, and need not come to anything. Called where
-    /// [`Step::HAS_PREPARE`] says so.
-    fn prepare(&self, _cx: &Cx) -> impl Future<Output = Result<(), Fault>> + Send {
-        async { Ok(()) }
     }
 
     /// Looks at what is there; reads only.
@@ -70,18 +59,12 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// A [`Step`] whose types are hidden in JSON, as the journal holds them.
 #[async_trait]
 pub trait AnyStep: Send + Sync {
-    /// [`Step::HEAVY`].
-    fn is_heavy(&self) -> bool;
     /// [`Step::HAS_UNDO`].
     fn has_undo(&self) -> bool;
     /// [`Step::HAS_FINISH`].
     fn has_finish(&self) -> bool;
-    /// [`Step::HAS_PREPARE`].
-    fn has_prepare(&self) -> bool;
     /// [`Step::limit`].
     fn limit(&self, limits: &Limits) -> Duration;
-    /// [`Step::prepare`].
-    async fn prepare(&self, cx: &Cx) -> Result<(), Fault>;
     /// [`Step::observe`].
     async fn observe(&self, cx: &Cx) -> Result<Value, Fault>;
     /// [`Step::apply`].
@@ -94,23 +77,14 @@ pub trait AnyStep: Send + Sync {
 
 #[async_trait]
 impl<S: Step> AnyStep for S {
-    fn is_heavy(&self) -> bool {
-        S::HEAVY
-    }
     fn has_undo(&self) -> bool {
         S::HAS_UNDO
     }
     fn has_finish(&self) -> bool {
         S::HAS_FINISH
     }
-    fn has_prepare(&self) -> bool {
-        S::HAS_PREPARE
-    }
     fn limit(&self, limits: &Limits) -> Duration {
         Step::limit(self, limits)
-    }
-    async fn prepare(&self, cx: &Cx) -> Result<(), Fault> {
-        Step::prepare(self, cx).await
     }
     async fn observe(&self, cx: &Cx) -> Result<Value, Fault> {
         encode(Step::observe(self, cx).await?)

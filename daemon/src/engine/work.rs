@@ -5,16 +5,20 @@ use super::{
     event::Progress,
     output::{Log, Sink},
 };
-use crate::{config::Project, domain::UnitName, store::JobRow, system::Fault};
-use serde_json::Value;
+use crate::{
+    config::Project,
+    domain::UnitName,
+    store::JobRow,
+    system::{Fault, queue::Who},
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicUsize},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    time::timeout,
+    sync::watch,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,9 +39,6 @@ pub(super) struct Running {
     pub(super) cx: Cx,
     pub(super) log: Log,
 }
-
-/// What came of applying a step, and when that began.
-pub(super) type Applied = (Result<Value, Fault>, Instant);
 
 impl Work {
     /// What a step gets to run with; who fires `cancel` stops it.
@@ -75,34 +76,20 @@ impl Work {
             cancel,
             limit: self.limit(index),
             secrets,
+            who: Arc::new(self.who(index)),
             taken_back: progress.is_going_back(),
         };
         Running { index, cx, log }
     }
 
-    /// Applies a step as soon as it has its core, from when on its limit counts; `None`: cancelled
-    /// before that.
-    pub(super) async fn apply(&self, running: &Running, before: &Value) -> Option<Applied> {
-        let Running { index, cx, .. } = running;
-        let _core = self.core(*index, &cx.cancel).await?;
-        let begin = Instant::now();
-        let applied = within(cx, self.steps[*index].apply(before, cx)).await;
-        Some((applied, begin))
-    }
-
-    /// Waits for a core, where the step wants one for long; `None`: cancelled meanwhile.
-    async fn core(
-        &self,
-        index: usize,
-        cancel: &CancellationToken,
-    ) -> Option<Option<OwnedSemaphorePermit>> {
-        if !self.steps[index].is_heavy() {
-            return Some(None);
-        }
-        tokio::select! {
-            core = Arc::clone(&self.inner.heavy).acquire_owned() => Some(core.ok()),
-            () = cancel.cancelled() => None,
-        }
+    /// For whom a step waits, and what it does in one word: its KIND without the version.
+    fn who(&self, index: usize) -> Who {
+        let kind = &self.plan.steps[index].kind;
+        let work = kind
+            .rsplit_once('.')
+            .map_or(kind.as_str(), |(work, _)| work);
+        let row = &self.row;
+        Who::step(row.id, row.project.clone(), row.email.clone(), work)
     }
 
     /// What must not show in anything that people see.
@@ -141,13 +128,17 @@ pub(super) async fn within<T>(
     cx: &Cx,
     work: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
-    // Helpers have the same limit and say better what took so long: they go first.
-    let guarded = timeout(cx.limit + Duration::from_secs(7), work);
+    let too_long = || {
+        let message = format!(
+            "cannot wait any longer: it took more than {} s",
+            cx.limit.as_secs()
+        );
+        Fault::new(message).hint("see [limits] in cid.toml")
+    };
     let result = tokio::select! {
-        result = guarded => result.unwrap_or_else(|_| {
-            Err(Fault::new(format!("cannot wait any longer: it took more than {} s", cx.limit.as_secs()))
-                .hint("see [limits] in cid.toml"))
-        }),
+        result = work => result,
+        // Helpers have the same limit and say better what took so long: they go first.
+        () = worked_for(cx, cx.limit + Duration::from_secs(7)) => Err(too_long()),
         () = cancelled_for(&cx.cancel, Duration::from_secs(8)) => Err(Fault::cancelled()),
     };
     result.map_err(|fault| Fault {
@@ -155,6 +146,18 @@ pub(super) async fn within<T>(
         hint: fault.hint.map(|hint| cx.redact(hint)),
         ..fault
     })
+}
+
+/// Returns after this time; what is waited for a turn does not count.
+async fn worked_for(cx: &Cx, limit: Duration) {
+    let (begin, waited) = (Instant::now(), cx.who.waited());
+    loop {
+        let end = begin + limit + cx.who.waited().saturating_sub(waited);
+        if end <= Instant::now() {
+            return;
+        }
+        sleep_until(end).await;
+    }
 }
 
 async fn cancelled_for(cancel: &CancellationToken, grace: Duration) {

@@ -58,6 +58,18 @@ pub(super) fn run(
     dir: &Path,
     lines: Lines,
 ) -> Result<ExitStatus, Fault> {
+    run_sparing(code, argv, env, dir, lines, &|_| false)
+}
+
+/// The same, but these processes it may leave behind.
+fn run_sparing(
+    code: Code,
+    argv: &[OsString],
+    env: &Environment,
+    dir: &Path,
+    lines: Lines,
+    spared: &dyn Fn(i32) -> bool,
+) -> Result<ExitStatus, Fault> {
     let (name, arguments) = argv
         .split_first()
         .ok_or_else(|| Fault::new("cannot run an empty command"))?;
@@ -94,7 +106,8 @@ pub(super) fn run(
             .cannot(format!("wait for {}", program.display()))?;
         // Before the output's end: a leftover may hold the pipe open for ever.
         let me = std::process::id().cast_signed();
-        let gone = reaper::is_childless() || reaper::kill_descendants(me, LEFTOVER_LIMIT);
+        let gone =
+            reaper::is_childless() || reaper::kill_descendants_but(me, LEFTOVER_LIMIT, spared);
         reaper::reap_orphans();
         if !gone {
             return Err(Fault::new(format!(
@@ -127,13 +140,25 @@ pub(super) fn capture(
     env: &Environment,
     dir: &Path,
 ) -> Result<(ExitStatus, Vec<String>), Fault> {
+    capture_sparing(code, argv, env, dir, &|_| false)
+}
+
+/// The same, but these processes it may leave behind.
+pub(super) fn capture_sparing(
+    code: Code,
+    argv: &[OsString],
+    env: &Environment,
+    dir: &Path,
+    spared: &dyn Fn(i32) -> bool,
+) -> Result<(ExitStatus, Vec<String>), Fault> {
     let collected = Mutex::new(Vec::new());
-    let status = run(code, argv, env, dir, &|line| {
+    let collect = |line: &str| {
         let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
         if collected.len() < 400 {
             collected.push(line.to_owned());
         }
-    })?;
+    };
+    let status = run_sparing(code, argv, env, dir, &collect, spared)?;
     Ok((
         status,
         collected

@@ -7,9 +7,9 @@
 //! kills everything it started and exits.
 //!
 //! `cid-helper app` and `cid-helper run` start a workspace's processes and commands from its run
-//! file; `cid-helper supervise` becomes their supervisord. Called by git as its SSH program, it becomes
+//! file; `cid-helper supervise` becomes their supervisord. Called by git as its SSH program, it runs
 //! `ssh` with options of its own; called as the one that asks for passwords, it answers with the project's
-//! token; called as the hook of a push, it waits until the push may go on.
+//! token.
 
 mod app;
 pub mod cgroup;
@@ -35,6 +35,7 @@ mod tree;
 mod vhosts;
 pub mod wire;
 
+pub(crate) use serve::CONNECTION;
 pub(crate) use tree::admit;
 
 use crate::system::fault::Fault;
@@ -120,12 +121,8 @@ enum Verb {
 
 /// All of `cid-helper`.
 pub fn main() -> ExitCode {
-    // First: a hook inherits what git gets for its other programs.
-    if git::open_push::is_hook() {
-        return git::open_push::wait_for_go();
-    }
     if git::ssh::is_asked_for() {
-        return failed(&git::ssh::become_ssh());
+        return git::ssh::run_ssh().unwrap_or_else(|fault| failed(&fault));
     }
     if git::credential::is_asked_for() {
         return git::credential::answer();

@@ -61,7 +61,16 @@ impl Process {
 /// Kills all descendants of a process, not itself, over and over until none is left; orphans are
 /// found when the process is their subreaper. Tells whether none is left.
 pub fn kill_descendants(root: i32, within: Duration) -> bool {
-    kill_until_none(within, || descendants(root, &processes()))
+    kill_descendants_but(root, within, &|_| false)
+}
+
+/// The same, but these live on.
+pub fn kill_descendants_but(root: i32, within: Duration, spared: &dyn Fn(i32) -> bool) -> bool {
+    kill_until_none(within, || {
+        let mut found = descendants(root, &processes());
+        found.retain(|pid| !spared(*pid));
+        found
+    })
 }
 
 /// Kills all processes of a session: what is left of a helper that died without cleaning up.

@@ -39,8 +39,8 @@ requests! {
     Inspect => Inspection,
     /// Makes the clone.
     CloneTree => (),
-    /// Begins a push, up to where the remote is told of it.
-    OpenPush => (),
+    /// Ends the connection to a git server that is kept for what follows.
+    HangUp => (),
     /// Pushes a commit of the mirror to a branch.
     Push => (),
     /// Deletes a branch on the remote if it has not moved.
@@ -127,13 +127,16 @@ impl Request {
     pub fn remote(&self) -> Option<&Remote> {
         match self {
             Self::Fetch(ask) if !ask.is_fresh => Some(&ask.remote),
-            Self::OpenPush(ask) => Some(&ask.push.remote),
             Self::Push(ask) => Some(&ask.remote),
             Self::DeleteBranch(ask) => Some(&ask.remote),
             _ => None,
         }
     }
 }
+
+/// See [`Request::HangUp`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HangUp {}
 
 /// See [`Request::Fetch`]. Makes the bare mirror if it is missing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -148,6 +151,8 @@ pub struct Fetch {
     pub branch: String,
     /// The mirror has been brought up to date a moment ago: only read it.
     pub is_fresh: bool,
+    /// How large the mirror may get.
+    pub max_bytes: u64,
 }
 
 /// Reply to [`Fetch`]. The mirror's `refs/heads/*` are as on the remote now; a base branch that
@@ -255,14 +260,6 @@ pub struct RunTool {
 pub struct ToolExited {
     /// Its exit status; `None` when a signal ended it.
     pub status: Option<i32>,
-}
-
-/// See [`Request::OpenPush`]. Answered at once; the same [`Push`] goes on from there, any other request
-/// ends it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct OpenPush {
-    /// What will be pushed.
-    pub push: Push,
 }
 
 /// See [`Request::Push`].

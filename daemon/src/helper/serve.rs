@@ -38,6 +38,9 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 /// How long everything started here may take to die before this process leaves regardless.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
+/// What a helper's lock file becomes for the folder of its connection; see [`git::ssh`].
+pub(crate) const CONNECTION: &str = "ssh";
+
 /// Exit status for a unit that is not as it should be; EX_CONFIG of sysexits.h.
 const MISCONFIGURED: u8 = 78;
 
@@ -57,6 +60,9 @@ pub(super) fn serve(
     drop::settle(Role::Server)?;
     command::mark(job);
     let _lock = lock.map(take_lock).transpose()?;
+    if let Some(lock) = lock {
+        git::ssh::keep_in(lock.with_extension(CONNECTION));
+    }
     // Before there is a second thread, which would stay outside.
     expectations.confine()?;
     let (sender, requests) = mpsc::channel();
@@ -84,6 +90,7 @@ fn watch(requests: &mpsc::Sender<String>) {
     }
     command::close();
     let gone = reaper::kill_descendants(process::id().cast_signed(), KILL_LIMIT);
+    git::fetch::clean_up();
     process::exit(i32::from(!gone));
 }
 
@@ -132,9 +139,6 @@ fn is_still_there(file: &File, path: &Path) -> bool {
 fn answer(request: Request) -> Result<Value, Fault> {
     let lines: Lines = &|line| Answer::Line(line.to_owned()).send();
     drop::shared_umask();
-    if !matches!(request, Request::UseCredential(_) | Request::Push(_)) {
-        git::open_push::close();
-    }
     match request {
         Request::UseCredential(ask) => {
             git::credential::keep(ask);
@@ -142,7 +146,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         }
         Request::Fetch(ask) => reply(git::fetch::fetch(&ask)),
         Request::Inspect(ask) => reply(inspect::inspect(&ask)),
-        Request::OpenPush(ask) => reply(git::open_push::open(ask.push)),
+        Request::HangUp(_) => reply(git::ssh::hang_up()),
         Request::Push(ask) => reply(git::push::push(&ask)),
         Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),
         Request::BuildEnvironment(ask) => {

@@ -1,6 +1,6 @@
 //! What a helper writes on its standard output: one JSON document a line.
 
-use crate::system::fault::Fault;
+use crate::system::fault::{Fault, Lost};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
@@ -21,6 +21,9 @@ pub enum Answer {
         message: String,
         /// What to do about it.
         hint: Option<String>,
+        /// Whether the network is to blame.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost: Option<Lost>,
     },
 }
 
@@ -43,6 +46,7 @@ impl From<Result<serde_json::Value, Fault>> for Answer {
             Err(fault) => Self::Fault {
                 message: fault.message,
                 hint: fault.hint,
+                lost: fault.lost,
             },
         }
     }
@@ -61,6 +65,7 @@ mod tests {
                 Answer::Fault {
                     message: "cannot".into(),
                     hint: None,
+                    lost: None,
                 },
                 r#"{"fault":{"message":"cannot","hint":null}}"#,
             ),

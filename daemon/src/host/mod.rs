@@ -14,6 +14,7 @@ use crate::{
         Fault, Site, System,
         accounts::{self, RealAccounts},
         fs,
+        git_servers::GitServers,
         helpers::{Identity, Launcher},
         launcher::{HelperLauncher, Units},
         nginx::{
@@ -21,6 +22,7 @@ use crate::{
             names::{HostsFile, Names},
         },
         probe::RealProbe,
+        queue::Queues,
         standing::Standing,
         supervisor::RealSupervisor,
         tls::Certificates,
@@ -69,6 +71,11 @@ pub(crate) async fn system(
         app_helper: layout.app_helper(),
     };
     let helpers = HelperLauncher::host(site.helper.clone(), Arc::clone(&units)).await?;
+    let queues = Arc::new(Queues::new(
+        settings.cores(),
+        settings.git_connections.get(),
+    ));
+    let helpers = GitServers::new(Arc::new(helpers), Arc::clone(&queues));
     let helpers: Arc<dyn Launcher> = Arc::new(helpers);
     let tools = Standing::new(Arc::clone(&helpers), Identity::Accounts);
     let test = Standing::new(Arc::clone(&helpers), Identity::NginxTest);
@@ -89,6 +96,7 @@ pub(crate) async fn system(
         })),
         units: Some(units),
         helpers,
+        queues,
         probe: Arc::new(RealProbe {
             http_port: HTTP_PORT,
             https_port: HTTPS_PORT,

@@ -9,10 +9,14 @@ use crate::{
     },
     layout::Layout,
     store::JobRow,
-    system::supervisor::{Process, ProcessState},
+    system::{
+        queue::{Resource, Waiting},
+        supervisor::{Process, ProcessState},
+    },
 };
 use cid_proto::v1;
 use std::time::Duration;
+use uuid::Uuid;
 
 pub(super) fn timestamp(at: jiff::Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
@@ -148,6 +152,43 @@ pub(super) fn job(
         created_at: Some(timestamp(row.created_at)),
         ended_at: row.ended_at.map(timestamp),
         owed,
+        waiting: None,
+    }
+}
+
+/// What a job waits for.
+pub(super) fn waiting(waiting: &Waiting) -> v1::Waiting {
+    let (resource, of) = match &waiting.resource {
+        Resource::Core => (v1::WaitingFor::Turn, ""),
+        Resource::Mirror(project) => (v1::WaitingFor::Mirror, project.as_str()),
+        Resource::Builds(project) => (v1::WaitingFor::Build, project.as_str()),
+        Resource::Database(project) => (v1::WaitingFor::Database, project.as_str()),
+        Resource::Tools => (v1::WaitingFor::Uv, ""),
+        Resource::GitServer(server) => (v1::WaitingFor::GitServer, server.as_str()),
+    };
+    let first = waiting.first.as_ref();
+    let email = first.and_then(|first| first.email.as_ref());
+    v1::Waiting {
+        resource: resource.into(),
+        of: of.to_owned(),
+        ahead: u32::try_from(waiting.ahead).unwrap_or(u32::MAX),
+        work: first.map(|first| first.work.clone()).unwrap_or_default(),
+        email: email.map(ToString::to_string).unwrap_or_default(),
+        minutes: first.map_or(0, |first| first.minutes),
+        text: waiting.to_string(),
+    }
+}
+
+/// Tells those who watch a job what it waits for; `None`: it goes on.
+pub(super) fn waiting_event(job: Uuid, seq: u64, waits_for: Option<&Waiting>) -> v1::Event {
+    v1::Event {
+        job: job.to_string(),
+        seq,
+        at: Some(timestamp(jiff::Timestamp::now())),
+        what: Some(v1::event::What::Waiting(v1::WaitingEvent {
+            waiting: waits_for.map(waiting),
+        })),
+        failed_step: None,
     }
 }
 

@@ -73,9 +73,13 @@ impl Jobs for Api {
             Some(last) if rows.len() == limit => last.id.to_string(),
             _ => String::new(),
         };
+        let waiting = self.sys.queues.all_waiting();
         let jobs = rows
             .iter()
-            .map(|row| convert::job(row, None, None, Vec::new()))
+            .map(|row| v1::Job {
+                waiting: waiting.get(&row.id).map(convert::waiting),
+                ..convert::job(row, None, None, Vec::new())
+            })
             .collect();
         Ok(Response::new(v1::ListJobsResponse {
             jobs,
@@ -165,7 +169,10 @@ impl Api {
             .filter(|owed| owed.job == id)
             .map(|owed| format!("{} ({})", owed.debt, owed.reason))
             .collect();
-        Ok(convert::job(&row, Some(&progress), stuck.as_deref(), owed))
+        Ok(v1::Job {
+            waiting: self.engine.waiting(id).as_ref().map(convert::waiting),
+            ..convert::job(&row, Some(&progress), stuck.as_deref(), owed)
+        })
     }
 
     /// Sends the journal after a line, then what comes, until the job is at rest.
@@ -177,6 +184,7 @@ impl Api {
     ) -> Result<(), Status> {
         let plan: Plan = serde_json::from_value(row.plan.clone())
             .map_err(|_| Status::internal("cannot read the job's plan"))?;
+        let mut told = None;
         loop {
             // First the receiver, then the reading: a line written between the two is told of.
             let news = self.engine.follow(row.id);
@@ -208,6 +216,15 @@ impl Api {
                     .is_empty()
             {
                 return Ok(());
+            }
+            let waiting = self.engine.waiting(row.id);
+            if waiting != told {
+                let event = convert::waiting_event(row.id, after, waiting.as_ref());
+                let message = v1::WatchJobResponse { event: Some(event) };
+                if sender.send(Ok(message)).await.is_err() {
+                    return Ok(());
+                }
+                told = waiting;
             }
             let changed = async {
                 match news {

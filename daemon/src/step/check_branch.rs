@@ -49,6 +49,7 @@ impl Step for CheckBranch {
             base: self.base.clone(),
             branch: self.branch.clone(),
             is_fresh: false,
+            max_bytes: cx.max_repository(),
         };
         let fetched = cx.fetch(request).await?;
         if fetched.ahead > 0 && !self.force {

@@ -72,6 +72,7 @@ impl Step for DeleteBranch {
             base: self.base.clone(),
             branch: self.branch.clone(),
             is_fresh: false,
+            max_bytes: cx.max_repository(),
         };
         if cx.fetch(fetch).await?.branch.is_some() {
             return Ok(());

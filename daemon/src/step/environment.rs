@@ -14,7 +14,11 @@ use crate::{
         RunCommand,
     },
     recipe::Environment,
-    system::{Fault, fs, helpers::Identity},
+    system::{
+        Fault, fs,
+        helpers::Identity,
+        queue::{Resource, Turn},
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -22,7 +26,6 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::sync::OwnedMutexGuard;
 
 /// Installs dependencies, or takes an environment that has them.
 #[derive(Serialize, Deserialize)]
@@ -42,7 +45,6 @@ pub struct Installed {
 
 impl Step for InstallDependencies {
     const KIND: &'static str = "install.v1";
-    const HEAVY: bool = true;
     const HAS_UNDO: bool = false;
     const HAS_FINISH: bool = true;
     type Before = ();
@@ -56,13 +58,7 @@ impl Step for InstallDependencies {
         *limits.install
     }
 
-    /// Waits for a build of somebody else's here, where no core is held meanwhile.
-    async fn observe(&self, cx: &Cx) -> Result<(), Fault> {
-        if let Environment::Shared { key, .. } = cx.output::<Inspect>()?.recipe.environment
-            && !Shared::of(cx, key).is_complete(cx)
-        {
-            drop(turn(cx).await?);
-        }
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 
@@ -89,7 +85,7 @@ impl Step for InstallDependencies {
                     or_pip: dependencies.is_none() && !mentions_uv(&install),
                     ..self.request(cx, &inspected.commit, dependencies, &target)?
                 };
-                build(cx, cx.user(), request).await?;
+                let _core = build(cx, cx.user(), request).await?;
                 for command in install {
                     self.run(cx, command, &target).await?;
                 }
@@ -108,7 +104,7 @@ impl Step for InstallDependencies {
         if cx.is_taken_back()
             && let Ok(inspected) = cx.output::<Inspect>()
             && let Environment::Shared { key, .. } = inspected.recipe.environment
-            && let Some(_turn) = cx.try_lock(&builds(cx))
+            && let Some(_turn) = cx.try_turn(builds(cx))
         {
             Shared::of(cx, key).discard_half(cx).await;
         }
@@ -171,23 +167,18 @@ impl Shared {
 
 /// The project's turn to build: all its builds run as one user, and what runs as one user can signal,
 /// and on a kernel without Landlock change, whatever else does.
-async fn turn(cx: &Cx) -> Result<OwnedMutexGuard<()>, Fault> {
-    let builds = builds(cx);
-    tokio::select! {
-        turn = cx.lock(&builds) => Ok(turn),
-        () = cx.cancel.cancelled() => Err(Fault::cancelled()),
-    }
+fn builds(cx: &Cx) -> Resource {
+    Resource::Builds(cx.project_name().clone())
 }
 
-fn builds(cx: &Cx) -> String {
-    format!("builds {}", cx.project_name())
-}
-
-/// Builds, with uv brought in where it is missing.
-async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result<(), Fault> {
+/// Builds, with uv brought in where it is missing, and gives the core it was done on. While uv is waited
+/// for, none is held.
+async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result<Turn, Fault> {
+    let core = cx.turn(Resource::Core).await?;
     if cx.ask(identity.clone(), request.clone()).await? == Built::Complete {
-        return Ok(());
+        return Ok(core);
     }
+    drop(core);
     if let Err(fault) = bring_uv(cx, &request.tools_dir).await {
         if fault.cancelled {
             return Err(fault);
@@ -198,12 +189,14 @@ async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result
         or_pip: true,
         ..request
     };
-    cx.ask(identity, request).await.map(drop)
+    let core = cx.turn(Resource::Core).await?;
+    cx.ask(identity, request).await?;
+    Ok(core)
 }
 
 /// By somebody who runs no repository's code: whoever builds could leave another uv for the next one.
 async fn bring_uv(cx: &Cx, tools_dir: &Path) -> Result<(), Fault> {
-    let _turn = cx.lock("tools").await;
+    let _turn = cx.turn(Resource::Tools).await?;
     let tools_dir = tools_dir.to_owned();
     cx.ask(Identity::Tools, BringUv { tools_dir }).await
 }
@@ -237,7 +230,7 @@ impl InstallDependencies {
         commit: &str,
         dependencies: Dependencies,
     ) -> Result<(), Fault> {
-        let _turn = turn(cx).await?;
+        let _turn = cx.turn(builds(cx)).await?;
         if shared.is_complete(cx) {
             return Ok(());
         }
@@ -245,7 +238,7 @@ impl InstallDependencies {
         cx.sys().helpers.end_builds(cx.project_name()).await?;
         shared.make_place(cx)?;
         let request = self.request(cx, commit, Some(dependencies), &shared.target)?;
-        build(cx, cx.builder(&shared.key), request).await?;
+        let _core = build(cx, cx.builder(&shared.key), request).await?;
         match cx.sys().accounts {
             Some(_) => fs::write_atomic(&shared.mark, b"", 0o644),
             None => Ok(()),

@@ -47,6 +47,7 @@ impl Step for Fetch {
             base: self.base.clone(),
             branch: self.branch.clone(),
             is_fresh: false,
+            max_bytes: cx.max_repository(),
         };
         // In a sandbox the workspace's helper starts while the git server is being asked; on a host it
         // needs an account first.

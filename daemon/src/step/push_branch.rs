@@ -4,7 +4,7 @@ use super::{Fetch, Inspect};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::request::{BranchDeletion, DeleteBranch, OpenPush, Push, Remote},
+    helper::request::{BranchDeletion, DeleteBranch, Push, Remote},
     store::Debt,
     system::Fault,
 };
@@ -32,7 +32,6 @@ pub struct Before {
 
 impl Step for PushBranch {
     const KIND: &'static str = "push-branch.v1";
-    const HAS_PREPARE: bool = true;
     type Before = Before;
     type Output = ();
 
@@ -42,16 +41,6 @@ impl Step for PushBranch {
 
     fn limit(&self, limits: &Limits) -> Duration {
         *limits.git
-    }
-
-    /// Reaching the remote takes a while, most of all by SSH.
-    async fn prepare(&self, cx: &Cx) -> Result<(), Fault> {
-        let before = Step::observe(self, cx).await?;
-        if before.existed {
-            return Ok(());
-        }
-        let push = self.request(&before);
-        cx.ask(cx.deploy(), OpenPush { push }).await
     }
 
     async fn observe(&self, cx: &Cx) -> Result<Before, Fault> {
@@ -65,7 +54,14 @@ impl Step for PushBranch {
         if before.existed {
             return Ok(());
         }
-        cx.ask(cx.deploy(), self.request(before)).await
+        let push = Push {
+            mirror: self.mirror.clone(),
+            remote: self.remote.clone(),
+            branch: self.branch.clone(),
+            commit: before.commit.clone(),
+            expected: None,
+        };
+        cx.ask(cx.deploy(), push).await
     }
 
     async fn undo(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
@@ -98,18 +94,6 @@ impl Step for PushBranch {
                 };
                 cx.owe(debt, fault.message).await
             }
-        }
-    }
-}
-
-impl PushBranch {
-    fn request(&self, before: &Before) -> Push {
-        Push {
-            mirror: self.mirror.clone(),
-            remote: self.remote.clone(),
-            branch: self.branch.clone(),
-            commit: before.commit.clone(),
-            expected: None,
         }
     }
 }

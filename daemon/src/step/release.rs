@@ -8,7 +8,7 @@ use crate::{
         request::RunCommand,
         run_file::{ProcessCommand, RunFile},
     },
-    system::Fault,
+    system::{Fault, queue::Resource},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -20,7 +20,6 @@ pub struct Release {}
 
 impl Step for Release {
     const KIND: &'static str = "release.v1";
-    const HEAVY: bool = true;
     const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();
@@ -46,9 +45,13 @@ impl Step for Release {
         let is_shared = cx.project()?.database.is_some();
         // Two migrations of one database at a time would run into each other.
         let _turn = match is_shared {
-            true => Some(cx.lock(&format!("database {}", cx.project_name())).await),
+            true => Some(
+                cx.turn(Resource::Database(cx.project_name().clone()))
+                    .await?,
+            ),
             false => None,
         };
+        let _core = cx.turn(Resource::Core).await?;
         for command in commands {
             let (shown, command) = match filled_in(command, &run_file.env) {
                 ProcessCommand::Arguments(words) => (words.join(" "), words),

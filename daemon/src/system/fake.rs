@@ -9,6 +9,7 @@ use super::{
     helpers::{Call, Launcher},
     nginx::{Nginx, vhost::Upstream},
     probe::{Page, Probe},
+    queue::Queues,
     supervisor::{Process, ProcessState, Supervisor},
     tls::Certificates,
 };
@@ -91,6 +92,7 @@ impl Fake {
             accounts: None,
             units: None,
             helpers: Arc::new(self.clone()),
+            queues: Arc::new(Queues::new(2, 4)),
             probe: Arc::new(self.clone()),
             sessions: Arc::default(),
         }
@@ -389,7 +391,7 @@ impl Launcher for Fake {
         let encode =
             |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));
         match request {
-            Request::UseCredential(_) => Ok(Value::Null),
+            Request::UseCredential(_) | Request::HangUp(_) => Ok(Value::Null),
             Request::Fetch(ask) => {
                 self.answers("git")?;
                 let branch = self.state().branches.get(&ask.branch).cloned();
@@ -436,7 +438,6 @@ impl Launcher for Fake {
                 Ok(json!({"status": 0}))
             }
             Request::WorkStatus(_) => encode(serde_json::to_value(WorkReport::default())),
-            Request::OpenPush(_) => Ok(Value::Null),
             Request::RunTool(_) => encode(serde_json::to_value(ToolExited { status: Some(0) })),
             Request::Push(ask) => {
                 self.answers("git")?;

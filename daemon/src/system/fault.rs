@@ -1,5 +1,6 @@
 //! What can go wrong outside.
 
+use serde::{Deserialize, Serialize};
 use std::{fmt::Display, path::Path};
 
 /// A failure of the outside: a sentence beginning with `cannot`, and what to do about it.
@@ -12,6 +13,19 @@ pub struct Fault {
     pub hint: Option<String>,
     /// The work was stopped because somebody cancelled it or the daemon is going down.
     pub cancelled: bool,
+    /// The network is to blame, so that the same may work in a moment; `None`: somebody said no, or it is
+    /// nothing of the kind.
+    pub lost: Option<Lost>,
+}
+
+/// How a server was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lost {
+    /// The connection broke off, or the server has too much to do.
+    Connection,
+    /// There was none: no name, no way, nobody listens.
+    Server,
 }
 
 impl Fault {
@@ -21,6 +35,7 @@ impl Fault {
             message: message.into(),
             hint: None,
             cancelled: false,
+            lost: None,
         }
     }
 
@@ -30,6 +45,7 @@ impl Fault {
             message: "cancelled".into(),
             hint: None,
             cancelled: true,
+            lost: None,
         }
     }
 

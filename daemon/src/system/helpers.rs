@@ -1,12 +1,12 @@
 //! Starts helpers: processes that do one job's work under one identity.
 
-use super::Fault;
+use super::{Fault, queue::Who};
 use crate::{
     domain::{ProjectName, UnitName},
     helper::request::{Ask, Request},
 };
 use async_trait::async_trait;
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -52,6 +52,8 @@ pub struct Call {
     pub lines: mpsc::Sender<String>,
     /// When fired, the helper and all that it started are killed.
     pub cancel: CancellationToken,
+    /// For whom, where something has to be waited for.
+    pub who: Arc<Who>,
 }
 
 impl Identity {
@@ -74,6 +76,10 @@ pub trait Launcher: Send + Sync {
     /// Starts a job's helper for an identity ahead of its first call; one that cannot be started
     /// says so at that call.
     async fn prepare(&self, _job: Uuid, _identity: Identity) {}
+
+    /// Ends the connections that a job's helper of this identity keeps open for what follows. Starts no
+    /// helper for it.
+    async fn hang_up(&self, _job: Uuid, _identity: &Identity) {}
 
     /// Ends what waits for a project that is not one of these any more, and exchanges what would be
     /// otherwise now: to be called when projects were read again.
@@ -117,6 +123,10 @@ pub async fn ask_once<A: Ask>(
     request: A,
 ) -> Result<A::Reply, Fault> {
     let job = Uuid::now_v7();
+    let project = match &identity {
+        Identity::Deploy(project) => Some(project.clone()),
+        _ => None,
+    };
     let (lines, mut ignored) = mpsc::channel(64);
     let drain = tokio::spawn(async move { while ignored.recv().await.is_some() {} });
     let call = Call {
@@ -125,6 +135,7 @@ pub async fn ask_once<A: Ask>(
         limit,
         lines,
         cancel,
+        who: Arc::new(Who::nobody(project, "question")),
     };
     let reply = ask(launcher, &call, request).await;
     if let Err(fault) = launcher.end(job).await {

@@ -7,12 +7,14 @@ pub mod exec;
 pub mod fake;
 pub mod fault;
 pub mod fs;
+pub mod git_servers;
 pub mod helpers;
 pub(crate) mod included;
 pub mod launcher;
 pub mod nginx;
 pub mod probe;
 pub(crate) mod procs;
+pub mod queue;
 pub mod session;
 pub mod sessions;
 pub mod standing;
@@ -23,7 +25,7 @@ pub(crate) mod turns;
 pub mod units;
 pub(crate) mod view;
 
-pub use fault::{Fault, FaultContext};
+pub use fault::{Fault, FaultContext, Lost};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{
@@ -51,6 +53,8 @@ pub struct System {
     pub units: Option<Arc<launcher::Units>>,
     /// Work done under other identities.
     pub helpers: Arc<dyn helpers::Launcher>,
+    /// What only so many may use at the same time.
+    pub queues: Arc<queue::Queues>,
     /// Looks at ports and pages.
     pub probe: Arc<dyn probe::Probe>,
     /// Commands that people run in workspaces.

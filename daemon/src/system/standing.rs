@@ -51,6 +51,7 @@ impl Standing {
             limit,
             lines,
             cancel: CancellationToken::new(),
+            who: Arc::default(),
         };
         let collect = async {
             let mut text = String::new();

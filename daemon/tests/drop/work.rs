@@ -100,6 +100,7 @@ impl World {
             base: "main".into(),
             branch: BRANCH.into(),
             is_fresh: false,
+            max_bytes: 1 << 30,
         }
     }
 

@@ -101,6 +101,7 @@ impl Origin {
     pub fn fetch(&mut self, base: &str) -> Told<Fetched> {
         let ask = Fetch {
             is_fresh: false,
+            max_bytes: 1 << 30,
             mirror: self.mirror(),
             remote: self.remote.clone(),
             base: base.into(),

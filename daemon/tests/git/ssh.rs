@@ -124,6 +124,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
         limit: Duration::from_secs(2),
         lines,
         cancel: CancellationToken::new(),
+        who: Arc::default(),
     };
     for url in [
         format!("ssh://git@127.0.0.1:{port}/x"),
@@ -138,6 +139,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
         let begun = Instant::now();
         let fetch = Fetch {
             is_fresh: false,
+            max_bytes: 1 << 30,
             mirror: mirror.clone(),
             remote,
             base: "main".into(),

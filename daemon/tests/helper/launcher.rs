@@ -77,6 +77,7 @@ fn call(job: Uuid, limit: Duration) -> (Call, mpsc::Receiver<String>) {
             limit,
             lines,
             cancel: CancellationToken::new(),
+            who: Arc::default(),
         },
         received,
     )

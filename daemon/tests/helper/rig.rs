@@ -86,7 +86,9 @@ impl Helper {
             match serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")) {
                 Answer::Line(line) => self.lines.push(line),
                 Answer::Reply(reply) => return Ok(reply),
-                Answer::Fault { message, hint } => return Err((message, hint.unwrap_or_default())),
+                Answer::Fault { message, hint, .. } => {
+                    return Err((message, hint.unwrap_or_default()));
+                }
             }
         }
     }

@@ -110,6 +110,10 @@ fn show(lang: Lang, event: &Event) -> Option<Sent> {
             let data = json!({ "index": index, "text": printable(text) });
             ("note", data)
         }
+        What::Waiting { waiting } => {
+            let text = waiting.as_ref().map(|waiting| lang.waiting(waiting));
+            ("waiting", json!({ "text": text }))
+        }
         What::Output { .. } | What::Unknown => return None,
     };
     let id = event.seq.to_string();

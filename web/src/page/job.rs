@@ -68,6 +68,9 @@ fn status(t: Lang, job: &Job) -> String {
         let took = ended_at.duration_since(job.created_at);
         return t.ended_after(took.unsigned_abs());
     }
+    if let Some(waiting) = &job.waiting {
+        return t.waiting(waiting);
+    }
     let mut steps = job.steps.iter().enumerate();
     steps
         .find(|(_, step)| matches!(step.state, StepState::Observed | StepState::Undoing))

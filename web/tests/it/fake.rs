@@ -72,6 +72,7 @@ impl World {
                         own.took = step.took;
                     }
                 }
+                What::Waiting(event) => job.waiting.clone_from(&event.waiting),
                 What::Output(_) | What::Note(_) => {}
             }
         }

@@ -147,23 +147,14 @@ fn keep_busy(store: &Store, flag: Arc<AtomicBool>) {
 
 #[async_trait]
 impl AnyStep for Watched {
-    fn is_heavy(&self) -> bool {
-        self.step.is_heavy()
-    }
     fn has_undo(&self) -> bool {
         self.step.has_undo()
     }
     fn has_finish(&self) -> bool {
         self.step.has_finish()
     }
-    fn has_prepare(&self) -> bool {
-        self.step.has_prepare()
-    }
     fn limit(&self, limits: &Limits) -> Duration {
         self.step.limit(limits)
-    }
-    async fn prepare(&self, cx: &Cx) -> Result<(), Fault> {
-        self.step.prepare(cx).await
     }
     async fn observe(&self, cx: &Cx) -> Result<Value, Fault> {
         self.note(Part::Observe, cx);

@@ -2,7 +2,7 @@
 //! the mirror's branches are the remote's.
 
 use super::{
-    branch_ref, mirror,
+    branch_ref, growth, mirror,
     program::{Git, REMOTE},
     translate,
 };
@@ -11,6 +11,13 @@ use crate::{
     system::fault::{Fault, FaultContext},
 };
 use git2::Repository;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+/// The mirror that is being fetched into.
+static FETCHING: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// How many branches the fault about a missing one names.
 const NAMED_BRANCHES: usize = 10;
@@ -49,22 +56,57 @@ pub(in crate::helper) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
 /// The one that talks to the remote.
 fn update(git: &Git, ask: &Fetch) -> Result<(), Fault> {
     mirror::prepare(&ask.mirror, &ask.base)?;
-    // Never a `mirror=true` remote: a later push from it would delete other people's branches.
-    let output = git.run(&[
-        "fetch",
-        "--quiet",
-        "--prune",
-        "--no-tags",
-        "--no-recurse-submodules",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        REMOTE,
-        "+refs/heads/*:refs/heads/*",
-    ])?;
+    *fetching() = Some(ask.mirror.clone());
+    let (output, is_too_large) = growth::watched(&ask.mirror, ask.max_bytes, || {
+        // Never a `mirror=true` remote: a later push from it would delete other people's branches.
+        git.run(&[
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            REMOTE,
+            "+refs/heads/*:refs/heads/*",
+        ])
+    });
+    let is_whole = matches!(&output, Ok(output) if output.success) && !is_too_large;
+    if !is_whole {
+        clean_up();
+    }
+    *fetching() = None;
+    if is_too_large {
+        return Err(too_large(git, ask));
+    }
+    let output = output?;
     if !output.success {
         return Err(translate::fault("fetch from", git, &output));
     }
     Ok(())
+}
+
+fn too_large(git: &Git, ask: &Fetch) -> Fault {
+    let most = ask.max_bytes >> 20;
+    let message = format!(
+        "cannot fetch from {}: it is larger than {most} MiB",
+        git.url.shown()
+    );
+    Fault::new(message).hint(
+        "repository under [limits] in the project file, or max_repository in cid.toml, allows more",
+    )
+}
+
+/// Removes at once what a fetch that was stopped has left: it may be as large as a disk.
+pub(in crate::helper) fn clean_up() {
+    if let Some(mirror) = fetching().take() {
+        // The next fetch does it as well.
+        let _ = mirror::remove_leftovers(&mirror);
+    }
+}
+
+fn fetching() -> std::sync::MutexGuard<'static, Option<PathBuf>> {
+    FETCHING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many commits `branch` has that are not in `base`.

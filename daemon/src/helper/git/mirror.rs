@@ -95,7 +95,7 @@ fn beside(mirror: &Path) -> PathBuf {
 }
 
 /// Locks and half-written packs. No branch can be called `*.lock`.
-fn remove_leftovers(mirror: &Path) -> io::Result<()> {
+pub(super) fn remove_leftovers(mirror: &Path) -> io::Result<()> {
     for folder in [
         mirror.to_owned(),
         mirror.join("objects/info"),

@@ -5,8 +5,8 @@
 pub(super) mod clone;
 pub(super) mod credential;
 pub(super) mod fetch;
+mod growth;
 mod mirror;
-pub(super) mod open_push;
 mod program;
 pub(super) mod push;
 mod remote;

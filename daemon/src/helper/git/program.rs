@@ -26,6 +26,7 @@ pub(super) const REMOTE: &str = "cid";
 /// Settings of every call. They are of the command's own scope, which git does not hand to the
 /// other side of a local transport: a local repository's own hooks stay in force.
 const SETTINGS: &[(&str, &str)] = &[
+    ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.askPass", ""),
     ("credential.helper", ""),
@@ -42,6 +43,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("http.lowSpeedTime", "30"),
     // Refuse what could harm a checkout; what old tools merely wrote untidily stays readable.
     ("fetch.fsckObjects", "true"),
+    // One pack, also of a few objects: a pack that is not complete is one file, and is removed.
+    ("fetch.unpackLimit", "1"),
     ("fetch.fsck.badDate", "ignore"),
     ("fetch.fsck.badDateOverflow", "ignore"),
     ("fetch.fsck.badEmail", "ignore"),
@@ -62,16 +65,6 @@ pub(super) struct Git<'a> {
     pub(super) mirror: &'a Path,
     pub(super) remote: &'a Remote,
     pub(super) url: Url,
-    /// A folder with hooks of cid's own; `None`: nothing is run.
-    pub(super) hooks: Option<Hooks>,
-}
-
-/// Hooks of cid's own.
-pub(super) struct Hooks {
-    /// The folder they are in.
-    pub(super) folder: PathBuf,
-    /// What they find in their environment.
-    pub(super) env: (&'static str, OsString),
 }
 
 /// What a call came to.
@@ -88,7 +81,6 @@ impl<'a> Git<'a> {
             mirror,
             remote,
             url: Url::parse(&remote.url)?,
-            hooks: None,
         })
     }
 
@@ -103,14 +95,14 @@ impl<'a> Git<'a> {
         if let Some(offer) = &offer {
             offer.announce(&mut env)?;
         }
-        let (status, lines) =
-            command::capture(Code::Machines, &argv, &env, self.mirror).map_err(|fault| {
-                if fault.cancelled {
-                    fault
-                } else {
-                    fault.hint("cid needs the package git")
-                }
-            })?;
+        let ran = command::capture_sparing(Code::Machines, &argv, &env, self.mirror, &ssh::keeps);
+        let (status, lines) = ran.map_err(|fault| {
+            if fault.cancelled {
+                fault
+            } else {
+                fault.hint("cid needs the package git")
+            }
+        })?;
         Ok(Output {
             success: status.success(),
             lines: lines
@@ -142,22 +134,11 @@ impl<'a> Git<'a> {
                 set(name, value);
             }
         }
-        if let Some(Hooks {
-            env: (name, value), ..
-        }) = &self.hooks
-        {
-            set(name, value.clone());
-        }
         let url = self.url.text();
-        let folder = self.hooks.as_ref().map(|hooks| hooks.folder.as_path());
-        let folder = folder.unwrap_or(Path::new("/dev/null"));
-        let folder = folder
-            .to_str()
-            .ok_or_else(|| Fault::io("use", folder, "the path is no UTF-8"))?;
         let settings = SETTINGS
             .iter()
             .copied()
-            .chain([("core.hooksPath", folder), ("remote.cid.url", url.as_str())]);
+            .chain([("remote.cid.url", url.as_str())]);
         let mut count = 0;
         for (key, value) in settings {
             set(&format!("GIT_CONFIG_KEY_{count}"), key.into());

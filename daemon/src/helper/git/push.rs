@@ -1,7 +1,7 @@
 //! Writes and deletes the workspace's branch on the remote, never over what somebody else put there.
 
 use super::{
-    branch_ref, commit_id, open_push,
+    branch_ref, commit_id,
     program::{Git, Output, REMOTE},
     translate,
 };
@@ -15,30 +15,21 @@ use crate::{
 /// # Errors
 /// The branch is not where it is expected, or the remote cannot be reached or refuses.
 pub(in crate::helper) fn push(ask: &Push) -> Result<(), Fault> {
-    // One that was opened and came to nothing is no reason to fail: the server may not have waited.
-    if open_push::finish(ask) {
-        return Ok(());
-    }
-    let git = Git::new(&ask.mirror, &ask.remote)?;
-    let output = run(&git, ask)?;
-    if output.success {
-        Ok(())
-    } else {
-        Err(translate::fault(
-            &format!("push {} to", ask.branch),
-            &git,
-            &output,
-        ))
-    }
-}
-
-/// Runs git for a push.
-pub(super) fn run(git: &Git<'_>, ask: &Push) -> Result<Output, Fault> {
     let branch = branch_ref(&ask.branch)?;
     let commit = commit_id(&ask.commit)?;
     let expected = ask.expected.as_deref().map(commit_id).transpose()?;
     let expected = expected.map(|id| id.to_string()).unwrap_or_default();
-    write(git, &branch, &expected, &format!("{commit}:{branch}"))
+    let git = Git::new(&ask.mirror, &ask.remote)?;
+    let output = write(&git, &branch, &expected, &format!("{commit}:{branch}"))?;
+    if output.success {
+        return Ok(());
+    }
+    // One whose answer was lost may be done by the server while this one comes.
+    if translate::is_elsewhere(&output) && position(&git, &branch)? == Some(commit.to_string()) {
+        return Ok(());
+    }
+    let verb = format!("push {} to", ask.branch);
+    Err(translate::fault(&verb, &git, &output))
 }
 
 /// Deletes the branch while it has the expected commit.
@@ -53,15 +44,15 @@ pub(in crate::helper) fn delete(ask: &DeleteBranch) -> Result<BranchDeletion, Fa
     if output.success {
         return Ok(BranchDeletion::Deleted);
     }
+    let fault = translate::fault(&format!("delete {} on", ask.branch), &git, &output);
+    if fault.lost.is_some() {
+        return Err(fault);
+    }
     // Git says the same of a branch that is gone and of one that moved, so the remote is asked.
     match position(&git, &branch)? {
         None => Ok(BranchDeletion::Absent),
         Some(commit) if commit != expected => Ok(BranchDeletion::Moved),
-        Some(_) => Err(translate::fault(
-            &format!("delete {} on", ask.branch),
-            &git,
-            &output,
-        )),
+        Some(_) => Err(fault),
     }
 }
 

@@ -1,15 +1,44 @@
-//! git's SSH program is `cid-helper` itself, which becomes `ssh`: so no shell reads the options,
+//! git's SSH program is `cid-helper` itself, which runs `ssh`: so no shell reads the options,
 //! and a path with a space in it is just a path.
+//!
+//! The first connection of a helper stays open for a while after git has ended, for what the helper
+//! does next (OpenSSH's ControlMaster). It dies with the helper.
 
 use crate::{
-    helper::request::Remote,
+    helper::{reaper, request::Remote},
     system::fault::{Fault, FaultContext},
 };
-use std::{env, ffi::OsString, os::unix::process::CommandExt, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    os::unix::{fs::DirBuilderExt, process::ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{self, Command, ExitCode},
+    sync::OnceLock,
+    time::Duration,
+};
 
 const MARK: &str = "CID_HELPER_SSH";
 const IDENTITY_FILE: &str = "CID_HELPER_SSH_IDENTITY_FILE";
 const KNOWN_HOSTS: &str = "CID_HELPER_SSH_KNOWN_HOSTS";
+/// The folder of the kept connection's socket.
+const FOLDER: &str = "CID_HELPER_SSH_FOLDER";
+/// Its socket, as ssh finds it from inside that folder: the whole path could be longer than a socket's may be.
+const SOCKET: &str = "c";
+/// For how long the connection is kept.
+const KEEP: &str = "ControlPersist=60";
+/// What the process that keeps it calls itself.
+const TITLE: &[u8] = b"ssh: c [mux]";
+/// ssh's status when it has lost the connection, or has had none.
+const LOST_STATUS: i32 = 255;
+/// Says so, where ssh itself says nothing: what keeps the connection has no error output.
+pub(super) const LOST: &str = "cid-helper: ssh has no connection";
+const HANG_UP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where this helper's folder is to be, and the folder once it was needed.
+static PLACE: OnceLock<PathBuf> = OnceLock::new();
+static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
 
 /// Never ask, never trust an unknown host, notice a dead one, open nothing beside the session.
 /// Options on the command line win over those of configuration files.
@@ -24,8 +53,6 @@ const OPTIONS: &[&str] = &[
     "ForwardX11=no",
     "ClearAllForwardings=yes",
     "PermitLocalCommand=no",
-    "ControlMaster=no",
-    "ControlPath=none",
 ];
 
 /// Whether git started this process as its SSH program.
@@ -55,23 +82,81 @@ pub(super) fn environment(remote: &Remote) -> Result<Vec<(&'static str, OsString
             .iter()
             .map(|file| (KNOWN_HOSTS, file.into())),
     );
+    set.extend(folder().map(|folder| (FOLDER, folder.into())));
     Ok(set)
 }
 
-/// Becomes `ssh`; returns only when that fails.
-pub(in crate::helper) fn become_ssh() -> Fault {
-    let arguments = arguments(env::var_os(IDENTITY_FILE), env::var_os(KNOWN_HOSTS));
-    let error = Command::new("ssh")
-        .args(arguments)
+/// Has the connection's socket in a folder of this name; without a word it is a temporary one.
+pub(in crate::helper) fn keep_in(folder: PathBuf) {
+    // Set once, when the helper begins.
+    let _ = PLACE.set(folder);
+}
+
+/// A folder of this helper's own; `None` where none can be made: then each git has a connection of its own.
+fn folder() -> Option<&'static Path> {
+    let make = || {
+        let temporary = || env::temp_dir().join(format!("cid-ssh-{}", process::id()));
+        let folder = PLACE.get().cloned().unwrap_or_else(temporary);
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.is_ok().then_some(folder)
+    };
+    MADE.get_or_init(make).as_deref()
+}
+
+/// Whether this process is what keeps the connection.
+pub(super) fn keeps(pid: i32) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.strip_prefix(TITLE)
+        .is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
+}
+
+/// Ends the connection that is kept. Nothing else runs between two requests.
+///
+/// # Errors
+/// It lives on.
+pub(in crate::helper) fn hang_up() -> Result<(), Fault> {
+    let gone = reaper::kill_descendants(process::id().cast_signed(), HANG_UP_LIMIT);
+    reaper::reap_orphans();
+    match gone {
+        true => Ok(()),
+        false => Err(Fault::new("cannot end the connection to the git server")),
+    }
+}
+
+/// Runs `ssh` and ends as it does.
+pub(in crate::helper) fn run_ssh() -> Result<ExitCode, Fault> {
+    let folder = env::var_os(FOLDER);
+    let mut command = Command::new("ssh");
+    command
+        .args(arguments(
+            env::var_os(IDENTITY_FILE),
+            env::var_os(KNOWN_HOSTS),
+            folder.is_some(),
+        ))
         .args(env::args_os().skip(1))
         .env_remove(MARK)
         .env_remove(IDENTITY_FILE)
         .env_remove(KNOWN_HOSTS)
-        .exec();
-    Fault::new(format!("cannot run ssh: {error}")).hint("cid needs the package openssh-client")
+        .env_remove(FOLDER);
+    if let Some(folder) = folder {
+        command.current_dir(folder);
+    }
+    let status = command.status().map_err(|error| {
+        Fault::new(format!("cannot run ssh: {error}")).hint("cid needs the package openssh-client")
+    })?;
+    let code = status.code();
+    if code.is_none_or(|code| code == LOST_STATUS) {
+        eprintln!("{LOST}");
+    }
+    let code = code.unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
 }
 
-fn arguments(identity_file: Option<OsString>, known_hosts: Option<OsString>) -> Vec<OsString> {
+fn arguments(
+    identity_file: Option<OsString>,
+    known_hosts: Option<OsString>,
+    keep: bool,
+) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["-a", "-x", "-T"].map(Into::into).into();
     // When the operator's file says it all, nothing else shall have a say; otherwise the deploy
     // user's own configuration may hold the key, an alias or a jump host.
@@ -81,6 +166,14 @@ fn arguments(identity_file: Option<OsString>, known_hosts: Option<OsString>) -> 
     let mut option = |option: OsString| arguments.extend(["-o".into(), option]);
     for fixed in OPTIONS {
         option(fixed.into());
+    }
+    if keep {
+        option("ControlMaster=auto".into());
+        option(with("ControlPath=", &OsString::from(SOCKET)));
+        option(KEEP.into());
+    } else {
+        option("ControlMaster=no".into());
+        option("ControlPath=none".into());
     }
     if let Some(file) = known_hosts {
         option(with("UserKnownHostsFile=", &file));
@@ -109,11 +202,13 @@ mod tests {
 
     #[test]
     fn leaves_the_users_configuration_out_when_all_is_given() {
-        let all = arguments(Some("/k".into()), Some("/h h".into()));
+        let all = arguments(Some("/k".into()), Some("/h h".into()), true);
         assert!(all.windows(2).any(|pair| pair == ["-F", "/dev/null"]));
         assert!(all.contains(&"UserKnownHostsFile=\"/h h\"".into()));
         assert!(all.windows(2).any(|pair| pair == ["-i", "/k"]));
-        let own = arguments(None, None);
+        assert!(all.contains(&KEEP.into()));
+        let own = arguments(None, None, false);
+        assert!(own.contains(&"ControlPath=none".into()));
         assert!(!own.contains(&"-F".into()) && own.contains(&"StrictHostKeyChecking=yes".into()));
     }
 }

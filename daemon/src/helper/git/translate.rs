@@ -1,7 +1,13 @@
 //! Turns what git and ssh print into a cause and what to do about it.
 
-use super::program::{Git, Output};
-use crate::system::{fault::Fault, procs};
+use super::{
+    program::{Git, Output},
+    ssh,
+};
+use crate::system::{
+    fault::{Fault, Lost},
+    procs,
+};
 use nix::unistd::{User, geteuid, getppid};
 use std::path::{Path, PathBuf};
 
@@ -9,35 +15,113 @@ use std::path::{Path, PathBuf};
 pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
     let url = git.url.shown();
     let text = output.lines.join("\n");
-    let (cause, hint) = KNOWN
+    let known = KNOWN
         .iter()
         .find(|known| known.marks.iter().any(|mark| text.contains(mark)))
-        .map_or_else(
-            || (last_words(output), None),
-            |known| {
-                let (cause, hint) = (known.means)(git);
-                (cause, Some(hint))
-            },
-        );
+        .or_else(|| is_silent(output).then_some(&BROKEN_OFF));
+    let (cause, hint) = match known {
+        Some(known) => {
+            let (cause, hint) = (known.means)(git);
+            (cause, Some(hint))
+        }
+        None => (last_words(output), None),
+    };
     let mut fault = Fault::new(format!(
         "cannot {verb} {url}: {cause}{}",
         server_words(output)
     ));
     fault.hint = hint;
+    fault.lost = known
+        .and_then(|known| known.lost)
+        .filter(|_| !has_refused(output));
     fault
+}
+
+/// Whether the branch is not where the push expected it.
+pub(super) fn is_elsewhere(output: &Output) -> bool {
+    let has = |mark: &&str| output.lines.iter().any(|line| line.contains(*mark));
+    MOVED.iter().any(has)
+}
+
+/// Whether ssh has lost the connection and nobody has said a word about it.
+fn is_silent(output: &Output) -> bool {
+    let mut words = output.lines.iter().map(|line| line.trim());
+    let is_lost = output.lines.iter().any(|line| line == ssh::LOST);
+    is_lost
+        && words.all(|line| line.is_empty() || NOISE.iter().any(|noise| line.starts_with(noise)))
+}
+
+/// Whether the server itself gives a reason, whatever became of the connection then.
+fn has_refused(output: &Output) -> bool {
+    let words = output
+        .lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("remote:"));
+    words
+        .map(|words| words.trim().to_ascii_lowercase())
+        .any(|words| {
+            ["fatal:", "error:"]
+                .iter()
+                .any(|mark| words.starts_with(mark))
+        })
 }
 
 struct Known {
     /// One of these in the output gives it away.
     marks: &'static [&'static str],
+    /// Set where the same may work in a moment.
+    lost: Option<Lost>,
     /// Cause and hint.
     means: fn(&Git<'_>) -> (String, String),
 }
+
+const BROKEN_OFF: Known = Known {
+    marks: &[
+        "Connection closed by",
+        "Connection reset",
+        "closed by remote host",
+        "kex_exchange_identification",
+        "Broken pipe",
+        "Timeout, server",
+        "transfer closed",
+        "unexpected disconnect",
+        "hung up unexpectedly",
+        "early EOF",
+        "died of signal",
+        "RPC failed",
+        "Empty reply from server",
+        "SSL_ERROR_SYSCALL",
+        "non-properly terminated",
+        "Recv failure",
+        "error: 429",
+        "error: 502",
+        "error: 503",
+        "error: 504",
+    ],
+    lost: Some(Lost::Connection),
+    means: |git| {
+        (
+            format!("{} has broken the connection off", git.url.host()),
+            "retry; if it stays so, ask who runs the server how many connections it takes".into(),
+        )
+    },
+};
+
+/// What git says of a branch that has moved.
+const MOVED: &[&str] = &[
+    "(stale info)",
+    "cannot lock ref",
+    "failed to update ref",
+    "reference already exists",
+    "(fetch first)",
+    "(non-fast-forward)",
+];
 
 /// The first that fits counts, so the special ones come first.
 const KNOWN: &[Known] = &[
     Known {
         marks: &["REMOTE HOST IDENTIFICATION HAS CHANGED"],
+        lost: None,
         means: |git| {
             (
                 format!(
@@ -53,6 +137,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["Host key verification failed", "host key is known for"],
+        lost: None,
         means: |git| {
             (
                 format!("the host key of {} is not known", git.url.host()),
@@ -70,6 +155,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["UNPROTECTED PRIVATE KEY FILE", "bad permissions"],
+        lost: None,
         means: |git| {
             (
                 "ssh does not use a private key that others can read".into(),
@@ -79,6 +165,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["Permission denied (", "Too many authentication failures"],
+        lost: None,
         means: |git| match git.remote.identity_file.is_none() && has_no_key(&home()) {
             true => (
                 "there is no key for the server to accept".into(),
@@ -96,6 +183,7 @@ const KNOWN: &[Known] = &[
             "Name or service not known",
             "Temporary failure in name resolution",
         ],
+        lost: Some(Lost::Server),
         means: |git| {
             (
                 format!("no address is known for {}", git.url.host()),
@@ -112,10 +200,9 @@ const KNOWN: &[Known] = &[
             "Network is unreachable",
             "Failed to connect",
             "Couldn't connect",
-            "Connection closed by",
             "banner exchange",
-            "Timeout, server",
         ],
+        lost: Some(Lost::Server),
         means: |git| {
             (
                 format!("{} cannot be reached or does not answer", git.url.host()),
@@ -124,7 +211,8 @@ const KNOWN: &[Known] = &[
         },
     },
     Known {
-        marks: &["Operation too slow", "transfer closed"],
+        marks: &["Operation too slow"],
+        lost: Some(Lost::Connection),
         means: |git| {
             (
                 format!("{} stopped sending", git.url.host()),
@@ -140,6 +228,7 @@ const KNOWN: &[Known] = &[
             "error: 401",
             "error: 403",
         ],
+        lost: None,
         means: |git| match &git.remote.credential_file {
             Some(file) => (
                 "the server does not take the user or the token".into(),
@@ -153,6 +242,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["dubious ownership"],
+        lost: None,
         means: |_| {
             (
                 "the repository belongs to another user and git does not trust it".into(),
@@ -169,6 +259,7 @@ const KNOWN: &[Known] = &[
             "does not exist",
             "No such file or directory",
         ],
+        lost: None,
         means: |_| {
             (
                 "there is no repository, or this user may not see it".into(),
@@ -178,6 +269,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["No space left on device", "Disk quota exceeded"],
+        lost: None,
         means: |git| {
             (
                 "the disk is full".into(),
@@ -192,6 +284,7 @@ const KNOWN: &[Known] = &[
             "not allowed to push",
             "branch is protected",
         ],
+        lost: None,
         means: |_| {
             (
                 "the server protects the branch".into(),
@@ -200,13 +293,8 @@ const KNOWN: &[Known] = &[
         },
     },
     Known {
-        marks: &[
-            "(stale info)",
-            "cannot lock ref",
-            "failed to update ref",
-            "(fetch first)",
-            "(non-fast-forward)",
-        ],
+        marks: MOVED,
+        lost: None,
         means: |_| {
             (
                 "the branch is not where cid last saw it".into(),
@@ -217,6 +305,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["hook declined", "[remote rejected]"],
+        lost: None,
         means: |_| {
             (
                 "the server rejected it".into(),
@@ -226,6 +315,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["read-only", "deploy key", "permission to", "denied to"],
+        lost: None,
         means: |_| {
             (
                 "the key may only read".into(),
@@ -235,6 +325,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         marks: &["fsck error", "error in object", "fsckObjects"],
+        lost: None,
         means: |_| {
             (
                 "the repository holds objects that git calls malformed or dangerous".into(),
@@ -242,6 +333,7 @@ const KNOWN: &[Known] = &[
             )
         },
     },
+    BROKEN_OFF,
 ];
 
 fn known_hosts(git: &Git<'_>) -> PathBuf {
@@ -287,20 +379,22 @@ fn home() -> PathBuf {
     std::env::home_dir().unwrap_or_else(|| "~".into())
 }
 
+/// What git says of every failure.
+const NOISE: &[&str] = &[
+    "fatal: Could not read from remote repository",
+    "Please make sure you have",
+    "and the repository exists.",
+    "Done",
+    "To ",
+    ssh::LOST,
+];
+
 /// The last line that means something to people.
 fn last_words(output: &Output) -> String {
-    let noise = [
-        "Please make sure you have",
-        "and the repository exists.",
-        "Done",
-        "To ",
-    ];
-    output
-        .lines
-        .iter()
-        .rev()
-        .map(|line| line.trim())
-        .find(|line| !line.is_empty() && !noise.iter().any(|noise| line.starts_with(noise)))
+    let is_noise = |line: &str| NOISE.iter().any(|noise| line.starts_with(noise));
+    let mut lines = output.lines.iter().rev().map(|line| line.trim());
+    lines
+        .find(|line| !line.is_empty() && !is_noise(line))
         .map_or_else(
             || "git failed without a word".into(),
             |line| {
@@ -380,6 +474,76 @@ mod tests {
                 .message
                 .contains("no repository")
         );
+    }
+
+    #[test]
+    fn knows_what_may_work_in_a_moment_from_a_no() {
+        const GIT: &str = "fatal: Could not read from remote repository.";
+        const MORE: &str = "Please make sure you have the correct access rights";
+        let table: &[(&[&str], Option<Lost>)] = &[
+            (
+                &[
+                    "kex_exchange_identification: Connection closed by remote host",
+                    "Connection closed by 127.0.0.1 port 22",
+                    ssh::LOST,
+                    GIT,
+                ],
+                Some(Lost::Connection),
+            ),
+            (
+                &[
+                    "kex_exchange_identification: read: Connection reset by peer",
+                    GIT,
+                ],
+                Some(Lost::Connection),
+            ),
+            // What keeps the connection says nothing when it is lost.
+            (&[ssh::LOST, GIT, "", MORE], Some(Lost::Connection)),
+            (
+                &["error: ssh died of signal 9", GIT],
+                Some(Lost::Connection),
+            ),
+            (
+                &["fatal: unable to access 'https://h/': The requested URL returned error: 503"],
+                Some(Lost::Connection),
+            ),
+            (
+                &[
+                    "ssh: connect to host h port 22: Connection refused",
+                    ssh::LOST,
+                    GIT,
+                ],
+                Some(Lost::Server),
+            ),
+            (
+                &["ssh: Could not resolve hostname h: Temporary failure in name resolution"],
+                Some(Lost::Server),
+            ),
+            (
+                &["git@h: Permission denied (publickey).", ssh::LOST, GIT],
+                None,
+            ),
+            (&["Host key verification failed.", ssh::LOST, GIT], None),
+            (&["ssh: no such option", ssh::LOST, GIT], None),
+            (&["ERROR: Repository not found.", GIT], None),
+            (
+                &["fatal: '/x' does not appear to be a git repository", GIT],
+                None,
+            ),
+            (&[GIT, MORE], None),
+            (
+                &["remote: fatal: unable to read a tree", "fatal: early EOF"],
+                None,
+            ),
+            (
+                &["!\tx:y\t[remote rejected] (pre-receive hook declined)"],
+                None,
+            ),
+            (&["!\tx:y\t[rejected] (stale info)"], None),
+        ];
+        for (lines, lost) in table {
+            assert_eq!(told(lines).lost, *lost, "{lines:?}");
+        }
     }
 
     #[test]

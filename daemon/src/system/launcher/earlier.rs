@@ -2,7 +2,10 @@
 //! dropped. Their lock files tell of them.
 
 use crate::{
-    helper::reaper::{self, Process},
+    helper::{
+        CONNECTION,
+        reaper::{self, Process},
+    },
     system::Fault,
 };
 use nix::{
@@ -87,9 +90,26 @@ async fn end_one(path: &Path, limit: Duration) -> Result<(), Fault> {
     if let Some(owner) = owner(path) {
         sweep(owner, limit).await?;
     }
+    remove_folder(&path.with_extension(CONNECTION))?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Fault::io("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes the folder of a helper's connection, with the socket in it.
+fn remove_folder(folder: &Path) -> Result<(), Fault> {
+    let remove = || {
+        for entry in fs::read_dir(folder)? {
+            fs::remove_file(entry?.path())?;
+        }
+        fs::remove_dir(folder)
+    };
+    match remove() {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Fault::io("remove", folder, error))
         }
         _ => Ok(()),
     }

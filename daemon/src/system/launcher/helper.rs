@@ -115,11 +115,16 @@ impl Helper {
                     let _ = lines.send(line).await;
                 }
                 Some(Answer::Reply(reply)) => return Outcome::Answered(Ok(reply)),
-                Some(Answer::Fault { message, hint }) => {
+                Some(Answer::Fault {
+                    message,
+                    hint,
+                    lost,
+                }) => {
                     return Outcome::Answered(Err(Fault {
                         message,
                         hint,
                         cancelled: false,
+                        lost,
                     }));
                 }
                 None => return Outcome::Lost,

@@ -14,7 +14,11 @@ use super::{
     helpers::{Call, Identity, Launcher},
     standing::STANDING,
 };
-use crate::{domain::ProjectName, helper::request::Request, layout::Layout};
+use crate::{
+    domain::ProjectName,
+    helper::request::{HangUp, Request},
+    layout::Layout,
+};
 use async_trait::async_trait;
 use futures::future::join_all;
 use helper::{Helper, Outcome};
@@ -25,7 +29,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::{self, mpsc};
+use tokio::{
+    sync::{self, mpsc},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -226,6 +233,21 @@ impl Launcher for HelperLauncher {
         }
     }
 
+    async fn hang_up(&self, job: Uuid, identity: &Identity) {
+        let slot = self.slots().get(&(job, identity.clone())).map(Arc::clone);
+        let Some(slot) = slot else { return };
+        let mut place = slot.helper.lock().await;
+        let Some(mut helper) = place.take() else {
+            return;
+        };
+        let (lines, _nobody) = mpsc::channel(1);
+        let asked = helper.ask(&Request::HangUp(HangUp {}), &lines);
+        match timeout(END_LIMIT, asked).await {
+            Ok(Outcome::Answered(_)) => *place = Some(helper),
+            _ => self.discard(helper).await,
+        }
+    }
+
     async fn look_over(&self, projects: &BTreeSet<ProjectName>) {
         for identity in self.waiting_identities() {
             let Identity::Deploy(project) = &identity else {
@@ -315,7 +337,8 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
     let (work, setting) = match request {
         Request::UseCredential(_) => ("hand the token over", "git"),
         Request::Fetch(_) => ("fetch from the repository", "git"),
-        Request::OpenPush(_) | Request::Push(_) => ("push to the repository", "git"),
+        Request::Push(_) => ("push to the repository", "git"),
+        Request::HangUp(_) => ("hang up", "git"),
         Request::DeleteBranch(_) => ("delete the branch", "git"),
         Request::CloneTree(_) => ("make the clone", "clone"),
         Request::BuildEnvironment(_) => ("install the dependencies", "install"),

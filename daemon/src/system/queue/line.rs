@@ -1,0 +1,215 @@
+//! One queue. Turns go round projects, and within a project round people, so that nobody's many jobs
+//! keep another's one from its turn.
+
+use super::{Ahead, Resource, Waiting, Who};
+use crate::domain::{Email, ProjectName};
+use std::{collections::HashMap, sync::Arc};
+use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
+
+/// Who is at work and who waits.
+pub(super) struct Line {
+    places: usize,
+    /// Places beyond these, for projects that have nobody at work.
+    extra: usize,
+    at_work: Vec<Place>,
+    waiting: Vec<(Place, oneshot::Sender<()>)>,
+    shares: Shares,
+    projects: HashMap<Option<ProjectName>, usize>,
+    people: HashMap<(usize, Option<Email>), usize>,
+    /// By the numbers of those who wait, how many of them come before; `None`: to be found out.
+    order: Option<HashMap<u64, usize>>,
+}
+
+struct Place {
+    number: u64,
+    project: usize,
+    person: usize,
+    who: Arc<Who>,
+    /// Since when at work.
+    since: Instant,
+}
+
+/// What each project and each of its people has.
+#[derive(Clone, Default)]
+struct Shares {
+    projects: Vec<Share>,
+    people: Vec<Share>,
+    turns: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Share {
+    at_work: usize,
+    /// Which turn was its last.
+    last: u64,
+}
+
+impl Line {
+    pub(super) fn new(places: usize, extra: usize) -> Self {
+        Self {
+            places,
+            extra,
+            at_work: Vec::new(),
+            waiting: Vec::new(),
+            shares: Shares::default(),
+            projects: HashMap::new(),
+            people: HashMap::new(),
+            order: None,
+        }
+    }
+
+    /// Sends a word when the turn has come.
+    pub(super) fn enter(&mut self, number: u64, who: Arc<Who>, go: oneshot::Sender<()>) {
+        let next = self.projects.len();
+        let project = *self.projects.entry(who.project.clone()).or_insert(next);
+        let next = self.people.len();
+        let person = (project, who.email.clone());
+        let person = *self.people.entry(person).or_insert(next);
+        self.shares
+            .projects
+            .resize(self.projects.len(), Share::default());
+        self.shares
+            .people
+            .resize(self.people.len(), Share::default());
+        let place = Place {
+            number,
+            project,
+            person,
+            who,
+            since: Instant::now(),
+        };
+        self.waiting.push((place, go));
+        self.admit();
+    }
+
+    /// Whoever it is, at work or waiting, is not any more.
+    pub(super) fn leave(&mut self, number: u64) {
+        let is = |place: &Place| place.number == number;
+        if let Some(index) = self.at_work.iter().position(is) {
+            let place = self.at_work.swap_remove(index);
+            self.shares.end(&place);
+        } else if let Some(index) = self.waiting.iter().position(|(place, _)| is(place)) {
+            self.waiting.remove(index);
+        }
+        self.admit();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.at_work.is_empty() && self.waiting.is_empty()
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// What those jobs are told that wait here, or one of them.
+    pub(super) fn waiting(
+        &mut self,
+        resource: &Resource,
+        only: Option<Uuid>,
+    ) -> Vec<(Uuid, Waiting)> {
+        let waits = |place: &Place| {
+            let job = place.who.job?;
+            only.is_none_or(|only| only == job)
+                .then_some((job, place.number))
+        };
+        let places = self.waiting.iter().map(|(place, _)| place);
+        let told: Vec<(Uuid, u64)> = places.filter_map(waits).collect();
+        if told.is_empty() {
+            return Vec::new();
+        }
+        let longest = self.at_work.iter().min_by_key(|place| place.since);
+        let first = longest.map(|place| Ahead {
+            work: place.who.work.clone(),
+            email: place.who.email.clone(),
+            minutes: place.since.elapsed().as_secs() / 60,
+        });
+        let at_work = self.at_work.len();
+        if self.order.is_none() {
+            self.order = Some(self.in_order());
+        }
+        let before = |number| self.order.as_ref()?.get(&number).copied();
+        let told = told.into_iter().map(|(job, number)| {
+            let waiting = Waiting {
+                resource: resource.clone(),
+                ahead: at_work + before(number).unwrap_or_default(),
+                first: first.clone(),
+            };
+            (job, waiting)
+        });
+        told.collect()
+    }
+
+    /// Lets in whoever there is room for.
+    fn admit(&mut self) {
+        self.order = None;
+        while let Some(index) = self
+            .shares
+            .next(self.waiting.iter().map(|(place, _)| place))
+        {
+            // It is of a project that has the fewest at work: where there is no room for it, there is
+            // none for anybody.
+            let is_first = self.shares.projects[self.waiting[index].0.project].at_work == 0;
+            let places = self.places + if is_first { self.extra } else { 0 };
+            if self.at_work.len() >= places {
+                return;
+            }
+            let (mut place, go) = self.waiting.remove(index);
+            self.shares.begin(&place);
+            place.since = Instant::now();
+            self.at_work.push(place);
+            // One that does not listen any more is about to leave.
+            let _ = go.send(());
+        }
+    }
+
+    /// As if a place became free again and again.
+    fn in_order(&self) -> HashMap<u64, usize> {
+        let mut shares = self.shares.clone();
+        let mut left: Vec<&Place> = self.waiting.iter().map(|(place, _)| place).collect();
+        let mut order = HashMap::with_capacity(left.len());
+        while let Some(index) = shares.next(left.iter().copied()) {
+            let place = left.swap_remove(index);
+            shares.begin(place);
+            order.insert(place.number, order.len());
+        }
+        order
+    }
+}
+
+impl Shares {
+    /// Of the project with the fewest at work, and of those the one whose last turn is longest ago; of its
+    /// people likewise; then who came first.
+    fn next<'a>(&self, waiting: impl Iterator<Item = &'a Place>) -> Option<usize> {
+        let rank = |place: &Place| {
+            let (project, person) = (self.projects[place.project], self.people[place.person]);
+            (
+                project.at_work,
+                project.last,
+                person.at_work,
+                person.last,
+                place.number,
+            )
+        };
+        let first = waiting.enumerate().min_by_key(|(_, place)| rank(place));
+        first.map(|(index, _)| index)
+    }
+
+    fn begin(&mut self, place: &Place) {
+        self.turns += 1;
+        let shares = [
+            &mut self.projects[place.project],
+            &mut self.people[place.person],
+        ];
+        for share in shares {
+            share.at_work += 1;
+            share.last = self.turns;
+        }
+    }
+
+    fn end(&mut self, place: &Place) {
+        self.projects[place.project].at_work -= 1;
+        self.people[place.person].at_work -= 1;
+    }
+}

@@ -1,0 +1,64 @@
+//! What a job is told that waits.
+
+use super::Resource;
+use crate::domain::Email;
+use std::fmt;
+
+/// What a job waits for, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// What for.
+    pub resource: Resource,
+    /// How many have to end before its turn comes, those at work among them. The order may change when
+    /// somebody of a project comes that has had fewer turns.
+    pub ahead: usize,
+    /// Of those at work, the one that has been longest.
+    pub first: Option<Ahead>,
+}
+
+/// One that is at work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// In one word, e.g. `install`.
+    pub work: String,
+    /// Whose workspace it is for.
+    pub email: Option<Email>,
+    /// For how many whole minutes.
+    pub minutes: u64,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waiting for {}: {} ahead", self.resource, self.ahead)?;
+        match &self.first {
+            Some(first) => write!(f, " ({first})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.work)?;
+        if let Some(email) = &self.email {
+            write!(f, " of {email}")?;
+        }
+        match self.minutes {
+            0 => Ok(()),
+            minutes => write!(f, ", {minutes} min"),
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Core => f.write_str("a turn"),
+            Self::Mirror(project) => write!(f, "the mirror of {project}"),
+            Self::Builds(project) => write!(f, "a build of {project}"),
+            Self::Database(project) => write!(f, "the shared database of {project}"),
+            Self::Tools => f.write_str("uv"),
+            Self::GitServer(server) => write!(f, "a connection to {server}"),
+        }
+    }
+}
