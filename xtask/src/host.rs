@@ -3,7 +3,7 @@
 use crate::{build, interrupt::Interrupt, setup};
 use anyhow::{Context, Result, bail};
 use cid_testkit::{
-    host::{Host, HostImage, Why, available},
+    host::{Debian, Host, HostImage, Why, available},
     wait_until,
 };
 use std::{
@@ -22,6 +22,9 @@ const HOME: &str = "--chdir=/root";
 /// What `cargo xtask host` can be told.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// Which Debian, by its number or its suite's name
+    #[arg(long, visible_alias = "suite", value_name = "RELEASE", default_value_t = Debian::newest())]
+    debian: Debian,
     /// Leave cid out: the bare Debian
     #[arg(long)]
     plain: bool,
@@ -36,7 +39,7 @@ pub fn run(args: &Args) -> Result<()> {
         Ok(()) | Err(Why::Missing(_)) => setup::ensure(setup::Purpose::Host)?,
         Err(why) => bail!("cannot boot a host: {why}"),
     }
-    let mut image = HostImage::get()?;
+    let mut image = HostImage::of(args.debian)?;
     match package()?.filter(|_| !args.plain) {
         Some(deb) => {
             println!("==> installing {}", deb.display());

@@ -112,9 +112,14 @@ const DIST: &[Need] = &[Need {
 }];
 
 const HOST: &[Need] = &[
+    // Old versions of these two do not know the newest Debian.
+    Need {
+        package: "debian-archive-keyring",
+        found_by: Found::File("/usr/share/keyrings/debian-archive-trixie-stable.gpg"),
+    },
     Need {
         package: "debootstrap",
-        found_by: Found::Program("debootstrap"),
+        found_by: Found::File("/usr/share/debootstrap/scripts/trixie"),
     },
     Need {
         package: "systemd-container",

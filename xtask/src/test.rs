@@ -1,12 +1,22 @@
 //! `cargo xtask test`: every test there is, on a machine that may have nothing but Rust.
 
 use crate::{build, dist, setup};
-use anyhow::{Context, Result};
-use cid_testkit::host::{HostImage, Why, available};
-use std::{path::Path, process::Stdio};
+use anyhow::{Context, Result, anyhow};
+use cid_testkit::host::{DEBIAN, Debian, HostImage, Why, available};
+use std::{path::Path, process::Stdio, thread};
 
 /// The program whose tests each boot a Debian.
 const HOST_TESTS: &str = "host";
+
+/// What runs on each older Debian as well, by the beginnings of names: what is most a matter of the
+/// versions of systemd, polkit, nginx, Python and the accounts' tools.
+const ON_OLDER: &[&str] = &[
+    "access::",
+    "authorisation::",
+    "doctor::",
+    "sessions::",
+    "upgrade::",
+];
 
 /// What `cargo xtask test` can be told.
 #[derive(clap::Args, Debug)]
@@ -26,7 +36,7 @@ pub fn run(args: &Args) -> Result<()> {
     let skipped = available().err();
     if skipped.is_none() && args.filter.is_empty() {
         // Here it can be seen why that takes so long; a test would keep it to itself.
-        HostImage::get()?;
+        build_images()?;
     }
     let deb = match skipped {
         None => {
@@ -36,22 +46,58 @@ pub fn run(args: &Args) -> Result<()> {
         }
         Some(_) => None,
     };
-    let tested = run_all(args, deb.as_deref());
+    let mut tested = run_all(args, deb.as_deref());
+    if let Some(deb) = deb.filter(|_| args.filter.is_empty()) {
+        tested = tested.and(run_on_older(&deb));
+    }
     if let Some(why) = skipped {
         println!("==> {}", sentence(count(args)?, &why));
     }
     tested
 }
 
-/// `deb` is the package that hosts get; without one the tests on a host are left out.
-fn run_all(args: &Args, deb: Option<&Path>) -> Result<()> {
-    let has_nextest = build::cargo()
+/// Side by side: most of the time goes into waiting for the archive and the disk.
+fn build_images() -> Result<()> {
+    thread::scope(|scope| {
+        let builds = Debian::ALL.map(|debian| scope.spawn(move || HostImage::of(debian)));
+        for build in builds {
+            build
+                .join()
+                .map_err(|_| anyhow!("a thread has panicked"))??;
+        }
+        Ok(())
+    })
+}
+
+/// The chosen part of the tests on a host, on each Debian but the newest.
+fn run_on_older(deb: &Path) -> Result<()> {
+    let older = Debian::ALL.into_iter().filter(|of| *of != Debian::newest());
+    for debian in older {
+        println!("==> testing on Debian {debian}");
+        let mut tests = build::cargo();
+        match has_nextest() {
+            true => tests.args(["nextest", "run"]),
+            false => tests.arg("test"),
+        };
+        tests.args(["--workspace", "--test", HOST_TESTS, "--"]);
+        tests.args(ON_OLDER).env("CID_DEB", deb);
+        build::check(tests.env(DEBIAN, debian.to_string()))?;
+    }
+    Ok(())
+}
+
+fn has_nextest() -> bool {
+    build::cargo()
         .args(["nextest", "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
-        .is_ok_and(|status| status.success());
-    if !has_nextest {
+        .is_ok_and(|status| status.success())
+}
+
+/// `deb` is the package that hosts get; without one the tests on a host are left out.
+fn run_all(args: &Args, deb: Option<&Path>) -> Result<()> {
+    if !has_nextest() {
         // Here the tests on a host are run, find that there is none, and do nothing.
         return build::check(
             build::cargo()

@@ -1,6 +1,6 @@
 //! Makes the Debian that hosts are booted from.
 
-use super::wheels;
+use super::{Debian, wheels};
 use crate::{command::run, project::examples_dir};
 use anyhow::{Context, Result};
 use std::{
@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-const SUITE: &str = "bookworm";
 /// What the package `cid` depends on, what a Debian server has anyway, and what tests look with.
 const PACKAGES: &[&str] = &[
     "acl",
@@ -57,18 +56,18 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Changes with everything that decides what the image holds.
-pub(super) fn key() -> Result<u64> {
+pub(super) fn key(debian: Debian) -> Result<u64> {
     let requirements = requirements();
     let wanted = fs::read_to_string(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
     let mut hasher = DefaultHasher::new();
-    (VERSION, SUITE, PACKAGES, MASKED, DISABLED, FILES, wanted).hash(&mut hasher);
+    (VERSION, debian, PACKAGES, MASKED, DISABLED, FILES, wanted).hash(&mut hasher);
     Ok(hasher.finish())
 }
 
 /// Makes the whole file system at `root`.
-pub(super) fn build(root: &Path) -> Result<()> {
-    debootstrap(root)?;
+pub(super) fn build(debian: Debian, root: &Path) -> Result<()> {
+    debootstrap(debian, root)?;
     for (file, content) in FILES {
         fs::write(root.join(file), content)?;
     }
@@ -77,36 +76,38 @@ pub(super) fn build(root: &Path) -> Result<()> {
     }
     systemctl(root, "mask", MASKED)?;
     systemctl(root, "disable", DISABLED)?;
-    wheels::bring(root, &requirements())
+    wheels::bring(debian, root, &requirements())
 }
 
 /// In namespaces of its own, so that what it mounts and starts goes when it is killed.
-fn debootstrap(root: &Path) -> Result<()> {
+fn debootstrap(debian: Debian, root: &Path) -> Result<()> {
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
         .args(["debootstrap", "--variant=minbase"])
         .arg(format!("--include={}", PACKAGES.join(",")))
-        .arg(SUITE)
+        .arg(debian.suite)
         .arg(root)
-        .args(mirror());
+        .args(mirror(debian));
     run(&mut command, LIMIT)?.ok()?;
     Ok(())
 }
 
-/// Where apt on this machine has the same Debian from; debootstrap knows where to ask otherwise.
-fn mirror() -> Option<String> {
+/// Where apt on this machine has Debian from: this release, else another one, for a mirror has them all.
+/// debootstrap knows where to ask otherwise.
+fn mirror(debian: Debian) -> Option<String> {
     let mut command = Command::new("apt-get");
     command
         .args(["indextargets", "--format"])
         .args(["$(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI)"])
         .arg("Created-By: Packages");
     let listed = run(&mut command, MINUTE).ok()?.stdout;
-    let wanted = format!("Debian {SUITE} main ");
-    listed
-        .lines()
-        .find_map(|line| line.strip_prefix(&wanted))
-        .map(str::to_owned)
+    let of = |release: Debian| {
+        let wanted = format!("Debian {} main ", release.suite);
+        let mut lines = listed.lines();
+        lines.find_map(|line| line.strip_prefix(&wanted).map(str::to_owned))
+    };
+    of(debian).or_else(|| Debian::ALL.into_iter().rev().find_map(of))
 }
 
 fn systemctl(root: &Path, verb: &str, units: &[&str]) -> Result<()> {

@@ -1,5 +1,5 @@
 use super::{
-    Host, bootstrap,
+    Debian, Host, bootstrap,
     scratch::Storage,
     store::{self, Stored},
 };
@@ -20,16 +20,16 @@ pub struct HostImage {
 }
 
 impl HostImage {
-    /// The plain Debian with the packages that cid depends on. The first call on a machine builds
+    /// This Debian, plain, with the packages that cid depends on. The first call on a machine builds
     /// it, which takes a minute or two and the package archive.
     ///
     /// # Errors
     /// It cannot be built.
-    pub fn get() -> Result<Self> {
-        let key = bootstrap::key()?;
+    pub fn of(debian: Debian) -> Result<Self> {
+        let key = bootstrap::key(debian)?;
         let stored = store::take(&format!("image-{key:016x}"), |root| {
-            eprintln!("==> building the host image; this is done once");
-            bootstrap::build(root)
+            eprintln!("==> building the image of Debian {debian}; this is done once");
+            bootstrap::build(debian, root)
         })?;
         Ok(Self {
             layers: vec![Arc::new(stored)],

@@ -9,6 +9,7 @@ mod available;
 mod bootstrap;
 mod cgroup;
 mod container;
+mod debian;
 mod files;
 mod image;
 mod inside;
@@ -19,6 +20,7 @@ mod store;
 mod wheels;
 
 pub use available::{Why, available};
+pub use debian::{DEBIAN, Debian};
 pub use image::HostImage;
 pub use state::HostState;
 pub use wheels::OFFLINE;

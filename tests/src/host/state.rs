@@ -48,7 +48,7 @@ impl Host {
         let units = [&["systemctl", "list-units"][..], &units].concat();
         let tables: [(&str, &[&str]); 5] = [
             ("listener", &["ss", "-Hlntu"]),
-            ("socket", &["ss", "-Hlx"]),
+            ("socket", &["ss", "-Hax"]),
             ("user", &["getent", "passwd"]),
             ("group", &["getent", "group"]),
             ("unit", &units),
@@ -56,6 +56,9 @@ impl Host {
         for (kind, args) in tables {
             for line in self.run(args)?.ok()?.stdout.lines() {
                 let words: Vec<&str> = line.split_whitespace().collect();
+                if kind == "socket" && !can_be_called(&words) {
+                    continue;
+                }
                 let name = match kind {
                     // netid, state, two queues, address
                     "listener" | "socket" => words.get(4).copied().unwrap_or_default(),
@@ -132,6 +135,13 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Whether somebody can connect to a socket, by a line of `ss`. One for datagrams is never listening, and
+/// counts as connected once somebody is connected to it.
+fn can_be_called(words: &[&str]) -> bool {
+    let has_name = words.get(4).is_some_and(|name| *name != "*");
+    words.get(1) == Some(&"LISTEN") || (words.first() == Some(&"u_dgr") && has_name)
 }
 
 /// What systemd calls a helper before it is one.

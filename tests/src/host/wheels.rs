@@ -1,5 +1,6 @@
 //! What a host installs Python packages from: it has no network.
 
+use super::Debian;
 use crate::command::run;
 use anyhow::{Context, Result};
 use std::{fs, path::Path, process::Command, time::Duration};
@@ -16,12 +17,11 @@ const PIP_CONF: &str = "[global]\nno-index = true\nfind-links = /opt/wheels\n";
 const UV_TOML: &str = "offline = true\nno-index = true\nfind-links = [\"/opt/wheels\"]\n";
 /// What an environment with pip begins with.
 const SEED: &[&str] = &["pip", "setuptools", "wheel"];
-const PYTHON: &str = "3.11";
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Puts the wheels of `requirements` into `/opt/wheels`, uv into `/usr/local/bin`, and tells both
 /// tools so.
-pub(super) fn bring(root: &Path, requirements: &Path) -> Result<()> {
+pub(super) fn bring(debian: Debian, root: &Path, requirements: &Path) -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let venv = temporary.path().join("venv");
     run(
@@ -34,7 +34,7 @@ pub(super) fn bring(root: &Path, requirements: &Path) -> Result<()> {
     let mut download = Command::new(&pip);
     download
         .args(["download", "--quiet", "--disable-pip-version-check"])
-        .args(["--only-binary=:all:", "--python-version", PYTHON])
+        .args(["--only-binary=:all:", "--python-version", debian.python])
         .arg("--dest")
         .arg(&wheels)
         .args(SEED)

@@ -2,7 +2,7 @@
 
 use cid_testkit::{
     Output, examples_dir,
-    host::{Host, HostImage, available},
+    host::{Debian, Host, HostImage, available},
 };
 use std::{
     env, fs,
@@ -13,7 +13,7 @@ use std::{
 /// The image, where hosts can be booted; says so where they cannot.
 pub fn image() -> Option<HostImage> {
     match available() {
-        Ok(()) => Some(HostImage::get().unwrap()),
+        Ok(()) => Some(HostImage::of(Debian::asked().unwrap()).unwrap()),
         Err(why) => {
             println!("skipped: this machine cannot boot a host ({why})");
             None
@@ -237,6 +237,14 @@ pub fn create(host: &Host, email: &str) {
 /// The account of a workspace of the guestbook.
 pub fn user_of(host: &Host, name: &str) -> String {
     owner_of(host, "%U", &format!("/srv/cid/guestbook/{name}/src"))
+}
+
+/// Whether the kernel is at least of this version.
+pub fn has_linux(host: &Host, wanted: (u32, u32)) -> bool {
+    let release = host.read("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map_while(|part| part.parse().ok());
+    let version: (u32, u32) = (numbers.next().unwrap(), numbers.next().unwrap());
+    version >= wanted
 }
 
 /// Who owns a file: the name with `%U`, the number with `%u`.

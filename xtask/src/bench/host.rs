@@ -5,7 +5,7 @@ use crate::{build::Profile, dist, setup};
 use anyhow::{Context, Result, bail};
 use cid_testkit::{
     GitServer, examples_dir,
-    host::{Host, HostImage, Why, available},
+    host::{Debian, Host, HostImage, Why, available},
     wait_until,
 };
 use std::{
@@ -29,7 +29,7 @@ pub(super) fn run(runs: u8) -> Result<()> {
         Err(why) => bail!("cannot boot a host: {why}"),
     }
     let deb = dist::build(Profile::Release, env!("CARGO_PKG_VERSION"))?;
-    let host = Host::boot(&HostImage::get()?.with_deb(&deb)?)?;
+    let host = Host::boot(&HostImage::of(Debian::newest())?.with_deb(&deb)?)?;
     let measured = measure(&host, runs);
     println!("==> removing the host");
     host.remove()?;
