@@ -12,7 +12,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::net::UnixStream;
-use zbus::{OwnedVariant, connection::Builder, interface};
+use zbus::{OwnedVariant, connection::Builder, fdo, interface};
+
+const GONE: &str = "the process that asked is gone";
 
 #[derive(Debug, Clone)]
 struct Check {
@@ -30,11 +32,19 @@ struct Seen {
     cancelled: Arc<Mutex<Vec<String>>>,
 }
 
-/// Answers as it is told to; `None`: never.
+/// Answers as it is told to.
 struct Mock {
     version: &'static str,
-    answer: Option<(bool, bool, &'static [&'static str])>,
+    answer: Answer,
     seen: Seen,
+}
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Never,
+    /// Whether it is allowed, whether somebody could allow it, and the names of details.
+    Says(bool, bool, &'static [&'static str]),
+    Fails(&'static str),
 }
 
 #[interface(name = "org.freedesktop.PolicyKit1.Authority")]
@@ -46,7 +56,7 @@ impl Mock {
         details: HashMap<String, String>,
         flags: u32,
         id: String,
-    ) -> (bool, bool, HashMap<String, String>) {
+    ) -> fdo::Result<(bool, bool, HashMap<String, String>)> {
         let peer = subject.1.into_iter();
         let check = Check {
             kind: subject.0,
@@ -59,13 +69,17 @@ impl Mock {
             id,
         };
         self.seen.checks.lock().unwrap().push(check);
-        let Some((is_authorized, is_challenge, details)) = self.answer else {
-            return std::future::pending().await;
+        let (is_authorized, is_challenge, details) = match self.answer {
+            Answer::Never => return std::future::pending().await,
+            Answer::Says(is_authorized, is_challenge, details) => {
+                (is_authorized, is_challenge, details)
+            }
+            Answer::Fails(words) => return Err(fdo::Error::Failed(words.into())),
         };
         let details = details
             .iter()
             .map(|key| ((*key).to_owned(), "1".to_owned()));
-        (is_authorized, is_challenge, details.collect())
+        Ok((is_authorized, is_challenge, details.collect()))
     }
 
     fn cancel_check_authorization(&self, id: String) {
@@ -112,7 +126,7 @@ async fn an_old_polkit_is_told_number_start_time_and_uid() {
     let seen = Seen::default();
     let mock = Mock {
         version: "122",
-        answer: Some((true, false, &[])),
+        answer: Answer::Says(true, false, &[]),
         seen: seen.clone(),
     };
     let _mock = mock.start(&bus).await;
@@ -148,7 +162,7 @@ async fn a_new_polkit_is_told_the_descriptor_the_kernel_gave() {
     let seen = Seen::default();
     let mock = Mock {
         version: "126",
-        answer: Some((true, false, &[])),
+        answer: Answer::Says(true, false, &[]),
         seen: seen.clone(),
     };
     let _mock = mock.start(&bus).await;
@@ -173,7 +187,7 @@ async fn nobody_is_prompted_who_did_not_ask_and_never_by_the_front() {
     let seen = Seen::default();
     let mock = Mock {
         version: "122",
-        answer: Some((false, true, &[])),
+        answer: Answer::Says(false, true, &[]),
         seen: seen.clone(),
     };
     let _mock = mock.start(&bus).await;
@@ -195,7 +209,7 @@ async fn a_dismissed_prompt_means_no() {
     };
     let mock = Mock {
         version: "122",
-        answer: Some((false, true, &["polkit.dismissed"])),
+        answer: Answer::Says(false, true, &["polkit.dismissed"]),
         seen: Seen::default(),
     };
     let _mock = mock.start(&bus).await;
@@ -213,7 +227,7 @@ async fn a_check_that_nobody_waits_for_is_taken_back() {
     let seen = Seen::default();
     let mock = Mock {
         version: "122",
-        answer: None,
+        answer: Answer::Never,
         seen: seen.clone(),
     };
     let _mock = mock.start(&bus).await;
@@ -238,22 +252,34 @@ async fn a_check_that_nobody_waits_for_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_yes_for_somebody_who_has_gone_is_a_no() {
-    let Some(bus) = Bus::start().await else {
-        return;
-    };
-    let mock = Mock {
-        version: "122",
-        answer: Some((true, false, &[])),
-        seen: Seen::default(),
-    };
-    let _mock = mock.start(&bus).await;
-    let mut other = process_of(nix::unistd::geteuid().as_raw());
-    let caller = person("root").caller(Door::People, Process::of(other.pid()));
-    assert_eq!(ask(&bus, caller.clone(), false).await, Decision::Allowed);
-    other.kill();
-    let Decision::Denied(Denial { reason, .. }) = ask(&bus, caller, false).await else {
-        panic!("allowed");
-    };
-    assert_eq!(reason, "the process that asked is gone");
+async fn whatever_is_said_of_somebody_who_has_gone_is_a_no() {
+    for answer in [
+        Answer::Says(true, false, &[]),
+        Answer::Says(false, true, &[]),
+        // polkit 122 and 126, in words of their own.
+        Answer::Fails("No such file or directory"),
+        Answer::Fails("Process has been replaced"),
+    ] {
+        let Some(bus) = Bus::start().await else {
+            return;
+        };
+        let mock = Mock {
+            version: "126",
+            answer,
+            seen: Seen::default(),
+        };
+        let _mock = mock.start(&bus).await;
+        let mut other = process_of(nix::unistd::geteuid().as_raw());
+        let caller = person("root").caller(Door::People, Process::of(other.pid()));
+        let reason = |decision| match decision {
+            Decision::Denied(Denial { reason, .. }) => reason,
+            Decision::Allowed => String::new(),
+        };
+        let of_the_living = reason(ask(&bus, caller.clone(), false).await);
+        assert_ne!(of_the_living, GONE);
+        let is_trouble = of_the_living.starts_with("cannot ask polkit: ");
+        assert_eq!(is_trouble, matches!(answer, Answer::Fails(_)));
+        other.kill();
+        assert_eq!(reason(ask(&bus, caller, false).await), GONE);
+    }
 }

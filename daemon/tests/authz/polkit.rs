@@ -194,7 +194,8 @@ async fn a_caller_that_died_before_or_during_the_check_gets_nothing() {
     let mut anna = process_of(person("owner").uid);
     let before = call_of("owner", anna.pid());
     anna.kill();
-    reason(may_list(&polkit, &before).await);
+    let gone = "the process that asked is gone";
+    assert_eq!(reason(may_list(&polkit, &before).await), gone);
 
     let mut anna = process_of(person("owner").uid);
     let during = call_of("owner", anna.pid());
@@ -203,7 +204,7 @@ async fn a_caller_that_died_before_or_during_the_check_gets_nothing() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     anna.kill();
     polkitd.signal(Signal::SIGCONT);
-    reason(asked.await.unwrap());
+    assert_eq!(reason(asked.await.unwrap()), gone);
 }
 
 #[tokio::test(flavor = "multi_thread")]

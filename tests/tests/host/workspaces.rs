@@ -1,6 +1,6 @@
 //! A workspace on a host: an identity of its own, and nothing left of it afterwards.
 
-use crate::stage::{cid, create, rewrite_project, soon, status_of, user_of, words};
+use crate::stage::{cid, create, has_linux, rewrite_project, soon, status_of, user_of, words};
 use cid_testkit::host::Host;
 use std::collections::BTreeMap;
 
@@ -202,21 +202,14 @@ fn one_workspace_cannot_reach_another_nor_the_machine() {
     assert_eq!(said.matches("refused").count(), 11, "{said}");
     assert!(!said.contains("DONE"), "{said}");
     // Whoever could take the port of an app that is down would get its visitors.
-    if knows_ports(&host) {
+    // Landlock knows ports from this version on.
+    if has_linux(&host, (6, 7)) {
         let said = probe(
             "import socket\ns = socket.socket()\ntry:\n s.bind(('127.0.0.1', 29999)); print('BOUND')\nexcept OSError as e: print('refused', e.errno)",
         );
         assert!(said.contains("refused 13"), "{said}");
     }
     assert_eq!(status_of(&host, "anna---example-com"), "200");
-}
-
-/// Landlock does since Linux 6.7.
-fn knows_ports(host: &Host) -> bool {
-    let release = host.read("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split('.').map_while(|part| part.parse().ok());
-    let version: (u32, u32) = (numbers.next().unwrap(), numbers.next().unwrap());
-    version >= (6, 7)
 }
 
 #[test]

@@ -128,6 +128,8 @@ impl Authority for Polkit {
         };
         let answer = match timeout(limit, self.ask(&question, process)).await {
             Ok(Ok(answer)) => answer,
+            // Versions of polkit differ in whether they answer about it or fail, and in their words.
+            Ok(Err(_)) if !process.is_alive() => return gone(),
             Ok(Err(trouble)) => return unavailable(&format!("cannot ask polkit: {trouble}")),
             Err(_) => {
                 let seconds = limit.as_secs();
@@ -136,7 +138,7 @@ impl Authority for Polkit {
         };
         // What polkit looked at must be who asked: its number may be another process's by now.
         if !process.is_alive() {
-            return Decision::denied("the process that asked is gone");
+            return gone();
         }
         read(&answer, &question)
     }
@@ -170,6 +172,10 @@ fn read(answer: &Answer, question: &Question<'_>) -> Decision {
     }
     Decision::denied(format!("polkit does not allow {action}"))
         .hint("members of the group cid may use cid; an administrator can change polkit's rules")
+}
+
+fn gone() -> Decision {
+    Decision::denied("the process that asked is gone")
 }
 
 fn unavailable(reason: &str) -> Decision {
