@@ -4,7 +4,10 @@ use crate::{
     hostile::{Attack, Visits, attack, clear, hostile, tree},
     stage::{cid, create, main_pid, owner_of, soon, status_of, words},
 };
-use cid_testkit::{Dialogue, host::Host};
+use cid_testkit::{
+    Dialogue,
+    host::{Debian, Host},
+};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -43,7 +46,7 @@ for path in sorted(paths):
 print('the end')
 "#;
 /// Those of the system and of cid's own, in case none of them is to be seen.
-const SOCKETS: [&str; 9] = [
+const SOCKETS: [&str; 11] = [
     "/run/cid/cid.sock",
     "/run/cid/web/web.sock",
     "/run/cid/supervisor/supervisor.sock",
@@ -53,6 +56,19 @@ const SOCKETS: [&str; 9] = [
     "/run/systemd/private",
     "/run/systemd/notify",
     "/run/systemd/journal/socket",
+    SSHD,
+    FURTHER,
+];
+/// From systemd 256 on, where sshd is installed: a key of the app's own making would let it in.
+const SSHD: &str = "/run/ssh-unix-local/socket";
+/// Of a package that cid does not know, and open to everybody.
+const FURTHER: &str = "/run/further/socket";
+const FURTHER_UNITS: [(&str, &str); 2] = [
+    (
+        "further.socket",
+        "[Socket]\nListenStream=/run/further/socket\nSocketMode=0666\n",
+    ),
+    ("further.service", "[Service]\nExecStart=/bin/sleep 600\n"),
 ];
 
 fn dialled(host: &Host, who: &str, file: &str) -> String {
@@ -76,11 +92,17 @@ fn dialling_every_socket_of_the_machine() {
     }]) else {
         return;
     };
-    // So that it is there to be dialled.
-    host.run(&["systemctl", "start", "cid-web", "polkit"])
-        .unwrap()
-        .ok()
-        .unwrap();
+    // So that they are there to be dialled.
+    for (name, unit) in FURTHER_UNITS {
+        host.write(&format!("/run/systemd/system/{name}"), unit, 0o644)
+            .unwrap();
+    }
+    let run = |args: &[&str]| host.run(args).unwrap().ok().unwrap();
+    run(&["systemctl", "daemon-reload"]);
+    run(&["systemctl", "start", "cid-web", "polkit", "further.socket"]);
+    assert!(host.exists(FURTHER).unwrap());
+    let has_sshd = Debian::asked().unwrap().number >= 13;
+    assert_eq!(host.exists(SSHD).unwrap(), has_sshd);
     attack(&host, "mallory").ok().unwrap();
     for file in ["by-install", "by-app"] {
         let said = dialled(&host, "mallory", file);
