@@ -26,5 +26,7 @@ mod launcher;
 mod life;
 #[path = "helper/purge.rs"]
 mod purge;
+#[path = "helper/settle.rs"]
+mod settle;
 #[path = "helper/terminal.rs"]
 mod terminal;

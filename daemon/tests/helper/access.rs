@@ -1,7 +1,7 @@
 //! Access lists, with getfacl as the judge.
 
 use crate::rig::Helper;
-use cid_daemon::helper::request::{GrantAccess, Granted, SkipReason, Skipped};
+use cid_daemon::helper::request::{GrantAccess, Granted, OpenSockets, SkipReason, Skipped};
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
@@ -165,4 +165,105 @@ fn what_was_made_under_a_default_list_lacks_nothing() {
     assert_eq!(grant(dir.path()).changed, 1);
     let is_open = |line: &String| line.starts_with("mask::rw");
     assert!(list(&tree.join("made")).iter().any(is_open));
+}
+
+#[test]
+fn only_what_belongs_to_the_owners_that_are_named_is_given() {
+    let me = nix::unistd::geteuid().as_raw();
+    let other = me + 4321;
+    for (owners, is_given) in [
+        (vec![], true),
+        (vec![me], true),
+        (vec![other, me], true),
+        (vec![other], false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        fs::write(tree.join("file"), "").unwrap();
+        let before = [list(&tree), list(&tree.join("file"))];
+        let ask = GrantAccess {
+            roots: vec![tree.clone()],
+            uids: vec![12345],
+            owners: owners.clone(),
+            ..GrantAccess::default()
+        };
+        let granted = Helper::start(&dir.path().join("lock")).ask(ask).unwrap();
+        if is_given {
+            assert_eq!(granted.changed, 2, "{owners:?}");
+            assert_eq!(granted.skipped, [], "{owners:?}");
+            continue;
+        }
+        assert_eq!(granted.changed, 0, "{owners:?}");
+        let reason = SkipReason::Stranger(me);
+        assert!(granted.skipped.iter().all(|of| of.reason == reason));
+        assert_eq!(granted.skipped[0].path, tree);
+        assert_eq!([list(&tree), list(&tree.join("file"))], before);
+    }
+}
+
+#[test]
+fn who_may_only_read_gets_no_right_to_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    for (name, mode) in [("file", 0o644), ("program", 0o755)] {
+        fs::write(tree.join(name), "").unwrap();
+        fs::set_permissions(tree.join(name), Permissions::from_mode(mode)).unwrap();
+    }
+    let ask = |reads_only| GrantAccess {
+        roots: vec![tree.clone()],
+        uids: vec![12345],
+        gids: vec![777],
+        reads_only,
+        ..GrantAccess::default()
+    };
+    let mut helper = Helper::start(&dir.path().join("lock"));
+    for (reads_only, folder, file, program) in
+        [(true, "r-x", "r--", "r-x"), (false, "rwx", "rw-", "rwx")]
+    {
+        helper.ask(ask(reads_only)).unwrap();
+        for (path, rights) in [
+            (tree.clone(), folder),
+            (tree.join("file"), file),
+            (tree.join("program"), program),
+        ] {
+            let list = list(&path);
+            for who in ["user:12345", "group:777"] {
+                let wanted = format!("{who}:{rights}");
+                assert!(list.contains(&wanted), "{path:?} {wanted}: {list:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_may_use_sockets_passes_through_their_folder_and_lists_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    let ask = || OpenSockets {
+        folder: folder.clone(),
+        uids: vec![0, 12345],
+    };
+    let mut helper = Helper::start(&dir.path().join("lock"));
+    helper.ask(ask()).unwrap();
+    let given = |prefix: &str, rights: &str| {
+        [
+            "user::rwx".to_owned(),
+            format!("user:0:{rights}"),
+            format!("user:12345:{rights}"),
+            "group::---".to_owned(),
+            format!("mask::{rights}"),
+            "other::---".to_owned(),
+        ]
+        .map(|line| format!("{prefix}{line}"))
+    };
+    let wanted = [given("", "--x"), given("default:", "rw-")].concat();
+    assert_eq!(list(&folder), wanted);
+    // What the app makes there is for them to use.
+    fs::write(folder.join("web.sock"), "").unwrap();
+    assert!(list(&folder.join("web.sock")).contains(&"user:12345:rw-".to_owned()));
+    assert_eq!(helper.ask(ask()), Ok(()));
 }
