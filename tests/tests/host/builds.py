@@ -42,7 +42,7 @@ GUESSES = [
     for folder in ["/var/lib/cid/tools", "/var/lib/cid/tools/shop", "/var/lib/cid/builders/shop", "/var/lib/cid/home"]
     for below in [
         "", "/.config", "/.config/pip", "/.config/uv", "/.pip", "/.cache/pip", "/.cache/uv", "/cache/uv", "/uv/bin",
-        "/.local/lib/python3.11/site-packages",
+        f"/.local/lib/python3.{sys.version_info.minor}/site-packages",
     ]
 ]
 log = open(OWN + "/attack.log", "a")

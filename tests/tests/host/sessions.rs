@@ -6,8 +6,9 @@ use cid_testkit::host::Host;
 
 const EMAIL: &str = "anna@example.com";
 /// Starts its arguments with no input and goes. Not a shell: what a shell puts into the background
-/// ignores control-C.
-const BEGIN: &str = "import subprocess, sys
+/// ignores control-C, and these tests themselves may be there.
+const BEGIN: &str = "import signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 null = subprocess.DEVNULL
 child = subprocess.Popen(sys.argv[1:], stdin=null, stdout=null, stderr=null, start_new_session=True)
 print(child.pid)";
