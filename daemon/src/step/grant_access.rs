@@ -53,15 +53,12 @@ impl Step for GrantAccess {
         self.open_socket(cx).await?;
         let access = &cx.project()?.access;
         let account = made(cx).map(|made| made.account);
-        let mut who = Who::of(access, &self.email)?;
+        let who = Who::of(access, &self.email)?;
         if who.uids.is_empty() && who.gids.is_empty() {
             return Ok(());
         }
-        who.leave_out(account.as_ref());
-        if !who.uids.is_empty() || !who.gids.is_empty() {
-            let request = who.grant(&self.directory, account.as_ref());
-            note_skipped(cx, cx.ask(cx.user(), request).await?);
-        }
+        let request = who.grant(&self.directory, account.as_ref());
+        note_skipped(cx, cx.ask(cx.user(), request).await?);
         share_project(cx, access).await;
         Ok(())
     }
@@ -108,12 +105,6 @@ impl Who {
         })
     }
 
-    /// Whose the files are needs no list.
-    pub(super) fn leave_out(&mut self, account: Option<&Account>) {
-        self.uids
-            .retain(|uid| account.is_none_or(|account| account.uid != *uid));
-    }
-
     /// The request that lets them in.
     pub(super) fn grant(self, directory: &Path, account: Option<&Account>) -> request::GrantAccess {
         let mut uids = self.uids;
@@ -154,15 +145,20 @@ pub(super) async fn share_project(cx: &Cx, access: &Access) {
     if let Err(fault) = fs::admit(&environments, &uids, &gids) {
         cx.note(format!("people cannot use the environment: {fault}"));
     }
-    let request = request::GrantAccess {
-        roots: vec![cx.sys().layout.mirror_dir(cx.project_name())],
+    let request = read(cx.sys().layout.mirror_dir(cx.project_name()), uids, gids);
+    if let Err(fault) = cx.ask(cx.deploy(), request).await {
+        cx.note(format!("people's own git will not work there: {fault}"));
+    }
+}
+
+/// The request that lets them read, and no more: what is borrowed is other workspaces' too.
+fn read(root: PathBuf, uids: Vec<u32>, gids: Vec<u32>) -> request::GrantAccess {
+    request::GrantAccess {
+        roots: vec![root],
         uids,
         gids,
         reads_only: true,
         ..request::GrantAccess::default()
-    };
-    if let Err(fault) = cx.ask(cx.deploy(), request).await {
-        cx.note(format!("people's own git will not work there: {fault}"));
     }
 }
 
@@ -188,4 +184,26 @@ pub(crate) fn gid_of(group: &str) -> Result<u32, Fault> {
             .hint("make it, or mend access.group in the project file")
     })?;
     Ok(found.gid.as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_borrowed_is_for_reading_and_the_workspaces_own_for_all() {
+        let borrowed = read("/mirror".into(), vec![1], vec![2]);
+        assert!(borrowed.reads_only);
+        assert_eq!(borrowed.roots, [Path::new("/mirror")]);
+        assert_eq!((borrowed.uids, borrowed.gids), (vec![1], vec![2]));
+
+        let who = Who {
+            uids: vec![1],
+            gids: vec![2],
+        };
+        let own = who.grant(Path::new("/w"), None);
+        assert!(!own.reads_only);
+        assert_eq!(own.roots, ["/w/src", "/w/home"].map(Path::new));
+        assert_eq!((own.uids, own.gids), (vec![1], vec![2]));
+    }
 }

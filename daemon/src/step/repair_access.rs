@@ -49,8 +49,7 @@ impl Step for RepairAccess {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let access = &cx.project()?.access;
-        let mut who = Who::of(access, &self.email)?;
-        who.leave_out(self.account.as_ref());
+        let who = Who::of(access, &self.email)?;
         let mut request = who.grant(&self.directory, self.account.as_ref());
         request.owners = self.owners(access, &request);
         let granted = cx.ask(Identity::Access(cx.unit().clone()), request).await?;
