@@ -12,10 +12,14 @@ const HOST_TESTS: &str = "host";
 /// versions of systemd, polkit, nginx, Python and the accounts' tools.
 const ON_OLDER: &[&str] = &[
     "access::",
+    "attacks::dialling",
     "authorisation::",
     "doctor::",
     "sessions::",
     "upgrade::",
+    "workspaces::a_killed_daemon",
+    "workspaces::a_workspace_has_an_identity",
+    "workspaces::one_workspace_cannot_reach",
 ];
 
 /// What `cargo xtask test` can be told.
