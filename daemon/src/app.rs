@@ -295,6 +295,16 @@ async fn reload(api: &Api) -> Vec<String> {
     api.sys.helpers.look_over(&usable).await;
     // A certificate that is no good leaves the last good one in place, and is tried again.
     doctor::keep_sites(api).await;
+    match doctor::gone::gone(api).await {
+        Ok(gone) => {
+            for gone in gone {
+                let told = format!("{}: {}", gone.told(), gone.mend(api));
+                tracing::error!(PROJECT = gone.project.as_str(), "{told}");
+                problems.push(told);
+            }
+        }
+        Err(error) => tracing::error!("{error}"),
+    }
     tracing::info!("projects read again: {}", api.projects.all().len());
     problems
 }

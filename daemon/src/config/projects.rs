@@ -99,6 +99,11 @@ impl Projects {
         self.shelf.load_full()
     }
 
+    /// The file of a project of this name, whether it is there or not.
+    pub fn file_of(&self, project: &ProjectName) -> PathBuf {
+        self.dir.join(format!("{project}.toml"))
+    }
+
     /// A usable one.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub(super) async fn closed(api: &Api, workspaces: &[&Workspace], findings: &mut 
     let (lines, _nobody) = mpsc::channel(1);
     let call = Call {
         job: Uuid::now_v7(),
-        identity: Identity::Purge,
+        identity: Identity::Look,
         limit: LIMIT,
         lines,
         cancel: api.stopping.clone(),

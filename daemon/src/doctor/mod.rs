@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod debts;
+pub(crate) mod gone;
 mod host;
 mod kept;
 mod missing;
@@ -170,6 +171,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             ));
         }
     }
+    gone::find(api, &mut findings).await?;
     Ok(findings)
 }
 

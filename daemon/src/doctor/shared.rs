@@ -87,7 +87,7 @@ async fn answers(api: &Api, project: &Project) -> Result<Vec<Shared>, Fault> {
     let asks = questions.iter().map(Question::ask).collect();
     let report = ask_once(
         api.sys.helpers.as_ref(),
-        Identity::Purge,
+        Identity::Look,
         *api.settings.limits.step,
         api.stopping.clone(),
         LookAtPaths { asks },

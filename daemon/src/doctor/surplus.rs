@@ -3,14 +3,14 @@
 use super::{Finding, kept, sites};
 use crate::{
     config::Projects,
-    domain::{UnitName, Workspace},
+    domain::{ProjectName, UnitName, Workspace},
     error::Error,
     rpc::Api,
     system::{Fault, fs, supervisor::Process},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// What is there and belongs to no workspace.
@@ -177,8 +177,7 @@ async fn directories(
         .collect();
     let mut trash = vec![api.layout.trash_dir(), api.layout.log_trash_dir()];
     let run_files = run_files(api)?;
-    for project in api.projects.all().values().flatten() {
-        let work_dir = Projects::work_dir(project, &api.layout.work_root);
+    for (work_dir, project) in work_dirs(api, units.values().copied()) {
         for name in fs::names(&work_dir)?
             .iter()
             .filter(|name| *name != ".trash")
@@ -186,7 +185,7 @@ async fn directories(
             let path = work_dir.join(name);
             let is_busy = busy
                 .iter()
-                .any(|unit| unit.as_str() == format!("{}.{name}", project.name));
+                .any(|unit| unit.as_str() == format!("{project}.{name}"));
             if !is_busy && !kept::holds_any(&path, &kept) {
                 findings.push(Finding::drift(
                     format!("directory {}", path.display()),
@@ -196,6 +195,8 @@ async fn directories(
             }
         }
         trash.push(work_dir.join(".trash"));
+    }
+    for project in api.projects.all().values().flatten() {
         let mirror = api.layout.mirror(&project.name);
         // On a host the environments are their builder's, and cid looks at its own notes of them.
         let environments = fs::names(&match api.sys.accounts {
@@ -236,6 +237,25 @@ async fn directories(
         }
     }
     Ok(())
+}
+
+/// Where workspaces live, and of which project: as project files say now, and where there are some from
+/// before a file was changed or removed.
+pub(super) fn work_dirs<'a>(
+    api: &Api,
+    workspaces: impl Iterator<Item = &'a Workspace>,
+) -> BTreeMap<PathBuf, ProjectName> {
+    let of_workspace = |workspace: &Workspace| {
+        let parent = workspace.directory.parent()?;
+        Some((parent.to_owned(), workspace.project.clone()))
+    };
+    let mut dirs: BTreeMap<_, _> = workspaces.filter_map(of_workspace).collect();
+    let shelf = api.projects.all();
+    dirs.extend(shelf.values().flatten().map(|project| {
+        let work_dir = Projects::work_dir(project, &api.layout.work_root);
+        (work_dir, project.name.clone())
+    }));
+    dirs
 }
 
 /// What all workspaces' processes are started by, as text.

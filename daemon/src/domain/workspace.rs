@@ -39,6 +39,12 @@ impl Workspace {
         UnitName::new(&self.project, &self.name)
     }
 
+    /// The host name in its address; `None` where it has none. The project's domain may be another by now.
+    pub fn host(&self) -> Option<&str> {
+        let (_, rest) = self.url.split_once("://")?;
+        rest.split([':', '/']).next()
+    }
+
     /// Whether it answers over HTTPS.
     pub fn is_https(&self) -> bool {
         self.url.starts_with("https://")

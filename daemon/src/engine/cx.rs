@@ -8,13 +8,14 @@ use crate::{
     store::{Artifact, Debt, Store},
     system::{
         Effect, Fault, FaultContext, System,
-        helpers::{Call, Identity, ask},
+        helpers::{Call, Identity, WorkspaceUser, ask},
         queue::{Resource, Turn, Who},
     },
 };
 use serde_json::Value;
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -27,6 +28,7 @@ pub struct Cx {
     pub(super) inner: Arc<Inner>,
     pub(super) job: Uuid,
     pub(super) workspace: i64,
+    pub(super) directory: PathBuf,
     pub(super) project: ProjectName,
     pub(super) unit: UnitName,
     /// KIND -> output of the steps before.
@@ -122,7 +124,11 @@ impl Cx {
 
     /// The identity of the workspace.
     pub fn user(&self) -> Identity {
-        Identity::Workspace(self.unit.clone(), self.workspace)
+        Identity::Workspace(WorkspaceUser {
+            unit: self.unit.clone(),
+            number: self.workspace,
+            directory: self.directory.clone(),
+        })
     }
 
     /// The identity that ends all that runs as the workspace's user.

@@ -68,6 +68,7 @@ impl Work {
             inner: Arc::clone(&self.inner),
             job: self.row.id,
             workspace: self.row.workspace,
+            directory: self.row.directory.clone(),
             project: self.row.project.clone(),
             unit: UnitName::new(&self.row.project, &self.row.name),
             outputs,

@@ -5,10 +5,9 @@ use crate::{
     config::{GitUrl, Project, Projects, Settings},
     domain::{Account, ProjectName, TOOLS, UnitName, builder, project_group},
     layout::Layout,
-    plan::trash_dir,
     system::{
         Fault,
-        helpers::Identity,
+        helpers::{Identity, WorkspaceUser},
         launcher::Place,
         nginx::names::{self, HostsFile},
         units::{Profile, Unit},
@@ -40,12 +39,16 @@ impl Identities {
     pub(super) fn place(&self, identity: &Identity) -> Result<Place, Fault> {
         match identity {
             Identity::Deploy(project) => self.deploy(project),
-            Identity::Workspace(unit, number) => self.workspace(unit, *number),
+            Identity::Workspace(user) => self.workspace(user),
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project, key) => Ok(self.build(project, key)),
             Identity::Tools => Ok(self.tools()),
-            Identity::Purge => Ok(self.purge()),
-            Identity::Access(unit) => Ok(self.access(unit)),
+            // What it removes is in the trash by then.
+            Identity::Purge(trash) => Ok(as_purge(Unit::new(Profile::Purge).writable(trash))),
+            Identity::Look => Ok(as_purge(Unit::new(Profile::Purge))),
+            Identity::Access(_, directory) => {
+                Ok(as_purge(Unit::new(Profile::Purge).writable(directory)))
+            }
             Identity::Accounts => Ok(accounts()),
             Identity::NginxTest => Ok(self.nginx_test()),
         }
@@ -68,12 +71,12 @@ impl Identities {
         Ok(Place { unit, checks })
     }
 
-    fn workspace(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
-        let name = unit.project();
+    fn workspace(&self, user: &WorkspaceUser) -> Result<Place, Fault> {
+        let name = user.unit.project();
         let project = self.project(&name).ok();
-        let Place { unit, mut checks } = as_account(self.account(number)?, &name);
+        let Place { unit, mut checks } = as_account(self.account(user.number)?, &name);
         // Its own folder may be made while this unit starts. The others in there are other users'.
-        let work_dir = self.work_dir(&name, project.as_deref());
+        let work_dir = user.directory.parent().unwrap_or(&user.directory).to_owned();
         let mut unit = unit
             .writable(&work_dir)
             .env("HOME", &self.layout.helper_home());
@@ -170,35 +173,9 @@ impl Identities {
         ]
     }
 
-    /// What it removes is in the trash by then.
-    fn purge(&self) -> Place {
-        let mut unit = Unit::new(Profile::Purge)
-            .writable(&self.layout.trash_dir())
-            .writable(&self.layout.log_trash_dir());
-        for project in self.projects.all().values().flatten() {
-            let work_dir = self.work_dir(&project.name, Some(project));
-            unit = unit.writable(&trash_dir(&work_dir.join("any")));
-        }
-        as_purge(unit)
-    }
-
-    /// The same rights, over one workspace's folder.
-    fn access(&self, unit: &UnitName) -> Place {
-        let name = unit.project();
-        let work_dir = self.work_dir(&name, self.project(&name).ok().as_deref());
-        as_purge(Unit::new(Profile::Purge).writable(&work_dir.join(unit.name())))
-    }
-
     fn project(&self, name: &ProjectName) -> Result<Arc<Project>, Fault> {
         let project = self.projects.get(name.as_str());
         project.map_err(|error| Fault::new(error.to_string()))
-    }
-
-    fn work_dir(&self, name: &ProjectName, project: Option<&Project>) -> PathBuf {
-        match project {
-            Some(project) => Projects::work_dir(project, &self.layout.work_root),
-            None => self.layout.work_root.join(name.as_str()),
-        }
     }
 }
 

@@ -9,13 +9,11 @@ use crate::{
 
 /// The steps that restart a workspace's processes.
 pub fn restart(facts: &Facts<'_>) -> Plan {
-    let Facts {
-        project, workspace, ..
-    } = facts;
+    let workspace = facts.workspace;
     Plan::new(JobKind::Restart)
         .then(&RestartProcesses {})
         .then(&CheckHealth {
-            host: project.host_for(&workspace.name),
+            host: workspace.host().unwrap_or_default().to_owned(),
             tls: workspace.is_https(),
             directory: None,
         })

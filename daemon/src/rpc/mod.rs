@@ -68,7 +68,7 @@ impl Api {
             let project = ProjectName::parse(&reference.project);
             if !found.iter().any(|w| Some(&w.project) == project.as_ref()) {
                 // A project that is not there at all is the better answer.
-                self.projects.get(&reference.project)?;
+                self.known_project(&reference.project).await?;
             }
             found.retain(|w| Some(&w.project) == project.as_ref());
         }

@@ -16,7 +16,11 @@ use crate::{
     },
 };
 use cid_proto::v1::{self, projects_server::Projects};
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -28,12 +32,15 @@ impl Projects for Api {
         let request = request.into_inner();
         let limit = page_size(request.page_size, 100)?;
         let shelf = self.projects.all();
+        let counts = self.workspace_counts().await?;
+        let gone = counts.keys().map(ProjectName::as_str);
+        let names: BTreeSet<&str> = shelf.keys().map(String::as_str).chain(gone).collect();
         let mut projects = Vec::new();
-        let after = shelf
-            .iter()
-            .filter(|(name, _)| name.as_str() > request.page_token.as_str());
-        for (name, entry) in after.take(limit) {
-            projects.push(self.message(name, entry.as_ref()).await?);
+        let after = names
+            .into_iter()
+            .filter(|name| *name > request.page_token.as_str());
+        for name in after.take(limit) {
+            projects.push(self.message(name, shelf.get(name), &counts).await);
         }
         let next_page_token = match projects.last() {
             Some(last) if projects.len() == limit => last.name.clone(),
@@ -51,13 +58,11 @@ impl Projects for Api {
     ) -> Result<Response<v1::GetProjectResponse>, Status> {
         let name = request.into_inner().name;
         let shelf = self.projects.all();
-        let Some(entry) = shelf.get(&name) else {
-            // Says which projects there are.
-            self.projects.get(&name)?;
-            return Err(Error::not_found(format!("there is no project {name:?}")).into());
-        };
+        self.known_project(&name).await?;
+        let counts = self.workspace_counts().await?;
+        let project = self.message(&name, shelf.get(&name), &counts).await;
         Ok(Response::new(v1::GetProjectResponse {
-            project: Some(self.message(&name, entry.as_ref()).await?),
+            project: Some(project),
         }))
     }
 
@@ -70,10 +75,24 @@ impl Projects for Api {
         self.projects.reload().map_err(Error::from)?;
         doctor::keep_sites(self).await;
         let shelf = self.projects.all();
-        if !name.is_empty() && !shelf.contains_key(&name) {
-            self.projects.get(&name)?;
+        if !name.is_empty() {
+            self.known_project(&name).await?;
         }
         let mut items = Vec::new();
+        let gone = doctor::gone::gone(self).await.map_err(Error::from)?;
+        for gone in gone
+            .iter()
+            .filter(|gone| name.is_empty() || gone.project.as_str() == name)
+        {
+            let (project, mend) = (gone.project.as_str(), gone.mend(self));
+            items.push(item(
+                v1::Severity::Error,
+                project,
+                "file",
+                gone.told(),
+                &mend,
+            ));
+        }
         for (stem, entry) in shelf
             .iter()
             .filter(|(stem, _)| name.is_empty() || **stem == name)
@@ -109,38 +128,47 @@ fn item(
 }
 
 impl Api {
+    async fn workspace_counts(&self) -> Result<BTreeMap<ProjectName, u32>, Error> {
+        Ok(self.store.workspace_counts().await?)
+    }
+
+    /// `None` for a project that has no file, and workspaces.
     async fn message(
         &self,
         name: &str,
-        entry: Result<&Arc<Project>, &ConfigError>,
-    ) -> Result<v1::Project, Error> {
+        entry: Option<&Result<Arc<Project>, ConfigError>>,
+        counts: &BTreeMap<ProjectName, u32>,
+    ) -> v1::Project {
         let of = ProjectName::parse(name);
-        let count = match of {
-            Some(project) => self
-                .store
-                .workspaces(Some(project), 0, usize::MAX >> 1)
-                .await?
-                .len(),
-            None => 0,
-        };
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Ok(match entry {
-            Ok(project) => {
+        let count = of.as_ref().and_then(|project| counts.get(project));
+        let count = count.copied().unwrap_or_default();
+        let error = match (entry, of) {
+            (Some(Ok(project)), _) => {
                 let certificate = Certificates::read(project).await;
                 let unprepared = self.projects.unprepared(&project.name);
                 let error = unprepared.or(certificate.err().map(|fault| fault.message));
-                v1::Project {
+                return v1::Project {
                     error: error.unwrap_or_default(),
                     ..convert::project(project, &self.layout, count)
-                }
+                };
             }
-            Err(error) => v1::Project {
-                name: name.to_owned(),
-                error: error.to_string(),
-                workspaces: count,
-                ..v1::Project::default()
-            },
-        })
+            (Some(Err(error)), _) => error.to_string(),
+            (None, Some(project)) => {
+                let workspaces = count;
+                let gone = doctor::gone::Gone {
+                    project,
+                    workspaces,
+                };
+                format!("{}: {}", gone.told(), gone.mend(self))
+            }
+            (None, None) => "it has no file".to_owned(),
+        };
+        v1::Project {
+            name: name.to_owned(),
+            error,
+            workspaces: count,
+            ..v1::Project::default()
+        }
     }
 
     async fn check_project(&self, project: &Project, items: &mut Vec<v1::CheckItem>) {

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     helper::frame::{Size, Start, Terminal},
     system::{
-        helpers::Identity,
+        helpers::{Identity, WorkspaceUser},
         launcher::session_name,
         session::{self, Input, Session},
         sessions::{Full, Place},
@@ -116,7 +116,7 @@ async fn begin(
     let place = place.map_err(exhausted)?;
     let unit = match &api.sys.units {
         Some(units) => {
-            let identity = Identity::Workspace(workspace.unit(), workspace.id);
+            let identity = Identity::Workspace(WorkspaceUser::of(&workspace));
             Some(units(&identity)?.unit.named(session_name(&identity)))
         }
         None => None,

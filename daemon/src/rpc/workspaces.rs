@@ -12,7 +12,7 @@ use crate::{
     store::Subject,
     system::{
         fs,
-        helpers::{Identity, ask_once},
+        helpers::{Identity, WorkspaceUser, ask_once},
         tls::Certificates,
     },
 };
@@ -24,6 +24,9 @@ use uuid::Uuid;
 
 /// Looking for work that would be lost may take so long.
 const WORK_STATUS: Duration = Duration::from_secs(20);
+
+/// What can be done with a workspace whose project has no file.
+const NOTHING_ELSE: &str = "without it a workspace can be shown, run commands and be deleted";
 
 /// Which accounts workspaces have.
 pub(crate) struct AccountRange(Option<RangeInclusive<u32>>);
@@ -182,7 +185,7 @@ impl Workspaces for Api {
         let permit = self.bind(claim, &workspace).await?;
         let branch = match request.with_branch {
             true => Some(BranchChoice {
-                project: self.projects.get(workspace.project.as_str())?,
+                project: self.project_of(&workspace, "leave --with-branch away")?,
                 force: request.force,
             }),
             false => None,
@@ -333,7 +336,7 @@ impl Api {
     ) -> Result<(Workspace, Uuid), Error> {
         let workspace = self.resolve(reference).await?;
         let permit = self.bind(claim, &workspace).await?;
-        let project = self.projects.get(workspace.project.as_str())?;
+        let project = self.project_of(&workspace, NOTHING_ELSE)?;
         let (layout, settings) = (Arc::clone(&self.layout), Arc::clone(&self.settings));
         let (state, accounts) = (workspace.state, self.account_range());
         let submission = Submission {
@@ -350,6 +353,23 @@ impl Api {
             }),
         };
         self.submit(permit, submission).await
+    }
+
+    /// The project of a workspace that is there, for what cannot be done without its file; `otherwise` says
+    /// what can be.
+    ///
+    /// # Errors
+    /// The file is gone or bad.
+    fn project_of(&self, workspace: &Workspace, otherwise: &str) -> Result<Arc<Project>, Error> {
+        let name = workspace.project.as_str();
+        if self.projects.all().contains_key(name) {
+            return self.projects.get(name);
+        }
+        let file = self.projects.file_of(&workspace.project);
+        Err(Error::Precondition {
+            message: format!("the project {name} has no file any more"),
+            hint: Some(format!("restore {}; {otherwise}", file.display())),
+        })
     }
 
     /// Beginning on a full disk would only mean taking it all back.
@@ -417,7 +437,7 @@ impl Api {
             tree,
             mirror: self.layout.mirror(&workspace.project),
         };
-        let identity = Identity::Workspace(workspace.unit(), workspace.id);
+        let identity = Identity::Workspace(WorkspaceUser::of(workspace));
         let report = ask_once(
             self.sys.helpers.as_ref(),
             identity,

@@ -113,14 +113,12 @@ impl MakeDirectory {
 
 /// Removes a folder of the trash and all that is in it.
 pub(super) async fn purge(trash: &Path, cx: &Cx) -> Result<(), Fault> {
-    if fs::exists(trash) {
-        cx.ask(
-            Identity::Purge,
-            Purge {
-                path: trash.to_owned(),
-            },
-        )
-        .await?;
-    }
-    Ok(())
+    let Some(all) = trash.parent().filter(|_| fs::exists(trash)) else {
+        return Ok(());
+    };
+    let request = Purge {
+        path: trash.to_owned(),
+    };
+    let identity = Identity::Purge(all.to_owned());
+    cx.ask(identity, request).await.map(drop)
 }

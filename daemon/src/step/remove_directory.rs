@@ -3,6 +3,7 @@
 use super::make_directory::purge;
 use crate::{
     config::Limits,
+    doctor::unwritable,
     engine::{Cx, Step},
     system::{Fault, fs},
 };
@@ -59,8 +60,14 @@ impl Step for RemoveDirectory {
             ));
             return Ok(());
         }
-        fs::make_dir(&self.trash, 0o700)?;
-        fs::rename_new(&self.directory, &self.trashed()).map(drop)
+        let moved = fs::make_dir(&self.trash, 0o700)
+            .and_then(|()| fs::rename_new(&self.directory, &self.trashed()));
+        // The drop-in of a work_dir that the project's file does not name any more may be gone, too.
+        let work_dir = self.directory.parent().unwrap_or(&self.directory);
+        moved.map(drop).map_err(|fault| match cx.sys().accounts {
+            Some(_) => unwritable(work_dir).unwrap_or(fault),
+            None => fault,
+        })
     }
 
     async fn undo(&self, _: &Before, _: &Cx) -> Result<(), Fault> {

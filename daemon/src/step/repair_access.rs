@@ -52,7 +52,8 @@ impl Step for RepairAccess {
         let who = Who::of(access, &self.email)?;
         let mut request = who.grant(&self.directory, self.account.as_ref());
         request.owners = self.owners(access, &request);
-        let granted = cx.ask(Identity::Access(cx.unit().clone()), request).await?;
+        let identity = Identity::Access(cx.unit().clone(), self.directory.clone());
+        let granted = cx.ask(identity, request).await?;
         cx.note(format!(
             "{} files and folders got the access that they lacked",
             granted.changed

@@ -11,6 +11,7 @@ use crate::{
     engine::event::{Event, Failure, What},
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// A job as the ledger has it, without its journal.
@@ -38,6 +39,8 @@ pub struct JobRow {
     pub created_at: jiff::Timestamp,
     /// When it ended.
     pub ended_at: Option<jiff::Timestamp>,
+    /// `WORK_DIR/NAME` of its workspace; empty where that is gone.
+    pub directory: PathBuf,
 }
 
 /// About which workspace a new job is.
@@ -99,7 +102,8 @@ pub struct JobFilter {
 }
 
 const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
-const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at FROM jobs";
+const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at, \
+    (SELECT directory FROM workspaces WHERE workspaces.id = jobs.workspace) FROM jobs";
 
 fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
     Ok(JobRow {
@@ -117,6 +121,7 @@ fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
             .transpose()?,
         created_at: parse(row.get(9)?)?,
         ended_at: row.get::<_, Option<String>>(10)?.map(parse).transpose()?,
+        directory: row.get::<_, Option<String>>(11)?.unwrap_or_default().into(),
     })
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{Email, ProjectName, UnitName, Workspace};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port, w.directory, w.branch, \
      w.url, w.commit_id, w.created_at, w.job FROM workspaces w LEFT JOIN ports p ON p.workspace = w.id";
@@ -57,10 +57,16 @@ pub(super) fn by_email(
     Ok(query(connection, "WHERE w.project = ?1 AND w.email = ?2", values)?.pop())
 }
 
-/// Whether nobody has this workspace's name in its project, nor its address, inside a transaction.
+/// Whether nobody has this workspace's name in its project, nor its address or its folder, inside a
+/// transaction. Workspaces of a project whose file was renamed have those of the new name.
 pub(super) fn is_free(connection: &Connection, draft: &Workspace) -> Result<bool, StoreError> {
-    let values = params![draft.project.as_str(), draft.name.as_str(), draft.url];
-    let rest = "WHERE (w.project = ?1 AND w.name = ?2) OR (w.url = ?3 AND w.url <> '')";
+    let values = params![
+        draft.project.as_str(),
+        draft.name.as_str(),
+        draft.url,
+        draft.directory.to_string_lossy()
+    ];
+    let rest = "WHERE (w.project = ?1 AND w.name = ?2) OR (w.url = ?3 AND w.url <> '') OR w.directory = ?4";
     Ok(query(connection, rest, values)?.is_empty())
 }
 
@@ -119,6 +125,24 @@ impl Store {
         self.read(move |c| {
             let rest = "WHERE w.id > ?1 AND (?2 IS NULL OR w.project = ?2) ORDER BY w.id LIMIT ?3";
             query(c, rest, params![after, project, limit])
+        })
+        .await
+    }
+
+    /// The projects that have workspaces, and how many.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn workspace_counts(&self) -> Result<BTreeMap<ProjectName, u32>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT project, count(*) FROM workspaces GROUP BY project";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut counts = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                counts.insert(parse(row.get(0)?)?, row.get(1)?);
+            }
+            Ok(counts)
         })
         .await
     }

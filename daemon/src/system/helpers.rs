@@ -2,11 +2,11 @@
 
 use super::{Fault, queue::Who};
 use crate::{
-    domain::{ProjectName, UnitName},
+    domain::{ProjectName, UnitName, Workspace},
     helper::request::{Ask, Request},
 };
 use async_trait::async_trait;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -16,9 +16,8 @@ use uuid::Uuid;
 pub enum Identity {
     /// The project's deploy user: the network half of git.
     Deploy(ProjectName),
-    /// The workspace's user: everything inside its tree. With the workspace's number in the ledger,
-    /// which is its account's too.
-    Workspace(UnitName, i64),
+    /// The workspace's user: everything inside its tree.
+    Workspace(WorkspaceUser),
     /// The workspace's own user once more, to end all that runs as it: behind walls of Landlock it would
     /// not see what that is.
     Reaper(UnitName, i64),
@@ -27,15 +26,38 @@ pub enum Identity {
     /// Who brings in what builds run and must not change, e.g. uv. Runs no code of any repository. Also
     /// looks names up for nginx's test.
     Tools,
-    /// Root with two capabilities, which may write the trashes alone: what a workspace's user cannot
-    /// remove. Also looks at trees that the daemon cannot look into.
-    Purge,
+    /// Root with two capabilities, which may write this trash alone: what a workspace's user cannot remove.
+    Purge(PathBuf),
+    /// The same, which may write nothing: looks at trees that the daemon cannot look into.
+    Look,
     /// The same, confined to one workspace: access lists of what the developer made there.
-    Access(UnitName),
+    Access(UnitName, PathBuf),
     /// Changes the machine's accounts. Stands ready.
     Accounts,
     /// Tests nginx's configuration, without a network. Stands ready.
     NginxTest,
+}
+
+/// A workspace's user and where it works, as the ledger knows them: the project's file may be gone, or say something else by now.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WorkspaceUser {
+    /// What it is called.
+    pub unit: UnitName,
+    /// Its number in the ledger, which is its account's too.
+    pub number: i64,
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+}
+
+impl WorkspaceUser {
+    /// The user of a workspace.
+    pub fn of(workspace: &Workspace) -> Self {
+        Self {
+            unit: workspace.unit(),
+            number: workspace.id,
+            directory: workspace.directory.clone(),
+        }
+    }
 }
 
 /// The frame of one call to a helper.

@@ -106,7 +106,7 @@ async fn one_helper_serves_a_jobs_calls_until_it_ends() {
     let (first, second) = (lines.recv().await.unwrap(), lines.recv().await.unwrap());
     assert_eq!(first, second);
     let other = Call {
-        identity: Identity::Purge,
+        identity: Identity::Tools,
         ..call.clone()
     };
     ask(&*world.launcher, &other, shell("echo $PPID"))

@@ -1,7 +1,11 @@
 //! File systems that cid works on.
 
 use super::{Trouble, Troubles};
-use crate::{config::Projects, doctor::shared, rpc::Api, system::Fault};
+use crate::{
+    doctor::{shared, surplus},
+    rpc::Api,
+    system::Fault,
+};
 use rustix::{fs as sys, io::Errno};
 use std::{
     collections::BTreeSet,
@@ -13,35 +17,34 @@ const MIB: u64 = 1024 * 1024;
 const LEAST_FILES: u64 = 10_000;
 
 /// Where workspaces live.
-fn work_dirs(api: &Api) -> BTreeSet<PathBuf> {
-    let shelf = api.projects.all();
-    let dirs = shelf.values().flatten();
-    dirs.map(|project| Projects::work_dir(project, &api.layout.work_root))
-        .collect()
+async fn work_dirs(api: &Api) -> Result<BTreeSet<PathBuf>, Fault> {
+    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await;
+    let workspaces = workspaces.map_err(|error| Fault::new(error.to_string()))?;
+    Ok(surplus::work_dirs(api, workspaces.iter())
+        .into_keys()
+        .collect())
 }
 
 /// Everything that workspaces and cid write.
-fn places(api: &Api) -> BTreeSet<PathBuf> {
+async fn places(api: &Api) -> Result<BTreeSet<PathBuf>, Fault> {
     let shelf = api.projects.all();
     let media = shelf
         .values()
         .flatten()
         .filter_map(|project| project.media.as_ref());
-    let mut places = work_dirs(api);
+    let mut places = work_dirs(api).await?;
     places.extend(media.map(|media| media.path.to_path_buf()));
     places.extend([api.layout.state_dir.clone(), api.layout.log_dir.clone()]);
     // What is missing is said where it is asked for.
     places.retain(|place| place.is_dir());
-    places
+    Ok(places)
 }
 
 /// Folders of workspaces that the daemon cannot write, as a rule because its unit does not let it.
-pub(super) fn writable(api: &Api) -> Vec<Trouble> {
-    work_dirs(api)
-        .iter()
-        .filter_map(|dir| unwritable(dir))
-        .map(|fault| Trouble::from_fault("", fault))
-        .collect()
+pub(super) async fn writable(api: Api) -> Troubles {
+    let dirs = work_dirs(&api).await?;
+    let faults = dirs.iter().filter_map(|dir| unwritable(dir));
+    Ok(faults.map(|fault| Trouble::from_fault("", fault)).collect())
 }
 
 /// Why the daemon of a host cannot write a folder of workspaces, with the command that lets it; `None`: it
@@ -82,12 +85,13 @@ pub(super) async fn shared(api: Api) -> Troubles {
 }
 
 /// File systems that are as good as full.
-pub(super) fn room(api: &Api) -> Vec<Trouble> {
+pub(super) async fn room(api: Api) -> Troubles {
     let least = api.settings.min_free_mib * MIB;
-    places(api)
+    let places = places(&api).await?;
+    Ok(places
         .iter()
         .filter_map(|place| full(place, least))
-        .collect()
+        .collect())
 }
 
 fn full(place: &Path, least: u64) -> Option<Trouble> {
@@ -107,11 +111,12 @@ fn full(place: &Path, least: u64) -> Option<Trouble> {
 }
 
 /// File systems that keep no access lists.
-pub(super) fn access_lists(api: &Api) -> Vec<Trouble> {
-    let lacking = places(api).into_iter().filter(|place| !keeps_lists(place));
-    lacking
+pub(super) async fn access_lists(api: Api) -> Troubles {
+    let places = places(&api).await?;
+    let lacking = places.into_iter().filter(|place| !keeps_lists(place));
+    Ok(lacking
         .map(|place| Trouble::new("", format!("{} keeps none", fs_of(&place))))
-        .collect()
+        .collect())
 }
 
 fn fs_of(place: &Path) -> String {

@@ -81,7 +81,7 @@ const CHECKS: &[Check] = &[
         name: "work_dir",
         question: "can the daemon write where workspaces live?",
         mend: "see the file's permissions",
-        look: |api| Box::pin(async move { Ok(disk::writable(&api)) }),
+        look: |api| Box::pin(disk::writable(api)),
     },
     Check {
         name: "shared",
@@ -93,13 +93,13 @@ const CHECKS: &[Check] = &[
         name: "disk",
         question: "is there room for another workspace?",
         mend: "free some space there, or delete workspaces that nobody needs",
-        look: |api| Box::pin(async move { Ok(disk::room(&api)) }),
+        look: |api| Box::pin(disk::room(api)),
     },
     Check {
         name: "access lists",
         question: "does the file system keep POSIX access lists?",
         mend: "use a file system that does, such as ext4 or xfs, and mount it without noacl",
-        look: |api| Box::pin(async move { Ok(disk::access_lists(&api)) }),
+        look: |api| Box::pin(disk::access_lists(api)),
     },
     Check {
         name: "supervisord",

@@ -295,13 +295,14 @@ fn serve(job: Uuid, more: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 fn mark(identity: &Identity) -> String {
     let name = match identity {
         Identity::Deploy(project) => format!("deploy {project}"),
-        Identity::Workspace(unit, ..) => format!("workspace {unit}"),
+        Identity::Workspace(user) => format!("workspace {}", user.unit),
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
         // All builds of a project run as one user and are ended together.
         Identity::Build(project, _) => format!("build {project}"),
         Identity::Tools => "tools".into(),
-        Identity::Purge => "purge".into(),
-        Identity::Access(unit) => format!("access {unit}"),
+        Identity::Purge(trash) => format!("purge {}", trash.display()),
+        Identity::Look => "look".into(),
+        Identity::Access(unit, _) => format!("access {unit}"),
         Identity::Accounts => "accounts".into(),
         Identity::NginxTest => "nginx-test".into(),
     };
