@@ -24,6 +24,7 @@ impl TryFrom<pb::Workspace> for workspace::Workspace {
             commit: given(from.commit),
             created_at: timestamp(required(from.created_at, "a workspace without a time")?)?,
             job: given(from.job),
+            creator: given(from.creator),
         })
     }
 }
@@ -257,6 +258,16 @@ impl From<pb::Project> for project::Project {
             file: from.file,
             error: given(from.error),
             workspaces: from.workspaces,
+        }
+    }
+}
+
+impl From<pb::RemoveProjectResponse> for project::RemovedProject {
+    fn from(from: pb::RemoveProjectResponse) -> Self {
+        Self {
+            file: given(from.file),
+            removed: from.removed,
+            kept: from.kept,
         }
     }
 }

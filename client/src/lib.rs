@@ -19,7 +19,7 @@ pub use model::audit::{AuditLine, Decision};
 pub use model::job::{
     Event, Failure, Job, JobKind, JobState, Step, StepState, Waiting, WaitingFor, What,
 };
-pub use model::project::{CheckItem, Project, Severity};
+pub use model::project::{CheckItem, Project, RemovedProject, Severity};
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
     Created, DeleteOptions, Health, LogLine, LogOptions, RunInput, RunOutput, Terminal,

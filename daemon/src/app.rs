@@ -74,7 +74,6 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let _lock = lock(&layout)?;
     let settings = Arc::new(Settings::load(&layout.config_file())?);
     let projects = Arc::new(Projects::load(&layout)?);
-    make_work_dirs(&projects.all(), &layout);
     let store = Store::open(&layout.database())?;
     let http_port = port(&HTTP, options.http_port, &layout, &store).await?;
     let https_port = port(&HTTPS, options.https_port, &layout, &store).await?;
@@ -118,6 +117,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         front_url,
         ..api(sys, store, projects, settings, options.hooks)
     };
+    prepare_projects(&api, &api.projects.all()).await;
     let gate = Gate::new(Arc::new(OwnerOnly {
         uid: nix::unistd::geteuid().as_raw(),
     }));
@@ -186,12 +186,18 @@ fn api(
         projects,
         mode: "host",
         front_url: String::new(),
+        turns: Arc::default(),
         stopping: CancellationToken::new(),
     }
 }
 
 /// Says what is wrong, and has it remembered for who asks later.
 async fn prepare_projects(api: &Api, shelf: &Shelf) -> Vec<String> {
+    for project in shelf.values().flatten() {
+        if let Err(fault) = api.note_work_dir(project).await {
+            tracing::error!(PROJECT = project.name.as_str(), "{fault}");
+        }
+    }
     let Some(accounts) = api.sys.accounts.as_deref() else {
         make_work_dirs(shelf, &api.layout);
         return Vec::new();
@@ -289,10 +295,7 @@ async fn reload(api: &Api) -> Vec<String> {
     let mut problems: Vec<String> = unusable.map(ToString::to_string).collect();
     problems.extend(prepare_projects(api, &shelf).await);
     api.projects.replace(shelf);
-    let all = api.projects.all();
-    let usable = all.values().flatten();
-    let usable = usable.map(|project| project.name.clone()).collect();
-    api.sys.helpers.look_over(&usable).await;
+    api.sys.helpers.look_over(&api.projects.usable()).await;
     // A certificate that is no good leaves the last good one in place, and is tried again.
     doctor::keep_sites(api).await;
     match doctor::gone::gone(api).await {

@@ -148,6 +148,10 @@ impl Layout {
     pub fn environment_mark(&self, project: &ProjectName, key: &str) -> PathBuf {
         self.environment_marks(project).join(key)
     }
+    /// The folders that have one for each project.
+    pub fn folders_by_project(&self) -> [PathBuf; 3] {
+        ["mirrors", "environments", "built"].map(|name| self.state_dir.join(name))
+    }
     /// The folder of those.
     pub fn environment_marks(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("built").join(project.as_str())

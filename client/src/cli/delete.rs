@@ -87,22 +87,29 @@ impl Delete {
         } else {
             String::new()
         };
-        text::ask(&text::clean(&format!(
+        confirmed(&format!(
             "delete the workspace of {} in {}, {}{branch}? [y/N] ",
             workspace.email, workspace.project, workspace.directory
-        )));
-        let answer = tokio::task::spawn_blocking(|| {
-            let mut answer = String::new();
-            io::stdin().read_line(&mut answer).map(|_| answer)
-        })
+        ))
         .await
-        .map_err(io::Error::other)
-        .flatten()
-        .map_err(|error| Failure::Io("cannot read the answer", error))?;
-        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 }
 
-fn can_ask() -> bool {
+/// Asks a question that can be answered by yes or no.
+pub(super) async fn confirmed(question: &str) -> Result<bool, Failure> {
+    text::ask(&text::clean(question));
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map(|_| answer)
+    })
+    .await
+    .map_err(io::Error::other)
+    .flatten()
+    .map_err(|error| Failure::Io("cannot read the answer", error))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Whether there is a terminal to ask on.
+pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

@@ -2,7 +2,7 @@
 
 use super::{Client, PAGE_SIZE, SURVEY_LIMIT};
 use crate::{
-    AuditLine, CheckItem, Finding, Project, Result, Version,
+    AuditLine, CheckItem, Finding, Project, RemovedProject, Result, Version,
     convert::{instant, required},
 };
 use cid_proto::v1 as pb;
@@ -62,6 +62,21 @@ impl Client {
             .into_iter()
             .map(CheckItem::from)
             .collect())
+    }
+
+    /// Takes a project away that has no workspaces. Waits up to 5 minutes; what takes
+    /// longer goes on, and the same again tells how it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Refused`](crate::Kind::Refused) while it has workspaces.
+    pub async fn remove_project(&self, name: &str) -> Result<RemovedProject> {
+        let request = pb::RemoveProjectRequest {
+            name: name.to_owned(),
+        };
+        let mut service = self.projects_service();
+        let answer = self.answer_within(SURVEY_LIMIT, service.remove(request));
+        Ok(answer.await?.into())
     }
 
     /// What the daemon says about itself.

@@ -26,6 +26,17 @@ pub struct Project {
     pub workspaces: u32,
 }
 
+/// What became of a project that was taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemovedProject {
+    /// Where its file is now; `None`: there was none.
+    pub file: Option<String>,
+    /// What was taken away, for people.
+    pub removed: Vec<String>,
+    /// What stays, and why.
+    pub kept: Vec<String>,
+}
+
 /// One thing that `check` looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckItem {

@@ -31,6 +31,8 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// Its newest job.
     pub job: Option<String>,
+    /// Who asked for it: an account's name or number, or the address typed into the form.
+    pub creator: Option<String>,
 }
 
 /// Where a workspace's life has got to.

@@ -48,6 +48,7 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
         ("branch", workspace.branch.clone()),
         ("commit", workspace.commit.clone().unwrap_or_default()),
         ("created", time(workspace.created_at)),
+        ("creator", workspace.creator.clone().unwrap_or_default()),
         ("job", workspace.job.clone().unwrap_or_default()),
     ])
 }

@@ -136,6 +136,7 @@ fn workspace(created_at: Option<pb_time::Time>) -> pb::Workspace {
         commit: String::new(),
         created_at: Some(created_at.unwrap_or_default()),
         job: "good".into(),
+        creator: "anna".into(),
     }
 }
 
@@ -429,6 +430,18 @@ impl pb::projects_server::Projects for Service {
                 message: "cannot be reached".into(),
                 hint: "is the key right?".into(),
             }],
+        }))
+    }
+
+    async fn remove(
+        &self,
+        request: Request<pb::RemoveProjectRequest>,
+    ) -> Answer<pb::RemoveProjectResponse> {
+        let name = request.into_inner().name;
+        Ok(Response::new(pb::RemoveProjectResponse {
+            file: format!("/etc/cid/projects.d/{name}.toml.removed"),
+            removed: vec!["its mirror".into()],
+            kept: Vec::new(),
         }))
     }
 }

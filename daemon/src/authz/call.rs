@@ -1,7 +1,7 @@
 //! One call on its way through the gate, and what becomes known of it, for the audit log.
 
 use super::{Action, Caller, Decision, Subject};
-use crate::domain::Workspace;
+use crate::domain::{ProjectName, Workspace};
 use jiff::Timestamp;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -33,6 +33,8 @@ pub struct Known {
     pub decision: Option<Decision>,
     /// The job it began or is about.
     pub job: Option<Uuid>,
+    /// The project it is about, where it is about none of its workspaces.
+    pub project: Option<ProjectName>,
     /// The program that it is to run.
     pub program: Option<String>,
 }
@@ -61,6 +63,11 @@ impl Call {
         if let Some(subject) = &mut known.subject {
             subject.workspace = Some(workspace.name.clone());
         }
+    }
+
+    /// Which project it is about.
+    pub fn concerns(&self, project: &ProjectName) {
+        self.lock().project = Some(project.clone());
     }
 
     /// What was decided about it.

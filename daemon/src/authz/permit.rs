@@ -1,7 +1,10 @@
 //! Proof that a caller may do something, and what comes before it.
 
-use super::{Action, Call, Decision, Gate, Subject, refused};
-use crate::error::Error;
+use super::{Action, Call, Decision, Door, Gate, Subject, refused};
+use crate::{
+    domain::{Creator, Email},
+    error::Error,
+};
 use std::{fmt, sync::Arc};
 
 /// A call that has been let in, but for which nobody has decided yet: what it is about is in the
@@ -64,6 +67,14 @@ impl Permit {
         self.call.caller.uid
     }
 
+    /// Who asks for a workspace of this address; by the form nobody else is known.
+    pub fn creator(&self, email: &Email) -> Creator {
+        match self.call.caller.door {
+            Door::People => Creator::User(self.call.caller.uid),
+            Door::Front => Creator::Address(email.clone()),
+        }
+    }
+
     /// A permit for the engine's own tests and for nothing else.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
@@ -71,7 +82,7 @@ impl Permit {
             uid: 0,
             gid: 0,
             process: None,
-            door: super::Door::People,
+            door: Door::People,
         };
         Self {
             call: Arc::new(Call::new(caller, "/cid.v1.Workspaces/Create", false)),

@@ -27,7 +27,7 @@ pub enum Action {
     ManageJobs,
     /// Compare the ledger with the machine, and repair; give access to files once more.
     Repair,
-    /// Check project files.
+    /// Check project files, and take projects away.
     ManageProjects,
     /// Read who did what.
     Audit,
@@ -137,6 +137,7 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.Projects/List", Action::List, BOTH),
     plain("/cid.v1.Projects/Get", Action::List, BOTH),
     plain("/cid.v1.Projects/Check", Action::ManageProjects, PEOPLE),
+    plain("/cid.v1.Projects/Remove", Action::ManageProjects, PEOPLE),
     plain("/cid.v1.System/Version", Action::List, BOTH),
     plain("/cid.v1.System/Doctor", Action::Repair, PEOPLE),
     plain("/cid.v1.System/Audit", Action::Audit, PEOPLE),

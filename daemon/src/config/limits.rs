@@ -4,7 +4,7 @@
 use super::{Limits, Seconds, Settings};
 use crate::helper::run_file;
 use serde::Deserialize;
-use std::ops::Deref;
+use std::{num::NonZero, ops::Deref};
 
 pub(super) const MIB: u64 = 1 << 20;
 
@@ -18,6 +18,8 @@ pub struct ProjectLimits {
     pub release: Option<Seconds>,
     /// How large the project's mirror may get, instead of what `cid.toml` says.
     pub repository: Option<Size<MIB>>,
+    /// The most workspaces that the project may have, instead of what `cid.toml` says.
+    pub workspaces: Option<NonZero<u32>>,
     /// Of all that a job does for a workspace, and of `cictl run`: each in itself.
     pub commands: Amounts,
     /// Of the processes of one workspace's app together.
@@ -45,14 +47,17 @@ impl ProjectLimits {
         *self.repository.unwrap_or(of_all.max_repository)
     }
 
-    /// The times of `cid.toml` where this project has none of its own.
-    pub fn times(&self, of_all: &Limits) -> Limits {
+    /// The limits of `cid.toml` where this project has none of its own.
+    pub fn over(&self, of_all: &Limits) -> Limits {
         let mut limits = of_all.clone();
         if let Some(install) = &self.install {
             limits.install = install.clone();
         }
         if let Some(release) = &self.release {
             limits.release = release.clone();
+        }
+        if let Some(workspaces) = self.workspaces {
+            limits.workspaces_per_project = workspaces;
         }
         limits
     }
@@ -161,7 +166,7 @@ mod tests {
                 file_size: Some(1 << 20),
             }
         );
-        let times = limits.times(&Limits::default());
+        let times = limits.over(&Limits::default());
         assert_eq!(times.release.as_secs(), 1200);
         assert_eq!(times.install, Limits::default().install);
     }

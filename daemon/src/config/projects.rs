@@ -9,7 +9,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -102,6 +102,13 @@ impl Projects {
     /// The file of a project of this name, whether it is there or not.
     pub fn file_of(&self, project: &ProjectName) -> PathBuf {
         self.dir.join(format!("{project}.toml"))
+    }
+
+    /// The names of those that can be used.
+    pub fn usable(&self) -> BTreeSet<ProjectName> {
+        let all = self.all();
+        let usable = all.values().flatten();
+        usable.map(|project| project.name.clone()).collect()
     }
 
     /// A usable one.

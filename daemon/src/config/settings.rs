@@ -14,7 +14,7 @@ pub struct Settings {
     /// User ids for workspaces' accounts, both ends included; on a host only. None is given twice,
     /// so this is also how many workspaces there can ever be.
     pub workspace_uids: UidRange,
-    /// How long things may take.
+    /// How long things may take, and how many workspaces there may be.
     pub limits: Limits,
     /// The most jobs that may be live at once.
     pub max_jobs: NonZero<u32>,
@@ -49,7 +49,8 @@ impl Default for Settings {
     }
 }
 
-/// How long things may take before they are ended and the job is taken back.
+/// How long things may take before they are ended and the job is taken back, and how many workspaces there
+/// may be.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -65,6 +66,12 @@ pub struct Limits {
     pub purge: Seconds,
     /// Everything else.
     pub step: Seconds,
+    /// The most workspaces that there may be, of all projects.
+    pub workspaces: NonZero<u32>,
+    /// The most of one project, unless its file says otherwise.
+    pub workspaces_per_project: NonZero<u32>,
+    /// The most that one user has made; by the form, that one address has.
+    pub workspaces_per_creator: NonZero<u32>,
 }
 
 impl Default for Limits {
@@ -76,6 +83,9 @@ impl Default for Limits {
             release: Seconds::new(600),
             purge: Seconds::new(900),
             step: Seconds::new(60),
+            workspaces: const { NonZero::new(500).unwrap() },
+            workspaces_per_project: const { NonZero::new(100).unwrap() },
+            workspaces_per_creator: const { NonZero::new(50).unwrap() },
         }
     }
 }

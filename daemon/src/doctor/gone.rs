@@ -1,7 +1,8 @@
 //! Projects that the ledger knows and that have no file any more.
 
 use super::Finding;
-use crate::{domain::ProjectName, rpc::Api, store::StoreError};
+use crate::{domain::ProjectName, error::Error, rpc::Api, store::StoreError, system::fs};
+use std::collections::BTreeSet;
 
 /// A project without a file, and how many workspaces it has.
 pub(crate) struct Gone {
@@ -48,14 +49,38 @@ pub(crate) async fn gone(api: &Api) -> Result<Vec<Gone>, StoreError> {
         .collect())
 }
 
-/// Names them.
+/// Names them, and those of which other things are left.
 ///
 /// # Errors
-/// The ledger's.
-pub(super) async fn find(api: &Api, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
-    for gone in gone(api).await? {
+/// The ledger's, or a folder cannot be read.
+pub(super) async fn find(api: &Api, findings: &mut Vec<Finding>) -> Result<(), Error> {
+    let gone = gone(api).await?;
+    let mut others = traces(api).await?;
+    for gone in gone {
+        others.remove(&gone.project);
         let subject = format!("project {}", gone.project);
         findings.push(Finding::drift(subject, gone.told(), gone.mend(api)));
     }
+    let shelf = api.projects.all();
+    for project in others {
+        if !shelf.contains_key(project.as_str()) {
+            findings.push(Finding::drift(
+                format!("project {project}"),
+                "it has no file and no workspaces, and cid keeps things for it",
+                format!("cictl project remove {project}"),
+            ));
+        }
+    }
     Ok(())
+}
+
+/// The projects for which there is a folder or a certificate.
+async fn traces(api: &Api) -> Result<BTreeSet<ProjectName>, Error> {
+    let mut found = api.store.projects_with_work_dirs().await?;
+    for folder in api.layout.folders_by_project() {
+        let names = fs::names(&folder)?;
+        found.extend(names.iter().filter_map(|name| ProjectName::parse(name)));
+    }
+    found.extend(api.sys.certificates.list()?);
+    Ok(found)
 }

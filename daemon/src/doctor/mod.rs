@@ -15,6 +15,7 @@ pub(crate) mod worries;
 
 pub use debts::{settle_debts, settle_forever};
 pub(crate) use host::unwritable;
+pub(crate) use sites::{has_site, remove_site};
 pub use sites::{keep_sites, keep_sites_forever};
 
 use crate::{

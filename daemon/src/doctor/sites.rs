@@ -215,6 +215,26 @@ async fn remove_strays(api: &Api, shelf: &Shelf) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether a project has anything in nginx beside its workspaces.
+///
+/// # Errors
+/// The vhost cannot be read.
+pub(crate) fn has_site(api: &Api, project: &ProjectName) -> Result<bool, Fault> {
+    let vhost = api.sys.nginx.read(&UnitName::catch_all(project))?;
+    Ok(vhost.is_some() || api.sys.certificates.copy(project).is_some())
+}
+
+/// Removes that of a project which has no workspaces.
+///
+/// # Errors
+/// A file cannot be removed.
+pub(crate) async fn remove_site(api: &Api, project: &ProjectName) -> Result<(), Fault> {
+    // Where nginx cannot be told, it forgets at its next start.
+    let unit = UnitName::catch_all(project);
+    api.sys.nginx.remove(&unit).await?;
+    api.sys.certificates.remove(project).await
+}
+
 /// What is wrong with projects' certificates and with their vhosts for unknown names.
 ///
 /// # Errors

@@ -1,12 +1,14 @@
 //! Names and values that cannot hold anything bad; no I/O.
 
 pub mod account;
+pub mod creator;
 pub mod email;
 pub mod name;
 pub mod process;
 pub mod workspace;
 
 pub use account::{Account, TOOLS, builder, project_group};
+pub use creator::Creator;
 pub use email::{Email, EmailError};
 pub use name::{Name, ProjectName, UnitName};
 pub use process::ProcessType;

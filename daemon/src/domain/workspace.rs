@@ -1,6 +1,6 @@
 //! A workspace and the states that it and its jobs can be in.
 
-use super::{Email, Name, ProjectName, UnitName};
+use super::{Creator, Email, Name, ProjectName, UnitName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -31,6 +31,8 @@ pub struct Workspace {
     pub created_at: jiff::Timestamp,
     /// The newest job.
     pub job: uuid::Uuid,
+    /// Who asked for it.
+    pub creator: Creator,
 }
 
 impl Workspace {

@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     helper::request::{Fetch, Fetched},
     step,
-    store::{Appended, JobRow, NewJob, Store, Subject},
+    store::{Appended, Bound, JobRow, NewJob, Reached, Store, Subject},
     system::{
         Fault, System,
         helpers::{Identity, ask_once},
@@ -42,6 +42,9 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
+
+/// So many workspaces are named to whom one more is refused.
+const NAMED: usize = 20;
 
 /// The engine. Cheap to clone.
 #[derive(Clone)]
@@ -149,6 +152,7 @@ impl Engine {
                     hint: None,
                 });
             }
+            Appended::Full(reached) => return Err(full(&reached)),
             Appended::TooMany => {
                 return Err(Error::Exhausted {
                     message: format!("{} jobs are at work already", self.0.settings.max_jobs),
@@ -329,5 +333,38 @@ impl Engine {
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Live>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why there can be no further workspace, with those that there are.
+fn full(reached: &Reached) -> Error {
+    let Reached { bound, limit, have } = reached;
+    let (of, key) = match bound {
+        Bound::InAll => ("", "workspaces under [limits] in cid.toml"),
+        Bound::PerProject => (
+            " of this project",
+            "workspaces under [limits] in the project file, or workspaces_per_project in cid.toml",
+        ),
+        Bound::PerCreator => (
+            " of the same creator",
+            "workspaces_per_creator under [limits] in cid.toml",
+        ),
+    };
+    let named = have.iter().take(NAMED);
+    let mut named: Vec<String> = named
+        .map(|(email, project)| format!("{email} in {project}"))
+        .collect();
+    if have.len() > NAMED {
+        named.push(format!("{} more", have.len() - NAMED));
+    }
+    Error::Exhausted {
+        message: format!(
+            "cannot make a workspace: there are {}{of}, and there may be {limit}: {}",
+            have.len(),
+            named.join(", ")
+        ),
+        hint: Some(format!(
+            "delete one that nobody needs (cictl delete EMAIL -p PROJECT), or raise {key}"
+        )),
     }
 }

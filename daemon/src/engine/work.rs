@@ -105,7 +105,7 @@ impl Work {
         let settings = &self.inner.settings.limits;
         // Without its file a project has no limits of its own.
         match self.inner.projects.get(self.row.project.as_str()) {
-            Ok(project) => self.steps[index].limit(&project.limits.times(settings)),
+            Ok(project) => self.steps[index].limit(&project.limits.over(settings)),
             Err(_) => self.steps[index].limit(settings),
         }
     }

@@ -76,7 +76,11 @@ impl Identities {
         let project = self.project(&name).ok();
         let Place { unit, mut checks } = as_account(self.account(user.number)?, &name);
         // Its own folder may be made while this unit starts. The others in there are other users'.
-        let work_dir = user.directory.parent().unwrap_or(&user.directory).to_owned();
+        let work_dir = user
+            .directory
+            .parent()
+            .unwrap_or(&user.directory)
+            .to_owned();
         let mut unit = unit
             .writable(&work_dir)
             .env("HOME", &self.layout.helper_home());

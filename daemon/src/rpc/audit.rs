@@ -88,7 +88,11 @@ fn line(call: &Call, outcome: Code) -> AuditLine {
         rpc: short(&call.rpc),
         action: known.action.map(|a| a.id().to_owned()).unwrap_or_default(),
         email: subject.map(|s| s.email.to_string()).unwrap_or_default(),
-        project: subject.map(|s| s.project.to_string()).unwrap_or_default(),
+        project: subject
+            .map(|s| &s.project)
+            .or(known.project.as_ref())
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         workspace: subject
             .and_then(|s| s.workspace.as_ref())
             .map(ToString::to_string)

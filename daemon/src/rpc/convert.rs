@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Project, Projects},
-    domain::{JobKind, JobState, Workspace, WorkspaceState},
+    domain::{Creator, JobKind, JobState, Workspace, WorkspaceState},
     engine::{
         Plan,
         event::{Event, Failure, Progress, StepState, What},
@@ -15,7 +15,8 @@ use crate::{
     },
 };
 use cid_proto::v1;
-use std::time::Duration;
+use nix::unistd::{Uid, User};
+use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
 pub(super) fn timestamp(at: jiff::Timestamp) -> prost_types::Timestamp {
@@ -53,7 +54,30 @@ fn duration(millis: u64) -> Option<prost_types::Duration> {
     Duration::from_millis(millis).try_into().ok()
 }
 
-pub(super) fn workspace(workspace: &Workspace, health: v1::Health) -> v1::Workspace {
+/// Names of users by their numbers, each looked up once.
+#[derive(Default)]
+pub(super) struct Users(HashMap<u32, String>);
+
+impl Users {
+    /// The account's name, or the number where there is no such account any more; an address as it is.
+    fn name(&mut self, creator: &Creator) -> String {
+        let uid = match creator {
+            Creator::User(uid) => *uid,
+            Creator::Address(email) => return email.to_string(),
+        };
+        let look_up = || match User::from_uid(Uid::from_raw(uid)) {
+            Ok(Some(user)) => user.name,
+            _ => uid.to_string(),
+        };
+        self.0.entry(uid).or_insert_with(look_up).clone()
+    }
+}
+
+pub(super) fn workspace(
+    workspace: &Workspace,
+    health: v1::Health,
+    users: &mut Users,
+) -> v1::Workspace {
     let state = match workspace.state {
         WorkspaceState::Creating => v1::WorkspaceState::Creating,
         WorkspaceState::Ready => v1::WorkspaceState::Ready,
@@ -73,6 +97,7 @@ pub(super) fn workspace(workspace: &Workspace, health: v1::Health) -> v1::Worksp
         commit: workspace.commit.clone().unwrap_or_default(),
         created_at: Some(timestamp(workspace.created_at)),
         job: workspace.job.to_string(),
+        creator: users.name(&workspace.creator),
     }
 }
 

@@ -94,6 +94,7 @@ where
                 audit,
                 outcome: Code::Cancelled,
             };
+            request.extensions_mut().insert(Arc::clone(&call));
             let answer = match gate.admit(&call).await {
                 Ok(None) => inner.call(request).await?,
                 Ok(Some(claim)) => {

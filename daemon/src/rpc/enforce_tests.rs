@@ -122,6 +122,7 @@ impl Stage {
                 projects,
                 mode: "sandbox",
                 front_url: String::new(),
+                turns: Arc::default(),
                 stopping: CancellationToken::new(),
             },
             gate: Gate::with_accounts(judge.clone(), accounts),

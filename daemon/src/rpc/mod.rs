@@ -18,7 +18,7 @@ pub use audit::Audit;
 pub use server::{Doors, serve};
 
 use crate::{
-    authz::{Claim, Permit, Subject},
+    authz::{Call, Claim, Permit, Subject},
     config::{Project, Projects, Settings},
     domain::{Email, Name, ProjectName, Workspace},
     engine::Engine,
@@ -29,6 +29,7 @@ use crate::{
 };
 use cid_proto::v1::WorkspaceRef;
 use std::sync::Arc;
+use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -51,8 +52,19 @@ pub struct Api {
     pub mode: &'static str,
     /// Where the front answers.
     pub front_url: String,
+    /// Keeps creates and removals of projects apart.
+    pub turns: Arc<Turns>,
     /// Fired when the daemon goes down: long answers end.
     pub stopping: CancellationToken,
+}
+
+/// Who waits for whom where a project is taken away.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// Read by a create from where it looks its project up until its workspace is in the ledger.
+    pub(crate) creating: RwLock<()>,
+    /// One project is taken away at a time.
+    pub(crate) removing: Mutex<()>,
 }
 
 impl Api {
@@ -177,6 +189,13 @@ fn take_claim<T>(request: &tonic::Request<T>) -> Result<Claim, Error> {
             message: "the call was not authorised".into(),
             hint: None,
         })
+}
+
+/// Notes for the audit log which project a request is about.
+fn concerns<T>(request: &tonic::Request<T>, project: &ProjectName) {
+    if let Some(call) = request.extensions().get::<Arc<Call>>() {
+        call.concerns(project);
+    }
 }
 
 /// A page's length as asked for: 0 means `default`, more than 1000 is refused.

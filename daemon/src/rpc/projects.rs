@@ -1,6 +1,6 @@
 //! Service `Projects`.
 
-use super::{Api, convert, page_size};
+use super::{Api, concerns, convert, page_size};
 use crate::{
     config::{ConfigError, Project, Projects as Shelf},
     doctor,
@@ -8,6 +8,7 @@ use crate::{
     error::Error,
     helper::request::Inspect,
     recipe::Recipe,
+    removal,
     step::{gid_of, uid_of},
     system::{
         Fault, credential, fs,
@@ -70,7 +71,10 @@ impl Projects for Api {
         &self,
         request: Request<v1::CheckProjectRequest>,
     ) -> Result<Response<v1::CheckProjectResponse>, Status> {
-        let name = request.into_inner().name;
+        let name = request.get_ref().name.clone();
+        if let Some(project) = ProjectName::parse(&name) {
+            concerns(&request, &project);
+        }
         // A file mended a moment ago counts.
         self.projects.reload().map_err(Error::from)?;
         doctor::keep_sites(self).await;
@@ -109,6 +113,29 @@ impl Projects for Api {
             }
         }
         Ok(Response::new(v1::CheckProjectResponse { items }))
+    }
+
+    async fn remove(
+        &self,
+        request: Request<v1::RemoveProjectRequest>,
+    ) -> Result<Response<v1::RemoveProjectResponse>, Status> {
+        let name = &request.get_ref().name;
+        let Some(project) = ProjectName::parse(name) else {
+            return Err(Error::not_found(format!("there is no project {name:?}")).into());
+        };
+        concerns(&request, &project);
+        let api = self.clone();
+        // It goes on when whoever asked has gone.
+        let removing = tokio::spawn(async move { removal::remove(&api, &project).await });
+        let removed = removing.await.map_err(|error| {
+            Error::Fault(Fault::new(format!("cannot go on removing: {error}")))
+        })??;
+        let file = removed.file.map(|file| file.display().to_string());
+        Ok(Response::new(v1::RemoveProjectResponse {
+            file: file.unwrap_or_default(),
+            removed: removed.removed,
+            kept: removed.kept,
+        }))
     }
 }
 
@@ -193,7 +220,11 @@ impl Api {
         if project.tls.is_some() {
             say("tls", self.check_certificate(project).await);
         }
-        say("work_dir", self.check_work_dir(project));
+        let noted = self.note_work_dir(project).await;
+        say(
+            "work_dir",
+            noted.and_then(|()| self.check_work_dir(project)),
+        );
         let is_there = |path: &Path| match path.exists() {
             true => Ok(format!("{} is there", path.display())),
             false => Err(Fault::new(format!("cannot find {}", path.display()))
@@ -256,6 +287,19 @@ impl Api {
             let (key, message) = (worry.key, worry.message);
             item(v1::Severity::Warning, name, key, message, &worry.mend)
         }));
+    }
+
+    /// Notes where a project's workspaces live, before cid makes the folder.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(crate) async fn note_work_dir(&self, project: &Project) -> Result<(), Fault> {
+        let work_dir = Shelf::work_dir(project, &self.layout.work_root);
+        let noted = self
+            .store
+            .note_work_dir(project.name.clone(), &work_dir, !fs::exists(&work_dir))
+            .await;
+        noted.map_err(|error| Fault::new(error.to_string()))
     }
 
     /// Makes it where it is missing, and looks whether workspaces can be made there.

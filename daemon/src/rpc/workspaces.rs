@@ -1,6 +1,10 @@
 //! Service `Workspaces`.
 
-use super::{Api, convert, email, logs, page_size, run, take_claim};
+use super::{
+    Api,
+    convert::{self, Users},
+    email, logs, page_size, run, take_claim,
+};
 use crate::{
     authz::{Claim, Permit},
     config::{Project, Projects},
@@ -9,7 +13,7 @@ use crate::{
     error::Error,
     helper::request::{WorkReport, WorkStatus},
     plan::{self, BranchChoice, Facts},
-    store::Subject,
+    store::{Quota, Subject},
     system::{
         fs,
         helpers::{Identity, WorkspaceUser, ask_once},
@@ -58,6 +62,9 @@ impl Workspaces for Api {
         let project = self.project(&reference)?;
         let subject = self.subject(&project.name, &email, None, None);
         let permit = claim.bind(subject).await?;
+        // It may have been taken away while somebody typed a password.
+        let _turn = self.turns.creating.read().await;
+        let project = self.project(&reference)?;
         refuse_bad_certificate(&project).await?;
         let work_dir = Projects::work_dir(&project, &self.layout.work_root);
         self.refuse_full_disk(&[&self.layout.state_dir, &work_dir])?;
@@ -68,6 +75,13 @@ impl Workspaces for Api {
         );
         let planned = Arc::clone(&project);
         let accounts = self.account_range();
+        let limits = project.limits.over(&self.settings.limits);
+        let quota = Quota {
+            in_all: limits.workspaces.get(),
+            per_project: limits.workspaces_per_project.get(),
+            per_creator: limits.workspaces_per_creator.get(),
+        };
+        let creator = permit.creator(&email);
         let submission = Submission {
             kind: JobKind::Create,
             subject: Box::new(move |job| {
@@ -85,9 +99,11 @@ impl Workspaces for Api {
                     commit: None,
                     created_at: jiff::Timestamp::now(),
                     job,
+                    creator: creator.clone(),
                 };
                 Subject::New {
                     names,
+                    quota,
                     make: Box::new(make),
                 }
             }),
@@ -102,7 +118,8 @@ impl Workspaces for Api {
             }),
         };
         let (workspace, job) = self.submit(permit, submission).await?;
-        let workspace = Some(convert::workspace(&workspace, v1::Health::Unknown));
+        let workspace = convert::workspace(&workspace, v1::Health::Unknown, &mut Users::default());
+        let workspace = Some(workspace);
         Ok(Response::new(v1::CreateResponse {
             workspace,
             job: job.to_string(),
@@ -117,7 +134,11 @@ impl Workspaces for Api {
         let processes = self.sys.supervisor.processes(&workspace.unit()).await.ok();
         let health = health_of(&workspace, processes.as_deref());
         Ok(Response::new(v1::GetResponse {
-            workspace: Some(convert::workspace(&workspace, health)),
+            workspace: Some(convert::workspace(
+                &workspace,
+                health,
+                &mut Users::default(),
+            )),
         }))
     }
 
@@ -153,6 +174,7 @@ impl Workspaces for Api {
                 .map(|groups| groups.into_iter().collect()),
         };
         let none = Vec::new();
+        let mut users = Users::default();
         let message = |workspace: &Workspace| {
             let processes = groups
                 .as_ref()
@@ -160,6 +182,7 @@ impl Workspaces for Api {
             convert::workspace(
                 workspace,
                 health_of(workspace, processes.map(Vec::as_slice)),
+                &mut users,
             )
         };
         let next_page_token = match page.last() {

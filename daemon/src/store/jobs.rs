@@ -3,6 +3,7 @@
 
 use super::{
     Store, StoreError,
+    quota::{Quota, Reached, reached},
     rows::{parse, text, time},
     workspaces::{by_email, by_id, insert, is_free},
 };
@@ -50,6 +51,8 @@ pub enum Subject {
     New {
         /// Candidates, best first.
         names: Vec<Name>,
+        /// How many there may be.
+        quota: Quota,
         /// Makes the row; its `id` is ignored.
         make: Box<dyn Fn(&Name) -> Workspace + Send>,
     },
@@ -84,6 +87,8 @@ pub enum Appended {
     InTheWay(Uuid, JobKind),
     /// The workspace has gone meanwhile.
     Gone,
+    /// There are as many workspaces as there may be.
+    Full(Reached),
     /// Every candidate name is taken.
     NoName,
     /// Too many jobs are live.
@@ -274,7 +279,7 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
         return Ok(Appended::TooMany);
     }
     let (workspace, prior) = match new.subject {
-        Subject::New { names, make } => {
+        Subject::New { names, quota, make } => {
             let Some(first) = names.first() else {
                 return Ok(Appended::NoName);
             };
@@ -282,6 +287,9 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
             if let Some(existing) = by_email(t, &draft.project, &draft.email)? {
                 let job = live_job(t, existing.id)?.map(|job| job.id);
                 return Ok(Appended::Exists(Box::new(existing), job));
+            }
+            if let Some(reached) = reached(t, &draft, quota)? {
+                return Ok(Appended::Full(reached));
             }
             let mut free = None;
             for draft in names.iter().map(&make) {

@@ -7,7 +7,9 @@ mod audit;
 mod db;
 mod jobs;
 mod owed;
+mod quota;
 mod rows;
+mod work_dirs;
 mod workspaces;
 
 pub use artifacts::Artifact;
@@ -15,3 +17,5 @@ pub use audit::{AuditLine, Verdict};
 pub use db::{Store, StoreError};
 pub use jobs::{Appended, JobFilter, JobRow, NewJob, Subject};
 pub use owed::{Debt, OwedRow};
+pub use quota::{Bound, Quota, Reached};
+pub use work_dirs::WorkDir;

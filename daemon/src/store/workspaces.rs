@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::{collections::BTreeMap, path::PathBuf};
 
 const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port, w.directory, w.branch, \
-     w.url, w.commit_id, w.created_at, w.job FROM workspaces w LEFT JOIN ports p ON p.workspace = w.id";
+     w.url, w.commit_id, w.created_at, w.job, w.creator FROM workspaces w LEFT JOIN ports p ON p.workspace = w.id";
 
 fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
     Ok(Workspace {
@@ -25,6 +25,7 @@ fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
         commit: row.get(9)?,
         created_at: parse(row.get(10)?)?,
         job: parse(row.get(11)?)?,
+        creator: parse(row.get(12)?)?,
     })
 }
 
@@ -76,8 +77,8 @@ pub(super) fn insert(
     workspace: &Workspace,
 ) -> Result<i64, StoreError> {
     transaction.execute(
-        "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job, creator) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             workspace.email.as_str(),
             workspace.project.as_str(),
@@ -88,6 +89,7 @@ pub(super) fn insert(
             workspace.url,
             time(workspace.created_at),
             workspace.job.to_string(),
+            text(&workspace.creator)?,
         ],
     )?;
     Ok(transaction.last_insert_rowid())

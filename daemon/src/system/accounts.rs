@@ -86,6 +86,18 @@ pub trait Accounts: Send + Sync {
     /// The tools fail.
     async fn make_project(&self, group: &str, builder: &str) -> Result<(), Fault>;
 
+    /// Whether there is a builder of this name, or a group of this name that was made here.
+    ///
+    /// # Errors
+    /// The machine does not tell.
+    fn has_project(&self, group: &str, builder: &str) -> Result<bool, Fault>;
+
+    /// Removes a project's builder, and its group where that was made here; none of that name is no error.
+    ///
+    /// # Errors
+    /// The tools fail: something runs as the builder, or the group is somebody's first one.
+    async fn remove_project(&self, group: &str, builder: &str) -> Result<(), Fault>;
+
     /// The numbers of an account and of a group that were made.
     ///
     /// # Errors
@@ -179,6 +191,24 @@ impl Accounts for RealAccounts {
             builder,
         ];
         self.run("useradd", &args).await
+    }
+
+    fn has_project(&self, group: &str, builder: &str) -> Result<bool, Fault> {
+        Ok(user(builder)?.is_some() || fs::exists(&self.made_groups.join(group)))
+    }
+
+    async fn remove_project(&self, group: &str, builder: &str) -> Result<(), Fault> {
+        if user(builder)?.is_some() {
+            self.run("userdel", &[builder]).await?;
+        }
+        let note = self.made_groups.join(group);
+        if !fs::exists(&note) {
+            return Ok(());
+        }
+        if self::group(group)?.is_some() {
+            self.run("groupdel", &[group]).await?;
+        }
+        fs::remove_file(&note).map(drop)
     }
 
     fn numbers(&self, account: &str, group: &str) -> Result<(u32, u32), Fault> {

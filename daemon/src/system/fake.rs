@@ -373,6 +373,15 @@ impl Accounts for Fake {
         Ok(())
     }
 
+    fn has_project(&self, _: &str, builder: &str) -> Result<bool, Fault> {
+        Ok(self.state().accounts.contains(builder))
+    }
+
+    async fn remove_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
+        self.state().accounts.remove(builder);
+        Ok(())
+    }
+
     fn numbers(&self, _: &str, _: &str) -> Result<(u32, u32), Fault> {
         Ok((
             nix::unistd::geteuid().as_raw(),

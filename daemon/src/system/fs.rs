@@ -69,6 +69,25 @@ pub fn remove_file(path: &Path) -> Result<bool, Fault> {
     }
 }
 
+/// Removes a folder that is empty; `false` when there was none, or something is in it.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove_empty_dir(path: &Path) -> Result<bool, Fault> {
+    match fs::remove_dir(path) {
+        Ok(()) => sync_parent(path).map(|()| true),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(Fault::io("remove", path, error)),
+    }
+}
+
 /// Makes a folder with these permissions, and its parents; one that exists keeps its own.
 ///
 /// # Errors

@@ -45,6 +45,9 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
     let project = || v1::GetProjectRequest {
         name: project.to_owned(),
     };
+    let nothing = || v1::RemoveProjectRequest {
+        name: "no-such-project".to_owned(),
+    };
     let start = v1::run_request::Message::Start(v1::RunStart {
         workspace: reference(),
         command: vec!["true".to_owned()],
@@ -74,6 +77,7 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Projects/List", Vec::new()),
         ("/cid.v1.Projects/Get", project().encode_to_vec()),
         ("/cid.v1.Projects/Check", project().encode_to_vec()),
+        ("/cid.v1.Projects/Remove", nothing().encode_to_vec()),
         ("/cid.v1.System/Version", Vec::new()),
         ("/cid.v1.System/Doctor", Vec::new()),
         ("/cid.v1.System/Audit", Vec::new()),

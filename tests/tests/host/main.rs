@@ -14,6 +14,7 @@ mod builds;
 mod checks;
 mod doctor;
 mod engines;
+mod gone;
 mod hostile;
 mod limits;
 mod power;

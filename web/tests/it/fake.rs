@@ -112,6 +112,7 @@ pub fn workspace(email: &str, project: &str, state: pb::WorkspaceState) -> pb::W
         commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
         created_at: Some(pb_time(1_700_000_000)),
         job: "job-1".to_owned(),
+        creator: "anna".to_owned(),
         name,
     }
 }
@@ -359,6 +360,13 @@ impl projects_server::Projects for Fake {
     }
 
     async fn check(&self, _: Request<pb::CheckProjectRequest>) -> Answer<pb::CheckProjectResponse> {
+        unimplemented()
+    }
+
+    async fn remove(
+        &self,
+        _: Request<pb::RemoveProjectRequest>,
+    ) -> Answer<pb::RemoveProjectResponse> {
         unimplemented()
     }
 }

@@ -4,6 +4,7 @@ mod app_folder;
 mod dotenv;
 mod from_env;
 mod init;
+mod remove;
 mod values;
 
 use super::{Cx, Outcome};
@@ -11,8 +12,9 @@ use crate::ui::table;
 use cid_client::{Exit, Severity};
 use clap::{Args, Subcommand};
 use init::Init;
+use remove::Remove;
 
-/// Show projects, check them, begin a new one
+/// Show projects, check them, begin a new one, take one away
 #[derive(Debug, Args)]
 pub(super) struct Project {
     #[command(subcommand)]
@@ -34,6 +36,7 @@ enum Verb {
         name: Option<String>,
     },
     Init(Init),
+    Remove(Remove),
 }
 
 impl Project {
@@ -56,6 +59,7 @@ impl Project {
                 }
             }
             Verb::Init(init) => init.run(cx)?,
+            Verb::Remove(remove) => return remove.run(cx).await,
         }
         Ok(Exit::Done)
     }

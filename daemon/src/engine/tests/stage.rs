@@ -7,10 +7,10 @@ use super::{
 use crate::{
     authz::Permit,
     config::{Projects, Settings},
-    domain::{Account, Email, JobKind, JobState, Name, Workspace, WorkspaceState},
+    domain::{Account, Creator, Email, JobKind, JobState, Name, Workspace, WorkspaceState},
     layout::Layout,
     plan::{self, BranchChoice, Facts},
-    store::{Store, Subject},
+    store::{Quota, Store, Subject},
     system::{fake::Fake, fs},
 };
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
@@ -126,6 +126,11 @@ impl Stage {
                 Submission {
                     kind: JobKind::Create,
                     subject: Box::new(move |job| Subject::New {
+                        quota: Quota {
+                            in_all: 500,
+                            per_project: 100,
+                            per_creator: 50,
+                        },
                         names: Name::candidates(&email).collect(),
                         make: Box::new(move |name| {
                             workspace(&email, &project, name, &work_dir, job)
@@ -278,6 +283,7 @@ fn workspace(
         url: String::new(),
         commit: None,
         created_at: jiff::Timestamp::now(),
+        creator: Creator::User(0),
         job,
     }
 }

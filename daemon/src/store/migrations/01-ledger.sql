@@ -10,6 +10,8 @@ CREATE TABLE workspaces (
     commit_id  TEXT,
     created_at TEXT NOT NULL,
     job        TEXT NOT NULL,
+    -- 'uid:NUMBER', or 'address:EMAIL' by the form.
+    creator    TEXT NOT NULL,
     UNIQUE (project, email),
     UNIQUE (project, name),
     UNIQUE (directory)
@@ -18,6 +20,8 @@ CREATE TABLE workspaces (
 -- Two projects may come to have one domain; a host name answers for one workspace only. Those
 -- without a web process have no address.
 CREATE UNIQUE INDEX one_workspace_per_url ON workspaces (url) WHERE url <> '';
+
+CREATE INDEX workspaces_by_creator ON workspaces (creator);
 
 -- A port outlives its workspace until nginx has reloaded, or its next owner would answer under
 -- the old name.
@@ -95,3 +99,11 @@ CREATE TABLE audit (
 ) STRICT;
 
 CREATE INDEX audit_by_time ON audit (at);
+
+-- Where projects' workspaces live or lived, whatever their files say by now; `made`: cid made the folder.
+CREATE TABLE work_dirs (
+    project TEXT NOT NULL,
+    path    TEXT NOT NULL,
+    made    INTEGER NOT NULL,
+    PRIMARY KEY (project, path)
+) STRICT, WITHOUT ROWID;

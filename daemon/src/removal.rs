@@ -1,0 +1,257 @@
+//! A project is taken away: all that cid keeps for it besides workspaces, of which there are none by then.
+//!
+//! Everything may be done twice: a removal that was interrupted goes on when it is asked for again.
+
+use crate::{
+    doctor,
+    domain::{ProjectName, builder, project_group},
+    error::Error,
+    helper::request::Purge,
+    rpc::Api,
+    store::{Debt, OwedRow, WorkDir},
+    system::{
+        Fault, fs,
+        helpers::{Identity, ask_once},
+    },
+};
+use std::path::{Path, PathBuf};
+
+/// So many set-aside files of one project's are kept apart.
+const MOST_ASIDE: u32 = 100;
+/// So many workspaces are named.
+const NAMED: usize = 20;
+
+/// What was taken away.
+#[derive(Debug, Default)]
+pub(crate) struct Removed {
+    /// Where the project's file is now; `None`: there was none.
+    pub(crate) file: Option<PathBuf>,
+    /// Folders, accounts and the like, for people.
+    pub(crate) removed: Vec<String>,
+    /// What stays, and why.
+    pub(crate) kept: Vec<String>,
+}
+
+/// Takes a project away that has no workspaces. Its file is set aside first: from then on nobody can begin
+/// one.
+///
+/// # Errors
+/// It has workspaces, or there is nothing of it; nothing is changed then. Or something cannot be taken
+/// away; the same again goes on from there.
+pub(crate) async fn remove(api: &Api, project: &ProjectName) -> Result<Removed, Error> {
+    let _turn = api.turns.removing.lock().await;
+    let mut removed = Removed {
+        file: close(api, project).await?,
+        ..Removed::default()
+    };
+    tracing::info!(PROJECT = project.as_str(), "the project is taken away");
+    for part in left(api, project).await? {
+        tracing::info!(PROJECT = project.as_str(), "taking away: {}", part.shown());
+        part.remove(api, project).await?;
+        match part.kept() {
+            Some(kept) => removed.kept.push(kept),
+            None => removed.removed.push(part.shown()),
+        }
+    }
+    api.store.forget_project(project.clone()).await?;
+    Ok(removed)
+}
+
+/// Sees to it that the project has no workspaces and can get none; gives where its file is now.
+async fn close(api: &Api, project: &ProjectName) -> Result<Option<PathBuf>, Error> {
+    let _turn = api.turns.creating.write().await;
+    refuse_workspaces(api, project).await?;
+    let file = api.projects.file_of(project);
+    let aside = match fs::exists(&file) {
+        true => Some(set_aside(&file)?),
+        false => None,
+    };
+    if api.projects.all().contains_key(project.as_str()) {
+        api.projects.reload()?;
+    } else if aside.is_none() && left(api, project).await?.is_empty() {
+        // Says which projects there are.
+        api.projects.get(project.as_str())?;
+    }
+    Ok(aside)
+}
+
+async fn refuse_workspaces(api: &Api, project: &ProjectName) -> Result<(), Error> {
+    let found = api
+        .store
+        .workspaces(Some(project.clone()), 0, usize::MAX >> 1)
+        .await?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let emails: Vec<&str> = found.iter().map(|w| w.email.as_str()).collect();
+    let (shown, more) = emails.split_at(emails.len().min(NAMED));
+    let and_more = match more.len() {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    Err(Error::Precondition {
+        message: format!(
+            "the project {project} has workspaces: {}{and_more}",
+            shown.join(", ")
+        ),
+        hint: Some("delete them, or take them away as well: --with-workspaces".into()),
+    })
+}
+
+/// The operator may want it again, or see what it said.
+fn set_aside(file: &Path) -> Result<PathBuf, Error> {
+    let name = |count: u32| match count {
+        0 => file.with_extension("toml.removed"),
+        _ => file.with_extension(format!("toml.removed-{count}")),
+    };
+    let mut free = (0..MOST_ASIDE).map(name).filter(|path| !fs::exists(path));
+    let aside = free.next().unwrap_or_else(|| name(MOST_ASIDE));
+    match fs::rename_new(file, &aside) {
+        Ok(_) => Ok(aside),
+        Err(fault) => Err(fault
+            .hint(format!(
+                "move it away yourself (mv {} {}), then say the same again",
+                file.display(),
+                aside.display()
+            ))
+            .into()),
+    }
+}
+
+/// Something that cid keeps for a project.
+pub(crate) enum Part {
+    /// Helpers that stand ready, and builds under way.
+    Helpers,
+    /// The vhost for names that no workspace has, and the copy of the certificate.
+    Site,
+    /// A folder of caches, with all that is in it.
+    Folder(PathBuf),
+    /// Where its workspaces lived.
+    WorkDir(WorkDir),
+    /// Its builder and its group.
+    Accounts,
+    /// Branches that were to be deleted when their server answers.
+    Debts(Vec<OwedRow>),
+}
+
+impl Part {
+    /// What people call it.
+    fn shown(&self) -> String {
+        match self {
+            Self::Helpers => "its helpers".into(),
+            Self::Site => "its certificate and the answer for unknown names".into(),
+            Self::Folder(path) => path.display().to_string(),
+            Self::WorkDir(dir) => dir.path.display().to_string(),
+            Self::Accounts => "its accounts".into(),
+            Self::Debts(owed) => {
+                let owed: Vec<_> = owed.iter().map(|row| row.debt.to_string()).collect();
+                format!("what was still to do: {}", owed.join(", "))
+            }
+        }
+    }
+
+    /// What of it is there after all, and why.
+    fn kept(&self) -> Option<String> {
+        match self {
+            Self::WorkDir(dir) if fs::exists(&dir.path) => {
+                let why = match dir.made {
+                    true => "it holds what is no workspace's",
+                    false => "it was there before the project",
+                };
+                Some(format!("{} ({why})", dir.path.display()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What there is of a project, in the order in which it is taken away.
+///
+/// # Errors
+/// The machine or the ledger does not tell.
+pub(crate) async fn left(api: &Api, project: &ProjectName) -> Result<Vec<Part>, Error> {
+    let layout = &api.layout;
+    let mut parts = Vec::new();
+    if doctor::has_site(api, project)? {
+        parts.push(Part::Site);
+    }
+    let folders = [
+        layout.mirror_dir(project),
+        layout.environments(project),
+        layout.environment_marks(project),
+    ];
+    let folders = folders.into_iter().filter(|path| fs::exists(path));
+    parts.extend(folders.map(Part::Folder));
+    let dirs = api.store.work_dirs(project.clone()).await?;
+    parts.extend(dirs.into_iter().map(Part::WorkDir));
+    if let Some(accounts) = &api.sys.accounts
+        && accounts.has_project(&project_group(project), &builder(project))?
+    {
+        parts.push(Part::Accounts);
+    }
+    let mut owed = api.store.owed().await?;
+    owed.retain(|row| matches!(&row.debt, Debt::DeleteBranch { project: of, .. } if of == project));
+    if !owed.is_empty() {
+        parts.push(Part::Debts(owed));
+    }
+    if !parts.is_empty() {
+        parts.insert(0, Part::Helpers);
+    }
+    Ok(parts)
+}
+
+impl Part {
+    async fn remove(&self, api: &Api, project: &ProjectName) -> Result<(), Error> {
+        match self {
+            Self::Helpers => end_helpers(api, project).await?,
+            Self::Site => doctor::remove_site(api, project).await?,
+            Self::Folder(path) => purge(api, path).await?,
+            Self::WorkDir(dir) => remove_work_dir(dir)?,
+            Self::Accounts => {
+                if let Some(accounts) = &api.sys.accounts {
+                    let (group, builder) = (project_group(project), builder(project));
+                    accounts.remove_project(&group, &builder).await?;
+                }
+            }
+            Self::Debts(owed) => {
+                let ids = owed.iter().map(|row| row.id).collect();
+                api.store.settle(ids).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn end_helpers(api: &Api, project: &ProjectName) -> Result<(), Fault> {
+    api.sys.helpers.look_over(&api.projects.usable()).await;
+    api.sys.helpers.end_builds(project).await
+}
+
+/// The folders are others', and what is in them too.
+async fn purge(api: &Api, path: &Path) -> Result<(), Fault> {
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    let request = Purge {
+        path: path.to_owned(),
+    };
+    let (identity, limit) = (
+        Identity::Purge(parent.to_owned()),
+        *api.settings.limits.purge,
+    );
+    let helpers = api.sys.helpers.as_ref();
+    ask_once(helpers, identity, limit, api.stopping.clone(), request)
+        .await
+        .map(drop)
+}
+
+/// Only what is empty goes: anything else in there is nobody's that cid knows of. A folder that was there
+/// before cid is the operator's.
+fn remove_work_dir(dir: &WorkDir) -> Result<(), Fault> {
+    let trash = crate::plan::trash_dir(&dir.path.join("any"));
+    fs::remove_empty_dir(&trash)?;
+    if dir.made {
+        fs::remove_empty_dir(&dir.path)?;
+    }
+    Ok(())
+}

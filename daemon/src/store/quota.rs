@@ -1,0 +1,83 @@
+//! How many workspaces there may be.
+
+use super::{
+    StoreError,
+    rows::{parse, text},
+};
+use crate::domain::{Email, ProjectName, Workspace};
+use rusqlite::{Transaction, params};
+
+/// The most workspaces that there may be, whatever state they are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// In all.
+    pub in_all: u32,
+    /// Of the project.
+    pub per_project: u32,
+    /// Of those that their creator has made, in all projects.
+    pub per_creator: u32,
+}
+
+/// A bound of [`Quota`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// [`Quota::in_all`]
+    InAll,
+    /// [`Quota::per_project`]
+    PerProject,
+    /// [`Quota::per_creator`]
+    PerCreator,
+}
+
+/// A bound that is reached, and the workspaces that count for it, oldest first.
+#[derive(Clone, Debug)]
+pub struct Reached {
+    /// Which.
+    pub bound: Bound,
+    /// How many there may be.
+    pub limit: u32,
+    /// Those that there are.
+    pub have: Vec<(Email, ProjectName)>,
+}
+
+/// The bound that one more workspace would break, inside the transaction that would make its row.
+pub(super) fn reached(
+    t: &Transaction<'_>,
+    draft: &Workspace,
+    quota: Quota,
+) -> Result<Option<Reached>, StoreError> {
+    let bounds = [
+        (Bound::PerCreator, quota.per_creator),
+        (Bound::PerProject, quota.per_project),
+        (Bound::InAll, quota.in_all),
+    ];
+    for (bound, limit) in bounds {
+        let have = counted(t, draft, bound)?;
+        if have.len() >= limit as usize {
+            return Ok(Some(Reached { bound, limit, have }));
+        }
+    }
+    Ok(None)
+}
+
+fn counted(
+    t: &Transaction<'_>,
+    draft: &Workspace,
+    bound: Bound,
+) -> Result<Vec<(Email, ProjectName)>, StoreError> {
+    let (creator, project) = match bound {
+        Bound::PerCreator => (Some(text(&draft.creator)?), None),
+        Bound::PerProject => (None, Some(draft.project.as_str())),
+        Bound::InAll => (None, None),
+    };
+    let mut statement = t.prepare_cached(
+        "SELECT email, project FROM workspaces WHERE (?1 IS NULL OR creator = ?1) \
+         AND (?2 IS NULL OR project = ?2) ORDER BY id",
+    )?;
+    let mut rows = statement.query(params![creator, project])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((parse(row.get(0)?)?, parse(row.get(1)?)?));
+    }
+    Ok(found)
+}
