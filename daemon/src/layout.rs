@@ -148,6 +148,16 @@ impl Layout {
     pub fn environment_mark(&self, project: &ProjectName, key: &str) -> PathBuf {
         self.environment_marks(project).join(key)
     }
+    /// All that making a workspace writes to, where it can be on a file system of its own.
+    pub fn places(&self, project: &ProjectName, work_dir: &Path) -> Vec<PathBuf> {
+        vec![
+            work_dir.to_owned(),
+            self.state_dir.clone(),
+            self.mirror_dir(project),
+            self.environments(project),
+            self.log_dir.clone(),
+        ]
+    }
     /// The folders that have one for each project.
     pub fn folders_by_project(&self) -> [PathBuf; 3] {
         ["mirrors", "environments", "built"].map(|name| self.state_dir.join(name))

@@ -12,6 +12,7 @@ use crate::{
     system::{
         Fault, fs,
         helpers::{Identity, ask_once},
+        room::{RESERVE, Reserve},
     },
 };
 use std::path::{Path, PathBuf};
@@ -249,6 +250,7 @@ async fn purge(api: &Api, path: &Path) -> Result<(), Fault> {
 /// before cid is the operator's.
 fn remove_work_dir(dir: &WorkDir) -> Result<(), Fault> {
     let trash = crate::plan::trash_dir(&dir.path.join("any"));
+    Reserve::at(trash.join(RESERVE)).give_back();
     fs::remove_empty_dir(&trash)?;
     if dir.made {
         fs::remove_empty_dir(&dir.path)?;

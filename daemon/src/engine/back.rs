@@ -24,6 +24,7 @@ pub(super) enum Part {
 impl Runner {
     /// Takes every observed step back, last first.
     pub(super) async fn back(&mut self) -> Result<(), Halt> {
+        self.work.ensure_room();
         self.journal.flush().await?;
         self.end_helpers().await;
         // A job that is being taken back cannot be cancelled any more, only stopped with the daemon.

@@ -26,7 +26,8 @@ impl Runner {
             }
             let running = self
                 .work
-                .running(index, &self.journal.progress, cancel.clone());
+                // Its own, so that one can be stopped for what it does.
+                .running(index, &self.journal.progress, cancel.child_token());
             if let Err(fault) = self.observe(&running, state).await? {
                 return self.fail(running, fault).await;
             }
@@ -83,7 +84,8 @@ impl Runner {
             .zip(befores)
             .map(|(running, before)| async move {
                 let (begin, cx) = (Instant::now(), &running.cx);
-                let applied = within(cx, work.steps[running.index].apply(&before, cx)).await;
+                let part = within(cx, work.steps[running.index].apply(&before, cx));
+                let applied = work.watched(running.index, cx, part).await;
                 // Waiting for a turn is not running.
                 let begin = begin + cx.who.waited();
                 (running, begin, applied)

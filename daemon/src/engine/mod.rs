@@ -9,6 +9,7 @@ mod journal;
 mod mirrors;
 mod output;
 pub mod plan;
+mod room;
 mod run;
 #[cfg(test)]
 mod tests;

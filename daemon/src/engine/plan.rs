@@ -11,6 +11,8 @@ use std::{future::Future, ops::Range, time::Duration};
 pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Name and version in the journal, never reused.
     const KIND: &'static str;
+    /// Whether it may write much: it is stopped before a disk is full.
+    const FILLS_DISK: bool = false;
     /// Whether there is anything to take back. Where [`Step::undo`] does nothing (what the step made
     /// goes with an earlier one's undo), the step need not wait until its begin is on disk.
     const HAS_UNDO: bool = true;
@@ -59,6 +61,8 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// A [`Step`] whose types are hidden in JSON, as the journal holds them.
 #[async_trait]
 pub trait AnyStep: Send + Sync {
+    /// [`Step::FILLS_DISK`].
+    fn fills_disk(&self) -> bool;
     /// [`Step::HAS_UNDO`].
     fn has_undo(&self) -> bool;
     /// [`Step::HAS_FINISH`].
@@ -77,6 +81,9 @@ pub trait AnyStep: Send + Sync {
 
 #[async_trait]
 impl<S: Step> AnyStep for S {
+    fn fills_disk(&self) -> bool {
+        S::FILLS_DISK
+    }
     fn has_undo(&self) -> bool {
         S::HAS_UNDO
     }

@@ -123,6 +123,9 @@ impl Runner {
                 state: JobState::Running,
             })?;
         }
+        if self.work.is_delete() {
+            self.work.ensure_room();
+        }
         while !self.journal.progress.is_going_back() {
             if self.is_stopping() {
                 return Err(Halt::Stopping);
@@ -192,6 +195,7 @@ impl Runner {
         }
         self.work.whole(Phase::Finished).await;
         self.end(state).await?;
+        self.work.renew_reserves();
         self.work.whole(Phase::Ended).await;
         Ok(())
     }

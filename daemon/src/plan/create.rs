@@ -42,7 +42,6 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         })
         .beside(&MakeDirectory {
             directory: directory(),
-            trash: facts.trash(),
         })
         .then(&Clone {
             mirror: facts.mirror(),

@@ -35,11 +35,6 @@ impl Facts<'_> {
     fn mirror(&self) -> PathBuf {
         self.layout.mirror(&self.project.name)
     }
-
-    /// `WORK_DIR/.trash/JOB`.
-    fn trash(&self) -> PathBuf {
-        trash_dir(&self.workspace.directory).join(self.workspace.job.to_string())
-    }
 }
 
 /// The trash on the file system of a workspace's folder.

@@ -17,6 +17,7 @@ use crate::{
     system::{
         fs,
         helpers::{Identity, WorkspaceUser, ask_once},
+        room::{self, Shortage},
         tls::Certificates,
     },
 };
@@ -67,7 +68,7 @@ impl Workspaces for Api {
         let project = self.project(&reference)?;
         refuse_bad_certificate(&project).await?;
         let work_dir = Projects::work_dir(&project, &self.layout.work_root);
-        self.refuse_full_disk(&[&self.layout.state_dir, &work_dir])?;
+        self.refuse_full_disk(&project)?;
         let (layout, settings, site) = (
             Arc::clone(&self.layout),
             Arc::clone(&self.settings),
@@ -396,25 +397,16 @@ impl Api {
     }
 
     /// Beginning on a full disk would only mean taking it all back.
-    fn refuse_full_disk(&self, paths: &[&std::path::Path]) -> Result<(), Error> {
-        let least = self.settings.min_free_mib * 1024 * 1024;
-        for path in paths.iter().filter(|path| path.exists()) {
-            let free = fs::free_bytes(path)?;
-            if free < least {
-                return Err(Error::Exhausted {
-                    message: format!(
-                        "cannot make a workspace: the disk of {} is full ({} MiB free, {} needed)",
-                        path.display(),
-                        free / 1024 / 1024,
-                        self.settings.min_free_mib
-                    ),
-                    hint: Some(
-                        "free some space there, or delete workspaces that nobody needs".into(),
-                    ),
-                });
-            }
+    fn refuse_full_disk(&self, project: &Project) -> Result<(), Error> {
+        let work_dir = Projects::work_dir(project, &self.layout.work_root);
+        let places = self.layout.places(&project.name, &work_dir);
+        match room::shortage(&places, self.settings.min_free_mib) {
+            None => Ok(()),
+            Some(shortage) => Err(Error::Exhausted {
+                message: format!("cannot make a workspace: {shortage}"),
+                hint: Some(Shortage::HINT.into()),
+            }),
         }
-        Ok(())
     }
 
     async fn refuse_losing_work(&self, workspace: &Workspace) -> Result<(), Error> {

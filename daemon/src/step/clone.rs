@@ -32,6 +32,7 @@ pub struct Clone {
 
 impl Step for Clone {
     const KIND: &'static str = "clone.v1";
+    const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();

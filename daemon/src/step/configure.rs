@@ -5,7 +5,7 @@ use super::{
     Inspect, InstallDependencies, ReservePort,
     environment::search_path,
     make_account::made,
-    make_directory::{HOME, TMP, TREE, web_socket},
+    make_directory::{HOME, TMP, TREE, purge, web_socket},
 };
 use crate::{
     config::{Limits, LinkMode, Project, dotenv},
@@ -39,7 +39,7 @@ pub struct Configure {
 
 impl Step for Configure {
     const KIND: &'static str = "configure.v1";
-    const HAS_FINISH: bool = true;
+    const FILLS_DISK: bool = true;
     type Before = ();
     type Output = ();
 
@@ -102,14 +102,7 @@ impl Step for Configure {
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let layout = &cx.sys().layout;
         fs::remove_file(&layout.run_file(cx.unit()))?;
-        let trash = layout.log_trash_dir().join(cx.job().to_string());
-        fs::make_dir(&trash, 0o700)?;
-        fs::rename_new(&layout.app_log_dir(cx.unit()), &trash.join("log")).map(drop)
-    }
-
-    async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        let trash = cx.sys().layout.log_trash_dir();
-        super::make_directory::purge(&trash.join(cx.job().to_string()), cx).await
+        purge(&layout.app_log_dir(cx.unit()), cx).await
     }
 }
 

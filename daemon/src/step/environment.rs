@@ -45,6 +45,7 @@ pub struct Installed {
 
 impl Step for InstallDependencies {
     const KIND: &'static str = "install.v1";
+    const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
     const HAS_FINISH: bool = true;
     type Before = ();

@@ -24,6 +24,7 @@ pub struct Fetch {
 
 impl Step for Fetch {
     const KIND: &'static str = "fetch.v1";
+    const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
     type Before = ();
     type Output = Fetched;

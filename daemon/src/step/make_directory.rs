@@ -1,6 +1,9 @@
 //! Makes the workspace's folder.
 
-use super::make_account::{Made, made};
+use super::{
+    end_processes::end_all,
+    make_account::{Made, made},
+};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -18,8 +21,6 @@ use std::{
 pub struct MakeDirectory {
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
-    /// `WORK_DIR/.trash/JOB`: on the same file system, so that undoing is a rename.
-    pub trash: PathBuf,
 }
 
 /// What was there.
@@ -45,8 +46,7 @@ pub fn web_socket(directory: &Path) -> PathBuf {
 }
 
 impl Step for MakeDirectory {
-    const KIND: &'static str = "make-directory.v1";
-    const HAS_FINISH: bool = true;
+    const KIND: &'static str = "make-directory.v2";
     type Before = Before;
     type Output = ();
 
@@ -82,17 +82,16 @@ impl Step for MakeDirectory {
         }
     }
 
-    async fn undo(&self, before: &Before, _: &Cx) -> Result<(), Fault> {
+    /// Removes it at once, and not by way of a trash: it may be what fills the disk.
+    async fn undo(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
         if before.existed {
             return Ok(());
         }
-        fs::make_dir(&self.trash, 0o700)?;
-        let made = self.directory.file_name().unwrap_or_default();
-        fs::rename_new(&self.directory, &self.trash.join(made)).map(drop)
-    }
-
-    async fn finish(&self, _: &Before, cx: &Cx) -> Result<(), Fault> {
-        purge(&self.trash, cx).await
+        // What still runs could go on writing there.
+        if let Some(made) = made(cx) {
+            end_all(&made.account, cx).await?;
+        }
+        purge(&self.directory, cx).await
     }
 }
 
@@ -111,14 +110,14 @@ impl MakeDirectory {
     }
 }
 
-/// Removes a folder of the trash and all that is in it.
-pub(super) async fn purge(trash: &Path, cx: &Cx) -> Result<(), Fault> {
-    let Some(all) = trash.parent().filter(|_| fs::exists(trash)) else {
+/// Removes a folder and all that is in it; none is no error.
+pub(super) async fn purge(folder: &Path, cx: &Cx) -> Result<(), Fault> {
+    let Some(parent) = folder.parent().filter(|_| fs::exists(folder)) else {
         return Ok(());
     };
     let request = Purge {
-        path: trash.to_owned(),
+        path: folder.to_owned(),
     };
-    let identity = Identity::Purge(all.to_owned());
+    let identity = Identity::Purge(parent.to_owned());
     cx.ask(identity, request).await.map(drop)
 }

@@ -20,6 +20,7 @@ pub struct Release {}
 
 impl Step for Release {
     const KIND: &'static str = "release.v1";
+    const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();

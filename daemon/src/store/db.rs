@@ -1,5 +1,6 @@
 //! Opening the ledger, and the one thread that talks to it.
 
+use crate::system::room::Reserve;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 use std::{
@@ -15,8 +16,6 @@ use tokio::sync::{mpsc, oneshot};
 const QUEUE: usize = 256;
 /// How long SQLite waits for a foreign lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Kept aside so that a full disk still leaves room to journal how a job is taken back.
-const RESERVE_BYTES: u64 = 2 * 1024 * 1024;
 
 const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/01-ledger.sql"))];
 
@@ -93,7 +92,7 @@ impl Store {
         make_private(path)?;
         let mut connection = open(path).map_err(|error| translate(path, error))?;
         check(path, &mut connection)?;
-        make_reserve(path);
+        reserve(path).renew();
         let (queue, mut work) = mpsc::channel::<Work>(QUEUE);
         thread::Builder::new()
             .name("ledger".into())
@@ -166,22 +165,17 @@ impl Store {
 
     /// Gives the reserve back to the file system, so that a full disk leaves room for undoing.
     pub fn release_reserve(&self) {
-        if std::fs::remove_file(reserve(&self.path)).is_ok() {
-            tracing::warn!("the disk is full: gave the ledger's reserve back");
-        }
+        reserve(&self.path).give_back();
     }
 
     /// Gives the reserve back if the disk is about to be full.
     pub fn ensure_room(&self) {
-        let free = crate::system::fs::free_bytes(&self.path);
-        if free.is_ok_and(|free| free < RESERVE_BYTES) {
-            self.release_reserve();
-        }
+        reserve(&self.path).ensure_room();
     }
 
     /// Takes the reserve again, when there is room.
     pub fn renew_reserve(&self) {
-        make_reserve(&self.path);
+        reserve(&self.path).renew();
     }
 }
 
@@ -198,22 +192,9 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
     private.map_err(|error| StoreError::Open(path.to_owned(), error.to_string()))
 }
 
-fn reserve(path: &Path) -> PathBuf {
-    path.with_extension("reserve")
-}
-
-fn make_reserve(path: &Path) {
-    let reserve = reserve(path);
-    if std::fs::metadata(&reserve).is_ok_and(|meta| meta.len() >= RESERVE_BYTES) {
-        return;
-    }
-    let made = std::fs::File::create(&reserve).and_then(|file| {
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES)?;
-        Ok(())
-    });
-    if made.is_err() {
-        let _ = std::fs::remove_file(&reserve);
-    }
+/// Kept aside so that a full disk still leaves room to journal how a job is taken back.
+fn reserve(path: &Path) -> Reserve {
+    Reserve::at(path.with_extension("reserve"))
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {

@@ -26,7 +26,7 @@ pub enum Identity {
     /// Who brings in what builds run and must not change, e.g. uv. Runs no code of any repository. Also
     /// looks names up for nginx's test.
     Tools,
-    /// Root with two capabilities, which may write this trash alone: what a workspace's user cannot remove.
+    /// Root with two capabilities, which may write this folder alone: what a workspace's user cannot remove.
     Purge(PathBuf),
     /// The same, which may write nothing: looks at trees that the daemon cannot look into.
     Look,

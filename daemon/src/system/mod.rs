@@ -15,6 +15,7 @@ pub mod nginx;
 pub mod probe;
 pub(crate) mod procs;
 pub mod queue;
+pub mod room;
 pub mod session;
 pub mod sessions;
 pub mod standing;

@@ -114,17 +114,12 @@ async fn one_live_job_per_workspace_and_one_workspace_per_address() {
 async fn a_step_that_cannot_be_taken_back_is_stuck_until_retried() {
     let stage = Stage::new();
     let before = stage.snapshot().await;
-    misbehave(&[(step::PUSH_BRANCH, Way::FailApply)]);
+    misbehave(&[(step::PUSH_BRANCH, Way::FailUndo(3))]);
     let engine = stage.engine(Arc::new(NoHooks));
-    // Something is in the way of the trash.
-    std::fs::remove_dir(stage.layout.log_trash_dir()).unwrap();
-    std::fs::write(stage.layout.log_trash_dir(), "in the way").unwrap();
     let job = stage.submit(&engine, Kind::Create).await;
     assert_eq!(stage.ended(&engine, job).await, JobState::Stuck);
     let workspace = stage.store.workspaces(None, 0, 1).await.unwrap().remove(0);
     assert_eq!(workspace.state, WorkspaceState::Failed);
-    std::fs::remove_file(stage.layout.log_trash_dir()).unwrap();
-    fs::make_dir(&stage.layout.log_trash_dir(), 0o755).unwrap();
     engine.retry(Permit::for_tests(), job).await.unwrap();
     assert_eq!(stage.ended(&engine, job).await, JobState::Undone);
     assert_no_trace(&before, &stage.snapshot().await, "a retried job");

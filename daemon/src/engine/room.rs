@@ -1,0 +1,87 @@
+//! Room on disk while a job runs: a step that would use up what is to stay free is stopped, and the way back
+//! gets what was kept aside.
+
+use super::{Cx, work::Work};
+use crate::{
+    domain::JobKind,
+    plan::trash_dir,
+    system::{
+        Fault,
+        room::{self, Shortage},
+    },
+};
+use std::{path::PathBuf, pin::pin, time::Duration};
+use tokio::task::spawn_blocking;
+
+/// How often it is looked at.
+const PAUSE: Duration = Duration::from_millis(250);
+
+impl Work {
+    /// Does a part of a step that may fill a disk, and stops it before one is full.
+    pub(super) async fn watched<T>(
+        &self,
+        index: usize,
+        cx: &Cx,
+        part: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let least = self.inner.settings.min_free_mib;
+        if !self.steps[index].fills_disk() || least == 0 {
+            return part.await;
+        }
+        let mut part = pin!(part);
+        let shortage = tokio::select! {
+            biased;
+            done = &mut part => return done,
+            shortage = self.shortage(least) => shortage,
+        };
+        // Ends what writes; what this step alone has begun is stopped by it.
+        cx.cancel.cancel();
+        let _ = part.await;
+        Err(Fault::new(format!("cannot go on: {shortage}")).hint(Shortage::HINT))
+    }
+
+    /// Waits until one of the file systems that the job writes to has too little room.
+    async fn shortage(&self, least: u64) -> Shortage {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let layout = &self.inner.sys.layout;
+            let places = layout.places(&self.row.project, &self.work_dir());
+            let looked = spawn_blocking(move || room::shortage(&places, least)).await;
+            if let Ok(Some(shortage)) = looked {
+                return shortage;
+            }
+        }
+    }
+
+    fn work_dir(&self) -> PathBuf {
+        let directory = &self.row.directory;
+        directory.parent().unwrap_or(directory).to_owned()
+    }
+
+    fn reserves(&self) -> Vec<room::Reserve> {
+        let layout = &self.inner.sys.layout;
+        let trashes = [layout.log_trash_dir(), trash_dir(&self.row.directory)];
+        room::reserves(&trashes, &layout.state_dir)
+    }
+
+    /// Gives back what was kept aside where there is no room left; for a job that takes things away.
+    pub(super) fn ensure_room(&self) {
+        self.inner.store.ensure_room();
+        for reserve in self.reserves() {
+            reserve.ensure_room();
+        }
+    }
+
+    /// Keeps it aside again, now that the job has ended.
+    pub(super) fn renew_reserves(&self) {
+        self.inner.store.renew_reserve();
+        for reserve in self.reserves() {
+            reserve.renew();
+        }
+    }
+
+    /// Whether the job takes a workspace away.
+    pub(super) fn is_delete(&self) -> bool {
+        self.row.kind == JobKind::Delete
+    }
+}
