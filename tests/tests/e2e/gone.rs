@@ -2,6 +2,7 @@
 
 use crate::stage::{ANNA, BERT, Stage};
 use cid_testkit::{Output, Tree};
+use serde_json::Value;
 use std::{fs, path::PathBuf};
 
 impl Stage {
@@ -164,7 +165,10 @@ fn a_project_is_taken_away_whole_and_can_come_back() {
     stage.answers(&bert);
     assert!(stage.file("hello.toml").exists());
 
-    let removed = stage.json(&[&all[..], &["--discard"]].concat());
+    let json = [&["-o", "json"], &all[..], &["--discard"]].concat();
+    let said = stage.cictl_ends(0, &json).stdout;
+    // Events of the deletes come before it.
+    let removed: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
     let aside = stage.file("hello.toml.removed");
     assert_eq!(removed["file"].as_str(), aside.to_str(), "{removed}");
     assert!(aside.exists() && !stage.file("hello.toml").exists());
