@@ -6,8 +6,7 @@ use crate::{
     doctor,
     engine::{Engine, Hooks},
     host,
-    layout::Layout,
-    plan,
+    layout::{Layout, trash_dir},
     reload::Telling,
     rpc::{self, Api, Doors},
     sandbox::{self, Engines},
@@ -340,7 +339,7 @@ fn make_work_dirs(shelf: &Shelf, layout: &Layout) {
     for project in shelf.values().flatten() {
         let work_dir = Projects::work_dir(project, &layout.work_root);
         let environments = layout.environments(&project.name);
-        let trash = plan::trash_dir(&work_dir.join("any"));
+        let trash = trash_dir(&work_dir.join("any"));
         for (dir, mode) in [(work_dir, 0o755), (trash, 0o700), (environments, 0o755)] {
             if let Err(fault) = fs::make_dir(&dir, mode) {
                 tracing::error!(project = project.name.as_str(), "{fault}");
@@ -429,7 +428,7 @@ fn renew_reserves(api: &Api) {
     let shelf = api.projects.all();
     let work_dirs = shelf.values().flatten().map(|project| {
         let work_dir = Projects::work_dir(project, &api.layout.work_root);
-        plan::trash_dir(&work_dir.join("any"))
+        trash_dir(&work_dir.join("any"))
     });
     let trashes: Vec<PathBuf> = [api.layout.log_trash_dir()]
         .into_iter()

@@ -191,3 +191,8 @@ impl Layout {
         self.state_dir.join("home")
     }
 }
+
+/// The trash on the file system of a workspace's folder.
+pub fn trash_dir(directory: &Path) -> PathBuf {
+    directory.parent().unwrap_or(directory).join(".trash")
+}

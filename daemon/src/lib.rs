@@ -38,8 +38,6 @@ pub mod plan;
 pub mod recipe;
 /// Has the daemon read the projects again, and waits.
 mod reload;
-/// A project is taken away.
-mod removal;
 /// proto to domain and back, a few lines a method.
 pub mod rpc;
 /// A whole cid in one folder, without root.

@@ -4,7 +4,7 @@
 use super::{Cx, work::Work};
 use crate::{
     domain::JobKind,
-    plan::trash_dir,
+    layout::trash_dir,
     system::{
         Fault,
         room::{self, Shortage},

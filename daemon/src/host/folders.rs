@@ -5,8 +5,7 @@ use crate::{
     config::{Project, Projects},
     doctor::unwritable,
     domain::{TOOLS, builder, project_group},
-    layout::Layout,
-    plan::trash_dir,
+    layout::{Layout, trash_dir},
     system::{Fault, accounts::Accounts, fs},
 };
 use nix::unistd::{Group, User};

@@ -1,11 +1,10 @@
 //! A workspace goes away without a trace.
 
-use super::trash_dir;
 use crate::{
     config::Project,
     domain::{Account, JobKind, Workspace},
     engine::Plan,
-    layout::Layout,
+    layout::{Layout, trash_dir},
     step::{
         CheckBranch, DeleteBranch, Doomed, EndProcesses, HOME, ReleasePort, RemoveAccount,
         RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,

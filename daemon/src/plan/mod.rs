@@ -15,7 +15,7 @@ use crate::{
     domain::{Account, Workspace},
     layout::Layout,
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The facts that plans are made from.
 pub struct Facts<'a> {
@@ -35,9 +35,4 @@ impl Facts<'_> {
     fn mirror(&self) -> PathBuf {
         self.layout.mirror(&self.project.name)
     }
-}
-
-/// The trash on the file system of a workspace's folder.
-pub fn trash_dir(directory: &Path) -> PathBuf {
-    directory.parent().unwrap_or(directory).join(".trash")
 }

@@ -9,6 +9,7 @@ mod enforce_tests;
 mod jobs;
 mod logs;
 mod projects;
+mod removal;
 mod run;
 mod server;
 mod system;

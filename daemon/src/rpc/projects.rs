@@ -1,6 +1,6 @@
 //! Service `Projects`.
 
-use super::{Api, concerns, convert, page_size};
+use super::{Api, concerns, convert, page_size, removal};
 use crate::{
     config::{ConfigError, Project, Projects as Shelf},
     doctor,
@@ -8,7 +8,6 @@ use crate::{
     error::Error,
     helper::request::Inspect,
     recipe::Recipe,
-    removal,
     step::{gid_of, uid_of},
     system::{
         Fault, credential, fs,

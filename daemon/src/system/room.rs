@@ -118,7 +118,7 @@ impl Reserve {
         Ok(())
     }
 
-    fn files(&self) -> impl Iterator<Item = PathBuf> + use<'_> {
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
         (0..Self::FILES).map(|number| self.folder.join(number.to_string()))
     }
 

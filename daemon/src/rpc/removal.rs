@@ -2,12 +2,13 @@
 //!
 //! Everything may be done twice: a removal that was interrupted goes on when it is asked for again.
 
+use super::Api;
 use crate::{
     doctor,
     domain::{ProjectName, builder, project_group},
     error::Error,
     helper::request::Purge,
-    rpc::Api,
+    layout::trash_dir,
     store::{Debt, OwedRow, WorkDir},
     system::{
         Fault, fs,
@@ -24,13 +25,13 @@ const NAMED: usize = 20;
 
 /// What was taken away.
 #[derive(Debug, Default)]
-pub(crate) struct Removed {
+pub(super) struct Removed {
     /// Where the project's file is now; `None`: there was none.
-    pub(crate) file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
     /// Folders, accounts and the like, for people.
-    pub(crate) removed: Vec<String>,
+    pub(super) removed: Vec<String>,
     /// What stays, and why.
-    pub(crate) kept: Vec<String>,
+    pub(super) kept: Vec<String>,
 }
 
 /// Takes a project away that has no workspaces. Its file is set aside first: from then on nobody can begin
@@ -39,7 +40,7 @@ pub(crate) struct Removed {
 /// # Errors
 /// It has workspaces, or there is nothing of it; nothing is changed then. Or something cannot be taken
 /// away; the same again goes on from there.
-pub(crate) async fn remove(api: &Api, project: &ProjectName) -> Result<Removed, Error> {
+pub(super) async fn remove(api: &Api, project: &ProjectName) -> Result<Removed, Error> {
     let _turn = api.turns.removing.lock().await;
     let mut removed = Removed {
         file: close(api, project).await?,
@@ -120,7 +121,7 @@ fn set_aside(file: &Path) -> Result<PathBuf, Error> {
 }
 
 /// Something that cid keeps for a project.
-pub(crate) enum Part {
+enum Part {
     /// Helpers that stand ready, and builds under way.
     Helpers,
     /// The vhost for names that no workspace has, and the copy of the certificate.
@@ -170,7 +171,7 @@ impl Part {
 ///
 /// # Errors
 /// The machine or the ledger does not tell.
-pub(crate) async fn left(api: &Api, project: &ProjectName) -> Result<Vec<Part>, Error> {
+async fn left(api: &Api, project: &ProjectName) -> Result<Vec<Part>, Error> {
     let layout = &api.layout;
     let mut parts = Vec::new();
     if doctor::has_site(api, project)? {
@@ -249,7 +250,7 @@ async fn purge(api: &Api, path: &Path) -> Result<(), Fault> {
 /// Only what is empty goes: anything else in there is nobody's that cid knows of. A folder that was there
 /// before cid is the operator's.
 fn remove_work_dir(dir: &WorkDir) -> Result<(), Fault> {
-    let trash = crate::plan::trash_dir(&dir.path.join("any"));
+    let trash = trash_dir(&dir.path.join("any"));
     Reserve::at(trash.join(RESERVE)).give_back();
     fs::remove_empty_dir(&trash)?;
     if dir.made {
