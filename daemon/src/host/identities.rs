@@ -266,3 +266,62 @@ fn local_repository(url: &GitUrl) -> Option<PathBuf> {
     let path = PathBuf::from(text.strip_prefix("file://").unwrap_or(&text));
     path.is_absolute().then_some(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Name;
+
+    /// A host whose projects have no files.
+    fn identities(dir: &Path) -> Identities {
+        let layout = Layout::sandbox(dir);
+        std::fs::create_dir_all(layout.projects_dir()).unwrap();
+        Identities {
+            settings: Arc::default(),
+            projects: Arc::new(Projects::load(&layout).unwrap()),
+            controllers: Controllers::look(),
+            hosts: Arc::new(HostsFile::new(layout.test_hosts_file())),
+            layout: Arc::new(layout),
+        }
+    }
+
+    fn writable(place: &Place) -> Vec<String> {
+        let command = place.unit.command();
+        let words = command.iter().map(|word| word.to_string_lossy());
+        words
+            .filter_map(|word| Some(word.strip_prefix("ReadWritePaths=-")?.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn where_a_workspace_is_does_not_depend_on_its_projects_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let identities = identities(dir.path());
+        let project = ProjectName::parse("shop").unwrap();
+        let email = crate::domain::Email::parse("anna@example.com").unwrap();
+        let name = Name::candidates(&email).next().unwrap();
+        let unit = UnitName::new(&project, &name);
+        let directory = PathBuf::from("/data/old").join(name.as_str());
+        let user = WorkspaceUser {
+            unit: unit.clone(),
+            number: 1,
+            directory: directory.clone(),
+        };
+        for (identity, folder) in [
+            (Identity::Workspace(user), "/data/old"),
+            (
+                Identity::Access(unit, directory.clone()),
+                &*directory.to_string_lossy(),
+            ),
+            (
+                Identity::Purge("/data/old/.trash".into()),
+                "/data/old/.trash",
+            ),
+        ] {
+            let place = identities.place(&identity).unwrap();
+            assert_eq!(writable(&place), [folder], "{identity:?}");
+        }
+        let look = identities.place(&Identity::Look).unwrap();
+        assert_eq!(writable(&look), [""; 0]);
+    }
+}
