@@ -191,7 +191,7 @@ mod tests {
         reserve.ensure_room();
         assert!(reserve.is_whole());
         // Half of one is made whole.
-        std::fs::remove_file(dir.path().join("reserve/3")).unwrap();
+        remove_file(dir.path().join("reserve/3")).unwrap();
         reserve.renew();
         assert!(reserve.is_whole());
         reserve.give_back();

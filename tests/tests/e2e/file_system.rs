@@ -17,7 +17,7 @@ struct Mount(PathBuf);
 impl Mount {
     /// In memory; `None` where mounting is not allowed.
     fn memory(path: &Path, options: &str) -> Option<Self> {
-        Self::mount(path, &["-t", "tmpfs", "-o", options, "tmpfs"])
+        Self::at(path, &["-t", "tmpfs", "-o", options, "tmpfs"])
     }
 
     /// An ext4 of so many MiB in a file, where folders take room as well.
@@ -31,10 +31,10 @@ impl Mount {
         if made.status != 0 {
             return None;
         }
-        Self::mount(path, &["-o", "loop", image.to_str().unwrap()])
+        Self::at(path, &["-o", "loop", image.to_str().unwrap()])
     }
 
-    fn mount(path: &Path, args: &[&str]) -> Option<Self> {
+    fn at(path: &Path, args: &[&str]) -> Option<Self> {
         fs::create_dir_all(path).unwrap();
         let output = run(Command::new("mount").args(args).arg(path), SOON).ok()?;
         let mount = (output.status == 0).then(|| Self(path.to_owned()));

@@ -172,7 +172,7 @@ fn a_project_is_taken_away_whole_and_can_come_back() {
     let aside = stage.file("hello.toml.removed");
     assert_eq!(removed["file"].as_str(), aside.to_str(), "{removed}");
     assert!(aside.exists() && !stage.file("hello.toml").exists());
-    assert_eq!(traces(&stage), [PathBuf::new(); 0]);
+    assert!(traces(&stage).is_empty(), "{:?}", traces(&stage));
     assert_eq!(
         stage.json(&["project", "list"]).as_array().unwrap().len(),
         0
@@ -211,7 +211,7 @@ fn what_is_left_of_a_project_without_a_file_is_named_and_taken_away() {
         [remove(), other.join().unwrap()]
     });
     assert!(both == [0, 3] || both == [3, 0], "{both:?}");
-    assert_eq!(traces(&stage), [PathBuf::new(); 0]);
+    assert!(traces(&stage).is_empty(), "{:?}", traces(&stage));
     assert!(!work_dir.exists(), "cid made it");
     stage.cictl_ends(0, &["doctor"]);
 }
@@ -227,7 +227,7 @@ fn a_removal_that_was_interrupted_goes_on() {
     stage.sandbox.kill_9().unwrap();
     stage.sandbox.start().unwrap();
     stage.cictl_ends(0, &["project", "remove", "hello", "--yes"]);
-    assert_eq!(traces(&stage), [PathBuf::new(); 0]);
+    assert!(traces(&stage).is_empty(), "{:?}", traces(&stage));
     stage.cictl_ends(0, &["doctor"]);
 }
 

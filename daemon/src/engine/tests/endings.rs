@@ -10,7 +10,6 @@ use crate::{
     domain::{JobKind, JobState, WorkspaceState},
     step,
     store::Subject,
-    system::fs,
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};

@@ -147,6 +147,9 @@ fn keep_busy(store: &Store, flag: Arc<AtomicBool>) {
 
 #[async_trait]
 impl AnyStep for Watched {
+    fn fills_disk(&self) -> bool {
+        self.step.fills_disk()
+    }
     fn has_undo(&self) -> bool {
         self.step.has_undo()
     }
