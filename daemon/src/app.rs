@@ -422,23 +422,6 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
     })
 }
 
-/// Keeps room aside on every file system that workspaces are on.
-fn renew_reserves(api: &Api) {
-    api.store.renew_reserve();
-    let shelf = api.projects.all();
-    let work_dirs = shelf.values().flatten().map(|project| {
-        let work_dir = Projects::work_dir(project, &api.layout.work_root);
-        trash_dir(&work_dir.join("any"))
-    });
-    let trashes: Vec<PathBuf> = [api.layout.log_trash_dir()]
-        .into_iter()
-        .chain(work_dirs)
-        .collect();
-    for reserve in room::reserves(&trashes, &api.layout.state_dir) {
-        reserve.renew();
-    }
-}
-
 async fn forget_forever(api: Api) {
     loop {
         let days = i64::from(api.settings.keep_jobs_days);
@@ -448,7 +431,7 @@ async fn forget_forever(api: Api) {
             Ok(count) => tracing::info!("{count} old jobs forgotten"),
             Err(error) => tracing::warn!("old jobs are kept: {error}"),
         }
-        renew_reserves(&api);
+        api.store.renew_reserve();
         tokio::select! {
             () = tokio::time::sleep(FORGET_PAUSE) => {}
             () = api.stopping.cancelled() => return,

@@ -119,7 +119,6 @@ fn files(
         if CACHES.iter().any(|cache| relative == Path::new(cache))
             || servers.contains(&path.as_path())
             || relative.ends_with("__pycache__")
-            || relative.ends_with(".trash/reserve")
             || is_lock
         {
             continue;

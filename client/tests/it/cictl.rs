@@ -134,6 +134,7 @@ fn json_is_events_then_one_document() {
         "commit",
         "created_at",
         "job",
+        "creator",
     ];
     expected.sort_unstable();
     assert_eq!(names, expected);

@@ -6,7 +6,7 @@ use crate::{
     domain::{ProjectName, UnitName, Workspace},
     error::Error,
     rpc::Api,
-    system::{Fault, fs, room, supervisor::Process},
+    system::{Fault, fs, supervisor::Process},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -228,8 +228,7 @@ async fn directories(
         }
     }
     for dir in trash {
-        let is_known = |name: &&String| *name == room::RESERVE || live.contains(*name);
-        for name in fs::names(&dir)?.iter().filter(|name| !is_known(name)) {
+        for name in fs::names(&dir)?.iter().filter(|name| !live.contains(*name)) {
             findings.push(Finding::drift(
                 format!("trash {}", dir.join(name).display()),
                 "its job is over",

@@ -149,6 +149,8 @@ impl Writer {
                     tracing::error!(job = %self.job, project = %self.project, workspace = %self.name, "the job waits: {error}");
                     if matches!(error, StoreError::Full(_)) {
                         self.store.release_reserve();
+                        // What waits in SQLite's log has room in the ledger itself, and the log begins anew.
+                        let _ = self.store.checkpoint().await;
                     }
                     tokio::select! {
                         () = tokio::time::sleep(LEDGER_PAUSE) => {}

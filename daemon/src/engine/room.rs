@@ -4,7 +4,6 @@
 use super::{Cx, work::Work};
 use crate::{
     domain::JobKind,
-    layout::trash_dir,
     system::{
         Fault,
         room::{self, Shortage},
@@ -58,26 +57,15 @@ impl Work {
         directory.parent().unwrap_or(directory).to_owned()
     }
 
-    fn reserves(&self) -> Vec<room::Reserve> {
-        let layout = &self.inner.sys.layout;
-        let trashes = [layout.log_trash_dir(), trash_dir(&self.row.directory)];
-        room::reserves(&trashes, &layout.state_dir)
-    }
-
-    /// Gives back what was kept aside where there is no room left; for a job that takes things away.
+    /// Gives back what was kept aside where there is no room left for the journal; for a job that takes things
+    /// away.
     pub(super) fn ensure_room(&self) {
         self.inner.store.ensure_room();
-        for reserve in self.reserves() {
-            reserve.ensure_room();
-        }
     }
 
     /// Keeps it aside again, now that the job has ended.
-    pub(super) fn renew_reserves(&self) {
+    pub(super) fn renew_reserve(&self) {
         self.inner.store.renew_reserve();
-        for reserve in self.reserves() {
-            reserve.renew();
-        }
     }
 
     /// Whether the job takes a workspace away.

@@ -195,7 +195,7 @@ impl Runner {
         }
         self.work.whole(Phase::Finished).await;
         self.end(state).await?;
-        self.work.renew_reserves();
+        self.work.renew_reserve();
         self.work.whole(Phase::Ended).await;
         Ok(())
     }

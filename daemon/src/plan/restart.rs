@@ -9,11 +9,15 @@ use crate::{
 
 /// The steps that restart a workspace's processes.
 pub fn restart(facts: &Facts<'_>) -> Plan {
-    let workspace = facts.workspace;
+    let Facts {
+        project, workspace, ..
+    } = facts;
+    // The project's domain may be another by now.
+    let host = workspace.host().map(str::to_owned);
     Plan::new(JobKind::Restart)
         .then(&RestartProcesses {})
         .then(&CheckHealth {
-            host: workspace.host().unwrap_or_default().to_owned(),
+            host: host.unwrap_or_else(|| project.host_for(&workspace.name)),
             tls: workspace.is_https(),
             directory: None,
         })

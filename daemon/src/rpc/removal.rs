@@ -13,7 +13,6 @@ use crate::{
     system::{
         Fault, fs,
         helpers::{Identity, ask_once},
-        room::{RESERVE, Reserve},
     },
 };
 use std::path::{Path, PathBuf};
@@ -251,7 +250,6 @@ async fn purge(api: &Api, path: &Path) -> Result<(), Fault> {
 /// before cid is the operator's.
 fn remove_work_dir(dir: &WorkDir) -> Result<(), Fault> {
     let trash = trash_dir(&dir.path.join("any"));
-    Reserve::at(trash.join(RESERVE)).give_back();
     fs::remove_empty_dir(&trash)?;
     if dir.made {
         fs::remove_empty_dir(&dir.path)?;

@@ -400,13 +400,19 @@ impl Api {
     fn refuse_full_disk(&self, project: &Project) -> Result<(), Error> {
         let work_dir = Projects::work_dir(project, &self.layout.work_root);
         let places = self.layout.places(&project.name, &work_dir);
-        match room::shortage(&places, self.settings.min_free_mib) {
-            None => Ok(()),
-            Some(shortage) => Err(Error::Exhausted {
-                message: format!("cannot make a workspace: {shortage}"),
-                hint: Some(Shortage::HINT.into()),
-            }),
-        }
+        let why = match room::shortage(&places, self.settings.min_free_mib) {
+            Some(shortage) => shortage.to_string(),
+            // Without it a job that fills the disk could not even be taken back.
+            None if !self.store.renew_reserve() => format!(
+                "the disk of {} is full: there is no space to keep aside for taking it back",
+                self.layout.state_dir.display()
+            ),
+            None => return Ok(()),
+        };
+        Err(Error::Exhausted {
+            message: format!("cannot make a workspace: {why}"),
+            hint: Some(Shortage::HINT.into()),
+        })
     }
 
     async fn refuse_losing_work(&self, workspace: &Workspace) -> Result<(), Error> {

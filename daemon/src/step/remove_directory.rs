@@ -1,6 +1,6 @@
 //! Moves the workspace's folder into the trash, and throws it away when the job is over.
 
-use super::make_directory::purge;
+use super::{make_directory::purge, remove_files::into_trash};
 use crate::{
     config::Limits,
     doctor::unwritable,
@@ -15,7 +15,7 @@ use std::{path::PathBuf, time::Duration};
 pub struct RemoveDirectory {
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
-    /// `WORK_DIR/.trash/JOB`.
+    /// `WORK_DIR/.trash/JOB`: what it is called there.
     pub trash: PathBuf,
 }
 
@@ -23,13 +23,6 @@ pub struct RemoveDirectory {
 #[derive(Serialize, Deserialize)]
 pub struct Before {
     existed: bool,
-}
-
-impl RemoveDirectory {
-    fn trashed(&self) -> PathBuf {
-        self.trash
-            .join(self.directory.file_name().unwrap_or_default())
-    }
 }
 
 impl Step for RemoveDirectory {
@@ -60,8 +53,7 @@ impl Step for RemoveDirectory {
             ));
             return Ok(());
         }
-        let moved = fs::make_dir(&self.trash, 0o700)
-            .and_then(|()| fs::rename_new(&self.directory, &self.trashed()));
+        let moved = into_trash(&self.directory, &self.trash);
         // The drop-in of a work_dir that the project's file does not name any more may be gone, too.
         let work_dir = self.directory.parent().unwrap_or(&self.directory);
         moved.map(drop).map_err(|fault| match cx.sys().accounts {
@@ -71,7 +63,7 @@ impl Step for RemoveDirectory {
     }
 
     async fn undo(&self, _: &Before, _: &Cx) -> Result<(), Fault> {
-        fs::rename_new(&self.trashed(), &self.directory).map(drop)
+        fs::rename_new(&self.trash, &self.directory).map(drop)
     }
 
     async fn finish(&self, _: &Before, cx: &Cx) -> Result<(), Fault> {

@@ -7,7 +7,10 @@ use crate::{
     system::{Fault, fs},
 };
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Moves run file and logs into the trash.
 #[derive(Serialize, Deserialize)]
@@ -21,15 +24,17 @@ pub struct RemoveFiles {
 pub struct Doomed {
     /// Where it is.
     pub path: PathBuf,
-    /// A trash on the same mount: a unit's writable folders are mounts of their own, and nothing is
-    /// renamed across those.
+    /// What it is called in a trash on the same mount: a unit's writable folders are mounts of their own, and
+    /// nothing is renamed across those.
     pub trash: PathBuf,
 }
 
-impl Doomed {
-    fn trashed(&self) -> PathBuf {
-        self.trash.join(self.path.file_name().unwrap_or_default())
-    }
+/// Moves something to its place in a trash, by a rename alone: on a full disk there is no room for a folder.
+/// What does not exist is moved already, or was not there.
+pub(super) fn into_trash(path: &Path, place: &Path) -> Result<(), Fault> {
+    let trash = place.parent().unwrap_or(place);
+    fs::make_dir(trash, 0o700)?;
+    fs::rename_new(path, place).map(drop)
 }
 
 impl Step for RemoveFiles {
@@ -52,15 +57,14 @@ impl Step for RemoveFiles {
 
     async fn apply(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         for doomed in &self.paths {
-            fs::make_dir(&doomed.trash, 0o700)?;
-            fs::rename_new(&doomed.path, &doomed.trashed())?;
+            into_trash(&doomed.path, &doomed.trash)?;
         }
         Ok(())
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         for doomed in &self.paths {
-            fs::rename_new(&doomed.trashed(), &doomed.path)?;
+            fs::rename_new(&doomed.trash, &doomed.path)?;
         }
         Ok(())
     }

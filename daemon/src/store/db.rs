@@ -163,6 +163,18 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Brings what SQLite has written ahead into the ledger's own file, so that its room can be used again.
+    ///
+    /// # Errors
+    /// SQLite's, translated.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.read(|connection| {
+            let sql = "PRAGMA wal_checkpoint(RESTART)";
+            Ok(connection.query_row(sql, [], |_| Ok(()))?)
+        })
+        .await
+    }
+
     /// Gives the reserve back to the file system, so that a full disk leaves room for undoing.
     pub fn release_reserve(&self) {
         reserve(&self.path).give_back();
@@ -174,8 +186,9 @@ impl Store {
     }
 
     /// Takes the reserve again, when there is room.
-    pub fn renew_reserve(&self) {
-        reserve(&self.path).renew();
+    /// Says whether it is there.
+    pub fn renew_reserve(&self) -> bool {
+        reserve(&self.path).renew()
     }
 }
 

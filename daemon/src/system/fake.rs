@@ -474,8 +474,11 @@ impl Launcher for Fake {
                 encode(serde_json::to_value(deletion))
             }
             Request::Purge(ask) => {
-                let gone = std::fs::remove_dir_all(&ask.path)
-                    .map_err(|error| Fault::io("remove", &ask.path, error));
+                let gone = match ask.path.is_dir() {
+                    true => std::fs::remove_dir_all(&ask.path),
+                    false => std::fs::remove_file(&ask.path),
+                };
+                let gone = gone.map_err(|error| Fault::io("remove", &ask.path, error));
                 made(gone)?;
                 encode(serde_json::to_value(Purged { removed: 1 }))
             }

@@ -5,7 +5,6 @@ use nix::sys::statvfs::statvfs;
 use std::{
     fmt,
     fs::{File, remove_dir, remove_file},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -73,15 +72,13 @@ pub fn shortage(places: &[PathBuf], least_mib: u64) -> Option<Shortage> {
     })
 }
 
-/// Space and files kept aside on one file system, so that on a full one there is room to take things back
-/// and to delete: a folder with some files.
+/// Space and files kept aside on one file system for when it is full: a folder with some files.
 pub struct Reserve {
     folder: PathBuf,
 }
 
 impl Reserve {
     const BYTES: u64 = 2 * MIB;
-    /// Deleting makes a folder for the trash on each file system.
     const FILES: u64 = 8;
 
     /// The reserve in this folder.
@@ -89,15 +86,18 @@ impl Reserve {
         Self { folder }
     }
 
-    /// Makes it where it is missing and there is plenty of room.
-    pub fn renew(&self) {
+    /// Makes it where it is missing and as much is left besides; says whether it is there.
+    pub fn renew(&self) -> bool {
+        if self.is_whole() {
+            return true;
+        }
         let parent = self.folder.parent().unwrap_or(&self.folder);
-        if self.is_whole() || fs::free_bytes(parent).is_ok_and(|free| free < 8 * Self::BYTES) {
-            return;
+        let has_room = fs::free_bytes(parent).is_ok_and(|free| free >= 2 * Self::BYTES);
+        if has_room && self.make().is_ok() {
+            return true;
         }
-        if self.make().is_err() {
-            self.give_back();
-        }
+        self.give_back();
+        false
     }
 
     fn is_whole(&self) -> bool {
@@ -148,22 +148,6 @@ impl Reserve {
     }
 }
 
-/// Reserves in these trashes, of those that are on another file system than `state`, which has its own.
-pub fn reserves(trashes: &[PathBuf], state: &Path) -> Vec<Reserve> {
-    let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
-    let of_state = device(state);
-    let elsewhere = trashes.iter().filter(|trash| {
-        let device = device(trash);
-        device.is_some() && device != of_state
-    });
-    elsewhere
-        .map(|trash| Reserve::at(trash.join(RESERVE)))
-        .collect()
-}
-
-/// What a reserve in a trash is called: no job is.
-pub const RESERVE: &str = "reserve";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,16 +168,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let reserve = Reserve::at(dir.path().join("reserve"));
         for _ in 0..2 {
-            reserve.renew();
-            assert!(reserve.is_whole());
+            assert!(reserve.renew() && reserve.is_whole());
         }
         // There is plenty of room.
         reserve.ensure_room();
         assert!(reserve.is_whole());
         // Half of one is made whole.
         remove_file(dir.path().join("reserve/3")).unwrap();
-        reserve.renew();
-        assert!(reserve.is_whole());
+        assert!(reserve.renew() && reserve.is_whole());
         reserve.give_back();
         assert_eq!(fs::names(dir.path()).unwrap(), [""; 0]);
     }
