@@ -111,7 +111,6 @@ fn a_project_that_is_taken_away_leaves_the_machine_as_it_was() {
         .unwrap();
     assert!([0, 3].contains(&last.status), "{last}");
     run(&host, "rm /etc/cid/projects.d/shop.toml.removed");
-    run(&host, "git config --system --list");
     let after = host.state(&CACHES).unwrap();
     let difference = before.difference(&after);
     let left: Vec<&str> = difference
