@@ -5,7 +5,7 @@ use nix::sys::statvfs::statvfs;
 use std::{
     fmt,
     fs::{File, remove_dir, remove_file},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 const MIB: u64 = 1024 * 1024;
