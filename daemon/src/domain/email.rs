@@ -184,6 +184,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn takes_what_is_just_short_enough() {
+        let labels = |last| format!("{0}.{0}.{1}", "b".repeat(63), "b".repeat(last));
+        let longest = format!("{}@{}", "a".repeat(64), labels(61));
+        assert_eq!(longest.len(), MAX_LEN);
+        assert_eq!(Email::parse(&longest).unwrap().as_str(), longest);
+        let longer = format!("{}@{}", "a".repeat(64), labels(62));
+        assert_eq!(Email::parse(&longer), Err(EmailError::TooLong));
+        // Long enough to be refused for that alone.
+        let longer = format!("{}@{}", "a".repeat(65), labels(61));
+        assert_eq!(Email::parse(&longer), Err(EmailError::TooLong));
+    }
+
     proptest! {
         #[test]
         fn parsing_is_idempotent_and_never_panics(text in "\\PC{0,80}") {

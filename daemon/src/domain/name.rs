@@ -233,6 +233,37 @@ mod tests {
         assert!(names[1].as_str().starts_with("anna---example-com--"));
     }
 
+    #[test]
+    fn names_are_read_back_if_cid_can_have_made_them() {
+        let read = |text: &str| serde_json::from_value::<Name>(text.into()).is_ok();
+        let (longest, longer) = ("a".repeat(MAX_LEN), "a".repeat(MAX_LEN + 1));
+        for good in ["a", "0", "anna---example-com", "a-", &longest] {
+            assert!(read(good), "{good:?}");
+        }
+        for bad in [
+            "", "-", "-rf", "--", ".", "..", "a.b", "a/b", "A", "a_b", "ä", "a\n", &longer,
+        ] {
+            assert!(!read(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn projects_are_called_as_files_accounts_and_labels_can_be() {
+        let (longest, longer) = ("a".repeat(31), "a".repeat(32));
+        for good in ["a", "a-b", "a1", &longest] {
+            assert_eq!(ProjectName::parse(good).unwrap().as_str(), good);
+        }
+        for bad in [
+            "", "-", "-a", "a-", "1a", "A", "aB", "a.b", "a/b", "a_b", "ä", "a\n", &longer,
+        ] {
+            assert_eq!(ProjectName::parse(bad), None, "{bad:?}");
+            assert_eq!(UnitName::parse(&format!("{bad}.anna")), None, "{bad:?}");
+        }
+        for bad in ["a", "a.", "a.-b", "a.b.c", ".b", "a.B"] {
+            assert_eq!(UnitName::parse(bad), None, "{bad:?}");
+        }
+    }
+
     fn address() -> impl Strategy<Value = String> {
         (
             "[a-z0-9]([a-z0-9._+-]{0,20}[a-z0-9])?",

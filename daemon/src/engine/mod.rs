@@ -302,9 +302,9 @@ impl Engine {
 
     /// Returns when no job is being carried; for tests.
     pub async fn idle(&self) {
-        while self.running() > 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let mut running = self.watch_running();
+        // The sender is the engine's own.
+        let _ = running.wait_for(|running| *running == 0).await;
     }
 
     fn spawn(&self, id: Uuid, begin: run::Begin) {

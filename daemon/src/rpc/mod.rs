@@ -4,8 +4,6 @@
 mod audit;
 mod convert;
 pub mod enforce;
-#[cfg(test)]
-mod enforce_tests;
 mod jobs;
 mod logs;
 mod projects;
@@ -13,6 +11,8 @@ mod removal;
 mod run;
 mod server;
 mod system;
+#[cfg(test)]
+mod tests;
 mod workspaces;
 
 pub use audit::Audit;

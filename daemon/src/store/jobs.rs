@@ -261,9 +261,15 @@ impl Store {
     /// The ledger's.
     pub async fn forget_jobs(&self, before: jiff::Timestamp) -> Result<usize, StoreError> {
         self.write(move |t| {
-            let old = "SELECT id FROM jobs WHERE ended_at < ?1 AND state IN ('done', 'undone', 'cancelled')";
-            t.execute(&format!("DELETE FROM events WHERE job IN ({old})"), [time(before)])?;
-            Ok(t.execute(&format!("DELETE FROM jobs WHERE id IN ({old})"), [time(before)])?)
+            let old = "SELECT id FROM jobs WHERE ended_at < ?1";
+            t.execute(
+                &format!("DELETE FROM events WHERE job IN ({old})"),
+                [time(before)],
+            )?;
+            Ok(t.execute(
+                &format!("DELETE FROM jobs WHERE id IN ({old})"),
+                [time(before)],
+            )?)
         })
         .await
     }
@@ -426,3 +432,7 @@ fn retried(t: &Transaction<'_>, key: &str) -> Result<(), StoreError> {
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "jobs_tests.rs"]
+mod tests;

@@ -2,10 +2,13 @@
 //! are maps in memory; files are real ones in a folder of the test's. The contract tests hold the
 //! fakes of nginx and supervisor to the same assertions as the real ones.
 
+mod accounts;
+mod told;
+
+pub use told::Answer;
+
 use super::{
-    Effect, Fault, Site, System,
-    accounts::Accounts,
-    fs,
+    Effect, Fault, Site, System, fs,
     helpers::{Call, Launcher},
     nginx::{Nginx, vhost::Upstream},
     probe::{Page, Probe},
@@ -14,7 +17,7 @@ use super::{
     tls::Certificates,
 };
 use crate::{
-    domain::{Account, UnitName},
+    domain::UnitName,
     helper::request::{
         AccessReport, BranchDeletion, Built, Configured, Dependencies, Ended, Fetched, Granted,
         Inspection, PathReport, Purged, Request, Resolved, ToolExited, WorkReport,
@@ -30,6 +33,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use told::Told;
 use uuid::Uuid;
 
 /// The commit every made-up base branch has.
@@ -40,6 +44,7 @@ pub const COMMIT: &str = "0123456789012345678901234567890123456789";
 pub struct Fake {
     layout: Arc<Layout>,
     state: Arc<Mutex<State>>,
+    told: Told,
 }
 
 /// All that is not a file.
@@ -63,6 +68,7 @@ impl Fake {
         let fake = Self {
             layout,
             state: Arc::default(),
+            told: Told::default(),
         };
         fake.state().branches.insert("main".into(), COMMIT.into());
         fake
@@ -114,6 +120,16 @@ impl Fake {
     /// Makes everything answer again.
     pub fn mend(&self) {
         self.state().down.clear();
+    }
+
+    /// What its helpers were asked, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.told.requests()
+    }
+
+    /// Has its helpers answer like this from now on, where it gives an answer.
+    pub fn answer(&self, script: impl Fn(&Request) -> Answer + Send + 'static) {
+        self.told.answer(script);
     }
 
     /// All that can be compared, without the files.
@@ -347,46 +363,10 @@ impl Probe for Fake {
     }
 
     fn listeners(&self, _: &[u32]) -> Vec<SocketAddr> {
-        // Every made-up process listens on the first port of the range.
-        vec![SocketAddr::from(([127, 0, 0, 1], 20000))]
-    }
-}
-
-#[async_trait]
-impl Accounts for Fake {
-    async fn make(&self, account: &Account, _: &Path, _: &str) -> Result<u32, Fault> {
-        self.state().accounts.insert(account.name.clone());
-        Ok(nix::unistd::getegid().as_raw())
-    }
-
-    fn exists(&self, account: &Account) -> Result<bool, Fault> {
-        Ok(self.state().accounts.contains(&account.name))
-    }
-
-    async fn remove(&self, account: &Account) -> Result<(), Fault> {
-        self.state().accounts.remove(&account.name);
-        Ok(())
-    }
-
-    async fn make_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
-        self.state().accounts.insert(builder.to_owned());
-        Ok(())
-    }
-
-    fn has_project(&self, _: &str, builder: &str) -> Result<bool, Fault> {
-        Ok(self.state().accounts.contains(builder))
-    }
-
-    async fn remove_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
-        self.state().accounts.remove(builder);
-        Ok(())
-    }
-
-    fn numbers(&self, _: &str, _: &str) -> Result<(u32, u32), Fault> {
-        Ok((
-            nix::unistd::geteuid().as_raw(),
-            nix::unistd::getegid().as_raw(),
-        ))
+        // Every made-up process listens on the first two ports of the range.
+        [20000, 20001]
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+            .into()
     }
 }
 
@@ -396,6 +376,9 @@ impl Launcher for Fake {
     async fn call(&self, call: &Call, request: Request) -> Result<Value, Fault> {
         if call.cancel.is_cancelled() {
             return Err(Fault::cancelled());
+        }
+        if let Some(answer) = self.told.hear(&request) {
+            return answer.await;
         }
         let encode =
             |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));

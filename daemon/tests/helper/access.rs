@@ -1,6 +1,9 @@
 //! Access lists, with getfacl as the judge.
 
-use crate::rig::Helper;
+use crate::{
+    rig::{Helper, binary, is_root},
+    skip::skip,
+};
 use cid_daemon::helper::request::{GrantAccess, Granted, OpenSockets, SkipReason, Skipped};
 use std::{
     fs::{self, Permissions},
@@ -266,4 +269,57 @@ fn who_may_use_sockets_passes_through_their_folder_and_lists_nothing() {
     fs::write(folder.join("web.sock"), "").unwrap();
     assert!(list(&folder.join("web.sock")).contains(&"user:12345:rw-".to_owned()));
     assert_eq!(helper.ask(ask()), Ok(()));
+}
+
+#[test]
+fn is_given_so_deep_and_no_deeper() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |depth: usize| dir.path().join("tree").join(["d"; 102][..depth].join("/"));
+    fs::create_dir_all(at(102)).unwrap();
+    let granted = grant(dir.path());
+    // The tree's own folder and a hundred below it; what is in the last one is left alone, and told.
+    assert_eq!(granted.changed, 101);
+    let skipped = Skipped {
+        path: at(100),
+        reason: SkipReason::Depth,
+    };
+    assert_eq!(granted.skipped, [skipped]);
+    assert!(list(&at(100)).join(" ").contains("user:12345:rwx"));
+    assert!(!list(&at(101)).join(" ").contains("12345"));
+}
+
+#[test]
+fn is_given_to_a_tree_that_is_a_mount_and_to_no_mount_in_it() {
+    if !is_root() {
+        skip("this needs root, which alone can mount");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, outside) = (dir.path().join("tree"), dir.path().join("outside"));
+    fs::create_dir_all(tree.join("a/mounted here")).unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("kept"), "").unwrap();
+    let mount = format!(
+        "mount --bind '{tree}' '{tree}' && mount --bind '{outside}' '{tree}/a/mounted here' && exec \"$0\" \"$@\"",
+        tree = tree.display(),
+        outside = outside.display(),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &mount]).arg(binary());
+    let ask = GrantAccess {
+        roots: vec![tree.clone()],
+        uids: vec![12345],
+        ..GrantAccess::default()
+    };
+    let mut helper = Helper::start_by(command, &dir.path().join("lock"));
+    let granted = helper.ask(ask).unwrap();
+    let skipped = Skipped {
+        path: tree.join("a/mounted here"),
+        reason: SkipReason::Mount,
+    };
+    assert_eq!((granted.changed, granted.skipped), (2, vec![skipped]));
+    assert!(list(&tree.join("a")).join(" ").contains("12345"));
+    for path in [&outside, &outside.join("kept")] {
+        assert!(!list(path).join(" ").contains("12345"), "{path:?}");
+    }
 }

@@ -27,11 +27,11 @@ impl Mount {
         // Without room that is root's alone.
         make.args(["-q", "-m", "0", "-O", "^has_journal"])
             .arg(image);
-        let made = run(&mut make, SOON).ok()?;
-        if made.status != 0 {
-            return None;
+        if run(&mut make, SOON).is_ok_and(|made| made.status == 0) {
+            return Self::at(path, &["-o", "loop", image.to_str().unwrap()]);
         }
-        Self::at(path, &["-o", "loop", image.to_str().unwrap()])
+        skip("this needs mkfs.ext4");
+        None
     }
 
     fn at(path: &Path, args: &[&str]) -> Option<Self> {

@@ -8,6 +8,8 @@ mod cancels;
 mod crashes;
 /// Jobs that end with debts, get stuck, or never begin.
 mod endings;
+/// Environments that workspaces share, or have for themselves.
+mod environments;
 /// A step that fails in any way.
 mod failures;
 /// What looks on, and holds the engine where a test wants it.

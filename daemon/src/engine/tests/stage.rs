@@ -63,7 +63,10 @@ impl Stage {
     /// With these lines more in the project's file.
     pub(super) fn with(more: &str) -> Self {
         misbehave(&[]);
-        let dir = tempfile::tempdir().unwrap();
+        // A disk is waited for at each line of a journal, for most of what these tests took.
+        let dir = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
         let layout = Arc::new(Layout::sandbox(dir.path()));
         for dir in [
             layout.projects_dir(),
@@ -94,16 +97,11 @@ impl Stage {
     }
 
     pub(super) fn engine(&self, hooks: Arc<dyn Hooks>) -> Engine {
-        let settings = Settings {
-            // Whatever cores this machine has.
-            heavy_steps: 2,
-            ..Settings::default()
-        };
         let mut engine = Engine::new(
             self.fake.host(),
             self.store.clone(),
             Arc::clone(&self.projects),
-            Arc::new(settings),
+            Arc::new(Settings::default()),
             hooks,
         );
         Arc::get_mut(&mut engine.0).unwrap().decode = watched::decode;

@@ -81,6 +81,15 @@ pub(super) fn calls(job: Uuid) -> Vec<Call> {
     CALLS.with_borrow(|all| all.iter().filter(|call| call.job == job).cloned().collect())
 }
 
+/// The job that was the first to call this part of this step.
+pub(super) fn first(part: Part, kind: &str) -> Option<Uuid> {
+    CALLS.with_borrow(|all| {
+        let mut calls = all.iter();
+        let found = calls.find(|call| call.part == part && call.kind == kind);
+        found.map(|call| call.job)
+    })
+}
+
 /// Steps that were applied before their begin was on disk.
 pub(super) fn early() -> Vec<String> {
     EARLY.with_borrow(Clone::clone)

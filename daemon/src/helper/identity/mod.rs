@@ -156,7 +156,9 @@ mod tests {
             run_as(65_534, 2000, &[]),
             run_as(u32::MAX, 2000, &[]),
             run_as(2000, 0, &[]),
+            run_as(2000, 65_534, &[]),
             run_as(2000, u32::MAX, &[]),
+            run_as(2000, 2000, &[65_534]),
             run_as(2000, 2000, &[2001, 0]),
         ] {
             let fault = expected(&bad).unwrap_err();
@@ -164,6 +166,9 @@ mod tests {
                 fault.message.starts_with("cannot become cidw-1: "),
                 "{fault}"
             );
+        }
+        for good in [1000, 65_533, 65_535, u32::MAX - 1] {
+            assert_eq!(expected(&run_as(good, 1, &[65_533])).unwrap().uid, good);
         }
         let good = expected(&run_as(2000, 2001, &[2002])).unwrap();
         assert_eq!(good.groups, [2001, 2002].into());

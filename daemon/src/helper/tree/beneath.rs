@@ -17,10 +17,8 @@ use std::{
 /// What is being made is called so until it is whole. One helper works in a tree at a time, so one
 /// name is enough, and a later run finds what a killed one left.
 pub(super) const TEMPORARY: &str = ".cid.tmp";
-/// Neither links nor `..` nor `/proc`'s magic lead out of where one began.
-pub(super) const CONFINED: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS);
+/// Neither links, `/proc`'s own among them, nor `..` lead out of where one began.
+pub(super) const CONFINED: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 /// For walking: opens folders only, never waits.
 pub(super) const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -85,7 +83,7 @@ impl Root {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(self.fault("make the folder", relative, error)),
             }
-            fd = sys::openat(&fd, name.as_os_str(), FOLDER, Mode::empty())
+            fd = sys::openat2(&fd, name.as_os_str(), FOLDER, Mode::empty(), CONFINED)
                 .map_err(|error| self.fault("open the folder", relative, error))?;
         }
         Ok(fd)
@@ -215,12 +213,12 @@ impl Root {
         let Ok(fd) = sys::openat(parent, name, flags, Mode::empty()) else {
             return false;
         };
-        let regular = sys::fstat(&fd).is_ok_and(|stat| {
-            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-                && u64::try_from(stat.st_size).is_ok_and(|size| size == content.len() as u64)
-        });
+        let regular = sys::fstat(&fd)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
         let mut old = Vec::new();
-        regular && File::from(fd).read_to_end(&mut old).is_ok() && old == content
+        // However long it is, no more than that counts.
+        let most = content.len() as u64 + 1;
+        regular && File::from(fd).take(most).read_to_end(&mut old).is_ok() && old == content
     }
 }
 
@@ -300,6 +298,95 @@ mod tests {
         assert_eq!(inode(path), before);
         root.write(path, b"y").unwrap();
         assert_ne!(inode(path), before);
+    }
+
+    #[test]
+    fn leads_nowhere_else_by_any_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir_all(tree.join("real")).unwrap();
+        fs::write(dir.path().join("secret"), "secret").unwrap();
+        fs::write(tree.join("real/file"), "mine").unwrap();
+        // These stay inside, and are followed no more than others.
+        symlink("real", tree.join("folder")).unwrap();
+        symlink("real/file", tree.join("file")).unwrap();
+        let root = Root::open(&tree).unwrap();
+        let secret = dir.path().join("secret");
+        let link = format!(
+            "/proc/self/fd/{}",
+            std::os::fd::AsRawFd::as_raw_fd(&root.fd)
+        );
+        for path in [
+            Path::new("../secret"),
+            Path::new("real/../../secret"),
+            &secret,
+            &Path::new(&link).join("real/file"),
+            Path::new("folder/file"),
+            Path::new("file"),
+        ] {
+            assert!(root.read(path, 100).is_err(), "{path:?}");
+        }
+        assert_eq!(root.read(Path::new("real/file"), 100).unwrap(), "mine");
+        for path in ["../made", "real/../../made", "folder/made"] {
+            assert!(root.make_folder(Path::new(path)).is_err(), "{path}");
+            assert!(
+                root.write(&Path::new(path).join("f"), b"x").is_err(),
+                "{path}"
+            );
+        }
+        assert!(!dir.path().join("made").exists());
+        assert!(!tree.join("real/made").exists());
+        assert!(Root::open(&tree.join("folder")).is_err());
+    }
+
+    #[test]
+    fn reads_regular_files_up_to_a_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        fs::write(dir.path().join("four"), "four").unwrap();
+        let four = Path::new("four");
+        assert_eq!(root.read(four, 4).unwrap(), "four");
+        let told = root.read(four, 3).unwrap_err().message;
+        assert!(told.contains("longer than 3 bytes"), "{told}");
+        fs::write(dir.path().join("none"), "").unwrap();
+        assert_eq!(root.read(Path::new("none"), 0).unwrap(), "");
+        // One that nobody writes to would be an empty file.
+        nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let told = root.read(Path::new("pipe"), 4).unwrap_err().message;
+        assert!(told.contains("no regular file"), "{told}");
+        assert!(root.read(Path::new(""), 4).is_err());
+    }
+
+    #[test]
+    fn replaces_whatever_is_no_file_of_that_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let (same, other) = (outside.path().join("same"), outside.path().join("other"));
+        fs::write(&same, "text").unwrap();
+        fs::write(&other, "").unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let place = dir.path().join("place");
+        let pipe = || nix::unistd::mkfifo(&place, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let make: [&dyn Fn(); 5] = [
+            &|| symlink(&same, &place).unwrap(),
+            &|| symlink(&other, &place).unwrap(),
+            // Nobody writes to it: whoever opens it waits.
+            &pipe,
+            &|| fs::write(&place, "text and more").unwrap(),
+            &|| fs::write(&place, "tex").unwrap(),
+        ];
+        for (index, make) in make.iter().enumerate() {
+            for content in ["text", ""] {
+                let _ = fs::remove_file(&place);
+                make();
+                root.write(Path::new("place"), content.as_bytes()).unwrap();
+                let meta = fs::symlink_metadata(&place).unwrap();
+                assert!(meta.is_file(), "{index} {content:?}");
+                assert_eq!(fs::read_to_string(&place).unwrap(), content, "{index}");
+            }
+        }
+        assert_eq!(fs::read_to_string(&same).unwrap(), "text");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -203,3 +203,27 @@ proptest! {
         prop_assert_eq!(&aliases[0].0[1], &format!("{}/", path.trim_end_matches('/')));
     }
 }
+
+#[test]
+fn a_socket_is_taken_where_nginx_and_the_kernel_take_it() {
+    let render = |path: String| {
+        let upstream = Upstream::Unix(path.into());
+        Vhost {
+            upstream,
+            ..vhost()
+        }
+        .render()
+    };
+    // The kernel's 108 bytes, less the zero at the end.
+    let longest = format!("/{}", "s".repeat(106));
+    let text = render(longest.clone()).unwrap();
+    assert!(text.contains(&format!("http://unix:{longest}")), "{text}");
+    for bad in [
+        format!("{longest}s"),
+        "/run/a:b".into(),
+        "/run/a:".into(),
+        "run/a".into(),
+    ] {
+        assert!(render(bad.clone()).is_err(), "{bad}");
+    }
+}

@@ -210,16 +210,62 @@ pub(super) fn bits(mode: u32, shift: u32) -> u16 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn tells_what_somebody_may_do() {
-        let ask = GrantAccess {
+    fn ask() -> GrantAccess {
+        GrantAccess {
             roots: Vec::new(),
             uids: vec![7],
             gids: vec![70],
             owners: Vec::new(),
             reads_only: false,
+        }
+    }
+
+    type Change<'a> = dyn Fn(&mut Vec<(Tag, u16, u32)>) + 'a;
+
+    #[test]
+    fn serves_whom_it_names_with_no_less_and_nobody_else() {
+        let wanted = || List::new(&ask(), 0o100_640, READ | WRITE, None);
+        assert!(wanted().serves(&wanted()));
+        let changed = |change: &Change<'_>| {
+            let mut list = wanted();
+            change(&mut list.0);
+            list.serves(&wanted())
         };
-        let list = List::new(&ask, 0o100_640, READ | WRITE, None);
+        let set = |tag, rights| {
+            changed(&move |all| {
+                let entries = all.iter_mut().filter(|entry| entry.0 == tag);
+                entries.for_each(|entry| entry.1 = rights);
+            })
+        };
+        // More, as new files begin with.
+        assert!(set(Tag::User, ALL) && set(Tag::Group, ALL) && set(Tag::Mask, ALL));
+        assert!(set(Tag::Owner, 0) && set(Tag::OwningGroup, 0));
+        assert!(!set(Tag::User, READ) && !set(Tag::Group, WRITE));
+        assert!(!set(Tag::Mask, READ), "behind a mask");
+        assert!(!set(Tag::Other, READ), "others get something");
+        assert!(!set(Tag::Other, EXECUTE), "others get something");
+        let without = |tag| changed(&move |all| all.retain(|entry| entry.0 != tag));
+        assert!(!without(Tag::User) && !without(Tag::Group) && !without(Tag::Other));
+        let with = |tag, id| {
+            changed(&move |all| {
+                all.push((tag, READ, id));
+                all.sort_by_key(|&(tag, _, id)| (tag, id));
+            })
+        };
+        assert!(
+            !with(Tag::User, 8) && !with(Tag::Group, 71),
+            "somebody else"
+        );
+        let another = changed(&|all| {
+            let entry = all.iter_mut().find(|entry| entry.0 == Tag::User);
+            entry.unwrap().2 = 8;
+        });
+        assert!(!another, "somebody else instead");
+    }
+
+    #[test]
+    fn tells_what_somebody_may_do() {
+        let list = List::new(&ask(), 0o100_640, READ | WRITE, None);
         assert_eq!(list.rights_of(7, &[], 1), READ | WRITE);
         assert_eq!(list.rights_of(8, &[70], 1), READ | WRITE);
         assert_eq!(list.rights_of(8, &[1], 1), READ);

@@ -76,3 +76,86 @@ pub(super) fn rights_by(handle: &OwnedFd, mode: u32, group: u32, uid: u32, group
         None => bits(mode, 0),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{MetadataExt, PermissionsExt},
+        path::Path,
+    };
+
+    fn set(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn looked(root: &Path, uid: u32, gids: &[u32]) -> AccessReport {
+        let ask = LookAtAccess {
+            root: root.to_owned(),
+            uid,
+            gids: gids.to_vec(),
+            people: None,
+            sharing: Vec::new(),
+        };
+        look(&ask).unwrap()
+    }
+
+    #[test]
+    fn what_others_made_must_be_usable_and_what_is_its_own_need_not_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let meta = fs::metadata(root).unwrap();
+        let (me, group, other) = (meta.uid(), meta.gid(), meta.uid() + 12_345);
+        set(root, 0o777);
+        for (name, mode) in [
+            ("closed", 0o600),
+            ("read", 0o604),
+            ("of-group", 0o640),
+            ("write", 0o602),
+        ] {
+            fs::write(root.join(name), "").unwrap();
+            set(&root.join(name), mode);
+        }
+        for (name, mode) in [("listed", 0o705), ("shared", 0o770)] {
+            fs::create_dir(root.join(name)).unwrap();
+            set(&root.join(name), mode);
+        }
+        let closed = |uid, gids: &[u32]| {
+            let report = looked(root, uid, gids);
+            let names = report
+                .examples
+                .iter()
+                .map(|path| path.strip_prefix(root).unwrap());
+            let mut names: Vec<_> = names
+                .map(|name| name.to_str().unwrap().to_owned())
+                .collect();
+            names.sort();
+            assert_eq!(report.closed, names.len() as u64);
+            names
+        };
+        assert_eq!(closed(me, &[]), [""; 0], "its own");
+        assert_eq!(
+            closed(other, &[]),
+            ["closed", "listed", "of-group", "shared", "write"]
+        );
+        assert_eq!(
+            closed(other, &[group]),
+            ["closed", "listed", "read", "write"]
+        );
+    }
+
+    #[test]
+    fn few_of_many_are_named_and_all_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        set(dir.path(), 0o777);
+        for number in 0..9 {
+            let file = dir.path().join(number.to_string());
+            fs::write(&file, "").unwrap();
+            set(&file, 0);
+        }
+        let other = fs::metadata(dir.path()).unwrap().uid() + 12_345;
+        let report = looked(dir.path(), other, &[]);
+        assert_eq!((report.closed, report.examples.len()), (9, MAX_EXAMPLES));
+    }
+}

@@ -1,237 +1,24 @@
-//! The services behind the enforcing layer, as a client meets them, on a made-up machine.
+//! What the enforcing layer asks, refuses and writes down.
 
-use super::{Api, Audit, enforce::Enforce, server};
+use super::stage::{ACCOUNT, Stage, anna, create, requests};
 use crate::{
     authz::{
-        Accounts, Authority, Caller, Decision, Door, Gate, Question, Right,
+        Right,
         table::{Action, TABLE},
     },
-    config::{Projects, Settings},
     domain::JobKind,
-    engine::{Engine, NoHooks},
-    layout::Layout,
-    store::{AuditLine, Store, Verdict},
-    system::{fake::Fake, fs},
+    store::Verdict,
 };
-use async_trait::async_trait;
-use cid_proto::v1::{self, RunStart, WorkspaceRef, run_request::Message};
-use http_body_util::{BodyExt, Full};
+use cid_proto::v1::{self, RunStart, run_request::Message};
 use prost::Message as _;
-use std::{
-    collections::BTreeSet,
-    convert::Infallible,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tonic::{
-    Code, Status,
+    Code,
     body::Body,
     codegen::http::{Request, Response},
 };
-use tower::{Layer, Service, ServiceExt, service_fn};
-
-const EMAIL: &str = "anna@example.com";
-/// Hers, as user 1000; one that every machine has, as access lists need one.
-const ACCOUNT: &str = "nobody";
-
-/// Denies some actions and remembers what it was asked. Lets some user wait for its word.
-#[derive(Default)]
-struct Judge {
-    denies: Mutex<Vec<Action>>,
-    keeps_waiting: Mutex<Option<(u32, Arc<Notify>)>>,
-    asked: Mutex<Vec<(Action, Option<String>, bool)>>,
-}
-
-#[async_trait]
-impl Authority for Judge {
-    async fn admit(&self, _: &Caller) -> Decision {
-        Decision::Allowed
-    }
-
-    async fn decide(&self, question: Question<'_>) -> Decision {
-        let subject = question.subject.map(|(subject, _)| subject.to_string());
-        let is_own = question.subject.is_some_and(|(_, is_own)| is_own);
-        let asked = (question.action, subject, is_own);
-        self.asked.lock().unwrap().push(asked);
-        let waiting = self.keeps_waiting.lock().unwrap().clone();
-        if let Some((uid, word)) = waiting
-            && uid == question.call.caller.uid
-        {
-            word.notified().await;
-        }
-        if self.denies.lock().unwrap().contains(&question.action) {
-            Decision::denied("the judge says no")
-        } else {
-            Decision::Allowed
-        }
-    }
-}
-
-struct Stage {
-    api: Api,
-    judge: Arc<Judge>,
-    gate: Gate,
-    audit: Audit,
-    writer: super::audit::Writer,
-    _dir: tempfile::TempDir,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let layout = Arc::new(Layout::sandbox(dir.path()));
-        for dir in [
-            layout.projects_dir(),
-            layout.run_file_dir(),
-            layout.vhost_dir(),
-            layout.program_dir(),
-            layout.trash_dir(),
-            layout.app_logs_dir(),
-            layout.work_root.join("demo/.trash"),
-            layout.state_dir.join("environments/demo"),
-        ] {
-            fs::make_dir(&dir, 0o755).unwrap();
-        }
-        let project = format!(
-            "domain = \"demo.localhost\"\n[git]\nurl = \"/srv/demo.git\"\n\
-             [access.people]\n\"{EMAIL}\" = \"{ACCOUNT}\"\n"
-        );
-        std::fs::write(layout.projects_dir().join("demo.toml"), project).unwrap();
-        let projects = Arc::new(Projects::load(&layout).unwrap());
-        let store = Store::open(&layout.database()).unwrap();
-        let sys = Fake::new(Arc::clone(&layout)).system();
-        let settings = Arc::new(Settings::default());
-        let engine = Engine::new(
-            sys.clone(),
-            store.clone(),
-            Arc::clone(&projects),
-            Arc::clone(&settings),
-            Arc::new(NoHooks),
-        );
-        let judge = Arc::new(Judge::default());
-        let accounts = Accounts::new(|uid| Ok((uid == 1000).then(|| ACCOUNT.to_owned())));
-        let (audit, writer) = Audit::start(store.clone());
-        Self {
-            api: Api {
-                engine,
-                store,
-                sys,
-                layout,
-                settings,
-                projects,
-                mode: "sandbox",
-                front_url: String::new(),
-                turns: Arc::default(),
-                stopping: CancellationToken::new(),
-            },
-            gate: Gate::with_accounts(judge.clone(), accounts),
-            judge,
-            audit,
-            writer,
-            _dir: dir,
-        }
-    }
-
-    /// The answer of the real services to a call of this user's.
-    async fn call(&self, uid: u32, rpc: &str, message: &[u8]) -> Code {
-        let services = server::routes(&self.api);
-        self.call_of(services, uid, rpc, message).await
-    }
-
-    async fn call_of<S>(&self, inner: S, uid: u32, rpc: &str, message: &[u8]) -> Code
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send,
-    {
-        let mut framed = vec![0];
-        framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-        framed.extend(message);
-        let caller = Caller {
-            uid,
-            gid: uid,
-            process: None,
-            door: Door::People,
-        };
-        let request = Request::post(rpc)
-            .header("content-type", "application/grpc")
-            .extension(caller)
-            .body(Body::new(Full::new(framed.into())))
-            .unwrap();
-        let enforcer = Enforce::new(self.gate.clone(), self.audit.clone()).layer(inner);
-        let response = enforcer.oneshot(request).await.unwrap();
-        if let Some(status) = Status::from_header_map(response.headers()) {
-            return status.code();
-        }
-        let body = response.into_body().collect().await.unwrap();
-        let trailers = body.trailers().cloned().unwrap_or_default();
-        Status::from_header_map(&trailers).map_or(Code::Ok, |status| status.code())
-    }
-
-    fn deny(&self, actions: &[Action]) {
-        *self.judge.denies.lock().unwrap() = actions.to_vec();
-        self.judge.asked.lock().unwrap().clear();
-    }
-
-    /// What the audit log says in the end, oldest first.
-    async fn lines(self) -> Vec<AuditLine> {
-        self.writer.finish().await;
-        let mut lines = self.api.store.audit(None, None, 100).await.unwrap();
-        lines.reverse();
-        lines
-    }
-}
-
-fn anna() -> Option<WorkspaceRef> {
-    Some(WorkspaceRef {
-        email: EMAIL.into(),
-        project: String::new(),
-    })
-}
-
-fn create() -> Vec<u8> {
-    v1::CreateRequest { workspace: anna() }.encode_to_vec()
-}
-
-/// A good request for each RPC that is about a workspace.
-fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let (workspace, id) = (anna(), job.to_owned());
-    let start = RunStart {
-        workspace: anna(),
-        command: vec!["true".into()],
-        terminal: None,
-    };
-    let run = v1::RunRequest {
-        message: Some(Message::Start(start)),
-    };
-    let logs = v1::LogsRequest {
-        workspace: anna(),
-        ..Default::default()
-    };
-    let delete = v1::DeleteRequest {
-        workspace: anna(),
-        ..Default::default()
-    };
-    let repair = v1::RepairAccessRequest { workspace: anna() };
-    let restart = v1::RestartRequest { workspace };
-    let (cancel, retry) = (
-        v1::CancelJobRequest { id: id.clone() },
-        v1::RetryJobRequest { id },
-    );
-    vec![
-        ("/cid.v1.Workspaces/Create", create()),
-        ("/cid.v1.Workspaces/Delete", delete.encode_to_vec()),
-        ("/cid.v1.Workspaces/Restart", restart.encode_to_vec()),
-        ("/cid.v1.Workspaces/RepairAccess", repair.encode_to_vec()),
-        ("/cid.v1.Workspaces/Logs", logs.encode_to_vec()),
-        ("/cid.v1.Workspaces/Run", run.encode_to_vec()),
-        ("/cid.v1.Jobs/Cancel", cancel.encode_to_vec()),
-        ("/cid.v1.Jobs/Retry", retry.encode_to_vec()),
-    ]
-}
+use tower::service_fn;
 
 #[tokio::test]
 async fn every_rpc_about_a_workspace_asks_about_it_and_does_nothing_without_a_yes() {

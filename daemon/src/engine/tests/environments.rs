@@ -1,0 +1,316 @@
+//! Environments that several workspaces share, and those that one has for itself.
+
+use super::{
+    super::{Hooks, NoHooks, Phase, Point, Step as _},
+    Kind, Stage, Way, misbehave,
+    watched::{Part, calls, first},
+};
+use crate::{
+    authz::Permit,
+    domain::JobState,
+    helper::request::{BuildEnvironment, Built, ENVIRONMENT_MARK, Request, RunCommand},
+    step::{Clone, InstallDependencies, PUSH_BRANCH},
+    system::{Fault, fake::Answer, fs},
+};
+use async_trait::async_trait;
+use serde_json::json;
+use std::{path::PathBuf, sync::Arc};
+use tokio::sync::{Barrier, Notify};
+
+const INSTALL: &str = InstallDependencies::KIND;
+const BEN: &str = "ben@example.com";
+
+/// The environment that the made-up repository declares, and what says on a host that it is complete.
+fn shared(stage: &Stage) -> (PathBuf, PathBuf) {
+    let state = &stage.layout.state_dir;
+    (
+        state.join("environments/demo/key"),
+        state.join("built/demo/key"),
+    )
+}
+
+fn builds(stage: &Stage) -> Vec<BuildEnvironment> {
+    let requests = stage.fake.requests().into_iter();
+    let builds = requests.filter_map(|request| match request {
+        Request::BuildEnvironment(ask) => Some(ask),
+        _ => None,
+    });
+    builds.collect()
+}
+
+fn discards(stage: &Stage) -> usize {
+    let requests = stage.fake.requests();
+    let is_discard = |request: &&Request| matches!(request, Request::DiscardEnvironment(_));
+    requests.iter().filter(is_discard).count()
+}
+
+/// Answers a build once this is notified.
+fn build_when(stage: &Stage, word: &Arc<Notify>) {
+    let word = Arc::clone(word);
+    stage.fake.answer(move |request| match request {
+        Request::BuildEnvironment(ask) => {
+            let (word, target) = (Arc::clone(&word), ask.target.clone());
+            Some(Box::pin(async move {
+                fs::make_dir(&target, 0o755)?;
+                word.notified().await;
+                Ok(json!(Built::Complete))
+            }))
+        }
+        _ => None,
+    });
+}
+
+/// Lets jobs go on only when so many of them have come there.
+struct Together {
+    point: Point,
+    all: Barrier,
+}
+
+impl Together {
+    fn new(phase: Phase) -> Arc<Self> {
+        let step = INSTALL.to_owned();
+        Arc::new(Self {
+            point: Point { step, phase },
+            all: Barrier::new(2),
+        })
+    }
+}
+
+#[async_trait]
+impl Hooks for Together {
+    async fn at(&self, point: Point) {
+        if point == self.point {
+            self.all.wait().await;
+        }
+    }
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn those_who_want_the_same_at_once_build_it_once() {
+    let stage = Stage::new();
+    let word = Arc::new(Notify::new());
+    build_when(&stage, &word);
+    let engine = stage.engine(Together::new(Phase::Observed));
+    let anna = stage.submit(&engine, Kind::Create).await;
+    let ben = stage.submit_of(&engine, Kind::Create, BEN).await;
+    until(|| builds(&stage).len() == 1).await;
+    // The other one has its turn after this.
+    word.notify_one();
+    word.notify_one();
+    for job in [anna, ben] {
+        assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+    }
+    assert_eq!(builds(&stage).len(), 1);
+    let (target, mark) = shared(&stage);
+    assert!(target.is_dir() && mark.is_file());
+}
+
+#[tokio::test]
+async fn a_complete_one_outlives_the_job_that_built_it_and_serves_the_next() {
+    let stage = Stage::new();
+    misbehave(&[(PUSH_BRANCH, Way::FailAfterApply)]);
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Undone);
+    let (target, mark) = shared(&stage);
+    assert!(target.is_dir() && mark.is_file());
+    assert_eq!(discards(&stage), 0);
+    misbehave(&[]);
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    let builds = builds(&stage);
+    assert_eq!(builds.len(), 1);
+    assert_eq!(builds[0].target, target);
+    // Not the helper's own, which is a person's in a sandbox.
+    assert!(builds[0].own_home && !builds[0].or_pip);
+}
+
+#[tokio::test]
+async fn one_that_is_not_complete_is_built_whatever_is_there() {
+    let stage = Stage::new();
+    let (target, mark) = shared(&stage);
+    // What a build says of itself counts in a sandbox alone.
+    fs::make_dir(&target, 0o755).unwrap();
+    std::fs::write(target.join(ENVIRONMENT_MARK), "").unwrap();
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    assert_eq!(builds(&stage).len(), 1);
+    assert!(mark.is_file());
+}
+
+#[tokio::test]
+async fn half_of_one_goes_with_its_job_and_nothing_is_asked_where_there_is_none() {
+    let stage = Stage::new();
+    let (target, mark) = shared(&stage);
+    misbehave(&[(Clone::KIND, Way::FailAfterApply)]);
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Undone);
+    assert_eq!((builds(&stage).len(), discards(&stage)), (0, 0));
+    misbehave(&[(INSTALL, Way::FailApply)]);
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Undone);
+    assert_eq!((builds(&stage).len(), discards(&stage)), (0, 0));
+    misbehave(&[]);
+    stage.fake.answer(|request| match request {
+        Request::BuildEnvironment(_) => {
+            let fault = Fault::new("cannot install: no such package");
+            Some(Box::pin(async { Err(fault) }))
+        }
+        _ => None,
+    });
+    let (job, state) = stage.run(Kind::Create).await;
+    assert_eq!(state, JobState::Undone);
+    let told = stage.failure(job).await.message;
+    assert_eq!(told, "cannot install: no such package");
+    // Finishing runs twice in these tests; the second time there is nothing.
+    assert_eq!(discards(&stage), 1);
+    assert!(!target.exists() && !mark.exists());
+}
+
+#[tokio::test]
+async fn a_build_of_another_jobs_is_waited_for_and_left_alone() {
+    let stage = Stage::new();
+    let (target, _) = shared(&stage);
+    let word = Arc::new(Notify::new());
+    build_when(&stage, &word);
+    // Both have looked, and only then the first one builds.
+    let engine = stage.engine(Together::new(Phase::Observed));
+    let anna = stage.submit(&engine, Kind::Create).await;
+    let ben = stage.submit_of(&engine, Kind::Create, BEN).await;
+    until(|| target.exists()).await;
+    let builder = first(Part::Apply, INSTALL).unwrap();
+    let other = if builder == anna { ben } else { anna };
+    until(|| {
+        calls(other)
+            .iter()
+            .any(|call| call.part == Part::Apply && call.kind == INSTALL)
+    })
+    .await;
+    engine.cancel(Permit::for_tests(), other).await.unwrap();
+    while stage.store.job(other).await.unwrap().unwrap().state != JobState::Cancelled {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(discards(&stage), 0);
+    assert!(target.exists());
+    word.notify_one();
+    assert_eq!(stage.ended(&engine, builder).await, JobState::Done);
+    assert_eq!(builds(&stage).len(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_build_can_be_cancelled() {
+    let stage = Stage::new();
+    let (target, _) = shared(&stage);
+    let word = Arc::new(Notify::new());
+    build_when(&stage, &word);
+    let engine = stage.engine(Arc::new(NoHooks));
+    let anna = stage.submit(&engine, Kind::Create).await;
+    until(|| target.exists()).await;
+    let ben = stage.submit_of(&engine, Kind::Create, BEN).await;
+    until(|| calls(ben).iter().any(|call| call.kind == INSTALL)).await;
+    engine.cancel(Permit::for_tests(), ben).await.unwrap();
+    while stage.store.job(ben).await.unwrap().unwrap().state != JobState::Cancelled {
+        tokio::task::yield_now().await;
+    }
+    word.notify_one();
+    assert_eq!(stage.ended(&engine, anna).await, JobState::Done);
+}
+
+/// Answers a build as where there is no uv, and how bringing it in ends.
+fn without_uv(stage: &Stage, brought: fn() -> Result<(), Fault>) {
+    stage.fake.answer(move |request| {
+        let answer: Answer = match request {
+            Request::BuildEnvironment(ask) if !ask.or_pip => {
+                Some(Box::pin(async { Ok(json!(Built::WantsUv)) }))
+            }
+            Request::BringUv(_) => Some(Box::pin(async move { brought().map(|()| json!(null)) })),
+            _ => None,
+        };
+        answer
+    });
+}
+
+#[tokio::test]
+async fn uv_is_brought_in_and_pip_does_where_it_cannot_be() {
+    let stage = Stage::new();
+    without_uv(&stage, || Ok(()));
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    let or_pip = |stage: &Stage| -> Vec<bool> { builds(stage).iter().map(|b| b.or_pip).collect() };
+    assert_eq!(or_pip(&stage), [false, true]);
+
+    let stage = Stage::new();
+    without_uv(&stage, || Err(Fault::new("cannot bring in uv: no network")));
+    let (job, state) = stage.run(Kind::Create).await;
+    assert_eq!(state, JobState::Done);
+    assert_eq!(or_pip(&stage), [false, true]);
+    let log = format!("{:?}", stage.store.events(job, 0, 1000).await.unwrap());
+    assert!(
+        log.contains("cannot bring in uv: no network; going on with pip"),
+        "{log}"
+    );
+
+    let stage = Stage::new();
+    without_uv(&stage, || Err(Fault::cancelled()));
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Undone);
+    assert_eq!(or_pip(&stage), [false], "who is stopped does not go on");
+}
+
+#[tokio::test]
+async fn the_operators_own_commands_fill_one_of_the_workspaces_own() {
+    for (command, or_pip) in [("npm", true), ("uv", false)] {
+        let stage = Stage::with(&format!(
+            "[app]\ninstall = [[\"{command}\", \"ci\"]]\n[env]\nMODE = \"test\"\n"
+        ));
+        let (job, state) = stage.run(Kind::Create).await;
+        assert_eq!(state, JobState::Done);
+        let directory = stage.layout.work_root.join("demo/anna---example-com");
+        let builds = builds(&stage);
+        let [build] = &builds[..] else {
+            panic!("{builds:?}");
+        };
+        assert_eq!(build.target, directory.join("venv"));
+        assert_eq!((build.dependencies, build.or_pip), (None, or_pip));
+        let requests = stage.fake.requests().into_iter();
+        let mut runs = requests.filter_map(|request| match request {
+            Request::RunCommand(ask) if ask.command[0] == command => Some(ask),
+            _ => None,
+        });
+        let RunCommand { env, dir, .. } = runs.next().unwrap();
+        assert_eq!(dir, directory.join("src"));
+        let text = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        assert_eq!(
+            env["PATH"],
+            format!("{}:/usr/local/bin:/usr/bin:/bin", text("venv/bin"))
+        );
+        for (name, value) in [
+            ("HOME", text("home")),
+            ("TMPDIR", text("tmp")),
+            ("VIRTUAL_ENV", text("venv")),
+            ("UV_PROJECT_ENVIRONMENT", text("venv")),
+            ("UV_LINK_MODE", "copy".to_owned()),
+            ("MODE", "test".to_owned()),
+        ] {
+            assert_eq!(env[name], value, "{name}");
+        }
+        let log = format!("{:?}", stage.store.events(job, 0, 1000).await.unwrap());
+        assert!(log.contains(&format!("$ {command} ci")), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_the_operator_keeps_is_used_as_it_is() {
+    let venv = tempfile::tempdir().unwrap();
+    let project = format!("[app]\nenv = \"{}\"\n", venv.path().display());
+    let stage = Stage::with(&project);
+    let (job, state) = stage.run(Kind::Create).await;
+    assert_eq!(state, JobState::Undone);
+    let failure = stage.failure(job).await;
+    assert!(
+        failure.message.contains("it has no bin folder"),
+        "{failure:?}"
+    );
+    assert!(failure.hint.unwrap().contains("app.env"));
+    std::fs::create_dir(venv.path().join("bin")).unwrap();
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    assert_eq!(builds(&stage).len(), 0);
+}

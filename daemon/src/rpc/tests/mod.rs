@@ -1,0 +1,8 @@
+//! The services as a client meets them, on a made-up machine.
+
+/// What the enforcing layer asks, refuses and writes down.
+mod enforcing;
+/// Requests that make no sense.
+mod senseless;
+/// The services behind the enforcing layer, and requests.
+mod stage;

@@ -1,0 +1,206 @@
+use super::*;
+use crate::{domain::Creator, store::Artifact};
+use tempfile::TempDir;
+
+/// A ledger and the workspaces that are asked for in it.
+struct Ledger {
+    store: Store,
+    _dir: TempDir,
+}
+
+impl Ledger {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("cid.db")).unwrap();
+        Self { store, _dir: dir }
+    }
+
+    async fn submit(&self, kind: JobKind, subject: Subject, limit: u32) -> (Uuid, Appended) {
+        let id = Uuid::now_v7();
+        let new = NewJob {
+            id,
+            kind,
+            subject,
+            plan: Box::new(|_| Ok(serde_json::Value::Null)),
+            limit,
+        };
+        (id, self.store.submit(new).await.unwrap())
+    }
+
+    /// A job that makes a workspace for this address.
+    async fn create(&self, email: &str) -> (Uuid, Workspace) {
+        let (id, appended) = self.submit(JobKind::Create, new(email), 9).await;
+        let Appended::Job(workspace) = appended else {
+            panic!("{email} has no new workspace");
+        };
+        (id, *workspace)
+    }
+
+    /// A job about a workspace that there is.
+    async fn on(&self, kind: JobKind, workspace: &Workspace) -> Uuid {
+        let subject = Subject::Existing(Box::new(workspace.clone()), workspace.state);
+        let (id, appended) = self.submit(kind, subject, 9).await;
+        assert!(matches!(appended, Appended::Job(_)));
+        id
+    }
+
+    async fn enter(&self, job: Uuid, states: &[JobState]) {
+        let lines = states.iter().map(|state| What::Job { state: *state });
+        self.store.append(job, lines.collect()).await.unwrap();
+    }
+
+    async fn state(&self, job: Uuid) -> Option<JobState> {
+        let row = self.store.job(job).await.unwrap();
+        row.map(|row| row.state)
+    }
+}
+
+fn new(email: &str) -> Subject {
+    let email = Email::parse(email).unwrap();
+    let names = Name::candidates(&email).collect();
+    let make = move |name: &Name| Workspace {
+        id: 0,
+        email: email.clone(),
+        project: ProjectName::parse("shop").unwrap(),
+        name: name.clone(),
+        state: WorkspaceState::Creating,
+        port: None,
+        directory: format!("/srv/{name}").into(),
+        branch: name.to_string(),
+        url: String::new(),
+        commit: None,
+        created_at: jiff::Timestamp::now(),
+        job: Uuid::nil(),
+    };
+    Subject::New {
+        names,
+        make: Box::new(make),
+    }
+}
+
+#[tokio::test]
+async fn so_many_jobs_are_live_and_no_more() {
+    let ledger = Ledger::new();
+    let (first, workspace) = ledger.create("a@example.com").await;
+    let (_, second) = ledger
+        .submit(JobKind::Create, new("b@example.com"), 2)
+        .await;
+    assert!(matches!(second, Appended::Job(_)));
+    let (third, refused) = ledger
+        .submit(JobKind::Create, new("c@example.com"), 2)
+        .await;
+    assert!(matches!(refused, Appended::TooMany));
+    assert_eq!(ledger.state(third).await, None);
+    let all = ledger.store.workspaces(None, 0, 9).await.unwrap();
+    assert_eq!(all.len(), 2);
+    // One that waits for a person is not at work.
+    ledger.enter(first, &[JobState::Stuck]).await;
+    let (_, again) = ledger
+        .submit(JobKind::Create, new("c@example.com"), 2)
+        .await;
+    assert!(matches!(again, Appended::Job(_)));
+    let existing = Subject::Existing(Box::new(workspace), WorkspaceState::Ready);
+    let (_, refused) = ledger.submit(JobKind::Restart, existing, 2).await;
+    assert!(matches!(refused, Appended::TooMany));
+}
+
+#[tokio::test]
+async fn old_jobs_that_have_ended_are_forgotten_with_their_lines_and_no_others() {
+    use JobState as J;
+    let ledger = Ledger::new();
+    let mut jobs = Vec::new();
+    for (address, states) in [
+        ("done@example.com", &[J::Running, J::Done][..]),
+        ("undone@example.com", &[J::Undoing, J::Undone]),
+        ("cancelled@example.com", &[J::Undoing, J::Cancelled]),
+        ("stuck@example.com", &[J::Running, J::Stuck]),
+        ("running@example.com", &[J::Running]),
+        ("undoing@example.com", &[J::Undoing]),
+        ("queued@example.com", &[]),
+    ] {
+        let (job, _) = ledger.create(address).await;
+        if !states.is_empty() {
+            ledger.enter(job, states).await;
+        }
+        jobs.push(job);
+    }
+    let ended = ledger.store.job(jobs[0]).await.unwrap().unwrap().ended_at;
+    // What ended then, or later, stays.
+    assert_eq!(ledger.store.forget_jobs(ended.unwrap()).await.unwrap(), 0);
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3600);
+    assert_eq!(ledger.store.forget_jobs(later).await.unwrap(), 3);
+    for (index, job) in jobs.into_iter().enumerate() {
+        let lines = ledger.store.events(job, 0, 9).await.unwrap().len();
+        let is_kept = index >= 3;
+        assert_eq!(ledger.state(job).await.is_some(), is_kept, "{index}");
+        assert_eq!(lines > 0, is_kept, "{index}");
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_that_goes_takes_its_stuck_jobs_and_its_files_contents_along() {
+    let ledger = Ledger::new();
+    let (other_job, other) = ledger.create("other@example.com").await;
+    let (create, workspace) = ledger.create("anna@example.com").await;
+    for (job, workspace) in [(other_job, &other), (create, &workspace)] {
+        ledger
+            .enter(job, &[JobState::Running, JobState::Stuck])
+            .await;
+        let content = "server {}".to_owned();
+        let set = ledger
+            .store
+            .set_artifact(workspace.id, Artifact::Vhost, content);
+        set.await.unwrap();
+    }
+    let failed = ledger.store.workspace(workspace.id).await.unwrap().unwrap();
+    assert_eq!(failed.state, WorkspaceState::Failed);
+    let delete = ledger.on(JobKind::Delete, &failed).await;
+    ledger
+        .enter(delete, &[JobState::Running, JobState::Done])
+        .await;
+    assert!(
+        ledger
+            .store
+            .workspace(workspace.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(ledger.state(create).await, Some(JobState::Cancelled));
+    let row = ledger.store.job(create).await.unwrap().unwrap();
+    assert!(row.ended_at.is_some());
+    assert_eq!(ledger.state(delete).await, Some(JobState::Done));
+    let vhost = |id| ledger.store.artifact(id, Artifact::Vhost);
+    assert_eq!(vhost(workspace.id).await.unwrap(), None);
+    // Another's are its own.
+    assert_eq!(ledger.state(other_job).await, Some(JobState::Stuck));
+    assert!(vhost(other.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_job_that_is_taken_back_leaves_its_workspace_as_it_was() {
+    let ledger = Ledger::new();
+    let (create, workspace) = ledger.create("anna@example.com").await;
+    ledger
+        .enter(create, &[JobState::Running, JobState::Done])
+        .await;
+    let state = async || {
+        let found = ledger.store.workspace(workspace.id).await.unwrap();
+        found.map(|workspace| workspace.state)
+    };
+    assert_eq!(state().await, Some(WorkspaceState::Ready));
+    for end in [JobState::Undone, JobState::Cancelled] {
+        let ready = ledger.store.workspace(workspace.id).await.unwrap().unwrap();
+        let subject = Subject::Existing(Box::new(ready), WorkspaceState::Deleting);
+        let (delete, _) = ledger.submit(JobKind::Delete, subject, 9).await;
+        assert_eq!(state().await, Some(WorkspaceState::Deleting));
+        ledger.enter(delete, &[JobState::Undoing, end]).await;
+        assert_eq!(state().await, Some(WorkspaceState::Ready), "{end:?}");
+    }
+    // A create that is taken back leaves none.
+    let (create, bert) = ledger.create("bert@example.com").await;
+    ledger
+        .enter(create, &[JobState::Undoing, JobState::Undone])
+        .await;
+    assert!(ledger.store.workspace(bert.id).await.unwrap().is_none());
+}

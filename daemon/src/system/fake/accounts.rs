@@ -1,0 +1,47 @@
+//! The made-up machine's accounts: names. Their numbers are this process's own.
+
+use super::Fake;
+use crate::{
+    domain::Account,
+    system::{Fault, accounts::Accounts},
+};
+use async_trait::async_trait;
+use std::path::Path;
+
+#[async_trait]
+impl Accounts for Fake {
+    async fn make(&self, account: &Account, _: &Path, _: &str) -> Result<u32, Fault> {
+        self.state().accounts.insert(account.name.clone());
+        Ok(nix::unistd::getegid().as_raw())
+    }
+
+    fn exists(&self, account: &Account) -> Result<bool, Fault> {
+        Ok(self.state().accounts.contains(&account.name))
+    }
+
+    async fn remove(&self, account: &Account) -> Result<(), Fault> {
+        self.state().accounts.remove(&account.name);
+        Ok(())
+    }
+
+    async fn make_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
+        self.state().accounts.insert(builder.to_owned());
+        Ok(())
+    }
+
+    fn has_project(&self, _: &str, builder: &str) -> Result<bool, Fault> {
+        Ok(self.state().accounts.contains(builder))
+    }
+
+    async fn remove_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
+        self.state().accounts.remove(builder);
+        Ok(())
+    }
+
+    fn numbers(&self, _: &str, _: &str) -> Result<(u32, u32), Fault> {
+        Ok((
+            nix::unistd::geteuid().as_raw(),
+            nix::unistd::getegid().as_raw(),
+        ))
+    }
+}

@@ -1,0 +1,41 @@
+//! What the made-up machine's helpers were asked, and answers that a test wants instead of its own.
+
+use crate::{helper::request::Request, system::Fault};
+use futures::future::BoxFuture;
+use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// An answer to a request; `None`: the machine's own.
+pub type Answer = Option<BoxFuture<'static, Result<Value, Fault>>>;
+
+/// Requests, and who answers. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    requests: Arc<Mutex<Vec<Request>>>,
+    script: Arc<Mutex<Option<Script>>>,
+}
+
+type Script = Box<dyn Fn(&Request) -> Answer + Send>;
+
+impl Told {
+    /// Notes a request; gives the answer that a test wants.
+    pub(super) fn hear(&self, request: &Request) -> Answer {
+        let requests = self.requests.lock();
+        requests
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(request.clone());
+        let script = self.script.lock();
+        let script = script.unwrap_or_else(PoisonError::into_inner);
+        script.as_ref().and_then(|script| script(request))
+    }
+
+    pub(super) fn requests(&self) -> Vec<Request> {
+        let requests = self.requests.lock();
+        requests.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn answer(&self, script: impl Fn(&Request) -> Answer + Send + 'static) {
+        let present = self.script.lock();
+        *present.unwrap_or_else(PoisonError::into_inner) = Some(Box::new(script));
+    }
+}
