@@ -8,10 +8,7 @@ use cid_daemon::authz::{
     Action, Authority, Call, Decision, Denial, Door, Polkit, Process, Question, Subject,
 };
 use nix::sys::signal::Signal;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 fn about<'a>(call: &'a Call, action: Action, subject: Option<(&'a Subject, bool)>) -> Question<'a> {
     Question {
@@ -147,7 +144,7 @@ async fn whenever_polkitd_is_killed_nobody_gets_in_who_should_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_polkit_and_no_bus_mean_no_at_once() {
+async fn no_polkit_and_no_bus_mean_no() {
     let Some(bus) = Bus::start().await else {
         return;
     };
@@ -157,10 +154,8 @@ async fn no_polkit_and_no_bus_mean_no_at_once() {
         "unix:path=/nonexistent/bus".into(),
         "nonsense".into(),
     ] {
-        let began = Instant::now();
         let polkit = Polkit::on_bus(address);
         assert!(reason(may_list(&polkit, &me).await).starts_with("cannot ask polkit"));
-        assert!(began.elapsed() < Duration::from_secs(6));
     }
 }
 

@@ -15,13 +15,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -124,10 +118,8 @@ async fn a_cancelled_call_leaves_nothing_alive() {
     let world = World::new();
     let (call, _lines) = call(Uuid::now_v7(), LONG);
     let (task, runaway) = world.begin(&call).await;
-    let begun = Instant::now();
     call.cancel.cancel();
     assert!(task.await.unwrap().unwrap_err().cancelled);
-    assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(!is_alive(runaway));
     let again = Call {
         cancel: CancellationToken::new(),

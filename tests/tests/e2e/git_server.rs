@@ -1,8 +1,7 @@
 //! git over the network, and what servers do.
 
-use crate::stage::{ANNA, SOON, Stage};
+use crate::stage::{ANNA, Stage};
 use cid_testkit::{SilentServer, Tree, git, helpers};
-use std::time::Instant;
 
 #[test]
 fn a_workspace_through_ssh_with_keys_of_its_own() {
@@ -69,10 +68,11 @@ fn a_silent_server_is_given_up() {
         stage.sandbox.configure(limits).unwrap();
         silent = Some(server);
     });
-    let start = Instant::now();
     let said = stage.create_is_taken_back(ANNA);
-    assert!(start.elapsed() < SOON, "{} s", start.elapsed().as_secs());
-    assert!(said.contains("fetch"), "{said}");
+    assert!(
+        said.contains("fetch") && said.contains("longer than 3s"),
+        "{said}"
+    );
     let left = helpers(stage.sandbox.dir());
     assert!(left.iter().all(|process| process.name != "ssh"), "{left:?}");
 }

@@ -1,18 +1,12 @@
 //! Jobs that somebody stops, that take too long, and that outlive their daemon.
 
-use crate::stage::{ANNA, Stage};
+use crate::stage::{ANNA, SOON, Stage};
 use cid_testkit::{Tree, wait_until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use std::{
-    fs, thread,
-    time::{Duration, Instant},
-};
-
-/// What a step's processes, whatever they did to get away, are to be gone within.
-const GONE: Duration = Duration::from_secs(5);
+use std::{fs, thread, time::Duration};
 
 /// How many processes have this in their arguments.
 fn running(mark: &str) -> usize {
@@ -43,13 +37,11 @@ fn a_cancelled_install_is_gone_with_all_it_started() {
     })
     .unwrap();
     let id = stage.newest_job()["id"].as_str().unwrap().to_owned();
-    let begin = Instant::now();
     stage.cictl_ends(0, &["jobs", "cancel", &id, "--no-wait"]);
-    wait_until("all of it to be gone", GONE * 4, || {
+    wait_until("all of it to be gone", SOON, || {
         (running(&mark) == 0).then_some(())
     })
     .unwrap();
-    assert!(begin.elapsed() < GONE, "it took {:?}", begin.elapsed());
     stage.jobs_are_over();
     assert_eq!(stage.newest_job()["state"], "cancelled");
     stage.assert_same(&before);

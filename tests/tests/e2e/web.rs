@@ -149,14 +149,10 @@ fn many_who_watch_keep_nobody_out() {
         })
         .collect();
     std::thread::sleep(Duration::from_secs(1));
-    let begin = Instant::now();
     let front = stage.sandbox.get("localhost", "/").unwrap();
     assert_eq!(front.status, 200, "{}", front.body);
-    assert!(
-        begin.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        begin.elapsed()
-    );
+    // They did watch, all the time.
+    assert_eq!(stage.newest_job()["state"], "running");
     drop(watching);
     stage.cictl_ends(0, &["jobs", "cancel", &id]);
 }

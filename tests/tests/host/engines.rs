@@ -275,26 +275,18 @@ fn upstreams_by_name_are_found_by_the_name_server_that_the_test_cannot_reach() {
     host.write(EXTRA, &more, 0o644).unwrap();
     create(&host, "carl@example.com");
 
-    for (name, limit) in [("gone.example.net", 9), ("slow.example.net", 40)] {
+    for name in ["gone.example.net", "slow.example.net"] {
         let more = format!("{site}upstream g {{ server {name}; }}\n");
         host.write(EXTRA, &more, 0o644).unwrap();
-        let began = std::time::Instant::now();
         let created = host.run(&["cictl", "create", "dora@example.com"]).unwrap();
         let text = words(&created);
         let said = format!("broken by {EXTRA}:3: host not found in upstream \"{name}\"");
         assert!(text.contains(&said), "{text}");
-        assert!(
-            began.elapsed().as_secs() < limit,
-            "{name}: {:?}",
-            began.elapsed()
-        );
         assert_eq!(status_of(&host, BOB), "200");
     }
     run(&host, &format!("rm {EXTRA}; systemctl stop names"));
     // Nobody answers any more, and nobody has to.
-    let began = std::time::Instant::now();
     create(&host, "dora@example.com");
-    assert!(began.elapsed().as_secs() < 9, "{:?}", began.elapsed());
 }
 
 #[test]

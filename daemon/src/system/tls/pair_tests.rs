@@ -130,13 +130,11 @@ impl Good {
         }
     }
 
-    /// Reads these two; whatever they are, the answer comes at once and tells nothing of the key.
+    /// Reads these two; whatever they are, the answer tells nothing of the key.
     fn read(&self, certificate: &[u8], key: &[u8]) -> Result<Pair, Fault> {
         self.files.write_bytes("c.pem", certificate);
         self.files.write_bytes("k.pem", key);
-        let begin = std::time::Instant::now();
         let read = self.files.read();
-        assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
         if let Err(fault) = &read {
             assert!(fault.hint.is_some(), "{fault}");
             let secret = self.key.lines().nth(1).unwrap();
@@ -214,7 +212,6 @@ fn what_is_no_ordinary_file_is_refused_at_once() {
         "not-there",
         "not/there",
     ] {
-        let begin = std::time::Instant::now();
         for (certificate, key) in [(&path(name), &k), (&c, &path(name))] {
             let fault = Pair::read(certificate, key, DOMAIN, now).err().unwrap();
             assert!(
@@ -222,7 +219,6 @@ fn what_is_no_ordinary_file_is_refused_at_once() {
                 "{name}: {fault}"
             );
         }
-        assert!(begin.elapsed().as_secs() < 5, "{name}");
     }
 }
 
