@@ -11,6 +11,9 @@
 #[path = "authz/people.rs"]
 mod people;
 
+#[path = "../../tests/src/skip.rs"]
+mod skip;
+
 #[path = "authz/bus.rs"]
 mod bus;
 #[path = "authz/matrix.rs"]

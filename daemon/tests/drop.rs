@@ -1,6 +1,6 @@
 //! Helpers as other users than root, in a root-owned world: what they have become, what they reach,
-//! and that they still do their work. Only root can set this scene; for others these tests are
-//! skipped.
+//! and that they still do their work. Only root can set this scene; for others these tests say that
+//! they are skipped.
 
 #![expect(clippy::disallowed_methods, reason = "tests set their own scene")]
 #![expect(
@@ -14,6 +14,9 @@
 mod rig;
 
 mod attack;
+
+#[path = "../../tests/src/skip.rs"]
+mod skip;
 
 #[path = "drop/app.rs"]
 mod app;

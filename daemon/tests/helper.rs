@@ -12,6 +12,9 @@ mod attack;
 #[path = "helper/rig.rs"]
 mod rig;
 
+#[path = "../../tests/src/skip.rs"]
+mod skip;
+
 #[path = "helper/access.rs"]
 mod access;
 #[path = "helper/app.rs"]

@@ -7,6 +7,7 @@ mod deny;
 mod dist;
 mod host;
 mod interrupt;
+mod mutants;
 mod setup;
 mod test;
 
@@ -31,6 +32,8 @@ enum Command {
     Dist(dist::Args),
     /// Checks licences, bans, sources and advisories of all dependencies
     Deny,
+    /// Changes files in small ways, and lists the changes that no test sees
+    Mutants(mutants::Args),
     /// Installs the Debian packages that building and testing need
     Setup,
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Deny => deny::run(),
         Command::Host(args) => host::run(&args),
         Command::Dist(args) => dist::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Setup => setup::ensure(setup::Purpose::Test),
     };
     match done {

@@ -2,8 +2,17 @@
 
 use crate::{build, dist, setup};
 use anyhow::{Context, Result, anyhow};
-use cid_testkit::host::{DEBIAN, Debian, HostImage, Why, available};
-use std::{path::Path, process::Stdio, thread};
+use cid_testkit::{
+    SKIPPED,
+    host::{DEBIAN, Debian, HostImage, available},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Stdio,
+    thread,
+};
 
 /// The program whose tests each boot a Debian.
 const HOST_TESTS: &str = "host";
@@ -12,7 +21,7 @@ const HOST_TESTS: &str = "host";
 /// versions of systemd, polkit, nginx, Python and the accounts' tools.
 const ON_OLDER: &[&str] = &[
     "access::",
-    "attacks::dialling",
+    "attacks::sockets",
     "authorisation::",
     "doctor::",
     "sessions::",
@@ -50,14 +59,36 @@ pub fn run(args: &Args) -> Result<()> {
         }
         Some(_) => None,
     };
-    let mut tested = run_all(args, deb.as_deref());
+    let noted = build::target_dir()?.join("skipped");
+    let _ = fs::remove_file(&noted);
+    let mut tested = run_all(args, deb.as_deref(), &noted);
     if let Some(deb) = deb.filter(|_| args.filter.is_empty()) {
-        tested = tested.and(run_on_older(&deb));
+        tested = tested.and(run_on_older(&deb, &noted));
     }
-    if let Some(why) = skipped {
-        println!("==> {}", sentence(count(args)?, &why));
+    let lines = fs::read_to_string(&noted).unwrap_or_default();
+    for (why, count) in reasons(&lines) {
+        println!("==> {count} {} skipped: {why}", tests(count));
+    }
+    if let Some(why) = skipped.filter(|_| has_nextest()) {
+        let count = count(args)?;
+        let tests = tests(count);
+        println!("==> {count} {tests} on a booted Debian skipped: {why}");
     }
     tested
+}
+
+/// Why tests did not run, and how many for each reason; from lines `TEST: WHY`, one of a test at least.
+fn reasons(lines: &str) -> BTreeMap<&str, usize> {
+    let mut reasons = BTreeMap::new();
+    for line in lines.lines().collect::<BTreeSet<_>>() {
+        let why = line.split_once(": ").map_or(line, |(_, why)| why);
+        *reasons.entry(why).or_default() += 1;
+    }
+    reasons
+}
+
+fn tests(count: usize) -> &'static str {
+    if count == 1 { "test" } else { "tests" }
 }
 
 /// Side by side: most of the time goes into waiting for the archive and the disk.
@@ -74,7 +105,7 @@ fn build_images() -> Result<()> {
 }
 
 /// The chosen part of the tests on a host, on each Debian but the newest.
-fn run_on_older(deb: &Path) -> Result<()> {
+fn run_on_older(deb: &Path, noted: &Path) -> Result<()> {
     let older = Debian::ALL.into_iter().filter(|of| *of != Debian::newest());
     for debian in older {
         println!("==> testing on Debian {debian}");
@@ -84,7 +115,7 @@ fn run_on_older(deb: &Path) -> Result<()> {
             false => tests.arg("test"),
         };
         tests.args(["--workspace", "--test", HOST_TESTS, "--"]);
-        tests.args(ON_OLDER).env("CID_DEB", deb);
+        tests.args(ON_OLDER).env("CID_DEB", deb).env(SKIPPED, noted);
         build::check(tests.env(DEBIAN, debian.to_string()))?;
     }
     Ok(())
@@ -99,18 +130,22 @@ fn has_nextest() -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// `deb` is the package that hosts get; without one the tests on a host are left out.
-fn run_all(args: &Args, deb: Option<&Path>) -> Result<()> {
+/// `deb` is the package that hosts get; without one the tests on a host are left out. Tests that do not
+/// run here are written down in `noted`.
+fn run_all(args: &Args, deb: Option<&Path>, noted: &Path) -> Result<()> {
     if !has_nextest() {
-        // Here the tests on a host are run, find that there is none, and do nothing.
+        // Here the tests on a host are run, and say that there is none.
         return build::check(
             build::cargo()
+                .env(SKIPPED, noted)
                 .args(["test", "--workspace", "--"])
                 .args(&args.filter),
         );
     }
     let mut nextest = build::cargo();
-    nextest.args(["nextest", "run", "--workspace"]);
+    nextest
+        .env(SKIPPED, noted)
+        .args(["nextest", "run", "--workspace"]);
     match deb {
         Some(deb) => nextest.env("CID_DEB", deb),
         None => {
@@ -143,7 +178,14 @@ fn count(args: &Args) -> Result<usize> {
         .count())
 }
 
-fn sentence(count: usize, why: &Why) -> String {
-    let tests = if count == 1 { "test" } else { "tests" };
-    format!("{count} {tests} on a booted Debian skipped: {why}")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_that_is_skipped_twice_counts_once_for_its_reason() {
+        let lines = "a::b: this needs root\na::c: this needs: dbus\na::b: this needs root\na::d: this needs root\n";
+        let reasons: Vec<_> = reasons(lines).into_iter().collect();
+        assert_eq!(reasons, [("this needs root", 2), ("this needs: dbus", 1)]);
+    }
 }

@@ -70,9 +70,15 @@ fn new(email: &str) -> Subject {
         url: String::new(),
         commit: None,
         created_at: jiff::Timestamp::now(),
+        creator: Creator::User(0),
         job: Uuid::nil(),
     };
     Subject::New {
+        quota: Quota {
+            in_all: 99,
+            per_project: 99,
+            per_creator: 99,
+        },
         names,
         make: Box::new(make),
     }

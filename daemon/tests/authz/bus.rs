@@ -1,6 +1,6 @@
 //! A message bus of a test's own, and a polkitd on it that knows cid's rules and made-up accounts.
 
-use crate::people::PEOPLE;
+use crate::{people::PEOPLE, skip::skip};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, User},
@@ -74,7 +74,7 @@ impl Bus {
             .status()
             .is_err()
         {
-            eprintln!("SKIPPED: this needs the package dbus");
+            skip("this needs the package dbus");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -101,7 +101,7 @@ impl Bus {
     /// `None`, having said why, where polkitd cannot run in a namespace.
     pub async fn polkitd(&self) -> Option<Running> {
         if !Path::new(POLKITD).exists() || !nix::unistd::geteuid().is_root() {
-            eprintln!("SKIPPED: this needs root and the package polkitd");
+            skip("this needs root and the package polkitd");
             return None;
         }
         self.write_machine();

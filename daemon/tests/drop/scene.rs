@@ -1,6 +1,9 @@
 //! A root-owned folder with workspaces of users that no one else has.
 
-use crate::rig::{binary, is_root};
+use crate::{
+    rig::{binary, is_root},
+    skip::skip,
+};
 use cid_daemon::helper::run_file::{ProcessCommand, RunAs, RunFile};
 use std::{
     collections::BTreeMap,
@@ -24,7 +27,7 @@ impl Scene {
     /// `None`, said aloud, without root.
     pub fn set() -> Option<Self> {
         if !is_root() {
-            eprintln!("skipped: only root can become somebody else");
+            skip("this needs root, which alone can become another user");
             return None;
         }
         // Not in /tmp, which every helper may write.

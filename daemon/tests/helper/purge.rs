@@ -1,6 +1,9 @@
 //! Trees that somebody made to be hard to remove.
 
-use crate::rig::{Helper, binary, is_root};
+use crate::{
+    rig::{Helper, binary, is_root},
+    skip::skip,
+};
 use cid_daemon::helper::request::Purge;
 use rustix::fs::{Mode, OFlags, mkdirat, openat};
 use std::{
@@ -145,7 +148,7 @@ fn of_folders_that_their_owner_closed() {
 #[test]
 fn of_one_that_something_is_mounted_in() {
     if !is_root() {
-        eprintln!("not run: only root mounts");
+        skip("this needs root, which alone can mount");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 use cid_testkit::{
     Output, examples_dir,
     host::{Debian, Host, HostImage, available},
+    skip,
 };
 use std::{
     env, fs,
@@ -15,7 +16,9 @@ pub fn image() -> Option<HostImage> {
     match available() {
         Ok(()) => Some(HostImage::of(Debian::asked().unwrap()).unwrap()),
         Err(why) => {
-            println!("skipped: this machine cannot boot a host ({why})");
+            skip(&format!(
+                "this needs a machine that can boot a host ({why})"
+            ));
             None
         }
     }
@@ -38,7 +41,7 @@ pub fn cid() -> Option<Host> {
 /// The same, whose systemd can limit units as a whole.
 pub fn cid_with_controllers() -> Option<Host> {
     let Some(host) = Host::boot_with_controllers(&prepared()?).unwrap() else {
-        println!("skipped: this machine has no controllers of memory and processes to lend");
+        skip("this needs a machine with controllers of memory and processes to lend");
         return None;
     };
     wait_for_cid(&host);

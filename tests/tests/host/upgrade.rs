@@ -58,7 +58,7 @@ fn debians_checker_of_packages_has_nothing_to_say() {
     let limit = Duration::from_secs(120);
     match cid_testkit::run(lintian.arg(package()), limit) {
         Ok(output) => assert_eq!((output.status, output.stdout.as_str()), (0, ""), "{output}"),
-        Err(error) => println!("skipped: {error:#}"),
+        Err(error) => cid_testkit::skip(&format!("this needs lintian ({error:#})")),
     }
 }
 
