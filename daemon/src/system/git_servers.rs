@@ -118,7 +118,8 @@ impl GitServers {
             self.hang_up(call.job, &call.identity).await;
             drop(turn);
             tries += 1;
-            let worked = begin.elapsed() - call.who.waited().saturating_sub(waited);
+            let waiting = call.who.waited().saturating_sub(waited);
+            let worked = begin.elapsed().saturating_sub(waiting);
             let pause = pause(self.first_pause, tries);
             let left = limit.saturating_sub(worked + pause);
             if left < Duration::from_secs(1) || (lost == Lost::Server && tries >= TRIES) {

@@ -1,7 +1,7 @@
 //! Connections to a git server: few at a time, used again, and tried again where one was lost.
 
 use crate::stage::{ANNA, SOON, Stage};
-use cid_testkit::{Fate, GitServer, Proxy, Sandbox, Tree};
+use cid_testkit::{Fate, GitServer, Proxy, Sandbox, Tree, end, helpers, wait_until};
 use std::{fs, net::TcpListener, path::Path, thread};
 
 /// A project behind an sshd with these lines in its configuration, and a proxy before it.
@@ -115,6 +115,32 @@ fn a_push_whose_answer_is_lost_is_known_again() {
     assert_eq!(pushed, Some(anna.text("commit")));
 }
 
+#[test]
+fn a_push_whose_ssh_is_killed_is_made_again_while_the_server_is_still_at_the_first() {
+    let (stage, _proxy) = behind(vec![], MANY, "");
+    let hook = stage.server.path().join("hooks/pre-receive");
+    let mark = stage.server.path().join("was-here");
+    let script = format!(
+        "#!/bin/sh\n[ -e '{0}' ] && exit 0\ntouch '{0}'\nsleep 2\n",
+        mark.display()
+    );
+    executable(&hook, &script);
+    stage.cictl_ends(0, &["create", ANNA, "--no-wait"]);
+    let has_begun = || mark.exists().then_some(());
+    wait_until("the push to begin", SOON, has_begun).unwrap();
+    let mut connections = helpers(stage.sandbox.dir());
+    connections.retain(|process| process.name == "ssh");
+    assert!(!connections.is_empty());
+    for connection in connections {
+        end(&connection, SOON).unwrap();
+    }
+    stage.jobs_are_over();
+    let anna = stage.show(ANNA);
+    assert_eq!(anna.text("state"), "ready");
+    let pushed = stage.server.branch(&anna.name()).unwrap();
+    assert_eq!(pushed, Some(anna.text("commit")));
+}
+
 /// Speaks git's protocol and sends one object that never ends.
 const ENDLESS: &str = r#"
 import os, sys
@@ -163,7 +189,7 @@ fn what_a_cancelled_fetch_has_brought_is_removed_at_once() {
     stage.cictl_ends(0, &["create", ANNA, "--no-wait"]);
     let mirrors = stage.sandbox.dir().join("state/mirrors");
     let has_come = || (size(&mirrors) > 10 << 20).then_some(());
-    cid_testkit::wait_until("something to come", SOON, has_come).unwrap();
+    wait_until("something to come", SOON, has_come).unwrap();
     let job = stage.newest_job()["id"].as_str().unwrap().to_owned();
     stage.cictl_ends(0, &["jobs", "cancel", &job]);
     assert!(
