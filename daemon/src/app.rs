@@ -213,6 +213,7 @@ async fn prepare_projects(api: &Api, shelf: &Shelf) -> Vec<String> {
 /// The part that a sandbox and a host have in common.
 async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyhow::Result<()> {
     api.store.release_stray_ports().await?;
+    doctor::mend_accounts(&api).await?;
     let recovered = api.engine.recover().await?;
     tokio::spawn(end_stray_helpers(api.clone()));
     let server = tokio::spawn(rpc::serve(api.clone(), gate, doors, api.stopping.clone()));

@@ -1,37 +1,170 @@
-//! Accounts of workspaces that are in no ledger, as after one was put back from a backup. Their numbers would
-//! be given again, and what belongs to them with it.
+//! Accounts that cid made: whether they are whole and nobody can log in as them, and those of workspaces that are in
+//! no ledger, as after one was put back from a backup. Their numbers would be given again, and what belongs to them
+//! with it.
 
 use super::Finding;
 use crate::{
+    config::Projects,
+    domain::{TOOLS, WorkspaceState, builder, project_group},
     rpc::Api,
     store::StoreError,
     system::{
-        accounts::{self, Found},
-        procs,
+        accounts::{self, Accounts, Found, Tables, Wanted},
+        fs, procs,
     },
 };
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
 
-/// Names accounts that belong to no workspace, and with `repair` removes those that are surely cid's and that
-/// nothing is left of.
+/// The front's.
+const FRONT: &str = "cid-web";
+const MEND: &str = "cictl doctor --repair mends it";
+
+/// Completes and closes the accounts that there should be, and removes what killed tools left: to be called when
+/// the daemon starts. What cannot be mended is said in the log.
 ///
 /// # Errors
 /// The ledger's.
-pub(super) async fn strays(
+pub async fn mend_accounts(api: &Api) -> Result<(), StoreError> {
+    let Some(tools) = &api.sys.accounts else {
+        return Ok(());
+    };
+    let mut findings = Vec::new();
+    leftovers(tools.as_ref(), true, &mut findings).await;
+    wrong(api, tools.as_ref(), true, &mut findings).await?;
+    for Finding {
+        subject,
+        message,
+        repaired,
+        ..
+    } in findings
+    {
+        match repaired {
+            true => tracing::info!("{subject}: {message}; mended"),
+            false => tracing::warn!("{subject}: {message}"),
+        }
+    }
+    Ok(())
+}
+
+/// Names what is wrong with cid's accounts, and with `repair` mends it.
+///
+/// # Errors
+/// The ledger's.
+pub(super) async fn accounts(
     api: &Api,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
-    let Some(accounts) = &api.sys.accounts else {
+    let Some(tools) = &api.sys.accounts else {
         return Ok(());
     };
+    leftovers(tools.as_ref(), repair, findings).await;
+    wrong(api, tools.as_ref(), repair, findings).await?;
+    strays(api, tools.as_ref(), repair, findings).await
+}
+
+/// Files beside the tables.
+async fn leftovers(tools: &dyn Accounts, repair: bool, findings: &mut Vec<Finding>) {
+    let found = match tools.leftovers(repair).await {
+        Ok(found) => found,
+        Err(fault) => return findings.push(Finding::note("accounts", fault.to_string())),
+    };
+    findings.extend(found.into_iter().map(|path| {
+        let finding = Finding::drift(
+            format!("file {}", path.display()),
+            "a tool that was killed has left it, and it may keep others from changing accounts",
+            "cictl doctor --repair removes it",
+        );
+        match repair {
+            true => finding.repaired_if(Ok(())),
+            false => finding,
+        }
+    }));
+}
+
+/// Accounts that are not as they should be.
+async fn wrong(
+    api: &Api,
+    tools: &dyn Accounts,
+    repair: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    let all = wanted(api).await?;
+    let tables = match Tables::read() {
+        Ok(tables) => tables,
+        Err(fault) => {
+            findings.push(Finding::note("accounts", fault.to_string()));
+            return Ok(());
+        }
+    };
+    let mut lacking: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for one in &all {
+        let lacks = one.lacking(&tables);
+        if !lacks.is_empty() {
+            lacking.insert(one.name(), lacks);
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    // Once more, for what has gone meanwhile, and for a tool that was at work.
+    let still = wanted(api).await?;
+    let tables = Tables::read().unwrap_or(tables);
+    for one in still {
+        let lacks = one.lacking(&tables);
+        if lacks.is_empty() || !lacking.contains_key(one.name()) {
+            continue;
+        }
+        let finding = Finding::drift(format!("account {}", one.name()), lacks.join(", "), MEND);
+        findings.push(match repair {
+            true => finding.repaired_if(tools.complete(&one).await),
+            false => finding,
+        });
+    }
+    Ok(())
+}
+
+/// The accounts that there should be, but for those that a job is making or removing.
+async fn wanted(api: &Api) -> Result<Vec<Wanted>, StoreError> {
+    let range = api.account_range();
+    let mut wanted = vec![Wanted::package(TOOLS), Wanted::package(FRONT)];
+    for project in api.projects.all().values().flatten() {
+        // One that cannot be prepared says so itself.
+        if api.projects.unprepared(&project.name).is_none() {
+            let name = &project.name;
+            wanted.push(Wanted::builder(builder(name), project_group(name)));
+        }
+    }
+    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
+    let ready = workspaces
+        .iter()
+        .filter(|workspace| workspace.state == WorkspaceState::Ready);
+    wanted.extend(ready.filter_map(|workspace| {
+        let group = project_group(&workspace.project);
+        Some(Wanted::workspace(&range.of(workspace)?, Some(group)))
+    }));
+    Ok(wanted)
+}
+
+/// Accounts that belong to no workspace; with `repair` those are removed that are surely cid's and that nothing is
+/// left of.
+async fn strays(
+    api: &Api,
+    tools: &dyn Accounts,
+    repair: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
     let uids = &api.settings.workspace_uids.0;
     // Before the ledger, where a number is noted before its account is made; and after it, for what has gone
     // meanwhile.
-    let before = accounts::workspaces(uids);
+    let before = Tables::read().map(|tables| accounts::workspaces(&tables, uids));
     let known = known(api).await?;
     let found = before.and_then(|before| {
-        let mut found = accounts::workspaces(uids)?;
+        let mut found = accounts::workspaces(&Tables::read()?, uids);
         found.retain(|found| before.contains(found) && !known.contains(&found.number));
         Ok(found)
     });
@@ -41,7 +174,7 @@ pub(super) async fn strays(
     });
     for found in found {
         let subject = format!("account {}", found.account.name);
-        match in_the_way(&found) {
+        match in_the_way(&found, || folder_of(api, found.account.uid)) {
             Some((message, mend)) => findings.push(Finding::drift(subject, message, mend)),
             None => {
                 let finding = Finding::drift(
@@ -50,7 +183,7 @@ pub(super) async fn strays(
                     "cictl doctor --repair removes it",
                 );
                 findings.push(match repair {
-                    true => finding.repaired_if(accounts.remove(&found.account).await),
+                    true => finding.repaired_if(tools.remove(&found.account).await),
                     false => finding,
                 });
             }
@@ -69,7 +202,7 @@ async fn known(api: &Api) -> Result<BTreeSet<i64>, StoreError> {
 }
 
 /// Why cid leaves it alone, and what to do.
-fn in_the_way(found: &Found) -> Option<(String, String)> {
+fn in_the_way(found: &Found, folder: impl FnOnce() -> Option<PathBuf>) -> Option<(String, String)> {
     const THEN: &str = "then: cictl doctor --repair";
     let (name, uid) = (&found.account.name, found.account.uid);
     if !found.is_cids {
@@ -84,53 +217,60 @@ fn in_the_way(found: &Found) -> Option<(String, String)> {
         let message = format!("no workspace has it, and {running} processes run as it");
         return Some((message, format!("end them: pkill -KILL -u {name}; {THEN}")));
     }
-    let folder = folder(&found.home);
-    folder.is_some_and(Path::exists).then(|| {
-        let shown = folder.unwrap_or(&found.home).display();
-        let message = format!("no workspace has it, and its folder {shown} is there");
-        (message, format!("move {shown} away; {THEN}"))
-    })
+    let folder = folder()?;
+    let shown = folder.display();
+    let message = format!("no workspace has it, and its folder {shown} is there");
+    Some((message, format!("move {shown} away; {THEN}")))
 }
 
-/// The workspace's folder, by its account's home; `None`: that was never in one.
-fn folder(home: &Path) -> Option<&Path> {
-    home.parent().filter(|_| home.ends_with("home"))
+/// The folder of a workspace whose files are this user's.
+fn folder_of(api: &Api, uid: u32) -> Option<PathBuf> {
+    let of_projects = api.projects.all();
+    let of_projects = of_projects.values().flatten();
+    let named = of_projects.map(|project| Projects::work_dir(project, &api.layout.work_root));
+    let root = &api.layout.work_root;
+    let there = fs::names(root).unwrap_or_default();
+    // Also those of projects whose files are gone.
+    let there = there.into_iter().map(|name| root.join(name));
+    let dirs: BTreeSet<PathBuf> = named.chain(there).collect();
+    let in_dir = |dir: PathBuf| {
+        let names = fs::names(&dir).unwrap_or_default();
+        names.into_iter().map(move |name| dir.join(name))
+    };
+    let is_own = |folder: &PathBuf| {
+        let meta = std::fs::symlink_metadata(folder.join(crate::step::TREE));
+        meta.is_ok_and(|meta| meta.uid() == uid)
+    };
+    dirs.into_iter().flat_map(in_dir).find(is_own)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::Account;
-    use std::path::PathBuf;
 
     #[test]
     fn an_account_goes_when_nothing_is_left_of_it() {
-        let dir = tempfile::tempdir().unwrap();
         // Nobody has so high a number.
-        let found = |uid: u32, is_cids: bool, home: PathBuf| Found {
+        let found = |uid: u32, is_cids: bool| Found {
             number: 3,
             account: Account {
                 name: "cidw-3".into(),
                 uid,
             },
             is_cids,
-            home,
         };
-        let gone = dir.path().join("gone/home");
         let unused = 4_000_000_123;
-        assert_eq!(in_the_way(&found(unused, true, gone.clone())), None);
-        assert_eq!(
-            in_the_way(&found(unused, true, "/nonexistent".into())),
-            None
-        );
-        let told = |found| in_the_way(&found).unwrap();
-        let (message, _) = told(found(unused, false, gone.clone()));
+        assert_eq!(in_the_way(&found(unused, true), || None), None);
+        let told =
+            |found, folder: Option<&str>| in_the_way(&found, || folder.map(PathBuf::from)).unwrap();
+        let (message, _) = told(found(unused, false), None);
         assert!(message.contains("not as cid makes them"), "{message}");
-        let (message, mend) = told(found(nix::unistd::geteuid().as_raw(), true, gone));
+        let (message, mend) = told(found(nix::unistd::geteuid().as_raw(), true), None);
         assert!(message.contains("processes run as it") && mend.contains("pkill -KILL -u cidw-3;"));
-        let (message, mend) = told(found(unused, true, dir.path().join("home")));
+        let (message, mend) = told(found(unused, true), Some("/srv/cid/shop/anna"));
         assert!(
-            message.contains("its folder") && mend.starts_with("move "),
+            message.contains("its folder") && mend.starts_with("move /srv/cid/shop/anna away"),
             "{message}"
         );
     }

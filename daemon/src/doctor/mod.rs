@@ -13,6 +13,7 @@ mod sites;
 mod surplus;
 pub(crate) mod worries;
 
+pub use accounts::mend_accounts;
 pub use debts::{settle_debts, settle_forever};
 pub(crate) use host::unwritable;
 pub(crate) use sites::{has_site, remove_site};
@@ -143,7 +144,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     let trees: Vec<&Workspace> = at_rest.iter().map(|(_, workspace)| **workspace).collect();
     access::closed(api, &trees, &mut findings).await;
     surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
-    accounts::strays(api, repair, &mut findings).await?;
+    accounts::accounts(api, repair, &mut findings).await?;
     for job in api.store.stuck_jobs().await? {
         let repair = format!(
             "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",

@@ -4,13 +4,14 @@
 //! JSON lines on its standard output: any number of `{"line": "..."}` while it works, then one
 //! `{"reply": ...}` or `{"fault": {"message": ..., "hint": ...}}`; see [`wire`]. It serves one
 //! request at a time. When its standard input ends - the daemon died, or cancelled the job - it
-//! kills everything it started and exits.
+//! kills everything it started and exits; with `--finish` it ends the request that it is at first.
 //!
 //! `cid-helper app` and `cid-helper run` start a workspace's processes and commands from its run
 //! file; `cid-helper supervise` becomes their supervisord. Called by git as its SSH program, it runs
 //! `ssh` with options of its own; called as the one that asks for passwords, it answers with the project's
 //! token.
 
+mod account_files;
 mod app;
 pub mod cgroup;
 mod command;
@@ -66,6 +67,9 @@ enum Verb {
         /// File locked while this helper or anything it started is alive
         #[arg(long)]
         lock: Option<PathBuf>,
+        /// End the request under way before the helper ends itself: half of it would stay
+        #[arg(long)]
+        finish: bool,
         #[command(flatten)]
         expectations: identity::Expectations,
     },
@@ -131,8 +135,9 @@ pub fn main() -> ExitCode {
         Verb::Serve {
             job,
             lock,
+            finish,
             expectations,
-        } => serve::serve(job, lock.as_deref(), &expectations),
+        } => serve::serve(job, lock.as_deref(), finish, &expectations),
         Verb::App {
             require_user,
             run_file,

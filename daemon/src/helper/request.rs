@@ -65,6 +65,8 @@ requests! {
     RunCommand => Exited,
     /// Runs one of the machine's own tools.
     RunTool => ToolExited,
+    /// Finds what tools that change accounts left when they were killed.
+    FindAccountFiles => AccountFiles,
     /// Says what a clone holds that is nowhere else.
     WorkStatus => WorkReport,
     /// Says where names lead.
@@ -260,6 +262,20 @@ pub struct RunTool {
 pub struct ToolExited {
     /// Its exit status; `None` when a signal ended it.
     pub status: Option<i32>,
+}
+
+/// See [`Request::FindAccountFiles`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct FindAccountFiles {
+    /// Also removes them.
+    pub remove: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AccountFiles {
+    /// Which files; none while a tool is at work.
+    pub left: Vec<PathBuf>,
 }
 
 /// See [`Request::Push`].

@@ -1,7 +1,7 @@
 //! Serves a daemon's requests one after the other.
 
 use super::{
-    Lines,
+    Lines, account_files,
     cgroup::Refusals,
     command::{self, Code},
     deps,
@@ -37,6 +37,8 @@ use std::{
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 /// How long everything started here may take to die before this process leaves regardless.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How long a request may take to end that is not to be broken off. The machine's tools take some 20 ms.
+const FINISH_LIMIT: Duration = Duration::from_secs(45);
 
 /// What a helper's lock file becomes for the folder of its connection; see [`git::ssh`].
 pub(crate) const CONNECTION: &str = "ssh";
@@ -51,6 +53,7 @@ const MISCONFIGURED: u8 = 78;
 pub(super) fn serve(
     job: uuid::Uuid,
     lock: Option<&Path>,
+    finish: bool,
     expectations: &Expectations,
 ) -> Result<ExitCode, Fault> {
     if let Err(fault) = expectations.verify() {
@@ -66,7 +69,7 @@ pub(super) fn serve(
     // Before there is a second thread, which would stay outside.
     expectations.confine()?;
     let (sender, requests) = mpsc::channel();
-    thread::spawn(move || watch(&sender));
+    thread::spawn(move || watch(sender, finish));
     for line in requests {
         let answer = match serde_json::from_str(&line) {
             Ok(request) => answer(request),
@@ -80,13 +83,19 @@ pub(super) fn serve(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Hands requests over, and watches for the end: then everything dies, at once.
-fn watch(requests: &mpsc::Sender<String>) {
+/// Hands requests over, and watches for the end: then everything dies, at once or when the request under way has
+/// ended.
+fn watch(requests: mpsc::Sender<String>, finish: bool) {
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
         if requests.send(line).is_err() {
             break;
         }
+    }
+    if finish {
+        // The other thread ends this process when it has nothing more to do.
+        drop(requests);
+        thread::sleep(FINISH_LIMIT);
     }
     command::close();
     let gone = reaper::kill_descendants(process::id().cast_signed(), KILL_LIMIT);
@@ -174,6 +183,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::tree_umask();
             reply(tree::configure::configure(&ask))
         }
+        Request::FindAccountFiles(ask) => reply(account_files::find(&ask)),
         Request::RunTool(ask) => {
             drop::system_umask();
             reply(run_tool(&ask, lines))

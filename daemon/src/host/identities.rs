@@ -196,7 +196,8 @@ fn as_account(account: Account, project: &ProjectName) -> Place {
 
 fn accounts() -> Place {
     let mut checks = expect(ROOT, &[ROOT.to_owned()]);
-    checks.extend(["--expect-caps", "cap_chown"].map(OsString::from));
+    // Tools that are killed leave accounts half-made.
+    checks.extend(["--finish", "--expect-caps", "cap_chown"].map(OsString::from));
     Place {
         unit: Unit::new(Profile::Accounts),
         checks,

@@ -5,7 +5,7 @@ use crate::{
     domain::JobKind,
     engine::Plan,
     step::{
-        CheckHealth, Clone, Configure, Fetch, GrantAccess, HOME, Inspect, InstallDependencies,
+        CheckHealth, Clone, Configure, Fetch, GrantAccess, Inspect, InstallDependencies,
         LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort,
         StartProcesses,
     },
@@ -92,8 +92,5 @@ fn with_account(facts: &Facts<'_>) -> Plan {
     let Some(account) = facts.account.clone() else {
         return plan;
     };
-    plan.then(&MakeAccount {
-        account,
-        home: facts.workspace.directory.join(HOME),
-    })
+    plan.then(&MakeAccount { account })
 }

@@ -6,7 +6,7 @@ use crate::{
     engine::Plan,
     layout::{Layout, trash_dir},
     step::{
-        CheckBranch, DeleteBranch, Doomed, EndProcesses, HOME, ReleasePort, RemoveAccount,
+        CheckBranch, DeleteBranch, Doomed, EndProcesses, ReleasePort, RemoveAccount,
         RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
@@ -75,10 +75,7 @@ pub fn delete(
         });
     }
     if let Some(account) = account {
-        plan = plan.then(&RemoveAccount {
-            account,
-            home: workspace.directory.join(HOME),
-        });
+        plan = plan.then(&RemoveAccount { account });
     }
     plan.then(&ReleasePort {})
 }

@@ -1,12 +1,12 @@
 //! Ends whatever still runs as the workspace's user.
 
+use super::make_account::accounts;
 use crate::{
-    domain::Account,
+    domain::{Account, project_group},
     engine::{Cx, Step},
     helper::request,
     system::Fault,
 };
-use nix::unistd::User;
 use serde::{Deserialize, Serialize};
 
 /// Ends every process of the workspace's user: also one that threw its environment away and began a
@@ -43,11 +43,14 @@ impl Step for EndProcesses {
 
 /// Ends every process of an account; one that is gone has none.
 pub(super) async fn end_all(account: &Account, cx: &Cx) -> Result<(), Fault> {
-    let there = User::from_name(&account.name)
-        .map_err(|error| Fault::new(format!("cannot look up {}: {error}", account.name)))?;
-    if there.is_none() {
+    let accounts = accounts(cx)?;
+    if !accounts.exists(account)? {
         return Ok(());
     }
+    // A unit of its user's takes all of the account, and a tool that was killed may have left a part.
+    accounts
+        .make(account, &project_group(cx.project_name()))
+        .await?;
     cx.ask(cx.reaper(), request::EndProcesses {})
         .await
         .map(drop)

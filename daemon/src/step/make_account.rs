@@ -7,15 +7,12 @@ use crate::{
     system::{Fault, accounts::Accounts},
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
 /// Makes the account that owns the workspace's files and runs its processes.
 #[derive(Serialize, Deserialize)]
 pub struct MakeAccount {
     /// Which.
     pub account: Account,
-    /// Its home, which a later step makes.
-    pub home: PathBuf,
 }
 
 /// The account as it is now, for the steps that give things to it.
@@ -42,9 +39,7 @@ impl Step for MakeAccount {
 
     async fn apply(&self, _: &bool, cx: &Cx) -> Result<Made, Fault> {
         let group = project_group(cx.project_name());
-        let group = accounts(cx)?
-            .make(&self.account, &self.home, &group)
-            .await?;
+        let group = accounts(cx)?.make(&self.account, &group).await?;
         // The workspace's helper starts while the git server is being asked.
         cx.sys().helpers.prepare(cx.job(), cx.user()).await;
         Ok(Made {

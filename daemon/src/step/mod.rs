@@ -43,7 +43,7 @@ pub(crate) use grant_access::{gid_of, uid_of};
 pub use inspect::Inspect;
 pub use load_program::LoadProgram;
 pub use make_account::MakeAccount;
-pub use make_directory::{HOME, MakeDirectory, TREE};
+pub use make_directory::{MakeDirectory, TREE};
 pub(crate) use publish::LONGER_NAMES;
 pub use publish::Publish;
 pub use push_branch::PushBranch;

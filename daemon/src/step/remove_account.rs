@@ -7,15 +7,12 @@ use crate::{
     system::Fault,
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
 /// Removes the account of a workspace that has no files and no processes any more.
 #[derive(Serialize, Deserialize)]
 pub struct RemoveAccount {
     /// Which.
     pub account: Account,
-    /// Its home, for when it is made again.
-    pub home: PathBuf,
 }
 
 impl Step for RemoveAccount {
@@ -37,9 +34,6 @@ impl Step for RemoveAccount {
 
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let group = project_group(cx.project_name());
-        accounts(cx)?
-            .make(&self.account, &self.home, &group)
-            .await
-            .map(drop)
+        accounts(cx)?.make(&self.account, &group).await.map(drop)
     }
 }

@@ -19,8 +19,9 @@ use super::{
 use crate::{
     domain::UnitName,
     helper::request::{
-        AccessReport, BranchDeletion, Built, Configured, Dependencies, Ended, Fetched, Granted,
-        Inspection, PathReport, Purged, Request, Resolved, ToolExited, WorkReport,
+        AccessReport, AccountFiles, BranchDeletion, Built, Configured, Dependencies, Ended,
+        Fetched, Granted, Inspection, PathReport, Purged, Request, Resolved, ToolExited,
+        WorkReport,
     },
     layout::Layout,
 };
@@ -430,6 +431,7 @@ impl Launcher for Fake {
                 Ok(json!({"status": 0}))
             }
             Request::WorkStatus(_) => encode(serde_json::to_value(WorkReport::default())),
+            Request::FindAccountFiles(_) => encode(serde_json::to_value(AccountFiles::default())),
             Request::RunTool(_) => encode(serde_json::to_value(ToolExited { status: Some(0) })),
             Request::Push(ask) => {
                 self.answers("git")?;

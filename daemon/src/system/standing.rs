@@ -5,9 +5,9 @@ use super::{
     Fault, exec,
     helpers::{Call, Identity, Launcher, ask},
 };
-use crate::helper::request::RunTool;
+use crate::helper::request::{Ask, RunTool};
 use std::{fmt, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -21,17 +21,49 @@ const OUTPUT_LIMIT: usize = 1024 * 1024;
 pub struct Standing {
     launcher: Arc<dyn Launcher>,
     identity: Identity,
+    /// Held while something is done.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Standing {
     /// Starts nothing yet.
     pub fn new(launcher: Arc<dyn Launcher>, identity: Identity) -> Self {
-        Self { launcher, identity }
+        Self {
+            launcher,
+            identity,
+            turn: Arc::default(),
+        }
     }
 
     /// Starts the helper, so that the first one who asks need not wait for it.
     pub async fn prepare(&self) {
         self.launcher.prepare(STANDING, self.identity.clone()).await;
+    }
+
+    /// Has the helper do something to its end, also when nobody waits for that any more: half of it would stay.
+    /// Gives the reply, and the first MiB of what was printed.
+    ///
+    /// # Errors
+    /// The helper cannot be started, or has not answered within `limit`; or its own.
+    pub async fn ask<A>(&self, request: A, limit: Duration) -> Result<(A::Reply, String), Fault>
+    where
+        A: Ask + 'static,
+        A::Reply: 'static,
+    {
+        let (standing, turn) = (self.clone(), Arc::clone(&self.turn).lock_owned().await);
+        let asked = tokio::spawn(async move {
+            let answer = standing.ask_and_listen(request, limit).await;
+            drop(turn);
+            answer
+        });
+        asked
+            .await
+            .map_err(|error| Fault::new(format!("cannot hear of a helper's end: {error}")))?
+    }
+
+    /// Waits until all is done that was begun before.
+    pub async fn idle(&self) {
+        drop(self.turn.lock().await);
     }
 
     /// Runs a tool to its end. Both of its streams are in both of the output's, line by line, the first
@@ -44,6 +76,19 @@ impl Standing {
         command: Vec<String>,
         limit: Duration,
     ) -> Result<exec::Output, Fault> {
+        let (ran, text) = self.ask(RunTool { command }, limit).await?;
+        Ok(exec::Output {
+            status: ran.status,
+            stdout: text.clone(),
+            stderr: text,
+        })
+    }
+
+    async fn ask_and_listen<A: Ask>(
+        &self,
+        request: A,
+        limit: Duration,
+    ) -> Result<(A::Reply, String), Fault> {
         let (lines, mut printed) = mpsc::channel(64);
         let call = Call {
             job: STANDING,
@@ -64,17 +109,13 @@ impl Standing {
             text
         };
         let run = async {
-            let ran = ask(self.launcher.as_ref(), &call, RunTool { command }).await;
+            let reply = ask(self.launcher.as_ref(), &call, request).await;
             // With it goes the last who may print.
             drop(call);
-            ran
+            reply
         };
-        let (ran, text) = tokio::join!(run, collect);
-        Ok(exec::Output {
-            status: ran?.status,
-            stdout: text.clone(),
-            stderr: text,
-        })
+        let (reply, text) = tokio::join!(run, collect);
+        Ok((reply?, text))
     }
 }
 

@@ -15,9 +15,13 @@ use std::{
 const PACKAGES: &[&str] = &[
     "acl",
     "adduser",
+    // This one, cron, exim4 and systemd-container run things as accounts: no workspace's may be one of them.
+    "at",
     "ca-certificates",
+    "cron",
     "curl",
     "dbus",
+    "exim4-daemon-light",
     "git",
     "iproute2",
     // Not a dependency of polkitd, which cannot be configured without it.
@@ -31,6 +35,7 @@ const PACKAGES: &[&str] = &[
     "python3-venv",
     "supervisor",
     "systemd",
+    "systemd-container",
     "systemd-sysv",
 ];
 /// They would wake up during tests, or look after disks that are not there.
@@ -40,10 +45,16 @@ const MASKED: &[&str] = &[
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "e2scrub_reap.service",
+    "exim4-base.timer",
     "fstrim.timer",
 ];
 /// There, but started only by tests that want it.
-const DISABLED: &[&str] = &["ssh.service"];
+const DISABLED: &[&str] = &[
+    "atd.service",
+    "cron.service",
+    "exim4.service",
+    "ssh.service",
+];
 /// debootstrap copies the name and the name servers of this machine; a host reaches none.
 const FILES: &[(&str, &str)] = &[
     ("etc/hostname", "cid-host\n"),

@@ -29,12 +29,23 @@ pub fn run(host: &Host, line: &str) -> String {
 /// The doctor finds this broken and says this about mending it; its status is 1.
 #[track_caller]
 pub fn is_broken(host: &Host, what: &str, mend: &str) {
+    is_told(host, "[broken] ", what, mend);
+}
+
+/// The doctor finds something that the ledger has otherwise.
+#[track_caller]
+pub fn is_broken_or_differs(host: &Host, what: &str, mend: &str) {
+    is_told(host, "[", what, mend);
+}
+
+#[track_caller]
+fn is_told(host: &Host, kind: &str, what: &str, mend: &str) {
     let told = host.run(&["cictl", "doctor"]).unwrap();
     let text = words(&told);
     assert_eq!(told.status, 1, "{text}");
     let mut lines = text.lines().skip_while(|line| !line.contains(what));
     let found = lines.next().unwrap_or_default();
-    assert!(found.starts_with("[broken] "), "not found: {what}\n{text}");
+    assert!(found.starts_with(kind), "not found: {what}\n{text}");
     let repair = lines.next().unwrap_or_default();
     assert!(
         repair.starts_with("    ") && repair.contains(mend),

@@ -3,14 +3,17 @@
 use super::Fake;
 use crate::{
     domain::Account,
-    system::{Fault, accounts::Accounts},
+    system::{
+        Fault,
+        accounts::{Accounts, Wanted},
+    },
 };
 use async_trait::async_trait;
-use std::path::Path;
+use std::path::PathBuf;
 
 #[async_trait]
 impl Accounts for Fake {
-    async fn make(&self, account: &Account, _: &Path, _: &str) -> Result<u32, Fault> {
+    async fn make(&self, account: &Account, _: &str) -> Result<u32, Fault> {
         self.state().accounts.insert(account.name.clone());
         Ok(nix::unistd::getegid().as_raw())
     }
@@ -36,6 +39,14 @@ impl Accounts for Fake {
     async fn remove_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
         self.state().accounts.remove(builder);
         Ok(())
+    }
+
+    async fn complete(&self, _: &Wanted) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn leftovers(&self, _: bool) -> Result<Vec<PathBuf>, Fault> {
+        Ok(Vec::new())
     }
 
     fn numbers(&self, _: &str, _: &str) -> Result<(u32, u32), Fault> {

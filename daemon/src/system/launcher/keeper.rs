@@ -5,7 +5,9 @@ use crate::{
     helper::reaper,
     system::{Fault, exec},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What holds a helper and everything it starts together.
 #[derive(Clone, Debug)]
@@ -54,6 +56,15 @@ pub(in crate::system) async fn stop(unit: &str, limit: Duration) -> Result<(), F
     }
     Err(Fault::new(format!("cannot end the unit {unit}"))
         .hint(format!("systemctl status {unit} tells more")))
+}
+
+/// Waits until a unit has ended by itself, at most so long.
+pub(super) async fn wait_for(unit: &str, limit: Duration) -> Result<(), Fault> {
+    let begin = Instant::now();
+    while !units(unit).await?.is_empty() && begin.elapsed() < limit {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 async fn systemctl(args: &[&str], limit: Duration) -> Result<bool, Fault> {

@@ -346,6 +346,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::DiscardEnvironment(_) => ("remove the environment", "install"),
         Request::RunCommand(_) => ("run the command", "install or release"),
         Request::RunTool(_) => ("run a tool of the machine's", "step"),
+        Request::FindAccountFiles(_) => ("look for what is left of tools in /etc", "step"),
         Request::Purge(_) => ("throw the tree away", "purge"),
         Request::Inspect(_) => ("look at the repository", "step"),
         Request::Configure(_) => ("write the tree's configuration", "step"),

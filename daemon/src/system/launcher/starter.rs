@@ -171,12 +171,16 @@ const PREFIX: &str = "cid-helper-";
 /// Those of helpers that stand ready.
 const READY: &str = "cid-standing-";
 const READY_LIMIT: Duration = Duration::from_secs(10);
+/// Longer than `cid-helper` gives a request that it is to finish.
+const FINISH_LIMIT: Duration = Duration::from_secs(60);
 /// And those of commands that people run.
 const SESSION: &str = "cid-run-";
 
 impl Transient {
     /// Also learns which units an earlier daemon left.
     pub(super) async fn new(binary: PathBuf, units: Arc<Units>) -> Result<Self, Fault> {
+        // What an earlier daemon has begun to change of the accounts goes on to its end without it.
+        keeper::wait_for(&ready_name(&Identity::Accounts), FINISH_LIMIT).await?;
         // Those of an earlier daemon ended with its last word to them; the names must be free.
         for unit in keeper::units(READY).await? {
             keeper::stop(&unit, READY_LIMIT).await?;
@@ -194,7 +198,7 @@ impl Transient {
     /// A unit's name, and the command that starts it.
     fn unit(&self, job: Uuid, identity: &Identity) -> Result<(String, Vec<OsString>), Fault> {
         let name = match job {
-            STANDING => format!("{READY}{}.service", mark(identity)),
+            STANDING => ready_name(identity),
             _ => format!("{PREFIX}{job}.{}.service", mark(identity)),
         };
         let Place { unit, checks } = (self.units)(identity)?;
@@ -261,6 +265,11 @@ impl Starter for Transient {
         let jobs = |name: &String| job_of(name.strip_prefix(PREFIX)?);
         self.started().keys().filter_map(jobs).collect()
     }
+}
+
+/// What the unit of a helper that stands ready is called.
+fn ready_name(identity: &Identity) -> String {
+    format!("{READY}{}.service", mark(identity))
 }
 
 /// What the unit of a command is called that somebody runs in a workspace.
