@@ -86,7 +86,7 @@ fn a_project_that_is_taken_away_leaves_the_machine_as_it_was() {
     run(
         &host,
         &format!(
-            "sed 's/guestbook.test/shop.test/; s/.media.$//; /guestbook.media/d' {FILE} > {other} && systemctl reload cid"
+            "sed 's/guestbook.test/shop.test/; /guestbook.media/d; /^.media.$/d' {FILE} > {other} && systemctl reload cid"
         ),
     );
     run(
