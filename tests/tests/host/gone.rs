@@ -82,6 +82,11 @@ fn after_its_work_dir_has_changed_a_workspace_goes_from_the_old_one() {
 fn a_project_that_is_taken_away_leaves_the_machine_as_it_was() {
     let Some(host) = cid() else { return };
     let other = "/etc/cid/projects.d/shop.toml";
+    // Starts polkit, which stays.
+    host.run_as("anna", &["cictl", "list"])
+        .unwrap()
+        .ok()
+        .unwrap();
     let before = host.state(&CACHES).unwrap();
     run(
         &host,
