@@ -318,14 +318,12 @@ fn polkit_is_told_the_process_by_its_descriptor_where_it_takes_one() {
     let monitor = format!("exec busctl monitor --json=short --match=\"{member}\" > {SEEN} 2>&1");
     let mut monitor = host.command(&["sh", "-c", &monitor]).unwrap();
     let mut monitor = monitor.spawn().unwrap();
-    soon("the bus is listened to", || {
-        host.read(SEEN)
-            .is_ok_and(|seen| seen.contains("Monitoring"))
-    });
     let ask = stage.ask("/run/cid/cid.sock", &["/cid.v1.Workspaces/List"]);
-    host.run_as("anna", &ask).unwrap().ok().unwrap();
-    soon("polkit is asked", || {
-        host.read(SEEN).unwrap().contains("org.cid.list")
+    // Not every version of busctl says when it has begun to listen.
+    soon("a question is seen", || {
+        host.run_as("anna", &ask).unwrap().ok().unwrap();
+        host.read(SEEN)
+            .is_ok_and(|seen| seen.contains("org.cid.list"))
     });
     monitor.kill().unwrap();
     monitor.wait().unwrap();
