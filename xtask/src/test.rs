@@ -28,6 +28,7 @@ const ON_OLDER: &[&str] = &[
     "kills::at_random_moments",
     "logins::",
     "sessions::",
+    "shell::",
     "upgrade::",
     "workspaces::a_killed_daemon",
     "workspaces::a_workspace_has_an_identity",
