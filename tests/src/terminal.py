@@ -2,7 +2,8 @@
 
 ["expect", TEXT] waits until it has been written since the step before, ["send", TEXT] types, ["size", ROWS,
 COLUMNS] changes the terminal, ["kill", SIGNAL] signals the command, ["run", WORD...] runs something else
-meanwhile, ["hangup"] takes the terminal away, ["pause", SECONDS] waits.
+meanwhile, ["hangup"] takes the terminal away, ["pause", SECONDS] waits, ["restored"] waits until the terminal is set as at the
+beginning.
 Prints one JSON object: `status` (128 + signal), `written`, and `restored`: whether the terminal is set at the
 end as it was at the beginning."""
 
@@ -51,6 +52,13 @@ for verb, *words in steps:
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     elif verb == "pause":
         time.sleep(words[0])
+    elif verb == "restored":
+        deadline = time.monotonic() + LIMIT
+        while termios.tcgetattr(theirs) != before and time.monotonic() < deadline:
+            read(0.1)
+        if termios.tcgetattr(theirs) != before:
+            failed = "the terminal given back"
+            break
     elif verb == "hangup":
         os.close(theirs)
         os.close(ours)

@@ -8,6 +8,7 @@ use crate::{
     serve::{JOB, ask},
 };
 use cid_daemon::helper::frame::{Size, Terminal};
+use keyutils_raw::{add_key, keyctl_join_session_keyring};
 use nix::{pty::openpty, unistd::ttyname};
 use std::{
     fs::{self, Permissions},
@@ -31,6 +32,26 @@ fn no_process_of_an_app_makes_them() {
     let said = String::from_utf8_lossy(&output.stdout);
     attack::assert_refused(&said);
     assert!(said.contains("file-capability EPERM\n"), "{said}");
+}
+
+/// Whoever starts cid may hold keys, of Kerberos for one, in a keyring that what it starts inherits.
+#[test]
+fn no_key_of_who_started_it_is_to_be_seen() {
+    let Some(scene) = Scene::set() else { return };
+    let name = format!("cid-test-{}", scene.uid);
+    let Ok(keyring) = keyctl_join_session_keyring(None) else {
+        eprintln!("skipped: this machine has no keyrings");
+        return;
+    };
+    add_key("user", &name, b"text", keyring).unwrap();
+    let keys = Command::new("cat").arg("/proc/keys").output().unwrap();
+    assert!(String::from_utf8_lossy(&keys.stdout).contains(&name));
+    let output = app(&scene, "cat /proc/keys; echo the end");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.ends_with("the end\n") && !said.contains(&name),
+        "{said}"
+    );
 }
 
 /// Somebody at work in the same workspace has a terminal, which belongs to the account that the app has.

@@ -57,6 +57,13 @@ fn a_shell_is_at_home_in_the_workspace() {
         ["expect", "Stopped"],
         ["send", "jobs -s | wc -l; kill %1; wait\n"],
         ["expect", "\r\n1\r\n"],
+        // Stopped by somebody else, it leaves the terminal as it was, and takes it again.
+        ["kill", "TSTP"],
+        ["restored"],
+        ["size", 7, 50],
+        ["kill", "CONT"],
+        ["send", "sleep 0.2; stty size\n"],
+        ["expect", "7 50\r\n"],
         ["send", "exit 7\n"],
     ]);
     let talked = talk(&stage, &["shell", ANNA], &steps);
