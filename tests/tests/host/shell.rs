@@ -156,7 +156,7 @@ fn arguments_are_in_no_log_and_no_other_command_line() {
         "cat /run/systemd/transient/cid-run-*",
         "journalctl --no-pager --all --output=json",
         "cictl audit; cictl -o json audit",
-        "grep -rl Zq7 /run/cid /run/systemd /var/log /var/lib/cid",
+        "grep -rah Zq7 /run/cid /run/systemd /var/log /var/lib/cid",
     ] {
         assert!(!sh(look).contains(secret), "{look}");
     }

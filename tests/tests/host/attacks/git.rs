@@ -1,10 +1,10 @@
-//! What git would run.
+//! What a workspace's code leaves for git to run, and that nobody but the workspace runs it.
 
 use crate::{
     hostile::{Attack, attack, hostile, tree},
     stage::owner_of,
 };
-use cid_testkit::Dialogue;
+use cid_testkit::{Dialogue, host::Host};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -45,6 +45,25 @@ printf '[core]\n\tfsmonitor = %s\n' $run > ../home/included
 echo '* filter=evil diff=evil merge=evil' > .git/info/attributes
 echo '* filter=evil diff=evil merge=evil' > .gitattributes
 "#;
+
+/// A branch with an object that is not there and that `origin` has promised.
+const PROMISE: &str = "git config --file .git/config core.fsmonitor false
+git config --file .git/config --unset core.hooksPath; rm -r .git/hooks
+git config --file .git/config core.repositoryFormatVersion 1
+git config --file .git/config extensions.partialClone origin
+git config --file .git/config remote.origin.promisor true
+blob=$(echo gone | git hash-object -w --stdin)
+tree=$(printf '100644 blob %s\tgone\n' $blob | git mktree)
+git update-ref refs/heads/promised $(git -c user.name=m -c user.email=m@m commit-tree -m x $tree)
+rm -f .git/objects/$(echo $blob | cut -c1-2)/$(echo $blob | cut -c3-)
+GIT_NO_LAZY_FETCH=1 git cat-file -e $blob 2> /dev/null || echo missing";
+
+/// Removes what the traps have written.
+fn forget(host: &Host) {
+    let delete =
+        "find -L /srv/canary /tmp /var/tmp /dev/shm /srv/cid/hostile -name 'canary.*' -delete";
+    host.run(&["sh", "-c", delete]).unwrap();
+}
 
 #[test]
 fn planting_hooks_and_commands_in_a_clones_git_configuration() {
@@ -140,24 +159,36 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
 
     // Nor by what else cid does there, nor by the ways that its guide tells people.
     let tree = tree("mallory");
-    for line in [
-        "cictl doctor || true".to_owned(),
-        "cictl access repair --project hostile mallory@example.com".into(),
-        "cictl project check hostile".into(),
-        "cictl logs --project hostile mallory@example.com".into(),
-        format!("runuser -u anna -- sh -c 'echo hers >> {tree}/server.py'"),
-        format!("git -C {tree} status; true"),
-        format!("runuser -u anna -- git -C {tree} status; true"),
-        format!(
-            "cd /home/anna && runuser -u anna -- git clone --quiet --no-local --branch mallory---example-com \
-             --upload-pack='git -c safe.directory={tree} upload-pack' {tree} hers && runuser -u anna -- git -C hers \
-             fetch --quiet --upload-pack='git -c safe.directory={tree} upload-pack' origin"
+    let fetch = format!(
+        "git -C ~/hers fetch --quiet --upload-pack='git -c safe.directory={tree} upload-pack' {tree}"
+    );
+    for (who, line) in [
+        ("root", "cictl doctor; true".to_owned()),
+        (
+            "root",
+            "cictl access repair --project hostile mallory@example.com".into(),
+        ),
+        ("root", "cictl project check hostile".into()),
+        (
+            "root",
+            "cictl logs --project hostile mallory@example.com".into(),
+        ),
+        ("root", format!("git -C {tree} status; true")),
+        ("anna", format!("git -C {tree} status; true")),
+        ("anna", format!("echo hers >> {tree}/server.py")),
+        (
+            "anna",
+            format!(
+                "git init --quiet ~/hers && {fetch} mallory---example-com && git -C ~/hers log -1 FETCH_HEAD"
+            ),
         ),
     ] {
-        run(&["sh", "-c", &line]).ok().unwrap();
+        host.run_as(who, &["sh", "-c", &line])
+            .unwrap()
+            .ok()
+            .unwrap();
         assert_eq!(canaries(), "", "run by {line}");
     }
-
     // The traps do work: git itself walks into them, as the workspace's own user and nobody else.
     let user = owner_of(&host, "%u", &tree);
     let whose = || -> BTreeSet<String> {
@@ -166,14 +197,6 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
         let ids = said.lines().filter_map(|line| line.strip_prefix("uid="));
         ids.map(|line| line.split('(').next().unwrap().to_owned())
             .collect()
-    };
-    let forget = || {
-        run(&[
-            "sh",
-            "-c",
-            "find -L /srv/canary /tmp /var/tmp /dev/shm /srv/cid/hostile -name 'canary.*' -delete",
-        ]);
-        assert_eq!(canaries(), "");
     };
     let own = BTreeSet::from([user]);
     for line in [
@@ -194,7 +217,7 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
         ];
         run(&git.into_iter().chain(line.split(' ')).collect::<Vec<_>>());
         assert_eq!(whose(), own, "git {line}");
-        forget();
+        forget(&host);
     }
     let steps = json!([
         ["expect", "$ "],
@@ -216,7 +239,26 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Dialogue::of(&host.run_as("anna", &words).unwrap()).unwrap();
     assert_eq!(whose(), own, "a shell");
-    forget();
+    forget(&host);
+
+    // What is missing git would get from where the workspace's code says, by a program that it names.
+    let promise = [
+        "cictl",
+        "run",
+        "--project",
+        "hostile",
+        "mallory@example.com",
+        "--",
+        "sh",
+        "-c",
+        PROMISE,
+    ];
+    let promised = run(&promise).ok().unwrap().stdout;
+    forget(&host);
+    host.run_as("anna", &["sh", "-c", &format!("{fetch} promised")])
+        .unwrap();
+    assert_eq!(canaries(), "", "run by a fetch of what is missing");
+    assert!(promised.contains("missing"), "{promised}");
 
     let delete = [
         "cictl",
