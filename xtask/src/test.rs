@@ -21,6 +21,7 @@ const HOST_TESTS: &str = "host";
 /// versions of systemd, polkit, nginx, Python and the accounts' tools.
 const ON_OLDER: &[&str] = &[
     "access::",
+    "attacks::git",
     "attacks::sockets",
     "authorisation::",
     "doctor::",
