@@ -12,6 +12,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 /// How long dialling may take.
 const DIAL_LIMIT: Duration = Duration::from_secs(5);
+/// How many bytes of headers an answer may have. The details of a refusal are among them, and with
+/// them all work that would be lost.
+const MAX_HEADER_LIST: u32 = 4 * 1024 * 1024;
 
 /// The socket could not be connected to. A type of its own, so that it can be
 /// told from a connection that broke.
@@ -47,7 +50,7 @@ pub(crate) fn dial_later(socket: &Path) -> Channel {
 
 fn endpoint() -> Endpoint {
     // gRPC wants an authority; over a Unix socket nobody resolves it.
-    Endpoint::from_static("http://cid.localhost")
+    Endpoint::from_static("http://cid.localhost").http2_max_header_list_size(MAX_HEADER_LIST)
 }
 
 fn connector(

@@ -2,7 +2,7 @@
 //! be absent; enumerators of a later version become `Unknown`.
 
 use crate::model::{audit, job, project, system, workspace};
-use crate::{Conflict, Error, Result, RunOutput};
+use crate::{Conflict, Error, LostWork, Result, RunOutput};
 use cid_proto::v1 as pb;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -350,8 +350,39 @@ impl From<pb::ConflictDetail> for Conflict {
         Self {
             job: given(from.job),
             url: given(from.url),
+            work: from.work.into_iter().map(LostWork::from).collect(),
+            unseen: from.unseen,
+            more_unseen: from.more_unseen,
+            files: from.files.unwrap_or_default().into(),
+        }
+    }
+}
+
+impl From<pb::LostWork> for LostWork {
+    fn from(from: pb::LostWork) -> Self {
+        Self {
+            repository: from.repository,
             uncommitted: from.uncommitted,
+            more_uncommitted: from.more_uncommitted,
             unpushed: from.unpushed,
+            more_unpushed: from.more_unpushed,
+            remarks: from.remarks,
+        }
+    }
+}
+
+impl From<pb::LeftFiles> for workspace::LeftFiles {
+    fn from(from: pb::LeftFiles) -> Self {
+        let file = |file: pb::LeftFile| workspace::LeftFile {
+            path: file.path,
+            bytes: file.bytes,
+        };
+        Self {
+            biggest: from.biggest.into_iter().map(file).collect(),
+            more: from.more,
+            files: from.files,
+            bytes: from.bytes,
+            is_partial: from.is_partial,
         }
     }
 }

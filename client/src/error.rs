@@ -3,7 +3,7 @@
 //! There is one [`Error`] for every call. Ask its [`Kind`] to decide what to do;
 //! its message is a whole sentence for people, and is printed once, as it is.
 
-use crate::{advice, connect::DialError};
+use crate::{LeftFiles, advice, connect::DialError};
 use cid_proto::v1 as pb;
 use prost::Message as _;
 use serde::Serialize;
@@ -93,10 +93,31 @@ pub struct Conflict {
     pub job: Option<String>,
     /// The URL of the workspace that exists already.
     pub url: Option<String>,
-    /// Uncommitted paths that would be lost.
+    /// Work that would be lost, by repository.
+    pub work: Vec<LostWork>,
+    /// Places that could not be looked at, and why.
+    pub unseen: Vec<String>,
+    /// How many more such places there are.
+    pub more_unseen: u64,
+    /// Files that would go as well, and do not keep the workspace.
+    pub files: LeftFiles,
+}
+
+/// What is in one repository and nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct LostWork {
+    /// Where the repository is, relative to the workspace's folder, e.g. `src`.
+    pub repository: String,
+    /// Changed and untracked paths, at most 100.
     pub uncommitted: Vec<String>,
-    /// Commits that are nowhere else, `<short id> <subject>`.
+    /// How many more there are.
+    pub more_uncommitted: u64,
+    /// Commits and stashes that no remote holds now, `<short id> <subject>`, at most 100.
     pub unpushed: Vec<String>,
+    /// How many more there are.
+    pub more_unpushed: u64,
+    /// Which remotes could not be asked, and why.
+    pub remarks: Vec<String>,
 }
 
 impl Error {
@@ -294,8 +315,12 @@ mod tests {
 
     #[test]
     fn a_failed_precondition_with_a_conflict_is_one() {
-        let detail = pb::ConflictDetail {
+        let work = pb::LostWork {
             unpushed: vec!["a1b2c3d Fix it".into()],
+            ..Default::default()
+        };
+        let detail = pb::ConflictDetail {
+            work: vec![work],
             ..Default::default()
         };
         let details = tonic_types::Status {
@@ -308,7 +333,7 @@ mod tests {
         let bytes = details.encode_to_vec().into();
         let error = read(&Status::with_details(Code::FailedPrecondition, "no", bytes));
         assert_eq!(error.kind, Kind::Conflict);
-        assert_eq!(error.conflict.unwrap().unpushed, ["a1b2c3d Fix it"]);
+        assert_eq!(error.conflict.unwrap().work[0].unpushed, ["a1b2c3d Fix it"]);
     }
 
     #[test]

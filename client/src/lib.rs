@@ -13,7 +13,7 @@ mod model;
 mod resume;
 
 pub use client::Client;
-pub use error::{Conflict, Error, Kind, Result, Violation};
+pub use error::{Conflict, Error, Kind, LostWork, Result, Violation};
 pub use exit::Exit;
 pub use model::audit::{AuditLine, Decision};
 pub use model::job::{
@@ -22,8 +22,8 @@ pub use model::job::{
 pub use model::project::{CheckItem, Project, RemovedProject, Severity};
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
-    Created, DeleteOptions, Health, LogLine, LogOptions, RunInput, RunOutput, Terminal,
-    TerminalSize, Workspace, WorkspaceState,
+    Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, RunInput,
+    RunOutput, Terminal, TerminalSize, Workspace, WorkspaceState,
 };
 pub use resume::persistently;
 

@@ -1,8 +1,12 @@
 //! What a caller is told. [`Fault`] is for the outside failing inside a step; [`Error`] is for a
 //! request that cannot be taken. [`Error::into_status`] is the one way to the wire.
 
-use crate::{domain::JobKind, system::Fault};
-use cid_proto::v1::ConflictDetail;
+mod work;
+
+pub(crate) use work::{files, summary};
+
+use crate::{domain::JobKind, helper::request::WorkReport, system::Fault};
+use cid_proto::v1::{ConflictDetail, LostWork};
 use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -58,14 +62,12 @@ pub enum Error {
         kind: JobKind,
     },
     /// A delete that would lose work.
-    #[error("deleting {email} would lose work that is nowhere else: {}", summary(.uncommitted, .unpushed))]
+    #[error("deleting {email} would lose work that is nowhere else: {}", work::summary(.report))]
     WorkWouldBeLost {
         /// Whose workspace.
         email: String,
-        /// Uncommitted paths.
-        uncommitted: Vec<String>,
-        /// Commits on no remote branch.
-        unpushed: Vec<String>,
+        /// What.
+        report: Box<WorkReport>,
     },
     /// A remote branch that is to go, with commits that are not in base.
     #[error(
@@ -101,20 +103,6 @@ pub enum Error {
     /// The ledger failed.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
-}
-
-fn summary(uncommitted: &[String], unpushed: &[String]) -> String {
-    let count = |n: usize, one: &str, many: &str| match n {
-        1 => format!("1 {one}"),
-        n => format!("{n} {many}"),
-    };
-    let files = count(uncommitted.len(), "uncommitted file", "uncommitted files");
-    let commits = count(unpushed.len(), "unpushed commit", "unpushed commits");
-    match (uncommitted.is_empty(), unpushed.is_empty()) {
-        (false, false) => format!("{files}, {commits}"),
-        (false, true) => files,
-        _ => commits,
-    }
 }
 
 impl Error {
@@ -165,9 +153,7 @@ impl Error {
             Self::JobInTheWay { job, .. } => Some(format!(
                 "wait for it (cictl jobs watch {job}) or cancel it (cictl jobs cancel {job})"
             )),
-            Self::WorkWouldBeLost { .. } => {
-                Some("commit and push it, or lose it with --discard".into())
-            }
+            Self::WorkWouldBeLost { report, .. } => Some(work::hint(report)),
             Self::BranchWouldBeLost { .. } => {
                 Some("merge it, leave --with-branch away, or lose them with --force".into())
             }
@@ -188,23 +174,19 @@ impl Error {
                 job: job.to_string(),
                 ..ConflictDetail::default()
             }),
-            Self::WorkWouldBeLost {
-                uncommitted,
-                unpushed,
-                ..
-            } => Some(ConflictDetail {
-                uncommitted: uncommitted.clone(),
-                unpushed: unpushed.clone(),
-                ..ConflictDetail::default()
-            }),
+            Self::WorkWouldBeLost { report, .. } => Some(work::detail(report)),
             Self::BranchWouldBeLost {
                 branch,
                 base,
                 ahead,
             } => Some(ConflictDetail {
-                unpushed: vec![format!(
-                    "{ahead} commits of {branch} that are not in {base}"
-                )],
+                work: vec![LostWork {
+                    repository: "the remote".into(),
+                    unpushed: vec![format!(
+                        "{ahead} commits of {branch} that are not in {base}"
+                    )],
+                    ..LostWork::default()
+                }],
                 ..ConflictDetail::default()
             }),
             _ => None,

@@ -22,3 +22,5 @@ mod origin;
 mod ssh;
 #[path = "git/sshd.rs"]
 mod sshd;
+#[path = "git/work/mod.rs"]
+mod work;

@@ -1,16 +1,20 @@
 //! `cictl delete`
 
 use super::{Cx, Failure, Outcome, Target, follow};
-use crate::ui::text;
-use cid_client::{DeleteOptions, Error, Exit, Kind, Workspace};
+use crate::ui::{left, text};
+use cid_client::{DeleteOptions, Deletion, Error, Exit, Job, Kind, LeftFiles, Workspace};
 use clap::Args;
+use serde::Serialize;
 use std::io::{self, IsTerminal as _};
 
 /// Remove a workspace and everything that belongs to it
 ///
 /// Asks first; where there is no terminal to ask on, --yes is required. Work that
-/// is nowhere else - uncommitted files, commits that were not pushed - is named
-/// and not removed, unless --discard says so.
+/// is nowhere else is named and not removed, unless --discard says so: changed and
+/// untracked files, stashes, and commits that no remote branch holds now, in all
+/// repositories below src and home, submodules and linked worktrees included.
+/// A remote that does not answer holds nothing. Files that git ignores, such as a
+/// local database, go with the workspace; they are named with their size.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cictl delete anna@example.com
@@ -47,31 +51,39 @@ impl Delete {
             .into());
         }
         let client = cx.connect().await?;
-        let mut project = self.target.project.clone();
-        if !self.yes {
-            let workspace = client
-                .get(&self.target.email, self.target.project())
-                .await?;
-            if !self.confirmed(&workspace).await? {
-                cx.say("nothing was deleted");
-                return Ok(Exit::Failed);
-            }
-            project = Some(workspace.project);
-        }
         let options = DeleteOptions {
             with_branch: self.with_branch,
             force: self.force,
             discard: self.discard,
         };
-        let id = client
+        let mut project = self.target.project.clone();
+        if !self.yes {
+            let workspace = client
+                .get(&self.target.email, self.target.project())
+                .await?;
+            project = Some(workspace.project.clone());
+            let files = client
+                .look_before_delete(&self.target.email, project.as_deref(), options)
+                .await?;
+            say_left(cx, &files);
+            if !self.confirmed(&workspace).await? {
+                cx.say("nothing was deleted");
+                return Ok(Exit::Failed);
+            }
+        }
+        let Deletion { job: id, files } = client
             .delete_resuming(&self.target.email, project.as_deref(), options)
             .await?;
+        if self.yes {
+            say_left(cx, &files);
+        }
         if self.no_wait {
-            cx.print(&client.job(&id).await?, || follow::started(&id))?;
+            let job = client.job(&id).await?;
+            cx.print(&Document::of(&job, &files), || follow::started(&id))?;
             return Ok(Exit::Done);
         }
         let job = follow::to_success(cx, &client, &id).await?;
-        cx.print(&job, || {
+        cx.print(&Document::of(&job, &files), || {
             format!(
                 "deleted {} in {}",
                 text::clean(&job.email),
@@ -92,6 +104,26 @@ impl Delete {
             workspace.email, workspace.project, workspace.directory
         ))
         .await
+    }
+}
+
+/// The job, and what went with it.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    job: &'a Job,
+    files: &'a LeftFiles,
+}
+
+impl<'a> Document<'a> {
+    fn of(job: &'a Job, files: &'a LeftFiles) -> Self {
+        Self { job, files }
+    }
+}
+
+fn say_left(cx: &Cx, files: &LeftFiles) {
+    for line in left::lines(files) {
+        cx.say(&line);
     }
 }
 

@@ -22,6 +22,8 @@ use tonic::{
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// How long `project check` and `doctor` may take: they ask servers and programs.
 const SURVEY_LIMIT: Duration = Duration::from_secs(300);
+/// How long a delete may take to begin: it asks all remotes of a workspace.
+const LOOK_LIMIT: Duration = Duration::from_secs(150);
 /// How much longer anything may take when a person may be asked for a password.
 const PROMPT_LIMIT: Duration = Duration::from_secs(125);
 const PAGE_SIZE: u32 = 500;
@@ -49,7 +51,7 @@ impl Interceptor for Mark {
 /// because the daemon was restarted, is dialled again at the next call.
 ///
 /// Every method fails with an [`Error`] whose [`kind`](Error::kind) says why;
-/// those that wait for one answer give up after 30 s.
+/// those that wait for one answer give up after 30 s, where it does not say otherwise.
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,

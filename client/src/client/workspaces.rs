@@ -1,9 +1,9 @@
 //! Requests about workspaces.
 
-use super::{Client, PAGE_SIZE};
+use super::{Client, LOOK_LIMIT, PAGE_SIZE};
 use crate::{
-    Created, DeleteOptions, LogLine, LogOptions, Result, RunInput, RunOutput, Stream, Terminal,
-    TerminalSize, Workspace, convert::required,
+    Created, DeleteOptions, Deletion, LeftFiles, LogLine, LogOptions, Result, RunInput, RunOutput,
+    Stream, Terminal, TerminalSize, Workspace, convert::required,
 };
 use cid_proto::v1::{self as pb, run_request::Message};
 use futures::{StreamExt as _, stream};
@@ -63,7 +63,8 @@ impl Client {
         }
     }
 
-    /// Starts the job that removes a workspace, and gives the job's id.
+    /// Starts the job that removes a workspace. The daemon looks for work first, which may take more
+    /// than a minute.
     ///
     /// # Errors
     ///
@@ -74,14 +75,46 @@ impl Client {
         email: &str,
         project: Option<&str>,
         options: DeleteOptions,
-    ) -> Result<String> {
+    ) -> Result<Deletion> {
+        self.ask_to_delete(email, project, options, false).await
+    }
+
+    /// What would go with a workspace; starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::delete`].
+    pub async fn look_before_delete(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        options: DeleteOptions,
+    ) -> Result<LeftFiles> {
+        let looked = self.ask_to_delete(email, project, options, true).await?;
+        Ok(looked.files)
+    }
+
+    async fn ask_to_delete(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        options: DeleteOptions,
+        look: bool,
+    ) -> Result<Deletion> {
         let request = pb::DeleteRequest {
             workspace: Some(reference(email, project)),
             with_branch: options.with_branch,
             force: options.force,
             discard: options.discard,
+            look,
         };
-        Ok(self.answer(self.workspaces().delete(request)).await?.job)
+        let answer = self
+            .answer_within(LOOK_LIMIT, self.workspaces().delete(request))
+            .await?;
+        Ok(Deletion {
+            job: answer.job,
+            files: answer.files.unwrap_or_default().into(),
+        })
     }
 
     /// Starts the job that restarts a workspace's processes, and gives the job's id.

@@ -106,6 +106,39 @@ pub struct DeleteOptions {
     pub discard: bool,
 }
 
+/// A delete that was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// The job that carries it out.
+    pub job: String,
+    /// Files that go with the workspace; with `discard` nobody looked.
+    pub files: LeftFiles,
+}
+
+/// Files that git does not keep and cid did not make, e.g. a local database.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct LeftFiles {
+    /// The biggest ones, at most 10.
+    pub biggest: Vec<LeftFile>,
+    /// How many entries there are beside those.
+    pub more: u64,
+    /// Files in all.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// Counting was given up: there are more.
+    pub is_partial: bool,
+}
+
+/// A file, or a folder with all that is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftFile {
+    /// Relative to the workspace's folder; a folder's path ends with a slash.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
 /// Which part of the logs is wanted; the last 100 lines of each process by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogOptions {

@@ -1,8 +1,9 @@
 //! Starting a job across restarts of the daemon.
 
 use super::Patience;
-use crate::{Client, DeleteOptions, Error, JobKind, Kind, Result};
+use crate::{Client, DeleteOptions, Deletion, Error, JobKind, Kind, Result};
 use jiff::{SignedDuration, Timestamp};
+use std::cell::Cell;
 
 /// How much earlier than we asked a job of ours may seem to be made: the daemon
 /// may write times down more coarsely than we read them.
@@ -35,9 +36,18 @@ impl Client {
         email: &str,
         project: Option<&str>,
         options: DeleteOptions,
-    ) -> Result<String> {
-        let delete = async || self.delete(email, project, options).await;
-        self.start(JobKind::Delete, email, project, delete).await
+    ) -> Result<Deletion> {
+        let files = Cell::default();
+        let delete = async || {
+            let deletion = self.delete(email, project, options).await?;
+            files.set(deletion.files);
+            Ok(deletion.job)
+        };
+        let job = self.start(JobKind::Delete, email, project, delete).await?;
+        Ok(Deletion {
+            job,
+            files: files.take(),
+        })
     }
 
     /// [`Client::restart`], across restarts of the daemon.

@@ -1,10 +1,13 @@
 //! Failures, printed once, on standard error: what cannot be done and what to do
 //! about it.
 
-use super::text::{clean, clean_lines, say, styled};
+use super::{
+    left,
+    text::{clean, clean_lines, say, styled},
+};
 use crate::cli::{Failure, Format};
 use anstyle::{AnsiColor, Style};
-use cid_client::{Error, Job, JobState};
+use cid_client::{Error, Job, JobState, LostWork};
 use serde_json::{Value, json};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -54,9 +57,17 @@ fn request(error: &Error) -> String {
                 clean(job)
             ));
         }
-        list(&mut lines, "uncommitted", &conflict.uncommitted);
-        list(&mut lines, "unpushed", &conflict.unpushed);
-        loses_work = !conflict.uncommitted.is_empty() || !conflict.unpushed.is_empty();
+        for work in &conflict.work {
+            lines.extend(lost(work));
+        }
+        list(
+            &mut lines,
+            "cannot be looked at",
+            &conflict.unseen,
+            conflict.more_unseen,
+        );
+        lines.extend(left::lines(&conflict.files));
+        loses_work = !conflict.work.is_empty() || !conflict.unseen.is_empty();
     }
     // The daemon knows which of the two options would lose it.
     let lost = "--discard deletes the workspace and loses this work";
@@ -115,10 +126,29 @@ fn default_message(job: &Job) -> String {
     }
 }
 
-fn list(lines: &mut Vec<String>, title: &str, items: &[String]) {
+/// What is in one repository and nowhere else.
+fn lost(work: &LostWork) -> Vec<String> {
+    let mut lines = vec![format!("in {}:", clean(&work.repository))];
+    let mut inner = Vec::new();
+    list(
+        &mut inner,
+        "uncommitted",
+        &work.uncommitted,
+        work.more_uncommitted,
+    );
+    list(&mut inner, "unpushed", &work.unpushed, work.more_unpushed);
+    inner.extend(work.remarks.iter().map(|remark| clean(remark)));
+    lines.extend(inner.into_iter().map(|line| format!("  {line}")));
+    lines
+}
+
+fn list(lines: &mut Vec<String>, title: &str, items: &[String], more: u64) {
     if !items.is_empty() {
         lines.push(format!("{title}:"));
         lines.extend(items.iter().map(|item| format!("  {}", clean(item))));
+        if more > 0 {
+            lines.push(format!("  and {more} more"));
+        }
     }
 }
 
@@ -170,8 +200,21 @@ mod tests {
     fn lost_work() -> Failure {
         let mut error = Error::new(Kind::Conflict, "cannot delete: work would be lost");
         error.conflict = Some(Box::new(Conflict {
-            uncommitted: vec!["app/views.py".into()],
-            unpushed: vec!["a1b2c3d Fix \x1b[31mit".into()],
+            work: vec![
+                LostWork {
+                    repository: "src".into(),
+                    uncommitted: vec!["app/views.py".into()],
+                    more_uncommitted: 7,
+                    unpushed: vec!["a1b2c3d Fix \x1b[31mit".into()],
+                    ..LostWork::default()
+                },
+                LostWork {
+                    repository: "home/tool".into(),
+                    remarks: vec!["cannot ask https://git.example.org/x: no answer".into()],
+                    ..LostWork::default()
+                },
+            ],
+            unseen: vec!["home/closed: Permission denied".into()],
             ..Conflict::default()
         }));
         Failure::Request(error)
@@ -181,10 +224,16 @@ mod tests {
     fn work_that_would_be_lost_is_named() {
         insta::assert_snapshot!(plain(&lost_work()), @r"
         error: cannot delete: work would be lost
-        uncommitted:
-          app/views.py
-        unpushed:
-          a1b2c3d Fix it
+        in src:
+          uncommitted:
+            app/views.py
+            and 7 more
+          unpushed:
+            a1b2c3d Fix it
+        in home/tool:
+          cannot ask https://git.example.org/x: no answer
+        cannot be looked at:
+          home/closed: Permission denied
         hint: --discard deletes the workspace and loses this work
         ");
     }
@@ -194,7 +243,10 @@ mod tests {
         let hint = "merge it, leave --with-branch away, or lose them with --force";
         let mut error = Error::new(Kind::Conflict, "cannot delete").with_hint(hint);
         error.conflict = Some(Box::new(Conflict {
-            unpushed: vec!["2 commits of anna that are not in main".into()],
+            work: vec![LostWork {
+                unpushed: vec!["2 commits of anna that are not in main".into()],
+                ..LostWork::default()
+            }],
             ..Conflict::default()
         }));
         let said = plain(&Failure::Request(error));
@@ -221,7 +273,10 @@ mod tests {
         let document = document(&lost_work());
         assert_eq!(document["kind"], "conflict");
         assert_eq!(document["hint"], Value::Null);
-        assert_eq!(document["conflict"]["uncommitted"][0], "app/views.py");
+        assert_eq!(
+            document["conflict"]["work"][0]["uncommitted"][0],
+            "app/views.py"
+        );
         let document = super::document(&Failure::Job(Box::new(sample::failed_job())));
         assert_eq!(document["kind"], "job_failed");
         assert_eq!(document["step"], "install.v1");

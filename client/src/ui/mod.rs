@@ -3,6 +3,7 @@
 
 pub(crate) mod error;
 mod fit;
+pub(crate) mod left;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod text;

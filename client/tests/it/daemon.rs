@@ -302,13 +302,20 @@ impl pb::workspaces_server::Workspaces for Service {
                 Code::FailedPrecondition,
                 "cannot delete: work would be lost",
                 &pb::ConflictDetail {
-                    uncommitted: vec!["app/views.py".into()],
-                    unpushed: vec!["a1b2c3d Fix it".into()],
+                    work: vec![pb::LostWork {
+                        repository: "src".into(),
+                        uncommitted: vec!["app/views.py".into()],
+                        unpushed: vec!["a1b2c3d Fix it".into()],
+                        ..Default::default()
+                    }],
                     ..Default::default()
                 },
             ));
         }
-        Ok(Response::new(pb::DeleteResponse { job: "good".into() }))
+        Ok(Response::new(pb::DeleteResponse {
+            job: "good".into(),
+            files: None,
+        }))
     }
 
     async fn repair_access(

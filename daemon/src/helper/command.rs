@@ -151,10 +151,22 @@ pub(super) fn capture_sparing(
     dir: &Path,
     spared: &dyn Fn(i32) -> bool,
 ) -> Result<(ExitStatus, Vec<String>), Fault> {
+    collect(code, argv, env, dir, 400, spared)
+}
+
+/// The same with another bound.
+pub(super) fn collect(
+    code: Code,
+    argv: &[OsString],
+    env: &Environment,
+    dir: &Path,
+    most: usize,
+    spared: &dyn Fn(i32) -> bool,
+) -> Result<(ExitStatus, Vec<String>), Fault> {
     let collected = Mutex::new(Vec::new());
     let collect = |line: &str| {
         let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
-        if collected.len() < 400 {
+        if collected.len() < most {
             collected.push(line.to_owned());
         }
     };

@@ -1,6 +1,12 @@
 //! What a helper can be asked to do. One JSON document a line on its standard input; see
 //! [`super`] for the way back.
 
+mod work;
+
+pub use work::{
+    HOME, LeftFile, LeftFiles, Listing, RecordMade, RepositoryWork, TREE, WorkReport, WorkStatus,
+};
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,8 +73,10 @@ requests! {
     RunTool => ToolExited,
     /// Finds what tools that change accounts left when they were killed.
     FindAccountFiles => AccountFiles,
-    /// Says what a clone holds that is nowhere else.
+    /// Says what a workspace holds that is nowhere else.
     WorkStatus => WorkReport,
+    /// Writes down what cid and the project's commands made, which is nobody's work.
+    RecordMade => (),
     /// Says where names lead.
     Resolve => Resolved,
     /// Removes a folder that is in the trash.
@@ -597,25 +605,6 @@ pub enum Resource {
     Memory,
     /// Processes and threads in all.
     Processes,
-}
-
-/// See [`Request::WorkStatus`]. A missing clone holds nothing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct WorkStatus {
-    /// The clone.
-    pub tree: PathBuf,
-    /// The mirror: commits it holds on a branch are not lost.
-    pub mirror: PathBuf,
-}
-
-/// Reply to [`WorkStatus`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkReport {
-    /// Changed and untracked (not ignored) paths, at most 100.
-    pub uncommitted: Vec<String>,
-    /// `<short id> <subject>` of commits on local branches and stashes that are on no remote
-    /// branch, at most 100.
-    pub unpushed: Vec<String>,
 }
 
 /// See [`Request::Resolve`].

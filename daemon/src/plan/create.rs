@@ -6,8 +6,8 @@ use crate::{
     engine::Plan,
     step::{
         CheckHealth, Clone, Configure, Fetch, GrantAccess, Inspect, InstallDependencies,
-        LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, Release, ReservePort,
-        StartProcesses,
+        LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, RecordMade, Release,
+        ReservePort, StartProcesses,
     },
 };
 
@@ -83,6 +83,9 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             mirror: facts.mirror(),
             remote: project.remote(),
             branch: branch(),
+        })
+        .beside(&RecordMade {
+            directory: directory(),
         })
 }
 

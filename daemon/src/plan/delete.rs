@@ -6,7 +6,7 @@ use crate::{
     engine::Plan,
     layout::{Layout, trash_dir},
     step::{
-        CheckBranch, DeleteBranch, Doomed, EndProcesses, ReleasePort, RemoveAccount,
+        CheckBranch, CheckWork, DeleteBranch, Doomed, EndProcesses, ReleasePort, RemoveAccount,
         RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
@@ -21,13 +21,24 @@ pub struct BranchChoice {
     pub force: bool,
 }
 
+/// What a look for work came to that found none.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// The project's remote.
+    pub url: Option<String>,
+    /// Which commits were found on remotes.
+    pub judged: String,
+}
+
 /// The steps that remove a workspace: first nobody is sent there, then nothing runs there, then
 /// nothing is there. Everything can be taken back until the trash is emptied. Needs no project
-/// file, unless the branch is to go as well. `account` is the workspace's own, if it has one.
+/// file, unless the branch is to go as well. `account` is the workspace's own, if it has one. Without
+/// `looked`, work may be lost.
 pub fn delete(
     layout: &Layout,
     workspace: &Workspace,
     branch: Option<&BranchChoice>,
+    looked: Option<&Looked>,
     account: Option<Account>,
 ) -> Plan {
     let unit = workspace.unit();
@@ -47,6 +58,14 @@ pub fn delete(
     if let Some(account) = &account {
         plan = plan.then(&EndProcesses {
             account: account.clone(),
+        });
+    }
+    if let Some(Looked { url, judged }) = looked.cloned() {
+        plan = plan.then(&CheckWork {
+            directory: workspace.directory.clone(),
+            mirror: mirror(),
+            url,
+            judged,
         });
     }
     plan = plan

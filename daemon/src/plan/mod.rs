@@ -6,7 +6,7 @@ mod repair_access;
 mod restart;
 
 pub use create::create;
-pub use delete::{BranchChoice, delete};
+pub use delete::{BranchChoice, Looked, delete};
 pub use repair_access::repair_access;
 pub use restart::restart;
 

@@ -13,6 +13,7 @@ mod server;
 mod system;
 #[cfg(test)]
 mod tests;
+mod work;
 mod workspaces;
 
 pub use audit::Audit;

@@ -10,25 +10,19 @@ use crate::{
     config::{Project, Projects},
     domain::{Account, JobKind, Name, Workspace, WorkspaceState},
     engine::{Plan, Submission},
-    error::Error,
-    helper::request::{WorkReport, WorkStatus},
-    plan::{self, BranchChoice, Facts},
+    error::{self, Error},
+    plan::{self, BranchChoice, Facts, Looked},
     store::{Quota, Subject},
     system::{
-        fs,
-        helpers::{Identity, WorkspaceUser, ask_once},
         room::{self, Shortage},
         tls::Certificates,
     },
 };
 use cid_proto::v1::{self, workspaces_server::Workspaces};
-use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
-
-/// Looking for work that would be lost may take so long.
-const WORK_STATUS: Duration = Duration::from_secs(20);
 
 /// What can be done with a workspace whose project has no file.
 const NOTHING_ELSE: &str = "without it a workspace can be shown, run commands and be deleted";
@@ -226,12 +220,24 @@ impl Workspaces for Api {
             }
             .into());
         }
-        if !request.discard {
-            self.refuse_losing_work(&workspace).await?;
-        }
+        let looked = match request.discard {
+            true => None,
+            false => Some(self.refuse_losing_work(&workspace).await?),
+        };
         if let Some(branch) = branch.as_ref().filter(|branch| !branch.force) {
             self.refuse_losing_commits(&workspace, &branch.project)
                 .await?;
+        }
+        let files = looked.as_ref().map(|report| error::files(&report.files));
+        let looked = looked.map(|report| Looked {
+            url: self.url_of(&workspace),
+            judged: report.fingerprint,
+        });
+        if request.look {
+            return Ok(Response::new(v1::DeleteResponse {
+                job: String::new(),
+                files,
+            }));
         }
         let (layout, accounts) = (Arc::clone(&self.layout), self.account_range());
         let submission = Submission {
@@ -240,12 +246,20 @@ impl Workspaces for Api {
                 Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
             }),
             plan: Box::new(move |workspace| {
-                plan::delete(&layout, workspace, branch.as_ref(), accounts.of(workspace))
+                let account = accounts.of(workspace);
+                plan::delete(
+                    &layout,
+                    workspace,
+                    branch.as_ref(),
+                    looked.as_ref(),
+                    account,
+                )
             }),
         };
         let (_, job) = self.submit(permit, submission).await?;
         Ok(Response::new(v1::DeleteResponse {
             job: job.to_string(),
+            files,
         }))
     }
 
@@ -412,66 +426,6 @@ impl Api {
         Err(Error::Exhausted {
             message: format!("cannot make a workspace: {why}"),
             hint: Some(Shortage::HINT.into()),
-        })
-    }
-
-    async fn refuse_losing_work(&self, workspace: &Workspace) -> Result<(), Error> {
-        let report = self.work_of(workspace).await?;
-        if report.uncommitted.is_empty() && report.unpushed.is_empty() {
-            return Ok(());
-        }
-        Err(Error::WorkWouldBeLost {
-            email: workspace.email.to_string(),
-            uncommitted: report.uncommitted,
-            unpushed: report.unpushed,
-        })
-    }
-
-    /// A remote branch that is to go must not hold commits that base does not have. A server that
-    /// does not answer is left to the job, which says so.
-    async fn refuse_losing_commits(
-        &self,
-        workspace: &Workspace,
-        project: &Project,
-    ) -> Result<(), Error> {
-        let fetched = self
-            .engine
-            .fetch(project, &workspace.branch, WORK_STATUS)
-            .await;
-        match fetched {
-            Ok(fetched) if fetched.ahead > 0 => Err(Error::BranchWouldBeLost {
-                branch: workspace.branch.clone(),
-                base: project.git.base.to_string(),
-                ahead: fetched.ahead,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// What a workspace's clone holds that is nowhere else.
-    async fn work_of(&self, workspace: &Workspace) -> Result<WorkReport, Error> {
-        let tree = workspace.directory.join(crate::step::TREE);
-        if !fs::exists(&tree) {
-            return Ok(WorkReport::default());
-        }
-        let request = WorkStatus {
-            tree,
-            mirror: self.layout.mirror(&workspace.project),
-        };
-        let identity = Identity::Workspace(WorkspaceUser::of(workspace));
-        let report = ask_once(
-            self.sys.helpers.as_ref(),
-            identity,
-            WORK_STATUS,
-            self.stopping.clone(),
-            request,
-        )
-        .await;
-        report.map_err(|fault| {
-            // A fault that knows better what to do is left alone.
-            let discard = "delete it all the same, with whatever it holds: --discard";
-            let hint = fault.hint.clone().unwrap_or_else(|| discard.to_owned());
-            Error::Fault(fault.hint(hint))
         })
     }
 }

@@ -4,6 +4,7 @@ use super::{
     end_processes::end_all,
     make_account::{Made, made},
 };
+pub use crate::helper::request::{HOME, TREE};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -29,12 +30,8 @@ pub struct Before {
     existed: bool,
 }
 
-/// The clone, inside a workspace's folder.
-pub const TREE: &str = "src";
 /// An environment of the workspace's own.
 pub const VENV: &str = "venv";
-/// HOME of the workspace's commands and processes.
-pub const HOME: &str = "home";
 /// TMPDIR of the workspace's commands and processes.
 pub const TMP: &str = "tmp";
 /// Where the web process's Unix socket is.

@@ -2,6 +2,7 @@
 
 mod check_branch;
 mod check_health;
+mod check_work;
 mod clone;
 mod configure;
 mod delete_branch;
@@ -16,6 +17,7 @@ mod make_account;
 mod make_directory;
 mod publish;
 mod push_branch;
+mod record_made;
 mod release;
 mod release_port;
 mod remove_account;
@@ -31,6 +33,7 @@ mod unpublish;
 pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
 pub(crate) use check_health::is_socket;
+pub use check_work::CheckWork;
 pub use clone::Clone;
 pub(crate) use configure::APP_LOG_DIR_MODE;
 pub use configure::Configure;
@@ -47,6 +50,7 @@ pub use make_directory::{MakeDirectory, TREE};
 pub(crate) use publish::LONGER_NAMES;
 pub use publish::Publish;
 pub use push_branch::PushBranch;
+pub use record_made::RecordMade;
 pub use release::Release;
 pub use release_port::ReleasePort;
 pub use remove_account::RemoveAccount;
@@ -65,6 +69,7 @@ use crate::engine::{AnyStep, Planned, StepEntry};
 pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<CheckBranch>(),
     StepEntry::of::<CheckHealth>(),
+    StepEntry::of::<CheckWork>(),
     StepEntry::of::<Clone>(),
     StepEntry::of::<Configure>(),
     StepEntry::of::<DeleteBranch>(),
@@ -78,6 +83,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<MakeDirectory>(),
     StepEntry::of::<Publish>(),
     StepEntry::of::<PushBranch>(),
+    StepEntry::of::<RecordMade>(),
     StepEntry::of::<Release>(),
     StepEntry::of::<ReleasePort>(),
     StepEntry::of::<RemoveAccount>(),

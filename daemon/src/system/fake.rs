@@ -59,8 +59,14 @@ struct State {
     accounts: BTreeSet<String>,
     /// Branches on the git server.
     branches: BTreeMap<String, String>,
+    /// How many commits a workspace's branch has that base does not have.
+    ahead: usize,
     /// What does not answer: `nginx`, `supervisor`, `git`.
     down: Vec<&'static str>,
+    /// What is interrupted, as by a shutdown: `git`.
+    interrupted: Vec<&'static str>,
+    /// What looks for work find.
+    work: WorkReport,
 }
 
 impl Fake {
@@ -118,9 +124,33 @@ impl Fake {
         self.state().down.push(what);
     }
 
+    /// Makes `git` end what it is asked for as if it were cancelled.
+    pub fn interrupt(&self, what: &'static str) {
+        self.state().interrupted.push(what);
+    }
+
     /// Makes everything answer again.
     pub fn mend(&self) {
-        self.state().down.clear();
+        let mut state = self.state();
+        state.down.clear();
+        state.interrupted.clear();
+    }
+
+    /// The commit of a branch on the git server.
+    pub fn branch(&self, name: &str) -> Option<String> {
+        self.state().branches.get(name).cloned()
+    }
+
+    /// Puts a branch on the git server, as somebody else would; it has so many commits more than base.
+    pub fn push(&self, name: &str, commit: &str, ahead: usize) {
+        let mut state = self.state();
+        state.branches.insert(name.into(), commit.into());
+        state.ahead = ahead;
+    }
+
+    /// Has looks for work find this.
+    pub fn leave_work(&self, work: WorkReport) {
+        self.state().work = work;
     }
 
     /// What its helpers were asked, in order.
@@ -143,6 +173,9 @@ impl Fake {
     }
 
     fn answers(&self, what: &'static str) -> Result<(), Fault> {
+        if self.state().interrupted.contains(&what) {
+            return Err(Fault::cancelled());
+        }
         if self.state().down.contains(&what) {
             return Err(Fault::new(format!(
                 "cannot reach {what}: it does not answer"
@@ -391,7 +424,7 @@ impl Launcher for Fake {
                 encode(serde_json::to_value(Fetched {
                     base: COMMIT.into(),
                     branch,
-                    ahead: 0,
+                    ahead: self.state().ahead,
                 }))
             }
             Request::Inspect(_) => encode(serde_json::to_value(Inspection {
@@ -430,8 +463,9 @@ impl Launcher for Fake {
                 made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;
                 Ok(json!({"status": 0}))
             }
-            Request::WorkStatus(_) => encode(serde_json::to_value(WorkReport::default())),
+            Request::WorkStatus(_) => encode(serde_json::to_value(&self.state().work)),
             Request::FindAccountFiles(_) => encode(serde_json::to_value(AccountFiles::default())),
+            Request::RecordMade(_) => Ok(Value::Null),
             Request::RunTool(_) => encode(serde_json::to_value(ToolExited { status: Some(0) })),
             Request::Push(ask) => {
                 self.answers("git")?;

@@ -104,6 +104,16 @@ impl World {
         }
     }
 
+    fn status(&self) -> WorkStatus {
+        WorkStatus {
+            directory: self.scene.path("ws"),
+            mirror: self.mirror(),
+            url: Some(self.remote().url),
+            unasked: None,
+            judged: None,
+        }
+    }
+
     fn clone_of(&self, commit: &str) -> CloneTree {
         CloneTree {
             mirror: self.mirror(),
@@ -184,13 +194,11 @@ fn each_does_its_part_and_no_other() {
     assert_ne!(workspace.ask(command).unwrap().status, 0);
     assert!(tree.join("own").exists() && !scene.path("ws/no").exists());
     assert!(!workspace.lines.iter().any(|line| line.contains("dubious")));
-    let status = WorkStatus {
-        tree,
-        mirror: world.mirror(),
-    };
-    let report = workspace.ask(status).unwrap();
-    assert_eq!(report.uncommitted, ["own"]);
-    assert_eq!(report.unpushed, [""; 0], "the mirror can be read");
+    let report = workspace.ask(world.status()).unwrap();
+    assert_eq!(report.repositories.len(), 1, "{report:?}");
+    let work = &report.repositories[0];
+    assert_eq!(work.uncommitted.items, ["own"]);
+    assert!(work.unpushed.is_empty(), "the mirror can be read");
 
     let (fault, _) = workspace.ask(world.fetch()).unwrap_err();
     assert!(
@@ -200,7 +208,7 @@ fn each_does_its_part_and_no_other() {
 }
 
 #[test]
-fn another_users_clone_opens_by_the_homes_word_only() {
+fn another_users_clone_is_looked_at_as_well() {
     let Some(world) = World::new() else { return };
     let scene = &world.scene;
     let empty = scene.folder("none", 0, 0o755);
@@ -213,19 +221,18 @@ fn another_users_clone_opens_by_the_homes_word_only() {
     // A mirror opens without a HOME's word: that it is bare is known.
     let mut workspace = world.helper(scene.uid, &empty);
     workspace.ask(world.clone_of(&commit)).unwrap();
-    let report = |home: &Path| {
-        let status = WorkStatus {
-            tree: tree.clone(),
-            mirror: world.mirror(),
-        };
-        world.helper(number(), home).ask(status).unwrap()
-    };
+    let report = |home: &Path| world.helper(number(), home).ask(world.status()).unwrap();
+    // Developers make repositories too: whose one is has no say in whether it is looked at.
     let told = report(&empty);
-    assert!(told.uncommitted[0].contains("not owned"), "{told:?}");
+    assert!(!told.loses_work(), "{told:?}");
     let told = report(&world.home);
+    assert!(!told.loses_work(), "{told:?}");
+    fs::write(tree.join("draft"), "").unwrap();
+    chown(tree.join("draft"), Some(scene.uid), None).unwrap();
+    let told = report(&empty);
     assert_eq!(
-        (told.uncommitted.len(), told.unpushed.len()),
-        (0, 0),
+        told.repositories[0].uncommitted.items,
+        ["draft"],
         "{told:?}"
     );
 }

@@ -2,8 +2,8 @@
 
 use crate::rig::{Helper, Told};
 use cid_daemon::helper::request::{
-    BranchDeletion, CloneTree, DeleteBranch, Fetch, Fetched, Person, Push, Remote, WorkReport,
-    WorkStatus,
+    BranchDeletion, CloneTree, DeleteBranch, Fetch, Fetched, Person, Push, Remote, RepositoryWork,
+    WorkReport, WorkStatus,
 };
 use std::{
     fs,
@@ -65,8 +65,11 @@ impl Origin {
     pub fn mirror(&self) -> PathBuf {
         self.dir.path().join("mirrors/pressa.git")
     }
+    pub fn workspace(&self) -> PathBuf {
+        self.dir.path().join("workspace")
+    }
     pub fn target(&self) -> PathBuf {
-        self.dir.path().join("workspace/src")
+        self.workspace().join("src")
     }
 
     /// Makes somebody commit and push to a branch; gives the commit.
@@ -150,11 +153,32 @@ impl Origin {
     }
 
     pub fn status(&mut self) -> WorkReport {
+        self.status_unless(None)
+    }
+
+    /// The same where the remote could not be asked, for this reason.
+    pub fn status_unless(&mut self, unasked: Option<&str>) -> WorkReport {
         let ask = WorkStatus {
-            tree: self.target(),
+            directory: self.workspace(),
             mirror: self.mirror(),
+            url: Some(self.remote.url.clone()),
+            unasked: unasked.map(Into::into),
+            judged: None,
         };
         self.helper.ask(ask).unwrap()
+    }
+
+    /// The work in one repository of the workspace.
+    pub fn work(&mut self, path: &str) -> RepositoryWork {
+        let report = self.status();
+        let found = report.repositories.into_iter().find(|one| one.path == path);
+        found.unwrap_or_default()
+    }
+
+    /// Brings the mirror up to date and looks, as a delete does.
+    pub fn look(&mut self) -> WorkReport {
+        self.fetch("main").unwrap();
+        self.status()
     }
 }
 

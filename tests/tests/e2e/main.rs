@@ -21,6 +21,7 @@ mod from_env;
 mod git_connections;
 mod git_server;
 mod gone;
+mod guard;
 mod https;
 mod jobs;
 mod parallel;

@@ -99,10 +99,10 @@ impl Remove {
             discard: self.discard,
             ..DeleteOptions::default()
         };
-        let id = client
+        let deletion = client
             .delete_resuming(email, Some(&self.name), options)
             .await?;
-        follow::to_success(cx, client, &id).await?;
+        follow::to_success(cx, client, &deletion.job).await?;
         cx.say(&format!(
             "deleted {} in {}",
             text::clean(email),

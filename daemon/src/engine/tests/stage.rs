@@ -9,7 +9,7 @@ use crate::{
     config::{Projects, Settings},
     domain::{Account, Creator, Email, JobKind, JobState, Name, Workspace, WorkspaceState},
     layout::Layout,
-    plan::{self, BranchChoice, Facts},
+    plan::{self, BranchChoice, Facts, Looked},
     store::{Quota, Store, Subject},
     system::{fake::Fake, fs},
 };
@@ -40,6 +40,7 @@ pub(super) enum Kind {
     Create,
     Delete,
     DeleteWithBranch,
+    DeleteByForce,
     Restart,
     RepairAccess,
 }
@@ -146,11 +147,11 @@ impl Stage {
                     }),
                 }
             }
-            Kind::Delete | Kind::DeleteWithBranch => {
+            Kind::Delete | Kind::DeleteWithBranch | Kind::DeleteByForce => {
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
-                let branch = (kind == Kind::DeleteWithBranch).then_some(BranchChoice {
+                let branch = (kind != Kind::Delete).then_some(BranchChoice {
                     project,
-                    force: false,
+                    force: kind == Kind::DeleteByForce,
                 });
                 Submission {
                     kind: JobKind::Delete,
@@ -158,7 +159,12 @@ impl Stage {
                         Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
                     }),
                     plan: Box::new(move |workspace| {
-                        plan::delete(&layout, workspace, branch.as_ref(), Some(account()))
+                        let looked = Looked {
+                            url: None,
+                            judged: String::new(),
+                        };
+                        let (branch, looked) = (branch.as_ref(), Some(&looked));
+                        plan::delete(&layout, workspace, branch, looked, Some(account()))
                     }),
                 }
             }
@@ -198,9 +204,11 @@ impl Stage {
         let stage = Self::new();
         let first = match kind {
             Kind::Create => None,
-            Kind::Delete | Kind::DeleteWithBranch | Kind::Restart | Kind::RepairAccess => {
-                Some(Kind::Create)
-            }
+            Kind::Delete
+            | Kind::DeleteWithBranch
+            | Kind::DeleteByForce
+            | Kind::Restart
+            | Kind::RepairAccess => Some(Kind::Create),
         };
         if let Some(first) = first {
             assert_eq!(stage.run(first).await.1, JobState::Done);

@@ -69,7 +69,7 @@ fn fill(mirror: &Path, base: &str) -> Result<(), Fault> {
     move_up().cannot(format!("make the mirror {}", mirror.display()))
 }
 
-fn init(path: &Path, base: &str) -> Result<(), Fault> {
+pub(super) fn init(path: &Path, base: &str) -> Result<(), Fault> {
     let mut options = RepositoryInitOptions::new();
     options
         .bare(true)

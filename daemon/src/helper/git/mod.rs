@@ -11,8 +11,8 @@ mod program;
 pub(super) mod push;
 mod remote;
 pub(super) mod ssh;
-pub(super) mod status;
 mod translate;
+pub(super) mod work;
 
 pub(super) use mirror::open as open_mirror;
 

@@ -18,6 +18,7 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// What the remote is called on git's command line, so that its URL is not seen there.
@@ -60,11 +61,21 @@ const SETTINGS: &[(&str, &str)] = &[
     ("fetch.fsck.zeroPaddedFilemode", "ignore"),
 ];
 
+/// How many lines of output are kept, for messages and for lists.
+const SHOWN: usize = 400;
+const LISTED: usize = 100_000;
+/// How `timeout` ends when it had to end the program.
+const TIMED_OUT: i32 = 124;
+
 /// The git program on a mirror, with a remote called [`REMOTE`].
 pub(super) struct Git<'a> {
     pub(super) mirror: &'a Path,
     pub(super) remote: &'a Remote,
     pub(super) url: Url,
+    /// How long a call may take; `None`: as long as the request.
+    pub(super) limit: Option<Duration>,
+    /// Who says where to go: the operator, unless it is said otherwise.
+    pub(super) code: Code,
 }
 
 /// What a call came to.
@@ -81,12 +92,30 @@ impl<'a> Git<'a> {
             mirror,
             remote,
             url: Url::parse(&remote.url)?,
+            limit: None,
+            code: Code::Machines,
         })
     }
 
     /// Runs `git ARGUMENTS`.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<Output, Fault> {
-        let argv: Vec<OsString> = std::iter::once(&"git")
+        self.call(arguments, SHOWN)
+    }
+
+    /// Runs `git ARGUMENTS` for its output, which may be long.
+    pub(super) fn list(&self, arguments: &[&str]) -> Result<Output, Fault> {
+        self.call(arguments, LISTED)
+    }
+
+    fn call(&self, arguments: &[&str], lines: usize) -> Result<Output, Fault> {
+        let seconds = self.limit.map(|limit| limit.as_secs().max(1).to_string());
+        let limit = seconds
+            .as_deref()
+            .map(|seconds| ["timeout", "--kill-after=1", seconds]);
+        let argv: Vec<OsString> = limit
+            .iter()
+            .flatten()
+            .chain([&"git"])
             .chain(arguments)
             .map(Into::into)
             .collect();
@@ -95,20 +124,24 @@ impl<'a> Git<'a> {
         if let Some(offer) = &offer {
             offer.announce(&mut env)?;
         }
-        let ran = command::capture_sparing(Code::Machines, &argv, &env, self.mirror, &ssh::keeps);
-        let (status, lines) = ran.map_err(|fault| {
+        let collected = command::collect(self.code, &argv, &env, self.mirror, lines, &ssh::keeps);
+        let (status, lines) = collected.map_err(|fault| {
             if fault.cancelled {
                 fault
             } else {
                 fault.hint("cid needs the package git")
             }
         })?;
+        let mut lines: Vec<String> = lines
+            .iter()
+            .map(|line| without_token(&without_secret(line)))
+            .collect();
+        if let Some(seconds) = seconds.filter(|_| status.code() == Some(TIMED_OUT)) {
+            lines.push(format!("no answer within {seconds} s"));
+        }
         Ok(Output {
             success: status.success(),
-            lines: lines
-                .iter()
-                .map(|line| without_token(&without_secret(line)))
-                .collect(),
+            lines,
         })
     }
 

@@ -27,14 +27,14 @@ pub(super) const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 
 /// An open folder and everything beneath it.
-pub(super) struct Root {
+pub(in crate::helper) struct Root {
     fd: OwnedFd,
     path: PathBuf,
 }
 
 impl Root {
     /// Opens a folder by its path, whose parents are trusted; it must not itself be a link.
-    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+    pub(in crate::helper) fn open(path: &Path) -> Result<Self, Fault> {
         let fd = sys::open(path, FOLDER, Mode::empty())
             .map_err(|error| Fault::io("open", path, error))?;
         Ok(Self {
@@ -103,7 +103,7 @@ impl Root {
     }
 
     /// Reads a regular file beneath, of at most `limit` bytes.
-    pub(super) fn read(&self, relative: &Path, limit: u64) -> Result<String, Fault> {
+    pub(in crate::helper) fn read(&self, relative: &Path, limit: u64) -> Result<String, Fault> {
         let fd = self
             .open_at(
                 relative,
@@ -131,7 +131,7 @@ impl Root {
 
     /// Writes a file whole or not at all; nothing is touched when it has that content already.
     /// A link at its place is replaced, not followed. Parents are made.
-    pub(super) fn write(&self, relative: &Path, content: &[u8]) -> Result<(), Fault> {
+    pub(in crate::helper) fn write(&self, relative: &Path, content: &[u8]) -> Result<(), Fault> {
         let (parent, name) = self.split(relative)?;
         let parent = self.make_folder(&parent)?;
         if self.has_content(&parent, &name, content) {

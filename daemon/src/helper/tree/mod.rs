@@ -2,7 +2,7 @@
 //! never through a link, never out of it.
 
 pub(super) mod acl;
-mod beneath;
+pub(super) mod beneath;
 pub(super) mod configure;
 mod copy;
 mod exclude;

@@ -355,7 +355,8 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::LookAtAccess(_) => ("look at the access to the tree", "step"),
         Request::LookAtPaths(_) => ("look at what workspaces share", "step"),
         Request::Resolve(_) => ("look names up", "step"),
-        Request::WorkStatus(_) => ("look at the clone", "step"),
+        Request::WorkStatus(_) => ("look for work in the workspace", "step"),
+        Request::RecordMade(_) => ("write down what was made", "step"),
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };
     let file = match request {

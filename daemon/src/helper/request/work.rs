@@ -1,0 +1,143 @@
+//! What is asked about work that a delete would lose, and the answer.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The clone, inside a workspace's folder.
+pub const TREE: &str = "src";
+/// HOME of the workspace's commands and processes.
+pub const HOME: &str = "home";
+
+/// See [`Request::WorkStatus`](super::Request::WorkStatus). Changes nothing in the workspace. A missing
+/// folder holds nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkStatus {
+    /// The workspace's folder, which holds `src` and `home`.
+    pub directory: PathBuf,
+    /// The project's mirror. Its branches are the remote's, unless `unasked` says otherwise.
+    pub mirror: PathBuf,
+    /// The project's remote; `None`: the project's file cannot be read.
+    pub url: Option<String>,
+    /// Why the project's remote could not be asked just now: then the mirror holds nothing.
+    pub unasked: Option<String>,
+    /// [`WorkReport::fingerprint`] of an earlier report that found every commit on a remote. Where it is
+    /// still the same, remotes are not asked again.
+    pub judged: Option<String>,
+}
+
+/// Reply to [`WorkStatus`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkReport {
+    /// Repositories with work that is nowhere else, at most 50.
+    pub repositories: Vec<RepositoryWork>,
+    /// Places that could not be looked at, and why: they may hold anything.
+    pub unseen: Listing,
+    /// Files that git does not keep and cid did not make.
+    pub files: LeftFiles,
+    /// A hash over all commits, branches and stashes that were judged.
+    pub fingerprint: String,
+}
+
+impl WorkReport {
+    /// Whether a delete would lose work.
+    pub fn loses_work(&self) -> bool {
+        !self.repositories.is_empty() || !self.unseen.is_empty()
+    }
+}
+
+/// What one repository has that is nowhere else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoryWork {
+    /// Its folder, relative to the workspace's, e.g. `src/lib`.
+    pub path: String,
+    /// Changed and untracked paths, relative to `path`; in brackets what is no path.
+    pub uncommitted: Listing,
+    /// `<short id> <subject>` of commits and stashes that no remote holds now.
+    pub unpushed: Listing,
+    /// Remotes that could not be asked, and why. Commits that only they may hold count as not held.
+    pub remarks: Vec<String>,
+}
+
+impl RepositoryWork {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.uncommitted.is_empty() && self.unpushed.is_empty() && self.remarks.is_empty()
+    }
+}
+
+/// The beginning of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// At most [`Listing::LIMIT`] entries.
+    pub items: Vec<String>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl Listing {
+    /// How many entries are named.
+    pub const LIMIT: usize = 100;
+    /// How long an entry may be, in characters.
+    const WIDTH: usize = 300;
+
+    /// Adds an entry, or counts it.
+    pub fn push(&mut self, item: &str) {
+        if self.items.len() < Self::LIMIT {
+            self.items.push(item.chars().take(Self::WIDTH).collect());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.more == 0
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> u64 {
+        self.more + self.items.len() as u64
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<T> for Listing {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let mut list = Self::default();
+        for item in items {
+            list.push(item.as_ref());
+        }
+        list
+    }
+}
+
+/// Files that git ignores, or that lie beside all repositories. They go with the workspace, and do not
+/// keep it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftFiles {
+    /// The biggest ones, at most 10.
+    pub biggest: Vec<LeftFile>,
+    /// How many entries there are beside those.
+    pub more: u64,
+    /// Files in all.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// There are more: counting was given up.
+    pub is_partial: bool,
+}
+
+/// A file, or a folder with all that is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftFile {
+    /// Relative to the workspace's folder; a folder's ends with a slash.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// See [`Request::RecordMade`](super::Request::RecordMade).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordMade {
+    /// The workspace's folder.
+    pub directory: PathBuf,
+}

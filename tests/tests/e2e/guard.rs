@@ -1,0 +1,216 @@
+//! A delete looks for whatever a person can lose.
+
+use crate::stage::{ANNA, Stage, Workspace};
+use cid_testkit::{GitServer, Output, Tree, git};
+use std::{fs, path::Path};
+
+/// A library that projects have as a submodule, beside the project's own repository.
+fn library(stage: &Stage) -> GitServer {
+    let tree = Tree::default().with("lib.py", "");
+    GitServer::local_tree(stage.sandbox.home().unwrap(), "library", &tree).unwrap()
+}
+
+fn clone(from: &GitServer, to: &Path) {
+    let to = to.to_str().unwrap();
+    git(Path::new("/"), &["clone", "--quiet", &from.url, to])
+        .unwrap()
+        .ok()
+        .unwrap();
+}
+
+fn commit(repository: &Path, subject: &str) {
+    let args = ["commit", "--quiet", "--allow-empty", "--message", subject];
+    git(repository, &args).unwrap().ok().unwrap();
+}
+
+#[track_caller]
+fn refused(stage: &Stage, named: &[&str]) -> Output {
+    let refused = stage.cictl_ends(5, &["delete", ANNA, "--yes"]);
+    let text = refused.text();
+    for name in named {
+        assert!(text.contains(name), "no {name} in: {text}");
+    }
+    assert!(text.contains("--discard"), "{text}");
+    refused
+}
+
+/// It goes without `--discard`, and nothing of it is left.
+#[track_caller]
+fn goes(stage: &Stage) -> String {
+    stage.cictl_ends(0, &["delete", ANNA, "--yes"]).text()
+}
+
+fn add_submodule(anna: &Workspace, library: &GitServer) {
+    let allow = "protocol.file.allow=always";
+    anna.git(&[
+        "-c",
+        allow,
+        "submodule",
+        "--quiet",
+        "add",
+        &library.url,
+        "lib",
+    ]);
+    anna.git(&["commit", "--quiet", "--message", "Use the library"]);
+    anna.git(&["push", "--quiet", "origin", "HEAD"]);
+}
+
+#[test]
+fn a_submodules_commits_and_changes_keep_a_workspace() {
+    let stage = Stage::hello();
+    let library = library(&stage);
+    let anna = stage.create(ANNA);
+    add_submodule(&anna, &library);
+    let module = anna.tree().join("lib");
+    fs::write(module.join("lib.py"), "changed\n").unwrap();
+    refused(&stage, &["in src/lib:", "lib.py"]);
+    git(&module, &["add", "--all"]).unwrap().ok().unwrap();
+    commit(&module, "In the library");
+    refused(
+        &stage,
+        &["in src/lib:", "In the library", "lib (other commits)"],
+    );
+    stage.answers(&anna);
+    git(
+        &module,
+        &["push", "--quiet", "origin", "HEAD:refs/heads/mine"],
+    )
+    .unwrap()
+    .ok()
+    .unwrap();
+    refused(&stage, &["lib (other commits)"]);
+    anna.git(&[
+        "commit",
+        "--quiet",
+        "--all",
+        "--message",
+        "Go on with the library",
+    ]);
+    anna.git(&["push", "--quiet", "origin", "HEAD"]);
+    goes(&stage);
+}
+
+#[test]
+fn other_repositories_keep_a_workspace() {
+    let stage = Stage::of(&Tree::hello().with(".gitignore", "/vendor\n"), "");
+    let library = library(&stage);
+    let anna = stage.create(ANNA);
+    for place in ["src/vendor/lib", "home/tool"] {
+        let path = anna.directory().join(place);
+        clone(&library, &path);
+        commit(&path, "Patch the tool");
+        refused(&stage, &[&format!("in {place}:"), "Patch the tool"]);
+        fs::remove_dir_all(&path).unwrap();
+    }
+    let linked = anna.directory().join("home/linked");
+    anna.git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        "--detach",
+        linked.to_str().unwrap(),
+    ]);
+    fs::write(linked.join("draft.txt"), "a draft\n").unwrap();
+    refused(&stage, &["in home/linked:", "draft.txt"]);
+    git(&linked, &["add", "--all"]).unwrap().ok().unwrap();
+    commit(&linked, "Detached in a worktree");
+    fs::remove_dir_all(&linked).unwrap();
+    refused(&stage, &["in src:", "Detached in a worktree"]);
+    anna.git(&["worktree", "prune", "--expire", "now"]);
+    // Clean and pushed, they do not.
+    clone(&library, &anna.directory().join("home/tool"));
+    library.commit_file("main", "more.py", "").unwrap();
+    goes(&stage);
+}
+
+#[test]
+fn a_remote_is_believed_as_it_is_now() {
+    let stage = Stage::hello();
+    let anna = stage.create(ANNA);
+    commit(&anna.tree(), "Pushed, and deleted there");
+    anna.git(&["push", "--quiet", "origin", "HEAD"]);
+    anna.git(&["fetch", "--quiet"]);
+    git(stage.server.path(), &["branch", "-D", &anna.text("branch")])
+        .unwrap()
+        .ok()
+        .unwrap();
+    refused(&stage, &["in src:", "counts as not held"]);
+    anna.git(&["push", "--quiet", "origin", "HEAD"]);
+
+    let away = stage.server.path().with_extension("away");
+    fs::rename(stage.server.path(), &away).unwrap();
+    let json = stage.cictl_ends(5, &["-o", "json", "delete", ANNA, "--yes"]);
+    assert!(json.text().contains("cannot be asked"), "{json}");
+    refused(
+        &stage,
+        &["the project's remote cannot be asked", "try again"],
+    );
+    fs::rename(&away, stage.server.path()).unwrap();
+    goes(&stage);
+}
+
+#[test]
+fn what_release_commands_and_visits_make_does_not() {
+    let release = "[app]\nrelease = [[\"python3\", \"release.py\"]]\n";
+    let script = "import sqlite3\n\
+        for name in ('ignored.sqlite3', 'open.sqlite3'):\n\
+        \u{20}   db = sqlite3.connect(name)\n\
+        \u{20}   db.execute('create table visits (number)')\n\
+        \u{20}   db.commit()\n\
+        open('version.txt', 'w').write('made\\n')\n";
+    let tree = Tree::hello()
+        .with(".gitignore", "/ignored.sqlite3\n/uploads\n")
+        .with("release.py", script)
+        .with("version.txt", "as committed\n");
+    let stage = Stage::of(&tree, release);
+    stage.create(ANNA);
+    let said = goes(&stage);
+    assert!(!said.contains("not kept by git"), "{said}");
+
+    let anna = stage.create(ANNA);
+    let visit = "import sqlite3\n\
+        for name in ('ignored.sqlite3', 'open.sqlite3'):\n\
+        \u{20}   db = sqlite3.connect(name)\n\
+        \u{20}   db.execute('insert into visits values (1)')\n\
+        \u{20}   db.execute('create table more (a)')\n\
+        \u{20}   db.commit()\n";
+    stage.cictl_ends(0, &["run", ANNA, "--", "python3", "-c", visit]);
+    fs::create_dir(anna.tree().join("uploads")).unwrap();
+    fs::write(anna.tree().join("uploads/photo"), vec![b'x'; 300_000]).unwrap();
+    let json = stage.cictl_ends(0, &["-o", "json", "delete", ANNA, "--yes"]);
+    let json: serde_json::Value =
+        serde_json::from_str(json.stdout.trim().lines().last().unwrap()).unwrap();
+    let named: Vec<&str> = json["files"]["biggest"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(named[0], "src/uploads/", "{json}");
+    assert!(named.contains(&"src/ignored.sqlite3"), "{json}");
+    assert!(named.contains(&"src/open.sqlite3"), "{json}");
+
+    let anna = stage.create(ANNA);
+    fs::write(anna.tree().join("version.txt"), "by hand\n").unwrap();
+    refused(&stage, &["in src:", "version.txt"]);
+}
+
+#[test]
+fn a_visited_workspace_of_the_example_goes_without_a_word() {
+    let stage = Stage::guestbook();
+    let anna = stage.create(ANNA);
+    stage.answers(&anna);
+    let said = goes(&stage);
+    assert!(!said.contains("media"), "the shared folder stays: {said}");
+}
+
+#[test]
+fn more_work_than_fits_is_told_and_counted() {
+    let stage = Stage::hello();
+    let anna = stage.create(ANNA);
+    let long = "x".repeat(200);
+    for number in 0..130 {
+        fs::write(anna.tree().join(format!("{number:03}-{long}")), "").unwrap();
+    }
+    refused(&stage, &["000-xxx", "099-xxx", "and 30 more"]);
+}
