@@ -2,6 +2,8 @@
 //! job is done. The points come from the plans themselves, and a registered step that no plan
 //! reaches fails a test.
 
+/// Branches on the remote, and work in a workspace, that a job must not lose.
+mod branches;
 /// A job that is cancelled, and a daemon that goes down.
 mod cancels;
 /// A daemon that dies at any point.
