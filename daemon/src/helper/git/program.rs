@@ -124,7 +124,8 @@ impl<'a> Git<'a> {
         if let Some(offer) = &offer {
             offer.announce(&mut env)?;
         }
-        let collected = command::collect(self.code, &argv, &env, self.mirror, lines, &ssh::keeps);
+        let spared = |pid| self.is_operators() && ssh::keeps(pid);
+        let collected = command::collect(self.code, &argv, &env, self.mirror, lines, &spared);
         let (status, lines) = collected.map_err(|fault| {
             if fault.cancelled {
                 fault
@@ -145,6 +146,10 @@ impl<'a> Git<'a> {
         })
     }
 
+    fn is_operators(&self) -> bool {
+        self.code == Code::Machines
+    }
+
     fn environment(&self) -> Result<Environment, Fault> {
         let mut env = passed_on();
         if let Some(agent) = std::env::var_os(AGENT) {
@@ -163,7 +168,7 @@ impl<'a> Git<'a> {
         set("GIT_TERMINAL_PROMPT", "0".into());
         set("GIT_ALLOW_PROTOCOL", self.url.protocol().into());
         if matches!(self.url, Url::Ssh(_)) {
-            for (name, value) in ssh::environment(self.remote)? {
+            for (name, value) in ssh::environment(self.remote, self.is_operators())? {
                 set(name, value);
             }
         }

@@ -60,8 +60,12 @@ pub(in crate::helper) fn is_asked_for() -> bool {
     env::var_os(MARK).is_some()
 }
 
-/// What git needs to start `cid-helper` as its SSH program.
-pub(super) fn environment(remote: &Remote) -> Result<Vec<(&'static str, OsString)>, Fault> {
+/// What git needs to start `cid-helper` as its SSH program. A connection is kept for a helper with one
+/// remote only: the next one would get it, whatever its address.
+pub(super) fn environment(
+    remote: &Remote,
+    keeps: bool,
+) -> Result<Vec<(&'static str, OsString)>, Fault> {
     let mut set = vec![
         (
             "GIT_SSH",
@@ -82,7 +86,8 @@ pub(super) fn environment(remote: &Remote) -> Result<Vec<(&'static str, OsString
             .iter()
             .map(|file| (KNOWN_HOSTS, file.into())),
     );
-    set.extend(folder().map(|folder| (FOLDER, folder.into())));
+    let folder = keeps.then(folder).flatten();
+    set.extend(folder.map(|folder| (FOLDER, folder.into())));
     Ok(set)
 }
 
