@@ -221,6 +221,7 @@ fn another_users_clone_is_looked_at_as_well() {
     // A mirror opens without a HOME's word: that it is bare is known.
     let mut workspace = world.helper(scene.uid, &empty);
     workspace.ask(world.clone_of(&commit)).unwrap();
+    fs::set_permissions(scene.path("ws/home"), Permissions::from_mode(0o755)).unwrap();
     let report = |home: &Path| world.helper(number(), home).ask(world.status()).unwrap();
     // Developers make repositories too: whose one is has no say in whether it is looked at.
     let told = report(&empty);

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     authz::Permit,
     domain::JobState,
-    step::{MakeDirectory, PUSH_BRANCH, Publish, Release},
+    step::{MakeDirectory, PUSH_BRANCH, Publish, RecordMade, Release},
 };
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ async fn a_daemon_that_goes_down_leaves_its_jobs_to_the_next_one() {
 
 #[tokio::test]
 async fn a_daemon_that_goes_down_between_two_steps_begins_no_other() {
-    for step in [MakeDirectory::KIND, Publish::KIND, PUSH_BRANCH] {
+    for step in [MakeDirectory::KIND, Publish::KIND, RecordMade::KIND] {
         let stage = Stage::new();
         let held = HoldAt::new(step, Phase::AppliedUnwritten);
         let engine = stage.engine(held.clone());
