@@ -238,8 +238,11 @@ fn folder_of(api: &Api, uid: u32) -> Option<PathBuf> {
         names.into_iter().map(move |name| dir.join(name))
     };
     let is_own = |folder: &PathBuf| {
-        let meta = std::fs::symlink_metadata(folder.join(crate::step::TREE));
-        meta.is_ok_and(|meta| meta.uid() == uid)
+        let names = fs::names(folder).unwrap_or_default();
+        let metas = names
+            .iter()
+            .map(|name| folder.join(name).symlink_metadata());
+        metas.flatten().any(|meta| meta.uid() == uid)
     };
     dirs.into_iter().flat_map(in_dir).find(is_own)
 }

@@ -153,7 +153,8 @@ fn accounts_of_no_workspace_are_named_and_go_when_nothing_is_left() {
         run(
             &host,
             &format!(
-                "useradd --uid {uid} --comment '{comment}' --home-dir {home} --no-create-home {name}"
+                "useradd --uid {uid} --key GID_MIN={uid} --key GID_MAX={uid} --user-group \
+                 --comment '{comment}' --home-dir {home} --no-create-home {name}"
             ),
         );
     };
