@@ -299,6 +299,8 @@ pub struct Push {
     pub commit: String,
     /// Commit it must have before; `None`: it must not exist.
     pub expected: Option<String>,
+    /// Only asks whether the key may write and the branch is where it is expected; changes nothing.
+    pub dry_run: bool,
 }
 
 /// See [`Request::DeleteBranch`].

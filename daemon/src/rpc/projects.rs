@@ -4,9 +4,9 @@ use super::{Api, concerns, convert, page_size, removal};
 use crate::{
     config::{ConfigError, Project, Projects as Shelf},
     doctor,
-    domain::ProjectName,
+    domain::{Email, Name, ProjectName},
     error::Error,
-    helper::request::Inspect,
+    helper::request::{Inspect, Push},
     recipe::Recipe,
     step::{gid_of, uid_of},
     system::{
@@ -327,13 +327,27 @@ impl Api {
         ))
     }
 
-    /// What the remote said, and the commit of base.
+    /// What the remote said, and the commit of base. The branch of a workspace is tried as well, and not
+    /// made.
     async fn check_remote(&self, project: &Project) -> Result<(String, String), Fault> {
         let limit = *self.settings.limits.git;
-        let fetched = self.engine.fetch(project, &project.git.base, limit).await;
-        let base = fetched?.base;
+        let branch = sample_branch(project);
+        let fetched = self.engine.fetch(project, &branch, limit).await?;
+        let base = fetched.base;
+        let push = Push {
+            mirror: self.layout.mirror(&project.name),
+            remote: project.remote(),
+            branch,
+            commit: base.clone(),
+            expected: fetched.branch,
+            dry_run: true,
+        };
+        let identity = Identity::Deploy(project.name.clone());
+        let cancel = self.stopping.clone();
+        ask_once(self.sys.helpers.as_ref(), identity, limit, cancel, push).await?;
         let (url, branch) = (&*project.git.url, &*project.git.base);
-        Ok((format!("{url} answers; {branch} is at {base:.10}"), base))
+        let message = format!("{url} answers; {branch} is at {base:.10}; branches may be pushed");
+        Ok((message, base))
     }
 
     /// Whether a workspace at this commit would have something to run.
@@ -355,4 +369,15 @@ impl Api {
         let processes: Vec<&str> = recipe.processes.keys().map(String::as_str).collect();
         Ok(format!("processes: {}", processes.join(", ")))
     }
+}
+
+/// As a workspace's would be called.
+fn sample_branch(project: &Project) -> String {
+    let name = Email::parse("project-check@example.org")
+        .ok()
+        .and_then(|email| Name::candidates(&email).next());
+    name.map_or_else(
+        || project.git.base.to_string(),
+        |name| project.branch_for(&name),
+    )
 }

@@ -83,6 +83,7 @@ impl Step for DeleteBranch {
             branch: self.branch.clone(),
             commit,
             expected: None,
+            dry_run: false,
         };
         cx.ask(cx.deploy(), request).await
     }

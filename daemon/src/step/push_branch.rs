@@ -60,6 +60,7 @@ impl Step for PushBranch {
             branch: self.branch.clone(),
             commit: before.commit.clone(),
             expected: None,
+            dry_run: false,
         };
         cx.ask(cx.deploy(), push).await
     }

@@ -143,6 +143,7 @@ fn each_does_its_part_and_no_other() {
         branch: BRANCH.into(),
         commit: commit.clone(),
         expected: None,
+        dry_run: false,
     };
     deploy.ask(push).unwrap();
     assert_eq!(git(&scene.path("work"), &["rev-parse", "HEAD"]), commit);

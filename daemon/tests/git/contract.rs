@@ -25,6 +25,27 @@ fn holds(mut origin: Origin) {
     pushing(&mut origin);
     deleting(&mut origin);
     refusing(&mut origin);
+    clashing(&mut origin);
+}
+
+/// git keeps branches as files and folders.
+fn clashing(origin: &mut Origin) {
+    for (theirs, ours, named) in [
+        ("team", "team/anna", "team"),
+        ("team/a", "team/a/b/anna", "team/a"),
+        ("lead/anna/x", "lead/anna", "lead/anna/x"),
+    ] {
+        origin.somebody_pushes(theirs, "theirs");
+        let (message, hint) = origin.fetch_for("main", ours).unwrap_err();
+        let expected =
+            format!("cannot make the branch {ours}: the server has the branch {named}, and git");
+        assert!(message.starts_with(&expected), "{message}");
+        assert!(hint.contains("`branch` under [git]"), "{hint}");
+        git(&origin.bare(), &["branch", "-D", theirs]);
+        origin.fetch_for("main", ours).unwrap();
+    }
+    origin.somebody_pushes("teams", "beside");
+    origin.fetch_for("main", "team/anna").unwrap();
 }
 
 fn fetching(origin: &mut Origin) {
@@ -59,6 +80,8 @@ fn fetching(origin: &mut Origin) {
 
 fn pushing(origin: &mut Origin) {
     let base = origin.branch("main");
+    origin.try_push(&base, None).unwrap();
+    assert_eq!(origin.branch(BRANCH), "", "only asked");
     origin.push(&base, None).unwrap();
     assert_eq!(origin.branch(BRANCH), base);
     origin.push(&base, None).unwrap();
@@ -107,12 +130,16 @@ fn deleting(origin: &mut Origin) {
 fn refusing(origin: &mut Origin) {
     let hook = origin.bare().join("hooks/pre-receive");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, "#!/bin/sh\necho 'only on Mondays' >&2\nexit 1\n").unwrap();
+    fs::write(
+        &hook,
+        "#!/bin/sh\necho 'issue X does not exist, deploy key' >&2\nexit 1\n",
+    )
+    .unwrap();
     fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let base = origin.branch("main");
     let (message, hint) = origin.push(&base, None).unwrap_err();
     assert!(
-        message.contains("the server rejected it (the server says: only on Mondays"),
+        message.contains("the server rejected it (the server says: issue X does not exist, deploy"),
         "{message}"
     );
     assert!(!hint.is_empty());

@@ -102,24 +102,39 @@ impl Origin {
     }
 
     pub fn fetch(&mut self, base: &str) -> Told<Fetched> {
+        self.fetch_for(base, BRANCH)
+    }
+
+    /// For a workspace of this branch.
+    pub fn fetch_for(&mut self, base: &str, branch: &str) -> Told<Fetched> {
         let ask = Fetch {
             is_fresh: false,
             max_bytes: 1 << 30,
             mirror: self.mirror(),
             remote: self.remote.clone(),
             base: base.into(),
-            branch: BRANCH.into(),
+            branch: branch.into(),
         };
         self.helper.ask(ask)
     }
 
     pub fn push(&mut self, commit: &str, expected: Option<&str>) -> Told<()> {
+        self.push_or_ask(commit, expected, false)
+    }
+
+    /// Asks whether a push would be taken.
+    pub fn try_push(&mut self, commit: &str, expected: Option<&str>) -> Told<()> {
+        self.push_or_ask(commit, expected, true)
+    }
+
+    fn push_or_ask(&mut self, commit: &str, expected: Option<&str>, dry_run: bool) -> Told<()> {
         let ask = Push {
             mirror: self.mirror(),
             remote: self.remote.clone(),
             branch: BRANCH.into(),
             commit: commit.into(),
             expected: expected.map(Into::into),
+            dry_run,
         };
         self.helper.ask(ask)
     }

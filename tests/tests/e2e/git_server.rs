@@ -2,6 +2,7 @@
 
 use crate::stage::{ANNA, Stage};
 use cid_testkit::{SilentServer, Tree, git, helpers};
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn a_workspace_through_ssh_with_keys_of_its_own() {
@@ -49,12 +50,47 @@ fn a_missing_repository_is_named() {
 #[test]
 fn a_rejected_push_takes_all_back_and_passes_the_reason_on() {
     let stage = Stage::hello();
-    stage.server.reject_pushes("only on Mondays").unwrap();
+    stage
+        .server
+        .reject_pushes("only on Mondays: issue X does not exist")
+        .unwrap();
     let said = stage.create_is_taken_back(ANNA);
     assert!(
-        said.contains("push") && said.contains("only on Mondays"),
+        said.contains("the server rejected it") && said.contains("only on Mondays"),
         "{said}"
     );
+}
+
+#[test]
+fn what_would_fail_at_the_push_is_told_by_the_check() {
+    let stage = Stage::ssh();
+    stage.cictl_ends(0, &["project", "check", "hello"]);
+    assert_eq!(stage.server.refs().unwrap().len(), 1, "nothing is made");
+
+    // As a server does with a key that may only read.
+    let guard = stage.sandbox.home().unwrap().join("guard");
+    let script = "#!/bin/sh\ncase $SSH_ORIGINAL_COMMAND in git-receive-pack*)\n\
+                  echo 'ERROR: The key you are authenticating with has been marked as read only.' >&2; exit 1;;\n\
+                  esac\neval exec \"$SSH_ORIGINAL_COMMAND\"\n";
+    std::fs::write(&guard, script).unwrap();
+    std::fs::set_permissions(&guard, PermissionsExt::from_mode(0o755)).unwrap();
+    let keys = stage.server.keys().unwrap();
+    keys.force(&guard.display().to_string()).unwrap();
+    let said = stage.cictl_ends(1, &["project", "check", "hello"]).text();
+    assert!(said.contains("the key may only read"), "{said}");
+}
+
+#[test]
+fn branches_that_git_cannot_have_side_by_side_are_named() {
+    let stage = Stage::of(&Tree::hello(), "branch = \"devel/{name}\"\n");
+    stage.cictl_ends(0, &["project", "check", "hello"]);
+    let branch = ["branch", "devel", "main"];
+    git(stage.server.path(), &branch).unwrap().ok().unwrap();
+    let named = "the server has the branch devel, and git cannot keep both";
+    let checked = stage.cictl_ends(1, &["project", "check", "hello"]).text();
+    assert!(checked.contains(named), "{checked}");
+    let said = stage.create_is_taken_back(ANNA);
+    assert!(said.contains(named), "{said}");
 }
 
 #[test]

@@ -19,6 +19,8 @@ use std::{
 /// The mirror that is being fetched into.
 static FETCHING: Mutex<Option<PathBuf>> = Mutex::new(None);
 
+/// Before the name of each branch.
+const HEADS: &str = "refs/heads/";
 /// How many branches the fault about a missing one names.
 const NAMED_BRANCHES: usize = 10;
 
@@ -42,6 +44,7 @@ pub(in crate::helper) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
         ))
         .hint("set `base` in the project's file to one of them, or push it"));
     };
+    refuse_clash(&repository, &branch, ask)?;
     let branch = commit_of(&repository, &branch)?;
     let ahead = branch
         .as_deref()
@@ -107,6 +110,33 @@ pub(in crate::helper) fn clean_up() {
 
 fn fetching() -> std::sync::MutexGuard<'static, Option<PathBuf>> {
     FETCHING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// git keeps a branch as a file: `devel` and `devel/anna` cannot be side by side.
+fn refuse_clash(repository: &Repository, branch: &str, ask: &Fetch) -> Result<(), Fault> {
+    let below = format!("{branch}/*");
+    let mut above = branch
+        .match_indices('/')
+        .map(|(end, _)| &branch[..end])
+        .filter(|name| name.starts_with(HEADS));
+    let other = match above.find(|name| repository.refname_to_id(name).is_ok()) {
+        Some(name) => Some(name.to_owned()),
+        None => {
+            let found = repository.references_glob(&below);
+            let found = found
+                .cannot("read the branches in the mirror")?
+                .flatten()
+                .next();
+            found.and_then(|branch| Some(branch.name().ok()?.to_owned()))
+        }
+    };
+    let Some(other) = other else { return Ok(()) };
+    Err(Fault::new(format!(
+        "cannot make the branch {}: the server has the branch {}, and git cannot keep both",
+        ask.branch,
+        other.trim_start_matches(HEADS)
+    ))
+    .hint("choose another `branch` under [git] in the project's file, or remove the other branch"))
 }
 
 /// How many commits `branch` has that are not in `base`.

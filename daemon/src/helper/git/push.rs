@@ -20,7 +20,13 @@ pub(in crate::helper) fn push(ask: &Push) -> Result<(), Fault> {
     let expected = ask.expected.as_deref().map(commit_id).transpose()?;
     let expected = expected.map(|id| id.to_string()).unwrap_or_default();
     let git = Git::new(&ask.mirror, &ask.remote)?;
-    let output = write(&git, &branch, &expected, &format!("{commit}:{branch}"))?;
+    let output = write(
+        &git,
+        &branch,
+        &expected,
+        &format!("{commit}:{branch}"),
+        ask.dry_run,
+    )?;
     if output.success {
         return Ok(());
     }
@@ -40,7 +46,7 @@ pub(in crate::helper) fn delete(ask: &DeleteBranch) -> Result<BranchDeletion, Fa
     let branch = branch_ref(&ask.branch)?;
     let expected = commit_id(&ask.expected)?.to_string();
     let git = Git::new(&ask.mirror, &ask.remote)?;
-    let output = write(&git, &branch, &expected, &format!(":{branch}"))?;
+    let output = write(&git, &branch, &expected, &format!(":{branch}"), false)?;
     if output.success {
         return Ok(BranchDeletion::Deleted);
     }
@@ -69,13 +75,16 @@ fn position(git: &Git<'_>, branch: &str) -> Result<Option<String>, Fault> {
 }
 
 /// The lease makes the server compare: it is given the old value and refuses when it is another.
-fn write(git: &Git<'_>, branch: &str, expected: &str, refspec: &str) -> Result<Output, Fault> {
-    git.run(&[
-        "push",
-        "--porcelain",
-        "--no-progress",
-        &format!("--force-with-lease={branch}:{expected}"),
-        REMOTE,
-        refspec,
-    ])
+fn write(
+    git: &Git<'_>,
+    branch: &str,
+    expected: &str,
+    refspec: &str,
+    dry_run: bool,
+) -> Result<Output, Fault> {
+    let lease = format!("--force-with-lease={branch}:{expected}");
+    let mut arguments = vec!["push", "--porcelain", "--no-progress"];
+    arguments.extend(dry_run.then_some("--dry-run"));
+    arguments.extend([lease.as_str(), REMOTE, refspec]);
+    git.run(&arguments)
 }

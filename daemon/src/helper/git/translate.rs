@@ -14,8 +14,12 @@ use std::path::{Path, PathBuf};
 /// A failed call as a fault: `cannot VERB URL: cause`.
 pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
     let url = git.url.shown();
-    let text = output.lines.join("\n");
-    let known = KNOWN
+    let text = own_words(output).collect::<Vec<_>>().join("\n");
+    let table = match text.contains(REJECTED_MARK) {
+        true => REJECTED,
+        false => KNOWN,
+    };
+    let known = table
         .iter()
         .find(|known| known.marks.iter().any(|mark| text.contains(mark)))
         .or_else(|| is_silent(output).then_some(&BROKEN_OFF));
@@ -39,8 +43,14 @@ pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
 
 /// Whether the branch is not where the push expected it.
 pub(super) fn is_elsewhere(output: &Output) -> bool {
-    let has = |mark: &&str| output.lines.iter().any(|line| line.contains(*mark));
-    MOVED.iter().any(has)
+    own_words(output).any(|line| MOVED.iter().any(|mark| line.contains(mark)))
+}
+
+/// What git and ssh say themselves. The server's words are shown, and never searched for a cause: a
+/// hook may say anything.
+fn own_words(output: &Output) -> impl Iterator<Item = &str> {
+    let lines = output.lines.iter().map(String::as_str);
+    lines.filter(|line| !line.starts_with(SERVER))
 }
 
 /// Whether ssh has lost the connection and nobody has said a word about it.
@@ -56,7 +66,7 @@ fn has_refused(output: &Output) -> bool {
     let words = output
         .lines
         .iter()
-        .filter_map(|line| line.strip_prefix("remote:"));
+        .filter_map(|line| line.strip_prefix(SERVER));
     words
         .map(|words| words.trim().to_ascii_lowercase())
         .any(|words| {
@@ -66,6 +76,10 @@ fn has_refused(output: &Output) -> bool {
         })
 }
 
+/// How git marks a line that the server wrote.
+const SERVER: &str = "remote:";
+
+#[derive(Clone, Copy)]
 struct Known {
     /// One of these in the output gives it away.
     marks: &'static [&'static str],
@@ -115,6 +129,65 @@ const MOVED: &[&str] = &[
     "reference already exists",
     "(fetch first)",
     "(non-fast-forward)",
+];
+
+const MOVED_BRANCH: Known = Known {
+    marks: MOVED,
+    lost: None,
+    means: |_| {
+        (
+            "the branch is not where cid last saw it".into(),
+            "somebody else pushed to it or removed it; retry to start from what is there now"
+                .into(),
+        )
+    },
+};
+
+/// A server that lets nobody write with the key says so itself, before git speaks.
+const READ_ONLY: Known = Known {
+    marks: &[
+        "read-only",
+        "read only",
+        "deploy key",
+        "permission to",
+        "Permission to",
+        "denied to",
+        "not authorized to write",
+    ],
+    lost: None,
+    means: |_| {
+        (
+            "the key may only read".into(),
+            "give the deploy key the right to write".into(),
+        )
+    },
+};
+
+/// How git marks what the server did not take. In brackets behind it are the server's words.
+const REJECTED_MARK: &str = "[remote rejected]";
+
+const REJECTED: &[Known] = &[
+    Known {
+        marks: &["(protected branch hook declined)"],
+        lost: None,
+        means: |_| {
+            (
+                "the server protects the branch".into(),
+                "choose another `branch` in the project's file, or lift the protection for the deploy key".into(),
+            )
+        },
+    },
+    MOVED_BRANCH,
+    Known {
+        marks: &[REJECTED_MARK],
+        lost: None,
+        means: |_| {
+            (
+                "the server rejected it".into(),
+                "its message says why; its administrator can change the rule".into(),
+            )
+        },
+    },
 ];
 
 /// The first that fits counts, so the special ones come first.
@@ -277,52 +350,8 @@ const KNOWN: &[Known] = &[
             )
         },
     },
-    Known {
-        marks: &[
-            "protected branch",
-            "GH006",
-            "not allowed to push",
-            "branch is protected",
-        ],
-        lost: None,
-        means: |_| {
-            (
-                "the server protects the branch".into(),
-                "choose another `branch` in the project's file, or lift the protection for the deploy key".into(),
-            )
-        },
-    },
-    Known {
-        marks: MOVED,
-        lost: None,
-        means: |_| {
-            (
-                "the branch is not where cid last saw it".into(),
-                "somebody else pushed to it or removed it; retry to start from what is there now"
-                    .into(),
-            )
-        },
-    },
-    Known {
-        marks: &["hook declined", "[remote rejected]"],
-        lost: None,
-        means: |_| {
-            (
-                "the server rejected it".into(),
-                "its message says why; its administrator can change the rule".into(),
-            )
-        },
-    },
-    Known {
-        marks: &["read-only", "deploy key", "permission to", "denied to"],
-        lost: None,
-        means: |_| {
-            (
-                "the key may only read".into(),
-                "give the deploy key the right to write".into(),
-            )
-        },
-    },
+    MOVED_BRANCH,
+    READ_ONLY,
     Known {
         marks: &["fsck error", "error in object", "fsckObjects"],
         lost: None,
@@ -405,20 +434,28 @@ fn last_words(output: &Output) -> String {
         )
 }
 
-/// What the server itself had to say.
+/// What the server itself had to say; the reason behind its refusal, where that is all.
 fn server_words(output: &Output) -> String {
     let words: Vec<_> = output
         .lines
         .iter()
-        .filter_map(|line| line.strip_prefix("remote:"))
+        .filter_map(|line| line.strip_prefix(SERVER))
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .take(10)
         .collect();
-    if words.is_empty() {
-        String::new()
-    } else {
-        format!(" (the server says: {})", words.join(" "))
+    let refusal = || {
+        Some(
+            own_words(output)
+                .find_map(|line| line.split_once(REJECTED_MARK))?
+                .1
+                .trim(),
+        )
+    };
+    match (words.is_empty(), refusal()) {
+        (false, _) => format!(" (the server says: {})", words.join(" ")),
+        (true, Some(reason)) => format!(" {reason}"),
+        (true, None) => String::new(),
     }
 }
 
@@ -574,6 +611,42 @@ mod tests {
                 .ends_with("the server rejected it (the server says: only on Mondays)"),
             "{fault}"
         );
+    }
+
+    #[test]
+    fn the_servers_words_are_no_cause() {
+        let rejected = told(&[
+            "remote: issue X does not exist; permission to merge: read-only until Monday",
+            "!\tx:y\t[remote rejected] (pre-receive hook declined)",
+        ]);
+        assert!(
+            rejected.message.contains("the server rejected it"),
+            "{rejected}"
+        );
+        let gerrit = told(&["!\tx:y\t[remote rejected] (change 5 does not exist)"]);
+        assert!(
+            gerrit
+                .message
+                .ends_with("the server rejected it (change 5 does not exist)"),
+            "{gerrit}"
+        );
+        let protected = told(&["!\tx:y\t[remote rejected] (protected branch hook declined)"]);
+        assert!(
+            protected.message.contains("protects the branch"),
+            "{protected}"
+        );
+    }
+
+    #[test]
+    fn a_key_that_may_only_read_is_named() {
+        for words in [
+            "ERROR: The key you are authenticating with has been marked as read only.",
+            "ERROR: Permission to a/b.git denied to deploy key",
+            "Deploy Key: 1:cid is not authorized to write to a/b.",
+        ] {
+            let fault = told(&[words, "fatal: Could not read from remote repository."]);
+            assert!(fault.message.contains("the key may only read"), "{fault}");
+        }
     }
 
     #[test]
