@@ -196,6 +196,7 @@ impl From<pb::Failure> for job::Failure {
             message: from.message,
             hint: given(from.hint),
             output: from.output,
+            output_withheld: given(from.output_withheld),
         }
     }
 }

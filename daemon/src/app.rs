@@ -8,7 +8,7 @@ use crate::{
     host,
     layout::{Layout, trash_dir},
     reload::Telling,
-    rpc::{self, Api, Doors},
+    rpc::{self, Api, Doors, Streams},
     sandbox::{self, Engines},
     status,
     store::Store,
@@ -186,6 +186,7 @@ fn api(
         mode: "host",
         front_url: String::new(),
         turns: Arc::default(),
+        streams: Streams::default(),
         stopping: CancellationToken::new(),
     }
 }

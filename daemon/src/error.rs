@@ -5,7 +5,12 @@ mod work;
 
 pub(crate) use work::{files, summary};
 
-use crate::{domain::JobKind, helper::request::WorkReport, system::Fault};
+use crate::{
+    budget::{self, ERROR_TEXT, Over},
+    domain::JobKind,
+    helper::request::WorkReport,
+    system::Fault,
+};
 use cid_proto::v1::{ConflictDetail, LostWork};
 use prost::Message;
 use tonic::{Code, Status};
@@ -115,6 +120,15 @@ impl Error {
         }
     }
 
+    /// A field with more in it than a bound allows.
+    pub fn over(field: &'static str, over: &Over) -> Self {
+        Self::Invalid {
+            field,
+            message: over.to_string(),
+            hint: Some(Over::HINT.into()),
+        }
+    }
+
     /// No such thing.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::NotFound {
@@ -193,13 +207,14 @@ impl Error {
         }
     }
 
-    /// The status with its structured details: ErrorInfo (reason, hint), BadRequest, ConflictDetail.
+    /// The status with its structured details: ErrorInfo (reason, hint), BadRequest, ConflictDetail. It
+    /// goes into headers, of which clients take no more than 16 KiB; so long texts are cut.
     pub fn into_status(self) -> Status {
         let (code, reason) = self.code_and_reason();
-        let message = self.to_string();
+        let message = shortened(self.to_string());
         let mut metadata = std::collections::HashMap::new();
         if let Some(hint) = self.hint() {
-            metadata.insert("hint".to_owned(), hint);
+            metadata.insert("hint".to_owned(), shortened(hint));
         }
         let mut details = ErrorDetails::with_error_info(reason, "cid", metadata);
         if let Self::Invalid { field, .. } = &self {
@@ -213,6 +228,14 @@ impl Error {
             &conflict,
         )
     }
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > ERROR_TEXT.most {
+        text.truncate(budget::cut(&text, ERROR_TEXT.most - 4).len());
+        text.push_str(" ...");
+    }
+    text
 }
 
 /// tonic-types knows Google's details only; ours joins them in the same `google.rpc.Status`.
@@ -234,5 +257,47 @@ fn with_conflict(status: Status, conflict: &ConflictDetail) -> Status {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         error.into_status()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a status takes as headers, with the message's percent signs and the details' base64.
+    fn header_bytes(error: Error) -> usize {
+        let headers = error.into_status().into_http::<()>().headers().clone();
+        headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum()
+    }
+
+    #[test]
+    fn no_error_is_longer_than_clients_take() {
+        const CLIENTS_TAKE: usize = 16 * 1024;
+        let long = "\u{e4}".repeat(60_000);
+        for error in [
+            Error::invalid("process", long.clone()),
+            Error::not_found(long.clone()),
+            Error::Fault(Fault::new(long.clone()).hint(long.clone())),
+            Error::WorkWouldBeLost {
+                email: "anna@example.com".into(),
+                report: Box::new(work::tests::much()),
+            },
+        ] {
+            let bytes = header_bytes(error);
+            assert!(bytes < CLIENTS_TAKE, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_is_short_stays_whole_and_the_rest_is_counted() {
+        assert_eq!(
+            shortened("a".repeat(ERROR_TEXT.most)).len(),
+            ERROR_TEXT.most
+        );
+        let cut = shortened("a".repeat(ERROR_TEXT.most + 1));
+        assert!(cut.len() <= ERROR_TEXT.most && cut.ends_with("a ..."));
     }
 }

@@ -10,6 +10,8 @@
 pub mod app;
 /// Who may do what: one table, one gate, a permit.
 pub mod authz;
+/// How much of anything a repository or a caller may choose.
+pub mod budget;
 /// The command line of `cid`.
 pub mod cli;
 /// The operator's files, strict.

@@ -2,6 +2,7 @@
 //! repository says. A pure function.
 
 use crate::{
+    budget::PROCESS_TYPES,
     config::{Command, DatabaseKind, Project},
     domain::ProcessType,
     helper::{
@@ -67,6 +68,7 @@ impl Recipe {
             ))
             .hint("add a Procfile with a line like `web: gunicorn -b 127.0.0.1:$PORT app.wsgi`, or set run.web in [app] of the project file"));
         }
+        PROCESS_TYPES.check(processes.len(), "this workspace")?;
         if let Some(name) = processes
             .keys()
             .find(|name| ProcessType::parse(name).is_none())

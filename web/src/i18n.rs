@@ -123,7 +123,9 @@ sentences! {
     failure: "What went wrong", "Что пошло не так";
     failed_step: "Step", "Шаг";
     hint: "What to do", "Что делать";
-    output: "The step's last lines of output", "Последние строки вывода этого шага";
+    output:
+        "What the step wrote, for those who may read the workspace's logs:",
+        "Что этот шаг вывел, для тех, кому можно читать журналы стенда:";
     nothing_left:
         "Everything was taken back; nothing is left on the server.",
         "Всё возвращено как было, на сервере ничего не осталось.";

@@ -212,6 +212,9 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The step's last lines of output.
     pub output: Vec<String>,
+    /// Why they are not shown to the caller, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_withheld: Option<String>,
 }
 
 /// One line of a job's journal.

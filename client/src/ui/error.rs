@@ -94,6 +94,9 @@ pub(crate) fn trouble(job: &Job) -> String {
                     .map(|line| format!("  {} {}", styled(DIM, "|"), clean(line))),
             );
         }
+        if let Some(why) = &failure.output_withheld {
+            lines.push(format!("output: {}", clean(why)));
+        }
         if let Some(hint) = &failure.hint {
             lines.push(titled(HINT, "hint", hint));
         }
@@ -170,6 +173,7 @@ fn document(failure: &Failure) -> Value {
                 "state": job.state,
                 "step": failure.and_then(|failure| failure.step_kind.as_ref()),
                 "output": failure.map_or(&[][..], |failure| &failure.output),
+                "output_withheld": failure.and_then(|failure| failure.output_withheld.as_ref()),
                 "owed": job.owed,
             })
         }
@@ -266,6 +270,19 @@ mod tests {
         owed: delete the branch anna---example-com (see: cictl doctor)
         everything was taken back (job 0190)
         ");
+    }
+
+    #[test]
+    fn output_that_is_not_shown_is_said_to_be_there() {
+        let mut job = sample::failed_job();
+        let failure = job.failure.as_mut().unwrap();
+        failure.output.clear();
+        failure.output_withheld = Some("not shown: ask an administrator".into());
+        let said = plain(&Failure::Job(Box::new(job)));
+        assert!(
+            said.contains("output: not shown: ask an administrator"),
+            "{said}"
+        );
     }
 
     #[test]

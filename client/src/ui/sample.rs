@@ -53,6 +53,7 @@ pub(crate) fn failed_job() -> Job {
                 "Collecting nonsense".into(),
                 "\x1b[31mERROR\x1b[0m: not found".into(),
             ],
+            output_withheld: None,
         }),
         created_at: Timestamp::UNIX_EPOCH,
         ended_at: Some(Timestamp::UNIX_EPOCH),

@@ -161,6 +161,7 @@ fn job(id: &str) -> pb::Job {
             message: "cannot install dependencies: exit status 1".into(),
             hint: "look at requirements.txt".into(),
             output: vec!["\x1b[31mno such package\x1b[0m".into()],
+            output_withheld: String::new(),
         }),
         created_at: Some(pb_time::Time::default()),
         ended_at: Some(pb_time::Time {

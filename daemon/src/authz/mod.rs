@@ -11,6 +11,7 @@ mod permit;
 pub mod polkit;
 mod subject;
 pub mod table;
+mod viewer;
 
 pub use accounts::Accounts;
 pub use call::{Call, Known};
@@ -21,6 +22,7 @@ pub use permit::{Claim, Permit};
 pub use polkit::Polkit;
 pub use subject::Subject;
 pub use table::{Action, Right};
+pub use viewer::Viewer;
 
 use crate::error::Error;
 use async_trait::async_trait;
@@ -217,6 +219,19 @@ impl Gate {
         };
         call.decided(Decision::Denied(denial));
         error
+    }
+
+    /// What a call that has been let in may ask further.
+    pub fn viewer(&self, call: &Arc<Call>) -> Viewer {
+        Viewer::new(self, call)
+    }
+
+    /// Whether a workspace is the caller's own.
+    async fn is_own(&self, call: &Call, subject: &Subject) -> bool {
+        match &subject.account {
+            Some(account) => self.account(call).await.as_ref() == Some(account),
+            None => false,
+        }
     }
 
     /// The caller's account; `None` when there is none or nobody can tell.

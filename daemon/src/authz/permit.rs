@@ -35,10 +35,7 @@ impl Claim {
             own,
             other,
         } = self;
-        let is_own = match &subject.account {
-            Some(account) => gate.account(&call).await.as_ref() == Some(account),
-            None => false,
-        };
+        let is_own = gate.is_own(&call, &subject).await;
         let action = if is_own { own } else { other };
         {
             let mut known = call.lock();

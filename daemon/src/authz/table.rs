@@ -98,6 +98,9 @@ pub struct Row {
     pub right: Right,
     /// By which sockets.
     pub doors: &'static [Door],
+    /// It tells of a job, and by these sockets it shows what the job's commands and processes wrote to
+    /// those who may read the workspace's logs ([`Action::ReadLogs`]).
+    pub output: &'static [Door],
 }
 
 const PEOPLE: &[Door] = &[Door::People];
@@ -105,12 +108,33 @@ const BOTH: &[Door] = &[Door::People, Door::Front];
 
 const fn plain(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row {
     let right = Right::Plain(action);
-    Row { rpc, right, doors }
+    Row {
+        rpc,
+        right,
+        doors,
+        output: &[],
+    }
+}
+
+/// Tells of a job to whoever may see that there is one; its output is for fewer.
+const fn of_job(rpc: &'static str, doors: &'static [Door], output: &'static [Door]) -> Row {
+    let right = Right::Plain(Action::List);
+    Row {
+        rpc,
+        right,
+        doors,
+        output,
+    }
 }
 
 const fn about(rpc: &'static str, own: Action, other: Action, doors: &'static [Door]) -> Row {
     let right = Right::About { own, other };
-    Row { rpc, right, doors }
+    Row {
+        rpc,
+        right,
+        doors,
+        output: &[],
+    }
 }
 
 /// About a workspace, with one action for one's own and others': rules look up whose it is.
@@ -129,9 +153,9 @@ pub const TABLE: &[Row] = &[
     whosever("/cid.v1.Workspaces/RepairAccess", Action::Repair, PEOPLE),
     whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, PEOPLE),
     whosever("/cid.v1.Workspaces/Run", Action::Run, PEOPLE),
-    plain("/cid.v1.Jobs/Get", Action::List, BOTH),
+    of_job("/cid.v1.Jobs/Get", BOTH, PEOPLE),
     plain("/cid.v1.Jobs/List", Action::List, PEOPLE),
-    plain("/cid.v1.Jobs/Watch", Action::List, BOTH),
+    of_job("/cid.v1.Jobs/Watch", BOTH, PEOPLE),
     whosever("/cid.v1.Jobs/Cancel", Action::ManageJobs, PEOPLE),
     whosever("/cid.v1.Jobs/Retry", Action::ManageJobs, PEOPLE),
     plain("/cid.v1.Projects/List", Action::List, BOTH),
@@ -210,6 +234,14 @@ mod tests {
                 "/grpc.health.v1.Health/List",
             ]
         );
+    }
+
+    #[test]
+    fn the_front_sees_no_output() {
+        let rows: Vec<&Row> = TABLE.iter().filter(|row| !row.output.is_empty()).collect();
+        let rpcs: Vec<&str> = rows.iter().map(|row| row.rpc).collect();
+        assert_eq!(rpcs, ["/cid.v1.Jobs/Get", "/cid.v1.Jobs/Watch"]);
+        assert!(rows.iter().all(|row| !row.output.contains(&Door::Front)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `[app]`: what the repository does not say or says wrongly.
 
 use super::{RelativePath, SearchPath, Seconds};
-use crate::domain::ProcessType;
+use crate::{budget::COMMAND, domain::ProcessType};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     collections::BTreeMap,
@@ -64,7 +64,12 @@ impl TryFrom<Vec<String>> for Command {
             Some(_) if words.iter().any(|word| word.contains('\0')) => {
                 Err("a command must not hold NUL".into())
             }
-            Some(_) => Ok(Self(words)),
+            Some(_) => {
+                let bytes = words.iter().map(|word| word.len() + 1).sum();
+                let taken = COMMAND.check(bytes, "a command");
+                taken.map_err(|over| over.to_string())?;
+                Ok(Self(words))
+            }
         }
     }
 }

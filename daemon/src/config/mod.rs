@@ -4,6 +4,7 @@
 mod app;
 pub mod dotenv;
 mod limits;
+mod numbers;
 mod place;
 mod project;
 mod projects;
@@ -24,7 +25,12 @@ pub use values::{
     Seconds, WorkDir,
 };
 
-use std::path::{Path, PathBuf};
+use crate::budget::PROJECT_FILE;
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 /// Why a file cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,8 +48,15 @@ fn load<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Read(path.to_owned(), error.to_string()))
+    let unread = |error: String| ConfigError::Read(path.to_owned(), error);
+    let file = File::open(path).map_err(|error| unread(error.to_string()))?;
+    let mut text = String::new();
+    file.take(PROJECT_FILE.most as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| unread(error.to_string()))?;
+    let taken = PROJECT_FILE.check(text.len(), "this file");
+    taken.map_err(|over| unread(over.to_string()))?;
+    Ok(text)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {

@@ -3,7 +3,7 @@
 
 use super::{
     AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, PlainPath, ProjectLimits, RefName,
-    RelativePath, Tls, WorkDir, app::App, dotenv, parse, place::Broken, read, values,
+    RelativePath, Tls, WorkDir, app::App, dotenv, numbers, parse, place::Broken, read, values,
 };
 use crate::{
     domain::{Email, Name, ProjectName},
@@ -161,6 +161,9 @@ pub struct Media {
     /// Below which URL nginx serves it.
     #[serde(default = "media_url")]
     pub url: MediaUrl,
+    /// Pages and scripts in it run as each workspace's own.
+    #[serde(default)]
+    pub scripts: bool,
     /// Put the link in place of something that the repository tracks.
     #[serde(default)]
     pub replace: bool,
@@ -369,6 +372,7 @@ impl Project {
                 "only a repository over https takes one",
             ));
         }
+        numbers::check(self)?;
         self.check_variables()
     }
 

@@ -7,14 +7,17 @@ use crate::{
     helper::run_file::RunFile,
     recipe::WEB,
     rpc::Api,
-    step::{APP_LOG_DIR_MODE, TREE, is_socket},
+    step::{APP_LOG_DIR_MODE, TREE},
     store::Artifact,
     system::{
-        fs, probe,
+        fs,
+        inside::{AppSocket, Inside},
+        probe,
         supervisor::{Process, ProcessState},
         view,
     },
 };
+use std::path::{Path, PathBuf};
 
 /// What a ready workspace should have and has not.
 pub(super) async fn missing(
@@ -35,15 +38,15 @@ pub(super) async fn missing(
         "delete and create it again: cictl delete {0} -p {1}, cictl create {0} -p {1}",
         workspace.email, workspace.project
     );
-    let tree = workspace.directory.join(TREE);
-    for dir in [&workspace.directory, &tree, &tree.join(".git")] {
+    for inner in [
+        PathBuf::from("."),
+        TREE.into(),
+        Path::new(TREE).join(".git"),
+    ] {
         // A link in its place is not it. On a host the tree is its user's, and cid cannot look inside.
-        let is_gone = match std::fs::symlink_metadata(dir) {
-            Ok(meta) => !meta.is_dir(),
-            Err(error) => error.kind() != std::io::ErrorKind::PermissionDenied,
-        };
-        if is_gone {
-            let subject = format!("directory {}", dir.display());
+        let folder = Inside::new(&workspace.directory, inner);
+        if !folder.may_be_folder() {
+            let subject = format!("directory {}", folder.display());
             findings.push(Finding::drift(
                 subject,
                 "it is gone, or something else is in its place",
@@ -170,7 +173,7 @@ fn silent(
     let port: u16 = run_file.env.get("PORT")?.parse().ok()?;
     let pids: Vec<u32> = web.pid.into_iter().collect();
     let listens = match &run_file.web_socket {
-        Some(socket) => is_socket(socket),
+        Some(_) => AppSocket::of(run_file).is_some_and(|socket| socket.is_there()),
         None => probe::of_workspace(api.sys.probe.as_ref(), run_file, &pids)
             .iter()
             .any(|address| address.port() == port),

@@ -1,5 +1,6 @@
 //! Process types, as a Procfile and `[app] run` name them.
 
+use crate::budget::PROCESS_TYPE_NAME;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
@@ -11,7 +12,7 @@ pub struct ProcessType(String);
 impl ProcessType {
     /// Reads a process type; `None` when it breaks the rule.
     pub fn parse(text: &str) -> Option<Self> {
-        let good = (1..=31).contains(&text.len())
+        let good = (1..=PROCESS_TYPE_NAME.most).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text
                 .bytes()

@@ -2,6 +2,7 @@
 
 use super::{Inner, output::redact, plan::Step};
 use crate::{
+    budget::{self, ERROR_TEXT, NOTES},
     config::{Limits, Project},
     domain::{ProjectName, UnitName},
     helper::request::{Ask, Fetch, Fetched},
@@ -154,10 +155,11 @@ impl Cx {
 
     /// A sentence for whoever watches.
     pub fn note(&self, text: impl Into<String>) {
-        self.notes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(self.redact(text.into()));
+        let text = self.redact(text.into());
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES.most {
+            notes.push(budget::cut(&text, ERROR_TEXT.most).to_owned());
+        }
     }
 
     /// Puts stars in place of what must not be shown.

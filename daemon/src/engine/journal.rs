@@ -51,7 +51,7 @@ impl Journal {
         seq: watch::Sender<u64>,
     ) -> Result<Self, Halt> {
         let mut progress = Progress::new(steps);
-        for event in inner.store.events(job.id, 0, usize::MAX >> 1).await? {
+        for event in inner.store.milestones(job.id).await? {
             progress.next(&event.what)?;
         }
         Ok(Self {

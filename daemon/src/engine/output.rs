@@ -2,7 +2,10 @@
 //! hand for the failure.
 
 use super::event::What;
-use crate::store::Store;
+use crate::{
+    budget::{FAILURE_BYTES, FAILURE_LINES, JOB_LOG, LOG_BATCH, LOG_QUEUE, STEP_LOG_END},
+    store::Store,
+};
 use std::{
     collections::VecDeque,
     sync::{
@@ -18,17 +21,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// Lines that may wait; writers beyond wait for room.
-const QUEUE: usize = 1024;
-const BATCH_LINES: usize = 200;
 const BATCH_TIME: Duration = Duration::from_millis(200);
-/// A job's log keeps this much from its beginning...
-const HEAD_BYTES: usize = 768 * 1024;
-/// ...and, once that is used up, this much from the end of each step: with fewer than 16 steps
-/// that is 1 MiB in all.
-const TAIL_BYTES: usize = 16 * 1024;
-/// How many last lines a failure shows.
-pub(super) const FAILURE_LINES: usize = 50;
 
 /// The log of one running step.
 pub(super) struct Log {
@@ -58,7 +51,7 @@ pub(super) struct Sink {
 impl Log {
     /// Begins a log; it ends when all senders are gone.
     pub(super) fn start(sink: Sink) -> (mpsc::Sender<String>, Self) {
-        let (sender, lines) = mpsc::channel(QUEUE);
+        let (sender, lines) = mpsc::channel(LOG_QUEUE.most);
         (
             sender,
             Self {
@@ -74,9 +67,10 @@ impl Log {
 }
 
 async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
-    let mut last = VecDeque::with_capacity(FAILURE_LINES);
-    let mut tail = Tail::default();
+    let mut last = Last::new(FAILURE_BYTES.most, FAILURE_LINES.most);
+    let mut tail = Last::new(STEP_LOG_END.most, usize::MAX);
     let mut batch = Vec::new();
+    let mut batched = 0;
     loop {
         let next = if batch.is_empty() {
             Ok(lines.recv().await)
@@ -86,26 +80,29 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
         match next {
             Ok(Some(line)) => {
                 let line = sink.redact(line);
-                if last.len() == FAILURE_LINES {
-                    last.pop_front();
-                }
-                last.push_back(line.clone());
-                if sink.used.fetch_add(line.len() + 1, Ordering::Relaxed) < HEAD_BYTES {
-                    batch.push(line);
-                } else {
+                last.push(line.clone());
+                let bytes = line.len() + 1;
+                if sink.used.fetch_add(bytes, Ordering::Relaxed) >= JOB_LOG.most {
                     tail.push(line);
+                    continue;
                 }
-                if batch.len() >= BATCH_LINES {
+                if batched + bytes > LOG_BATCH.most {
                     sink.write(&mut batch).await;
+                    batched = 0;
                 }
+                batched += bytes;
+                batch.push(line);
             }
             Ok(None) => break,
-            Err(_) => sink.write(&mut batch).await,
+            Err(_) => {
+                sink.write(&mut batch).await;
+                batched = 0;
+            }
         }
     }
-    batch.extend(tail.into_lines());
+    batch.extend(tail.with_gap());
     Ended {
-        last: last.into(),
+        last: last.lines.into(),
         rest: batch,
     }
 }
@@ -143,18 +140,30 @@ pub(super) fn redact(secrets: &[String], mut text: String) -> String {
     text
 }
 
-#[derive(Default)]
-struct Tail {
+/// The last lines of a log, in so many bytes and lines.
+struct Last {
     lines: VecDeque<String>,
     bytes: usize,
     left_out: usize,
+    most_bytes: usize,
+    most_lines: usize,
 }
 
-impl Tail {
+impl Last {
+    fn new(most_bytes: usize, most_lines: usize) -> Self {
+        Self {
+            lines: VecDeque::new(),
+            bytes: 0,
+            left_out: 0,
+            most_bytes,
+            most_lines,
+        }
+    }
+
     fn push(&mut self, line: String) {
         self.bytes += line.len() + 1;
         self.lines.push_back(line);
-        while self.bytes > TAIL_BYTES {
+        while self.bytes > self.most_bytes || self.lines.len() > self.most_lines {
             let Some(line) = self.lines.pop_front() else {
                 break;
             };
@@ -163,9 +172,38 @@ impl Tail {
         }
     }
 
-    fn into_lines(self) -> impl Iterator<Item = String> {
+    /// With a line that says how many are missing.
+    fn with_gap(self) -> impl Iterator<Item = String> {
         let gap =
             (self.left_out > 0).then(|| format!("[... {} lines left out ...]", self.left_out));
         gap.into_iter().chain(self.lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::LINE;
+
+    fn kept(most_bytes: usize, most_lines: usize, lines: &[String]) -> Last {
+        let mut last = Last::new(most_bytes, most_lines);
+        lines.iter().for_each(|line| last.push(line.clone()));
+        last
+    }
+
+    #[test]
+    fn last_lines_are_kept_in_so_many_lines_and_bytes() {
+        let short = vec![String::from("a"); FAILURE_LINES.most + 1];
+        let last = kept(FAILURE_BYTES.most, FAILURE_LINES.most, &short);
+        assert_eq!(last.lines.len(), FAILURE_LINES.most);
+        let long = vec!["x".repeat(LINE.most); FAILURE_LINES.most];
+        let last = kept(FAILURE_BYTES.most, FAILURE_LINES.most, &long);
+        let bytes: usize = last.lines.iter().map(|line| line.len() + 1).sum();
+        assert!(
+            bytes <= FAILURE_BYTES.most && last.lines.len() > 1,
+            "{bytes}"
+        );
+        let gap = format!("[... {} lines left out ...]", long.len() - last.lines.len());
+        assert_eq!(last.with_gap().next(), Some(gap));
     }
 }

@@ -1,7 +1,7 @@
 //! Steps and plans: what is to be done, as values.
 
 use super::Cx;
-use crate::{config::Limits, domain::JobKind, system::Fault};
+use crate::{budget::STEP_RESULT, config::Limits, domain::JobKind, system::Fault};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -108,8 +108,10 @@ impl<S: Step> AnyStep for S {
 }
 
 fn encode<T: Serialize>(value: T) -> Result<Value, Fault> {
-    serde_json::to_value(value)
-        .map_err(|error| Fault::new(format!("cannot journal a step's result: {error}")))
+    let cannot = |error| Fault::new(format!("cannot journal a step's result: {error}"));
+    let text = serde_json::to_string(&value).map_err(cannot)?;
+    STEP_RESULT.check(text.len(), "a step's result")?;
+    serde_json::to_value(value).map_err(cannot)
 }
 
 fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {

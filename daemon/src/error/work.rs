@@ -1,7 +1,11 @@
 //! Work that a delete would lose, in words and as details of an error.
 
-use crate::helper::request::{LeftFiles, RepositoryWork, WorkReport};
+use crate::{
+    budget::ERROR_LIST,
+    helper::request::{LeftFiles, RepositoryWork, WorkReport},
+};
 use cid_proto::v1;
+use prost::Message as _;
 
 /// How many repositories a sentence names.
 const NAMED: usize = 3;
@@ -58,15 +62,44 @@ pub(super) fn hint(report: &WorkReport) -> String {
     .into()
 }
 
-/// All of it.
+/// As much of it as fits into an error; the rest is counted.
 pub(super) fn detail(report: &WorkReport) -> v1::ConflictDetail {
-    v1::ConflictDetail {
+    let mut detail = v1::ConflictDetail {
         work: report.repositories.iter().map(lost).collect(),
         unseen: report.unseen.items.clone(),
         more_unseen: report.unseen.more,
         files: Some(files(&report.files)),
         ..v1::ConflictDetail::default()
+    };
+    while detail.encoded_len() > ERROR_LIST.most && shorten(&mut detail) {}
+    detail
+}
+
+/// Leaves out a quarter of the list that takes most; `false`: there is nothing to leave out.
+fn shorten(detail: &mut v1::ConflictDetail) -> bool {
+    let bytes = |items: &[String]| items.iter().map(String::len).sum::<usize>();
+    let mut lists: Vec<(&mut Vec<String>, Option<&mut u64>)> = Vec::new();
+    lists.push((&mut detail.unseen, Some(&mut detail.more_unseen)));
+    for work in &mut detail.work {
+        lists.push((&mut work.uncommitted, Some(&mut work.more_uncommitted)));
+        lists.push((&mut work.unpushed, Some(&mut work.more_unpushed)));
+        lists.push((&mut work.remarks, None));
     }
+    let longest = lists.into_iter().max_by_key(|(items, _)| bytes(items));
+    if let Some((items, more)) = longest.filter(|(items, _)| !items.is_empty()) {
+        let out = items.len().div_ceil(4);
+        items.truncate(items.len() - out);
+        if let Some(more) = more {
+            *more += out as u64;
+        }
+        return true;
+    }
+    let files = detail.files.as_mut().and_then(|files| {
+        files.biggest.pop()?;
+        files.more += 1;
+        Some(())
+    });
+    files.or_else(|| detail.work.pop().map(drop)).is_some()
 }
 
 fn lost(work: &RepositoryWork) -> v1::LostWork {
@@ -92,5 +125,47 @@ pub(crate) fn files(left: &LeftFiles) -> v1::LeftFiles {
         files: left.files,
         bytes: left.bytes,
         is_partial: left.is_partial,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::helper::request::Listing;
+
+    /// More work than fits into an error.
+    pub(in super::super) fn much() -> WorkReport {
+        let listing = |length: usize| (0..500).map(|_| "n".repeat(length)).collect::<Listing>();
+        let work = |n: usize| RepositoryWork {
+            path: format!("src/{n}"),
+            uncommitted: listing(300),
+            unpushed: listing(100),
+            remarks: vec!["r".repeat(1000); 3],
+        };
+        WorkReport {
+            repositories: (0..50).map(work).collect(),
+            unseen: listing(300),
+            ..WorkReport::default()
+        }
+    }
+
+    #[test]
+    fn what_fits_is_listed_and_the_rest_is_counted() {
+        let listed = detail(&much());
+        assert!(listed.encoded_len() <= ERROR_LIST.most);
+        assert!(listed.work.iter().any(|work| !work.uncommitted.is_empty()));
+        for work in &listed.work {
+            assert_eq!(work.more_uncommitted + work.uncommitted.len() as u64, 500);
+            assert_eq!(work.more_unpushed + work.unpushed.len() as u64, 500);
+        }
+        let mut little = much();
+        little.repositories.truncate(1);
+        little.repositories[0].uncommitted = ["a", "b"].into_iter().collect();
+        little.repositories[0].unpushed = Listing::default();
+        little.repositories[0].remarks.clear();
+        little.unseen = Listing::default();
+        let listed = detail(&little);
+        assert_eq!(listed.work[0].uncommitted, ["a", "b"]);
+        assert_eq!(listed.work[0].more_uncommitted, 0);
     }
 }

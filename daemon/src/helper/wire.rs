@@ -1,11 +1,14 @@
 //! What a helper writes on its standard output: one JSON document a line.
 
-use crate::system::fault::{Fault, Lost};
+use crate::{
+    budget,
+    system::fault::{Fault, Lost},
+};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
 /// Longest output line passed on, in bytes; the rest of a longer one is dropped.
-pub const MAX_LINE: usize = 16 * 1024;
+pub const MAX_LINE: usize = budget::LINE.most;
 
 /// One line of a helper's standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

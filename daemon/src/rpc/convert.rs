@@ -245,6 +245,7 @@ fn failure(
             failure.hint.clone().unwrap_or_default()
         },
         output: failure.output.clone(),
+        output_withheld: String::new(),
     })
 }
 

@@ -1,8 +1,12 @@
 //! The layer every call goes through: asks the gate, leaves the claim, sees to it that it was used,
 //! and tells the audit log.
 
-use super::audit::Audit;
+use super::{
+    audit::Audit,
+    streams::{Kind, Streams},
+};
 use crate::authz::{Call, Caller, Claim, Decision, Denial, Gate};
+use http_body_util::BodyExt;
 use std::{
     future::Future,
     pin::Pin,
@@ -34,12 +38,17 @@ impl ClaimSlot {
 pub struct Enforce {
     gate: Gate,
     audit: Audit,
+    streams: Streams,
 }
 
 impl Enforce {
-    /// Lets in what this gate permits, and tells this log.
-    pub fn new(gate: Gate, audit: Audit) -> Self {
-        Self { gate, audit }
+    /// Lets in what this gate permits, as much at once as may be, and tells this log.
+    pub fn new(gate: Gate, audit: Audit, streams: Streams) -> Self {
+        Self {
+            gate,
+            audit,
+            streams,
+        }
     }
 }
 
@@ -77,7 +86,11 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
-        let Enforce { gate, audit } = self.enforce.clone();
+        let Enforce {
+            gate,
+            audit,
+            streams,
+        } = self.enforce.clone();
         // The one that is ready must be the one that is called.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
@@ -86,6 +99,11 @@ where
             let Some(caller) = request.extensions().get::<Caller>().cloned() else {
                 tracing::warn!(rpc, "denied: no credentials");
                 return Ok(Status::permission_denied("the caller is unknown").into_http());
+            };
+            // Until the answer is read, or given up.
+            let place = match streams.begin(caller.uid, Kind::Calls) {
+                Ok(place) => place,
+                Err(error) => return Ok(error.into_status().into_http()),
             };
             let is_interactive = request.headers().contains_key(INTERACTIVE);
             let call = Arc::new(Call::new(caller, &rpc, is_interactive));
@@ -96,7 +114,10 @@ where
             };
             request.extensions_mut().insert(Arc::clone(&call));
             let answer = match gate.admit(&call).await {
-                Ok(None) => inner.call(request).await?,
+                Ok(None) => {
+                    request.extensions_mut().insert(gate.viewer(&call));
+                    inner.call(request).await?
+                }
                 Ok(Some(claim)) => {
                     let slot = ClaimSlot(Arc::new(Mutex::new(Some(claim))));
                     request.extensions_mut().insert(slot);
@@ -106,7 +127,12 @@ where
                 Err(error) => error.into_status().into_http(),
             };
             told.answered(answer.headers());
-            Ok(answer)
+            Ok(answer.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _held = &place;
+                    frame
+                }))
+            }))
         })
     }
 }

@@ -1,8 +1,9 @@
 //! Service `Jobs`.
 
-use super::{Api, convert, page_size, take_claim};
+use super::{Api, convert, page_size, streams::Kind, take_claim};
 use crate::{
-    authz::{Claim, Permit},
+    authz::{Action, Claim, Decision, Denial, Permit, Subject, Viewer},
+    budget::WATCH_BATCH,
     domain::{Email, JobState},
     engine::{
         Plan,
@@ -18,8 +19,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-/// Journal lines read at a time.
-const BATCH: usize = 256;
 /// A watcher looks again after so long even when nobody told it to.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -29,7 +28,19 @@ impl Jobs for Api {
         &self,
         request: Request<v1::GetJobRequest>,
     ) -> Result<Response<v1::GetJobResponse>, Status> {
-        let job = self.job_message(id(&request.into_inner().id)?).await?;
+        let viewer = viewer(&request)?;
+        let id = id(&request.into_inner().id)?;
+        let mut job = self.job_message(id).await?;
+        if let Some(failure) = job.failure.as_mut().filter(|f| !f.output.is_empty()) {
+            let subject = self.subject_of(&self.engine.job(id).await?);
+            match viewer.may_see_output(&subject).await {
+                Decision::Allowed => viewer.has_read(&subject).await,
+                Decision::Denied(denial) => {
+                    failure.output.clear();
+                    failure.output_withheld = withheld(&denial);
+                }
+            }
+        }
         Ok(Response::new(v1::GetJobResponse { job: Some(job) }))
     }
 
@@ -78,7 +89,7 @@ impl Jobs for Api {
             .iter()
             .map(|row| v1::Job {
                 waiting: waiting.get(&row.id).map(convert::waiting),
-                ..convert::job(row, None, None, Vec::new())
+                ..without_output(convert::job(row, None, None, Vec::new()))
             })
             .collect();
         Ok(Response::new(v1::ListJobsResponse {
@@ -93,12 +104,24 @@ impl Jobs for Api {
         &self,
         request: Request<v1::WatchJobRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let viewer = viewer(&request)?;
+        let place = self.streams.begin(viewer.uid(), Kind::Watches)?;
         let request = request.into_inner();
         let row = self.engine.job(id(&request.id)?).await?;
-        let (sender, receiver) = mpsc::channel(BATCH);
+        let subject = self.subject_of(&row);
+        let with_output = viewer.may_see_output(&subject).await == Decision::Allowed;
+        if with_output {
+            viewer.has_read(&subject).await;
+        }
+        // What nobody has read yet is what was read at once, and one line.
+        let (sender, receiver) = mpsc::channel(1);
         let api = self.clone();
         tokio::spawn(async move {
-            if let Err(status) = api.watch_job(row, request.after_seq, &sender).await {
+            let _place = place;
+            if let Err(status) = api
+                .watch_job(row, request.after_seq, with_output, &sender)
+                .await
+            {
                 let _ = sender.send(Err(status)).await;
             }
         });
@@ -114,7 +137,7 @@ impl Jobs for Api {
         let permit = self.bind_job(claim, id).await?;
         self.engine.cancel(permit, id).await?;
         Ok(Response::new(v1::CancelJobResponse {
-            job: Some(self.job_message(id).await?),
+            job: Some(without_output(self.job_message(id).await?)),
         }))
     }
 
@@ -127,7 +150,7 @@ impl Jobs for Api {
         let permit = self.bind_job(claim, id).await?;
         self.engine.retry(permit, id).await?;
         Ok(Response::new(v1::RetryJobResponse {
-            job: Some(self.job_message(id).await?),
+            job: Some(without_output(self.job_message(id).await?)),
         }))
     }
 }
@@ -137,12 +160,41 @@ fn id(text: &str) -> Result<Uuid, Error> {
         .map_err(|_| Error::invalid("id", format!("{text:?} is not the id of a job")))
 }
 
+/// Who asks; the enforcing layer left it.
+fn viewer<T>(request: &Request<T>) -> Result<Viewer, Error> {
+    let viewer = request.extensions().get::<Viewer>().cloned();
+    viewer.ok_or_else(|| Error::Denied {
+        message: "the call was not authorised".into(),
+        hint: None,
+    })
+}
+
+/// Instead of a failure's last lines.
+fn withheld(denial: &Denial) -> String {
+    let right = Action::ReadLogs.id();
+    format!(
+        "not shown: output is for those who may read the workspace's logs ({right}): {}",
+        denial.reason
+    )
+}
+
+/// Output is for those who ask for the one job, and may read its workspace's logs.
+fn without_output(mut job: v1::Job) -> v1::Job {
+    if let Some(failure) = &mut job.failure {
+        failure.output.clear();
+    }
+    job
+}
+
 impl Api {
     /// Asks whether the caller may do it to the workspace that a job is about.
     async fn bind_job(&self, claim: Claim, id: Uuid) -> Result<Permit, Error> {
         let job = self.engine.job(id).await?;
-        let subject = self.subject(&job.project, &job.email, Some(&job.name), Some(id));
-        claim.bind(subject).await
+        claim.bind(self.subject_of(&job)).await
+    }
+
+    fn subject_of(&self, job: &JobRow) -> Subject {
+        self.subject(&job.project, &job.email, Some(&job.name), Some(job.id))
     }
 
     async fn job_message(&self, id: Uuid) -> Result<v1::Job, Error> {
@@ -150,7 +202,7 @@ impl Api {
         let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();
         let mut progress = Progress::new(plan.map_or(0, |plan| plan.steps.len()));
         let mut stuck = None;
-        for event in self.store.events(id, 0, usize::MAX >> 1).await? {
+        for event in self.store.milestones(id).await? {
             match &event.what {
                 What::Stuck { message, .. } => stuck = Some(message.clone()),
                 What::Retried => stuck = None,
@@ -180,6 +232,7 @@ impl Api {
         &self,
         row: JobRow,
         mut after: u64,
+        with_output: bool,
         sender: &mpsc::Sender<Result<v1::WatchJobResponse, Status>>,
     ) -> Result<(), Status> {
         let plan: Plan = serde_json::from_value(row.plan.clone())
@@ -190,12 +243,15 @@ impl Api {
             let news = self.engine.follow(row.id);
             let events = self
                 .store
-                .events(row.id, after, BATCH)
+                .events(row.id, after, WATCH_BATCH.most)
                 .await
                 .map_err(Error::from)?;
-            let is_whole = events.len() < BATCH;
+            let is_all = events.is_empty();
             for event in events {
                 after = event.seq;
+                if !with_output && matches!(event.what, What::Output { .. }) {
+                    continue;
+                }
                 let message = v1::WatchJobResponse {
                     event: Some(convert::event(event, &plan)),
                 };
@@ -203,7 +259,7 @@ impl Api {
                     return Ok(());
                 }
             }
-            if !is_whole {
+            if !is_all {
                 continue;
             }
             let state = self.engine.job(row.id).await?.state;

@@ -1,164 +1,398 @@
-//! Follows the logs of a workspace's processes.
+//! Reads the logs of a workspace's processes, a piece at a time and only as fast as the caller reads:
+//! nothing is read ahead.
 
+use super::streams::Place;
 use crate::{
     authz::Permit,
+    budget::{LINE, LOG_LINES, LOG_TAIL},
+    domain::ProcessType,
     error::Error,
-    system::{Fault, fs},
+    system::fs,
 };
 use cid_proto::v1::LogsResponse;
+use futures::stream::{self, Stream};
 use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    os::unix::fs::MetadataExt,
+    fs::{File, Metadata},
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-const QUEUE: usize = 256;
-const MAX_LINES: u32 = 10_000;
-const DEFAULT_LINES: u32 = 100;
-const MAX_LINE: usize = 16 * 1024;
-/// As much of a log's end is read to find its last lines.
-const MAX_TAIL: u64 = 4 * 1024 * 1024;
+const DEFAULT_LINES: usize = 100;
+/// Read at once; a whole line and its end fit in.
+const PIECE: usize = 2 * LINE.most;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-type Sender = mpsc::Sender<Result<LogsResponse, Status>>;
+/// What is asked for.
+pub(super) struct Wanted {
+    /// Only this process; empty: all.
+    pub(super) process: String,
+    /// So many last lines of each; 0: 100.
+    pub(super) lines: u32,
+    /// And what comes after them.
+    pub(super) follow: bool,
+}
 
-/// The last lines of each process's log, and with `follow` what comes.
+/// The last lines of each process's log, and with `follow` what comes. `place` is held until it ends.
 ///
 /// # Errors
-/// There is no log of that process.
+/// There is no log of that process, or too many lines are asked for.
 pub(super) fn stream(
-    permit: Permit,
+    permit: &Permit,
+    place: Place,
     dir: &Path,
-    process: &str,
-    lines: u32,
-    follow: bool,
+    wanted: &Wanted,
     stopping: CancellationToken,
-) -> Result<ReceiverStream<Result<LogsResponse, Status>>, Error> {
-    if lines > MAX_LINES {
+) -> Result<impl Stream<Item = Result<LogsResponse, Status>> + use<>, Error> {
+    let lines = match wanted.lines as usize {
+        0 => DEFAULT_LINES,
+        lines => {
+            let asked = LOG_LINES.check(lines, format_args!("{lines} lines"));
+            asked.map_err(|over| Error::over("lines", &over))?;
+            lines
+        }
+    };
+    let logs = logs_of(dir, &wanted.process)?;
+    tracing::debug!(caller = %permit, "reading logs");
+    let reader = Reader {
+        logs,
+        current: 0,
+        tail: Some(lines),
+        follow: wanted.follow,
+        piece: Piece::default(),
+        stopping,
+        _place: place,
+    };
+    Ok(stream::unfold(reader, async |mut reader| {
+        let line = reader.next().await?;
+        Some((Ok(line), reader))
+    }))
+}
+
+fn logs_of(dir: &Path, process: &str) -> Result<Vec<Log>, Error> {
+    if !process.is_empty() && ProcessType::parse(process).is_none() {
         return Err(Error::invalid(
-            "lines",
-            format!("at most {MAX_LINES} lines"),
+            "process",
+            "a process type is like web or worker (a-z, 0-9, _ and -)",
         ));
     }
-    let lines = if lines == 0 { DEFAULT_LINES } else { lines } as usize;
-    let mut logs: Vec<Log> = fs::names(dir)?
+    let logs: Vec<Log> = fs::names(dir)?
         .iter()
         .filter_map(|file| file.strip_suffix(".log"))
         .filter(|name| process.is_empty() || *name == process)
-        .map(|name| Log {
-            process: name.to_owned(),
-            path: dir.join(format!("{name}.log")),
-            inode: 0,
-            offset: 0,
-            rest: Vec::new(),
-        })
+        .map(|name| Log::new(name, dir))
         .collect();
-    if logs.is_empty() {
-        let of = if process.is_empty() {
-            String::new()
-        } else {
-            format!(" of a process {process:?}")
-        };
-        return Err(Error::not_found(format!("there is no log{of}")));
+    match (logs.is_empty(), process) {
+        (false, _) => Ok(logs),
+        (true, "") => Err(Error::not_found("there is no log")),
+        (true, _) => {
+            let message = format!("there is no log of a process {process:?}");
+            Err(Error::not_found(message))
+        }
     }
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    tokio::spawn(async move {
-        tracing::debug!(caller = %permit, "reading logs");
-        for log in &mut logs {
-            if log.tail(lines, &sender).await.is_err() {
-                return;
-            }
-        }
-        if !follow {
-            return;
-        }
-        loop {
-            for log in &mut logs {
-                if log.news(&sender).await.is_err() {
-                    return;
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-                () = sender.closed() => return,
-                () = stopping.cancelled() => return,
-            }
-        }
-    });
-    Ok(ReceiverStream::new(receiver))
 }
 
-/// Whoever listened is gone.
-struct Gone;
+/// One caller's reading.
+struct Reader {
+    logs: Vec<Log>,
+    /// Which of them is being read.
+    current: usize,
+    /// How many last lines of each are wanted; `None`: they have been read, and what comes is.
+    tail: Option<usize>,
+    follow: bool,
+    piece: Piece,
+    stopping: CancellationToken,
+    _place: Place,
+}
 
+impl Reader {
+    async fn next(&mut self) -> Option<LogsResponse> {
+        loop {
+            let Some(log) = self.logs.get_mut(self.current) else {
+                self.again().await?;
+                continue;
+            };
+            if let Some(line) = log.next(&mut self.piece, self.tail) {
+                let process = log.process.clone();
+                return Some(LogsResponse { process, line });
+            }
+            self.piece = Piece::default();
+            self.current += 1;
+        }
+    }
+
+    /// Begins anew with the first log, a moment later; `None`: that was all.
+    async fn again(&mut self) -> Option<()> {
+        if !self.follow {
+            return None;
+        }
+        self.current = 0;
+        if self.tail.take().is_none() {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = self.stopping.cancelled() => return None,
+            }
+        }
+        Some(())
+    }
+}
+
+/// A log, and how far it has been read.
 struct Log {
     process: String,
     path: PathBuf,
     inode: u64,
+    /// The beginning of the next line.
     offset: u64,
-    /// The beginning of a line that is not whole yet.
-    rest: Vec<u8>,
+    /// As long as it was when the reading of its last lines began; `None`: it has not begun.
+    end: Option<u64>,
+    /// The line that is read was longer than a line may be: its rest is left out.
+    skips: bool,
+}
+
+/// What was read of a log and not given yet.
+#[derive(Default)]
+struct Piece {
+    bytes: Vec<u8>,
+    given: usize,
+    /// The log went on behind it.
+    has_more: bool,
 }
 
 impl Log {
-    async fn tail(&mut self, lines: usize, sender: &Sender) -> Result<(), Gone> {
-        let end = self.read(Some(MAX_TAIL)).unwrap_or_default();
-        let mut whole: Vec<&[u8]> = end.split(|b| *b == b'\n').collect();
-        // What follows the last line feed is nothing, or a line that is still being written.
-        self.rest = whole.pop().unwrap_or_default().to_vec();
-        for line in &whole[whole.len().saturating_sub(lines)..] {
-            self.send(line, sender).await?;
+    fn new(process: &str, dir: &Path) -> Self {
+        Self {
+            process: process.to_owned(),
+            path: dir.join(format!("{process}.log")),
+            inode: 0,
+            offset: 0,
+            end: None,
+            skips: false,
         }
-        Ok(())
     }
 
-    async fn news(&mut self, sender: &Sender) -> Result<(), Gone> {
-        let mut bytes = std::mem::take(&mut self.rest);
-        bytes.extend(self.read(None).unwrap_or_default());
-        let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
-        let rest = lines.pop().unwrap_or_default();
-        for line in lines {
-            self.send(line, sender).await?;
+    /// The next whole line, or the beginning of one that is too long; `None`: there is none now. A log
+    /// that cannot be read has none.
+    fn next(&mut self, piece: &mut Piece, tail: Option<usize>) -> Option<Vec<u8>> {
+        loop {
+            let rest = &piece.bytes[piece.given..];
+            match rest.iter().position(|byte| *byte == b'\n') {
+                Some(length) => {
+                    let line = rest[..length.min(LINE.most)].to_vec();
+                    piece.given += length + 1;
+                    self.offset += length as u64 + 1;
+                    if !std::mem::take(&mut self.skips) {
+                        return Some(line);
+                    }
+                }
+                None if self.skips || rest.len() > LINE.most => {
+                    let line = rest[..rest.len().min(LINE.most)].to_vec();
+                    self.offset += rest.len() as u64;
+                    piece.given = piece.bytes.len();
+                    if !std::mem::replace(&mut self.skips, true) {
+                        return Some(line);
+                    }
+                    if !self.read(piece, tail).ok()? {
+                        return None;
+                    }
+                }
+                // Nothing, or a line that is still being written, and is read again.
+                None if !self.read(piece, tail).ok()? => return None,
+                None => {}
+            }
         }
-        self.rest = rest[..rest.len().min(MAX_LINE)].to_vec();
-        Ok(())
     }
 
-    async fn send(&self, line: &[u8], sender: &Sender) -> Result<(), Gone> {
-        let line = line[..line.len().min(MAX_LINE)].to_vec();
-        sender
-            .send(Ok(LogsResponse {
-                process: self.process.clone(),
-                line,
-            }))
-            .await
-            .map_err(|_| Gone)
+    /// Reads what comes next; `false`: no more than was known.
+    fn read(&mut self, piece: &mut Piece, tail: Option<usize>) -> io::Result<bool> {
+        let known = piece.bytes.len() - piece.given;
+        if !piece.bytes.is_empty() && !piece.has_more {
+            return Ok(false);
+        }
+        let file = File::open(&self.path)?;
+        let meta = file.metadata()?;
+        let limit = match (tail, self.end) {
+            (Some(lines), None) => self.seek(&file, &meta, lines)?,
+            (Some(_), Some(end)) if meta.ino() == self.inode => end,
+            // It was rotated away while its last lines were read.
+            (Some(_), Some(_)) => return Ok(false),
+            (None, _) => {
+                if meta.ino() != self.inode || meta.len() < self.offset {
+                    (self.inode, self.offset, self.skips) = (meta.ino(), 0, false);
+                }
+                meta.len()
+            }
+        };
+        let left = limit.saturating_sub(self.offset);
+        let length = left.min(PIECE as u64) as usize;
+        let mut bytes = vec![0; length];
+        let read = file.read_at(&mut bytes, self.offset)?;
+        bytes.truncate(read);
+        *piece = Piece {
+            has_more: left > read as u64 && read > 0,
+            given: 0,
+            bytes,
+        };
+        Ok(read > known)
     }
 
-    /// What has been written since the last time, or at first at most `last` bytes of the end. A
-    /// log that was rotated away begins anew.
-    fn read(&mut self, last: Option<u64>) -> Result<Vec<u8>, Fault> {
-        let failed = |error| Fault::io("read", &self.path, error);
-        let mut file = File::open(&self.path).map_err(failed)?;
-        let meta = file.metadata().map_err(failed)?;
-        if let Some(last) = last {
-            self.offset = meta.len().saturating_sub(last);
-        } else if meta.ino() != self.inode || meta.len() < self.offset {
-            self.offset = 0;
+    /// Goes to where the last lines begin, which are looked for from the end; gives the end.
+    fn seek(&mut self, file: &File, meta: &Metadata, lines: usize) -> io::Result<u64> {
+        let end = meta.len();
+        let first = end.saturating_sub(LOG_TAIL.most as u64);
+        let (mut at, mut left) = (end, lines + 1);
+        let mut bytes = vec![0; PIECE];
+        self.offset = first;
+        'pieces: while at > first {
+            let begin = at.saturating_sub(PIECE as u64).max(first);
+            let part = &mut bytes[..(at - begin) as usize];
+            file.read_exact_at(part, begin)?;
+            for (index, _) in part.iter().enumerate().rev().filter(|(_, b)| **b == b'\n') {
+                left -= 1;
+                if left == 0 {
+                    self.offset = begin + index as u64 + 1;
+                    break 'pieces;
+                }
+            }
+            at = begin;
         }
-        self.inode = meta.ino();
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(self.offset)).map_err(failed)?;
-        file.take(MAX_TAIL)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        self.offset += bytes.len() as u64;
-        Ok(bytes)
+        (self.inode, self.end) = (meta.ino(), Some(end));
+        Ok(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::streams::{Kind, Streams};
+    use futures::StreamExt;
+    use std::io::Write;
+
+    type Lines = std::pin::Pin<Box<dyn Stream<Item = Result<LogsResponse, Status>>>>;
+
+    fn read(dir: &Path, lines: u32, follow: bool) -> Lines {
+        let place = Streams::default().begin(7, Kind::Logs).unwrap();
+        let wanted = Wanted {
+            process: "web".into(),
+            lines,
+            follow,
+        };
+        let stopping = CancellationToken::new();
+        Box::pin(stream(&Permit::for_tests(), place, dir, &wanted, stopping).unwrap())
+    }
+
+    async fn all(lines: Lines) -> Vec<Vec<u8>> {
+        lines.map(|line| line.unwrap().line).collect().await
+    }
+
+    fn log(content: &[u8]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("web.log"), content).unwrap();
+        dir
+    }
+
+    #[tokio::test]
+    async fn gives_the_last_whole_lines() {
+        let long: Vec<u8> = (0..100_000)
+            .flat_map(|n| format!("{n}\n").into_bytes())
+            .collect();
+        for (content, lines, expected) in [
+            (&b"a\nb\nc\nhalf"[..], 2, vec!["b", "c"]),
+            (b"a\nb\n", 2, vec!["a", "b"]),
+            (b"a\nb\n", 9, vec!["a", "b"]),
+            (b"\n\n", 2, vec!["", ""]),
+            (b"", 2, vec![]),
+            (b"half", 2, vec![]),
+            (&long, 3, vec!["99997", "99998", "99999"]),
+        ] {
+            let dir = log(content);
+            let lines = all(read(dir.path(), lines, false)).await;
+            let expected: Vec<_> = expected.iter().map(|line| line.as_bytes()).collect();
+            assert_eq!(lines, expected);
+        }
+        let dir = log(&long);
+        let many = all(read(dir.path(), 10_000, false)).await;
+        assert_eq!((many.len(), &many[0][..]), (10_000, &b"90000"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_long_line_is_cut_and_the_next_one_is_whole() {
+        for length in [
+            LINE.most - 1,
+            LINE.most,
+            LINE.most + 1,
+            PIECE,
+            PIECE + 1,
+            5 * PIECE,
+        ] {
+            let content = [b"a\n", &vec![b'x'; length][..], b"\nb\n"].concat();
+            let dir = log(&content);
+            let lines = all(read(dir.path(), 3, false)).await;
+            let lengths: Vec<usize> = lines.iter().map(Vec::len).collect();
+            assert_eq!(lengths, [1, length.min(LINE.most), 1], "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_end_of_a_log_is_searched() {
+        let mut content = vec![b'\n'; LOG_TAIL.most];
+        content.splice(..0, *b"first\n");
+        let dir = log(&content);
+        // Of a sparse log, the lines are too far away from each other.
+        let file = File::options()
+            .write(true)
+            .open(dir.path().join("web.log"))
+            .unwrap();
+        file.set_len(1 << 40).unwrap();
+        file.write_all_at(b"\nlast\n", (1 << 40) - 6).unwrap();
+        let lines = all(read(dir.path(), 3, false)).await;
+        assert_eq!(lines.last().unwrap(), b"last");
+        assert!(lines.iter().all(|line| line.len() <= LINE.most));
+    }
+
+    #[tokio::test]
+    async fn follows_through_half_lines_and_a_rotation() {
+        let dir = log(b"a\n");
+        let path = dir.path().join("web.log");
+        let mut lines = read(dir.path(), 5, true);
+        let mut next = async || lines.next().await.unwrap().unwrap().line;
+        assert_eq!(next().await, b"a");
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(b"b\nha").unwrap();
+        assert_eq!(next().await, b"b");
+        file.write_all(b"lf\n").unwrap();
+        assert_eq!(next().await, b"half");
+        std::fs::rename(&path, dir.path().join("web.log.1")).unwrap();
+        std::fs::write(&path, b"new\n").unwrap();
+        assert_eq!(next().await, b"new");
+    }
+
+    #[test]
+    fn more_lines_than_may_be_are_refused() {
+        let dir = log(b"a\n");
+        let wanted = |lines| Wanted {
+            process: String::new(),
+            lines,
+            follow: false,
+        };
+        let ask = |lines| {
+            let place = Streams::default().begin(7, Kind::Logs).unwrap();
+            let stopping = CancellationToken::new();
+            stream(
+                &Permit::for_tests(),
+                place,
+                dir.path(),
+                &wanted(lines),
+                stopping,
+            )
+            .map(drop)
+        };
+        let most = u32::try_from(LOG_LINES.most).unwrap();
+        assert!(ask(most).is_ok());
+        let said = ask(most + 1).unwrap_err().to_string();
+        assert!(said.contains("10000"), "{said}");
     }
 }

@@ -10,6 +10,7 @@ mod projects;
 mod removal;
 mod run;
 mod server;
+mod streams;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -18,9 +19,11 @@ mod workspaces;
 
 pub use audit::Audit;
 pub use server::{Doors, serve};
+pub use streams::Streams;
 
 use crate::{
     authz::{Call, Claim, Permit, Subject},
+    budget::PAGE,
     config::{Project, Projects, Settings},
     domain::{Email, Name, ProjectName, Workspace},
     engine::Engine,
@@ -56,6 +59,8 @@ pub struct Api {
     pub front_url: String,
     /// Keeps creates and removals of projects apart.
     pub turns: Arc<Turns>,
+    /// Which calls and long answers are open.
+    pub streams: Streams,
     /// Fired when the daemon goes down: long answers end.
     pub stopping: CancellationToken,
 }
@@ -200,14 +205,12 @@ fn concerns<T>(request: &tonic::Request<T>, project: &ProjectName) {
     }
 }
 
-/// A page's length as asked for: 0 means `default`, more than 1000 is refused.
+/// A page's length as asked for: 0 means `default`, more than [`PAGE`] is refused.
 fn page_size(asked: u32, default: usize) -> Result<usize, Error> {
-    match asked {
-        0 => Ok(default),
-        1..=1000 => Ok(asked as usize),
-        _ => Err(Error::invalid(
-            "page_size",
-            "a page has at most 1000 entries",
-        )),
+    if asked == 0 {
+        return Ok(default);
     }
+    let taken = PAGE.check(asked as usize, format_args!("a page of {asked} entries"));
+    taken.map_err(|over| Error::over("page_size", &over))?;
+    Ok(asked as usize)
 }

@@ -3,6 +3,7 @@
 use super::Api;
 use crate::{
     authz::{Claim, Permit},
+    budget::RUN_COMMAND,
     domain::WorkspaceState,
     error::Error,
     helper::frame::{Size, Start, Terminal},
@@ -103,6 +104,9 @@ async fn begin(
 ) -> Result<(Session, Start, Place, Permit), Error> {
     claim.runs(start.command.first().map_or(SHELL, String::as_str));
     let wanted = wanted(start)?;
+    let bytes = start.command.iter().map(|word| word.len() + 1).sum();
+    let taken = RUN_COMMAND.check(bytes, "this command");
+    taken.map_err(|over| Error::over("command", &over))?;
     let workspace = api.resolve(start.workspace.clone()).await?;
     let permit = api.bind(claim, &workspace).await?;
     if workspace.state != WorkspaceState::Ready {

@@ -3,6 +3,10 @@
 use super::{Api, Audit, enforce::Enforce};
 use crate::{
     authz::{Caller, Door, Gate},
+    budget::{
+        CONNECTION_WINDOW, CONNECTIONS, CONNECTIONS_WAITING, HEADERS, REQUEST, RUN_INPUT, STREAMS,
+        WINDOW,
+    },
     layout::Layout,
     system::{Fault, FaultContext},
 };
@@ -32,19 +36,6 @@ use tonic::{
     transport::{Server, server::Connected},
 };
 
-/// Connections that are open or wait for their user's others, over all users. Those beyond wait in
-/// the kernel.
-const MAX_CONNECTIONS: usize = 2048;
-/// So many of one user's wait for the user's others; those beyond are closed at once, or one user's
-/// would be all there are.
-const MAX_WAITING_PER_UID: usize = 512;
-/// The front has one connection for all that watch.
-const MAX_STREAMS: u32 = 512;
-const MAX_HEADER_LIST: u32 = 16 * 1024;
-/// Requests are a few short texts...
-const MAX_REQUEST: usize = 64 * 1024;
-/// ...except for what is typed into a running command.
-const MAX_MESSAGE: usize = 256 * 1024;
 /// After an accept that failed (no descriptors left) the next is tried so much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answers that are under way when the daemon goes down get so long.
@@ -103,6 +94,7 @@ impl Doors {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the daemon's own sockets")]
 fn bind(path: &Path, mode: u32) -> Result<UnixListener, Fault> {
     if let Ok(meta) = fs::symlink_metadata(path) {
         if !meta.file_type().is_socket() || std::os::unix::net::UnixStream::connect(path).is_ok() {
@@ -154,10 +146,12 @@ pub async fn serve(
         .cannot("describe the interface")?;
     let (audit, audit_writer) = Audit::start(api.store.clone());
     let server = Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_header_list_size(MAX_HEADER_LIST)
+        .max_concurrent_streams(STREAMS.most as u32)
+        .http2_max_header_list_size(HEADERS.most as u32)
+        .initial_stream_window_size(WINDOW.most as u32)
+        .initial_connection_window_size(CONNECTION_WINDOW.most as u32)
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
-        .layer(Enforce::new(gate, audit))
+        .layer(Enforce::new(gate, audit, api.streams.clone()))
         .add_routes(routes(&api).add_service(health).add_service(reflection))
         .serve_with_incoming_shutdown(
             ReceiverStream::new(connections),
@@ -177,10 +171,10 @@ pub async fn serve(
 
 /// cid's own services.
 pub(super) fn routes(api: &Api) -> Routes {
-    Routes::new(WorkspacesServer::new(api.clone()).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(JobsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
-        .add_service(ProjectsServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
-        .add_service(SystemServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST))
+    Routes::new(WorkspacesServer::new(api.clone()).max_decoding_message_size(RUN_INPUT.most))
+        .add_service(JobsServer::new(api.clone()).max_decoding_message_size(REQUEST.most))
+        .add_service(ProjectsServer::new(api.clone()).max_decoding_message_size(REQUEST.most))
+        .add_service(SystemServer::new(api.clone()).max_decoding_message_size(REQUEST.most))
 }
 
 /// How many connections there may be.
@@ -203,7 +197,7 @@ struct OfUser {
 impl Bounds {
     fn new(per_uid: usize) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            all: Arc::new(Semaphore::new(CONNECTIONS.most)),
             per_uid: per_uid.max(1),
             uids: Arc::default(),
         }
@@ -212,7 +206,7 @@ impl Bounds {
     fn of(&self, uid: u32) -> OfUser {
         let mut uids = self.uids.lock().unwrap_or_else(PoisonError::into_inner);
         let of_user = uids.entry(uid).or_insert_with(|| OfUser {
-            places: Arc::new(Semaphore::new(self.per_uid + MAX_WAITING_PER_UID)),
+            places: Arc::new(Semaphore::new(self.per_uid + CONNECTIONS_WAITING.most)),
             turns: Arc::new(Semaphore::new(self.per_uid)),
         });
         of_user.clone()

@@ -3,7 +3,9 @@
 use super::{
     Api,
     convert::{self, Users},
-    email, logs, page_size, run, take_claim,
+    email, logs, page_size, run,
+    streams::Kind,
+    take_claim,
 };
 use crate::{
     authz::{Claim, Permit},
@@ -19,6 +21,7 @@ use crate::{
     },
 };
 use cid_proto::v1::{self, workspaces_server::Workspaces};
+use futures::stream::BoxStream;
 use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -294,7 +297,7 @@ impl Workspaces for Api {
         }))
     }
 
-    type LogsStream = ReceiverStream<Result<v1::LogsResponse, Status>>;
+    type LogsStream = BoxStream<'static, Result<v1::LogsResponse, Status>>;
 
     async fn logs(
         &self,
@@ -305,15 +308,15 @@ impl Workspaces for Api {
         let workspace = self.resolve(request.workspace.clone()).await?;
         let permit = self.bind(claim, &workspace).await?;
         let dir = self.layout.app_log_dir(&workspace.unit());
-        let stream = logs::stream(
-            permit,
-            &dir,
-            &request.process,
-            request.lines,
-            request.follow,
-            self.stopping.clone(),
-        )?;
-        Ok(Response::new(stream))
+        let place = self.streams.begin(permit.uid(), Kind::Logs)?;
+        let wanted = logs::Wanted {
+            process: request.process,
+            lines: request.lines,
+            follow: request.follow,
+        };
+        let stopping = self.stopping.clone();
+        let stream = logs::stream(&permit, place, &dir, &wanted, stopping)?;
+        Ok(Response::new(Box::pin(stream)))
     }
 
     type RunStream = ReceiverStream<Result<v1::RunResponse, Status>>;

@@ -37,6 +37,7 @@ pub(super) async fn wait_until_up(layout: &Layout, bin_dir: &Path) {
         return;
     }
     let began = Instant::now();
+    #[expect(clippy::disallowed_methods, reason = "the front's own socket")]
     while UnixStream::connect(socket(layout)).await.is_err() {
         if began.elapsed() > LIMIT {
             tracing::warn!("the front does not answer yet; see log/cid-web.log");

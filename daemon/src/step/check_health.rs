@@ -8,15 +8,14 @@ use crate::{
     recipe::WEB,
     system::{
         Fault, fs,
-        nginx::vhost::Upstream,
-        probe::{Page, is_served, of_workspace},
+        inside::AppSocket,
+        probe::{App, Page, is_served, of_workspace},
         supervisor::{Process, ProcessState},
     },
 };
 use serde::{Deserialize, Serialize};
 use std::{
     io::{Read, Seek, SeekFrom},
-    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -99,7 +98,7 @@ impl CheckHealth {
     }
 
     async fn wait(&self, cx: &Cx, health: &Health, run_file: &RunFile) -> Result<(), Fault> {
-        let address = Address::of(run_file);
+        let address = address_of(run_file);
         let begin = Instant::now();
         let mut pause = PAUSE;
         let mut wrong_since = None;
@@ -149,16 +148,14 @@ impl CheckHealth {
     }
 
     /// The fault of a page that is not as it should be, and whose fault that is, as far as it can be told.
-    async fn failed(&self, cx: &Cx, health: &Health, address: &Address, message: String) -> Fault {
+    async fn failed(&self, cx: &Cx, health: &Health, address: &App, message: String) -> Fault {
         let page = Page {
             host: &self.host,
             path: health.path.as_str(),
             certificate: self.tls.then_some(Path::new("")),
         };
         let probe = &cx.sys().probe;
-        let itself = probe
-            .get_past_nginx(&address.upstream(), page, REQUEST)
-            .await;
+        let itself = probe.get_past_nginx(address, page, REQUEST).await;
         if let Ok(status) = itself
             && health.accepts(status)
         {
@@ -188,7 +185,7 @@ impl CheckHealth {
 
 /// Waits a moment for anybody to listen; `false`: nobody did. Looking closely costs supervisord and
 /// the kernel work that the starting app needs.
-async fn open_soon(cx: &Cx, address: &Address) -> Result<bool, Fault> {
+async fn open_soon(cx: &Cx, address: &App) -> Result<bool, Fault> {
     let closely = Instant::now() + LONGEST_PAUSE;
     while !address.is_open(cx).await {
         if Instant::now() >= closely {
@@ -212,7 +209,7 @@ struct Seen {
 impl Seen {
     /// # Errors
     /// A process has died, or supervisord does not tell.
-    async fn look(cx: &Cx, run_file: &RunFile, address: &Address) -> Result<Self, Fault> {
+    async fn look(cx: &Cx, run_file: &RunFile, address: &App) -> Result<Self, Fault> {
         let processes = cx.sys().supervisor.processes(cx.unit()).await?;
         refuse_dead(&processes)?;
         let place = match processes.iter().find(|process| process.name == WEB) {
@@ -257,37 +254,20 @@ enum State {
 }
 
 /// Where the web process is to listen.
-enum Address {
-    Port(u16),
-    Socket(PathBuf),
+fn address_of(run_file: &RunFile) -> App {
+    let port = run_file.env.get("PORT").and_then(|port| port.parse().ok());
+    match AppSocket::of(run_file) {
+        Some(socket) => App::Socket(socket),
+        None => App::Port(port.unwrap_or(0)),
+    }
 }
 
-impl Address {
-    fn of(run_file: &RunFile) -> Self {
-        match &run_file.web_socket {
-            Some(socket) => Self::Socket(socket.clone()),
-            None => Self::Port(
-                run_file
-                    .env
-                    .get("PORT")
-                    .and_then(|port| port.parse().ok())
-                    .unwrap_or(0),
-            ),
-        }
-    }
-
-    fn upstream(&self) -> Upstream {
-        match self {
-            Self::Port(port) => Upstream::Port(*port),
-            Self::Socket(socket) => Upstream::Unix(socket.clone()),
-        }
-    }
-
+impl App {
     /// Whether anybody listens there: a first, cheap glance.
     async fn is_open(&self, cx: &Cx) -> bool {
         match self {
             Self::Port(port) => cx.sys().probe.is_open(*port).await,
-            Self::Socket(socket) => is_socket(socket),
+            Self::Socket(socket) => socket.is_there(),
         }
     }
 
@@ -299,7 +279,7 @@ impl Address {
         cx: &Cx,
     ) -> Result<(), String> {
         let port = match self {
-            Self::Socket(socket) if is_socket(socket) => return Ok(()),
+            Self::Socket(socket) if socket.is_there() => return Ok(()),
             Self::Socket(socket) => {
                 return Err(format!(
                     "cannot reach the web process: it does not listen on {}",
@@ -329,11 +309,6 @@ impl Address {
             elsewhere.join(", ")
         ))
     }
-}
-
-/// Whether it is one itself: nginx would follow a link, to what others keep for it alone.
-pub(crate) fn is_socket(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket())
 }
 
 fn refuse_dead(processes: &[Process]) -> Result<(), Fault> {

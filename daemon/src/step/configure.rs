@@ -8,6 +8,7 @@ use super::{
     make_directory::{HOME, TMP, TREE, purge, web_socket},
 };
 use crate::{
+    budget::TEMPLATE,
     config::{Limits, LinkMode, Project, dotenv},
     engine::{Cx, Step},
     helper::{
@@ -201,12 +202,14 @@ impl Configure {
         for entry in &project.files {
             let source = if entry.template.is_absolute() {
                 let text = fs::read_optional(&entry.template)?;
-                FileSource::Template(text.ok_or_else(|| {
+                let text = text.ok_or_else(|| {
                     Fault::new(format!(
                         "cannot read the template {}: there is no such file",
                         entry.template.display()
                     ))
-                })?)
+                })?;
+                TEMPLATE.check(text.len(), entry.template.display())?;
+                FileSource::Template(text)
             } else {
                 FileSource::TreeTemplate(entry.template.clone())
             };

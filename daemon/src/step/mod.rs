@@ -32,7 +32,6 @@ mod unpublish;
 
 pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
-pub(crate) use check_health::is_socket;
 pub use check_work::CheckWork;
 pub use clone::Clone;
 pub(crate) use configure::APP_LOG_DIR_MODE;

@@ -59,6 +59,7 @@ impl Step for Publish {
         let media = cx.project()?.media.as_ref().map(|media| Media {
             url: media.url.as_str().to_owned(),
             path: media.path.to_path_buf(),
+            scripts: media.scripts,
         });
         let upstream = match recipe.web_on_socket {
             true => Upstream::Unix(self.socket(cx)?),

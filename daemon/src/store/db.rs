@@ -1,6 +1,6 @@
 //! Opening the ledger, and the one thread that talks to it.
 
-use crate::system::room::Reserve;
+use crate::{budget::Over, system::room::Reserve};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 use std::{
@@ -46,6 +46,9 @@ pub enum StoreError {
     /// A value in it cannot be read.
     #[error("the ledger holds a value that cannot be read: {0}")]
     Value(#[from] serde_json::Error),
+    /// What is to be written is too large.
+    #[error(transparent)]
+    TooMuch(#[from] Over),
     /// The daemon is going down.
     #[error("the ledger is closed")]
     Closed,

@@ -8,6 +8,7 @@ use super::{
     workspaces::{by_email, by_id, insert, is_free},
 };
 use crate::{
+    budget::PLAN,
     domain::{Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
     engine::event::{Event, Failure, What},
 };
@@ -231,7 +232,8 @@ impl Store {
         self.read(move |c| live_job(c, workspace)).await
     }
 
-    /// A job's journal after a line, at most `limit` lines.
+    /// A job's journal after a line: as many lines as have `bytes` together, but at least the next
+    /// one. None: there is nothing after it.
     ///
     /// # Errors
     /// The ledger's.
@@ -239,16 +241,39 @@ impl Store {
         &self,
         id: Uuid,
         after: u64,
-        limit: usize,
+        bytes: usize,
     ) -> Result<Vec<Event>, StoreError> {
         self.read(move |c| {
-            let sql = "SELECT seq, at, data FROM events WHERE job = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+            let sql = "SELECT seq, at, data FROM events WHERE job = ?1 AND seq > ?2 ORDER BY seq";
             let mut statement = c.prepare_cached(sql)?;
-            let mut rows = statement.query(params![id.to_string(), after, limit])?;
+            let mut rows = statement.query(params![id.to_string(), after])?;
+            let mut events = Vec::new();
+            let mut read = 0;
+            while read < bytes
+                && let Some(row) = rows.next()?
+            {
+                let data: String = row.get(2)?;
+                read += data.len();
+                events.push(event(id, row, &data)?);
+            }
+            Ok(events)
+        })
+        .await
+    }
+
+    /// What makes a job's journal a state: all of it but output and notes.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn milestones(&self, id: Uuid) -> Result<Vec<Event>, StoreError> {
+        self.read(move |c| {
+            let sql = "SELECT seq, at, data FROM events WHERE job = ?1 \
+                       AND data ->> '$.what' NOT IN ('output', 'note') ORDER BY seq";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query(params![id.to_string()])?;
             let mut events = Vec::new();
             while let Some(row) = rows.next()? {
-                let what = serde_json::from_str(&row.get::<_, String>(2)?)?;
-                events.push(Event { job: id, seq: row.get(0)?, at: parse(row.get(1)?)?, what });
+                events.push(event(id, row, &row.get::<_, String>(2)?)?);
             }
             Ok(events)
         })
@@ -273,6 +298,15 @@ impl Store {
         })
         .await
     }
+}
+
+fn event(job: Uuid, row: &Row<'_>, data: &str) -> Result<Event, StoreError> {
+    Ok(Event {
+        job,
+        seq: row.get(0)?,
+        at: parse(row.get(1)?)?,
+        what: serde_json::from_str(data)?,
+    })
 }
 
 fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
@@ -328,6 +362,7 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
         }
     };
     let plan = (new.plan)(&workspace)?.to_string();
+    PLAN.check(plan.len(), "this job")?;
     t.execute(
         "INSERT INTO jobs (id, workspace, email, project, name, kind, state, prior_state, plan, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?9)",

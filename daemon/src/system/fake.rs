@@ -10,7 +10,8 @@ pub use told::Answer;
 use super::{
     Effect, Fault, Site, System, fs,
     helpers::{Call, Launcher},
-    nginx::{Nginx, vhost::Upstream},
+    nginx::Nginx,
+    probe::App,
     probe::{Page, Probe},
     queue::Queues,
     supervisor::{Process, ProcessState, Supervisor},
@@ -374,12 +375,7 @@ impl Probe for Fake {
         Ok((status, String::new()))
     }
 
-    async fn get_past_nginx(
-        &self,
-        _: &Upstream,
-        page: Page<'_>,
-        limit: Duration,
-    ) -> Result<u16, Fault> {
+    async fn get_past_nginx(&self, _: &App, page: Page<'_>, limit: Duration) -> Result<u16, Fault> {
         let (status, _) = self.get(page, limit).await?;
         Ok(status)
     }

@@ -1,5 +1,6 @@
 //! What can go wrong outside.
 
+use crate::budget::Over;
 use serde::{Deserialize, Serialize};
 use std::{fmt::Display, path::Path};
 
@@ -59,6 +60,12 @@ impl Fault {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<Over> for Fault {
+    fn from(over: Over) -> Self {
+        Self::new(over.to_string()).hint(Over::HINT)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod fs;
 pub mod git_servers;
 pub mod helpers;
 pub(crate) mod included;
+pub mod inside;
 pub mod launcher;
 pub mod nginx;
 pub mod probe;

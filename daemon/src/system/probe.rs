@@ -2,7 +2,7 @@
 
 use super::{
     Fault, FaultContext,
-    nginx::vhost::Upstream,
+    inside::AppSocket,
     procs,
     supervisor::orphans,
     tls::{self, Pair},
@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
     time::timeout,
 };
 
@@ -46,6 +46,15 @@ pub struct Page<'a> {
     pub path: &'a str,
     /// cid's copy of the certificate that the site must show; `None`: it is asked for over HTTP.
     pub certificate: Option<&'a Path>,
+}
+
+/// Where an app itself listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum App {
+    /// On this port of 127.0.0.1.
+    Port(u16),
+    /// On the workspace's socket.
+    Socket(AppSocket),
 }
 
 /// Looks at ports and pages.
@@ -71,7 +80,7 @@ pub trait Probe: Send + Sync {
     /// It does not answer within `limit`, or may not be asked.
     async fn get_past_nginx(
         &self,
-        app: &Upstream,
+        app: &App,
         page: Page<'_>,
         limit: Duration,
     ) -> Result<u16, Fault>;
@@ -143,7 +152,7 @@ impl Probe for RealProbe {
 
     async fn get_past_nginx(
         &self,
-        app: &Upstream,
+        app: &App,
         page: Page<'_>,
         limit: Duration,
     ) -> Result<u16, Fault> {
@@ -155,14 +164,14 @@ impl Probe for RealProbe {
                 .header(USER_AGENT, "cid")
                 .body(Empty::<Bytes>::new())?;
             match app {
-                Upstream::Port(port) => {
+                App::Port(port) => {
                     ask(
                         TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await?,
                         request,
                     )
                     .await
                 }
-                Upstream::Unix(path) => ask(UnixStream::connect(path).await?, request).await,
+                App::Socket(socket) => ask(socket.connect().await?, request).await,
             }
         };
         let answer = timeout(limit, asked).await;

@@ -1,7 +1,10 @@
 //! Which commands people run in workspaces right now: how many there may be, and that they end with
 //! their workspace.
 
-use crate::domain::UnitName;
+use crate::{
+    budget::{RUNS, RUNS_OF_USER, RUNS_OF_WORKSPACE},
+    domain::UnitName,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,11 +16,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Commands at once: of one user id, in one workspace, and in all. Each costs systemd a unit and the
-/// daemon two processes and three pipes.
-const PER_USER: usize = 16;
-const PER_WORKSPACE: usize = 16;
-const ALL: u32 = 64;
+const PER_USER: usize = RUNS_OF_USER.most;
+const PER_WORKSPACE: usize = RUNS_OF_WORKSPACE.most;
+const ALL: usize = RUNS.most;
 
 /// The commands that people run in workspaces.
 pub struct Sessions {
@@ -55,7 +56,7 @@ pub enum Full {
 impl Default for Sessions {
     fn default() -> Self {
         Self {
-            all: Arc::new(Semaphore::new(ALL as usize)),
+            all: Arc::new(Semaphore::new(ALL)),
             open: Mutex::default(),
         }
     }
@@ -102,7 +103,7 @@ impl Sessions {
     /// Lets no further command begin, and waits so long for those that are being ended. Tells whether
     /// none is left.
     pub async fn close(&self, limit: Duration) -> bool {
-        let closed = timeout(limit, self.all.acquire_many(ALL)).await;
+        let closed = timeout(limit, self.all.acquire_many(ALL as u32)).await;
         self.all.close();
         matches!(closed, Ok(Ok(_)))
     }
@@ -164,7 +165,7 @@ mod tests {
             .map(|n| begin(0, 10 + n).unwrap())
             .collect();
         assert_eq!(begin(0, 2).err(), Some(Full::Workspace));
-        let left = ALL as usize - of_one.len() - more.len();
+        let left = ALL - of_one.len() - more.len();
         let rest: Vec<_> = (0..left)
             .map(|n| begin(100 + n, 100 + n).unwrap())
             .collect();

@@ -14,7 +14,13 @@ use cid_daemon::{
         probe::{Page, Probe},
     },
 };
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    time::Duration,
+};
 
 /// A real nginx, with an app for each word.
 struct Real {
@@ -228,6 +234,7 @@ async fn media_is_served_but_links_out_of_it_are_not() {
         media: Some(Media {
             url: "/media/".into(),
             path: media,
+            scripts: false,
         }),
         max_body_mib: 1,
         access_log: None,
@@ -244,5 +251,227 @@ async fn media_is_served_but_links_out_of_it_are_not() {
     assert_eq!(get("/media/out").await.0, 403);
     assert!(get("/media-secret").await.1.starts_with("app\n"));
     assert_ne!(get("/media../media-secret").await.1, "secret");
+    rig.stop().await;
+}
+
+/// A request as it stands, and all of the answer.
+async fn exchange(port: u16, request: String) -> String {
+    tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    })
+    .await
+    .unwrap()
+}
+
+/// What the app saw as a header; it answers with the request.
+fn seen<'a>(answer: &'a str, name: &str) -> Vec<&'a str> {
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let lines = body.lines().filter_map(|line| line.split_once(": "));
+    lines
+        .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_reaches_an_app_under_another_name() {
+    let rig = Rig::started().await;
+    let anna = unit("anna");
+    let app = serve("app").await;
+    rig.nginx()
+        .put(&anna, &rig.vhost(&anna, app))
+        .await
+        .unwrap();
+    let (name, port) = (host(&anna), rig.port);
+    let upper = name.to_uppercase();
+    let forged = "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: evil\r\nX-Forwarded-For: evil\r\n\
+        X-Forwarded-Port: 666\r\nX-Forwarded-Prefix: /evil\r\nX-Forwarded-Server: evil\r\nForwarded: host=evil\r\n\
+        X-Original-Host: evil\r\nX-Host: evil\r\nX-Real-IP: evil\r\nProxy: evil\r\n";
+    // Request line, headers, and what the app is told is its name; `None`: it is not asked.
+    let with_port = format!("{name}:{port}");
+    let corpus: Vec<(String, String, Option<&str>)> = vec![
+        ("/ HTTP/1.1".into(), format!("Host: {name}"), Some(&name)),
+        (
+            "/ HTTP/1.1".into(),
+            format!("Host: {name}:{port}"),
+            Some(&with_port),
+        ),
+        (
+            "/ HTTP/1.1".into(),
+            format!("Host: {upper}:{port}"),
+            Some(&with_port),
+        ),
+        ("/ HTTP/1.1".into(), format!("Host: {name}."), Some(&name)),
+        ("/ HTTP/1.0".into(), format!("Host: {name}"), Some(&name)),
+        (
+            format!("http://{name}/ HTTP/1.1"),
+            "Host: evil.example".into(),
+            Some(&name),
+        ),
+        (
+            format!("http://{name}:{port}/ HTTP/1.1"),
+            "Host: evil.example".into(),
+            Some(&name),
+        ),
+        (
+            format!("http://{upper}/ HTTP/1.1"),
+            format!("Host: evil.example:{port}"),
+            Some(&with_port),
+        ),
+        (
+            format!("http://evil.example/ HTTP/1.1"),
+            format!("Host: {name}"),
+            None,
+        ),
+        ("/ HTTP/1.1".into(), "Host: evil.example".into(), None),
+        ("/ HTTP/1.1".into(), format!("Host: evil.{name}"), None),
+        (
+            "/ HTTP/1.1".into(),
+            format!("Host: {name}.evil.example"),
+            None,
+        ),
+        (
+            "/ HTTP/1.1".into(),
+            format!("Host: {name}\r\nHost: evil.example"),
+            None,
+        ),
+        (
+            "/ HTTP/1.1".into(),
+            format!("Host: evil.example\r\nHost: {name}"),
+            None,
+        ),
+        (
+            "/ HTTP/1.1".into(),
+            format!("Host: {name}@evil.example"),
+            None,
+        ),
+        ("/ HTTP/1.1".into(), format!("Host: {name}/evil"), None),
+        ("/ HTTP/1.1".into(), format!("Host: {name} evil"), None),
+        ("/ HTTP/1.1".into(), "Host:".into(), None),
+        ("/ HTTP/1.1".into(), "X: y".into(), None),
+        ("/ HTTP/1.0".into(), "X: y".into(), None),
+    ];
+    for (line, headers, told) in corpus {
+        let request = format!("GET {line}\r\n{headers}\r\n{forged}Connection: close\r\n\r\n");
+        let answer = exchange(port, request.clone()).await;
+        let Some(told) = told else {
+            assert!(!answer.contains("\r\n\r\napp\n"), "{request}{answer}");
+            continue;
+        };
+        assert!(answer.contains("\r\n\r\napp\n"), "{request}{answer}");
+        assert_eq!(seen(&answer, "Host"), [told], "{request}");
+        assert_eq!(seen(&answer, "X-Forwarded-Host"), [told], "{request}");
+        assert_eq!(seen(&answer, "X-Forwarded-Proto"), ["http"], "{request}");
+        assert_eq!(seen(&answer, "X-Forwarded-For"), ["127.0.0.1"], "{request}");
+        assert!(
+            !answer.contains("evil") && !answer.contains("666"),
+            "{request}{answer}"
+        );
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_media_does_not_run_on_the_sites_that_show_it() {
+    let rig = Rig::started().await;
+    let nginx = rig.nginx();
+    let (anna, app) = (unit("anna"), serve("app").await);
+    let folder = rig.layout.state_dir.join("media");
+    fs::create_dir_all(&folder).unwrap();
+    let files = [
+        "a.html", "a.svg", "a.xml", "a.js", "a.mjs", "a.JS", "a.pdf", "a.png", "a.mp4", "none",
+    ];
+    for name in files {
+        fs::write(folder.join(name), "0123456789").unwrap();
+    }
+    let vhost = |scripts| Vhost {
+        unit: anna.clone(),
+        server_name: HostName::parse(&host(&anna)).unwrap(),
+        listen: listen_addresses(rig.port),
+        tls: None,
+        upstream: Upstream::Port(app),
+        media: Some(Media {
+            url: "/media/".into(),
+            path: folder.clone(),
+            scripts,
+        }),
+        max_body_mib: 1,
+        access_log: None,
+    };
+    let get = async |file: &str, more: &str| {
+        let host = host(&anna);
+        let request = format!(
+            "GET /media/{file} HTTP/1.1\r\nHost: {host}\r\n{more}Connection: close\r\n\r\n"
+        );
+        exchange(rig.port, request).await.to_lowercase()
+    };
+    nginx
+        .put(&anna, &vhost(false).render().unwrap())
+        .await
+        .unwrap();
+    for file in files {
+        let answer = get(file, "").await;
+        assert!(answer.starts_with("http/1.1 200"), "{file}: {answer}");
+        assert!(
+            answer.contains("x-content-type-options: nosniff\r\n"),
+            "{file}: {answer}"
+        );
+        let is_sandboxed = answer.contains("content-security-policy: sandbox\r\n");
+        assert_eq!(is_sandboxed, file != "a.pdf", "{file}: {answer}");
+        let part = get(file, "Range: bytes=2-4\r\n").await;
+        assert!(
+            part.starts_with("http/1.1 206") && part.ends_with("\r\n\r\n234"),
+            "{file}: {part}"
+        );
+    }
+    for (file, kind) in [
+        ("a.js", "text/plain"),
+        ("a.mjs", "text/plain"),
+        ("a.JS", "text/plain"),
+        ("a.pdf", "application/pdf"),
+        ("a.png", "image/png"),
+        ("a.mp4", "video/mp4"),
+        ("a.svg", "image/svg+xml"),
+    ] {
+        let answer = get(file, "").await;
+        assert!(
+            answer.contains(&format!("content-type: {kind}\r\n")),
+            "{file}: {answer}"
+        );
+    }
+    // Also what is not there, and what must not be shown.
+    assert!(
+        get("gone.html", "")
+            .await
+            .contains("content-security-policy: sandbox")
+    );
+    assert!(
+        get("a.html/../a.pdf/..%2fa.html", "")
+            .await
+            .starts_with("http/1.1 404")
+    );
+    std::os::unix::fs::symlink("/etc/hostname", folder.join("out.js")).unwrap();
+    drop(std::os::unix::fs::lchown(
+        folder.join("out.js"),
+        Some(65534),
+        None,
+    ));
+    assert!(get("out.js", "").await.starts_with("http/1.1 403"));
+    nginx
+        .put(&anna, &vhost(true).render().unwrap())
+        .await
+        .unwrap();
+    let wanted = get("a.js", "").await;
+    assert!(
+        !wanted.contains("content-security-policy") && wanted.contains("javascript"),
+        "{wanted}"
+    );
     rig.stop().await;
 }

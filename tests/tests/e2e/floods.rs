@@ -1,6 +1,7 @@
 //! Callers of the daemon's socket who do not keep to HTTP/2, or keep to it for the worse.
 
-use crate::stage::Stage;
+use crate::stage::{ANNA, Stage};
+use cid_testkit::{Tree, wait_until};
 use std::{
     fs,
     io::{Read, Write},
@@ -21,7 +22,9 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const CONTINUATION: u8 = 9;
+const WINDOW_UPDATE: u8 = 8;
 const END_HEADERS: u8 = 4;
+const END_STREAM: u8 = 1;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -51,6 +54,14 @@ fn header(path: &str) -> Vec<u8> {
         }
     }
     block
+}
+
+/// A call with this request.
+fn call(stream: u32, path: &str, message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let data = [&[0][..], &length, message].concat();
+    let head = frame(HEADERS, END_HEADERS, stream, &header(path));
+    [head, frame(DATA, END_STREAM, stream, &data)].concat()
 }
 
 fn open(stream: u32) -> Vec<u8> {
@@ -197,4 +208,97 @@ fn floods_of_all_kinds_cost_little_and_keep_nobody_out() {
         }
     }
     assert_eq!(stage.sandbox.pid().unwrap(), pid);
+}
+
+/// A greeting that lets the daemon send as much as it likes.
+fn greedy() -> Vec<u8> {
+    const INITIAL_WINDOW_SIZE: u16 = 4;
+    const MOST: u32 = (1 << 31) - 1;
+    let setting = [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &MOST.to_be_bytes()].concat();
+    let more = (MOST - 65_535).to_be_bytes();
+    let frames = [
+        frame(SETTINGS, 0, 0, &setting),
+        frame(WINDOW_UPDATE, 0, 0, &more),
+    ];
+    [PREFACE.to_vec(), frames.concat()].concat()
+}
+
+#[test]
+fn logs_that_nobody_reads_cost_little() {
+    const CONNECTIONS: usize = 5;
+    const STREAMS: usize = 100;
+    let noise = "noise: seq -w 700000; exec sleep 1000000\nweb: python3 app.py\n";
+    let stage = Stage::of(&Tree::hello().with("Procfile", noise), "");
+    stage.create(ANNA);
+    wait_until("the noise to be made", LIMIT * 20, || {
+        let last = stage.cictl(&["logs", ANNA, "noise", "-n", "1"]).stdout;
+        last.contains("700000").then_some(())
+    })
+    .unwrap();
+    let pid = stage.sandbox.pid().unwrap();
+    let before = held(pid);
+    // `LogsRequest` of her workspace, with `follow` and 10,000 lines.
+    let address = u8::try_from(ANNA.len()).unwrap();
+    let reference = [&[0x0a, address][..], ANNA.as_bytes()].concat();
+    let request = [
+        &[0x0a, address + 2][..],
+        &reference,
+        &[0x18, 1, 0x20, 0x90, 0x4e],
+    ]
+    .concat();
+    let unread: Vec<UnixStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = UnixStream::connect(stage.sandbox.socket()).unwrap();
+            stream.write_all(&greedy()).unwrap();
+            for number in streams().take(STREAMS) {
+                let logs = call(number, "/cid.v1.Workspaces/Logs", &request);
+                stream.write_all(&logs).unwrap();
+            }
+            stream
+        })
+        .collect();
+    // A further one is refused, which tells that those before it have been taken up.
+    let refused = wait_until("a log to be refused", LIMIT * 20, || {
+        let asked = stage.cictl(&["logs", ANNA, "noise", "-n", "1"]);
+        (asked.status != 0).then(|| asked.text())
+    });
+    let refused = refused.unwrap();
+    assert!(
+        refused.contains("bound of 32 (logs that one user id reads"),
+        "{refused}"
+    );
+    for _ in 0..20 {
+        thread::sleep(LIMIT / 20);
+        let growth = held(pid).saturating_sub(before);
+        assert!(growth < MAX_GROWTH_KIB, "{growth} KiB");
+    }
+    stage.cictl_ends(0, &["list"]);
+    drop(unread);
+    let again = wait_until("logs to be read again", LIMIT * 20, || {
+        let asked = stage.cictl(&["logs", ANNA, "noise", "-n", "3"]);
+        (asked.status == 0).then_some(asked.stdout)
+    });
+    assert_eq!(again.unwrap(), "699998\n699999\n700000\n");
+}
+
+/// As many process types as froze the supervisord of all.
+#[test]
+fn a_procfile_with_too_many_process_types_hurts_nobody() {
+    let types: String = (0..1500).map(|n| format!("p{n}: sleep 1000\n")).collect();
+    let tree = Tree::hello().with("Procfile", &format!("web: python3 app.py\n{types}"));
+    let stage = Stage::of(&tree, "");
+    let said = stage.create_is_taken_back(ANNA);
+    assert!(
+        said.contains("bound of 20 (process types of a workspace)"),
+        "{said}"
+    );
+    let long = format!("web: python3 app.py #{}\n", "x".repeat(9000));
+    for (procfile, bound) in [
+        (long, "bound of 8 KiB"),
+        ("#".repeat(65 * 1024), "bound of 64 KiB"),
+    ] {
+        let stage = Stage::of(&Tree::hello().with("Procfile", &procfile), "");
+        let said = stage.create_is_taken_back(ANNA);
+        assert!(said.contains(bound), "{said}");
+    }
 }

@@ -127,7 +127,13 @@ fn a_failed_job_is_explained() {
         fill(&browser, BERT).await?;
         let output =
             eventually(async || browser.find(By::Id("failure-output")).await?.text().await).await?;
-        assert!(output.contains("it broke"), "{output}");
+        assert!(output.contains("cictl jobs show"), "{output}");
+        let page = browser.find(By::Css("main")).await?.text().await?;
+        assert!(
+            page.contains("cannot keep the process web running"),
+            "{page}"
+        );
+        assert!(!page.contains("it broke"), "an app's log: {page}");
         screenshot(&browser, "failed").await
     });
     stage.assert_same(&before);

@@ -14,9 +14,6 @@ use cid_client::{
     Client, Failure, Job, JobKind, JobState, Kind, Step, StepState, Workspace, WorkspaceState,
 };
 
-/// How many of a failing step's last lines are shown.
-const OUTPUT_LINES: usize = 50;
-
 /// Shows a job: its steps, why it failed, and the workspace it is about while there is one.
 pub async fn show(State(app): State<App>, lang: Lang, Path(id): Path<String>) -> Answer {
     let job = app
@@ -109,18 +106,17 @@ struct JobPage<'a> {
 struct FailureView {
     message: String,
     step: Option<String>,
-    output: Vec<String>,
+    /// There is output of the step, which the daemon shows to no front.
+    has_output: bool,
     hint: Option<String>,
 }
 
 impl From<&Failure> for FailureView {
     fn from(failure: &Failure) -> Self {
-        let first = failure.output.len().saturating_sub(OUTPUT_LINES);
-        let last_lines = failure.output.iter().skip(first);
         Self {
             message: printable(&failure.message),
             step: failure.step_label.as_deref().map(printable),
-            output: last_lines.map(|line| printable(line)).collect(),
+            has_output: failure.output_withheld.is_some(),
             hint: failure.hint.as_deref().map(printable),
         }
     }

@@ -131,12 +131,13 @@ async fn a_failure_is_told_after_the_workspace_is_gone_and_hostile_output_is_har
         job.failure = Some(Failure {
             step_kind: "step4.v1".to_owned(),
             step_label: "install the dependencies".to_owned(),
-            message: "cannot install: <b>status 1</b>".to_owned(),
+            message:
+                "cannot install: <b>status 1</b> \u{1b}[31m<script>alert(1)</script>\u{1b}[0m \
+                \u{1b}]0;owned\u{7}\"'&</pre>\u{202e}end"
+                    .to_owned(),
             hint: "mend the lock file".to_owned(),
-            output: vec![
-                "\u{1b}[31m<script>alert(1)</script>\u{1b}[0m".to_owned(),
-                "\u{1b}]0;owned\u{7}\"'&</pre>\u{202e}end".to_owned(),
-            ],
+            output: Vec::new(),
+            output_withheld: "not shown: the web front shows no output".to_owned(),
         });
         job.ended_at = Some(fake::pb_time(1_700_000_002));
         world.jobs.push(job);
@@ -152,6 +153,7 @@ async fn a_failure_is_told_after_the_workspace_is_gone_and_hostile_output_is_har
     page.has("nothing is left on the server");
     page.has(r#"<li id="step-4" data-state="undone" class="blamed">"#);
     page.has(r#"id="again""#);
+    page.has("<code>cictl jobs show j</code>");
     page.has("&#60;script&#62;alert(1)&#60;/script&#62;");
     page.has("&#34;&#39;&#38;&#60;/pre&#62;end");
     for hostile in [

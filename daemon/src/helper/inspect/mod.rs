@@ -12,7 +12,7 @@ use super::{
     git::open_mirror,
     request::{Dependencies, Inspect, Inspection},
 };
-use crate::system::fault::Fault;
+use crate::{budget, system::fault::Fault};
 use declared::Declared;
 use snapshot::Snapshot;
 
@@ -67,8 +67,8 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         ..Inspection::default()
     };
     found.looked_for.dedup();
-    if let Some(text) = snapshot.read(PROCFILE)? {
-        (found.processes, found.release) = procfile::parse(&String::from_utf8_lossy(&text));
+    if let Some(text) = snapshot.read_short(PROCFILE, &budget::PROCFILE)? {
+        (found.processes, found.release) = procfile::parse(&String::from_utf8_lossy(&text))?;
         found.found.push(PROCFILE.into());
     }
     if found.django {

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 
 /// The file looked for.
 pub(in crate::helper) const FILE: &str = "requirements.txt";
-/// More included files than this are taken for a mistake.
-const MAX_FILES: usize = 100;
 
 /// Reads it, following `-r` and `-c`.
 pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
@@ -20,8 +18,7 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
         if declared.files.contains_key(&path) {
             continue;
         }
-        let content = snapshot.read_at(&path)?;
-        let Some(content) = content.filter(|_| declared.files.len() < MAX_FILES) else {
+        let Some(content) = snapshot.read_at(&path)? else {
             declared.open = true;
             continue;
         };

@@ -1,11 +1,14 @@
 //! The app's folder at one commit of the mirror: nothing that changes while one looks.
 
-use crate::system::fault::Fault;
+use crate::{
+    budget::{Budget, REPOSITORY_BYTES, REPOSITORY_FILE, REPOSITORY_FILES, REPOSITORY_FOLDERS},
+    system::fault::Fault,
+};
 use git2::{ObjectType, Oid, Repository, Tree};
-use std::path::{Component, Path, PathBuf};
-
-/// Files longer than this are not read.
-const MAX_FILE: usize = 8 * 1024 * 1024;
+use std::{
+    cell::Cell,
+    path::{Component, Path, PathBuf},
+};
 
 /// An app's folder at a commit.
 pub(in crate::helper) struct Snapshot<'r> {
@@ -14,6 +17,8 @@ pub(in crate::helper) struct Snapshot<'r> {
     app: Tree<'r>,
     /// Where in the repository the app lives; empty for its root.
     pub(in crate::helper) app_dir: PathBuf,
+    /// How many files, and bytes, have been read.
+    read: Cell<(usize, usize)>,
 }
 
 impl<'r> Snapshot<'r> {
@@ -62,6 +67,7 @@ impl<'r> Snapshot<'r> {
             root,
             app,
             app_dir,
+            read: Cell::default(),
         })
     }
 
@@ -75,16 +81,32 @@ impl<'r> Snapshot<'r> {
     /// A file of the app's folder.
     ///
     /// # Errors
-    /// It is too long, or the mirror is damaged.
+    /// As [`Self::read_at`].
     pub(in crate::helper) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
         self.read_at(&self.app_dir.join(name))
+    }
+
+    /// The same of a file that is not to be longer than this.
+    ///
+    /// # Errors
+    /// As [`Self::read_at`].
+    pub(in crate::helper) fn read_short(
+        &self,
+        name: &str,
+        most: &'static Budget,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        self.read_within(&self.app_dir.join(name), most)
     }
 
     /// A file by its path in the repository.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// It is too long, too many have been read already, or the mirror is damaged.
     pub(in crate::helper) fn read_at(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+        self.read_within(path, &REPOSITORY_FILE)
+    }
+
+    fn read_within(&self, path: &Path, most: &'static Budget) -> Result<Option<Vec<u8>>, Fault> {
         let Ok(entry) = self.root.get_path(path) else {
             return Ok(None);
         };
@@ -92,13 +114,17 @@ impl<'r> Snapshot<'r> {
         if entry.kind() != Some(ObjectType::Blob) || entry.filemode() == 0o120_000 {
             return Ok(None);
         }
-        let blob = self
-            .repository
-            .find_blob(entry.id())
-            .map_err(|error| Fault::io("read from the mirror", path, error.message()))?;
-        if blob.size() > MAX_FILE {
-            return Err(Fault::io("read", path, "it is longer than 8 MiB"));
-        }
+        let damaged = |error: git2::Error| Fault::io("read from the mirror", path, error.message());
+        // The header alone: a long one is not even loaded.
+        let odb = self.repository.odb().map_err(damaged)?;
+        let (size, _) = odb.read_header(entry.id()).map_err(damaged)?;
+        let place = format_args!("{} of the repository", path.display()).to_string();
+        most.check(size, &place)?;
+        let (files, bytes) = self.read.get();
+        REPOSITORY_FILES.check(files + 1, &place)?;
+        REPOSITORY_BYTES.check(bytes + size, &place)?;
+        self.read.set((files + 1, bytes + size));
+        let blob = self.repository.find_blob(entry.id()).map_err(damaged)?;
         Ok(Some(blob.content().to_owned()))
     }
 
@@ -108,6 +134,7 @@ impl<'r> Snapshot<'r> {
             .iter()
             .filter(|entry| entry.kind() == Some(ObjectType::Tree))
             .filter_map(|entry| entry.name().ok().map(str::to_owned))
+            .take(REPOSITORY_FOLDERS.most)
             .collect::<Vec<_>>()
             .into_iter()
     }
@@ -150,5 +177,69 @@ mod tests {
         assert_eq!(resolve("", "./a/./b"), Some("a/b".into()));
         assert_eq!(resolve("app", "../../x"), None);
         assert_eq!(resolve("app", "/etc/passwd"), None);
+    }
+
+    /// A repository with one commit that holds these files.
+    fn repository(files: &[(String, Vec<u8>)]) -> (tempfile::TempDir, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(dir.path()).unwrap();
+        let mut tree = repository.treebuilder(None).unwrap();
+        for (name, content) in files {
+            let blob = repository.blob(content).unwrap();
+            tree.insert(name, blob, 0o100_644).unwrap();
+        }
+        let tree = repository.find_tree(tree.write().unwrap()).unwrap();
+        let who = git2::Signature::now("a", "a@example.com").unwrap();
+        let commit = repository.commit(None, &who, &who, "x", &tree, &[]);
+        (dir, commit.unwrap().to_string())
+    }
+
+    /// Reads them all; gives how many could be, and what was said of the next one.
+    fn read(files: &[(String, Vec<u8>)]) -> (usize, String) {
+        let (dir, commit) = repository(files);
+        let repository = Repository::open_bare(dir.path()).unwrap();
+        let snapshot = Snapshot::open(&repository, &commit, Path::new("")).unwrap();
+        let mut count = 0;
+        for (name, content) in files {
+            match snapshot.read(name) {
+                Ok(found) => assert_eq!(found.as_ref(), Some(content)),
+                Err(fault) => return (count, fault.message),
+            }
+            count += 1;
+        }
+        (count, String::new())
+    }
+
+    fn file(name: usize, length: usize) -> (String, Vec<u8>) {
+        (format!("f{name}"), vec![b'x'; length])
+    }
+
+    #[test]
+    fn reads_no_longer_file_no_more_files_and_no_more_in_all() {
+        assert_eq!(read(&[file(0, REPOSITORY_FILE.most)]).0, 1);
+        let (count, said) = read(&[file(0, REPOSITORY_FILE.most + 1)]);
+        assert!(count == 0 && said.contains("8 MiB"), "{said}");
+        let many: Vec<_> = (0..=REPOSITORY_FILES.most).map(|n| file(n, 1)).collect();
+        let (count, said) = read(&many);
+        assert!(
+            count == REPOSITORY_FILES.most && said.contains("100"),
+            "{said}"
+        );
+        let whole = REPOSITORY_BYTES.most / REPOSITORY_FILE.most;
+        let mut large: Vec<_> = (0..whole).map(|n| file(n, REPOSITORY_FILE.most)).collect();
+        large.push(file(whole, 1));
+        let (count, said) = read(&large);
+        assert!(count == whole && said.contains("32 MiB"), "{said}");
+    }
+
+    #[test]
+    fn a_short_file_has_a_bound_of_its_own() {
+        use crate::budget::PROCFILE;
+        let files = [file(0, PROCFILE.most), file(1, PROCFILE.most + 1)];
+        let (dir, commit) = repository(&files);
+        let repository = Repository::open_bare(dir.path()).unwrap();
+        let snapshot = Snapshot::open(&repository, &commit, Path::new("")).unwrap();
+        assert!(snapshot.read_short("f0", &PROCFILE).is_ok());
+        assert!(snapshot.read_short("f1", &PROCFILE).is_err());
     }
 }

@@ -6,15 +6,16 @@ use super::{
     tracked::{Claim, Tracked},
 };
 use crate::{
+    budget::{RENDERED, TEMPLATE},
     helper::request::{Configure, Configured, FileSource, TreeFile, TreeLink},
     system::fault::{Fault, FaultContext},
 };
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig};
 use rustix::fs::{AtFlags, FileType, Mode, unlinkat};
-use std::path::{Path, PathBuf};
-
-/// A template longer than this is none.
-const MAX_TEMPLATE: u64 = 1024 * 1024;
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 /// Configures a tree.
 ///
@@ -70,29 +71,54 @@ fn content(tree: &Root, file: &TreeFile, ask: &Configure) -> Result<String, Faul
     let template = match &file.source {
         FileSource::Text(text) => return Ok(text.clone()),
         FileSource::Template(text) => text.clone(),
-        FileSource::TreeTemplate(path) => tree.read(&plain_path(path)?, MAX_TEMPLATE)?,
+        FileSource::TreeTemplate(path) => tree.read(&plain_path(path)?, TEMPLATE.most as u64)?,
     };
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     environment.set_syntax(syntax.cannot("set up templates")?);
-    environment
-        .render_str(&template, &ask.variables)
-        .map_err(|error| {
-            let line = error
-                .line()
-                .map(|line| format!(", line {line} of its template"))
-                .unwrap_or_default();
-            let what = error
-                .detail()
-                .map_or_else(|| error.kind().to_string(), str::to_owned);
-            let known: Vec<&str> = ask.variables.keys().map(String::as_str).collect();
-            Fault::new(format!(
-                "cannot render {}{line}: {what}",
-                file.target.display()
-            ))
-            .hint(format!("a template may use {}", known.join(", ")))
-        })
+    let mut rendered = Rendered(Vec::new());
+    let done = environment
+        .template_from_str(&template)
+        .and_then(|template| {
+            template
+                .render_captured_to(&ask.variables, &mut rendered)
+                .map(drop)
+        });
+    done.map_err(|error| {
+        let line = error
+            .line()
+            .map(|line| format!(", line {line} of its template"))
+            .unwrap_or_default();
+        let what = error
+            .detail()
+            .map_or_else(|| error.kind().to_string(), str::to_owned);
+        let known: Vec<&str> = ask.variables.keys().map(String::as_str).collect();
+        Fault::new(format!(
+            "cannot render {}{line}: {what}",
+            file.target.display()
+        ))
+        .hint(format!("a template may use {}", known.join(", ")))
+    })?;
+    String::from_utf8(rendered.0).cannot(format_args!("render {}", file.target.display()))
+}
+
+/// What a template has become so far: no more than may be.
+struct Rendered(Vec<u8>);
+
+impl Write for Rendered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.0.len() + bytes.len();
+        RENDERED
+            .check(length, "what the template makes")
+            .map_err(io::Error::other)?;
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn make_link(tree: &Root, target: &Path, link: &TreeLink, claim: Claim) -> Result<(), Fault> {
@@ -310,5 +336,23 @@ mod tests {
         let files = vec![file("out/x", FileSource::Text(String::new()), false)];
         assert!(configure(&ask(&tree, files, vec![])).is_err());
         assert!(!dir.path().join("x").exists());
+    }
+
+    #[test]
+    fn a_template_makes_no_more_than_may_be() {
+        let (_dir, tree) = clone();
+        let made = |times: usize| {
+            let template =
+                format!("{{% for a in range({times}) %}}{{{{ 'x' * 1024 }}}}{{% endfor %}}");
+            let file = file("made", FileSource::Template(template), false);
+            configure(&ask(&tree, vec![file], Vec::new()))
+        };
+        assert!(made(RENDERED.most / 1024).is_ok());
+        let said = made(RENDERED.most / 1024 + 1).unwrap_err().message;
+        assert!(said.contains("cannot render made"), "{said}");
+        assert_eq!(
+            fs::metadata(tree.join("made")).unwrap().len(),
+            RENDERED.most as u64
+        );
     }
 }

@@ -2,6 +2,8 @@
 
 /// What the enforcing layer asks, refuses and writes down.
 mod enforcing;
+/// Who is shown what a job's commands wrote.
+mod output;
 /// Requests that make no sense.
 mod senseless;
 /// The services behind the enforcing layer, and requests.

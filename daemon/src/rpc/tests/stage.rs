@@ -1,7 +1,7 @@
 //! The services behind the enforcing layer, on a made-up machine, and a good request for each RPC about a
 //! workspace.
 
-use super::super::{Api, Audit, audit, enforce::Enforce, server};
+use super::super::{Api, Audit, audit, enforce::Enforce, server, streams::Streams};
 use crate::{
     authz::{Accounts, Authority, Caller, Decision, Door, Gate, Question, table::Action},
     config::{Projects, Settings},
@@ -119,6 +119,7 @@ impl Stage {
                 mode: "sandbox",
                 front_url: String::new(),
                 turns: Arc::default(),
+                streams: Streams::default(),
                 stopping: CancellationToken::new(),
             },
             gate: Gate::with_accounts(judge.clone(), accounts),
@@ -143,6 +144,38 @@ impl Stage {
             + 'static,
         S::Future: Send,
     {
+        let response = self.answer(inner, uid, Door::People, rpc, message).await;
+        if let Some(status) = Status::from_header_map(response.headers()) {
+            return status.code();
+        }
+        let body = response.into_body().collect().await.unwrap();
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        Status::from_header_map(&trailers).map_or(Code::Ok, |status| status.code())
+    }
+
+    /// All that the real services say to a call by this door.
+    pub(super) async fn said(&self, uid: u32, door: Door, rpc: &str, message: &[u8]) -> String {
+        let services = server::routes(&self.api);
+        let response = self.answer(services, uid, door, rpc, message).await;
+        let body = response.into_body().collect().await.unwrap();
+        String::from_utf8_lossy(&body.to_bytes()).into_owned()
+    }
+
+    pub(super) async fn answer<S>(
+        &self,
+        inner: S,
+        uid: u32,
+        door: Door,
+        rpc: &str,
+        message: &[u8],
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
         let mut framed = vec![0];
         framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
         framed.extend(message);
@@ -150,21 +183,16 @@ impl Stage {
             uid,
             gid: uid,
             process: None,
-            door: Door::People,
+            door,
         };
         let request = Request::post(rpc)
             .header("content-type", "application/grpc")
             .extension(caller)
             .body(Body::new(Full::new(framed.into())))
             .unwrap();
-        let enforcer = Enforce::new(self.gate.clone(), self.audit.clone()).layer(inner);
-        let response = enforcer.oneshot(request).await.unwrap();
-        if let Some(status) = Status::from_header_map(response.headers()) {
-            return status.code();
-        }
-        let body = response.into_body().collect().await.unwrap();
-        let trailers = body.trailers().cloned().unwrap_or_default();
-        Status::from_header_map(&trailers).map_or(Code::Ok, |status| status.code())
+        let (gate, audit) = (self.gate.clone(), self.audit.clone());
+        let enforcer = Enforce::new(gate, audit, self.api.streams.clone()).layer(inner);
+        enforcer.oneshot(request).await.unwrap()
     }
 
     pub(super) fn deny(&self, actions: &[Action]) {

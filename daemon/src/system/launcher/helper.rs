@@ -5,6 +5,7 @@ use super::{
     starter::{Shape, Start},
 };
 use crate::{
+    budget::HELPER_ANSWER,
     helper::{request::Request, wire::Answer},
     system::{Fault, FaultContext},
 };
@@ -24,7 +25,7 @@ use tokio::{
 use uuid::Uuid;
 
 /// A reply longer than this is taken for nonsense.
-const MAX_ANSWER: u64 = 16 * 1024 * 1024;
+const MAX_ANSWER: u64 = HELPER_ANSWER.most as u64;
 
 /// What a call came to.
 pub(super) enum Outcome {

@@ -54,6 +54,8 @@ pub struct Media {
     pub url: String,
     /// The folder.
     pub path: PathBuf,
+    /// Pages and scripts in it run as the site's own.
+    pub scripts: bool,
 }
 
 /// How a site answers over HTTPS.
@@ -148,7 +150,7 @@ impl Vhost {
             listen: &self.listen,
             tls: self.tls.as_ref().map(VhostTls::file).transpose()?,
             upstream: self.upstream()?,
-            media: self.media.as_ref().map(Media::alias).transpose()?,
+            media: self.media.as_ref().map(Media::file).transpose()?,
             max_body_mib: self.max_body_mib,
             access_log: self.access_log.as_deref().map(absolute).transpose()?,
         };
@@ -175,7 +177,7 @@ impl Vhost {
 impl Media {
     /// Location and alias, both with a slash at the end: with only one of them
     /// `/media../secret` would lead out of the folder.
-    fn alias(&self) -> Result<(String, String), Fault> {
+    fn file(&self) -> Result<MediaFile, Fault> {
         let inner = self.url.trim_matches('/');
         let good = self.url.starts_with('/')
             && inner.split('/').all(|part| {
@@ -193,10 +195,11 @@ impl Media {
             )));
         }
         let path = absolute(&self.path)?;
-        Ok((
-            format!("/{inner}/"),
-            format!("{}/", path.trim_end_matches('/')),
-        ))
+        Ok(MediaFile {
+            url: format!("/{inner}/"),
+            path: format!("{}/", path.trim_end_matches('/')),
+            scripts: self.scripts,
+        })
     }
 }
 
@@ -218,7 +221,7 @@ struct VhostFile<'a> {
     listen: &'a [SocketAddr],
     tls: Option<TlsFile<'a>>,
     upstream: String,
-    media: Option<(String, String)>,
+    media: Option<MediaFile>,
     max_body_mib: u32,
     access_log: Option<String>,
 }
@@ -230,6 +233,12 @@ struct CatchAllFile<'a> {
     domain: &'a str,
     listen: &'a [SocketAddr],
     tls: Option<TlsFile<'a>>,
+}
+
+struct MediaFile {
+    url: String,
+    path: String,
+    scripts: bool,
 }
 
 struct TlsFile<'a> {

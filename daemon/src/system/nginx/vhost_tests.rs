@@ -49,6 +49,7 @@ fn vhost() -> Vhost {
         media: Some(Media {
             url: "/media/".into(),
             path: "/srv/shop/media".into(),
+            scripts: false,
         }),
         max_body_mib: MAX_BODY_MIB,
         access_log: None,
@@ -128,8 +129,10 @@ fn alias_and_location_both_end_in_a_slash() {
         let media = Media {
             url: url.into(),
             path: path.into(),
+            scripts: false,
         };
-        assert_eq!(media.alias().unwrap(), ("/media/".into(), "/srv/m/".into()));
+        let file = media.file().unwrap();
+        assert_eq!((&*file.url, &*file.path), ("/media/", "/srv/m/"));
     }
 }
 
@@ -142,6 +145,7 @@ fn media_is_a_plain_path_below_the_root() {
             media: Some(Media {
                 url: url.into(),
                 path: "/srv/m".into(),
+                scripts: false,
             }),
             ..vhost()
         };
@@ -184,7 +188,7 @@ proptest! {
         let name = format!("{label}.shop.localhost");
         let vhost = Vhost {
             server_name: HostName::parse(&name).unwrap(),
-            media: Some(Media { url: "/media/".into(), path: path.clone().into() }),
+            media: Some(Media { url: "/media/".into(), path: path.clone().into(), scripts: false }),
             upstream: if socket { Upstream::Unix(path.clone().into()) } else { Upstream::Port(1) },
             ..vhost()
         };

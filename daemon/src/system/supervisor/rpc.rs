@@ -101,6 +101,7 @@ impl Rpc {
     }
 
     async fn exchange(&self, call: String) -> Result<String, RpcError> {
+        #[expect(clippy::disallowed_methods, reason = "supervisord's own socket")]
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
             RpcError::Unreachable(format!("{}: {error}", self.socket.display()))
         })?;

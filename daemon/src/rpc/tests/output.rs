@@ -1,0 +1,113 @@
+//! Who is shown what a job's commands wrote, and how much one user may leave unread.
+
+use super::stage::{Stage, create};
+use crate::{
+    authz::{Door, table::Action},
+    budget::CALLS_OF_USER,
+    domain::JobState,
+    engine::event::{Failure, What},
+};
+use cid_proto::v1;
+use futures::TryStreamExt;
+use http_body_util::StreamBody;
+use hyper::body::{Bytes, Frame};
+use prost::Message as _;
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::http::{Request, Response},
+};
+use tower::service_fn;
+
+/// A job of anna's that failed, with output of its commands and its app's last lines.
+async fn failed_job(stage: &Stage) -> String {
+    let code = stage
+        .call(1000, "/cid.v1.Workspaces/Create", &create())
+        .await;
+    assert_eq!(code, Code::Ok);
+    stage.api.engine.idle().await;
+    let job = stage.api.store.jobs(Default::default(), 9).await.unwrap()[0].id;
+    let lines = vec!["the app's secret".to_owned()];
+    let failure = Failure {
+        step: Some(0),
+        message: "cannot call it healthy".into(),
+        hint: None,
+        output: lines.clone(),
+        cancelled: false,
+    };
+    let state = JobState::Undone;
+    let journal = vec![
+        What::Output { step: 0, lines },
+        What::Failed { failure },
+        What::Job { state },
+    ];
+    stage.api.store.append(job, journal).await.unwrap();
+    job.to_string()
+}
+
+#[tokio::test]
+async fn output_of_a_job_takes_the_right_to_read_logs() {
+    const SECRET: &str = "the app's secret";
+    let stage = Stage::new();
+    let id = failed_job(&stage).await;
+    let get = v1::GetJobRequest { id: id.clone() }.encode_to_vec();
+    let watch = v1::WatchJobRequest { id, after_seq: 0 }.encode_to_vec();
+    let rpcs = [("/cid.v1.Jobs/Get", &get), ("/cid.v1.Jobs/Watch", &watch)];
+    for (uid, door, denied, sees) in [
+        (1000, Door::People, &[][..], true),
+        (1001, Door::People, &[][..], true),
+        (1000, Door::People, &[Action::ReadLogs][..], false),
+        (1001, Door::People, &[Action::ReadLogs][..], false),
+        (1001, Door::Front, &[][..], false),
+    ] {
+        stage.deny(denied);
+        for (rpc, message) in rpcs {
+            let said = stage.said(uid, door, rpc, message).await;
+            assert_eq!(said.contains(SECRET), sees, "{rpc} {uid} {door:?}: {said}");
+            let asked = std::mem::take(&mut *stage.judge.asked.lock().unwrap());
+            let about = Some("anna@example.com in demo".to_owned());
+            let question = (Action::ReadLogs, about, uid == 1000);
+            assert_eq!(asked.contains(&question), door == Door::People, "{asked:?}");
+        }
+        let said = stage.said(uid, door, rpcs[0].0, rpcs[0].1).await;
+        assert!(said.contains("cannot call it healthy"), "{said}");
+        let is_told = said.contains("may read the workspace's logs (org.cid.read-logs)");
+        assert_eq!(is_told, !sees, "{said}");
+    }
+    stage.deny(&[]);
+    let list = v1::ListJobsRequest::default().encode_to_vec();
+    let said = stage
+        .said(1000, Door::People, "/cid.v1.Jobs/List", &list)
+        .await;
+    assert!(
+        said.contains("cannot call it healthy") && !said.contains(SECRET),
+        "{said}"
+    );
+    let lines = stage.lines().await;
+    // Of the output of her own job there is no line, of others' reading there is.
+    let read: Vec<u32> = lines
+        .iter()
+        .filter(|line| line.action == "org.cid.read-logs")
+        .map(|line| line.uid)
+        .collect();
+    assert_eq!(read, [1001, 1001, 1001]);
+}
+
+#[tokio::test]
+async fn one_users_calls_are_bounded_until_they_are_read() {
+    let stage = Stage::new();
+    let endless = service_fn(|_: Request<Body>| async {
+        let nothing = futures::stream::pending::<Result<_, Status>>();
+        let body = StreamBody::new(nothing.map_ok(Frame::<Bytes>::data));
+        Ok(Response::new(Body::new(body)))
+    });
+    let rpc = "/cid.v1.System/Version";
+    let mut unread = Vec::new();
+    for _ in 0..CALLS_OF_USER.most {
+        unread.push(stage.answer(endless, 7, Door::People, rpc, &[]).await);
+    }
+    assert_eq!(stage.call(7, rpc, &[]).await, Code::ResourceExhausted);
+    assert_eq!(stage.call(8, rpc, &[]).await, Code::Ok);
+    drop(unread);
+    assert_eq!(stage.call(7, rpc, &[]).await, Code::Ok);
+}

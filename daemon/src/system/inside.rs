@@ -1,0 +1,310 @@
+//! Paths in a workspace. Root owns `WORK_DIR/NAME`; what is in the folders below, the workspace's code
+//! writes, and may replace at any moment. The daemon reaches it by [`Inside`] alone: a path is opened
+//! once, beneath the workspace's folder and never through a link, and what was opened is looked at and
+//! used, not what the name means a moment later.
+
+use super::Fault;
+use crate::helper::run_file::RunFile;
+use rustix::{
+    fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2},
+    io::Errno,
+};
+use std::{
+    os::fd::{AsRawFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+use tokio::net::UnixStream;
+
+/// Neither links nor `..`, neither magic links of `/proc` nor mounts lead out.
+const CONFINED: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS)
+    .union(ResolveFlags::NO_XDEV);
+
+/// A place in a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// `WORK_DIR/NAME`.
+    directory: PathBuf,
+    /// Relative to it.
+    inner: PathBuf,
+}
+
+impl Inside {
+    /// A place in the workspace that has this folder.
+    pub fn new(directory: &Path, inner: impl AsRef<Path>) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            inner: inner.as_ref().to_owned(),
+        }
+    }
+
+    /// What is there: neither a link's aim, nor anything behind a link. `None`: nothing.
+    ///
+    /// # Errors
+    /// It cannot be told, as in a folder that the daemon may not pass.
+    pub fn kind(&self) -> Result<Option<FileType>, Fault> {
+        match self.open().and_then(|opened| fstat(&opened)) {
+            Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(None),
+            Err(error) => Err(self.fault("look at", error)),
+        }
+    }
+
+    /// Whether a folder is there; one that cannot be looked at counts.
+    pub fn may_be_folder(&self) -> bool {
+        match self.kind() {
+            Ok(kind) => kind == Some(FileType::Directory),
+            Err(_) => true,
+        }
+    }
+
+    /// The path, for messages.
+    pub fn display(&self) -> String {
+        self.directory.join(&self.inner).display().to_string()
+    }
+
+    fn open(&self) -> Result<OwnedFd, Errno> {
+        let folder = open(
+            &self.directory,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat2(&folder, &self.inner, flags, Mode::empty(), CONFINED)
+    }
+
+    fn fault(&self, verb: &str, why: impl std::fmt::Display) -> Fault {
+        Fault::io(verb, &self.directory.join(&self.inner), why)
+    }
+}
+
+/// The Unix socket of a workspace's web process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppSocket {
+    place: Inside,
+    /// Who makes it.
+    owner: u32,
+}
+
+impl AppSocket {
+    /// Where a workspace's web process is to listen; `None`: on its port.
+    pub fn of(run_file: &RunFile) -> Option<Self> {
+        let path = run_file.web_socket.as_ref()?;
+        let directory = path.parent()?.parent()?;
+        let inner = path.strip_prefix(directory).ok()?;
+        let own = || nix::unistd::geteuid().as_raw();
+        Some(Self {
+            place: Inside::new(directory, inner),
+            owner: run_file.run_as.as_ref().map_or_else(own, |user| user.uid),
+        })
+    }
+
+    /// Whether a socket of the workspace's own is there.
+    pub fn is_there(&self) -> bool {
+        self.open().is_ok()
+    }
+
+    /// Connects to it.
+    ///
+    /// # Errors
+    /// It is no socket of the workspace's own, or nobody listens.
+    pub async fn connect(&self) -> Result<UnixStream, Fault> {
+        let opened = self.open()?;
+        // This leads to what was opened, whatever has that name by now.
+        let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        #[expect(clippy::disallowed_methods, reason = "to what was looked at")]
+        let connected = UnixStream::connect(path).await;
+        let stream = connected.map_err(|error| self.place.fault("connect to", error))?;
+        // A socket can be handed over: who listens is who is asked.
+        let peer = stream.peer_cred();
+        let peer = peer.map_err(|error| self.place.fault("connect to", error))?;
+        if peer.uid() != self.owner {
+            return Err(self
+                .place
+                .fault("connect to", "somebody else listens there"));
+        }
+        Ok(stream)
+    }
+
+    /// The path, for messages.
+    pub fn display(&self) -> String {
+        self.place.display()
+    }
+
+    fn open(&self) -> Result<OwnedFd, Fault> {
+        let opened = self.place.open();
+        let opened = opened.map_err(|error| self.place.fault("open", error))?;
+        let stat = fstat(&opened).map_err(|error| self.place.fault("look at", error))?;
+        match self.objection(&stat) {
+            None => Ok(opened),
+            Some(why) => Err(self.place.fault("use", why)),
+        }
+    }
+
+    fn objection(&self, stat: &Stat) -> Option<&'static str> {
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+            return Some("it is no socket");
+        }
+        if stat.st_uid != self.owner {
+            return Some("it belongs to somebody else");
+        }
+        (stat.st_nlink != 1).then_some("it has another name elsewhere")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        fs,
+        os::unix::{fs::symlink, net::UnixListener as Listener},
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    /// A workspace, and a socket of somebody else's beside it.
+    struct Scene {
+        dir: tempfile::TempDir,
+        victim: Listener,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir_all(dir.path().join("w/run")).unwrap();
+            let victim = Listener::bind(dir.path().join("victim.sock")).unwrap();
+            victim.set_nonblocking(true).unwrap();
+            Self { dir, victim }
+        }
+
+        fn path(&self, inner: &str) -> PathBuf {
+            self.dir.path().join(inner)
+        }
+
+        fn socket(&self) -> AppSocket {
+            let run_file = RunFile {
+                unit: "p.w".into(),
+                dir: PathBuf::new(),
+                env: Default::default(),
+                processes: Default::default(),
+                web_socket: Some(self.path("w/run/web.sock")),
+                pid_dir: PathBuf::new(),
+                run_as: None,
+            };
+            AppSocket::of(&run_file).unwrap()
+        }
+
+        fn is_victim_called(&self) -> bool {
+            self.victim.accept().is_ok()
+        }
+    }
+
+    #[tokio::test]
+    async fn connects_to_the_workspaces_own_socket() {
+        let scene = Scene::new();
+        assert!(!scene.socket().is_there());
+        let own = Listener::bind(scene.path("w/run/web.sock")).unwrap();
+        assert!(scene.socket().is_there());
+        scene.socket().connect().await.unwrap();
+        own.accept().unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_way_to_somebody_elses_socket_is_taken() {
+        type Attack = fn(&Scene);
+        let attacks: [(&str, Attack); 6] = [
+            ("a link", |s| {
+                symlink(s.path("victim.sock"), s.path("w/run/web.sock")).unwrap();
+            }),
+            ("a relative link", |s| {
+                symlink("../../victim.sock", s.path("w/run/web.sock")).unwrap();
+            }),
+            ("a hard link", |s| {
+                fs::hard_link(s.path("victim.sock"), s.path("w/run/web.sock")).unwrap();
+            }),
+            ("a link in place of the folder", |s| {
+                fs::rename(s.path("w/run"), s.path("w/old")).unwrap();
+                fs::create_dir(s.path("other")).unwrap();
+                fs::rename(s.path("victim.sock"), s.path("other/web.sock")).unwrap();
+                symlink("../other", s.path("w/run")).unwrap();
+            }),
+            ("a magic link", |s| {
+                let victim = s.victim.as_raw_fd();
+                symlink(format!("/proc/self/fd/{victim}"), s.path("w/run/web.sock")).unwrap();
+            }),
+            ("a folder", |s| {
+                fs::create_dir(s.path("w/run/web.sock")).unwrap();
+            }),
+        ];
+        for (what, attack) in attacks {
+            let scene = Scene::new();
+            attack(&scene);
+            assert!(!scene.socket().is_there(), "{what}");
+            assert!(scene.socket().connect().await.is_err(), "{what}");
+            assert!(!scene.is_victim_called(), "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_another_user_is_not_the_workspaces() {
+        let scene = Scene::new();
+        let _own = Listener::bind(scene.path("w/run/web.sock")).unwrap();
+        let mut socket = scene.socket();
+        socket.owner += 1;
+        assert!(!socket.is_there());
+        let said = socket.connect().await.unwrap_err().message;
+        assert!(said.contains("belongs to somebody else"), "{said}");
+    }
+
+    /// The name means the workspace's own socket and a link to another's by turns.
+    #[tokio::test]
+    async fn a_race_is_not_won() {
+        let scene = Scene::new();
+        let (name, link) = (scene.path("w/run/web.sock"), scene.path("w/run/link"));
+        let own = Listener::bind(&name).unwrap();
+        own.set_nonblocking(true).unwrap();
+        symlink(scene.path("victim.sock"), &link).unwrap();
+        let over = AtomicBool::new(false);
+        let mut connected = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                use rustix::fs::{CWD, RenameFlags, renameat_with};
+                while !over.load(Ordering::Relaxed) {
+                    renameat_with(CWD, &name, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    runtime.unwrap().block_on(async {
+                        for _ in 0..20_000 {
+                            connected += usize::from(scene.socket().connect().await.is_ok());
+                            while own.accept().is_ok() {}
+                        }
+                    });
+                });
+            });
+            over.store(true, Ordering::Relaxed);
+        });
+        assert!(connected > 0, "it never met the workspace's own socket");
+        assert!(!scene.is_victim_called());
+    }
+
+    #[test]
+    fn tells_what_is_there_and_follows_nothing() {
+        let scene = Scene::new();
+        symlink("run", scene.path("w/link")).unwrap();
+        let directory = scene.path("w");
+        let kind = |inner: &str| Inside::new(&directory, inner).kind().unwrap();
+        assert_eq!(kind("run"), Some(FileType::Directory));
+        assert_eq!(kind("link"), Some(FileType::Symlink));
+        assert_eq!(kind("link/x"), None);
+        assert_eq!(kind("../victim.sock"), None);
+        assert_eq!(kind("nothing"), None);
+        assert!(Inside::new(&directory, "run").may_be_folder());
+        assert!(!Inside::new(&directory, "link").may_be_folder());
+    }
+}
