@@ -46,6 +46,7 @@ impl Viewer {
         if self.gate.is_own(&self.call, subject).await {
             return;
         }
+        self.gate.account(&self.call).await;
         let mut known = self.call.lock();
         known.action = Some(Action::ReadLogs);
         known.job = subject.job;

@@ -326,7 +326,7 @@ async fn no_request_reaches_an_app_under_another_name() {
             Some(&with_port),
         ),
         (
-            format!("http://evil.example/ HTTP/1.1"),
+            "http://evil.example/ HTTP/1.1".into(),
             format!("Host: {name}"),
             None,
         ),
@@ -452,10 +452,10 @@ async fn shared_media_does_not_run_on_the_sites_that_show_it() {
             .await
             .contains("content-security-policy: sandbox")
     );
+    let detour = get("a.pdf/..%2fa.html", "").await;
     assert!(
-        get("a.html/../a.pdf/..%2fa.html", "")
-            .await
-            .starts_with("http/1.1 404")
+        detour.contains("content-security-policy: sandbox"),
+        "{detour}"
     );
     std::os::unix::fs::symlink("/etc/hostname", folder.join("out.js")).unwrap();
     drop(std::os::unix::fs::lchown(

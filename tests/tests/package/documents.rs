@@ -53,12 +53,30 @@ fn the_include_defines_what_vhosts_use() {
         .collect();
     assert!(!variables.is_empty());
     for variable in variables {
-        assert!(
-            include.contains(&format!(" $cid_{variable} {{")),
-            "$cid_{variable} is not defined"
-        );
+        let is_defined = include.contains(&format!(" $cid_{variable} {{"))
+            || vhost.contains(&format!("    set $cid_{variable} '';"));
+        assert!(is_defined, "$cid_{variable} is not defined");
     }
     assert!(vhost.contains(" cid;") && include.contains("log_format cid "));
+}
+
+/// Others may have units that begin with `cid-`.
+#[test]
+fn maintainer_scripts_stop_units_of_cids_alone() {
+    for script in ["prerm", "postrm", "postinst"] {
+        let text = read(&format!("packaging/debian/{script}"));
+        // A command may go on in the next line.
+        let text = text.replace("\\\n", " ");
+        let stops = text.lines().filter(|line| {
+            let line = line.trim();
+            line.contains(" stop ") && !line.starts_with('#')
+        });
+        for line in stops {
+            assert!(!line.contains('*'), "{script}: {line}");
+        }
+    }
+    let prerm = read("packaging/debian/prerm");
+    assert!(prerm.contains("= system-cid-helpers.slice ]"), "{prerm}");
 }
 
 #[test]
