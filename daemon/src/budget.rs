@@ -160,10 +160,11 @@ budgets! {
     CONNECTIONS_WAITING = count 512, "connections of one user id that wait for its others";
     /// The front has one connection for all that watch.
     STREAMS = count 512, "calls at once on a connection";
-    /// Of one user id, on all its connections, until the answer is read.
-    CALLS_OF_USER = count 512, "calls at once of one user id";
+    /// Of one user id, on all its connections, until the answer is read. More than a few connections full of
+    /// calls, so that a program that has gone wild keeps not even its own user out.
+    CALLS_OF_USER = count 2560, "calls at once of one user id";
     /// Over all users.
-    CALLS = count 2048, "calls at once, in all";
+    CALLS = count 8192, "calls at once, in all";
     /// `cictl logs`.
     LOGS_OF_USER = count 32, "logs that one user id reads at once";
     /// Over all users.

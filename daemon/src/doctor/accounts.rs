@@ -10,12 +10,13 @@ use crate::{
     store::StoreError,
     system::{
         accounts::{self, Accounts, Found, Tables, Wanted},
-        fs, procs,
+        fs,
+        inside::Inside,
+        procs,
     },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::unix::fs::MetadataExt,
     path::PathBuf,
 };
 
@@ -239,10 +240,8 @@ fn folder_of(api: &Api, uid: u32) -> Option<PathBuf> {
     };
     let is_own = |folder: &PathBuf| {
         let names = fs::names(folder).unwrap_or_default();
-        let metas = names
-            .iter()
-            .map(|name| folder.join(name).symlink_metadata());
-        metas.flatten().any(|meta| meta.uid() == uid)
+        let owners = names.iter().map(|name| Inside::new(folder, name).owner());
+        owners.flatten().any(|owner| owner == uid)
     };
     dirs.into_iter().flat_map(in_dir).find(is_own)
 }

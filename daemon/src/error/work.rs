@@ -153,7 +153,7 @@ pub(super) mod tests {
     fn what_fits_is_listed_and_the_rest_is_counted() {
         let listed = detail(&much());
         assert!(listed.encoded_len() <= ERROR_LIST.most);
-        assert!(listed.work.iter().any(|work| !work.uncommitted.is_empty()));
+        assert!(listed.work.iter().any(|work| !work.unpushed.is_empty()));
         for work in &listed.work {
             assert_eq!(work.more_uncommitted + work.uncommitted.len() as u64, 500);
             assert_eq!(work.more_unpushed + work.unpushed.len() as u64, 500);

@@ -51,6 +51,12 @@ impl Inside {
         }
     }
 
+    /// Whose it is; `None`: nothing is there, or it cannot be looked at.
+    pub fn owner(&self) -> Option<u32> {
+        let opened = self.open().ok()?;
+        fstat(&opened).ok().map(|stat| stat.st_uid)
+    }
+
     /// Whether a folder is there; one that cannot be looked at counts.
     pub fn may_be_folder(&self) -> bool {
         match self.kind() {
