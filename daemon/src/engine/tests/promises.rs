@@ -37,7 +37,7 @@ pub(super) async fn assert_kept(store: &Store, job: Uuid) {
         undone.is_sorted_by(|one, next| one >= next),
         "not taken back in reverse order: {undone:?}"
     );
-    let events = store.events(job, 0, 10_000).await.unwrap();
+    let events = store.events(job, 0, usize::MAX).await.unwrap();
     let observed = events.iter().filter_map(|event| match &event.what {
         What::Observed { step, .. } => Some(*step),
         _ => None,
