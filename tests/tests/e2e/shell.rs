@@ -55,8 +55,11 @@ fn a_shell_is_at_home_in_the_workspace() {
         ["expect", "ready\r\n"],
         ["send", "\u{1a}"],
         ["expect", "Stopped"],
-        ["send", "jobs -s | wc -l; kill %1; wait\n"],
-        ["expect", "\r\n1\r\n"],
+        [
+            "send",
+            "echo stopped=$(jobs -s | wc -l); kill -9 %1; wait\n"
+        ],
+        ["expect", "stopped=1\r\n"],
         // Stopped by somebody else, it leaves the terminal as it was, and takes it again.
         ["kill", "TSTP"],
         ["restored"],

@@ -163,7 +163,7 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
     // Nor by what else cid does there, nor by the ways that its guide tells people.
     let tree = tree("mallory");
     let fetch = format!(
-        "git -C ~/hers fetch --quiet --upload-pack='git -c safe.directory={tree} upload-pack' {tree}"
+        "git -C ~/hers fetch --quiet --upload-pack='git -c safe.directory={tree}/.git upload-pack' {tree}/.git"
     );
     for (who, line) in [
         ("root", "cictl doctor; true".to_owned()),
