@@ -26,6 +26,8 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Workspaces/RepairAccess", &["Ok", "Aborted"]),
     // Not in the library that serves it.
     ("Health/List", &["Unimplemented"]),
+    // It names a project that is not there.
+    ("Projects/Remove", &["NotFound"]),
     ("Jobs/Cancel", &["FailedPrecondition"]),
     ("Jobs/Retry", &["FailedPrecondition"]),
 ];

@@ -388,17 +388,6 @@ fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
     ] {
         assert!(host.exists(kept).unwrap(), "{kept}");
     }
-    let unset = said.lines().find(|line| line.contains("--unset-all"));
-    host.run(&["sh", "-c", unset.unwrap()])
-        .unwrap()
-        .ok()
-        .unwrap();
-    assert!(
-        !host
-            .read("/etc/gitconfig")
-            .unwrap()
-            .contains("/var/lib/cid")
-    );
     // And it can begin anew.
     host.install_deb(&package()).unwrap();
     soon("cid answers", || {
