@@ -83,10 +83,21 @@ impl Listing {
     /// Adds an entry, or counts it.
     pub fn push(&mut self, item: &str) {
         if self.items.len() < Self::LIMIT {
-            self.items.push(item.chars().take(Self::WIDTH).collect());
+            self.items.push(Self::shortened(item));
         } else {
             self.more += 1;
         }
+    }
+
+    /// Leaves the middle of a long entry out: the end of a path, and what is said of it, tell most.
+    fn shortened(item: &str) -> String {
+        let length = item.chars().count();
+        if length <= Self::WIDTH {
+            return item.to_owned();
+        }
+        let kept = (Self::WIDTH - 1) / 2;
+        let end = item.chars().skip(length - kept);
+        item.chars().take(kept).chain(['…']).chain(end).collect()
     }
 
     /// Whether there is no entry.
