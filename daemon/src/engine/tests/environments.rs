@@ -243,7 +243,10 @@ async fn uv_is_brought_in_and_pip_does_where_it_cannot_be() {
     let (job, state) = stage.run(Kind::Create).await;
     assert_eq!(state, JobState::Done);
     assert_eq!(or_pip(&stage), [false, true]);
-    let log = format!("{:?}", stage.store.events(job, 0, usize::MAX).await.unwrap());
+    let log = format!(
+        "{:?}",
+        stage.store.events(job, 0, usize::MAX).await.unwrap()
+    );
     assert!(
         log.contains("cannot bring in uv: no network; going on with pip"),
         "{log}"
@@ -292,7 +295,10 @@ async fn the_operators_own_commands_fill_one_of_the_workspaces_own() {
         ] {
             assert_eq!(env[name], value, "{name}");
         }
-        let log = format!("{:?}", stage.store.events(job, 0, usize::MAX).await.unwrap());
+        let log = format!(
+            "{:?}",
+            stage.store.events(job, 0, usize::MAX).await.unwrap()
+        );
         assert!(log.contains(&format!("$ {command} ci")), "{log}");
     }
 }
