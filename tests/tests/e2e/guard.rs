@@ -208,9 +208,26 @@ fn a_visited_workspace_of_the_example_goes_without_a_word() {
 fn more_work_than_fits_is_told_and_counted() {
     let stage = Stage::hello();
     let anna = stage.create(ANNA);
-    let long = "x".repeat(200);
-    for number in 0..130 {
-        fs::write(anna.tree().join(format!("{number:03}-{long}")), "").unwrap();
+    // Longer names fill what an answer holds sooner: fewer are told, and all are counted.
+    for (length, told) in [(20, 100), (200, 23)] {
+        for number in 0..130 {
+            let name = format!("{length}-{number:03}-{}", "x".repeat(length));
+            fs::write(anna.tree().join(name), "").unwrap();
+        }
+        let last = format!("{length}-{:03}-xxx", told - 1);
+        let more = format!("and {} more", 130 - told);
+        refused(
+            &stage,
+            &[
+                "130 uncommitted",
+                &format!("{length}-000-xxx"),
+                &last,
+                &more,
+            ],
+        );
+        for number in 0..130 {
+            let name = format!("{length}-{number:03}-{}", "x".repeat(length));
+            fs::remove_file(anna.tree().join(name)).unwrap();
+        }
     }
-    refused(&stage, &["000-xxx", "099-xxx", "and 30 more"]);
 }
