@@ -322,12 +322,17 @@ fn what_a_project_had_goes_with_its_certificate() {
         catch_all.exists() || copy.exists()
     };
     wait_until("nothing of it to be left", SOON, || (!left()).then_some(())).unwrap();
-    shop.stage.cictl_ends(0, &["doctor"]);
+    let doctor = shop.stage.cictl_ends(1, &["doctor"]).text();
+    assert!(
+        doctor.contains("cictl project remove shop") && !doctor.contains("vhost"),
+        "{doctor}"
+    );
     // Put there by somebody: nobody's.
     fs::write(&catch_all, "# nothing\n").unwrap();
     let doctor = shop.stage.cictl_ends(1, &["doctor"]).text();
     assert!(doctor.contains("no project has it"), "{doctor}");
-    shop.stage.cictl_ends(0, &["doctor", "--repair"]);
+    // What else there is of the project is left to its removal.
+    shop.stage.cictl_ends(1, &["doctor", "--repair"]);
     assert!(!catch_all.exists());
 
     fs::write(&toml, text).unwrap();
