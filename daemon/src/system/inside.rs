@@ -6,20 +6,17 @@
 use super::Fault;
 use crate::helper::run_file::RunFile;
 use rustix::{
-    fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2},
+    fs::{FileType, Mode, OFlags, Stat, fstat, open, openat},
     io::Errno,
 };
 use std::{
     os::fd::{AsRawFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 use tokio::net::UnixStream;
 
-/// Neither links nor `..`, neither magic links of `/proc` nor mounts lead out.
-const CONFINED: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS)
-    .union(ResolveFlags::NO_XDEV);
+const PLACE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = PLACE.union(OFlags::DIRECTORY);
 
 /// A place in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,14 +67,30 @@ impl Inside {
         self.directory.join(&self.inner).display().to_string()
     }
 
+    /// By each name from the folder before it: neither a link nor `..` nor a mount leads out. openat2 does that in
+    /// one call, and `RestrictSUIDSGID=` takes it away from the daemon.
     fn open(&self) -> Result<OwnedFd, Errno> {
-        let folder = open(
-            &self.directory,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat2(&folder, &self.inner, flags, Mode::empty(), CONFINED)
+        let mut opened = open(&self.directory, FOLDER, Mode::empty())?;
+        let device = fstat(&opened)?.st_dev;
+        let mut names = self.inner.components().peekable();
+        while let Some(name) = names.next() {
+            let Component::Normal(name) = name else {
+                return Err(Errno::XDEV);
+            };
+            let flags = match names.peek() {
+                Some(_) => FOLDER,
+                None => PLACE,
+            };
+            opened = openat(&opened, name, flags, Mode::empty())?;
+            let stat = fstat(&opened)?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+                return Err(Errno::LOOP);
+            }
+            if stat.st_dev != device {
+                return Err(Errno::XDEV);
+            }
+        }
+        Ok(opened)
     }
 
     fn fault(&self, verb: &str, why: impl std::fmt::Display) -> Fault {
