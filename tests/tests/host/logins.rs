@@ -28,10 +28,10 @@ ln -s ../own.service .config/systemd/user/default.target.wants/own.service
 /// Ways to log in or to be run: what it is called, and what root or a service does for it. A way that works makes
 /// `RAN/WAY-USER`.
 const WAYS: &[(&str, &str)] = &[
-    // First: who logged in has a manager of units already.
+    // First: who logged in has a manager of units already. By a unit, as logind wants to know who asks.
     (
         "linger",
-        "loginctl enable-linger USER; sleep 2; systemctl --quiet is-active user@NUMBER.service && touch MADE",
+        "systemd-run --quiet --wait loginctl enable-linger USER; sleep 2; systemctl --quiet is-active user@NUMBER.service && touch MADE",
     ),
     (
         "manager",
@@ -163,7 +163,9 @@ fn no_service_of_debians_runs_anything_as_a_workspace() {
     assert_eq!(shown.unwrap().stdout.trim(), HOME);
     run(
         &host,
-        &format!("loginctl disable-linger {user}; rm -f /var/spool/cron/crontabs/{user}"),
+        &format!(
+            "systemd-run --quiet --wait loginctl disable-linger {user}; rm -f /var/spool/cron/crontabs/{user}"
+        ),
     );
     is_well(&host);
 }
