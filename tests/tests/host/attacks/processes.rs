@@ -108,7 +108,8 @@ while True:
     soon("the app has forked", || tasks() > 900);
     assert!(tasks() <= 1024, "{}", tasks());
     clear(&host, "mallory");
-    assert_eq!(tasks(), 0);
+    // The last one that was killed is counted until its parent has heard of it.
+    soon("nothing of it runs", || tasks() == 0);
     visits.end();
     host.assert_same(&before, WATCHED).unwrap();
     set(&host, "");
