@@ -97,27 +97,16 @@ def take_all():
                     attempt(append, path)
 
 
-def ancestors():
-    """Up to the helper, which does not let itself be looked at: killed, it would end this build alone."""
-    found, pid = set(), os.getpid()
-    while pid > 1:
-        found.add(pid)
-        try:
-            with open(f"/proc/{pid}/stat") as stat:
-                pid = int(stat.read().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            break
-    return found
-
-
-ANCESTORS = ancestors()
+# Its helper's, which does not let itself be looked at: killed, it would end this build alone. A number may be that
+# of one of its threads, too.
+SESSION = os.getsid(0)
 
 
 def is_of_this_build(pid):
     """Those of others are not to be seen, which does not keep anybody from guessing their numbers."""
-    if pid in ANCESTORS:
-        return True
     try:
+        if os.getsid(pid) == SESSION:
+            return True
         with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/cgroup") as its, open("/proc/self/cgroup") as own:
             return stat.read().rsplit(")", 1)[1].split()[0] == "Z" or its.read() == own.read()
     except OSError:

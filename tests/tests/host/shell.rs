@@ -5,8 +5,10 @@ use cid_testkit::{Dialogue, host::Host};
 use serde_json::{Value, json};
 use std::process::Stdio;
 
-/// A command that says when it is at work: what the shell shows of it looks otherwise.
-const AT_WORK: &str = "sh -c 'trap \"exit 5\" INT; echo rea\"\"dy; while :; do sleep 0.1; done'\n";
+/// A command that says when it is at work: what the shell shows of it looks otherwise. It starts nothing:
+/// one that is stopped between vfork and exec would keep its parent from stopping.
+const AT_WORK: &str = "python3 -c 'import signal, time; \
+     signal.signal(signal.SIGINT, lambda *_: exit(5)); print(\"rea\" + \"dy\", flush=True); time.sleep(600)'\n";
 const EMAIL: &str = "anna@example.com";
 
 fn talk(host: &Host, who: &str, command: &[&str], steps: &Value) -> Dialogue {
