@@ -74,19 +74,17 @@ impl Inside {
         let device = fstat(&opened)?.st_dev;
         let mut names = self.inner.components().peekable();
         while let Some(name) = names.next() {
-            let Component::Normal(name) = name else {
-                return Err(Errno::XDEV);
+            let name = match name {
+                Component::Normal(name) => name,
+                Component::CurDir => continue,
+                _ => return Err(Errno::XDEV),
             };
             let flags = match names.peek() {
                 Some(_) => FOLDER,
                 None => PLACE,
             };
             opened = openat(&opened, name, flags, Mode::empty())?;
-            let stat = fstat(&opened)?;
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-                return Err(Errno::LOOP);
-            }
-            if stat.st_dev != device {
+            if fstat(&opened)?.st_dev != device {
                 return Err(Errno::XDEV);
             }
         }
