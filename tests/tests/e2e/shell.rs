@@ -8,7 +8,7 @@ use std::{fs, process::Command};
 /// A command that says when it is at work: what the shell shows of it looks otherwise. It starts nothing:
 /// one that is stopped between vfork and exec would keep its parent from stopping.
 const AT_WORK: &str = "python3 -c 'import signal, time; \
-     signal.signal(signal.SIGINT, lambda *_: exit(5)); print(\"rea\" + \"dy\", flush=True); time.sleep(600)'\n";
+     signal.signal(signal.SIGINT, lambda *_: exit(5)); print(\"rea\" + \"dy\", flush=True); [time.sleep(0.1) for _ in range(6000)]'\n";
 const PROMPT: &str = "hello.anna---example-com";
 
 fn words(stage: &Stage, verb: &[&str]) -> Vec<String> {

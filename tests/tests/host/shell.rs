@@ -8,7 +8,7 @@ use std::process::Stdio;
 /// A command that says when it is at work: what the shell shows of it looks otherwise. It starts nothing:
 /// one that is stopped between vfork and exec would keep its parent from stopping.
 const AT_WORK: &str = "python3 -c 'import signal, time; \
-     signal.signal(signal.SIGINT, lambda *_: exit(5)); print(\"rea\" + \"dy\", flush=True); time.sleep(600)'\n";
+     signal.signal(signal.SIGINT, lambda *_: exit(5)); print(\"rea\" + \"dy\", flush=True); [time.sleep(0.1) for _ in range(6000)]'\n";
 const EMAIL: &str = "anna@example.com";
 
 fn talk(host: &Host, who: &str, command: &[&str], steps: &Value) -> Dialogue {
