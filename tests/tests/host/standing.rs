@@ -46,8 +46,9 @@ fn what_waits_is_exchanged_with_its_account_and_goes_with_its_project() {
     assert_ne!(next, pid);
     assert_ne!(now, groups);
     let file = "/etc/cid/projects.d/guestbook.toml";
+    // The reload fails: there are workspaces of a project that has no file.
     run(&format!(
-        "mv {file} /root/guestbook.toml && systemctl reload cid"
+        "mv {file} /root/guestbook.toml && ! systemctl reload cid"
     ));
     soon("nobody waits for it", || waiting(&host).is_none());
 }
