@@ -5,10 +5,10 @@ use cid_testkit::{Dialogue, run, wait_until};
 use serde_json::{Value, json};
 use std::{fs, process::Command};
 
-/// A command that says when it is at work: what the shell shows of it looks otherwise. It starts nothing:
-/// one that is stopped between vfork and exec would keep its parent from stopping.
-const AT_WORK: &str = "python3 -c 'import signal, time; \
-     signal.signal(signal.SIGINT, lambda *_: exit(5)); print(\"rea\" + \"dy\", flush=True); [time.sleep(0.1) for _ in range(6000)]'\n";
+/// A command that says when it is at work: what the shell shows of it looks otherwise.
+const AT_WORK: &str = "sh -c 'trap \"exit 5\" INT; echo rea\"\"dy; while :; do sleep 0.1; done'\n";
+/// The same to be stopped. It starts nothing: what is stopped between vfork and exec keeps its parent going.
+const TO_STOP: &str = "sh -c 'echo rea\"\"dy; exec sleep 600'\n";
 const PROMPT: &str = "hello.anna---example-com";
 
 fn words(stage: &Stage, verb: &[&str]) -> Vec<String> {
@@ -53,7 +53,7 @@ fn a_shell_is_at_home_in_the_workspace() {
         ["send", "\u{3}"],
         ["send", "echo ended $?\n"],
         ["expect", "ended 5\r\n"],
-        ["send", AT_WORK],
+        ["send", TO_STOP],
         ["expect", "ready\r\n"],
         ["send", "\u{1a}"],
         ["expect", "Stopped"],
