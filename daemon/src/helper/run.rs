@@ -61,7 +61,6 @@ pub(super) fn run(run_file: &Path, user_required: bool) -> Result<ExitCode, Faul
     identity::assume(&run_file, user_required, Keeper::Unit, path)?;
     let mut env = app::environment(&run_file);
     let (program, words) = program(&start, &mut env, &run_file.dir)?;
-    let signals = Signals::block()?;
     let mut command = match &terminal {
         Some(terminal) => {
             env.insert("TERM".into(), terminal.name().into());
@@ -79,6 +78,8 @@ pub(super) fn run(run_file: &Path, user_required: bool) -> Result<ExitCode, Faul
         program.display(),
         run_file.dir.display()
     ))?;
+    // Only now: the command would have them blocked as well, and no Control-C would end it.
+    let signals = Signals::block()?;
     // It holds the command's end of the terminal.
     drop(command);
     let written = terminal.map(|terminal| terminal.relay(input)).transpose()?;
@@ -160,8 +161,7 @@ fn wait_until_written(written: &Written, signals: &Signals) -> Result<(), Fault>
     Ok(())
 }
 
-/// The signals this process waits for instead of dying of them. Its children do not inherit the
-/// blocking: the standard library resets it when it starts a process.
+/// The signals this process waits for instead of dying of them. What is started later has them blocked too.
 struct Signals(SignalFd);
 
 impl Signals {

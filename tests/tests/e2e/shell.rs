@@ -96,6 +96,9 @@ fn it_takes_a_terminal_and_run_takes_one_where_it_has_one() {
         "test -t 0 && test -t 1 && tty",
     ];
     stage.cictl_ends(1, &ask);
+    let blocked = ["run", ANNA, "--", "grep", "SigBlk", "/proc/self/status"];
+    let blocked = stage.cictl_ends(0, &blocked).text();
+    assert!(blocked.contains("0000000000000000"), "{blocked}");
     let talked = talk(&stage, &ask, &json!([["expect", "/dev/pts/"]]));
     assert_eq!(talked.status, Some(0), "{}", talked.written);
     // What is written to a file stays as the command writes it.
