@@ -79,11 +79,11 @@ impl Inside {
                 Component::CurDir => continue,
                 _ => return Err(Errno::XDEV),
             };
-            let flags = match names.peek() {
-                Some(_) => FOLDER,
-                None => PLACE,
-            };
-            opened = openat(&opened, name, flags, Mode::empty())?;
+            if names.peek().is_none() {
+                return openat(&opened, name, PLACE, Mode::empty());
+            }
+            opened = openat(&opened, name, FOLDER, Mode::empty())?;
+            // Of folders alone: what overlayfs says of other files is the device below it.
             if fstat(&opened)?.st_dev != device {
                 return Err(Errno::XDEV);
             }
