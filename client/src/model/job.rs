@@ -45,7 +45,7 @@ pub struct Waiting {
     pub ahead: u32,
     /// What the one is doing that has been at work longest, e.g. `install`.
     pub work: Option<String>,
-    /// For whom.
+    /// The address of the person that the work is for.
     pub email: Option<String>,
     /// For how many whole minutes.
     pub minutes: u64,

@@ -116,7 +116,7 @@ const fn plain(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row
     }
 }
 
-/// Tells of a job to whoever may see that there is one; its output is for fewer.
+/// Tells about a job to everyone who may know that it exists; fewer may see its output.
 const fn of_job(rpc: &'static str, doors: &'static [Door], output: &'static [Door]) -> Row {
     let right = Right::Plain(Action::List);
     Row {

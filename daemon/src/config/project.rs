@@ -30,7 +30,7 @@ pub struct Project {
     /// Identity for git over the network; in the sandbox always whoever runs it.
     #[serde(default, deserialize_with = "values::account")]
     pub deploy_user: Option<String>,
-    /// No key any more: whoever still writes it is told what there is instead.
+    /// No longer a key: a file that still has it gets an error that names the alternatives.
     #[serde(rename = "isolation", default, deserialize_with = "own_account")]
     _isolation: (),
     #[serde(rename = "run_user", default, deserialize_with = "own_account")]

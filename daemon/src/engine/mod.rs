@@ -44,7 +44,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-/// So many workspaces are named to whom one more is refused.
+/// A refusal at the limit names at most this many workspaces.
 const NAMED: usize = 20;
 
 /// The engine. Cheap to clone.

@@ -83,7 +83,7 @@ impl Work {
         Running { index, cx, log }
     }
 
-    /// For whom a step waits, and what it does in one word: its KIND without the version.
+    /// The person that a step works for, and the step in one word: its KIND without the version.
     fn who(&self, index: usize) -> Who {
         let kind = &self.plan.steps[index].kind;
         let work = kind
