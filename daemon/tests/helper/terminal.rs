@@ -16,6 +16,8 @@ use std::{
 
 /// Says when it is at work: what the shell shows of it looks otherwise.
 const AT_WORK: &str = "sh -c 'trap \"exit 5\" INT; echo rea\"\"dy; while :; do sleep 0.1; done'\n";
+/// The same to be stopped. It starts nothing: what is stopped between vfork and exec keeps its parent going.
+const TO_STOP: &str = "sh -c 'echo rea\"\"dy; exec sleep 600'\n";
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A command at work, and what it has written so far.
@@ -110,7 +112,7 @@ while :; do read line && echo \"read <$line>\" && exit 5; done";
 fn a_shell_has_jobs_that_control_c_and_control_z_reach() {
     let dir = tempfile::tempdir().unwrap();
     let mut shell = AtWork::begin(dir.path(), None);
-    shell.type_in(AT_WORK);
+    shell.type_in(TO_STOP);
     shell.until("ready\r\n");
     shell.type_in("\u{1a}");
     shell.until("Stopped");
