@@ -89,7 +89,7 @@ pub struct Health {
     pub path: HttpPath,
     /// For how long it may not answer after its start.
     pub timeout: Seconds,
-    /// Status codes that count; empty: 2xx, 3xx, 401 and 403.
+    /// Status codes that count, redirects too; empty: 2xx and 401, at the end of redirects.
     #[serde(deserialize_with = "statuses")]
     pub status: Vec<u16>,
 }
@@ -108,7 +108,7 @@ impl Health {
     /// Whether an answer with this status counts.
     pub fn accepts(&self, status: u16) -> bool {
         if self.status.is_empty() {
-            matches!(status, 200..=399 | 401 | 403)
+            matches!(status, 200..=299 | 401)
         } else {
             self.status.contains(&status)
         }

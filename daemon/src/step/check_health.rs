@@ -11,10 +11,12 @@ use crate::{
         inside::AppSocket,
         probe::{App, Page, is_served, of_workspace},
         supervisor::{Process, ProcessState},
+        visit::{OwnSite, Visited},
     },
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    fmt,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
@@ -38,7 +40,7 @@ const LOG_LINES: usize = 30;
 pub struct CheckHealth {
     /// `NAME.DOMAIN`.
     pub host: String,
-    /// Asked for over HTTPS, as its address says: over HTTP it would only be told to go there.
+    /// Asked for over HTTPS, as its address says: over HTTP it would only be led there.
     #[serde(default)]
     pub tls: bool,
     /// `WORK_DIR/NAME`, where it has just been written.
@@ -115,20 +117,23 @@ impl CheckHealth {
             match &state {
                 State::Answers => return Ok(()),
                 State::Wrong(_) if wrong_since.is_none() => wrong_since = Some(Instant::now()),
-                State::Wrong(message)
+                State::Wrong(wrong)
                     if wrong_since.is_some_and(|since: Instant| since.elapsed() > PATIENCE) =>
                 {
-                    return Err(self.failed(cx, health, &address, message.clone()).await);
+                    return Err(self.failed(cx, health, &address, wrong.clone()).await);
                 }
                 State::Wrong(_) => {}
                 State::Silent(_) => wrong_since = None,
             }
             if begin.elapsed() > *health.timeout {
-                let (State::Wrong(message) | State::Silent(message)) = state else {
-                    return Ok(());
+                let mut wrong = match state {
+                    State::Wrong(wrong) => wrong,
+                    State::Silent(message) => Fault::new(message),
+                    State::Answers => return Ok(()),
                 };
-                let message = format!("{message}, after {} s", health.timeout.as_secs());
-                return Err(self.failed(cx, health, &address, message).await);
+                let after = format!(", after {} s", health.timeout.as_secs());
+                wrong.message.push_str(&after);
+                return Err(self.failed(cx, health, &address, wrong).await);
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 5 / 4).min(LONGEST_PAUSE),
@@ -137,18 +142,21 @@ impl CheckHealth {
         }
     }
 
-    async fn ask(&self, cx: &Cx, health: &Health) -> Result<(u16, String), Fault> {
+    async fn ask(&self, cx: &Cx, health: &Health) -> Result<Visited, Fault> {
         let copy = cx.sys().layout.certificate(cx.project_name());
-        let page = Page {
+        let site = OwnSite {
             host: &self.host,
-            path: health.path.as_str(),
             certificate: self.tls.then_some(&copy),
+            ports: &cx.sys().site,
         };
-        cx.sys().probe.get(page, REQUEST).await
+        let (probe, path) = (cx.sys().probe.as_ref(), health.path.as_str());
+        let is_meant = |status| health.accepts(status);
+        site.visit(probe, path, is_meant, REQUEST).await
     }
 
     /// The fault of a page that is not as it should be, and whose fault that is, as far as it can be told.
-    async fn failed(&self, cx: &Cx, health: &Health, address: &App, message: String) -> Fault {
+    async fn failed(&self, cx: &Cx, health: &Health, address: &App, wrong: Fault) -> Fault {
+        let Fault { message, hint, .. } = wrong;
         let page = Page {
             host: &self.host,
             path: health.path.as_str(),
@@ -170,17 +178,18 @@ impl CheckHealth {
             .and_then(|project| empty_database(&project));
         match empty {
             Some(worry) => Fault::new(format!("{message}; {}", worry.message)).hint(worry.mend),
-            None => Fault::new(message).hint(self.hint(health)),
+            None => Fault::new(message).hint(hint.unwrap_or_else(|| hint_about(health))),
         }
     }
+}
 
-    fn hint(&self, health: &Health) -> String {
-        format!(
-            "see the web process's last lines; it must answer {} on $PORT (or $SOCKET) within {} s (see [app] health in the project file)",
-            health.path.as_str(),
-            health.timeout.as_secs()
-        )
-    }
+/// What to look at when nothing more is known.
+fn hint_about(health: &Health) -> String {
+    format!(
+        "see the web process's last lines; it must answer {} on $PORT (or $SOCKET) within {} s (see [app] health in the project file)",
+        health.path.as_str(),
+        health.timeout.as_secs()
+    )
 }
 
 /// Waits a moment for anybody to listen; `false`: nobody did. Looking closely costs supervisord and
@@ -221,7 +230,7 @@ impl Seen {
 }
 
 /// Does the process just started listen where it should, and was the answer as expected?
-fn judge(health: &Health, seen: Seen, answer: Result<(u16, String), Fault>) -> State {
+fn judge(health: &Health, seen: Seen, answer: Result<Visited, Fault>) -> State {
     match seen.place {
         Some(Ok(())) => {}
         Some(Err(elsewhere)) => return State::Silent(elsewhere),
@@ -234,21 +243,61 @@ fn judge(health: &Health, seen: Seen, answer: Result<(u16, String), Fault>) -> S
         }
     }
     match answer {
-        Ok((status, _)) if health.accepts(status) => State::Answers,
+        Ok(Visited::Page { status, .. }) if health.accepts(status) => State::Answers,
         // nginx's own words for an upstream that is not there yet.
-        Ok((502..=504, _)) => State::Silent("cannot reach the web process through nginx".into()),
-        Ok((status, _)) => State::Wrong(format!(
-            "cannot call it healthy: {} answers with status {status}",
-            health.path.as_str()
-        )),
+        Ok(Visited::Page {
+            status: 502..=504, ..
+        }) => State::Silent("cannot reach the web process through nginx".into()),
+        Ok(visited) => State::Wrong(wrong(health, &visited)),
         Err(fault) => State::Silent(fault.message),
+    }
+}
+
+/// What is wrong with an answer, and what usually makes such a one.
+fn wrong(health: &Health, visited: &Visited) -> Fault {
+    let (Visited::Page { path, .. } | Visited::Astray { path, .. }) = visited;
+    let asked = health.path.as_str();
+    let page = match asked.split('?').next() == Some(path) {
+        true => asked.to_owned(),
+        false => format!("{asked} leads to {path}, which"),
+    };
+    let fault =
+        |said: &dyn fmt::Display| Fault::new(format!("cannot call it healthy: {page} {said}"));
+    match visited {
+        Visited::Astray { astray, .. } => fault(astray).hint(astray.hint()),
+        Visited::Page { status, .. } => {
+            let fault = fault(&format_args!("answers with status {status}"));
+            match usual_cause(*status) {
+                Some(cause) => fault.hint(cause),
+                None => fault,
+            }
+        }
+    }
+}
+
+fn usual_cause(status: u16) -> Option<&'static str> {
+    match status {
+        400 => Some(
+            "mostly a host name that the app does not take. Django: ALLOWED_HOSTS must hold .DOMAIN, the \
+             project's domain with a dot in front; elsewhere the list of hosts that it trusts",
+        ),
+        403 => Some(
+            "mostly a host name that the app does not take (config.hosts of Rails, server.allowedHosts of \
+             Vite), or a page that not everybody may see: then name another one as path of health under \
+             [app], or the status as good, health.status = [403]",
+        ),
+        404 | 405 | 410 => Some(
+            "the app runs and has no such page: name one that it has as path of health under [app] in the \
+             project file, such as path = \"/admin/login/\"",
+        ),
+        _ => None,
     }
 }
 
 enum State {
     Answers,
     /// It answers, but not as expected.
-    Wrong(String),
+    Wrong(Fault),
     /// It does not answer.
     Silent(String),
 }

@@ -11,8 +11,7 @@ use super::{
     Effect, Fault, Site, System, fs,
     helpers::{Call, Launcher},
     nginx::Nginx,
-    probe::App,
-    probe::{Page, Probe},
+    probe::{App, Page, PageAnswer, Probe},
     queue::Queues,
     supervisor::{Process, ProcessState, Supervisor},
     tls::Certificates,
@@ -162,6 +161,11 @@ impl Fake {
     /// Has its helpers answer like this from now on, where it gives an answer.
     pub fn answer(&self, script: impl Fn(&Request) -> Answer + Send + 'static) {
         self.told.answer(script);
+    }
+
+    /// Has its sites show these pages from now on, by the cookies that come with a request.
+    pub fn show(&self, pages: impl Fn(Page<'_>, &str) -> Option<PageAnswer> + Send + 'static) {
+        self.told.show(pages);
     }
 
     /// All that can be compared, without the files.
@@ -362,8 +366,12 @@ impl Probe for Fake {
         true
     }
 
-    async fn get(&self, Page { host, .. }: Page<'_>, _: Duration) -> Result<(u16, String), Fault> {
+    async fn ask(&self, page: Page<'_>, cookies: &str, _: Duration) -> Result<PageAnswer, Fault> {
         self.answers("nginx")?;
+        let host = page.host;
+        if let Some(answer) = self.told.page(page, cookies) {
+            return Ok(answer);
+        }
         let name = host.split('.').next().unwrap_or_default();
         let state = self.state();
         let ends = |unit: &UnitName| unit.as_str().ends_with(&format!(".{name}"));
@@ -372,7 +380,10 @@ impl Probe for Fake {
             (true, false) => 502,
             (false, _) => 404,
         };
-        Ok((status, String::new()))
+        Ok(PageAnswer {
+            status,
+            ..PageAnswer::default()
+        })
     }
 
     async fn get_past_nginx(&self, _: &App, page: Page<'_>, limit: Duration) -> Result<u16, Fault> {

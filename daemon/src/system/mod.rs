@@ -26,6 +26,7 @@ pub mod tls;
 pub(crate) mod turns;
 pub mod units;
 pub(crate) mod view;
+pub mod visit;
 
 pub use fault::{Fault, FaultContext, Lost};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};

@@ -14,7 +14,7 @@ use hyper::{
     Request,
     body::Bytes,
     client::conn::http1,
-    header::{ACCEPT, HOST, USER_AGENT},
+    header::{ACCEPT, COOKIE, HOST, HeaderValue, LOCATION, SET_COOKIE, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
 use std::{
@@ -48,6 +48,19 @@ pub struct Page<'a> {
     pub certificate: Option<&'a Path>,
 }
 
+/// What a site answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageAnswer {
+    /// The status code.
+    pub status: u16,
+    /// The first KiB of the body, as text.
+    pub body: String,
+    /// Where a redirect leads, as it says so.
+    pub location: Option<String>,
+    /// `NAME=VALUE` of each cookie that is set.
+    pub cookies: Vec<String>,
+}
+
 /// Where an app itself listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum App {
@@ -67,12 +80,25 @@ pub trait Probe: Send + Sync {
     /// reading the kernel's table takes 12 ms on a machine with much memory.
     async fn is_open(&self, port: u16) -> bool;
 
-    /// Asks nginx for a page, as a browser would; gives the status code and the first KiB of the
-    /// body as text.
+    /// Asks nginx for a page, as a browser that has these cookies (`NAME=VALUE; ...`); follows nothing.
     ///
     /// # Errors
     /// Nobody answers, or not within `limit`, or with another certificate than the page's.
-    async fn get(&self, page: Page<'_>, limit: Duration) -> Result<(u16, String), Fault>;
+    async fn ask(
+        &self,
+        page: Page<'_>,
+        cookies: &str,
+        limit: Duration,
+    ) -> Result<PageAnswer, Fault>;
+
+    /// The status code of a page, and the first KiB of its body.
+    ///
+    /// # Errors
+    /// As [`Probe::ask`].
+    async fn get(&self, page: Page<'_>, limit: Duration) -> Result<(u16, String), Fault> {
+        let answer = self.ask(page, "", limit).await?;
+        Ok((answer.status, answer.body))
+    }
 
     /// Asks an app itself for a page, past nginx; gives the status code.
     ///
@@ -139,9 +165,14 @@ impl Probe for RealProbe {
         takes(Ipv4Addr::LOCALHOST.into()).await || takes(Ipv6Addr::LOCALHOST.into()).await
     }
 
-    async fn get(&self, page: Page<'_>, limit: Duration) -> Result<(u16, String), Fault> {
+    async fn ask(
+        &self,
+        page: Page<'_>,
+        cookies: &str,
+        limit: Duration,
+    ) -> Result<PageAnswer, Fault> {
         let url = format!("{}://{}{}", page.scheme(), page.host, page.path);
-        match timeout(limit, self.exchange(page)).await {
+        match timeout(limit, self.exchange(page, cookies)).await {
             Ok(answer) => answer.cannot(format_args!("get {url}")),
             Err(_) => Err(Fault::new(format!(
                 "cannot get {url}: no answer within {} s",
@@ -178,7 +209,7 @@ impl Probe for RealProbe {
         let answer = answer.cannot("ask the app itself")?;
         answer
             .cannot("ask the app itself")
-            .map(|(status, _)| status)
+            .map(|answer| answer.status)
     }
 
     fn workspace_processes(&self, layout: &Layout) -> Vec<(u32, UnitName)> {
@@ -243,7 +274,8 @@ impl RealProbe {
     async fn exchange(
         &self,
         page: Page<'_>,
-    ) -> Result<(u16, String), Box<dyn Error + Send + Sync>> {
+        cookies: &str,
+    ) -> Result<PageAnswer, Box<dyn Error + Send + Sync>> {
         let (port, usual) = match page.certificate {
             Some(_) => (self.https_port, 443),
             None => (self.http_port, 80),
@@ -253,11 +285,14 @@ impl RealProbe {
             true => page.host.to_owned(),
             false => format!("{}:{port}", page.host),
         };
-        let request = Request::get(page.path)
+        let mut request = Request::get(page.path)
             .header(HOST, host)
             .header(USER_AGENT, "cid")
-            .header(ACCEPT, "*/*")
-            .body(Empty::<Bytes>::new())?;
+            .header(ACCEPT, "*/*");
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies);
+        }
+        let request = request.body(Empty::<Bytes>::new())?;
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
         match page.certificate {
             None => ask(stream, request).await,
@@ -269,15 +304,29 @@ impl RealProbe {
     }
 }
 
-/// One request over a connection: its status, and the beginning of the body.
+/// One request over a connection.
 async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Empty<Bytes>>,
-) -> Result<(u16, String), Box<dyn Error + Send + Sync>> {
+) -> Result<PageAnswer, Box<dyn Error + Send + Sync>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
+        let headers = response.headers();
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let location = headers.get(LOCATION).map(text);
+        let cookies = headers.get_all(SET_COOKIE).into_iter().map(text);
+        let cookies = cookies
+            .map(|cookie| {
+                cookie
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned()
+            })
+            .collect();
         let mut body = response.into_body();
         let mut start = Vec::new();
         while start.len() < BODY_LIMIT
@@ -286,7 +335,12 @@ async fn ask(
             start.extend(frame?.into_data().unwrap_or_default());
         }
         start.truncate(BODY_LIMIT);
-        Ok((status, String::from_utf8_lossy(&start).into_owned()))
+        Ok(PageAnswer {
+            status,
+            body: String::from_utf8_lossy(&start).into_owned(),
+            location,
+            cookies,
+        })
     };
     tokio::pin!(exchange);
     tokio::select! {
@@ -476,18 +530,20 @@ mod tests {
             let body = "x".repeat(5000);
             write!(
                 stream,
-                "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 5000\r\n\r\n{body}"
+                "HTTP/1.1 302 Found\r\nLocation: /b\r\nSet-Cookie: a=1; Path=/\r\nSet-Cookie: b=2\r\nContent-Length: 5000\r\n\r\n{body}"
             )
             .unwrap();
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
-        let (status, body) = probe
-            .get(Page::http("a.localhost", "/a?b=c"), Duration::from_secs(5))
-            .await
-            .unwrap();
-        assert_eq!((status, body.len()), (302, BODY_LIMIT));
+        let page = Page::http("a.localhost", "/a?b=c");
+        let limit = Duration::from_secs(5);
+        let answer = probe.ask(page, "old=0; c=3", limit).await.unwrap();
+        assert_eq!((answer.status, answer.body.len()), (302, BODY_LIMIT));
+        assert_eq!(answer.location.as_deref(), Some("/b"));
+        assert_eq!(answer.cookies, ["a=1", "b=2"]);
         let request = server.join().unwrap();
         assert!(request.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("cookie: old=0; c=3\r\n"), "{request}");
         assert!(
             request.contains(&format!("host: a.localhost:{}\r\n", probe.http_port)),
             "{request}"

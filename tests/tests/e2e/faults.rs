@@ -76,6 +76,55 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_fo
 }
 
 #[test]
+fn a_redirect_counts_by_what_is_at_its_end() {
+    let app = r#"import http.server, os
+HOST = os.environ["CID_URL"].split("/")[2]
+LEADS = {
+    "/to-https": "https://" + HOST + "/",
+    "/to-login": "/login",
+    "/in": "http://" + HOST + "/hello",
+}
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        leads = LEADS.get(self.path)
+        self.send_response(302 if leads else {"/login": 403, "/hello": 200}.get(self.path, 404))
+        if leads:
+            self.send_header("Location", leads)
+        body = b"hello from " + os.environ["CID_WORKSPACE"].encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+    let stage = Stage::of(&Tree::hello().with("app.py", app), QUICKLY);
+    let ask_for = |path: &str| {
+        let health = format!("[app.health]\npath = \"{path}\"\ntimeout = \"4s\"\n");
+        let toml = stage.server.project_toml("hello", &health);
+        stage.sandbox.write_project("hello", &toml).unwrap();
+        stage.cictl_ends(0, &["project", "check"]);
+    };
+    for (path, words) in [
+        (
+            "/to-https",
+            ["leads to https://anna", "SECURE_SSL_REDIRECT"],
+        ),
+        (
+            "/to-login",
+            [
+                "leads to /login, which answers with status 403",
+                "config.hosts",
+            ],
+        ),
+        ("/", ["/ answers with status 404", "path of health"]),
+    ] {
+        ask_for(path);
+        says(&stage.create_is_taken_back(ANNA), &words);
+    }
+    ask_for("/in");
+    stage.cictl_ends(0, &["create", ANNA]);
+}
+
+#[test]
 fn an_empty_shared_database_is_named() {
     let app = Tree::hello().with(
         "app.py",
