@@ -6,7 +6,7 @@ use crate::{
     config::{Command, DatabaseKind, Project},
     domain::ProcessType,
     helper::{
-        request::{Dependencies, Inspection},
+        request::{Dependencies, Given, Inspection},
         run_file::ProcessCommand,
     },
     system::Fault,
@@ -74,7 +74,7 @@ impl Recipe {
             .find(|name| ProcessType::parse(name).is_none())
         {
             return Err(Fault::new(format!("cannot start {name:?}: it is no process type"))
-                .hint("the Procfile's process types are of a-z, 0-9, _ and -, begin with a letter and have at most 31"));
+                .hint("process types are of letters, digits, _ and -, do not begin with -, and have at most 31"));
         }
         Ok(Self {
             environment: environment(project, inspection),
@@ -87,6 +87,16 @@ impl Recipe {
     /// Whether nginx has something to pass requests to.
     pub fn has_web(&self) -> bool {
         self.processes.contains_key(WEB)
+    }
+}
+
+/// What a project file says itself.
+pub fn given(project: &Project) -> Given {
+    Given {
+        run: !project.app.run.is_empty(),
+        release: project.app.release.is_some(),
+        install: project.app.install.is_some(),
+        env: project.app.env.is_some(),
     }
 }
 

@@ -4,7 +4,8 @@ use crate::budget::PROCESS_TYPE_NAME;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
-/// A process type as in a Procfile: `[a-z][a-z0-9_-]{0,30}`.
+/// A process type as in a Procfile: `[A-Za-z0-9_][A-Za-z0-9_-]{0,30}`. It is part of file names, of
+/// supervisord's names and of a helper's arguments.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ProcessType(String);
@@ -13,10 +14,10 @@ impl ProcessType {
     /// Reads a process type; `None` when it breaks the rule.
     pub fn parse(text: &str) -> Option<Self> {
         let good = (1..=PROCESS_TYPE_NAME.most).contains(&text.len())
-            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && !text.starts_with('-')
             && text
                 .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'));
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         good.then(|| Self(text.to_owned()))
     }
 
@@ -37,7 +38,7 @@ impl<'de> Deserialize<'de> for ProcessType {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
             serde::de::Error::custom(format!(
-                "`{text}` is not a process type like web or worker (a-z, 0-9, _ and -, at most 31)"
+                "`{text}` is not a process type like web or worker (letters, digits, _ and -, not beginning with -, at most 31)"
             ))
         })
     }

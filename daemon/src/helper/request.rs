@@ -188,11 +188,28 @@ pub struct Inspect {
     pub base: String,
     /// Where in the repository the app lives; `.` for its root.
     pub app_dir: PathBuf,
+    /// What the project file says itself, so that the repository's word does not count.
+    pub given: Given,
+}
+
+/// Which parts of a recipe the project file gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// The processes.
+    pub run: bool,
+    /// The release commands.
+    pub release: bool,
+    /// How to install.
+    pub install: bool,
+    /// A ready environment.
+    pub env: bool,
 }
 
 /// Reply to [`Inspect`]: facts by file name and content, nothing of the repository was run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspection {
+    /// What a person may not expect, e.g. files that cid does not read.
+    pub notes: Vec<String>,
     /// Process types of the Procfile in its order, without `release`, each a shell line.
     pub processes: Vec<(String, String)>,
     /// The Procfile's `release` line.

@@ -7,7 +7,7 @@ use crate::{
     domain::{Email, Name, ProjectName},
     error::Error,
     helper::request::{Inspect, Push},
-    recipe::Recipe,
+    recipe::{self, Recipe},
     step::{gid_of, uid_of},
     system::{
         Fault, credential, fs,
@@ -209,10 +209,17 @@ impl Api {
             });
         };
         say("file", Ok(format!("{} reads well", project.file.display())));
+        let mut notes = Vec::new();
         match self.check_remote(project).await {
             Ok((message, base)) => {
                 say("remote", Ok(message));
-                say("app", self.check_app(project, base).await);
+                match self.check_app(project, base).await {
+                    Ok((message, found)) => {
+                        say("app", Ok(message));
+                        notes = found;
+                    }
+                    Err(fault) => say("app", Err(fault)),
+                }
             }
             Err(fault) => say("remote", Err(fault)),
         }
@@ -280,6 +287,9 @@ impl Api {
                 "access.people",
                 uid_of(account).map(|uid| format!("{account} is user {uid}")),
             );
+        }
+        for note in notes {
+            items.push(item(v1::Severity::Warning, name, "app", note, ""));
         }
         let worries = doctor::worries::worries(project).await;
         items.extend(worries.into_iter().map(|worry| {
@@ -350,13 +360,19 @@ impl Api {
         Ok((message, base))
     }
 
-    /// Whether a workspace at this commit would have something to run.
-    async fn check_app(&self, project: &Project, base: String) -> Result<String, Fault> {
+    /// Whether a workspace at this commit would have something to run, and what of it a person may not
+    /// expect.
+    async fn check_app(
+        &self,
+        project: &Project,
+        base: String,
+    ) -> Result<(String, Vec<String>), Fault> {
         let request = Inspect {
             mirror: self.layout.mirror(&project.name),
             commit: base.clone(),
             base,
             app_dir: project.app.dir().to_owned(),
+            given: recipe::given(project),
         };
         let (identity, limit) = (
             Identity::Deploy(project.name.clone()),
@@ -367,7 +383,8 @@ impl Api {
             ask_once(self.sys.helpers.as_ref(), identity, limit, cancel, request).await?;
         let recipe = Recipe::new(project, &inspection)?;
         let processes: Vec<&str> = recipe.processes.keys().map(String::as_str).collect();
-        Ok(format!("processes: {}", processes.join(", ")))
+        let message = format!("processes: {}", processes.join(", "));
+        Ok((message, inspection.notes))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     config::Projects,
     engine::{Cx, Step},
     helper::request,
-    recipe::Recipe,
+    recipe::{self, Recipe},
     system::{Fault, view},
 };
 use serde::{Deserialize, Serialize};
@@ -50,11 +50,15 @@ impl Step for Inspect {
             commit: commit.clone(),
             base: fetched.base,
             app_dir: project.app.dir().to_owned(),
+            given: recipe::given(&project),
         };
         let inspection = cx.ask(cx.deploy(), request).await?;
         if !inspection.found.is_empty() {
             cx.line(format!("found {}", inspection.found.join(", ")))
                 .await;
+        }
+        for note in &inspection.notes {
+            cx.note(note);
         }
         let recipe = Recipe::new(&project, &inspection)?;
         if recipe.web_on_socket && cx.sys().accounts.is_some() {

@@ -6,8 +6,8 @@ use crate::{
     scene::{Scene, number},
 };
 use cid_daemon::helper::request::{
-    CloneTree, Configure, Fetch, FileSource, Inspect, Person, Push, Remote, RunCommand, TreeFile,
-    WorkStatus,
+    CloneTree, Configure, Fetch, FileSource, Given, Inspect, Person, Push, Remote, RunCommand,
+    TreeFile, WorkStatus,
 };
 use std::{
     collections::BTreeMap,
@@ -155,6 +155,7 @@ fn each_does_its_part_and_no_other() {
     let tree = scene.folder("ws/src", scene.uid, 0o2770);
     let mut workspace = world.helper(scene.uid, &world.home);
     let inspect = Inspect {
+        given: Given::default(),
         mirror: world.mirror(),
         commit: commit.clone(),
         base: commit.clone(),

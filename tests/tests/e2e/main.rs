@@ -16,6 +16,7 @@ mod doctor;
 mod engines;
 mod faults;
 mod file_system;
+mod files;
 mod floods;
 mod from_env;
 mod git_connections;

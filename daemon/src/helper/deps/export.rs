@@ -41,10 +41,10 @@ pub(super) fn export(
             fs::create_dir_all(parent).map_err(|error| Fault::io("make", parent, error))?;
         }
         let content = match dependencies {
-            Dependencies::Requirements => {
-                requirements::without_editable(&String::from_utf8_lossy(content)).into_bytes()
+            Dependencies::Requirements if path.extension() != Some("toml".as_ref()) => {
+                requirements::for_installers(content, path)?
             }
-            Dependencies::UvLock | Dependencies::Pyproject => content.clone(),
+            _ => content.clone(),
         };
         fs::write(&file, content).cannot(format!("write {}", file.display()))?;
     }

@@ -1,7 +1,7 @@
 //! uv where it can be had, pip otherwise.
 
 use super::{
-    python::{self, Wanted},
+    python::{self, Found},
     settings, uv,
     work::Work,
 };
@@ -10,6 +10,7 @@ use crate::{
         Lines,
         command::{self, Code},
         environment::Environment,
+        inspect::wanted::Wanted,
         request::BuildEnvironment,
     },
     system::fault::Fault,
@@ -56,35 +57,51 @@ impl<'a> Installer<'a> {
             .ok_or_else(python::none)?;
         let mut installer = Self {
             target: &ask.target,
-            python: any,
+            python: any.path,
             uv,
             with_pip: ask.dependencies.is_none(),
             env,
             lines,
         };
-        if found.is_none() {
-            installer.python = installer.find_by_uv(wanted).ok_or_else(|| {
+        let why = wanted.text();
+        let found = match found {
+            Some(found) => found,
+            None => installer.find_by_uv(wanted).ok_or_else(|| {
+                let why = why.as_deref().unwrap_or_default();
                 Fault::new(format!(
-                    "cannot find Python {}, which the repository asks for",
-                    wanted.text()
+                    "cannot find the Python that the repository wants: {why}"
                 ))
                 .hint(format!(
                     "install it; there is {}",
                     installer.python.display()
                 ))
-            })?;
-        }
+            })?,
+        };
+        let [major, minor, micro] = found.version;
+        lines(&format!(
+            "Python {major}.{minor}.{micro}, {}: {}",
+            found.path.display(),
+            why.as_deref().unwrap_or("the repository asks for none")
+        ));
+        installer.python = found.path;
         Ok(Some(installer))
     }
 
     /// uv knows more places than PATH.
-    fn find_by_uv(&self, wanted: &Wanted) -> Option<PathBuf> {
+    fn find_by_uv(&self, wanted: &Wanted) -> Option<Found> {
+        wanted.each().iter().find_map(|one| {
+            let found = python::look_at(self.ask_uv(one)?, &self.env)?;
+            one.takes(found.version).then_some(found)
+        })
+    }
+
+    fn ask_uv(&self, wanted: &Wanted) -> Option<PathBuf> {
         let argv = [
             self.uv.clone()?.into(),
             "python".into(),
             "find".into(),
             "--no-project".into(),
-            wanted.text().into(),
+            wanted.request().into(),
         ];
         let (status, lines) =
             command::capture(Code::Untrusted, &argv, &self.env, Path::new("/")).ok()?;

@@ -13,7 +13,7 @@ mod work;
 use super::{
     Lines,
     git::open_mirror,
-    inspect::snapshot::Snapshot,
+    inspect::{snapshot::Snapshot, wanted::Wanted},
     request::{BringUv, BuildEnvironment, Built, Dependencies, ENVIRONMENT_MARK},
     tree::purge,
 };
@@ -67,7 +67,7 @@ fn install(
     lines: Lines,
 ) -> Result<Built, Fault> {
     let work = Work::begin(ask)?;
-    let wanted = python::Wanted::read(snapshot)?;
+    let wanted = Wanted::read(snapshot)?;
     let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
         return Ok(Built::WantsUv);
     };

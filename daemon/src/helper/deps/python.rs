@@ -4,7 +4,7 @@ use crate::{
     helper::{
         command::{self, Code},
         environment::Environment,
-        inspect::snapshot::Snapshot,
+        inspect::wanted::Wanted,
     },
     system::fault::Fault,
 };
@@ -26,68 +26,24 @@ pub(in crate::helper) fn machines_own() -> PathBuf {
 }
 
 /// Major, minor and micro version.
-pub(super) type Version = [u32; 3];
+pub(in crate::helper) type Version = [u32; 3];
 
-/// What the repository asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::helper) struct Wanted {
-    /// Of `.python-version`.
-    pin: Option<Vec<u32>>,
-    /// `requires-python` of `pyproject.toml`.
-    requires: Option<String>,
+/// A Python of the machine's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its program.
+    pub(super) path: PathBuf,
+    /// What it says of itself.
+    pub(super) version: Version,
 }
 
-impl Wanted {
-    /// Reads what the app's folder says.
-    pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Self, Fault> {
-        let mut wanted = Self::default();
-        for folder in [snapshot.app_dir.as_path(), Path::new("")] {
-            if let Some(text) = snapshot.read_at(&folder.join(".python-version"))? {
-                wanted.pin = pin(&String::from_utf8_lossy(&text));
-                break;
-            }
-        }
-        if let Some(text) = snapshot.read("pyproject.toml")? {
-            let table: Option<toml::Table> = String::from_utf8_lossy(&text).parse().ok();
-            wanted.requires = table.and_then(|table| {
-                Some(
-                    table
-                        .get("project")?
-                        .get("requires-python")?
-                        .as_str()?
-                        .to_owned(),
-                )
-            });
-        }
-        Ok(wanted)
-    }
-
-    /// Whether a version will do. Of a pinned version only major and minor count: a distribution's
-    /// Python gets its fixes under the same minor version.
-    fn takes(&self, version: Version) -> bool {
-        let pinned = self
-            .pin
-            .as_ref()
-            .is_none_or(|pin| pin.iter().zip(version).take(2).all(|(a, b)| *a == b));
-        let required = self
-            .requires
-            .as_ref()
-            .is_none_or(|text| text.split(',').all(|part| satisfies(part, version)));
-        pinned && required
-    }
-
-    /// For people and for `uv python find`.
-    pub(super) fn text(&self) -> String {
-        match (&self.pin, &self.requires) {
-            (Some(pin), _) => pin.iter().map(u32::to_string).collect::<Vec<_>>().join("."),
-            (None, Some(requires)) => requires.clone(),
-            (None, None) => "3".into(),
-        }
-    }
+/// Finds one that will do, for the first version asked for that there is: the system's, the first on
+/// PATH, then by version.
+pub(super) fn find(wanted: &Wanted, env: &Environment) -> Option<Found> {
+    wanted.each().iter().find_map(|one| find_one(one, env))
 }
 
-/// Finds one that will do: the system's, the first on PATH, then by version.
-pub(super) fn find(wanted: &Wanted, env: &Environment) -> Option<PathBuf> {
+fn find_one(wanted: &Wanted, env: &Environment) -> Option<Found> {
     let on_path = |name: &str| command::find(OsStr::new(name), env, Path::new("/")).ok();
     let system = Some(PathBuf::from(SYSTEM)).filter(|path| path.exists());
     let by_version = MINORS
@@ -98,7 +54,8 @@ pub(super) fn find(wanted: &Wanted, env: &Environment) -> Option<PathBuf> {
         .flatten()
         .chain(of_pyenv(wanted, env))
         .chain(by_version.flatten())
-        .find(|python| version(python, env).is_some_and(|version| wanted.takes(version)))
+        .filter_map(|path| look_at(path, env))
+        .find(|found| wanted.takes(found.version))
 }
 
 /// There is none at all.
@@ -126,9 +83,10 @@ fn of_pyenv(wanted: &Wanted, env: &Environment) -> Vec<PathBuf> {
     found.into_iter().rev().map(|(_, path)| path).collect()
 }
 
-fn version(python: &Path, env: &Environment) -> Option<Version> {
+/// Asks a Python for its version.
+pub(super) fn look_at(path: PathBuf, env: &Environment) -> Option<Found> {
     let argv = [
-        python.into(),
+        path.clone().into(),
         "-I".into(),
         "-c".into(),
         "import sys; print(*sys.version_info[:3])".into(),
@@ -139,20 +97,8 @@ fn version(python: &Path, env: &Environment) -> Option<Version> {
         .split(' ')
         .map_while(|number| number.parse().ok())
         .collect();
-    numbers.try_into().ok()
-}
-
-/// `3.12`, `3.12.1` or `cpython-3.12`; other texts name somebody's own environment.
-fn pin(text: &str) -> Option<Vec<u32>> {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty() && !line.starts_with('#'))?;
-    numbers(
-        line.strip_prefix("cpython-")
-            .or_else(|| line.strip_prefix("python-"))
-            .unwrap_or(line),
-    )
+    let version = numbers.try_into().ok()?;
+    Some(Found { path, version })
 }
 
 fn numbers(text: &str) -> Option<Vec<u32>> {
@@ -162,7 +108,7 @@ fn numbers(text: &str) -> Option<Vec<u32>> {
 
 /// One part of a version specifier. What cannot be read is left to the installer, which reads it
 /// again.
-fn satisfies(part: &str, version: Version) -> bool {
+pub(in crate::helper) fn satisfies(part: &str, version: Version) -> bool {
     let part = part.trim();
     let at = part.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
     let (operator, text) = part.split_at(at);
@@ -219,30 +165,26 @@ mod tests {
     }
 
     #[test]
+    fn the_first_version_that_there_is_counts() {
+        let env = Environment::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]);
+        let [major, minor, _] = find(&Wanted::default(), &env).unwrap().version;
+        let there = format!("{major}.{minor}");
+        let found = find(&Wanted::of(&format!("3.99.1\n{there}\n"), None), &env).unwrap();
+        assert_eq!(found.version[..2], [major, minor]);
+        assert_eq!(find(&Wanted::of("3.99\n3.98", None), &env), None);
+        assert_eq!(find(&Wanted::of(&there, Some("<3")), &env), None);
+    }
+
+    #[test]
     fn finds_pyenvs_versions_newest_first() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["3.9.18", "3.11.7", "3.12.1", "2.7.18", "my-env"] {
             fs::create_dir_all(dir.path().join("versions").join(name)).unwrap();
         }
         let env = Environment::from([("PYENV_ROOT".into(), dir.path().into())]);
-        let wanted = Wanted {
-            requires: Some("<3.12".into()),
-            ..Wanted::default()
-        };
+        let wanted = Wanted::of("", Some("<3.12"));
         let expected = ["3.11.7", "3.9.18"]
             .map(|name| dir.path().join("versions").join(name).join("bin/python3"));
         assert_eq!(of_pyenv(&wanted, &env), expected);
-    }
-
-    #[test]
-    fn reads_pins() {
-        assert_eq!(pin("# x\n3.12.1\n"), Some(vec![3, 12, 1]));
-        assert_eq!(pin("cpython-3.11"), Some(vec![3, 11]));
-        assert_eq!(pin("my-env"), None);
-        let wanted = Wanted {
-            pin: Some(vec![3, 11, 9]),
-            requires: Some(">=3.8,<4".into()),
-        };
-        assert!(wanted.takes([3, 11, 2]) && !wanted.takes([3, 12, 0]));
     }
 }

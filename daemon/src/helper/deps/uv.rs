@@ -1,14 +1,12 @@
 //! Finds uv, or brings it in.
 
-use super::{
-    python::{self, Wanted},
-    settings,
-};
+use super::{python, settings};
 use crate::{
     helper::{
         Lines,
         command::{self, Code},
         environment::Environment,
+        inspect::wanted::Wanted,
         tree::purge,
     },
     system::fault::{Fault, FaultContext},
@@ -61,7 +59,7 @@ pub(super) fn bring(tools_dir: &Path, lines: Lines) -> Result<(), Fault> {
     }
     let venv = ["-I", "-m", "venv"].map(OsString::from);
     run(
-        python,
+        python.path,
         venv.into_iter().chain([new.clone().into()]),
         &env,
         lines,

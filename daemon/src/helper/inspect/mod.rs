@@ -6,7 +6,9 @@ mod procfile;
 mod pyproject;
 pub(super) mod requirements;
 pub(super) mod snapshot;
+mod text;
 mod uv_lock;
+pub(super) mod wanted;
 
 use super::{
     git::open_mirror,
@@ -15,6 +17,7 @@ use super::{
 use crate::{budget, system::fault::Fault};
 use declared::Declared;
 use snapshot::Snapshot;
+use wanted::Wanted;
 
 /// A way to declare dependencies. Other languages join by a line in [`DETECTORS`].
 pub(super) struct Detector {
@@ -48,6 +51,22 @@ const DETECTORS: &[Detector] = &[
 const PROCFILE: &str = "Procfile";
 const MANAGE: &str = "manage.py";
 const WSGI: &str = "wsgi.py";
+/// What others install from, and cid does not by itself.
+const UNREAD: &[&str] = &[
+    "Pipfile",
+    "Pipfile.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "pylock.toml",
+    "requirements.in",
+    "setup.py",
+    "environment.yml",
+    "package.json",
+    "Gemfile",
+    "composer.json",
+    "go.mod",
+    "Cargo.toml",
+];
 const LOOKED_FOR: &[&str] = &[PROCFILE, MANAGE, "*/wsgi.py"];
 
 /// Looks at a commit, and at the base's for its key.
@@ -67,10 +86,7 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         ..Inspection::default()
     };
     found.looked_for.dedup();
-    if let Some(text) = snapshot.read_short(PROCFILE, &budget::PROCFILE)? {
-        (found.processes, found.release) = procfile::parse(&String::from_utf8_lossy(&text))?;
-        found.found.push(PROCFILE.into());
-    }
+    read_procfile(&snapshot, ask, &mut found)?;
     if found.django {
         found.found.push(MANAGE.into());
     }
@@ -78,7 +94,21 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         found.found.push(format!("{module}/{WSGI}"));
         found.wsgi_module = Some(format!("{module}.wsgi"));
     }
-    if let Some((detector, declared)) = detect(&snapshot)? {
+    // Of what the project file has its own word for, nothing need be understood.
+    if !ask.given.env {
+        found.notes.extend(Wanted::read(&snapshot)?.notes);
+    }
+    let given = ask.given.env || ask.given.install;
+    let detected = match detect(&snapshot) {
+        Err(fault) if given => {
+            found
+                .notes
+                .push(format!("{fault}; the project file says how to install"));
+            None
+        }
+        detected => detected?,
+    };
+    if let Some((detector, declared)) = detected {
         found.dependencies = Some(detector.dependencies);
         found
             .found
@@ -86,8 +116,75 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         found.gunicorn = declared.packages.contains("gunicorn");
         found.dependencies_key = declared.key(detector.dependencies);
     }
+    if !given {
+        note_unread(&snapshot, &mut found);
+    }
     found.base_key = base_key(&mirror, ask);
     Ok(found)
+}
+
+/// Where the project file names the processes, a Procfile is read for its `release` line alone, and not at
+/// all where that is given too.
+fn read_procfile(
+    snapshot: &Snapshot<'_>,
+    ask: &Inspect,
+    found: &mut Inspection,
+) -> Result<(), Fault> {
+    if ask.given.run && ask.given.release {
+        return Ok(());
+    }
+    let read = || {
+        let content = snapshot.read_short(PROCFILE, &budget::PROCFILE)?;
+        let path = snapshot.app_dir.join(PROCFILE);
+        let read = |content: Vec<u8>| procfile::parse(&text::decode(&content, &path)?, &path);
+        content.map(read).transpose()
+    };
+    match read() {
+        Ok(None) => {}
+        Ok(Some(procfile)) => {
+            found.found.push(PROCFILE.into());
+            found.release = procfile.release;
+            if !ask.given.run {
+                found.processes = procfile.processes;
+                found.notes.extend(procfile.notes);
+            }
+        }
+        Err(fault) if ask.given.run => found.notes.push(format!(
+            "no release line is taken from the Procfile: {fault}"
+        )),
+        Err(fault) => return Err(fault),
+    }
+    Ok(())
+}
+
+/// Names what a person may take for installed. Beside dependencies that cid reads, that is only what says
+/// the same in other words.
+fn note_unread(snapshot: &Snapshot<'_>, found: &mut Inspection) {
+    let locks = |file: &str| file.ends_with("lock");
+    let unread: Vec<&str> = UNREAD
+        .iter()
+        .copied()
+        .filter(|file| found.dependencies.is_none() || locks(file))
+        .filter(|file| snapshot.has(file))
+        .collect();
+    let poetry = found.dependencies.is_none() && snapshot.has(pyproject::FILE);
+    let unread: Vec<&str> = unread
+        .into_iter()
+        .chain(poetry.then_some("pyproject.toml (it has no [project])"))
+        .collect();
+    if unread.is_empty() {
+        return;
+    }
+    let instead = match found.dependencies {
+        Some(Dependencies::UvLock) => "uv.lock counts",
+        Some(Dependencies::Requirements) => "requirements.txt counts",
+        Some(Dependencies::Pyproject) => "pyproject.toml counts",
+        None => "nothing is installed; `install` in [app] of the project file says how",
+    };
+    found.notes.push(format!(
+        "cid does not install from {}: {instead}",
+        unread.join(", ")
+    ));
 }
 
 /// How a commit declares its dependencies.
@@ -131,3 +228,6 @@ fn is_identifier(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,10 @@
 use super::{
     declared::{Declared, package_name},
     snapshot::{Snapshot, beneath},
+    text,
 };
 use crate::system::fault::Fault;
+use encoding_rs::{Encoding, UTF_8};
 use std::path::{Path, PathBuf};
 
 /// The file looked for.
@@ -23,7 +25,7 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
             continue;
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        for line in logical_lines(&String::from_utf8_lossy(&content)) {
+        for line in logical_lines(&decode(&content, &path)?) {
             match Line::parse(&line) {
                 Line::Package(name) => declared.packages.extend(name),
                 Line::Include(file) => match local(&folder, &file) {
@@ -36,13 +38,61 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
         }
         declared.files.insert(path, content);
     }
-    super::pyproject::add_python_version(snapshot, &mut declared)?;
+    super::pyproject::add_settings(snapshot, &mut declared)?;
     Ok(Some(declared))
+}
+
+/// The text of a file of requirements: as its mark says, else as a line `# -*- coding: NAME -*-` among its
+/// first two says, else in UTF-8.
+///
+/// # Errors
+/// It is not in that encoding.
+fn decode(content: &[u8], path: &Path) -> Result<String, Fault> {
+    let declared = coding(content).map(|name| {
+        let label = name.to_ascii_lowercase().replace('_', "-");
+        let label = label.replace("latin-1", "latin1");
+        Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+            Fault::new(format!(
+                "cannot read {} of the repository: it says that it is in {name}, which cid does not know",
+                path.display()
+            ))
+            .hint("save it as UTF-8")
+        })
+    });
+    text::decode_as(content, path, declared.transpose()?.unwrap_or(UTF_8))
+}
+
+/// What a comment in the first two lines says of the encoding.
+fn coding(content: &[u8]) -> Option<String> {
+    let lines = content.split(|byte| *byte == b'\n').take(2);
+    lines
+        .filter(|line| line.starts_with(b"#"))
+        .find_map(|line| {
+            let line = String::from_utf8_lossy(line);
+            let (_, rest) = line.split_once("coding")?;
+            let rest = rest.strip_prefix([':', '='])?.trim_start();
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+            let name = &rest[..end.unwrap_or(rest.len())];
+            (!name.is_empty()).then(|| name.to_owned())
+        })
+}
+
+/// The file as every installer reads it: as it is, unless pip alone would find out how it is encoded.
+pub(in crate::helper) fn for_installers(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
+    let text = decode(content, path)?;
+    let changed = without_editable(&text);
+    if changed.lines().eq(text.lines())
+        && (str::from_utf8(content).is_ok() || coding(content).is_none())
+    {
+        return Ok(content.to_owned());
+    }
+    // pip believes the mark more than what the file says of itself.
+    Ok(format!("\u{feff}{changed}").into_bytes())
 }
 
 /// Makes editable requirements ordinary ones: an editable install leads into the folder it was
 /// made from, which is gone when the environment is used.
-pub(in crate::helper) fn without_editable(text: &str) -> String {
+fn without_editable(text: &str) -> String {
     let mut changed = String::with_capacity(text.len());
     for line in text.lines() {
         let start = line.trim_start();
@@ -207,6 +257,34 @@ mod tests {
             logical_lines("a==1 \\\n  --hash=x # why\n# b\n\nc#d"),
             ["a==1    --hash=x", "c#d"]
         );
+    }
+
+    #[test]
+    fn reads_each_encoding_that_pip_reads() {
+        let path = Path::new("requirements.txt");
+        let latin = b"# -*- coding: latin-1 -*-\nsix # gr\xfc\xdf\n";
+        let cyrillic = b"#\n# vim: set fileencoding=cp1251 :\nsix # \xe4\xe0\n";
+        let utf16 = text::tests::utf16("six # grüß\n", true, true);
+        assert!(decode(latin, path).unwrap().ends_with("grüß\n"));
+        assert!(decode(cyrillic, path).unwrap().ends_with("да\n"));
+        assert_eq!(decode(&utf16, path).unwrap(), "six # grüß\n");
+        // uv reads all but a declared encoding; what either reads as it is stays as it is.
+        let changed = for_installers(latin, path).unwrap();
+        assert!(
+            changed.starts_with(b"\xef\xbb\xbf# -*-")
+                && decode(&changed, path).unwrap().contains("grüß")
+        );
+        for same in [
+            &utf16[..],
+            b"\xef\xbb\xbfsix\r\n",
+            b"# coding: latin-1\nsix",
+        ] {
+            assert_eq!(for_installers(same, path).unwrap(), same);
+        }
+        for bad in [&b"six # gr\xfc"[..], b"# coding: klingon\nsix"] {
+            let fault = decode(bad, path).unwrap_err();
+            assert!(fault.message.contains("requirements.txt"), "{fault}");
+        }
     }
 
     #[test]

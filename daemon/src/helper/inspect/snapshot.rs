@@ -4,11 +4,19 @@ use crate::{
     budget::{Budget, REPOSITORY_BYTES, REPOSITORY_FILE, REPOSITORY_FILES, REPOSITORY_FOLDERS},
     system::fault::Fault,
 };
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
 use std::{
     cell::Cell,
+    collections::VecDeque,
+    ffi::OsString,
+    os::unix::ffi::OsStringExt,
     path::{Component, Path, PathBuf},
 };
+
+/// git's mode of a symbolic link.
+const LINK: i32 = 0o120_000;
+/// How many links are followed on the way to a file, as Linux does.
+const MOST_LINKS: usize = 40;
 
 /// An app's folder at a commit.
 pub(in crate::helper) struct Snapshot<'r> {
@@ -71,11 +79,12 @@ impl<'r> Snapshot<'r> {
         })
     }
 
-    /// Whether the app's folder holds that file.
+    /// Whether the app's folder holds that file, or a link that stands for one.
     pub(in crate::helper) fn has(&self, name: &str) -> bool {
-        self.app
-            .get_path(Path::new(name))
-            .is_ok_and(|entry| entry.kind() == Some(ObjectType::Blob))
+        // One that leads nowhere is there as well: reading it says what is wrong.
+        self.find(&self.app_dir.join(name)).map_or(true, |found| {
+            found.is_some_and(|(_, entry)| is_file(&entry))
+        })
     }
 
     /// A file of the app's folder.
@@ -98,22 +107,20 @@ impl<'r> Snapshot<'r> {
         self.read_within(&self.app_dir.join(name), most)
     }
 
-    /// A file by its path in the repository.
+    /// A file by its path in the repository. Links inside the repository are followed, as they are in a
+    /// clone.
     ///
     /// # Errors
-    /// It is too long, too many have been read already, or the mirror is damaged.
+    /// It is too long, too many have been read already, a link leads out of the repository or nowhere, or
+    /// the mirror is damaged.
     pub(in crate::helper) fn read_at(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
         self.read_within(path, &REPOSITORY_FILE)
     }
 
     fn read_within(&self, path: &Path, most: &'static Budget) -> Result<Option<Vec<u8>>, Fault> {
-        let Ok(entry) = self.root.get_path(path) else {
+        let Some((_, entry)) = self.find(path)?.filter(|(_, entry)| is_file(entry)) else {
             return Ok(None);
         };
-        // A link's blob is the path it leads to, not a file.
-        if entry.kind() != Some(ObjectType::Blob) || entry.filemode() == 0o120_000 {
-            return Ok(None);
-        }
         let damaged = |error: git2::Error| Fault::io("read from the mirror", path, error.message());
         // The header alone: a long one is not even loaded.
         let odb = self.repository.odb().map_err(damaged)?;
@@ -126,6 +133,52 @@ impl<'r> Snapshot<'r> {
         self.read.set((files + 1, bytes + size));
         let blob = self.repository.find_blob(entry.id()).map_err(damaged)?;
         Ok(Some(blob.content().to_owned()))
+    }
+
+    /// What is at a path, with the path that links on the way lead to.
+    fn find(&self, path: &Path) -> Result<Option<(PathBuf, TreeEntry<'static>)>, Fault> {
+        let wrong = |why: &str| {
+            Fault::new(format!(
+                "cannot read {} of the repository: {why}",
+                path.display()
+            ))
+            .hint("put the file itself there, or a link to one in the repository")
+        };
+        let out = || wrong("a link leads out of it");
+        let (mut at, mut links) = (PathBuf::new(), 0);
+        let mut found = None;
+        let mut waiting = steps(path).ok_or_else(out)?;
+        while let Some(step) = waiting.pop_front() {
+            let Some(name) = step else {
+                if !at.pop() {
+                    return Err(out());
+                }
+                continue;
+            };
+            let next = at.join(name);
+            let Ok(entry) = self.root.get_path(&next) else {
+                return match links {
+                    0 => Ok(None),
+                    _ => Err(wrong("a link leads to something that does not exist")),
+                };
+            };
+            if entry.filemode() == LINK {
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(wrong("its links lead in a circle"));
+                }
+                let target = self.repository.find_blob(entry.id());
+                let target = target.map_err(|error| wrong(error.message()))?;
+                let target = PathBuf::from(OsString::from_vec(target.content().to_owned()));
+                let mut steps = steps(&target).ok_or_else(out)?;
+                steps.append(&mut waiting);
+                waiting = steps;
+                continue;
+            }
+            at = next;
+            found = Some(entry);
+        }
+        Ok(found.map(|entry| (at, entry)))
     }
 
     /// Names of the folders in the app's folder.
@@ -143,6 +196,22 @@ impl<'r> Snapshot<'r> {
     pub(in crate::helper) fn root(&self) -> &Tree<'r> {
         &self.root
     }
+}
+
+/// The steps of a relative path, `None` one up; `None` for an absolute path.
+fn steps(path: &Path) -> Option<VecDeque<Option<OsString>>> {
+    path.components()
+        .filter(|part| *part != Component::CurDir)
+        .map(|part| match part {
+            Component::Normal(name) => Some(Some(name.to_owned())),
+            Component::ParentDir => Some(None),
+            _ => None,
+        })
+        .collect()
+}
+
+fn is_file(entry: &TreeEntry<'_>) -> bool {
+    entry.kind() == Some(ObjectType::Blob)
 }
 
 /// Resolves a path inside the repository by its text alone; `None` when it leads out.
@@ -192,6 +261,57 @@ mod tests {
         let who = git2::Signature::now("a", "a@example.com").unwrap();
         let commit = repository.commit(None, &who, &who, "x", &tree, &[]);
         (dir, commit.unwrap().to_string())
+    }
+
+    #[test]
+    fn follows_links_inside_the_repository_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(dir.path()).unwrap();
+        let blob = |text: &str| repository.blob(text.as_bytes()).unwrap();
+        let mut deploy = repository.treebuilder(None).unwrap();
+        deploy
+            .insert("Procfile", blob("web: x"), 0o100_644)
+            .unwrap();
+        let deploy = deploy.write().unwrap();
+        let mut app = repository.treebuilder(None).unwrap();
+        for (name, target) in [
+            ("Procfile", "../other/./Procfile"),
+            ("twice", "Procfile"),
+            ("out", "../../Procfile"),
+            ("absolute", "/etc/passwd"),
+            ("nowhere", "gone"),
+            ("circle", "circle"),
+            ("folder", "../deploy"),
+        ] {
+            app.insert(name, blob(target), LINK).unwrap();
+        }
+        let app = app.write().unwrap();
+        let mut root = repository.treebuilder(None).unwrap();
+        root.insert("deploy", deploy, 0o040_000).unwrap();
+        root.insert("other", blob("deploy"), LINK).unwrap();
+        root.insert("app", app, 0o040_000).unwrap();
+        let root = repository.find_tree(root.write().unwrap()).unwrap();
+        let who = git2::Signature::now("a", "a@example.com").unwrap();
+        let commit = repository.commit(None, &who, &who, "x", &root, &[]);
+        let commit = commit.unwrap().to_string();
+        let snapshot = Snapshot::open(&repository, &commit, Path::new("app")).unwrap();
+        for name in ["Procfile", "twice", "folder/Procfile"] {
+            let content = snapshot.read(name).unwrap();
+            assert_eq!(content.as_deref(), Some(&b"web: x"[..]), "{name}");
+            assert!(snapshot.has(name));
+        }
+        for (name, why) in [
+            ("out", "leads out"),
+            ("absolute", "leads out"),
+            ("nowhere", "does not exist"),
+            ("circle", "in a circle"),
+        ] {
+            let fault = snapshot.read(name).unwrap_err();
+            assert!(fault.message.contains(why), "{fault}");
+            assert!(snapshot.has(name), "{name} is not absent");
+        }
+        assert!(!snapshot.has("folder") && snapshot.read("folder").unwrap().is_none());
+        assert_eq!(snapshot.read("gone").unwrap(), None);
     }
 
     /// Reads them all; gives how many could be, and what was said of the next one.

@@ -17,10 +17,8 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
         };
         declared.files.insert(snapshot.app_dir.join(file), content);
     }
-    let lock = pyproject::parse(
-        &declared.files[&snapshot.app_dir.join("uv.lock")],
-        "uv.lock",
-    )?;
+    let path = snapshot.app_dir.join("uv.lock");
+    let lock = pyproject::parse(&declared.files[&path], &path)?;
     for package in lock
         .get("package")
         .and_then(Value::as_array)
@@ -34,7 +32,7 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
         declared.packages.extend(name);
         declared.open |= package.get("source").is_some_and(is_local);
     }
-    pyproject::add_python_version(snapshot, &mut declared)?;
+    pyproject::add_settings(snapshot, &mut declared)?;
     Ok(Some(declared))
 }
 

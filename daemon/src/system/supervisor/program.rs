@@ -135,16 +135,21 @@ mod tests {
     fn process_types_are_plain() {
         for bad in [
             "",
-            "Web",
-            "1a",
+            "-a",
+            "--",
             "a b",
             "a:b",
             "a.b",
+            "wörker",
             "a,b",
             "a]",
             &"a".repeat(32),
         ] {
             assert!(ProcessType::parse(bad).is_none(), "{bad:?}");
+        }
+        for good in ["Web", "1a", "_a-", &"a".repeat(31)] {
+            let text = format!("process_name={good}\n");
+            assert_eq!(process_types(&text)[0].as_str(), good);
         }
     }
 }
