@@ -5,10 +5,11 @@ use crate::{
     engine::Hooks,
     layout::Layout,
     reload,
-    system::Fault,
+    system::{Fault, nginx, supervisor},
 };
 use clap::{Parser, Subcommand};
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+use tokio::runtime::Runtime;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Self-hosted workspaces: an e-mail becomes a running copy of your project.
@@ -33,6 +34,26 @@ enum Verb {
         /// The daemon's process id
         #[arg(value_parser = clap::value_parser!(i32).range(1..))]
         daemon: i32,
+    },
+    /// Before supervisord starts again after a bad end, set program files aside that it does not take
+    #[command(hide = true)]
+    SetAsidePrograms {
+        /// Folder of program files
+        #[arg(long)]
+        programs: PathBuf,
+        /// supervisord's configuration
+        #[arg(long)]
+        configuration: PathBuf,
+    },
+    /// Before nginx starts, set vhosts of workspaces aside that it would not start with
+    #[command(hide = true)]
+    SetAsideVhosts {
+        /// Folder of vhosts
+        #[arg(long)]
+        vhosts: PathBuf,
+        /// nginx's configuration
+        #[arg(long)]
+        configuration: PathBuf,
     },
     /// Run a whole cid in one folder, as an ordinary user: its own nginx and supervisord, on
     /// unprivileged ports, until SIGTERM or Ctrl-C
@@ -74,17 +95,19 @@ pub fn main(hooks: Arc<dyn Hooks>) -> ExitCode {
 }
 
 fn run(verb: Verb, hooks: Arc<dyn Hooks>) -> anyhow::Result<()> {
-    if let Verb::Reload { daemon } = verb {
-        return Ok(reload::reload(&Layout::host(), daemon)?);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
     match verb {
-        Verb::Reload { .. } => Ok(()),
+        Verb::Reload { daemon } => Ok(reload::reload(&Layout::host(), daemon)?),
+        Verb::SetAsidePrograms {
+            programs,
+            configuration,
+        } => Ok(supervisor::at_start::set_aside(&programs, &configuration)?),
+        Verb::SetAsideVhosts {
+            vhosts,
+            configuration,
+        } => Ok(nginx::at_start::set_aside(&vhosts, &configuration)?),
         Verb::Serve => {
             let bin_dir = app::bin_dir()?;
-            runtime.block_on(app::host(HostOptions { bin_dir, hooks }))
+            runtime()?.block_on(app::host(HostOptions { bin_dir, hooks }))
         }
         Verb::Sandbox {
             dir,
@@ -98,9 +121,15 @@ fn run(verb: Verb, hooks: Arc<dyn Hooks>) -> anyhow::Result<()> {
                 bin_dir: app::bin_dir()?,
                 hooks,
             };
-            runtime.block_on(app::sandbox(options))
+            runtime()?.block_on(app::sandbox(options))
         }
     }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
 
 /// To the journal under systemd, readable lines on standard error otherwise. `CID_LOG` sets what is

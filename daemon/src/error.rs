@@ -5,13 +5,12 @@ mod work;
 
 pub(crate) use work::{files, summary};
 
-use crate::{
-    budget::{self, ERROR_TEXT, Over},
-    domain::JobKind,
-    helper::request::WorkReport,
-    system::Fault,
-};
+use crate::{domain::JobKind, system::Fault};
 use cid_proto::v1::{ConflictDetail, LostWork};
+use cid_protocol::{
+    budget::{self, ERROR_TEXT, Over},
+    request::WorkReport,
+};
 use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};

@@ -1,4 +1,4 @@
-//! The daemon `cid` and its `cid-helper`. `docs/architecture.md` tells the whole; each folder is
+//! The daemon `cid`. `docs/architecture.md` tells the whole; each folder is
 //! one idea:
 
 #![cfg_attr(
@@ -10,8 +10,6 @@
 pub mod app;
 /// Who may do what: one table, one gate, a permit.
 pub mod authz;
-/// How much of anything a repository or a caller may choose.
-pub mod budget;
 /// The command line of `cid`.
 pub mod cli;
 /// The operator's files, strict.
@@ -24,12 +22,6 @@ pub mod domain;
 pub mod engine;
 /// What a caller is told.
 pub mod error;
-/// What runs as somebody else: git, dependencies, trees.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where programs run and trees are written, as somebody else"
-)]
-pub mod helper;
 /// An installed host: units, accounts, polkit.
 pub mod host;
 /// Where things are on disk.

@@ -2,20 +2,19 @@
 //! repository says. A pure function.
 
 use crate::{
-    budget::PROCESS_TYPES,
     config::{Command, DatabaseKind, Project},
     domain::ProcessType,
-    helper::{
-        request::{Dependencies, Given, Inspection},
-        run_file::ProcessCommand,
-    },
     system::Fault,
+};
+use cid_protocol::{
+    budget::PROCESS_TYPES,
+    request::{Dependencies, Given, Inspection},
+    run_file::ProcessCommand,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// The process type behind nginx.
-pub const WEB: &str = "web";
+pub use cid_protocol::run_file::WEB;
 
 /// What to install, release and run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

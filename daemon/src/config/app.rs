@@ -1,7 +1,8 @@
 //! `[app]`: what the repository does not say or says wrongly.
 
 use super::{RelativePath, SearchPath, Seconds};
-use crate::{budget::COMMAND, domain::ProcessType};
+use crate::domain::ProcessType;
+use cid_protocol::budget::COMMAND;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     collections::BTreeMap,

@@ -2,7 +2,7 @@
 //! and its apps may use.
 
 use super::{Limits, Seconds, Settings};
-use crate::helper::run_file;
+use cid_protocol::run_file;
 use serde::Deserialize;
 use std::{num::NonZero, ops::Deref};
 

@@ -25,7 +25,7 @@ pub use values::{
     Seconds, WorkDir,
 };
 
-use crate::budget::PROJECT_FILE;
+use cid_protocol::budget::PROJECT_FILE;
 use std::{
     fs::File,
     io::Read as _,

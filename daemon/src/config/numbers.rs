@@ -1,7 +1,7 @@
 //! How many of anything a project file may hold.
 
 use super::{Project, place::Broken};
-use crate::budget::{
+use cid_protocol::budget::{
     Budget, COMMANDS, ENTRIES, PEOPLE, PROCESS_TYPES, VARIABLE, VARIABLES, VARIABLES_BYTES,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn check(project: &Project) -> Result<(), Broken> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{COMMAND, PROJECT_FILE};
+    use cid_protocol::budget::{COMMAND, PROJECT_FILE};
     use std::fmt::Write as _;
 
     const HEAD: &str = "domain = \"x.localhost\"\n[git]\nurl = \"/srv/x.git\"\n";

@@ -5,10 +5,8 @@ use super::{
     AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, PlainPath, ProjectLimits, RefName,
     RelativePath, Tls, WorkDir, app::App, dotenv, numbers, parse, place::Broken, read, values,
 };
-use crate::{
-    domain::{Email, Name, ProjectName},
-    helper::request::Remote,
-};
+use crate::domain::{Email, Name, ProjectName};
+use cid_protocol::request::Remote;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     collections::BTreeMap,

@@ -3,7 +3,6 @@
 use super::Finding;
 use crate::{
     domain::{Workspace, project_group},
-    helper::request::{AccessReport, LookAtAccess},
     rpc::Api,
     step::{TREE, gid_of, uid_of},
     system::{
@@ -11,6 +10,7 @@ use crate::{
         helpers::{Call, Identity, ask},
     },
 };
+use cid_protocol::request::{AccessReport, LookAtAccess};
 use nix::unistd::{Group, User};
 use std::{
     sync::Arc,

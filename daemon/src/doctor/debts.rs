@@ -1,7 +1,6 @@
 //! Pays what finished jobs still owe.
 
 use crate::{
-    helper::request::DeleteBranch,
     rpc::Api,
     store::{Debt, OwedRow, StoreError},
     system::{
@@ -9,6 +8,7 @@ use crate::{
         helpers::{Identity, ask_once},
     },
 };
+use cid_protocol::request::DeleteBranch;
 use std::time::Duration;
 
 /// Debts are tried again so often.

@@ -4,7 +4,6 @@ use super::{Finding, sites};
 use crate::{
     domain::{UnitName, Workspace},
     error::Error,
-    helper::run_file::RunFile,
     recipe::WEB,
     rpc::Api,
     step::{APP_LOG_DIR_MODE, TREE},
@@ -17,6 +16,7 @@ use crate::{
         view,
     },
 };
+use cid_protocol::run_file::RunFile;
 use std::path::{Path, PathBuf};
 
 /// What a ready workspace should have and has not.

@@ -4,7 +4,6 @@
 use crate::{
     config::Project,
     domain::project_group,
-    helper::request::{LookAtPaths, Obstacle, PathAsk},
     rpc::Api,
     step::gid_of,
     system::{
@@ -13,6 +12,7 @@ use crate::{
         nginx::worker,
     },
 };
+use cid_protocol::request::{LookAtPaths, Obstacle, PathAsk};
 use nix::unistd::{User, getgrouplist};
 use std::{
     ffi::CString,

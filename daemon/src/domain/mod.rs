@@ -4,12 +4,11 @@ pub mod account;
 pub mod creator;
 pub mod email;
 pub mod name;
-pub mod process;
 pub mod workspace;
 
 pub use account::{Account, TOOLS, builder, project_group};
+pub use cid_protocol::process_type::ProcessType;
 pub use creator::Creator;
 pub use email::{Email, EmailError};
 pub use name::{Name, ProjectName, UnitName};
-pub use process::ProcessType;
 pub use workspace::{JobKind, JobState, Workspace, WorkspaceState};

@@ -2,16 +2,18 @@
 
 use super::{Inner, output::redact, plan::Step};
 use crate::{
-    budget::{self, ERROR_TEXT, NOTES},
     config::{Limits, Project},
     domain::{ProjectName, UnitName},
-    helper::request::{Ask, Fetch, Fetched},
     store::{Artifact, Debt, Store},
     system::{
         Effect, Fault, FaultContext, System,
         helpers::{Call, Identity, WorkspaceUser, ask},
         queue::{Resource, Turn, Who},
     },
+};
+use cid_protocol::{
+    budget::{self, ERROR_TEXT, NOTES},
+    request::{Ask, Fetch, Fetched},
 };
 use serde_json::Value;
 use std::{

@@ -2,12 +2,12 @@
 
 use crate::{
     domain::ProjectName,
-    helper::request::{Fetch, Fetched},
     system::{
         Fault,
         queue::{Queues, Resource, Who},
     },
 };
+use cid_protocol::request::{Fetch, Fetched};
 use std::{
     collections::HashMap,
     future::Future,
@@ -66,7 +66,7 @@ impl Mirrors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::helper::request::Remote;
+    use cid_protocol::request::Remote;
     use std::{
         sync::atomic::{AtomicU32, Ordering},
         time::Duration,

@@ -24,7 +24,6 @@ use crate::{
     config::{Project, Projects, Settings},
     domain::{JobKind, Workspace},
     error::Error,
-    helper::request::{Fetch, Fetched},
     step,
     store::{Appended, Bound, JobRow, NewJob, Reached, Store, Subject},
     system::{
@@ -33,6 +32,7 @@ use crate::{
         queue::{Waiting, Who},
     },
 };
+use cid_protocol::request::{Fetch, Fetched};
 use event::What;
 use mirrors::Mirrors;
 use std::{

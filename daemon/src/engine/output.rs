@@ -2,9 +2,9 @@
 //! hand for the failure.
 
 use super::event::What;
-use crate::{
-    budget::{FAILURE_BYTES, FAILURE_LINES, JOB_LOG, LOG_BATCH, LOG_QUEUE, STEP_LOG_END},
-    store::Store,
+use crate::store::Store;
+use cid_protocol::budget::{
+    FAILURE_BYTES, FAILURE_LINES, JOB_LOG, LOG_BATCH, LOG_QUEUE, STEP_LOG_END,
 };
 use std::{
     collections::VecDeque,
@@ -183,7 +183,7 @@ impl Last {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::LINE;
+    use cid_protocol::budget::LINE;
 
     fn kept(most_bytes: usize, most_lines: usize, lines: &[String]) -> Last {
         let mut last = Last::new(most_bytes, most_lines);

@@ -1,8 +1,9 @@
 //! Steps and plans: what is to be done, as values.
 
 use super::Cx;
-use crate::{budget::STEP_RESULT, config::Limits, domain::JobKind, system::Fault};
+use crate::{config::Limits, domain::JobKind, system::Fault};
 use async_trait::async_trait;
+use cid_protocol::budget::STEP_RESULT;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{future::Future, ops::Range, time::Duration};

@@ -1,10 +1,10 @@
 //! Work that a delete would lose, in words and as details of an error.
 
-use crate::{
-    budget::ERROR_LIST,
-    helper::request::{LeftFiles, RepositoryWork, WorkReport},
-};
 use cid_proto::v1;
+use cid_protocol::{
+    budget::ERROR_LIST,
+    request::{LeftFiles, RepositoryWork, WorkReport},
+};
 use prost::Message as _;
 
 /// How many repositories a sentence names.
@@ -115,7 +115,7 @@ fn lost(work: &RepositoryWork) -> v1::LostWork {
 
 /// Files that go with a workspace.
 pub(crate) fn files(left: &LeftFiles) -> v1::LeftFiles {
-    let file = |file: &crate::helper::request::LeftFile| v1::LeftFile {
+    let file = |file: &cid_protocol::request::LeftFile| v1::LeftFile {
         path: file.path.clone(),
         bytes: file.bytes,
     };
@@ -131,7 +131,7 @@ pub(crate) fn files(left: &LeftFiles) -> v1::LeftFiles {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::helper::request::Listing;
+    use cid_protocol::request::Listing;
 
     /// More work than fits into an error.
     pub(in super::super) fn much() -> WorkReport {

@@ -1,6 +1,7 @@
 //! How much of the machine a helper's unit may use, as the project's file says.
 
-use crate::{config::Amounts, helper::cgroup, system::units::Unit};
+use crate::{config::Amounts, system::units::Unit};
+use cid_kernel::cgroup;
 use std::path::Path;
 
 /// Which limits the kernel keeps for a unit as a whole. In a container they may be somebody else's.

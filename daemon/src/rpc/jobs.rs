@@ -3,7 +3,6 @@
 use super::{Api, convert, page_size, streams::Kind, take_claim};
 use crate::{
     authz::{Action, Claim, Decision, Denial, Permit, Subject, Viewer},
-    budget::WATCH_BATCH,
     domain::{Email, JobState},
     engine::{
         Plan,
@@ -13,6 +12,7 @@ use crate::{
     store::{JobFilter, JobRow},
 };
 use cid_proto::v1::{self, jobs_server::Jobs};
+use cid_protocol::budget::WATCH_BATCH;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;

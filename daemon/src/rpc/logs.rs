@@ -2,14 +2,9 @@
 //! nothing is read ahead.
 
 use super::streams::Place;
-use crate::{
-    authz::Permit,
-    budget::{LINE, LOG_LINES, LOG_TAIL},
-    domain::ProcessType,
-    error::Error,
-    system::fs,
-};
+use crate::{authz::Permit, domain::ProcessType, error::Error, system::fs};
 use cid_proto::v1::LogsResponse;
+use cid_protocol::budget::{LINE, LOG_LINES, LOG_TAIL};
 use futures::stream::{self, Stream};
 use std::{
     fs::{File, Metadata},

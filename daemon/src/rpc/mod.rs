@@ -23,7 +23,6 @@ pub use streams::Streams;
 
 use crate::{
     authz::{Call, Claim, Permit, Subject},
-    budget::PAGE,
     config::{Project, Projects, Settings},
     domain::{Email, Name, ProjectName, Workspace},
     engine::Engine,
@@ -33,6 +32,7 @@ use crate::{
     system::System,
 };
 use cid_proto::v1::WorkspaceRef;
+use cid_protocol::budget::PAGE;
 use std::sync::Arc;
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;

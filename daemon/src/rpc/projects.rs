@@ -6,7 +6,6 @@ use crate::{
     doctor,
     domain::{Email, Name, ProjectName},
     error::Error,
-    helper::request::{Inspect, Push},
     recipe::{self, Recipe},
     step::{gid_of, uid_of},
     system::{
@@ -16,6 +15,7 @@ use crate::{
     },
 };
 use cid_proto::v1::{self, projects_server::Projects};
+use cid_protocol::request::{Inspect, Push};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,

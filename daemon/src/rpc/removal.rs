@@ -7,7 +7,6 @@ use crate::{
     doctor,
     domain::{ProjectName, builder, project_group},
     error::Error,
-    helper::request::Purge,
     layout::trash_dir,
     store::{Debt, OwedRow, WorkDir},
     system::{
@@ -15,6 +14,7 @@ use crate::{
         helpers::{Identity, ask_once},
     },
 };
+use cid_protocol::request::Purge;
 use std::path::{Path, PathBuf};
 
 /// So many set-aside files of one project's are kept apart.

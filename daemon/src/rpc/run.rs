@@ -3,10 +3,8 @@
 use super::Api;
 use crate::{
     authz::{Claim, Permit},
-    budget::RUN_COMMAND,
     domain::WorkspaceState,
     error::Error,
-    helper::frame::{Size, Start, Terminal},
     system::{
         helpers::{Identity, WorkspaceUser},
         launcher::session_name,
@@ -17,6 +15,10 @@ use crate::{
 use cid_proto::v1::{
     RunRequest, RunResponse, RunStart, WindowSize, run_request::Message as In,
     run_response::Message as Out,
+};
+use cid_protocol::{
+    budget::RUN_COMMAND,
+    frame::{Size, Start, Terminal},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt},

@@ -3,16 +3,16 @@
 use super::{Api, Audit, enforce::Enforce};
 use crate::{
     authz::{Caller, Door, Gate},
-    budget::{
-        CONNECTION_WINDOW, CONNECTIONS, CONNECTIONS_WAITING, HEADERS, REQUEST, RUN_INPUT, STREAMS,
-        WINDOW,
-    },
     layout::Layout,
     system::{Fault, FaultContext},
 };
 use cid_proto::v1::{
     jobs_server::JobsServer, projects_server::ProjectsServer, system_server::SystemServer,
     workspaces_server::WorkspacesServer,
+};
+use cid_protocol::budget::{
+    CONNECTION_WINDOW, CONNECTIONS, CONNECTIONS_WAITING, HEADERS, REQUEST, RUN_INPUT, STREAMS,
+    WINDOW,
 };
 use std::{
     collections::HashMap,

@@ -1,8 +1,8 @@
 //! How many calls and long answers each user id, and all together, may have open.
 
-use crate::{
-    budget::{Budget, CALLS, CALLS_OF_USER, LOGS, LOGS_OF_USER, WATCHES, WATCHES_OF_USER},
-    error::Error,
+use crate::error::Error;
+use cid_protocol::budget::{
+    Budget, CALLS, CALLS_OF_USER, LOGS, LOGS_OF_USER, WATCHES, WATCHES_OF_USER,
 };
 use std::{
     collections::HashMap,

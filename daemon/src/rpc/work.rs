@@ -5,12 +5,12 @@ use crate::{
     config::Project,
     domain::Workspace,
     error::Error,
-    helper::request::{WorkReport, WorkStatus},
     system::{
         Fault, fs,
         helpers::{Identity, WorkspaceUser, ask_once},
     },
 };
+use cid_protocol::request::{WorkReport, WorkStatus};
 use std::time::Duration;
 
 /// Asking the project's remote may take so long.

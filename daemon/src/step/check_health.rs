@@ -4,7 +4,6 @@ use crate::{
     config::{Health, Limits},
     doctor::worries::empty_database,
     engine::{Cx, Step},
-    helper::run_file::RunFile,
     recipe::WEB,
     system::{
         Fault, fs,
@@ -14,6 +13,7 @@ use crate::{
         visit::{OwnSite, Visited},
     },
 };
+use cid_protocol::run_file::RunFile;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,

@@ -3,9 +3,9 @@
 use crate::{
     engine::{Cx, Step},
     error,
-    helper::request::WorkStatus,
     system::Fault,
 };
+use cid_protocol::request::WorkStatus;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

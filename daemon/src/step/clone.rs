@@ -7,9 +7,9 @@ use super::{
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::request::{CloneTree, Person},
     system::Fault,
 };
+use cid_protocol::request::{CloneTree, Person};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

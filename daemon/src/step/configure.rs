@@ -8,14 +8,14 @@ use super::{
     make_directory::{HOME, TMP, TREE, purge, web_socket},
 };
 use crate::{
-    budget::TEMPLATE,
     config::{Limits, LinkMode, Project, dotenv},
     engine::{Cx, Step},
-    helper::{
-        request::{self, FileSource, TreeFile, TreeLink},
-        run_file::{ProcessCommand, RunAs, RunFile},
-    },
     system::{Fault, FaultContext, fs},
+};
+use cid_protocol::{
+    budget::TEMPLATE,
+    request::{self, FileSource, TreeFile, TreeLink},
+    run_file::{ProcessCommand, RunAs, RunFile},
 };
 use serde::{Deserialize, Serialize};
 use std::{

@@ -4,9 +4,9 @@ use super::CheckBranch;
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::request::{self, BranchDeletion, Push, Remote},
     system::Fault,
 };
+use cid_protocol::request::{self, BranchDeletion, Push, Remote};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

@@ -4,9 +4,9 @@ use super::make_account::accounts;
 use crate::{
     domain::{Account, project_group},
     engine::{Cx, Step},
-    helper::request,
     system::Fault,
 };
+use cid_protocol::request;
 use serde::{Deserialize, Serialize};
 
 /// Ends every process of the workspace's user: also one that threw its environment away and began a

@@ -1,9 +1,7 @@
 //! What the end of a repository's command means for the job.
 
-use crate::{
-    helper::request::{Exited, Resource},
-    system::Fault,
-};
+use crate::system::Fault;
+use cid_protocol::request::{Exited, Resource};
 
 /// 128 + SIGXFSZ, by which the kernel ends who writes on.
 const TOO_LONG_A_FILE: i32 = 153;

@@ -9,16 +9,16 @@ use crate::{
     config::Limits,
     domain::{builder, project_group},
     engine::{Cx, Step},
-    helper::request::{
-        BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK,
-        RunCommand,
-    },
     recipe::Environment,
     system::{
         Fault, fs,
         helpers::Identity,
         queue::{Resource, Turn},
     },
+};
+use cid_protocol::request::{
+    BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK,
+    RunCommand,
 };
 use serde::{Deserialize, Serialize};
 use std::{

@@ -3,9 +3,9 @@
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::request::{self, Fetched, Remote},
     system::Fault,
 };
+use cid_protocol::request::{self, Fetched, Remote};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

@@ -9,9 +9,9 @@ use crate::{
     config::{Access, Limits},
     domain::{Account, Email},
     engine::{Cx, Step},
-    helper::request::{self, Granted},
     system::{Fault, FaultContext, fs, nginx::worker},
 };
+use cid_protocol::request::{self, Granted};
 use nix::unistd::{Group, User};
 use serde::{Deserialize, Serialize};
 use std::{

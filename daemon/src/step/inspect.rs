@@ -4,10 +4,10 @@ use super::Fetch;
 use crate::{
     config::Projects,
     engine::{Cx, Step},
-    helper::request,
     recipe::{self, Recipe},
     system::{Fault, view},
 };
+use cid_protocol::request;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -4,13 +4,13 @@ use super::{
     end_processes::end_all,
     make_account::{Made, made},
 };
-pub use crate::helper::request::{HOME, TREE};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::request::Purge,
     system::{Fault, fs, helpers::Identity},
 };
+use cid_protocol::request::Purge;
+pub use cid_protocol::request::{HOME, TREE};
 use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},

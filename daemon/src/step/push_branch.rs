@@ -4,10 +4,10 @@ use super::{Fetch, Inspect};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::request::{BranchDeletion, DeleteBranch, Push, Remote},
     store::Debt,
     system::Fault,
 };
+use cid_protocol::request::{BranchDeletion, DeleteBranch, Push, Remote};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

@@ -2,9 +2,9 @@
 
 use crate::{
     engine::{Cx, Step},
-    helper::request,
     system::Fault,
 };
+use cid_protocol::request;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

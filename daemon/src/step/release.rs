@@ -4,11 +4,11 @@ use super::{Inspect, configure::filled_in, ended::judge};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    helper::{
-        request::RunCommand,
-        run_file::{ProcessCommand, RunFile},
-    },
     system::{Fault, queue::Resource},
+};
+use cid_protocol::{
+    request::RunCommand,
+    run_file::{ProcessCommand, RunFile},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

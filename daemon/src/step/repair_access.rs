@@ -9,9 +9,9 @@ use crate::{
     config::{Access, Limits},
     domain::{Account, Email},
     engine::{Cx, Step},
-    helper::request::GrantAccess,
     system::{Fault, helpers::Identity},
 };
+use cid_protocol::request::GrantAccess;
 use nix::unistd::Group;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};

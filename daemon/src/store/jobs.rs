@@ -8,10 +8,10 @@ use super::{
     workspaces::{by_email, by_id, insert, is_free},
 };
 use crate::{
-    budget::PLAN,
     domain::{Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
     engine::event::{Event, Failure, What},
 };
+use cid_protocol::budget::PLAN;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::path::PathBuf;
 use uuid::Uuid;

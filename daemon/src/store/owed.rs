@@ -5,10 +5,8 @@ use super::{
     rows::{parse, time},
     workspaces::free_ports,
 };
-use crate::{
-    domain::{ProjectName, UnitName},
-    helper::request::Remote,
-};
+use crate::domain::{ProjectName, UnitName};
+use cid_protocol::request::Remote;
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};

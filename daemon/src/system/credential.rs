@@ -2,7 +2,7 @@
 //! It hands them to the helper that talks to the git server, by that helper's own pipe.
 
 use super::Fault;
-use crate::helper::request::{Secret, UseCredential};
+use cid_protocol::request::{Secret, UseCredential};
 use rustix::fs::{self as sys, FileType, Mode, OFlags};
 use std::{fs::File, io::Read, path::Path};
 

@@ -2,14 +2,13 @@
 //! here: a clean environment, no input, a time limit, bounded output.
 
 use super::{Fault, FaultContext};
+use cid_protocol::environment::PATH;
 use std::{ffi::OsStr, fs::OpenOptions, path::Path, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
 };
 
-/// Where programs are looked for.
-pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What is kept of each stream; the rest is read and thrown away, so that nobody blocks on it.
 const OUTPUT_LIMIT: u64 = 64 * 1024;
 /// A program that went into the background may hold its streams open.

@@ -16,16 +16,12 @@ use super::{
     supervisor::{Process, ProcessState, Supervisor},
     tls::Certificates,
 };
-use crate::{
-    domain::UnitName,
-    helper::request::{
-        AccessReport, AccountFiles, BranchDeletion, Built, Configured, Dependencies, Ended,
-        Fetched, Granted, Inspection, PathReport, Purged, Request, Resolved, ToolExited,
-        WorkReport,
-    },
-    layout::Layout,
-};
+use crate::{domain::UnitName, layout::Layout};
 use async_trait::async_trait;
+use cid_protocol::request::{
+    AccessReport, AccountFiles, BranchDeletion, Built, Configured, Dependencies, Ended, Fetched,
+    Granted, Inspection, PathReport, Purged, Request, Resolved, ToolExited, WorkReport,
+};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},

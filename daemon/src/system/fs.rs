@@ -1,6 +1,6 @@
 //! Files that only cid writes: whole or not at all, and still there after a power cut.
 //!
-//! For folders that a workspace's user can write to, see [`crate::helper`] instead.
+//! For folders that a workspace's user can write to, see the helper instead.
 
 use super::{Fault, FaultContext};
 use nix::errno::Errno;
@@ -142,7 +142,7 @@ pub fn give_to(path: &Path, uid: u32, gid: u32) -> Result<(), Fault> {
 /// # Errors
 /// It cannot be opened, or its file system keeps no access lists.
 pub fn admit(folder: &Path, uids: &[u32], gids: &[u32]) -> Result<(), Fault> {
-    crate::helper::admit(folder, uids, gids)
+    cid_kernel::acl::admit(folder, uids, gids)
 }
 
 /// Writes to a file of the kernel's that is there.

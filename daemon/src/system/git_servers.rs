@@ -6,11 +6,9 @@ use super::{
     helpers::{Call, Identity, Launcher},
     queue::{Queues, Resource, Turn},
 };
-use crate::{
-    domain::ProjectName,
-    helper::request::{Remote, Request},
-};
+use crate::domain::ProjectName;
 use async_trait::async_trait;
+use cid_protocol::request::{Remote, Request};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -234,7 +232,8 @@ impl Launcher for GitServers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{helper::request::DeleteBranch, system::queue::Who};
+    use crate::system::queue::Who;
+    use cid_protocol::request::DeleteBranch;
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
 

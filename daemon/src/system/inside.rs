@@ -4,7 +4,7 @@
 //! used, not what the name means a moment later.
 
 use super::Fault;
-use crate::helper::run_file::RunFile;
+use cid_protocol::run_file::RunFile;
 use rustix::{
     fs::{FileType, Mode, OFlags, Stat, fstat, open, openat},
     io::Errno,

@@ -5,7 +5,6 @@ pub mod accounts;
 pub mod credential;
 pub mod exec;
 pub mod fake;
-pub mod fault;
 pub mod fs;
 pub mod git_servers;
 pub mod helpers;
@@ -28,7 +27,7 @@ pub mod units;
 pub(crate) mod view;
 pub mod visit;
 
-pub use fault::{Fault, FaultContext, Lost};
+pub use cid_protocol::fault::{Fault, FaultContext, Lost};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{

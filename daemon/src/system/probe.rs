@@ -7,8 +7,9 @@ use super::{
     supervisor::orphans,
     tls::{self, Pair},
 };
-use crate::{domain::UnitName, helper::run_file::RunFile, layout::Layout};
+use crate::{domain::UnitName, layout::Layout};
 use async_trait::async_trait;
+use cid_protocol::run_file::RunFile;
 use http_body_util::{BodyExt, Empty};
 use hyper::{
     Request,

@@ -1,5 +1,7 @@
 //! Processes as /proc shows them, and how to end them for certain.
 
+pub use cid_kernel::reaper::user;
+
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -77,18 +79,6 @@ pub fn environment_value(pid: u32, name: &str) -> Option<String> {
 pub fn environment_holds(pid: u32, settings: &[String]) -> bool {
     let environment = null_separated(pid, "environ");
     settings.iter().all(|setting| environment.contains(setting))
-}
-
-/// The user it runs as.
-pub fn user(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Uid:"))?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
 }
 
 /// The inodes of the sockets it holds open.

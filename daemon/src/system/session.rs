@@ -1,7 +1,7 @@
 //! A command that somebody runs in a workspace, with its streams open.
 
 use super::{Fault, FaultContext, launcher::stop_unit, units::Unit};
-use crate::helper::frame::{Frame, Size, Start};
+use cid_protocol::frame::{Frame, Size, Start};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

@@ -1,10 +1,8 @@
 //! Which commands people run in workspaces right now: how many there may be, and that they end with
 //! their workspace.
 
-use crate::{
-    budget::{RUNS, RUNS_OF_USER, RUNS_OF_WORKSPACE},
-    domain::UnitName,
-};
+use crate::domain::UnitName;
+use cid_protocol::budget::{RUNS, RUNS_OF_USER, RUNS_OF_WORKSPACE};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -5,7 +5,7 @@ use super::{
     Fault, exec,
     helpers::{Call, Identity, Launcher, ask},
 };
-use crate::helper::request::{Ask, RunTool};
+use cid_protocol::request::{Ask, RunTool};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;

@@ -2,7 +2,6 @@
 
 use cid_daemon::{
     domain::{ProcessType, UnitName},
-    helper::run_file::{ProcessCommand, RunFile},
     layout::Layout,
     sandbox::{Engines, listen_addresses},
     system::{
@@ -14,6 +13,7 @@ use cid_daemon::{
         supervisor::{RealSupervisor, program::Program},
     },
 };
+use cid_protocol::run_file::{ProcessCommand, RunFile};
 use std::{
     collections::BTreeMap,
     fs,
@@ -189,7 +189,7 @@ impl Rig {
                 .iter()
                 .map(|(name, _)| ProcessType::parse(name).unwrap())
                 .collect(),
-            helper: env!("CARGO_BIN_EXE_cid-helper").into(),
+            helper: helper(),
             run_file: self.layout.run_file(unit),
             log_dir: self.layout.app_log_dir(unit),
         };
@@ -310,4 +310,10 @@ fn all_pids() -> Vec<u32> {
 
 fn read_pid(file: &Path) -> u32 {
     fs::read_to_string(file).unwrap().trim().parse().unwrap()
+}
+
+/// Beside which tests of all packages are built.
+fn helper() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().with_file_name("cid-helper")
 }

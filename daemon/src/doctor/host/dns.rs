@@ -3,10 +3,10 @@
 use super::{Trouble, Troubles};
 use crate::{
     config::Project,
-    helper::request::{Resolve, Resolved},
     rpc::Api,
     system::helpers::{Identity, ask_once},
 };
+use cid_protocol::request::{Resolve, Resolved};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 

@@ -4,12 +4,8 @@ use super::{
     super::{NoHooks, Phase},
     HoldAt, Kind, Stage, Way, assert_no_trace, misbehave,
 };
-use crate::{
-    domain::JobState,
-    helper::request::{RepositoryWork, WorkReport},
-    step,
-    system::fake::COMMIT,
-};
+use crate::{domain::JobState, step, system::fake::COMMIT};
+use cid_protocol::request::{RepositoryWork, WorkReport};
 use std::sync::Arc;
 
 const BRANCH: &str = "anna---example-com";

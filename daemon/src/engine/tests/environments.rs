@@ -8,11 +8,11 @@ use super::{
 use crate::{
     authz::Permit,
     domain::JobState,
-    helper::request::{BuildEnvironment, Built, ENVIRONMENT_MARK, Request, RunCommand},
     step::{Clone, InstallDependencies, PUSH_BRANCH},
     system::{Fault, fake::Answer, fs},
 };
 use async_trait::async_trait;
+use cid_protocol::request::{BuildEnvironment, Built, ENVIRONMENT_MARK, Request, RunCommand};
 use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 use tokio::sync::{Barrier, Notify};

@@ -3,11 +3,11 @@
 use super::stage::{Stage, create};
 use crate::{
     authz::{Door, table::Action},
-    budget::CALLS_OF_USER,
     domain::JobState,
     engine::event::{Failure, What},
 };
 use cid_proto::v1;
+use cid_protocol::budget::CALLS_OF_USER;
 use futures::TryStreamExt;
 use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame};

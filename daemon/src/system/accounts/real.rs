@@ -3,10 +3,10 @@
 use super::{Accounts, Tables, Wanted, tables::Traces, wanted::WORKSPACE};
 use crate::{
     domain::Account,
-    helper::request::FindAccountFiles,
     system::{Fault, exec, fs, standing::Standing},
 };
 use async_trait::async_trait;
+use cid_protocol::request::FindAccountFiles;
 use nix::unistd::{Group, User};
 use std::{path::PathBuf, time::Duration};
 

@@ -1,12 +1,10 @@
 //! What the made-up machine's helpers were asked, and answers that a test wants instead of its own.
 
-use crate::{
-    helper::request::Request,
-    system::{
-        Fault,
-        probe::{Page, PageAnswer},
-    },
+use crate::system::{
+    Fault,
+    probe::{Page, PageAnswer},
 };
+use cid_protocol::request::Request;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};

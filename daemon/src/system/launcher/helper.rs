@@ -4,11 +4,8 @@ use super::{
     keeper::Keeper,
     starter::{Shape, Start},
 };
-use crate::{
-    budget::HELPER_ANSWER,
-    helper::{request::Request, wire::Answer},
-    system::{Fault, FaultContext},
-};
+use crate::system::{Fault, FaultContext};
+use cid_protocol::{budget::HELPER_ANSWER, request::Request, wire::Answer};
 use std::{
     os::unix::process::ExitStatusExt,
     path::Path,

@@ -1,10 +1,8 @@
 //! How a helper is ended for sure, with all that it started.
 
 use super::earlier::kill_with_descendants;
-use crate::{
-    helper::reaper,
-    system::{Fault, exec},
-};
+use crate::system::{Fault, exec};
+use cid_kernel::reaper;
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(50);

@@ -14,12 +14,9 @@ use super::{
     helpers::{Call, Identity, Launcher},
     standing::STANDING,
 };
-use crate::{
-    domain::ProjectName,
-    helper::request::{HangUp, Request},
-    layout::Layout,
-};
+use crate::{domain::ProjectName, layout::Layout};
 use async_trait::async_trait;
+use cid_protocol::request::{HangUp, Request};
 use futures::future::join_all;
 use helper::{Helper, Outcome};
 use starter::{Children, Starter, Transient};

@@ -2,11 +2,11 @@
 
 use super::{earlier, keeper};
 use crate::{
-    helper::environment::{AGENT, passed_on},
     layout::Layout,
     system::{Fault, helpers::Identity, standing::STANDING, units::Unit},
 };
 use async_trait::async_trait;
+use cid_protocol::environment::{AGENT, passed_on};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},

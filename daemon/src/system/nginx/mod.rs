@@ -1,6 +1,7 @@
 //! nginx: one vhost file per workspace, one coordinator that tests and reloads for all.
 
 pub(crate) mod aside;
+pub mod at_start;
 mod certificate;
 pub(crate) mod check;
 mod coordinator;

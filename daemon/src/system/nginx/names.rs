@@ -2,13 +2,11 @@
 //! network: whoever else may asks for them, and the test finds them in a hosts file of its own, which has
 //! what the machine's has, and what was learnt.
 
-use crate::{
-    helper::request::Resolve,
-    system::{
-        Fault, fs,
-        helpers::{Identity, Launcher, ask_once},
-    },
+use crate::system::{
+    Fault, fs,
+    helpers::{Identity, Launcher, ask_once},
 };
+use cid_protocol::request::Resolve;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},

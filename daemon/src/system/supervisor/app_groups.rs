@@ -3,9 +3,9 @@
 
 use crate::{
     domain::UnitName,
-    helper::cgroup,
     system::{Fault, exec, fs},
 };
+use cid_kernel::cgroup;
 use std::{
     path::{Path, PathBuf},
     time::Duration,

@@ -1,6 +1,7 @@
 //! supervisord: one program group per workspace, spoken to by XML-RPC over its Unix socket.
 
 mod app_groups;
+pub mod at_start;
 mod changes;
 mod group;
 pub(crate) mod loader;

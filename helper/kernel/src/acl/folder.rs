@@ -1,0 +1,25 @@
+//! Lets others into one folder, and says nothing of what is in it.
+
+use crate::acl::list::{ACCESS, EXECUTE, List, READ};
+use cid_protocol::{fault::Fault, request::GrantAccess};
+use rustix::fs::{Mode, OFlags, fstat, open};
+use std::path::Path;
+
+/// These accounts and groups may list the folder and pass through it; of those who are named no others.
+///
+/// # Errors
+/// It cannot be opened, or its file system keeps no access lists.
+pub fn admit(folder: &Path, uids: &[u32], gids: &[u32]) -> Result<(), Fault> {
+    let cannot = |error| Fault::io("open", folder, error);
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handle = open(folder, flags, Mode::empty()).map_err(cannot)?;
+    let mode = fstat(&handle).map_err(cannot)?.st_mode;
+    let named = GrantAccess {
+        uids: uids.to_vec(),
+        gids: gids.to_vec(),
+        ..GrantAccess::default()
+    };
+    let group = List::read(&handle, ACCESS).and_then(|list| list.owning_group());
+    let list = List::new(&named, mode, READ | EXECUTE, group);
+    list.set(&handle, folder, ACCESS).map(drop)
+}

@@ -1,0 +1,97 @@
+//! The run file: how a workspace's processes are started. Written by the daemon, owned by root,
+//! read by `cid-helper app` and `cid-helper run`.
+
+use crate::fault::Fault;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Environment and processes of one workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// `PROJECT.NAME`.
+    pub unit: String,
+    /// Working folder of every process.
+    pub dir: PathBuf,
+    /// The whole environment of every process.
+    pub env: BTreeMap<String, String>,
+    /// Process type -> what to execute.
+    pub processes: BTreeMap<String, ProcessCommand>,
+    /// The Unix socket the web process listens on; `None`: on the port in `env`'s PORT.
+    pub web_socket: Option<PathBuf>,
+    /// Folder into which `cid-helper app` writes `UNIT.PROCESS` with `PID START_TIME`.
+    pub pid_dir: PathBuf,
+    /// Who its processes are; `None`: who starts them, as in the sandbox.
+    #[serde(default)]
+    pub run_as: Option<RunAs>,
+}
+
+/// A workspace's user, and what its processes may reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunAs {
+    /// Its name, for people.
+    pub user: String,
+    /// Its number; none of the system's own.
+    pub uid: u32,
+    /// Its primary group.
+    pub gid: u32,
+    /// All its other groups.
+    #[serde(default)]
+    pub groups: Vec<u32>,
+    /// Folders and files it may change: the workspace's directory, what is shared.
+    #[serde(default)]
+    pub writable: Vec<PathBuf>,
+    /// Folders and files it may read and execute besides the system's: environment, mirror.
+    #[serde(default)]
+    pub readable: Vec<PathBuf>,
+    /// TCP ports it may listen on, besides those that the kernel chooses.
+    #[serde(default)]
+    pub ports: Vec<u16>,
+    /// How much of the machine it may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Limits of the processes; `None` leaves them as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// How many bytes of memory all of them may have together.
+    #[serde(default)]
+    pub memory: Option<u64>,
+    /// How many files each may have open.
+    #[serde(default)]
+    pub open_files: Option<u64>,
+    /// How many processes there may be in all.
+    #[serde(default)]
+    pub processes: Option<u64>,
+    /// How long a file that one writes may get, in bytes.
+    #[serde(default)]
+    pub file_size: Option<u64>,
+}
+
+impl RunFile {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Fault> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Fault::io("read the run file", path, error))?;
+        serde_json::from_str(&text).map_err(|error| Fault::io("read the run file", path, error))
+    }
+}
+
+/// The process type behind nginx.
+pub const WEB: &str = "web";
+
+/// What to execute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessCommand {
+    /// Program and arguments.
+    Arguments(Vec<String>),
+    /// A Procfile's line, given to `sh -c` unchanged.
+    Shell(String),
+}

@@ -1,0 +1,50 @@
+//! Puts the files that an installer reads into a folder: only those that declare dependencies, or,
+//! where these name local packages, the whole commit.
+
+use crate::inspect::{self, requirements, snapshot::Snapshot};
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    request::Dependencies,
+};
+use git2::{Repository, build::CheckoutBuilder};
+use std::{fs, path::Path};
+
+/// Exports into `target`, which is made.
+pub(super) fn export(
+    mirror: &Repository,
+    snapshot: &Snapshot<'_>,
+    dependencies: Dependencies,
+    target: &Path,
+) -> Result<(), Fault> {
+    let declared = inspect::detect(snapshot)?
+        .filter(|(detector, _)| detector.dependencies == dependencies)
+        .map(|(_, declared)| declared)
+        .ok_or_else(|| {
+            Fault::new(format!(
+                "cannot find at the commit what declares dependencies ({dependencies:?})"
+            ))
+        })?;
+    fs::create_dir_all(target.join(&snapshot.app_dir))
+        .map_err(|error| Fault::io("make", target, error))?;
+    if declared.open {
+        let mut checkout = CheckoutBuilder::new();
+        checkout.force().update_index(false).target_dir(target);
+        mirror
+            .checkout_tree(snapshot.root().as_object(), Some(&mut checkout))
+            .map_err(|error| Fault::io("export the commit to", target, error.message()))?;
+    }
+    for (path, content) in &declared.files {
+        let file = target.join(path);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent).map_err(|error| Fault::io("make", parent, error))?;
+        }
+        let content = match dependencies {
+            Dependencies::Requirements if path.extension() != Some("toml".as_ref()) => {
+                requirements::for_installers(content, path)?
+            }
+            _ => content.clone(),
+        };
+        fs::write(&file, content).cannot(format!("write {}", file.display()))?;
+    }
+    Ok(())
+}

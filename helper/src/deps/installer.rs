@@ -1,0 +1,254 @@
+//! uv where it can be had, pip otherwise.
+
+use super::{
+    python::{self, Found},
+    settings, uv,
+    work::Work,
+};
+use crate::{
+    Lines,
+    command::{self, Code},
+    inspect::wanted::Wanted,
+};
+use cid_protocol::{environment::Environment, fault::Fault, request::BuildEnvironment};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+/// What installs into one environment.
+pub(super) struct Installer<'a> {
+    target: &'a Path,
+    python: PathBuf,
+    /// `None`: pip.
+    uv: Option<PathBuf>,
+    /// The environment is for the operator's own commands, which may want pip.
+    with_pip: bool,
+    env: Environment,
+    lines: Lines<'a>,
+}
+
+impl<'a> Installer<'a> {
+    /// Finds tools and Python; `None`: there is no uv, and whoever asked would bring it in.
+    ///
+    /// # Errors
+    /// No Python fits what the repository wants.
+    pub(super) fn choose(
+        ask: &'a BuildEnvironment,
+        work: &Work,
+        wanted: &Wanted,
+        lines: Lines<'a>,
+    ) -> Result<Option<Self>, Fault> {
+        let env = settings::environment(ask, work);
+        let uv = uv::find(&ask.tools_dir, &env);
+        if uv.is_none() && !ask.or_pip {
+            return Ok(None);
+        }
+        let found = python::find(wanted, &env);
+        let any = found
+            .clone()
+            .or_else(|| python::find(&Wanted::default(), &env))
+            .ok_or_else(python::none)?;
+        let mut installer = Self {
+            target: &ask.target,
+            python: any.path,
+            uv,
+            with_pip: ask.dependencies.is_none(),
+            env,
+            lines,
+        };
+        let why = wanted.text();
+        let found = match found {
+            Some(found) => found,
+            None => installer.find_by_uv(wanted).ok_or_else(|| {
+                let why = why.as_deref().unwrap_or_default();
+                Fault::new(format!(
+                    "cannot find the Python that the repository wants: {why}"
+                ))
+                .hint(format!(
+                    "install it; there is {}",
+                    installer.python.display()
+                ))
+            })?,
+        };
+        let [major, minor, micro] = found.version;
+        lines(&format!(
+            "Python {major}.{minor}.{micro}, {}: {}",
+            found.path.display(),
+            why.as_deref().unwrap_or("the repository asks for none")
+        ));
+        installer.python = found.path;
+        Ok(Some(installer))
+    }
+
+    /// uv knows more places than PATH.
+    fn find_by_uv(&self, wanted: &Wanted) -> Option<Found> {
+        wanted.each().iter().find_map(|one| {
+            let found = python::look_at(self.ask_uv(one)?, &self.env)?;
+            one.takes(found.version).then_some(found)
+        })
+    }
+
+    fn ask_uv(&self, wanted: &Wanted) -> Option<PathBuf> {
+        let argv = [
+            self.uv.clone()?.into(),
+            "python".into(),
+            "find".into(),
+            "--no-project".into(),
+            wanted.request().into(),
+        ];
+        let (status, lines) =
+            command::capture(Code::Untrusted, &argv, &self.env, Path::new("/")).ok()?;
+        Some(PathBuf::from(lines.last().filter(|_| status.success())?))
+            .filter(|path| path.is_absolute())
+    }
+
+    /// An environment without packages.
+    pub(super) fn make_environment(&self) -> Result<(), Fault> {
+        let target = self.target.as_os_str();
+        let Some(uv) = &self.uv else {
+            let argv = ["-m", "venv", "--prompt", "cid"].map(OsString::from);
+            return self
+                .run(
+                    self.python.as_os_str().to_owned(),
+                    argv.into_iter().chain([target.to_owned()]),
+                    Path::new("/"),
+                )
+                .map_err(|fault| fault.hint("on Debian this needs the package python3-venv"));
+        };
+        // What is there is this build's own.
+        let mut argv: Vec<OsString> = [
+            "venv",
+            "--quiet",
+            "--no-project",
+            "--allow-existing",
+            "--prompt",
+            "cid",
+        ]
+        .map(Into::into)
+        .into();
+        if self.with_pip {
+            argv.push("--seed".into());
+        }
+        argv.extend([
+            "--python".into(),
+            self.python.clone().into(),
+            target.to_owned(),
+        ]);
+        self.run(uv.into(), argv, Path::new("/"))?;
+        if self.with_pip && !self.target.join("bin/uv").exists() {
+            // For commands like `uv sync`, where the machine has no uv on PATH. It is convenience.
+            let _ = std::os::unix::fs::symlink(uv, self.target.join("bin/uv"));
+        }
+        Ok(())
+    }
+
+    /// Installs what `uv.lock` says.
+    pub(super) fn sync(&self, app: &Path) -> Result<(), Fault> {
+        let Some(uv) = &self.uv else {
+            return Err(Fault::new("cannot install from uv.lock without uv")
+                .hint("install uv, e.g. with pipx install uv"));
+        };
+        let mut argv: Vec<OsString> = [
+            "sync",
+            "--frozen",
+            "--no-install-project",
+            "--no-dev",
+            "--no-editable",
+            "--compile-bytecode",
+            "--python",
+        ]
+        .map(Into::into)
+        .into();
+        argv.push(self.python.clone().into());
+        self.run(uv.into(), argv, app)
+    }
+
+    /// Installs what `requirements.txt` says.
+    pub(super) fn install_requirements(&self, app: &Path) -> Result<(), Fault> {
+        self.install(app, "requirements.txt")
+    }
+
+    /// Installs the dependencies of `pyproject.toml` without the project.
+    pub(super) fn install_project_dependencies(&self, app: &Path) -> Result<(), Fault> {
+        if self.uv.is_some() {
+            return self.install(app, "pyproject.toml");
+        }
+        let path = app.join("pyproject.toml");
+        let text = fs::read_to_string(&path).map_err(|error| Fault::io("read", &path, error))?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| Fault::io("understand", &path, error.message()))?;
+        let requirements: Vec<&str> = table
+            .get("project")
+            .and_then(|project| project.get("dependencies")?.as_array())
+            .into_iter()
+            .flatten()
+            .filter_map(toml::Value::as_str)
+            .collect();
+        let list = app.join("cid-requirements.txt");
+        fs::write(&list, requirements.join("\n"))
+            .map_err(|error| Fault::io("write", &list, error))?;
+        self.install(app, "cid-requirements.txt")
+    }
+
+    fn install(&self, app: &Path, file: &str) -> Result<(), Fault> {
+        let python = self.target.join("bin/python");
+        let (program, argv): (OsString, Vec<OsString>) = match &self.uv {
+            Some(uv) => (
+                uv.into(),
+                vec![
+                    "pip".into(),
+                    "install".into(),
+                    "--compile-bytecode".into(),
+                    "--python".into(),
+                    python.into(),
+                ],
+            ),
+            None => (
+                python.into(),
+                ["-m", "pip", "install", "--compile", "--no-input"]
+                    .map(Into::into)
+                    .into(),
+            ),
+        };
+        self.run(
+            program,
+            argv.into_iter().chain(["-r".into(), file.into()]),
+            app,
+        )
+    }
+
+    /// Runs one command; the fault ends in what it said last about an error.
+    fn run(
+        &self,
+        program: OsString,
+        arguments: impl IntoIterator<Item = OsString>,
+        dir: &Path,
+    ) -> Result<(), Fault> {
+        let argv: Vec<OsString> = std::iter::once(program).chain(arguments).collect();
+        let said: Mutex<Option<String>> = Mutex::default();
+        let status = command::run(Code::Untrusted, &argv, &self.env, dir, &|line| {
+            if ["error:", "ERROR:", "  ×", "Error:"]
+                .iter()
+                .any(|mark| line.starts_with(mark))
+            {
+                *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.trim().to_owned());
+            }
+            (self.lines)(line);
+        })?;
+        if status.success() {
+            return Ok(());
+        }
+        let tool = if self.uv.is_some() { "uv" } else { "pip" };
+        let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let cause =
+            said.unwrap_or_else(|| format!("{tool} ended with status {}", command::code(status)));
+        Err(
+            Fault::new(format!("cannot install the dependencies: {cause}"))
+                .hint(format!("the lines {tool} wrote before say more")),
+        )
+    }
+}

@@ -1,0 +1,101 @@
+//! Installs an app's dependencies into an environment, without the app itself.
+//!
+//! What is installed may come with code that runs meanwhile. Nothing that one build writes is there for
+//! another: its HOME and its cache go with it, and uv is brought in by somebody else.
+
+mod export;
+mod installer;
+pub(super) mod python;
+mod settings;
+mod uv;
+mod work;
+
+use super::{
+    Lines,
+    git::open_mirror,
+    inspect::{snapshot::Snapshot, wanted::Wanted},
+    tree::purge,
+};
+use cid_protocol::{
+    fault::Fault,
+    request::{BringUv, BuildEnvironment, Built, Dependencies, ENVIRONMENT_MARK},
+};
+use installer::Installer;
+use std::{fs::File, io::Write, path::Path};
+use work::Work;
+
+/// Written as the last act: an environment without it is half-made.
+const MARK: &str = ENVIRONMENT_MARK;
+
+/// Brings uv in where it is not there yet.
+///
+/// # Errors
+/// It cannot be installed.
+pub(super) fn bring_uv(ask: &BringUv, lines: Lines) -> Result<(), Fault> {
+    uv::bring(&ask.tools_dir, lines)
+}
+
+/// Builds the environment afresh. That one is complete is for the daemon to know: what lies there may
+/// have been written by what was being installed.
+///
+/// # Errors
+/// The files cannot be read, there is no fitting Python, or an installer fails; then the
+/// environment is gone again, or at least empty: its parent may be somebody else's.
+pub(super) fn build(ask: &BuildEnvironment, lines: Lines) -> Result<Built, Fault> {
+    let mirror = open_mirror(&ask.mirror)?;
+    let snapshot = Snapshot::open(&mirror, &ask.commit, &ask.app_dir)?;
+    purge::make_empty(&ask.target)?;
+    install(ask, &mirror, &snapshot, lines).inspect_err(|_| {
+        // The reason it failed matters more than a rest, which the next attempt removes as well.
+        let _ = discard(&ask.target);
+    })
+}
+
+/// Removes what is there of an environment, or at least all that is in it: its parent may be somebody
+/// else's.
+///
+/// # Errors
+/// Something in it cannot be removed.
+pub(super) fn discard(target: &Path) -> Result<(), Fault> {
+    purge::purge(target)
+        .map(drop)
+        .or_else(|_| purge::make_empty(target))
+}
+
+fn install(
+    ask: &BuildEnvironment,
+    mirror: &git2::Repository,
+    snapshot: &Snapshot<'_>,
+    lines: Lines,
+) -> Result<Built, Fault> {
+    let work = Work::begin(ask)?;
+    let wanted = Wanted::read(snapshot)?;
+    let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
+        return Ok(Built::WantsUv);
+    };
+    installer.make_environment()?;
+    let sources = work.sources();
+    if let Some(dependencies) = ask.dependencies {
+        export::export(mirror, snapshot, dependencies, &sources)?;
+        let app = sources.join(&snapshot.app_dir);
+        match dependencies {
+            Dependencies::UvLock => installer.sync(&app)?,
+            Dependencies::Requirements => installer.install_requirements(&app)?,
+            Dependencies::Pyproject => installer.install_project_dependencies(&app)?,
+        }
+    }
+    work.end()?;
+    mark(&ask.target)?;
+    Ok(Built::Complete)
+}
+
+fn mark(target: &Path) -> Result<(), Fault> {
+    let path = target.join(MARK);
+    File::create(&path)
+        .and_then(|mut file| {
+            file.write_all(b"made by cid\n")
+                .and_then(|()| file.sync_all())
+        })
+        .and_then(|()| File::open(target)?.sync_all())
+        .map_err(|error| Fault::io("write", &path, error))
+}

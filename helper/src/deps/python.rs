@@ -1,0 +1,187 @@
+//! Which Python an environment is made of.
+
+use crate::{
+    command::{self, Code},
+    inspect::wanted::Wanted,
+};
+use cid_protocol::{environment::Environment, fault::Fault};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The distribution's own: it stays where it is, unlike one that a person installed.
+const SYSTEM: &str = "/usr/bin/python3";
+/// Minor versions looked for by name, newest first.
+const MINORS: std::ops::Range<u32> = 8..21;
+
+/// The machine's own Python, with its version in the name where the distribution does so; part of
+/// the key of shared environments, which an upgrade of it breaks.
+pub(crate) fn machines_own() -> PathBuf {
+    fs::canonicalize(SYSTEM).unwrap_or_else(|_| "python3".into())
+}
+
+/// Major, minor and micro version.
+pub(crate) type Version = [u32; 3];
+
+/// A Python of the machine's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its program.
+    pub(super) path: PathBuf,
+    /// What it says of itself.
+    pub(super) version: Version,
+}
+
+/// Finds one that will do, for the first version asked for that there is: the system's, the first on
+/// PATH, then by version.
+pub(super) fn find(wanted: &Wanted, env: &Environment) -> Option<Found> {
+    wanted.each().iter().find_map(|one| find_one(one, env))
+}
+
+fn find_one(wanted: &Wanted, env: &Environment) -> Option<Found> {
+    let on_path = |name: &str| command::find(OsStr::new(name), env, Path::new("/")).ok();
+    let system = Some(PathBuf::from(SYSTEM)).filter(|path| path.exists());
+    let by_version = MINORS
+        .rev()
+        .map(|minor| on_path(&format!("python3.{minor}")));
+    [system, on_path("python3")]
+        .into_iter()
+        .flatten()
+        .chain(of_pyenv(wanted, env))
+        .chain(by_version.flatten())
+        .filter_map(|path| look_at(path, env))
+        .find(|found| wanted.takes(found.version))
+}
+
+/// There is none at all.
+pub(super) fn none() -> Fault {
+    Fault::new("cannot find python3 on PATH").hint("install the packages python3 and python3-venv")
+}
+
+/// pyenv keeps each version in a folder called so; its wrappers on PATH start only the one that is
+/// chosen at the time.
+fn of_pyenv(wanted: &Wanted, env: &Environment) -> Vec<PathBuf> {
+    let of = |name: &str| env.get(OsStr::new(name)).map(PathBuf::from);
+    let root = of("PYENV_ROOT").or_else(|| Some(of("HOME")?.join(".pyenv")));
+    let entries = root.and_then(|root| fs::read_dir(root.join("versions")).ok());
+    let mut found: Vec<(Version, PathBuf)> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let version: Version = numbers(entry.file_name().to_str()?)?.try_into().ok()?;
+            Some((version, entry.path().join("bin/python3")))
+        })
+        .filter(|(version, _)| wanted.takes(*version))
+        .collect();
+    found.sort();
+    found.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+/// Asks a Python for its version.
+pub(super) fn look_at(path: PathBuf, env: &Environment) -> Option<Found> {
+    let argv = [
+        path.clone().into(),
+        "-I".into(),
+        "-c".into(),
+        "import sys; print(*sys.version_info[:3])".into(),
+    ];
+    let (status, lines) = command::capture(Code::Untrusted, &argv, env, Path::new("/")).ok()?;
+    let numbers = lines.last().filter(|_| status.success())?;
+    let numbers: Vec<u32> = numbers
+        .split(' ')
+        .map_while(|number| number.parse().ok())
+        .collect();
+    let version = numbers.try_into().ok()?;
+    Some(Found { path, version })
+}
+
+fn numbers(text: &str) -> Option<Vec<u32>> {
+    let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+    numbers.filter(|numbers| numbers.first() == Some(&3))
+}
+
+/// One part of a version specifier. What cannot be read is left to the installer, which reads it
+/// again.
+pub(crate) fn satisfies(part: &str, version: Version) -> bool {
+    let part = part.trim();
+    let at = part.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+    let (operator, text) = part.split_at(at);
+    let text = text.trim();
+    let (text, prefix) = text
+        .strip_suffix(".*")
+        .map_or((text, false), |text| (text, true));
+    let parts: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+    let Some(parts) = parts.filter(|parts| !parts.is_empty()) else {
+        return true;
+    };
+    let mut bound = [0; 3];
+    bound
+        .iter_mut()
+        .zip(&parts)
+        .for_each(|(to, from)| *to = *from);
+    let begins = |length: usize| version.iter().take(length).eq(parts.iter().take(length));
+    match operator.trim() {
+        ">=" => version >= bound,
+        ">" => version > bound,
+        "<=" => version <= bound,
+        "<" => version < bound,
+        "~=" => version >= bound && begins(parts.len() - 1),
+        "==" if prefix => begins(parts.len()),
+        "!=" if prefix => !begins(parts.len()),
+        "==" => version == bound,
+        "!=" => version != bound,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compares_specifiers() {
+        let table = [
+            (">=3.10", true),
+            (">=3.12", false),
+            ("<4", true),
+            ("~=3.10", true),
+            ("~=3.10.1", false),
+            ("==3.11.*", true),
+            ("!=3.11.*", false),
+            ("==3.11.2", true),
+            (">3.11", true),
+            ("<=3.11", false),
+            ("nonsense", true),
+        ];
+        for (part, expected) in table {
+            assert_eq!(satisfies(part, [3, 11, 2]), expected, "{part}");
+        }
+    }
+
+    #[test]
+    fn the_first_version_that_there_is_counts() {
+        let env = Environment::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]);
+        let [major, minor, _] = find(&Wanted::default(), &env).unwrap().version;
+        let there = format!("{major}.{minor}");
+        let found = find(&Wanted::of(&format!("3.99.1\n{there}\n"), None), &env).unwrap();
+        assert_eq!(found.version[..2], [major, minor]);
+        assert_eq!(find(&Wanted::of("3.99\n3.98", None), &env), None);
+        assert_eq!(find(&Wanted::of(&there, Some("<3")), &env), None);
+    }
+
+    #[test]
+    fn finds_pyenvs_versions_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["3.9.18", "3.11.7", "3.12.1", "2.7.18", "my-env"] {
+            fs::create_dir_all(dir.path().join("versions").join(name)).unwrap();
+        }
+        let env = Environment::from([("PYENV_ROOT".into(), dir.path().into())]);
+        let wanted = Wanted::of("", Some("<3.12"));
+        let expected = ["3.11.7", "3.9.18"]
+            .map(|name| dir.path().join("versions").join(name).join("bin/python3"));
+        assert_eq!(of_pyenv(&wanted, &env), expected);
+    }
+}

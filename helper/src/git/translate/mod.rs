@@ -1,0 +1,313 @@
+//! Turns what git and ssh print into a cause and what to do about it.
+
+mod known;
+
+use crate::git::{
+    program::{Git, Output},
+    ssh,
+};
+use cid_protocol::fault::Fault;
+use known::{BROKEN_OFF, KNOWN, MOVED, REJECTED, REJECTED_MARK};
+
+/// A failed call as a fault: `cannot VERB URL: cause`.
+pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
+    let url = git.url.shown();
+    let text = own_words(output).collect::<Vec<_>>().join("\n");
+    let table = match text.contains(REJECTED_MARK) {
+        true => REJECTED,
+        false => KNOWN,
+    };
+    let known = table
+        .iter()
+        .find(|known| known.marks.iter().any(|mark| text.contains(mark)))
+        .or_else(|| is_silent(output).then_some(&BROKEN_OFF));
+    let (cause, hint) = match known {
+        Some(known) => {
+            let (cause, hint) = (known.means)(git);
+            (cause, Some(hint))
+        }
+        None => (last_words(output), None),
+    };
+    let mut fault = Fault::new(format!(
+        "cannot {verb} {url}: {cause}{}",
+        server_words(output)
+    ));
+    fault.hint = hint;
+    fault.lost = known
+        .and_then(|known| known.lost)
+        .filter(|_| !has_refused(output));
+    fault
+}
+
+/// Whether the branch is not where the push expected it.
+pub(super) fn is_elsewhere(output: &Output) -> bool {
+    own_words(output).any(|line| MOVED.iter().any(|mark| line.contains(mark)))
+}
+
+/// What git and ssh say themselves. The server's words are shown, and never searched for a cause: a
+/// hook may say anything.
+fn own_words(output: &Output) -> impl Iterator<Item = &str> {
+    let lines = output.lines.iter().map(String::as_str);
+    lines.filter(|line| !line.starts_with(SERVER))
+}
+
+/// Whether ssh has lost the connection and nobody has said a word about it.
+fn is_silent(output: &Output) -> bool {
+    let mut words = output.lines.iter().map(|line| line.trim());
+    let is_lost = output.lines.iter().any(|line| line == ssh::LOST);
+    is_lost
+        && words.all(|line| line.is_empty() || NOISE.iter().any(|noise| line.starts_with(noise)))
+}
+
+/// Whether the server itself gives a reason, whatever became of the connection then.
+fn has_refused(output: &Output) -> bool {
+    let words = output
+        .lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(SERVER));
+    words
+        .map(|words| words.trim().to_ascii_lowercase())
+        .any(|words| {
+            ["fatal:", "error:"]
+                .iter()
+                .any(|mark| words.starts_with(mark))
+        })
+}
+
+/// How git marks a line that the server wrote.
+const SERVER: &str = "remote:";
+
+/// What git says of every failure.
+const NOISE: &[&str] = &[
+    "fatal: Could not read from remote repository",
+    "Please make sure you have",
+    "and the repository exists.",
+    "Done",
+    "To ",
+    ssh::LOST,
+];
+
+/// The last line that means something to people.
+fn last_words(output: &Output) -> String {
+    let is_noise = |line: &str| NOISE.iter().any(|noise| line.starts_with(noise));
+    let mut lines = output.lines.iter().rev().map(|line| line.trim());
+    lines
+        .find(|line| !line.is_empty() && !is_noise(line))
+        .map_or_else(
+            || "git failed without a word".into(),
+            |line| {
+                line.trim_start_matches("fatal: ")
+                    .trim_start_matches("error: ")
+                    .to_owned()
+            },
+        )
+}
+
+/// What the server itself had to say; the reason behind its refusal, where that is all.
+fn server_words(output: &Output) -> String {
+    let words: Vec<_> = output
+        .lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(SERVER))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(10)
+        .collect();
+    let refusal = || {
+        Some(
+            own_words(output)
+                .find_map(|line| line.split_once(REJECTED_MARK))?
+                .1
+                .trim(),
+        )
+    };
+    match (words.is_empty(), refusal()) {
+        (false, _) => format!(" (the server says: {})", words.join(" ")),
+        (true, Some(reason)) => format!(" {reason}"),
+        (true, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::git::translate::*;
+    use cid_protocol::{fault::Lost, request::Remote};
+    use std::path::Path;
+
+    fn told(lines: &[&str]) -> Fault {
+        let remote = Remote {
+            url: "ssh://git@h.example.org:2222/x".into(),
+            identity_file: Some("/k".into()),
+            known_hosts: Some("/kh".into()),
+            credential_file: None,
+        };
+        let git = Git::new(Path::new("/m"), &remote).unwrap();
+        fault(
+            "fetch from",
+            &git,
+            &Output {
+                success: false,
+                lines: lines.iter().map(|l| (*l).into()).collect(),
+            },
+        )
+    }
+
+    #[test]
+    fn knows_causes() {
+        let unknown = told(&[
+            "No ED25519 host key is known for h",
+            "Host key verification failed.",
+            "fatal: Could not read",
+        ]);
+        assert_eq!(
+            unknown.message,
+            "cannot fetch from ssh://git@h.example.org:2222/x: the host key of h.example.org is not known"
+        );
+        assert!(
+            unknown
+                .hint
+                .unwrap()
+                .contains("ssh-keyscan -p 2222 h.example.org >> /kh")
+        );
+        assert!(
+            told(&["git@h: Permission denied (publickey)."])
+                .hint
+                .unwrap()
+                .contains("/k")
+        );
+        assert!(
+            told(&["fatal: '/x' does not appear to be a git repository"])
+                .message
+                .contains("no repository")
+        );
+    }
+
+    #[test]
+    fn knows_what_may_work_in_a_moment_from_a_no() {
+        const GIT: &str = "fatal: Could not read from remote repository.";
+        const MORE: &str = "Please make sure you have the correct access rights";
+        let table: &[(&[&str], Option<Lost>)] = &[
+            (
+                &[
+                    "kex_exchange_identification: Connection closed by remote host",
+                    "Connection closed by 127.0.0.1 port 22",
+                    ssh::LOST,
+                    GIT,
+                ],
+                Some(Lost::Connection),
+            ),
+            (
+                &[
+                    "kex_exchange_identification: read: Connection reset by peer",
+                    GIT,
+                ],
+                Some(Lost::Connection),
+            ),
+            // What keeps the connection says nothing when it is lost.
+            (&[ssh::LOST, GIT, "", MORE], Some(Lost::Connection)),
+            (
+                &["error: ssh died of signal 9", GIT],
+                Some(Lost::Connection),
+            ),
+            (
+                &["fatal: unable to access 'https://h/': The requested URL returned error: 503"],
+                Some(Lost::Connection),
+            ),
+            (
+                &[
+                    "ssh: connect to host h port 22: Connection refused",
+                    ssh::LOST,
+                    GIT,
+                ],
+                Some(Lost::Server),
+            ),
+            (
+                &["ssh: Could not resolve hostname h: Temporary failure in name resolution"],
+                Some(Lost::Server),
+            ),
+            (
+                &["git@h: Permission denied (publickey).", ssh::LOST, GIT],
+                None,
+            ),
+            (&["Host key verification failed.", ssh::LOST, GIT], None),
+            (&["ssh: no such option", ssh::LOST, GIT], None),
+            (&["ERROR: Repository not found.", GIT], None),
+            (
+                &["fatal: '/x' does not appear to be a git repository", GIT],
+                None,
+            ),
+            (&[GIT, MORE], None),
+            (
+                &["remote: fatal: unable to read a tree", "fatal: early EOF"],
+                None,
+            ),
+            (
+                &["!\tx:y\t[remote rejected] (pre-receive hook declined)"],
+                None,
+            ),
+            (&["!\tx:y\t[rejected] (stale info)"], None),
+        ];
+        for (lines, lost) in table {
+            assert_eq!(told(lines).lost, *lost, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn passes_the_servers_words_on() {
+        let fault = told(&[
+            "remote: only on Mondays",
+            "!\tx:y\t[remote rejected] (pre-receive hook declined)",
+        ]);
+        assert!(
+            fault
+                .message
+                .ends_with("the server rejected it (the server says: only on Mondays)"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn the_servers_words_are_no_cause() {
+        let rejected = told(&[
+            "remote: issue X does not exist; permission to merge: read-only until Monday",
+            "!\tx:y\t[remote rejected] (pre-receive hook declined)",
+        ]);
+        assert!(
+            rejected.message.contains("the server rejected it"),
+            "{rejected}"
+        );
+        let gerrit = told(&["!\tx:y\t[remote rejected] (change 5 does not exist)"]);
+        assert!(
+            gerrit
+                .message
+                .ends_with("the server rejected it (change 5 does not exist)"),
+            "{gerrit}"
+        );
+        let protected = told(&["!\tx:y\t[remote rejected] (protected branch hook declined)"]);
+        assert!(
+            protected.message.contains("protects the branch"),
+            "{protected}"
+        );
+    }
+
+    #[test]
+    fn a_key_that_may_only_read_is_named() {
+        for words in [
+            "ERROR: The key you are authenticating with has been marked as read only.",
+            "ERROR: Permission to a/b.git denied to deploy key",
+            "Deploy Key: 1:cid is not authorized to write to a/b.",
+        ] {
+            let fault = told(&[words, "fatal: Could not read from remote repository."]);
+            assert!(fault.message.contains("the key may only read"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn gives_gits_last_words_for_the_rest() {
+        assert!(
+            told(&["fatal: something new", ""])
+                .message
+                .ends_with(": something new")
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! What cid and the project's own commands made in a workspace before anybody worked there: written
+//! down when a workspace is ready, in its clone's `.git`.
+
+use crate::{
+    git::work::{files, find, open, sizes},
+    tree::beneath::Root,
+};
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    request::{HOME, RecordMade, TREE},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Beside the clone's index.
+const FILE: &str = ".git/cid-made";
+const MAX_FILE: u64 = 8 * 1024 * 1024;
+/// More paths than these are not written down, and are somebody's work.
+const PATHS: usize = 20_000;
+/// So much of a file's beginning tells it from another one.
+const BEGINNING: u64 = 1024 * 1024;
+/// So much tells text from what programs keep for themselves.
+const SAMPLE: u64 = 8000;
+/// SQLite keeps these beside a database.
+const COMPANIONS: &[&str] = &["-journal", "-shm", "-wal"];
+/// Looking may take so long.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Paths relative to the workspace's folder, and how they were; `None`: the file was gone.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Made {
+    paths: BTreeMap<String, Option<Mark>>,
+    #[serde(skip)]
+    directory: PathBuf,
+}
+
+/// How a file was, or a folder with all that is in it.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    bytes: u64,
+    /// In ns since 1970; of a folder, of the newest file in it.
+    changed: i64,
+    /// How many files a folder holds; 0: it is a file.
+    files: u64,
+    /// SHA-256 of a file's beginning.
+    beginning: String,
+}
+
+/// Whose a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// As it was made.
+    Made,
+    /// Made, and then changed by programs: a database, a log.
+    Grown,
+    /// Somebody's.
+    Other,
+}
+
+/// Writes down what is there besides what was committed.
+pub(crate) fn record(ask: &RecordMade) -> Result<(), Fault> {
+    let tree = ask.directory.join(TREE);
+    let repository = open::open(&tree.join(".git"), Some(&tree)).cannot("open the clone")?;
+    let mut made = Made {
+        directory: ask.directory.clone(),
+        ..Made::default()
+    };
+    let deadline = Instant::now() + LIMIT;
+    let entries = files::entries(&repository, &tree).cannot("look at the clone's files")?;
+    let paths = entries.iter().map(|entry| tree.join(&entry.path));
+    let home = sizes::children(&ask.directory.join(HOME));
+    for path in paths.chain(home).take(PATHS) {
+        if let Some(key) = made.key(&path) {
+            made.paths.insert(key, mark(&path, deadline));
+        }
+    }
+    let text = serde_json::to_vec(&made).cannot("write down what was made")?;
+    Root::open(&tree)?.write(Path::new(FILE), &text)
+}
+
+impl Made {
+    /// What was written down; nothing where that cannot be read.
+    pub(super) fn read(directory: &Path) -> Self {
+        let text = Root::open(&directory.join(TREE))
+            .and_then(|tree| tree.read(Path::new(FILE), MAX_FILE))
+            .unwrap_or_default();
+        Self {
+            directory: directory.to_owned(),
+            ..serde_json::from_str(&text).unwrap_or_default()
+        }
+    }
+
+    /// Whose a file or folder is that is not as it was committed.
+    pub(super) fn judge(&self, path: &Path) -> Verdict {
+        let Some(key) = self.key(path) else {
+            return Verdict::Other;
+        };
+        let Some(was) = self.paths.get(&key) else {
+            let of_database = COMPANIONS
+                .iter()
+                .filter_map(|end| key.strip_suffix(end))
+                .any(|database| self.paths.contains_key(database));
+            return match of_database {
+                true => Verdict::Grown,
+                false => Verdict::Other,
+            };
+        };
+        let is = mark(path, Instant::now() + LIMIT);
+        match (was, &is) {
+            (None, None) => Verdict::Made,
+            (Some(was), Some(is)) if was.is_same(is) => Verdict::Made,
+            (Some(was), Some(is)) if is.files == 0 && was.has_grown(path) => Verdict::Grown,
+            _ => Verdict::Other,
+        }
+    }
+
+    fn key(&self, path: &Path) -> Option<String> {
+        let relative = path.strip_prefix(&self.directory).ok()?;
+        Some(relative.to_str()?.to_owned())
+    }
+}
+
+impl Mark {
+    fn is_same(&self, other: &Self) -> bool {
+        let is_short = self.files == 0 && self.bytes <= BEGINNING && other.files == 0;
+        self == other
+            || (is_short && self.bytes == other.bytes && self.beginning == other.beginning)
+    }
+
+    /// Programs write what is not text, and add to the end of logs; people change text.
+    fn has_grown(&self, path: &Path) -> bool {
+        let Some(sample) = beginning(path, SAMPLE) else {
+            return false;
+        };
+        let was = self.bytes.min(BEGINNING);
+        sample.contains(&0)
+            || beginning(path, was)
+                .is_some_and(|now| now.len() as u64 == was && hash(&now) == self.beginning)
+    }
+}
+
+fn mark(path: &Path, deadline: Instant) -> Option<Mark> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    if meta.is_dir() {
+        let size = sizes::measure(path, deadline);
+        return Some(Mark {
+            bytes: size.bytes,
+            changed: size.changed,
+            files: size.files,
+            beginning: String::new(),
+        });
+    }
+    let start = match meta.file_type().is_symlink() {
+        true => fs::read_link(path)
+            .ok()?
+            .into_os_string()
+            .into_encoded_bytes(),
+        false => beginning(path, BEGINNING)?,
+    };
+    Some(Mark {
+        bytes: meta.len(),
+        changed: changed(&meta),
+        files: 0,
+        beginning: hash(&start),
+    })
+}
+
+/// When a file was changed, in ns since 1970.
+pub(super) fn changed(meta: &fs::Metadata) -> i64 {
+    meta.mtime()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(meta.mtime_nsec())
+}
+
+/// The first bytes of a regular file.
+fn beginning(path: &Path, length: u64) -> Option<Vec<u8>> {
+    if !fs::symlink_metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).ok()?;
+    file.take(length).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn hash(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+/// What lies in `home` beside repositories and tools' caches.
+pub(super) fn loose(directory: &Path) -> Vec<PathBuf> {
+    let mut loose = sizes::children(&directory.join(HOME));
+    loose.retain(|path| !find::is_cache(directory, path));
+    loose
+}

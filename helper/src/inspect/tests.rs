@@ -1,0 +1,162 @@
+use super::*;
+use cid_protocol::request::Given;
+use git2::{Index, IndexEntry, IndexTime, Repository, Signature};
+
+const FILE: u32 = 0o100_644;
+const LINK: u32 = 0o120_000;
+
+/// A mirror with one commit of these files.
+pub(super) fn repository(files: &[(&str, u32, &[u8])]) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = Repository::init_bare(dir.path()).unwrap();
+    let mut index = Index::new().unwrap();
+    for (path, mode, content) in files {
+        let entry = IndexEntry {
+            ctime: IndexTime::new(0, 0),
+            mtime: IndexTime::new(0, 0),
+            dev: 0,
+            ino: 0,
+            mode: *mode,
+            uid: 0,
+            gid: 0,
+            file_size: 0,
+            id: repository.blob(content).unwrap(),
+            flags: 0,
+            flags_extended: 0,
+            path: path.as_bytes().to_vec(),
+        };
+        index.add(&entry).unwrap();
+    }
+    let tree = index.write_tree_to(&repository).unwrap();
+    let tree = repository.find_tree(tree).unwrap();
+    let who = Signature::now("a", "a@example.com").unwrap();
+    let commit = repository.commit(None, &who, &who, "x", &tree, &[]);
+    (dir, commit.unwrap().to_string())
+}
+
+fn look(files: &[(&str, u32, &[u8])], given: Given) -> Result<Inspection, Fault> {
+    let (dir, commit) = repository(files);
+    inspect(&Inspect {
+        mirror: dir.path().to_owned(),
+        commit: commit.clone(),
+        base: commit,
+        app_dir: ".".into(),
+        given,
+    })
+}
+
+fn refused(files: &[(&str, u32, &[u8])]) -> String {
+    look(files, Given::default()).unwrap_err().message
+}
+
+#[test]
+fn marks_links_and_wide_characters_hide_nothing() {
+    let procfile = text::tests::utf16("web: gunicorn x\n", false, true);
+    let requirements = text::tests::utf16("Gunicorn==22\n", true, true);
+    let found = look(
+        &[
+            ("Procfile", LINK, b"ops/procfile"),
+            ("ops/procfile", FILE, &procfile),
+            ("requirements.txt", FILE, &requirements),
+            (
+                "pyproject.toml",
+                FILE,
+                b"\xef\xbb\xbf[project]\nname = \"x\"\nrequires-python = \">=3.8\"\n",
+            ),
+            ("runtime.txt", FILE, b"\xef\xbb\xbfpython-3.12.3"),
+        ],
+        Given::default(),
+    )
+    .unwrap();
+    assert_eq!(found.processes.len(), 1);
+    assert!(
+        found.gunicorn && found.notes.is_empty(),
+        "{:?}",
+        found.notes
+    );
+    assert!(found.dependencies_key.is_some() && found.dependencies_key == found.base_key);
+}
+
+#[test]
+fn what_is_broken_is_not_absent() {
+    let wide = text::tests::utf16("web: x\n", true, false);
+    for (name, content) in [
+        ("Procfile", &wide[..]),
+        ("Procfile", b"web: caf\xe9"),
+        ("requirements.txt", &wide),
+        ("requirements.txt", b"# caf\xe9\n"),
+        ("pyproject.toml", b"[project"),
+        ("pyproject.toml", b"[project]\nrequires-python = 3.11\n"),
+        (".python-version", b"my-env\n"),
+        ("runtime.txt", b"python-3.x"),
+    ] {
+        let procfile: &[(&str, u32, &[u8])] = &[("Procfile", FILE, b"web: x")];
+        let file = [(name, FILE, content)];
+        let files: Vec<_> = procfile
+            .iter()
+            .filter(|file| file.0 != name)
+            .copied()
+            .chain(file)
+            .collect();
+        let said = refused(&files);
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    let said = refused(&[("requirements.txt", LINK, b"/etc/passwd")]);
+    assert!(said.contains("requirements.txt"), "{said}");
+}
+
+#[test]
+fn the_project_files_word_needs_nothing_of_the_repository() {
+    let files: &[(&str, u32, &[u8])] = &[
+        ("Procfile", FILE, b"celery.worker: x\nrelease: y"),
+        ("pyproject.toml", FILE, b"[project"),
+    ];
+    let given = |release| Given {
+        run: true,
+        env: true,
+        release,
+        ..Given::default()
+    };
+    let found = look(files, given(true)).unwrap();
+    assert!(
+        found.processes.is_empty() && !found.notes.iter().any(|note| note.contains("Procfile"))
+    );
+    // Its release line is asked for, and cannot be had.
+    let found = look(files, given(false)).unwrap();
+    assert!(found.release.is_none() && found.notes[0].contains("line 1 of Procfile"));
+    let good: &[(&str, u32, &[u8])] = &[("Procfile", FILE, b"web: x\nrelease: y")];
+    let found = look(good, given(false)).unwrap();
+    assert_eq!(
+        (found.processes.len(), found.release.as_deref()),
+        (0, Some("y"))
+    );
+}
+
+#[test]
+fn what_is_not_installed_is_said() {
+    let notes =
+        |files: &[(&str, u32, &[u8])]| look(files, Given::default()).unwrap().notes.join("\n");
+    let nothing = notes(&[
+        ("Procfile", FILE, b"web: x"),
+        ("Pipfile", FILE, b""),
+        ("package.json", FILE, b"{}"),
+        ("pyproject.toml", FILE, b"[tool.poetry]\nname = \"x\"\n"),
+    ]);
+    for part in [
+        "Pipfile",
+        "package.json",
+        "pyproject.toml",
+        "nothing is installed",
+    ] {
+        assert!(nothing.contains(part), "{part}: {nothing}");
+    }
+    let beside = notes(&[
+        ("requirements.txt", FILE, b"six"),
+        ("poetry.lock", FILE, b""),
+        ("package.json", FILE, b"{}"),
+    ]);
+    assert_eq!(
+        beside,
+        "cid does not install from poetry.lock: requirements.txt counts"
+    );
+}

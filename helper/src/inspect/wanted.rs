@@ -1,0 +1,325 @@
+//! Which Python the repository asks for.
+
+use super::{pyproject, snapshot::Snapshot, text};
+use crate::deps::python::{Version, satisfies};
+use cid_protocol::fault::Fault;
+use std::path::PathBuf;
+use toml::Value;
+
+/// One or more versions, as pyenv and uv read them; in the app's folder or one above it.
+const PINS: &str = ".python-version";
+/// One version, as Heroku reads it; where there is no other file.
+const RUNTIME: &str = "runtime.txt";
+
+/// What the repository asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The first that the machine has counts; none: any.
+    choices: Vec<Choice>,
+    /// The file that these are from.
+    place: PathBuf,
+    /// `requires-python` of `pyproject.toml`.
+    requires: Option<String>,
+    /// What of it is passed over.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A version asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Choice {
+    /// As it is written.
+    text: String,
+    /// `None`: the machine's own, whichever it is.
+    version: Option<Vec<u32>>,
+}
+
+impl Wanted {
+    /// Reads what the repository says of the app's folder.
+    ///
+    /// # Errors
+    /// A file cannot be understood.
+    pub(crate) fn read(snapshot: &Snapshot<'_>) -> Result<Self, Fault> {
+        let mut wanted = Self::default();
+        for path in version_files(snapshot) {
+            let Some(content) = snapshot.read_at(&path)? else {
+                continue;
+            };
+            wanted.take(&text::decode(&content, &path)?, path)?;
+            if !wanted.choices.is_empty() {
+                break;
+            }
+        }
+        if let Some(content) = snapshot.read(pyproject::FILE)? {
+            let path = snapshot.app_dir.join(pyproject::FILE);
+            let table = pyproject::parse(&content, &path)?;
+            let requires = table
+                .get("project")
+                .and_then(|project| project.get("requires-python"));
+            wanted.requires = match requires {
+                None => None,
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(_) => {
+                    return Err(Fault::new(format!(
+                        "cannot understand {} of the repository: requires-python is no text",
+                        path.display()
+                    ))
+                    .hint("write it in quotes, such as \">=3.11\""));
+                }
+            };
+        }
+        Ok(wanted)
+    }
+
+    /// As these files' texts say.
+    #[cfg(test)]
+    pub(crate) fn of(pins: &str, requires: Option<&str>) -> Self {
+        let mut wanted = Self {
+            requires: requires.map(str::to_owned),
+            ..Self::default()
+        };
+        let taken = wanted.take(pins, PINS.into());
+        assert_eq!(taken, Ok(()));
+        wanted
+    }
+
+    /// Takes the first word of each line that is no comment.
+    fn take(&mut self, text: &str, path: PathBuf) -> Result<(), Fault> {
+        let words: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|word| !word.starts_with('#'))
+            .collect();
+        let (mut choices, mut strange) = (Vec::new(), Vec::new());
+        for word in &words {
+            match version(word) {
+                Some(version) => choices.push(Choice {
+                    text: (*word).to_owned(),
+                    version,
+                }),
+                None => strange.push(*word),
+            }
+        }
+        let strange = strange.join(", ");
+        let shown = path.display();
+        // Other languages' platforms read this file too.
+        let of_others =
+            path.ends_with(RUNTIME) && !words.iter().any(|word| word.starts_with("python"));
+        if choices.is_empty() && !strange.is_empty() && !of_others {
+            return Err(Fault::new(format!(
+                "cannot understand {shown} of the repository: {strange} is no version of Python that cid knows"
+            ))
+            .hint("write one such as 3.12 or 3.12.4, or name a ready environment as app.env in the project file"));
+        }
+        if !strange.is_empty() {
+            self.notes.push(format!(
+                "{shown} also says {strange}, which is no version of Python that cid knows"
+            ));
+        }
+        if choices.len() > 1 {
+            let all: Vec<&str> = choices.iter().map(|choice| choice.text.as_str()).collect();
+            self.notes.push(format!(
+                "{shown} asks for {}: the first of these that this machine has counts",
+                all.join(", ")
+            ));
+        }
+        (self.choices, self.place) = (choices, path);
+        Ok(())
+    }
+
+    /// What to look for, one after the other: each takes the place of all that follow.
+    pub(crate) fn each(&self) -> Vec<Self> {
+        let one = |choice: &Choice| Self {
+            choices: vec![choice.clone()],
+            ..self.clone()
+        };
+        match self.choices.is_empty() {
+            true => vec![self.clone()],
+            false => self.choices.iter().map(one).collect(),
+        }
+    }
+
+    /// Whether a version will do. Of one asked for only major and minor count: a distribution's
+    /// Python gets its fixes under the same minor version.
+    pub(crate) fn takes(&self, version: Version) -> bool {
+        let fits = |choice: &Choice| {
+            let numbers = choice.version.iter().flatten();
+            numbers.zip(version).take(2).all(|(a, b)| *a == b)
+        };
+        let required = self
+            .requires
+            .as_ref()
+            .is_none_or(|text| text.split(',').all(|part| satisfies(part, version)));
+        (self.choices.is_empty() || self.choices.iter().any(fits)) && required
+    }
+
+    /// What `uv python find` is asked for.
+    pub(crate) fn request(&self) -> String {
+        let numbers = self
+            .choices
+            .first()
+            .and_then(|choice| choice.version.as_ref());
+        match (numbers, &self.requires) {
+            (Some(numbers), _) => {
+                let parts: Vec<String> = numbers.iter().take(2).map(u32::to_string).collect();
+                parts.join(".")
+            }
+            (None, Some(requires)) => requires.clone(),
+            (None, None) => "3".into(),
+        }
+    }
+
+    /// Who asks for what, for people; `None`: nobody for anything.
+    pub(crate) fn text(&self) -> Option<String> {
+        let texts: Vec<&str> = self
+            .choices
+            .iter()
+            .map(|choice| choice.text.as_str())
+            .collect();
+        let choices = (!texts.is_empty())
+            .then(|| format!("{} asks for {}", self.place.display(), texts.join(", ")));
+        let requires = self
+            .requires
+            .as_ref()
+            .map(|text| format!("pyproject.toml requires {text}"));
+        match (choices, requires) {
+            (Some(choices), Some(requires)) => Some(format!("{choices}, {requires}")),
+            (choices, requires) => choices.or(requires),
+        }
+    }
+}
+
+/// Files that say which Python to use, the first that names one counts.
+pub(super) fn version_files(snapshot: &Snapshot<'_>) -> Vec<PathBuf> {
+    let above = snapshot.app_dir.ancestors();
+    above
+        .map(|folder| folder.join(PINS))
+        .chain([snapshot.app_dir.join(RUNTIME)])
+        .collect()
+}
+
+/// `3.12`, `3.12.1`, `3.13-dev`, `3.13.0rc1`, `python-3.12.1`, `cpython@3.12`; inside `None` for `system`,
+/// outside for anything else, such as another Python than CPython or somebody's own environment.
+fn version(word: &str) -> Option<Option<Vec<u32>>> {
+    if word == "system" {
+        return Some(None);
+    }
+    let text = ["cpython-", "cpython@", "python-", "python@"]
+        .iter()
+        .find_map(|prefix| word.strip_prefix(prefix))
+        .unwrap_or(word);
+    let text = text.strip_suffix("-dev").unwrap_or(text);
+    let mut parts: Vec<&str> = text.split('.').collect();
+    if let (3, Some(last)) = (parts.len(), parts.last_mut()) {
+        let end = last
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(last.len());
+        let (number, stage) = last.split_at(end);
+        if ["a", "b", "rc"].iter().any(|name| {
+            stage
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.parse::<u32>().is_ok())
+        }) {
+            *last = number;
+        }
+    }
+    let numbers: Option<Vec<u32>> = parts.iter().map(|part| part.parse().ok()).collect();
+    numbers
+        .filter(|numbers| numbers.first() == Some(&3) && numbers.len() <= 3)
+        .map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(name: &str, text: &str) -> Result<Wanted, Fault> {
+        let mut wanted = Wanted::default();
+        wanted.take(text, name.into()).map(|()| wanted)
+    }
+
+    fn numbers(name: &str, text: &str) -> Vec<Option<Vec<u32>>> {
+        let wanted = taken(name, text).unwrap();
+        wanted
+            .choices
+            .into_iter()
+            .map(|choice| choice.version)
+            .collect()
+    }
+
+    #[test]
+    fn reads_each_form_that_its_tools_read() {
+        for (text, expected) in [
+            ("# x\n3.12.1\n", &[3, 12, 1][..]),
+            ("cpython-3.11", &[3, 11]),
+            ("cpython@3.11", &[3, 11]),
+            ("  3.13-dev # next", &[3, 13]),
+            ("3.14.0rc2", &[3, 14, 0]),
+            ("3", &[3]),
+        ] {
+            assert_eq!(numbers(PINS, text), [Some(expected.to_vec())], "{text}");
+        }
+        assert_eq!(
+            numbers(RUNTIME, "python-3.12.3\r\n"),
+            [Some(vec![3, 12, 3])]
+        );
+        assert_eq!(numbers(PINS, "system\n"), [None]);
+        assert_eq!(numbers(PINS, "# nothing\n"), []);
+    }
+
+    #[test]
+    fn several_are_taken_in_their_order_and_said() {
+        let wanted = taken(PINS, "3.13.1\npypy3.10-7.3\n3.11\n").unwrap();
+        assert_eq!(wanted.notes.len(), 2);
+        assert!(
+            wanted.notes[0].contains("pypy3.10-7.3") && wanted.notes[1].contains("3.13.1, 3.11")
+        );
+        let each: Vec<String> = wanted.each().iter().map(Wanted::request).collect();
+        assert_eq!(each, ["3.13", "3.11"]);
+        assert!(wanted.takes([3, 11, 2]) && !wanted.takes([3, 12, 0]));
+    }
+
+    #[test]
+    fn another_form_is_refused_by_name() {
+        for (name, text) in [
+            (PINS, "my-env"),
+            (PINS, "pypy3.10-7.3"),
+            (PINS, "2.7.18"),
+            (PINS, "3.13t"),
+            (PINS, "3.x"),
+            (RUNTIME, "python-3.x"),
+            (RUNTIME, "python3"),
+        ] {
+            let fault = taken(name, text).unwrap_err();
+            assert!(
+                fault.message.contains(name) && fault.message.contains(text),
+                "{fault}"
+            );
+        }
+        // Not Python's.
+        let wanted = taken(RUNTIME, "r-4.3-2023-06-01").unwrap();
+        assert!(wanted.choices.is_empty() && wanted.notes.len() == 1);
+    }
+
+    #[test]
+    fn both_files_count() {
+        let wanted = Wanted {
+            requires: Some(">=3.8,<4".into()),
+            ..taken(PINS, "3.11.9").unwrap()
+        };
+        assert!(wanted.takes([3, 11, 2]) && !wanted.takes([3, 12, 0]));
+        let text = wanted.text().unwrap();
+        assert_eq!(
+            text,
+            ".python-version asks for 3.11.9, pyproject.toml requires >=3.8,<4"
+        );
+        assert_eq!(Wanted::default().text(), None);
+        assert_eq!(
+            Wanted {
+                choices: vec![],
+                ..wanted
+            }
+            .request(),
+            ">=3.8,<4"
+        );
+    }
+}

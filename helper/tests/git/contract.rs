@@ -1,0 +1,196 @@
+//! What holds for every remote.
+
+use crate::{
+    origin::{BRANCH, Origin, git},
+    sshd::Sshd,
+};
+use cid_protocol::request::BranchDeletion;
+use std::fs;
+
+#[test]
+fn on_a_local_repository() {
+    holds(Origin::new());
+}
+
+#[test]
+fn over_ssh() {
+    let mut origin = Origin::new();
+    let server = Sshd::start(origin.dir.path());
+    origin.remote = server.remote(&origin.bare());
+    holds(origin);
+}
+
+fn holds(mut origin: Origin) {
+    fetching(&mut origin);
+    pushing(&mut origin);
+    deleting(&mut origin);
+    refusing(&mut origin);
+    clashing(&mut origin);
+}
+
+/// git keeps branches as files and folders.
+fn clashing(origin: &mut Origin) {
+    for (theirs, ours, named) in [
+        ("team", "team/anna", "team"),
+        ("team/a", "team/a/b/anna", "team/a"),
+        ("lead/anna/x", "lead/anna", "lead/anna/x"),
+    ] {
+        origin.somebody_pushes(theirs, "theirs");
+        let (message, hint) = origin.fetch_for("main", ours).unwrap_err();
+        let expected =
+            format!("cannot make the branch {ours}: the server has the branch {named}, and git");
+        assert!(message.starts_with(&expected), "{message}");
+        assert!(hint.contains("`branch` under [git]"), "{hint}");
+        git(&origin.bare(), &["branch", "-D", theirs]);
+        origin.fetch_for("main", ours).unwrap();
+    }
+    origin.somebody_pushes("teams", "beside");
+    origin.fetch_for("main", "team/anna").unwrap();
+}
+
+fn fetching(origin: &mut Origin) {
+    let first = origin.branch("main");
+    let fetched = origin.fetch("main").unwrap();
+    assert_eq!((&fetched.base, &fetched.branch), (&first, &None));
+    let (message, hint) = origin.fetch("mian").unwrap_err();
+    assert!(
+        message.starts_with("cannot find the base branch mian on "),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("branches there: main") && hint.contains("base"),
+        "{message} {hint}"
+    );
+
+    let second = origin.somebody_pushes("main", "second");
+    origin.somebody_pushes("other", "other");
+    // A killed fetch leaves its locks behind.
+    fs::write(origin.mirror().join("refs/heads/main.lock"), "").unwrap();
+    fs::write(origin.mirror().join("packed-refs.lock"), "").unwrap();
+    assert_eq!(origin.fetch("main").unwrap().base, second);
+    git(&origin.bare(), &["branch", "-D", "other"]);
+    let fetched = origin.fetch("main").unwrap();
+    assert_eq!(fetched.branch, None);
+    assert_eq!(
+        git(&origin.mirror(), &["branch", "--format=%(refname:short)"]),
+        "main",
+        "as on the remote"
+    );
+}
+
+fn pushing(origin: &mut Origin) {
+    let base = origin.branch("main");
+    origin.try_push(&base, None).unwrap();
+    assert_eq!(origin.branch(BRANCH), "", "only asked");
+    origin.push(&base, None).unwrap();
+    assert_eq!(origin.branch(BRANCH), base);
+    origin.push(&base, None).unwrap();
+    let fetched = origin.fetch("main").unwrap();
+    assert_eq!((fetched.branch.as_ref(), fetched.ahead), (Some(&base), 0));
+
+    let theirs = origin.somebody_pushes(BRANCH, "theirs");
+    assert_eq!(origin.fetch("main").unwrap().branch.as_ref(), Some(&theirs));
+    for expected in [None, Some(base.as_str())] {
+        let older = git(&origin.mirror(), &["rev-parse", "main~1"]);
+        let (message, hint) = origin.push(&older, expected).unwrap_err();
+        assert!(
+            message.starts_with(&format!("cannot push {BRANCH} to ")),
+            "{message}"
+        );
+        assert!(
+            message.contains("not where cid last saw it") && !hint.is_empty(),
+            "{message}"
+        );
+    }
+    assert_eq!(
+        origin.branch(BRANCH),
+        theirs,
+        "never over what somebody else put there"
+    );
+    origin.push(&base, Some(&theirs)).unwrap();
+    assert_eq!(origin.branch(BRANCH), base);
+    assert_eq!(
+        origin.branch("main"),
+        base,
+        "and no other branch was touched"
+    );
+}
+
+fn deleting(origin: &mut Origin) {
+    let base = origin.branch("main");
+    let theirs = origin.somebody_pushes(BRANCH, "more of theirs");
+    assert_eq!(origin.delete(&base).unwrap(), BranchDeletion::Moved);
+    assert_eq!(origin.branch(BRANCH), theirs);
+    assert_eq!(origin.delete(&theirs).unwrap(), BranchDeletion::Deleted);
+    assert_eq!(origin.branch(BRANCH), "");
+    assert_eq!(origin.delete(&theirs).unwrap(), BranchDeletion::Absent);
+}
+
+/// The server has the last word, and people get to read it.
+fn refusing(origin: &mut Origin) {
+    let hook = origin.bare().join("hooks/pre-receive");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(
+        &hook,
+        "#!/bin/sh\necho 'issue X does not exist, deploy key' >&2\nexit 1\n",
+    )
+    .unwrap();
+    fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let base = origin.branch("main");
+    let (message, hint) = origin.push(&base, None).unwrap_err();
+    assert!(
+        message.contains("the server rejected it (the server says: issue X does not exist, deploy"),
+        "{message}"
+    );
+    assert!(!hint.is_empty());
+    fs::remove_file(hook).unwrap();
+    let mirror = origin.mirror();
+    fs::create_dir_all(mirror.join("hooks")).unwrap();
+    for name in ["pre-push", "reference-transaction", "post-checkout"] {
+        let hook = mirror.join("hooks").join(name);
+        fs::write(
+            &hook,
+            format!("#!/bin/sh\ntouch {}/ran\n", mirror.display()),
+        )
+        .unwrap();
+        fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    origin.push(&base, None).unwrap();
+    origin.fetch("main").unwrap();
+    assert!(
+        !mirror.join("ran").exists(),
+        "hooks of the mirror are never run"
+    );
+    // Nor is anything that its configuration names.
+    git(
+        &mirror,
+        &[
+            "config",
+            "core.fsmonitor",
+            &format!("touch {}/ran", mirror.display()),
+        ],
+    );
+    git(
+        &mirror,
+        &[
+            "config",
+            "credential.helper",
+            &format!("!touch {}/ran", mirror.display()),
+        ],
+    );
+    origin.fetch("main").unwrap();
+    assert!(!mirror.join("ran").exists());
+    let (message, hint) = {
+        let mut elsewhere = origin.remote.clone();
+        elsewhere.url = elsewhere.url.replace("pressa.git", "none.git");
+        std::mem::swap(&mut origin.remote, &mut elsewhere);
+        let told = origin.fetch("main").unwrap_err();
+        std::mem::swap(&mut origin.remote, &mut elsewhere);
+        told
+    };
+    assert!(
+        message.contains("there is no repository, or this user may not see it"),
+        "{message}"
+    );
+    assert!(hint.contains("check the URL"), "{hint}");
+}

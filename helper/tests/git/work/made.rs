@@ -1,0 +1,128 @@
+use super::{assert_nothing, world};
+use crate::origin::{Origin, git};
+use cid_protocol::request::{LeftFiles, RecordMade};
+use std::{fs, io::Write};
+
+/// A workspace in which the release commands made things, git ignoring some of them.
+fn released() -> Origin {
+    let mut origin = world();
+    let clone = origin.target();
+    fs::write(clone.join(".git/info/exclude"), "/db.sqlite3\n/media\n").unwrap();
+    fs::create_dir_all(clone.join("static/css")).unwrap();
+    for (name, text) in [
+        ("db.sqlite3", "SQLite format 3\0"),
+        ("open.sqlite3", "SQLite format 3\0"),
+        ("static/css/a.css", "a"),
+        ("static/b.js", "b"),
+        ("app.log", "started\n"),
+        ("local.py", "SECRET = 1\n"),
+        ("manage.py", "compiled"),
+    ] {
+        fs::write(clone.join(name), text).unwrap();
+    }
+    fs::remove_file(clone.join("pressa/wsgi.py")).unwrap();
+    assert!(origin.look().loses_work());
+    let directory = origin.workspace();
+    origin.helper.ask(RecordMade { directory }).unwrap();
+    origin
+}
+
+fn left(origin: &mut Origin) -> Vec<String> {
+    let LeftFiles { biggest, .. } = origin.look().files;
+    let mut paths: Vec<String> = biggest.into_iter().map(|file| file.path).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn what_was_made_is_nobodys_work() {
+    let mut origin = released();
+    assert_nothing(&mut origin);
+    assert!(left(&mut origin).is_empty());
+    // Nor what programs made of it, and beside it.
+    let clone = origin.target();
+    for name in ["db.sqlite3", "open.sqlite3", "open.sqlite3-wal"] {
+        fs::write(clone.join(name), "SQLite format 3\0 and somebody's rows").unwrap();
+    }
+    let mut log = fs::OpenOptions::new()
+        .append(true)
+        .open(clone.join("app.log"))
+        .unwrap();
+    log.write_all(b"visited\n").unwrap();
+    fs::create_dir_all(clone.join("pressa/__pycache__")).unwrap();
+    fs::write(clone.join("pressa/__pycache__/x.pyc"), "").unwrap();
+    fs::write(clone.join("pressa/__pycache__/x"), "").unwrap();
+    assert_nothing(&mut origin);
+    let changed = [
+        "src/app.log",
+        "src/db.sqlite3",
+        "src/open.sqlite3",
+        "src/open.sqlite3-wal",
+    ];
+    assert_eq!(left(&mut origin), changed);
+}
+
+#[test]
+fn what_people_changed_of_it_is_work() {
+    let mut origin = released();
+    let clone = origin.target();
+    fs::write(clone.join("local.py"), "SECRET = 2\n").unwrap();
+    fs::write(clone.join("manage.py"), "by hand").unwrap();
+    fs::write(clone.join("static/mine.css"), "mine").unwrap();
+    fs::write(clone.join("pressa/wsgi.py"), "by hand").unwrap();
+    let items = origin.work("src").uncommitted.items;
+    assert_eq!(
+        items,
+        ["local.py", "manage.py", "pressa/wsgi.py", "static/mine.css"]
+    );
+}
+
+#[test]
+fn ignored_and_loose_files_are_named_with_their_size() {
+    let mut origin = released();
+    let clone = origin.target();
+    let home = origin.workspace().join("home");
+    fs::create_dir_all(clone.join("media/a")).unwrap();
+    fs::write(clone.join("media/a/photo"), vec![b'x'; 5000]).unwrap();
+    fs::write(clone.join("media/other"), vec![b'x'; 1000]).unwrap();
+    fs::write(home.join("notes.txt"), "12345").unwrap();
+    fs::create_dir_all(home.join(".cache/pip")).unwrap();
+    fs::write(home.join(".cache/pip/x"), "x").unwrap();
+    // A repository is looked at by itself, and what tools make again is nobody's.
+    git(&home, &["init", "--quiet", "repository"]);
+    fs::create_dir_all(clone.join("media/venv")).unwrap();
+    fs::write(clone.join("media/venv/pyvenv.cfg"), "x").unwrap();
+    let files = origin.look().files;
+    let named: Vec<(&str, u64)> = files
+        .biggest
+        .iter()
+        .map(|f| (f.path.as_str(), f.bytes))
+        .collect();
+    assert_eq!(named, [("src/media/", 6000), ("home/notes.txt", 5)]);
+    assert_eq!((files.files, files.bytes, files.more), (3, 6005, 0));
+    assert_nothing(&mut origin);
+    for number in 0..20 {
+        fs::write(home.join(format!("file-{number}")), "x").unwrap();
+    }
+    let files = origin.look().files;
+    assert_eq!((files.biggest.len(), files.more), (10, 12));
+}
+
+#[test]
+fn what_cid_put_in_a_tracked_files_place_is_nobodys_work_until_it_is_changed() {
+    let mut origin = world();
+    let (clone, directory) = (origin.target(), origin.workspace());
+    fs::write(clone.join("manage.py"), "by cid").unwrap();
+    git(&clone, &["update-index", "--skip-worktree", "manage.py"]);
+    origin.helper.ask(RecordMade { directory }).unwrap();
+    assert_nothing(&mut origin);
+    fs::write(clone.join("manage.py"), "by hand").unwrap();
+    assert_eq!(origin.work("src").uncommitted.items, ["manage.py"]);
+    // What is staged would be committed, whoever wrote it.
+    fs::write(clone.join("manage.py"), "by cid").unwrap();
+    assert_nothing(&mut origin);
+    git(&clone, &["update-index", "--no-skip-worktree", "manage.py"]);
+    git(&clone, &["add", "manage.py"]);
+    git(&clone, &["update-index", "--skip-worktree", "manage.py"]);
+    assert_eq!(origin.work("src").uncommitted.items, ["manage.py"]);
+}

@@ -1,0 +1,133 @@
+//! Real installers, with one small package from the package index.
+
+use crate::rig::Helper;
+use cid_protocol::request::{BringUv, BuildEnvironment, Built, Dependencies};
+use git2::{Repository, Signature};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A bare repository with one commit of these files; gives the commit.
+fn repository(dir: &Path, files: &[(&str, &str)]) -> (PathBuf, String) {
+    let path = dir.join("mirror.git");
+    let repository = Repository::init_bare(&path).unwrap();
+    let mut tree = repository.treebuilder(None).unwrap();
+    for (name, text) in files {
+        tree.insert(name, repository.blob(text.as_bytes()).unwrap(), 0o100_644)
+            .unwrap();
+    }
+    let tree = repository.find_tree(tree.write().unwrap()).unwrap();
+    let who = Signature::now("a", "a@example.com").unwrap();
+    let commit = repository
+        .commit(Some("refs/heads/main"), &who, &who, "x", &tree, &[])
+        .unwrap();
+    (path, commit.to_string())
+}
+
+/// With pip where there is no uv.
+fn build(dir: &Path, text: &str) -> Result<Built, (String, String)> {
+    build_by(dir, text, true)
+}
+
+fn build_by(dir: &Path, text: &str, or_pip: bool) -> Result<Built, (String, String)> {
+    let mirror = dir.join("mirror.git");
+    if mirror.exists() {
+        fs::remove_dir_all(&mirror).unwrap();
+    }
+    let (mirror, commit) = repository(dir, &[("requirements.txt", text)]);
+    let mut helper = Helper::start(&dir.join("lock"));
+    let ask = BuildEnvironment {
+        mirror,
+        commit,
+        app_dir: ".".into(),
+        dependencies: Some(Dependencies::Requirements),
+        target: dir.join("environments/one"),
+        tools_dir: dir.join("tools"),
+        or_pip,
+        own_home: true,
+    };
+    fs::create_dir_all(dir.join("environments")).unwrap();
+    helper.ask(ask)
+}
+
+/// Twice: what is there stays.
+fn bring_uv(dir: &Path) {
+    let mut helper = Helper::start(&dir.join("lock"));
+    let tools_dir = dir.join("tools");
+    let mut bring = || {
+        let ask = BringUv {
+            tools_dir: tools_dir.clone(),
+        };
+        helper.ask(ask).unwrap();
+        fs::metadata(tools_dir.join("uv/bin/uv")).unwrap().ino()
+    };
+    assert_eq!(bring(), bring());
+}
+
+fn works(dir: &Path) -> bool {
+    let python = dir.join("environments/one/bin/python");
+    Command::new(python)
+        .args(["-I", "-c", "import six"])
+        .status()
+        .unwrap()
+        .success()
+}
+
+/// Every module that was installed has its bytecode: the first to use it may not be able to write.
+fn is_compiled(dir: &Path) -> bool {
+    let find = "find environments/one/lib -name 'six*.pyc' | grep -q .";
+    Command::new("sh")
+        .args(["-c", find])
+        .current_dir(dir)
+        .status()
+        .unwrap()
+        .success()
+}
+
+#[test]
+fn by_uv_that_somebody_else_brings_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = build_by(dir.path(), "six\n", false).unwrap();
+    let has_its_own = Command::new("uv").arg("--version").output();
+    if has_its_own.is_ok_and(|output| output.status.success()) {
+        assert_eq!(first, Built::Complete);
+    } else {
+        assert_eq!(first, Built::WantsUv);
+        assert!(!dir.path().join("tools").exists());
+    }
+    bring_uv(dir.path());
+    let built = build_by(dir.path(), "six\n", false).unwrap();
+    assert_eq!(built, Built::Complete);
+    assert!(works(dir.path()) && is_compiled(dir.path()));
+    let target = dir.path().join("environments/one");
+    assert!(target.join(".cid-complete").exists() && !target.join(".cid-build").exists());
+    let find = ["-type", "f", "-links", "+1"];
+    let linked = Command::new("find").arg(&target).args(find).output();
+    assert_eq!(linked.unwrap().stdout, b"", "files that are elsewhere too");
+    // What an earlier build left is not believed. A link to the machine's own Python: removed, not
+    // written to.
+    fs::remove_file(target.join("bin/python")).unwrap();
+    build_by(dir.path(), "six\n", false).unwrap();
+    assert!(works(dir.path()));
+}
+
+#[test]
+fn by_pip_where_uv_cannot_be_had() {
+    let dir = tempfile::tempdir().unwrap();
+    build(dir.path(), "six\n").unwrap();
+    assert!(works(dir.path()) && is_compiled(dir.path()));
+}
+
+#[test]
+fn a_failed_one_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (message, hint) = build(dir.path(), "six==0.0.0.0.1\n").unwrap_err();
+    assert!(
+        message.starts_with("cannot install the dependencies: ") && !hint.is_empty(),
+        "{message}"
+    );
+    assert!(!dir.path().join("environments/one").exists());
+}
