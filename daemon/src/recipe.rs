@@ -43,11 +43,15 @@ pub enum Environment {
         key: String,
         /// How they are declared.
         dependencies: Dependencies,
+        /// Packages of the repository itself are among them, which each workspace has in its own tree.
+        local: bool,
     },
     /// The workspace's own, because its branch declares others than base or they cannot be keyed.
     Own {
         /// How they are declared; `None`: by `install`.
         dependencies: Option<Dependencies>,
+        /// As in [`Self::Shared`].
+        local: bool,
         /// The operator's commands.
         install: Vec<Vec<String>>,
     },
@@ -172,19 +176,23 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
             .collect();
         return Environment::Own {
             dependencies: None,
+            local: false,
             install,
         };
     }
     let Some(dependencies) = inspection.dependencies else {
         return Environment::None;
     };
+    let local = inspection.local;
     match (&inspection.dependencies_key, &inspection.base_key) {
         (Some(key), Some(base)) if key == base => Environment::Shared {
             key: key.clone(),
             dependencies,
+            local,
         },
         _ => Environment::Own {
             dependencies: Some(dependencies),
+            local,
             install: Vec::new(),
         },
     }

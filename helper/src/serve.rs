@@ -158,6 +158,10 @@ fn answer(request: Request) -> Result<Value, Fault> {
             reply(deps::build(&ask, lines))
         }
         Request::DiscardEnvironment(ask) => reply(deps::discard(&ask.target)),
+        Request::InstallLocal(ask) => {
+            drop::open_umask();
+            reply(deps::install_local(&ask, lines))
+        }
         Request::BringUv(ask) => {
             drop::open_umask();
             reply(deps::bring_uv(&ask, lines))

@@ -3,7 +3,7 @@
 
 use super::{
     Inspect, InstallDependencies, ReservePort,
-    environment::search_path,
+    environment::{Installed, search_path},
     make_account::made,
     make_directory::{HOME, TMP, TREE, purge, web_socket},
 };
@@ -61,7 +61,7 @@ impl Step for Configure {
         let project = cx.project()?;
         let recipe = cx.output::<Inspect>()?.recipe;
         let facts = Facts {
-            environment: cx.output::<InstallDependencies>()?.path,
+            installed: cx.output::<InstallDependencies>()?,
             port: cx.output::<ReservePort>()?.port,
             run_dir: cx.sys().layout.run_dir.clone(),
             unit: cx.unit().to_string(),
@@ -70,7 +70,7 @@ impl Step for Configure {
         let request = request::Configure {
             tree: self.directory.join(TREE),
             files: self.files(&project, &own)?,
-            links: links(&project, facts.environment.as_deref())?,
+            links: links(&project, facts.installed.path.as_deref())?,
             variables: own.clone(),
         };
         for kept in cx.ask(cx.user(), request).await?.kept {
@@ -109,7 +109,7 @@ impl Step for Configure {
 
 /// What earlier steps found out.
 struct Facts {
-    environment: Option<PathBuf>,
+    installed: Installed,
     port: u16,
     run_dir: PathBuf,
     unit: String,
@@ -126,7 +126,8 @@ impl Configure {
         let mut readable: Vec<PathBuf> = linked.collect();
         // The clone's objects are there.
         readable.push(layout.mirror_dir(cx.project_name()));
-        readable.extend(facts.environment.clone());
+        readable.extend(facts.installed.path.clone());
+        readable.extend(facts.installed.shared.clone());
         Some(RunAs {
             uid: made.account.uid,
             gid: made.account.uid,
@@ -170,8 +171,10 @@ impl Configure {
         own: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
+        let Installed { path, shared } = &facts.installed;
+        let environments = [path, shared].into_iter().flatten().map(PathBuf::as_path);
         let mut all = BTreeMap::from([
-            ("PATH".to_owned(), search_path(facts.environment.as_deref())),
+            ("PATH".to_owned(), search_path(environments)),
             ("HOME".to_owned(), text(&self.directory.join(HOME))),
             ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
@@ -181,7 +184,7 @@ impl Configure {
             ("CID_RUN_DIR".to_owned(), text(&facts.run_dir)),
             ("CID_UNIT".to_owned(), facts.unit.clone()),
         ]);
-        if let Some(environment) = &facts.environment {
+        if let Some(environment) = path {
             all.insert("VIRTUAL_ENV".to_owned(), text(environment));
         }
         all.extend(own);

@@ -18,7 +18,7 @@ use crate::{
 };
 use cid_protocol::request::{
     BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK,
-    RunCommand,
+    InstallLocal, RunCommand,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -41,6 +41,8 @@ pub struct InstallDependencies {
 pub struct Installed {
     /// Its folder; `None`: the app has none.
     pub path: Option<PathBuf>,
+    /// The shared one that it lies over.
+    pub shared: Option<PathBuf>,
 }
 
 impl Step for InstallDependencies {
@@ -65,20 +67,32 @@ impl Step for InstallDependencies {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Installed, Fault> {
         let inspected = cx.output::<Inspect>()?;
-        let path = match inspected.recipe.environment {
-            Environment::None => None,
-            Environment::Ready(path) => Some(ready(path)?),
-            Environment::Shared { key, dependencies } => {
+        let alone = |path| Installed { path, shared: None };
+        Ok(match inspected.recipe.environment {
+            Environment::None => alone(None),
+            Environment::Ready(path) => alone(Some(ready(path)?)),
+            Environment::Shared {
+                key,
+                dependencies,
+                local,
+            } => {
                 let shared = Shared::of(cx, key);
                 // A complete one is never changed again: nobody need be asked to look.
                 if !shared.is_complete(cx) {
                     self.share(cx, &shared, &inspected.commit, dependencies)
                         .await?;
                 }
-                Some(shared.target)
+                match local {
+                    false => alone(Some(shared.target)),
+                    true => Installed {
+                        path: Some(self.install_local(cx, Some(&shared.target)).await?),
+                        shared: Some(shared.target),
+                    },
+                }
             }
             Environment::Own {
                 dependencies,
+                local,
                 install,
             } => {
                 let target = self.directory.join(VENV);
@@ -86,14 +100,17 @@ impl Step for InstallDependencies {
                     or_pip: dependencies.is_none() && !mentions_uv(&install),
                     ..self.request(cx, &inspected.commit, dependencies, &target)?
                 };
-                let _core = build(cx, cx.user(), request).await?;
+                let core = build(cx, cx.user(), request).await?;
                 for command in install {
                     self.run(cx, command, &target).await?;
                 }
-                Some(target)
+                drop(core);
+                if local {
+                    self.install_local(cx, None).await?;
+                }
+                alone(Some(target))
             }
-        };
-        Ok(Installed { path })
+        })
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
@@ -265,6 +282,24 @@ impl InstallDependencies {
         })
     }
 
+    /// Installs packages of the repository from the workspace's tree, into an environment of its own.
+    async fn install_local(&self, cx: &Cx, shared: Option<&Path>) -> Result<PathBuf, Fault> {
+        let environment = self.directory.join(VENV);
+        let request = InstallLocal {
+            environment: environment.clone(),
+            shared: shared.map(Path::to_owned),
+            tree: self.directory.join(TREE),
+            app_dir: cx.project()?.app.dir().to_owned(),
+            tools_dir: cx.sys().layout.tools_dir(),
+            own_home: cx.sys().accounts.is_some(),
+        };
+        let _core = cx.turn(Resource::Core).await?;
+        for note in cx.ask(cx.user(), request).await?.notes {
+            cx.note(note);
+        }
+        Ok(environment)
+    }
+
     /// One of the operator's own install commands.
     async fn run(&self, cx: &Cx, command: Vec<String>, environment: &Path) -> Result<(), Fault> {
         let project = cx.project()?;
@@ -275,7 +310,7 @@ impl InstallDependencies {
             .collect();
         let text = |path: &Path| path.to_string_lossy().into_owned();
         env.extend([
-            ("PATH".to_owned(), search_path(Some(environment))),
+            ("PATH".to_owned(), search_path([environment])),
             ("HOME".to_owned(), text(&self.directory.join(HOME))),
             ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
             ("VIRTUAL_ENV".to_owned(), text(environment)),
@@ -294,12 +329,12 @@ impl InstallDependencies {
 }
 
 /// PATH of commands and processes.
-pub(super) fn search_path(environment: Option<&Path>) -> String {
+pub(super) fn search_path<'a>(environments: impl IntoIterator<Item = &'a Path>) -> String {
     const SYSTEM: &str = "/usr/local/bin:/usr/bin:/bin";
-    environment.map_or_else(
-        || SYSTEM.to_owned(),
-        |path| format!("{}:{SYSTEM}", path.join("bin").display()),
-    )
+    let bins = environments.into_iter().map(|path| path.join("bin"));
+    bins.map(|bin| format!("{}:", bin.display()))
+        .chain([SYSTEM.to_owned()])
+        .collect()
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ use crate::{domain::UnitName, layout::Layout};
 use async_trait::async_trait;
 use cid_protocol::request::{
     AccessReport, AccountFiles, BranchDeletion, Built, Configured, Dependencies, Ended, Fetched,
-    Granted, Inspection, PathReport, Purged, Request, Resolved, ToolExited, WorkReport,
+    Granted, Inspection, LocalInstalled, PathReport, Purged, Request, Resolved, ToolExited,
+    WorkReport,
 };
 use serde_json::{Value, json};
 use std::{
@@ -442,6 +443,10 @@ impl Launcher for Fake {
             Request::BuildEnvironment(ask) => {
                 fs::make_dir(&ask.target, 0o755)?;
                 encode(serde_json::to_value(Built::Complete))
+            }
+            Request::InstallLocal(ask) => {
+                fs::make_dir(&ask.environment, 0o755)?;
+                encode(serde_json::to_value(LocalInstalled::default()))
             }
             Request::BringUv(_) => Ok(Value::Null),
             Request::DiscardEnvironment(ask) => made(

@@ -1,7 +1,7 @@
 //! Puts the files that an installer reads into a folder: only those that declare dependencies, or,
 //! where these name local packages, the whole commit.
 
-use crate::inspect::{self, requirements, snapshot::Snapshot};
+use crate::inspect::{self, declared::Declared, requirements, snapshot::Snapshot};
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request::Dependencies,
@@ -15,7 +15,7 @@ pub(super) fn export(
     snapshot: &Snapshot<'_>,
     dependencies: Dependencies,
     target: &Path,
-) -> Result<(), Fault> {
+) -> Result<Declared, Fault> {
     let declared = inspect::detect(snapshot)?
         .filter(|(detector, _)| detector.dependencies == dependencies)
         .map(|(_, declared)| declared)
@@ -26,7 +26,7 @@ pub(super) fn export(
         })?;
     fs::create_dir_all(target.join(&snapshot.app_dir))
         .map_err(|error| Fault::io("make", target, error))?;
-    if declared.open {
+    if declared.open || declared.is_whole {
         let mut checkout = CheckoutBuilder::new();
         checkout.force().update_index(false).target_dir(target);
         mirror
@@ -46,5 +46,5 @@ pub(super) fn export(
         };
         fs::write(&file, content).cannot(format!("write {}", file.display()))?;
     }
-    Ok(())
+    Ok(declared)
 }

@@ -41,7 +41,7 @@ impl<'a> Installer<'a> {
         wanted: &Wanted,
         lines: Lines<'a>,
     ) -> Result<Option<Self>, Fault> {
-        let env = settings::environment(ask, work);
+        let env = settings::environment(&ask.target, work);
         let uv = uv::find(&ask.tools_dir, &env);
         if uv.is_none() && !ask.or_pip {
             return Ok(None);
@@ -81,6 +81,24 @@ impl<'a> Installer<'a> {
         ));
         installer.python = found.path;
         Ok(Some(installer))
+    }
+
+    /// What lays an environment over another one, or adds to one (then both are the same).
+    pub(super) fn of(
+        target: &'a Path,
+        other: &Path,
+        tools_dir: &Path,
+        env: Environment,
+        lines: Lines<'a>,
+    ) -> Self {
+        Self {
+            target,
+            python: other.join("bin/python"),
+            uv: uv::find(tools_dir, &env),
+            with_pip: false,
+            env,
+            lines,
+        }
     }
 
     /// uv knows more places than PATH.
@@ -154,9 +172,7 @@ impl<'a> Installer<'a> {
         let mut argv: Vec<OsString> = [
             "sync",
             "--frozen",
-            "--no-install-project",
             "--no-dev",
-            "--no-editable",
             "--compile-bytecode",
             "--python",
         ]
@@ -183,7 +199,12 @@ impl<'a> Installer<'a> {
             .map_err(|error: toml::de::Error| Fault::io("understand", &path, error.message()))?;
         let requirements: Vec<&str> = table
             .get("project")
-            .and_then(|project| project.get("dependencies")?.as_array())
+            .ok_or_else(|| {
+                Fault::new("cannot install what [tool.poetry] declares without uv")
+                    .hint("install uv, e.g. with pipx install uv")
+            })?
+            .get("dependencies")
+            .and_then(toml::Value::as_array)
             .into_iter()
             .flatten()
             .filter_map(toml::Value::as_str)
@@ -195,30 +216,48 @@ impl<'a> Installer<'a> {
     }
 
     fn install(&self, app: &Path, file: &str) -> Result<(), Fault> {
-        let python = self.target.join("bin/python");
-        let (program, argv): (OsString, Vec<OsString>) = match &self.uv {
-            Some(uv) => (
-                uv.into(),
-                vec![
-                    "pip".into(),
-                    "install".into(),
-                    "--compile-bytecode".into(),
-                    "--python".into(),
-                    python.into(),
-                ],
-            ),
-            None => (
-                python.into(),
-                ["-m", "pip", "install", "--compile", "--no-input"]
-                    .map(Into::into)
-                    .into(),
-            ),
+        let compile = match self.uv {
+            Some(_) => "--compile-bytecode",
+            None => "--compile",
         };
-        self.run(
-            program,
-            argv.into_iter().chain(["-r".into(), file.into()]),
+        self.pip("install", [compile, "-r", file].map(Into::into), app)
+    }
+
+    /// Installs packages, without what they need, so that they are used where they lie.
+    pub(super) fn install_editable(&self, folders: &[PathBuf], app: &Path) -> Result<(), Fault> {
+        let each = |folder: &PathBuf| ["--editable".into(), folder.into()];
+        let folders = folders.iter().flat_map(each);
+        self.pip(
+            "install",
+            ["--no-deps".into()].into_iter().chain(folders),
             app,
         )
+    }
+
+    /// Removes packages.
+    pub(super) fn uninstall(&self, names: &[String]) -> Result<(), Fault> {
+        let yes = self.uv.is_none().then(|| "--yes".into());
+        let names = names.iter().map(Into::into);
+        self.pip("uninstall", yes.into_iter().chain(names), Path::new("/"))
+    }
+
+    /// uv's own pip where there is uv, the environment's otherwise.
+    fn pip(
+        &self,
+        verb: &str,
+        arguments: impl IntoIterator<Item = OsString>,
+        dir: &Path,
+    ) -> Result<(), Fault> {
+        let python = self.target.join("bin/python");
+        let (program, begin): (OsString, Vec<OsString>) = match &self.uv {
+            Some(uv) => {
+                let python = ["--python".into(), python.into()];
+                let begin = ["pip", verb].map(Into::into).into_iter().chain(python);
+                (uv.into(), begin.collect())
+            }
+            None => (python.into(), ["-m", "pip", verb].map(Into::into).into()),
+        };
+        self.run(program, begin.into_iter().chain(arguments), dir)
     }
 
     /// Runs one command; the fault ends in what it said last about an error.

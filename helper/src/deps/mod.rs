@@ -1,10 +1,12 @@
-//! Installs an app's dependencies into an environment, without the app itself.
+//! Installs an app's dependencies into an environment; what of the repository itself is a package stays in the
+//! workspace's tree and is used from there.
 //!
 //! What is installed may come with code that runs meanwhile. Nothing that one build writes is there for
 //! another: its HOME and its cache go with it, and uv is brought in by somebody else.
 
 mod export;
 mod installer;
+mod local;
 pub(super) mod python;
 mod settings;
 mod uv;
@@ -18,7 +20,10 @@ use super::{
 };
 use cid_protocol::{
     fault::Fault,
-    request::{BringUv, BuildEnvironment, Built, Dependencies, ENVIRONMENT_MARK},
+    request::{
+        BringUv, BuildEnvironment, Built, Dependencies, ENVIRONMENT_MARK, InstallLocal,
+        LocalInstalled,
+    },
 };
 use installer::Installer;
 use std::{fs::File, io::Write, path::Path};
@@ -51,6 +56,14 @@ pub(super) fn build(ask: &BuildEnvironment, lines: Lines) -> Result<Built, Fault
     })
 }
 
+/// Installs what of the repository is a package, so that it is used where it lies in a workspace's tree.
+///
+/// # Errors
+/// As [`local::install`].
+pub(super) fn install_local(ask: &InstallLocal, lines: Lines) -> Result<LocalInstalled, Fault> {
+    local::install(ask, lines)
+}
+
 /// Removes what is there of an environment, or at least all that is in it: its parent may be somebody
 /// else's.
 ///
@@ -68,7 +81,7 @@ fn install(
     snapshot: &Snapshot<'_>,
     lines: Lines,
 ) -> Result<Built, Fault> {
-    let work = Work::begin(ask)?;
+    let work = Work::begin(&ask.target, ask.own_home)?;
     let wanted = Wanted::read(snapshot)?;
     let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
         return Ok(Built::WantsUv);
@@ -76,12 +89,16 @@ fn install(
     installer.make_environment()?;
     let sources = work.sources();
     if let Some(dependencies) = ask.dependencies {
-        export::export(mirror, snapshot, dependencies, &sources)?;
+        let declared = export::export(mirror, snapshot, dependencies, &sources)?;
         let app = sources.join(&snapshot.app_dir);
         match dependencies {
             Dependencies::UvLock => installer.sync(&app)?,
             Dependencies::Requirements => installer.install_requirements(&app)?,
             Dependencies::Pyproject => installer.install_project_dependencies(&app)?,
+        }
+        if declared.local {
+            let app = declared.is_package.then_some(snapshot.app_dir.as_path());
+            local::take_out(&installer, &ask.target, &sources, app)?;
         }
     }
     work.end()?;

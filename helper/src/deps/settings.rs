@@ -1,11 +1,11 @@
 //! What installers are told by their environment.
 
 use crate::deps::work::Work;
-use cid_protocol::{
-    environment::{Environment, passed_on},
-    request::BuildEnvironment,
+use cid_protocol::environment::{Environment, passed_on};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
 };
-use std::ffi::{OsStr, OsString};
 
 /// Settings of a person's own that would send packages elsewhere.
 const DISTURBING: &[&str] = &[
@@ -28,7 +28,7 @@ const ALSO_FOR_UV: &[(&str, &str)] = &[
 ];
 
 /// The whole environment of installers and of what they build.
-pub(super) fn environment(ask: &BuildEnvironment, work: &Work) -> Environment {
+pub(super) fn environment(target: &Path, work: &Work) -> Environment {
     let mut env = of_operator();
     for (pip, uv) in ALSO_FOR_UV {
         if let Some(value) = env.get(OsStr::new(pip)).cloned() {
@@ -36,15 +36,15 @@ pub(super) fn environment(ask: &BuildEnvironment, work: &Work) -> Environment {
         }
     }
     env.extend(work.home().map(|home| ("HOME".into(), home.into())));
-    let mut path = OsString::from(ask.target.join("bin"));
+    let mut path = OsString::from(target.join("bin"));
     if let Some(rest) = env.get(OsStr::new("PATH")) {
         path.push(":");
         path.push(rest);
     }
     let fixed: [(&str, OsString); 7] = [
         ("PATH", path),
-        ("VIRTUAL_ENV", ask.target.clone().into()),
-        ("UV_PROJECT_ENVIRONMENT", ask.target.clone().into()),
+        ("VIRTUAL_ENV", target.into()),
+        ("UV_PROJECT_ENVIRONMENT", target.into()),
         ("UV_PYTHON_DOWNLOADS", "never".into()),
         ("UV_NO_PROGRESS", "1".into()),
         ("UV_CACHE_DIR", work.cache().into()),
@@ -67,6 +67,8 @@ pub(super) fn of_operator() -> Environment {
         ("PIP_NO_CACHE_DIR", "1"),
         ("PIP_NO_INPUT", "1"),
         ("PIP_PROGRESS_BAR", "off"),
+        // Says of a package in a folder where it is from.
+        ("PIP_USE_PEP517", "1"),
     ];
     env.extend(fixed.map(|(name, value)| (name.into(), value.into())));
     env

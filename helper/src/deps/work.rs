@@ -2,8 +2,11 @@
 //! the build is killed it goes with the environment.
 
 use crate::tree::purge;
-use cid_protocol::{fault::Fault, request::BuildEnvironment};
-use std::{fs, path::PathBuf};
+use cid_protocol::fault::Fault;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The folder that all of it is in.
 const FOLDER: &str = ".cid-build";
@@ -15,11 +18,11 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Makes the folder in the environment's, which is empty.
-    pub(super) fn begin(ask: &BuildEnvironment) -> Result<Self, Fault> {
+    /// Makes the folder in the environment's.
+    pub(super) fn begin(target: &Path, has_home: bool) -> Result<Self, Fault> {
         let work = Self {
-            folder: ask.target.join(FOLDER),
-            has_home: ask.own_home,
+            folder: target.join(FOLDER),
+            has_home,
         };
         fs::create_dir_all(work.home_folder())
             .map_err(|error| Fault::io("make", &work.folder, error))?;

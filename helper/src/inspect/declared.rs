@@ -1,11 +1,15 @@
 //! What an app's files declare, and the key under which an environment made of them is shared.
 
-use crate::deps::python;
-use cid_protocol::request::Dependencies;
+use crate::{
+    deps::python,
+    inspect::{pyproject, snapshot::Snapshot},
+};
+use cid_protocol::{fault::Fault, request::Dependencies};
+use git2::{ObjectType, Oid};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Dependencies as declared at one commit.
@@ -15,11 +19,62 @@ pub(crate) struct Declared {
     pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
     /// Names of packages, normalised.
     pub(crate) packages: BTreeSet<String>,
-    /// Something is named that these files do not hold: a local package, a folder of wheels.
+    /// Other things of the repository that have a say, by path, as git numbers their content.
+    pub(crate) others: BTreeMap<PathBuf, Oid>,
+    /// Installers need more of the commit than `files`.
+    pub(crate) is_whole: bool,
+    /// Folders of the repository are among the packages.
+    pub(crate) local: bool,
+    /// The app itself is a package, whether or not something asks for it.
+    pub(crate) is_package: bool,
+    /// Something is named that the repository does not hold.
     pub(crate) open: bool,
+    /// What a person may not expect.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Declared {
+    /// Adds a package of the repository, a folder or an archive. What a folder needs is in its
+    /// `pyproject.toml` where that says it all, and may be anywhere in it otherwise.
+    pub(super) fn add_local(&mut self, snapshot: &Snapshot<'_>, path: &Path) -> Result<(), Fault> {
+        self.is_whole = true;
+        let Some((kind, id)) = snapshot.id_of(path)? else {
+            self.open = true;
+            return Ok(());
+        };
+        if kind == ObjectType::Tree {
+            self.local = true;
+            let file = path.join(pyproject::FILE);
+            if let Some(content) = snapshot.read_at(&file)?
+                && pyproject::says_all(&pyproject::parse(&content, &file)?)
+            {
+                self.files.insert(file, content);
+                return Ok(());
+            }
+        }
+        self.others.insert(path.to_owned(), id);
+        Ok(())
+    }
+
+    /// Adds a folder of which all has a say.
+    pub(super) fn add_folder(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        path: PathBuf,
+    ) -> Result<(), Fault> {
+        self.is_whole = true;
+        if let Some((_, id)) = snapshot.id_of(&path)? {
+            self.others.insert(path, id);
+        }
+        Ok(())
+    }
+
+    /// Makes the whole commit decide.
+    pub(super) fn add_all(&mut self, snapshot: &Snapshot<'_>) {
+        self.is_whole = true;
+        self.others.insert(PathBuf::new(), snapshot.root().id());
+    }
+
     /// SHA-256 over the way of declaring, the machine's Python, and all files; `None` where these
     /// do not decide what gets installed.
     pub(crate) fn key(&self, dependencies: Dependencies) -> Option<String> {
@@ -37,6 +92,10 @@ impl Declared {
         for (path, content) in &self.files {
             part(path.as_os_str().as_encoded_bytes());
             part(content);
+        }
+        for (path, id) in &self.others {
+            part(path.as_os_str().as_encoded_bytes());
+            part(id.as_bytes());
         }
         Some(data_encoding::HEXLOWER.encode(&hash.finalize()))
     }

@@ -2,6 +2,7 @@
 //! repository is run.
 
 pub(super) mod declared;
+mod freshness;
 mod procfile;
 mod pyproject;
 pub(super) mod requirements;
@@ -24,8 +25,10 @@ use wanted::Wanted;
 pub(super) struct Detector {
     /// What it is called in requests.
     pub(super) dependencies: Dependencies,
-    /// All of these are in the app's folder; the first is the deciding one.
-    pub(super) files: &'static [&'static str],
+    /// The deciding file.
+    file: &'static str,
+    /// This one is in the app's folder.
+    needs: &'static str,
     /// Reads them; `None` when they declare nothing after all.
     read: fn(&Snapshot<'_>) -> Result<Option<Declared>, Fault>,
 }
@@ -34,17 +37,20 @@ pub(super) struct Detector {
 const DETECTORS: &[Detector] = &[
     Detector {
         dependencies: Dependencies::UvLock,
-        files: &["uv.lock", "pyproject.toml"],
+        file: uv_lock::FILE,
+        needs: pyproject::FILE,
         read: uv_lock::read,
     },
     Detector {
         dependencies: Dependencies::Requirements,
-        files: &[requirements::FILE],
+        file: requirements::FILE,
+        needs: requirements::FILE,
         read: requirements::read,
     },
     Detector {
         dependencies: Dependencies::Pyproject,
-        files: &["pyproject.toml"],
+        file: pyproject::FILE,
+        needs: pyproject::FILE,
         read: pyproject::read,
     },
 ];
@@ -111,9 +117,11 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     };
     if let Some((detector, declared)) = detected {
         found.dependencies = Some(detector.dependencies);
-        found
-            .found
-            .extend(detector.files.iter().map(|file| (*file).to_owned()));
+        let files = [detector.file, detector.needs].map(str::to_owned);
+        found.found.extend(files);
+        found.found.dedup();
+        found.local = declared.local;
+        found.notes.extend(declared.notes.iter().cloned());
         found.gunicorn = declared.packages.contains("gunicorn");
         found.dependencies_key = declared.key(detector.dependencies);
     }
@@ -194,7 +202,7 @@ pub(super) fn detect(
 ) -> Result<Option<(&'static Detector, Declared)>, Fault> {
     for detector in DETECTORS
         .iter()
-        .filter(|d| d.files.iter().all(|file| snapshot.has(file)))
+        .filter(|detector| snapshot.has(detector.needs))
     {
         if let Some(declared) = (detector.read)(snapshot)? {
             return Ok(Some((detector, declared)));
@@ -211,9 +219,7 @@ fn base_key(mirror: &git2::Repository, ask: &Inspect) -> Option<String> {
 }
 
 fn detector_files() -> impl Iterator<Item = &'static &'static str> {
-    DETECTORS
-        .iter()
-        .filter_map(|detector| detector.files.first())
+    DETECTORS.iter().map(|detector| &detector.file)
 }
 
 /// The one package with a `wsgi.py`; with several, the operator must say which.

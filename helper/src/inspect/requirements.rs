@@ -32,7 +32,15 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
                     Some(file) => waiting.push(file),
                     None => declared.open = true,
                 },
-                Line::Local => declared.open = true,
+                Line::Local(Place::Inside(file)) => match find(snapshot, &folder, &file)? {
+                    Some(path) => declared.add_local(snapshot, &path)?,
+                    None => declared.open = true,
+                },
+                Line::Folder(file) => match find(snapshot, &folder, &file)? {
+                    Some(path) => declared.add_folder(snapshot, path)?,
+                    None => declared.open = true,
+                },
+                Line::Local(_) => declared.open = true,
                 Line::Option => {}
             }
         }
@@ -40,6 +48,18 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
     }
     super::pyproject::add_settings(snapshot, &mut declared)?;
     Ok(Some(declared))
+}
+
+/// What a path leads to, from the app's folder as with pip, or else from the file's own.
+fn find(snapshot: &Snapshot<'_>, folder: &Path, file: &str) -> Result<Option<PathBuf>, Fault> {
+    for from in [&snapshot.app_dir, folder] {
+        if let Some(path) = beneath(from, Path::new(file))
+            && snapshot.id_of(&path)?.is_some()
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// The text of a file of requirements: as its mark says, else as a line `# -*- coding: NAME -*-` among its
@@ -80,31 +100,11 @@ fn coding(content: &[u8]) -> Option<String> {
 /// The file as every installer reads it: as it is, unless pip alone would find out how it is encoded.
 pub(crate) fn for_installers(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
     let text = decode(content, path)?;
-    let changed = without_editable(&text);
-    if changed.lines().eq(text.lines())
-        && (str::from_utf8(content).is_ok() || coding(content).is_none())
-    {
+    if str::from_utf8(content).is_ok() || coding(content).is_none() {
         return Ok(content.to_owned());
     }
     // pip believes the mark more than what the file says of itself.
-    Ok(format!("\u{feff}{changed}").into_bytes())
-}
-
-/// Makes editable requirements ordinary ones: an editable install leads into the folder it was
-/// made from, which is gone when the environment is used.
-fn without_editable(text: &str) -> String {
-    let mut changed = String::with_capacity(text.len());
-    for line in text.lines() {
-        let start = line.trim_start();
-        let rest = match option(start, "-e", "--editable") {
-            // One from a version control system is cloned into the environment itself.
-            Some(rest) if !rest.contains("+") => rest,
-            _ => line,
-        };
-        changed.push_str(rest);
-        changed.push('\n');
-    }
-    changed
+    Ok(format!("\u{feff}{text}").into_bytes())
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -113,8 +113,10 @@ enum Line {
     Package(Option<String>),
     /// Another file of requirements or constraints.
     Include(String),
-    /// Something on this machine.
-    Local,
+    /// A package in a folder, or an archive.
+    Local(Place),
+    /// A folder of archives.
+    Folder(String),
     /// Where and how to install.
     Option,
 }
@@ -133,44 +135,77 @@ impl Line {
                         .and_then(|(_, name)| package_name(name)),
                 )
             } else {
-                Self::Local
+                // A plain name is a folder here.
+                Self::Local(match place(what) {
+                    Place::Elsewhere => Place::Inside(what.to_owned()),
+                    place => place,
+                })
             };
         }
         if let Some(place) = option(line, "-f", "--find-links") {
             return if place.starts_with("http") {
                 Self::Option
             } else {
-                Self::Local
+                Self::Folder(place.trim_start_matches("file:").to_owned())
             };
         }
         if line.starts_with('-') {
             return Self::Option;
         }
-        if is_local(line) {
-            Self::Local
-        } else {
-            Self::Package(package_name(line).filter(|_| !line.starts_with("http")))
+        match place(line) {
+            Place::Elsewhere => {
+                Self::Package(package_name(line).filter(|_| !line.starts_with("http")))
+            }
+            place => Self::Local(place),
         }
     }
 }
 
-fn is_local(requirement: &str) -> bool {
-    if requirement.contains("file:") {
-        return true;
+/// Where a requirement says that its package is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On an index, at a URL, in a version control system.
+    Elsewhere,
+    /// In the repository, at this path.
+    Inside(String),
+    /// On this machine, but not in the repository.
+    Outside,
+}
+
+/// Reads it from a requirement: `./x`, `x.whl`, `name @ file:x`. What begins with `${PROJECT_ROOT}` is as
+/// uv and PDM write paths.
+pub(super) fn place(requirement: &str) -> Place {
+    let text = match requirement.split_once('@') {
+        Some((name, rest)) if !name.contains(['/', ':']) => rest.trim(),
+        _ => requirement.trim(),
+    };
+    let (text, is_url) = match text.strip_prefix("file:") {
+        Some(path) => (path.strip_prefix("//").unwrap_or(path), true),
+        None => (text, false),
+    };
+    if text.contains("://") {
+        return Place::Elsewhere;
     }
-    if requirement.contains("://") {
-        return false;
-    }
-    let path = requirement
-        .split(['[', ';'])
+    const ROOT: &str = "${PROJECT_ROOT}/";
+    let rooted = text.trim_start_matches('/').strip_prefix(ROOT);
+    let path = rooted.unwrap_or(text);
+    let path = path
+        .split(['[', ';', '#'])
         .next()
         .unwrap_or_default()
         .trim();
-    path.starts_with('.')
+    let is_path = is_url
+        || rooted.is_some()
+        || path.starts_with('.')
         || path.contains('/')
         || [".whl", ".zip", ".tar.gz", ".tar.bz2"]
             .iter()
-            .any(|end| path.ends_with(end))
+            .any(|end| path.ends_with(end));
+    match is_path {
+        false => Place::Elsewhere,
+        true if path.starts_with('/') => Place::Outside,
+        true => Place::Inside(path.to_owned()),
+    }
 }
 
 /// The value of an option in its forms `-rX`, `-r X`, `--long X`, `--long=X`.
@@ -220,6 +255,7 @@ mod tests {
     #[test]
     fn tells_lines_apart() {
         let package = |name: &str| Line::Package(Some(name.to_owned()));
+        let inside = |path: &str| Line::Local(Place::Inside(path.to_owned()));
         let table = [
             ("Django==4.2", package("django")),
             (
@@ -237,14 +273,20 @@ mod tests {
             ("--index-url https://x.org", Line::Option),
             ("--hash=sha256:00", Line::Option),
             ("--find-links https://x.org", Line::Option),
-            ("--find-links ./wheels", Line::Local),
-            ("-e .", Line::Local),
-            ("--editable ./lib", Line::Local),
-            ("./lib", Line::Local),
-            (".", Line::Local),
-            ("vendor/x-1.0.whl", Line::Local),
-            ("x-1.0.tar.gz", Line::Local),
-            ("a @ file:///x", Line::Local),
+            ("--find-links ./wheels", Line::Folder("./wheels".into())),
+            ("-e .", inside(".")),
+            ("-e .[dev,test]", inside(".")),
+            ("-e lib", inside("lib")),
+            ("--editable ./lib ; python_version > '3'", inside("./lib")),
+            ("-e file:///${PROJECT_ROOT}/libs/a#egg=a", inside("libs/a")),
+            ("./lib", inside("./lib")),
+            (".", inside(".")),
+            ("vendor/x-1.0.whl", inside("vendor/x-1.0.whl")),
+            ("x-1.0.tar.gz", inside("x-1.0.tar.gz")),
+            ("a @ ./libs/a", inside("./libs/a")),
+            ("a[x] @ file:libs/a", inside("libs/a")),
+            ("a @ file:///x", Line::Local(Place::Outside)),
+            ("/srv/x", Line::Local(Place::Outside)),
         ];
         for (text, expected) in table {
             assert_eq!(Line::parse(text), expected, "{text}");
@@ -285,13 +327,5 @@ mod tests {
             let fault = decode(bad, path).unwrap_err();
             assert!(fault.message.contains("requirements.txt"), "{fault}");
         }
-    }
-
-    #[test]
-    fn makes_editable_ones_ordinary() {
-        assert_eq!(
-            without_editable("-e ./lib\n--editable=.\na\n-e git+https://x/y#egg=y\n"),
-            "./lib\n.\na\n-e git+https://x/y#egg=y\n"
-        );
     }
 }

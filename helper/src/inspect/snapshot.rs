@@ -117,6 +117,18 @@ impl<'r> Snapshot<'r> {
         self.read_within(path, &REPOSITORY_FILE)
     }
 
+    /// What is at a path: a file or a folder, and how git numbers its content.
+    ///
+    /// # Errors
+    /// A link leads out of the repository or nowhere.
+    pub(super) fn id_of(&self, path: &Path) -> Result<Option<(ObjectType, Oid)>, Fault> {
+        if path.as_os_str().is_empty() {
+            return Ok(Some((ObjectType::Tree, self.root.id())));
+        }
+        let found = self.find(path)?;
+        Ok(found.and_then(|(_, entry)| Some((entry.kind()?, entry.id()))))
+    }
+
     fn read_within(&self, path: &Path, most: &'static Budget) -> Result<Option<Vec<u8>>, Fault> {
         let Some((_, entry)) = self.find(path)?.filter(|(_, entry)| is_file(entry)) else {
             return Ok(None);

@@ -160,3 +160,95 @@ fn what_is_not_installed_is_said() {
         "cid does not install from poetry.lock: requirements.txt counts"
     );
 }
+
+const STATIC: &[u8] = b"[project]\nname = \"x\"\ndependencies = [\"six\"]\n";
+
+/// What is found, and the key once this file is another.
+fn keys(files: &[(&str, u32, &[u8])], changed: &str) -> (Inspection, Option<String>) {
+    let other: Vec<_> = files
+        .iter()
+        .map(|(path, mode, content)| match *path == changed {
+            true => (*path, *mode, &b"# other\n"[..]),
+            false => (*path, *mode, *content),
+        })
+        .collect();
+    let found = look(files, Given::default()).unwrap();
+    assert!(found.dependencies_key.is_some(), "{found:?}");
+    (
+        found,
+        look(&other, Given::default()).unwrap().dependencies_key,
+    )
+}
+
+#[test]
+fn packages_of_the_tree_are_shared_by_what_they_need() {
+    let code = "libs/x/x.py";
+    let source: &[(&str, u32, &[u8])] =
+        &[(code, FILE, b""), ("libs/x/pyproject.toml", FILE, STATIC)];
+    let with = |more: &[(&'static str, u32, &'static [u8])]| [source, more].concat();
+    let pyproject = b"[project]\nname = \"app\"\ndependencies = [\"x\"]\n[tool.uv.sources]\nx = { path = \"libs/x\" }\n";
+    let poetry =
+        b"[build-system]\n[tool.poetry.dependencies]\nx = { path = \"libs/x\", develop = true }\n";
+    for declaring in [
+        ("requirements.txt", FILE, &b"-e ./libs/x"[..]),
+        ("requirements.txt", FILE, b"libs/x/[some]"),
+        ("pyproject.toml", FILE, pyproject),
+        ("pyproject.toml", FILE, poetry),
+    ] {
+        let files = with(&[declaring]);
+        let (found, code) = keys(&files, code);
+        assert!(
+            found.local && found.dependencies_key == code,
+            "{declaring:?}"
+        );
+        let (_, needs) = keys(&files, "libs/x/pyproject.toml");
+        assert_ne!(found.dependencies_key, needs, "{declaring:?}");
+    }
+    // What it needs may be written anywhere.
+    let built = with(&[("requirements.txt", FILE, b"-e ."), ("setup.py", FILE, b"")]);
+    let (found, other) = keys(&built, code);
+    assert!(found.local && found.dependencies_key != other);
+    // An archive, and a folder of archives, are no code that somebody edits.
+    for text in [&b"--find-links libs"[..], b"./libs/x.whl"] {
+        let files = with(&[("requirements.txt", FILE, text), ("libs/x.whl", FILE, b"1")]);
+        let (found, other) = keys(&files, "libs/x.whl");
+        assert!(!found.local && found.dependencies_key != other);
+    }
+    for text in [&b"-e ../x"[..], b"./gone", b"x @ file:///srv/x"] {
+        let files = with(&[("requirements.txt", FILE, text)]);
+        assert_eq!(
+            look(&files, Given::default()).unwrap().dependencies_key,
+            None
+        );
+    }
+}
+
+#[test]
+fn a_lock_is_found_at_the_root_of_its_workspace_and_told_when_old() {
+    let lock = b"[[package]]\nname = \"x\"\nsource = { editable = \"apps/x\" }\n[[package]]\nname = \"six\"\n";
+    let root: (&str, u32, &[u8]) = (
+        "pyproject.toml",
+        FILE,
+        b"[tool.uv.workspace]\nmembers = [\"apps/*\"]\n",
+    );
+    let (dir, commit) = repository(&[
+        root,
+        ("uv.lock", FILE, lock),
+        ("apps/x/pyproject.toml", FILE, STATIC),
+    ]);
+    let found = inspect(&Inspect {
+        mirror: dir.path().to_owned(),
+        commit: commit.clone(),
+        base: commit,
+        app_dir: "apps/x".into(),
+        given: Given::default(),
+    })
+    .unwrap();
+    assert_eq!(found.dependencies, Some(Dependencies::UvLock));
+    assert!(found.local && found.dependencies_key.is_some());
+    let said = found.notes.join("\n");
+    assert!(
+        said.contains("uv.lock is out of date") && said.contains("six"),
+        "{said}"
+    );
+}

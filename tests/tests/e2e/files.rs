@@ -1,8 +1,8 @@
 //! Files of a repository as their own tools read them, and nothing passed over in silence.
 
-use crate::stage::{ANNA, BERT, Stage};
-use cid_testkit::Tree;
-use std::{fs, os::unix::fs::symlink};
+use crate::stage::{ANNA, BERT, Stage, Workspace};
+use cid_testkit::{GitServer, Tree};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 #[test]
 fn a_procfile_is_read_whole_or_refused_by_its_line() {
@@ -56,6 +56,161 @@ fn a_procfile_is_read_whole_or_refused_by_its_line() {
         assert!(
             said.contains("line 2 of Procfile") && said.contains("celery.worker"),
             "{said}"
+        );
+    }
+}
+
+/// Answers with what a package of the tree says, and where that has another one from.
+const APP: &str = r#"import http.server
+import os
+
+import shout
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = os.environ["CID_WORKSPACE"]
+        body = f"hello from {name}: {shout.WORD} {shout.FROM}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def main():
+    address = ("127.0.0.1", int(os.environ["PORT"]))
+    http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+"#;
+const SHOUT: &str = r#"[project]
+name = "shout"
+version = "1.0"
+dependencies = [NEEDED]
+
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[tool.hatch.build.targets.wheel]
+packages = ["src/shout"]
+"#;
+
+fn with_library(needed: &str, begin: &str) -> Tree {
+    Tree::default()
+        .with(
+            "libs/shout/pyproject.toml",
+            &SHOUT.replace("NEEDED", needed),
+        )
+        .with(
+            "libs/shout/src/shout/__init__.py",
+            &format!("{begin}WORD = 'one'\n"),
+        )
+}
+
+/// By a path in `requirements.txt`, and a command that is a script of the shared environment.
+fn by_requirements() -> Tree {
+    with_library("\"six\"", "import six\nFROM = six.__file__\n")
+        .with("requirements.txt", "-e ./libs/shout\ngunicorn\n")
+        .with(
+            "Procfile",
+            "web: gunicorn --version && exec python3 -c 'import app; app.main()'\n",
+        )
+        .with("app.py", APP)
+}
+
+/// As a member of a uv workspace, in an app that is a package itself and has a command of its own.
+fn by_uv() -> Tree {
+    let project = r#"[project]
+name = "app"
+version = "1.0"
+requires-python = ">=3.9"
+dependencies = ["shout"]
+
+[project.scripts]
+serve = "app:main"
+
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[tool.uv.workspace]
+members = ["libs/*"]
+
+[tool.uv.sources]
+shout = { workspace = true }
+"#;
+    // As uv writes it.
+    let lock = r#"version = 1
+revision = 3
+requires-python = ">=3.9"
+
+[manifest]
+members = ["app", "shout"]
+
+[[package]]
+name = "app"
+version = "1.0"
+source = { editable = "." }
+dependencies = [{ name = "shout" }]
+
+[package.metadata]
+requires-dist = [{ name = "shout", editable = "libs/shout" }]
+
+[[package]]
+name = "shout"
+version = "1.0"
+source = { editable = "libs/shout" }
+"#;
+    with_library("", "FROM = '/nowhere'\n")
+        .with("pyproject.toml", project)
+        .with("uv.lock", lock)
+        .with("Procfile", "web: serve\n")
+        .with("src/app/__init__.py", APP)
+}
+
+#[test]
+fn packages_of_the_tree_are_live_and_others_shared() {
+    let mut space = None;
+    let stage = Stage::prepared(&by_requirements(), |stage| {
+        let server = GitServer::local_tree(stage.sandbox.home().unwrap(), "space", &by_uv());
+        let server = server.unwrap();
+        for (name, server) in [("hello", &stage.server), ("space", &server)] {
+            stage
+                .sandbox
+                .write_project(name, &server.project_toml(name, ""))
+                .unwrap();
+        }
+        space = Some(server);
+    });
+    for project in ["hello", "space"] {
+        let create = |email: &str| -> Workspace {
+            stage.cictl_ends(0, &["create", email, "-p", project]);
+            Workspace {
+                json: stage.json(&["show", email, "-p", project]),
+            }
+        };
+        let (anna, bert) = (create(ANNA), create(BERT));
+        let library = |of: &Workspace| of.tree().join("libs/shout/src/shout/__init__.py");
+        let edited = fs::read_to_string(library(&anna))
+            .unwrap()
+            .replace("one", "two");
+        fs::write(library(&anna), edited).unwrap();
+        stage.cictl_ends(0, &["restart", ANNA, "-p", project]);
+        let shared = stage.sandbox.dir().canonicalize().unwrap();
+        for (workspace, word) in [(&anna, "two"), (&bert, "one")] {
+            let body = stage.get(workspace, "/").body;
+            let said = format!("{}: {word} ", workspace.name());
+            assert!(body.contains(&said), "{project}: {body}");
+            let (_, from) = body.trim().rsplit_once(' ').unwrap();
+            if project == "hello" {
+                let from = Path::new(from).canonicalize().unwrap();
+                assert!(from.starts_with(&shared), "{body}");
+                assert!(!from.starts_with(workspace.directory()), "{body}");
+            }
+        }
+        // Nothing of it is work that a delete would lose.
+        stage.cictl_ends(
+            0,
+            &["delete", BERT, "-p", project, "--yes", "--with-branch"],
         );
     }
 }

@@ -339,6 +339,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::DeleteBranch(_) => ("delete the branch", "git"),
         Request::CloneTree(_) => ("make the clone", "clone"),
         Request::BuildEnvironment(_) => ("install the dependencies", "install"),
+        Request::InstallLocal(_) => ("install the tree's own packages", "install"),
         Request::BringUv(_) => ("bring uv in", "install"),
         Request::DiscardEnvironment(_) => ("remove the environment", "install"),
         Request::RunCommand(_) => ("run the command", "install or release"),
@@ -357,9 +358,10 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };
     let file = match request {
-        Request::BuildEnvironment(_) | Request::BringUv(_) | Request::RunCommand(_) => {
-            "the project file or cid.toml"
-        }
+        Request::BuildEnvironment(_)
+        | Request::InstallLocal(_)
+        | Request::BringUv(_)
+        | Request::RunCommand(_) => "the project file or cid.toml",
         _ => "cid.toml",
     };
     Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(format!(

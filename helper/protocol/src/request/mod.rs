@@ -53,6 +53,8 @@ requests! {
     DeleteBranch => BranchDeletion,
     /// Installs dependencies into an environment.
     BuildEnvironment => Built,
+    /// Installs packages of the repository from a workspace's tree.
+    InstallLocal => LocalInstalled,
     /// Brings uv in, where it is not there yet.
     BringUv => (),
     /// Removes what is there of an environment.
@@ -217,9 +219,11 @@ pub struct Inspection {
     /// How dependencies are declared; `None`: not at all.
     pub dependencies: Option<Dependencies>,
     /// SHA-256 over what `dependencies` names at the commit: file names and contents, `-r` and
-    /// `-c` followed. `None` where that cannot be told (a local or editable requirement).
+    /// `-c` followed. `None` where that cannot be told (something outside the repository).
     pub dependencies_key: Option<String>,
-    /// The same for the base branch's commit.
+    /// Packages of the repository itself are among them.
+    pub local: bool,
+    /// The same key for the base branch's commit.
     pub base_key: Option<String>,
     /// `manage.py` exists.
     pub django: bool,
@@ -348,8 +352,8 @@ pub enum BranchDeletion {
 /// The file in an environment that says that it is complete.
 pub const ENVIRONMENT_MARK: &str = ".cid-complete";
 
-/// See [`Request::BuildEnvironment`]. Installs without the project itself, compiles to bytecode,
-/// and marks the environment complete as its last act. Begins with an empty folder: what an earlier
+/// See [`Request::BuildEnvironment`]. Installs without the repository's own packages, which
+/// [`Request::InstallLocal`] adds, compiles to bytecode, and marks the environment complete as its last act. Begins with an empty folder: what an earlier
 /// build left there is removed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BuildEnvironment {
@@ -380,6 +384,30 @@ pub enum Built {
     Complete,
     /// Nothing was installed: there is no uv.
     WantsUv,
+}
+
+/// See [`Request::InstallLocal`]. Which packages these are the environment's build has written down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstallLocal {
+    /// Where they go: an environment of the workspace's own.
+    pub environment: PathBuf,
+    /// The shared environment that it lies over, and is made afresh for; `None`: it has all packages itself.
+    pub shared: Option<PathBuf>,
+    /// The clone.
+    pub tree: PathBuf,
+    /// Where in the repository the app lives.
+    pub app_dir: PathBuf,
+    /// As in [`BuildEnvironment`].
+    pub tools_dir: PathBuf,
+    /// As in [`BuildEnvironment`].
+    pub own_home: bool,
+}
+
+/// Reply to [`InstallLocal`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalInstalled {
+    /// What a person may not expect.
+    pub notes: Vec<String>,
 }
 
 /// See [`Request::DiscardEnvironment`]. Empties at least its folder, whose parent may be somebody else's.
