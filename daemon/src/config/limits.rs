@@ -75,17 +75,33 @@ impl Amounts {
     }
 }
 
-/// Bytes, at least `LEAST` of them: `512M`, `2G`. `K`, `M`, `G` and `T` are powers of 1024.
+/// Bytes, at least `LEAST` and at most `MOST` of them: `512M`, `2G`. `K`, `M`, `G` and `T` are powers of 1024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Size<const LEAST: u64>(u64);
+pub struct Size<const LEAST: u64, const MOST: u64 = KERNELS>(u64);
+
+/// More than that the kernel's own numbers do not hold.
+const KERNELS: u64 = i64::MAX as u64;
 
 impl Size<MIB> {
     /// What a repository may take without a word of the operator's.
     pub(super) const DEFAULT_REPOSITORY: Self = Self(5 << 30);
 }
 
-impl<const LEAST: u64> TryFrom<String> for Size<LEAST> {
+impl<const LEAST: u64, const MOST: u64> Size<LEAST, MOST> {
+    /// A default, brought within the bounds.
+    pub(super) const fn of(bytes: u64) -> Self {
+        if bytes < LEAST {
+            Self(LEAST)
+        } else if bytes > MOST {
+            Self(MOST)
+        } else {
+            Self(bytes)
+        }
+    }
+}
+
+impl<const LEAST: u64, const MOST: u64> TryFrom<String> for Size<LEAST, MOST> {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let bytes = || {
@@ -100,17 +116,32 @@ impl<const LEAST: u64> TryFrom<String> for Size<LEAST> {
             let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
             let number: u64 = digits.parse().ok().filter(|_| plain)?;
             let bytes = number.checked_mul(1 << shift)?;
-            // More than that the kernel's own numbers do not hold.
-            (bytes >= LEAST && i64::try_from(bytes).is_ok()).then_some(bytes)
+            (LEAST..=MOST).contains(&bytes).then_some(bytes)
         };
         bytes().map(Self).ok_or_else(|| {
-            let least = LEAST / MIB;
-            format!("`{text}` is not a size like 512M or 2G (a whole number and K, M, G or T; at least {least}M)")
+            let bounds = match MOST {
+                KERNELS => format!("at least {}", shown(LEAST)),
+                most => format!("from {} to {}", shown(LEAST), shown(most)),
+            };
+            format!(
+                "`{text}` is not a size like 512M or 2G (a whole number and K, M, G or T; {bounds})"
+            )
         })
     }
 }
 
-impl<const LEAST: u64> Deref for Size<LEAST> {
+fn shown(bytes: u64) -> String {
+    let units = [(30, 'G'), (20, 'M'), (10, 'K')];
+    let unit = units
+        .into_iter()
+        .find(|(shift, _)| bytes.is_multiple_of(1 << shift));
+    unit.map_or_else(
+        || bytes.to_string(),
+        |(shift, unit)| format!("{}{unit}", bytes >> shift),
+    )
+}
+
+impl<const LEAST: u64, const MOST: u64> Deref for Size<LEAST, MOST> {
     type Target = u64;
     fn deref(&self) -> &u64 {
         &self.0

@@ -4,6 +4,7 @@
 mod app;
 pub mod dotenv;
 mod limits;
+mod nginx;
 mod numbers;
 mod place;
 mod project;
@@ -14,6 +15,7 @@ mod values;
 
 pub use app::{App, Command, Health};
 pub use limits::{Amounts, Count, ProjectLimits, Size};
+pub use nginx::NginxSettings;
 pub use project::{
     Access, Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project,
 };

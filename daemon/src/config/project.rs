@@ -2,8 +2,9 @@
 //! every key.
 
 use super::{
-    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, PlainPath, ProjectLimits, RefName,
-    RelativePath, Tls, WorkDir, app::App, dotenv, numbers, parse, place::Broken, read, values,
+    AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, NginxSettings, PlainPath,
+    ProjectLimits, RefName, RelativePath, Tls, WorkDir, app::App, dotenv, numbers, parse,
+    place::Broken, read, values,
 };
 use crate::domain::{Email, Name, ProjectName};
 use cid_protocol::request::Remote;
@@ -61,6 +62,9 @@ pub struct Project {
     /// How long things may take and how much of the machine they may use.
     #[serde(default)]
     pub limits: ProjectLimits,
+    /// How its sites are served.
+    #[serde(default)]
+    pub nginx: NginxSettings,
 }
 
 fn unnamed() -> ProjectName {
@@ -429,6 +433,19 @@ impl Project {
     /// Below which host name a workspace answers.
     pub fn host_for(&self, name: &Name) -> String {
         format!("{name}.{}", self.domain)
+    }
+
+    /// What a new workspace would have as `MEDIA_ROOT` and `MEDIA_URL`.
+    pub fn media_env(&self) -> [Option<String>; 2] {
+        if let Some(media) = &self.media {
+            let path = media.path.to_string_lossy().into_owned();
+            return [Some(path), Some(media.url.as_str().to_owned())];
+        }
+        ["MEDIA_ROOT", "MEDIA_URL"].map(|wanted| {
+            let mut env = self.env.iter();
+            let found = env.find(|(name, _)| name.as_str() == wanted);
+            found.map(|(_, value)| value.clone())
+        })
     }
 
     /// Folders outside of its tree that every workspace writes: media, and a shared database's.

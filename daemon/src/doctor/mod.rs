@@ -11,6 +11,7 @@ mod missing;
 pub(crate) mod shared;
 mod sites;
 mod surplus;
+mod vhosts;
 pub(crate) mod worries;
 
 pub use accounts::mend_accounts;

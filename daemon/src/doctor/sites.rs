@@ -2,7 +2,7 @@
 //! names that no workspace has. Kept as the project files say; nothing of one project's is in another
 //! one's way.
 
-use super::Finding;
+use super::{Finding, vhosts};
 use crate::{
     config::{Project, Shelf},
     domain::{ProjectName, UnitName, WorkspaceState},
@@ -77,7 +77,9 @@ async fn keep_site(api: &Api, project: &Project) -> Result<(), Fault> {
     {
         api.sys.nginx.put(&unit, &wanted).await?;
     }
-    refreshed.and(back)
+    refreshed
+        .and(back)
+        .and(vhosts::keep_vhosts(api, project).await)
 }
 
 /// Puts the vhosts of a project's workspaces back that were set aside, once its certificate is good again.

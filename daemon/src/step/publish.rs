@@ -5,16 +5,18 @@ use super::{
     make_directory::{RUN, web_socket},
 };
 use crate::{
+    config::Project,
+    domain::UnitName,
     engine::{Cx, Step},
     store::{Artifact, Debt},
     system::{
-        Fault,
-        nginx::vhost::{HostName, MAX_BODY_MIB, Media, Upstream, Vhost, VhostTls},
+        Fault, System,
+        nginx::vhost::{HostName, Media, Upstream, Vhost, VhostTls},
         view,
     },
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Puts the workspace's sub-domain into nginx.
 #[derive(Serialize, Deserialize)]
@@ -50,35 +52,22 @@ impl Step for Publish {
             cleared.map_err(|error| Fault::new(error.to_string()))?;
             return Ok(());
         }
-        let server_name = HostName::parse(&self.host).ok_or_else(|| {
-            Fault::new(format!(
-                "cannot publish {}: it is not a host name",
-                self.host
-            ))
-        })?;
-        let media = cx.project()?.media.as_ref().map(|media| Media {
-            url: media.url.as_str().to_owned(),
-            path: media.path.to_path_buf(),
-            scripts: media.scripts,
-        });
-        let upstream = match recipe.web_on_socket {
-            true => Upstream::Unix(self.socket(cx)?),
-            false => Upstream::Port(cx.output::<ReservePort>()?.port),
+        let port = match recipe.web_on_socket {
+            true => None,
+            false => Some(cx.output::<ReservePort>()?.port),
         };
-        let vhost = Vhost {
-            unit: cx.unit().clone(),
-            server_name,
-            listen: cx.sys().site.listen.clone(),
+        let published = Published {
+            unit: cx.unit(),
+            host: &self.host,
+            directory: &self.directory,
+            port,
             tls: match self.tls {
                 true => Some(certificate(cx).await?),
                 false => None,
             },
-            upstream,
-            media,
-            max_body_mib: MAX_BODY_MIB,
-            access_log: None,
+            plain_too: false,
         };
-        let vhost = vhost.render()?;
+        let vhost = published.vhost(cx.sys(), &*cx.project()?)?;
         let (recorded, put) = tokio::join!(
             cx.record(Artifact::Vhost, &vhost),
             cx.sys().nginx.put(cx.unit(), &vhost),
@@ -91,14 +80,60 @@ impl Step for Publish {
     }
 }
 
-impl Publish {
+/// What of a workspace its vhost is made from, beside its project's file.
+pub(crate) struct Published<'a> {
+    /// Whose the vhost is.
+    pub unit: &'a UnitName,
+    /// `NAME.DOMAIN`.
+    pub host: &'a str,
+    /// `WORK_DIR/NAME`.
+    pub directory: &'a Path,
+    /// Where the app listens; `None`: on its socket.
+    pub port: Option<u16>,
+    /// The certificate, where it answers over HTTPS.
+    pub tls: Option<VhostTls>,
+    /// It answers over HTTP as well.
+    pub plain_too: bool,
+}
+
+impl Published<'_> {
+    /// The vhost file.
+    ///
+    /// # Errors
+    /// The host is no host name, nginx cannot reach the socket, or a value cannot be written down.
+    pub fn vhost(&self, sys: &System, project: &Project) -> Result<String, Fault> {
+        let host = self.host;
+        let server_name = HostName::parse(host)
+            .ok_or_else(|| Fault::new(format!("cannot publish {host}: it is not a host name")))?;
+        let media = project.media.as_ref().map(|media| Media {
+            url: media.url.as_str().to_owned(),
+            path: media.path.to_path_buf(),
+            scripts: media.scripts,
+        });
+        let vhost = Vhost {
+            unit: self.unit.clone(),
+            server_name,
+            listen: sys.site.listen.clone(),
+            tls: self.tls.clone(),
+            plain_too: self.plain_too,
+            upstream: match self.port {
+                Some(port) => Upstream::Port(port),
+                None => Upstream::Unix(self.socket(sys)?),
+            },
+            media,
+            bounds: (&project.nginx).into(),
+            access_log: None,
+        };
+        vhost.render()
+    }
+
     /// By which path nginx reaches the app's socket. In a sandbox all are one user.
-    fn socket(&self, cx: &Cx) -> Result<PathBuf, Fault> {
-        let socket = web_socket(&self.directory);
-        match (cx.sys().accounts.is_some(), socket.file_name()) {
+    fn socket(&self, sys: &System) -> Result<PathBuf, Fault> {
+        let socket = web_socket(self.directory);
+        match (sys.accounts.is_some(), socket.file_name()) {
             (true, Some(name)) => {
                 let folder = self.directory.join(RUN);
-                Ok(view::of(&cx.sys().layout, &folder)?.join(name))
+                Ok(view::of(&sys.layout, &folder)?.join(name))
             }
             _ => Ok(socket),
         }

@@ -1,13 +1,14 @@
 //! A sandbox of its own for a test, without the rest of the daemon.
 
 use cid_daemon::{
+    config::NginxSettings,
     domain::{ProcessType, UnitName},
     layout::Layout,
     sandbox::{Engines, listen_addresses},
     system::{
         nginx::{
             RealNginx,
-            vhost::{HostName, MAX_BODY_MIB, Upstream, Vhost},
+            vhost::{HostName, Upstream, Vhost},
         },
         probe::{Page, Probe, RealProbe},
         supervisor::{RealSupervisor, program::Program},
@@ -133,9 +134,10 @@ impl Rig {
             server_name: HostName::parse(&host(unit)).unwrap(),
             listen: listen_addresses(self.port),
             tls: None,
+            plain_too: false,
             upstream: Upstream::Port(upstream),
             media: None,
-            max_body_mib: MAX_BODY_MIB,
+            bounds: (&NginxSettings::default()).into(),
             access_log: None,
         };
         vhost.render().unwrap()

@@ -5,6 +5,8 @@ use crate::stage::{ANNA, BERT, SOON, Stage, Workspace};
 use cid_testkit::{Answer, Certificate, Tree, wait_until};
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpStream,
     os::unix::fs::{PermissionsExt, symlink},
     process::Command,
 };
@@ -338,4 +340,52 @@ fn what_a_project_had_goes_with_its_certificate() {
     fs::write(&toml, text).unwrap();
     shop.stage.sandbox.hup().unwrap();
     wait_until("all of it to be back", SOON, || left().then_some(())).unwrap();
+}
+
+#[test]
+fn settings_of_nginx_and_a_certificate_reach_workspaces_of_before() {
+    let shop = Shop::open("");
+    let stage = &shop.stage;
+    let toml = stage.sandbox.dir().join("etc/projects.d/shop.toml");
+    let with = fs::read_to_string(&toml).unwrap();
+    let tls = with.lines().find(|line| line.starts_with("tls")).unwrap();
+    fs::write(&toml, with.replace(tls, "")).unwrap();
+    stage.cictl_ends(0, &["project", "check", "shop"]);
+    let anna = shop.create(ANNA);
+    assert!(anna.text("url").starts_with("http://"));
+    stage.answers(&anna);
+    let upload = || {
+        let port = stage.sandbox.http_port();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 2000000\r\n\r\n",
+            host(&anna)
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(&[b'x'; 2_000_000]).ok();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        String::from_utf8_lossy(&status[9..]).into_owned()
+    };
+    assert_ne!(upload(), "413");
+
+    fs::write(&toml, format!("{with}\n[nginx]\nmax_body = \"1M\"\n")).unwrap();
+    stage.sandbox.hup().unwrap();
+    wait_until("HTTPS for the first workspace", SOON, || {
+        let answer = shop.https(&host(&anna), "/").ok()?;
+        answer.body.contains(&anna.name()).then_some(())
+    })
+    .unwrap();
+    stage.answers(&anna);
+    assert_eq!(upload(), "413");
+    stage.cictl_ends(0, &["restart", ANNA, "-p", "shop"]);
+    stage.cictl_ends(0, &["doctor"]);
+
+    // Without the certificate it is as it was.
+    fs::write(&toml, with.replace(tls, "")).unwrap();
+    stage.cictl_ends(0, &["project", "check", "shop"]);
+    stage.answers(&anna);
+    assert_ne!(upload(), "413");
+    stage.cictl_ends(0, &["doctor"]);
+    stage.cictl_ends(0, &["delete", ANNA, "-p", "shop", "--yes", "--with-branch"]);
 }

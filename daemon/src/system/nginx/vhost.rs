@@ -2,6 +2,7 @@
 //! refuses the rest.
 
 use crate::{
+    config::NginxSettings,
     domain::UnitName,
     system::{Fault, strict},
 };
@@ -123,20 +124,43 @@ pub struct Vhost {
     pub server_name: HostName,
     /// The addresses nginx listens on; the same for all vhosts of one nginx.
     pub listen: Vec<SocketAddr>,
-    /// The certificate, if the site answers over HTTPS; HTTP then leads there.
+    /// The certificate, if the site answers over HTTPS.
     pub tls: Option<VhostTls>,
+    /// Over HTTP it answers too, instead of leading to HTTPS.
+    pub plain_too: bool,
     /// Where requests go.
     pub upstream: Upstream,
     /// What nginx serves itself.
     pub media: Option<Media>,
-    /// Largest request body, in MiB.
-    pub max_body_mib: u32,
+    /// Sizes and times.
+    pub bounds: Bounds,
     /// A log of this site's own; otherwise requests are in the one for all.
     pub access_log: Option<PathBuf>,
 }
 
-/// Largest request body unless said otherwise.
-pub const MAX_BODY_MIB: u32 = 100;
+/// What a site's requests and answers may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The largest request body, in bytes.
+    pub max_body: u64,
+    /// Answers are taken from the app as fast as it gives them.
+    pub buffering: bool,
+    /// How long the headers of an answer, and one of a request, may be, in bytes.
+    pub header_buffer: u64,
+    /// For how long the app may send nothing, in milliseconds.
+    pub read_timeout_ms: u128,
+}
+
+impl From<&NginxSettings> for Bounds {
+    fn from(nginx: &NginxSettings) -> Self {
+        Self {
+            max_body: *nginx.max_body,
+            buffering: nginx.buffering,
+            header_buffer: *nginx.header_buffer,
+            read_timeout_ms: nginx.read_timeout.as_millis(),
+        }
+    }
+}
 
 impl Vhost {
     /// The vhost file.
@@ -151,7 +175,8 @@ impl Vhost {
             tls: self.tls.as_ref().map(VhostTls::file).transpose()?,
             upstream: self.upstream()?,
             media: self.media.as_ref().map(Media::file).transpose()?,
-            max_body_mib: self.max_body_mib,
+            plain_too: self.plain_too,
+            bounds: &self.bounds,
             access_log: self.access_log.as_deref().map(absolute).transpose()?,
         };
         strict::render(&template, format_args!("the vhost of {}", self.unit))
@@ -222,7 +247,8 @@ struct VhostFile<'a> {
     tls: Option<TlsFile<'a>>,
     upstream: String,
     media: Option<MediaFile>,
-    max_body_mib: u32,
+    plain_too: bool,
+    bounds: &'a Bounds,
     access_log: Option<String>,
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::system::strict::is_plain;
+use crate::{config::NginxSettings, system::strict::is_plain};
 use proptest::prelude::*;
 
 /// A directive: its words, and what is in its braces.
@@ -45,13 +45,14 @@ fn vhost() -> Vhost {
             "[::1]:8080".parse().unwrap(),
         ],
         tls: None,
+        plain_too: false,
         upstream: Upstream::Port(20_001),
         media: Some(Media {
             url: "/media/".into(),
             path: "/srv/shop/media".into(),
             scripts: false,
         }),
-        max_body_mib: MAX_BODY_MIB,
+        bounds: (&NginxSettings::default()).into(),
         access_log: None,
     }
 }
@@ -230,4 +231,21 @@ fn a_socket_is_taken_where_nginx_and_the_kernel_take_it() {
     ] {
         assert!(render(bad.clone()).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_site_of_before_the_certificate_answers_by_both_ways() {
+    let vhost = Vhost {
+        tls: Some(tls()),
+        plain_too: true,
+        media: None,
+        ..vhost()
+    };
+    let text = vhost.render().unwrap();
+    assert!(
+        text.contains("listen 0.0.0.0:443 ssl;") && text.contains("listen 127.0.0.1:8080;"),
+        "{text}"
+    );
+    assert_eq!(text.matches("server {").count(), 1, "{text}");
+    assert!(!text.contains("return 308"), "{text}");
 }

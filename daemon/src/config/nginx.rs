@@ -1,0 +1,75 @@
+//! `[nginx]`: how a project's sites are served.
+
+use super::{Seconds, limits::Size};
+use serde::Deserialize;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// `[nginx]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NginxSettings {
+    /// The largest request body.
+    pub max_body: Size<MIB, { 64 * GIB }>,
+    /// Answers are taken from the app as fast as it gives them, and handed on as fast as the visitor takes
+    /// them.
+    pub buffering: bool,
+    /// How long the headers of an answer, and of a request, may be.
+    pub header_buffer: Size<{ 4 * KIB }, { 256 * KIB }>,
+    /// For how long the app may send nothing.
+    pub read_timeout: Seconds,
+}
+
+impl Default for NginxSettings {
+    fn default() -> Self {
+        Self {
+            max_body: Size::of(100 * MIB),
+            buffering: true,
+            header_buffer: Size::of(32 * KIB),
+            read_timeout: Seconds::new(300),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<NginxSettings, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_value_has_bounds() {
+        let all =
+            "max_body = \"2G\"\nbuffering = false\nheader_buffer = \"64K\"\nread_timeout = \"1h\"";
+        let nginx = read(all).unwrap();
+        assert_eq!((*nginx.max_body, *nginx.header_buffer), (2 * GIB, 64 * KIB));
+        assert_eq!(
+            (nginx.buffering, nginx.read_timeout.as_secs()),
+            (false, 3600)
+        );
+        assert_eq!(read("").unwrap(), NginxSettings::default());
+        for (text, said) in [
+            ("max_body = \"64G\"", ""),
+            ("max_body = \"65G\"", "from 1M to 64G"),
+            ("max_body = \"1023K\"", "from 1M to 64G"),
+            ("max_body = 100", "expected a string"),
+            ("header_buffer = \"4K\"", ""),
+            ("header_buffer = \"3K\"", "from 4K to 256K"),
+            ("header_buffer = \"1M\"", "from 4K to 256K"),
+            ("header_buffer = \"32k; }\"", "from 4K to 256K"),
+            ("read_timeout = \"0s\"", "0s"),
+            ("read_timeout = \"25h\"", "25h"),
+            ("buffering = \"off\"", "expected a boolean"),
+            ("proxy_buffering = true", "unknown field"),
+        ] {
+            match read(text) {
+                Ok(_) => assert_eq!(said, "", "{text}"),
+                Err(error) => assert!(!said.is_empty() && error.contains(said), "{text}: {error}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Workspaces' vhosts follow their project's file: its `[nginx]`, its certificate, its `media.scripts`.
+//! What the processes were started with stays.
+
+use crate::{
+    config::Project,
+    domain::{Workspace, WorkspaceState},
+    helper::run_file::RunFile,
+    rpc::Api,
+    step::Published,
+    store::{Artifact, StoreError},
+    system::Fault,
+};
+use futures::future::join_all;
+
+/// Writes those again that say something else than the project's file would have them say.
+///
+/// # Errors
+/// The ledger cannot be read, or nginx takes a vhost not; the others are written all the same.
+pub(super) async fn keep_vhosts(api: &Api, project: &Project) -> Result<(), Fault> {
+    let of = Some(project.name.clone());
+    let workspaces = api.store.workspaces(of, 0, usize::MAX >> 1).await;
+    let mut stale = Vec::new();
+    for workspace in workspaces.map_err(|error| cannot(&error))? {
+        if let Some(wanted) = wanted(api, project, &workspace).await? {
+            stale.push((workspace, wanted));
+        }
+    }
+    // All at once are one reload.
+    let puts = stale.into_iter().map(async |(workspace, wanted)| {
+        api.sys.nginx.put(&workspace.unit(), &wanted).await?;
+        let noted = api
+            .store
+            .set_artifact(workspace.id, Artifact::Vhost, wanted);
+        noted.await.map_err(|error| cannot(&error))
+    });
+    join_all(puts).await.into_iter().collect()
+}
+
+/// The vhost of a workspace that has another one.
+async fn wanted(
+    api: &Api,
+    project: &Project,
+    workspace: &Workspace,
+) -> Result<Option<String>, Fault> {
+    if workspace.state != WorkspaceState::Ready {
+        return Ok(None);
+    }
+    let Some(present) = api
+        .store
+        .artifact(workspace.id, Artifact::Vhost)
+        .await
+        .map_err(|error| cannot(&error))?
+    else {
+        return Ok(None);
+    };
+    if api
+        .store
+        .live_job(workspace.id)
+        .await
+        .map_err(|error| cannot(&error))?
+        .is_some()
+    {
+        return Ok(None);
+    }
+    let Some(wanted) = vhost(api, project, workspace)? else {
+        return Ok(None);
+    };
+    Ok((wanted != present).then_some(wanted))
+}
+
+/// As the project's file and the workspace's processes have it; `None`: the two do not go together, and the
+/// workspace keeps what it was made with.
+fn vhost(api: &Api, project: &Project, workspace: &Workspace) -> Result<Option<String>, Fault> {
+    let unit = workspace.unit();
+    // Doctor names a run file that is gone.
+    let Ok(run_file) = RunFile::read(&api.layout.run_file(&unit)) else {
+        return Ok(None);
+    };
+    let (Some(host), Some(port)) = (workspace.host(), workspace.port) else {
+        return Ok(None);
+    };
+    let given = ["MEDIA_ROOT", "MEDIA_URL"].map(|name| run_file.env.get(name).cloned());
+    if host != project.host_for(&workspace.name) || given != project.media_env() {
+        return Ok(None);
+    }
+    let https = workspace.is_https();
+    let copy = api.sys.certificates.copy(&project.name);
+    let tls = match (https, copy) {
+        (true, None) => return Ok(None),
+        (true, Some(copy)) => Some(api.sys.site.tls(copy, project.tls.as_ref())),
+        // Its address stays; browsers must not be told to come by HTTPS alone.
+        (false, Some(copy)) if project.tls.is_some() => Some(api.sys.site.tls(copy, None)),
+        (false, _) => None,
+    };
+    let published = Published {
+        unit: &unit,
+        host,
+        directory: &workspace.directory,
+        port: run_file.web_socket.is_none().then_some(port),
+        plain_too: !https && tls.is_some(),
+        tls,
+    };
+    published.vhost(&api.sys, project).map(Some)
+}
+
+fn cannot(error: &StoreError) -> Fault {
+    Fault::new(format!("cannot read the ledger: {error}"))
+}
