@@ -4,6 +4,7 @@ use crate::{
     authz::{Gate, OwnerOnly},
     config::{Projects, Settings, Shelf},
     doctor,
+    domain::ProjectName,
     engine::{Engine, Hooks},
     host,
     layout::{Layout, trash_dir},
@@ -28,6 +29,7 @@ use anyhow::Context;
 use nix::fcntl::{Flock, FlockArg};
 use sd_notify::NotifyState;
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     path::{Path, PathBuf},
     sync::Arc,
@@ -185,6 +187,7 @@ fn api(
         projects,
         mode: "host",
         front_url: String::new(),
+        prepare: |api, shelf| Box::pin(prepare_projects(api, shelf)),
         turns: Arc::default(),
         streams: Streams::default(),
         stopping: CancellationToken::new(),
@@ -198,11 +201,10 @@ async fn prepare_projects(api: &Api, shelf: &Shelf) -> Vec<String> {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
         }
     }
-    let Some(accounts) = api.sys.accounts.as_deref() else {
-        make_work_dirs(shelf, &api.layout);
-        return Vec::new();
+    let problems = match api.sys.accounts.as_deref() {
+        Some(accounts) => host::prepare_projects(shelf, &api.layout, accounts).await,
+        None => make_work_dirs(shelf, &api.layout),
     };
-    let problems = host::prepare_projects(shelf, &api.layout, accounts).await;
     let told = problems.iter();
     let told = told
         .map(|(project, why)| format!("{project}: {why}"))
@@ -282,21 +284,15 @@ impl Signals {
     }
 }
 
-/// What a project needs is made before anybody can use it. Says what is wrong with projects; the others
-/// do not suffer.
+/// Says what is wrong with projects.
 async fn reload(api: &Api) -> Vec<String> {
-    let shelf = match api.projects.read() {
-        Ok(shelf) => shelf,
+    let mut problems = match api.read_projects().await {
+        Ok(problems) => problems,
         Err(fault) => {
             tracing::error!("projects stay as they were: {fault}");
             return vec![fault.to_string()];
         }
     };
-    let unusable = shelf.values().filter_map(|entry| entry.as_ref().err());
-    let mut problems: Vec<String> = unusable.map(ToString::to_string).collect();
-    problems.extend(prepare_projects(api, &shelf).await);
-    api.projects.replace(shelf);
-    api.sys.helpers.look_over(&api.projects.usable()).await;
     // A certificate that is no good leaves the last good one in place, and is tried again.
     doctor::keep_sites(api).await;
     match doctor::gone::gone(api).await {
@@ -337,17 +333,20 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
 
 /// Folders for workspaces and their trash. A project whose folder cannot be made says so when it is
 /// used or checked; the others do not suffer.
-fn make_work_dirs(shelf: &Shelf, layout: &Layout) {
+fn make_work_dirs(shelf: &Shelf, layout: &Layout) -> BTreeMap<ProjectName, String> {
+    let mut problems = BTreeMap::new();
     for project in shelf.values().flatten() {
         let work_dir = Projects::work_dir(project, &layout.work_root);
         let environments = layout.environments(&project.name);
         let trash = trash_dir(&work_dir.join("any"));
         for (dir, mode) in [(work_dir, 0o755), (trash, 0o700), (environments, 0o755)] {
             if let Err(fault) = fs::make_dir(&dir, mode) {
-                tracing::error!(project = project.name.as_str(), "{fault}");
+                tracing::error!(PROJECT = project.name.as_str(), "{fault}");
+                problems.insert(project.name.clone(), fault.to_string());
             }
         }
     }
+    problems
 }
 
 /// A port that the sandbox's nginx answers on.

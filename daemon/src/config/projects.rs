@@ -126,9 +126,20 @@ impl Projects {
             }),
             None => Err(Error::NotFound {
                 message: format!("there is no project {name:?}"),
-                hint: Some(self.known()),
+                hint: Some(self.unread(name).unwrap_or_else(|| self.known())),
             }),
         }
+    }
+
+    /// What to do about a file that has come since the last reading.
+    fn unread(&self, name: &str) -> Option<String> {
+        let file = self.file_of(&ProjectName::parse(name)?);
+        fs::exists(&file).then(|| {
+            format!(
+                "cid has not read {} yet: cictl project check {name}",
+                file.display()
+            )
+        })
     }
 
     /// The one that is meant when none is named.
@@ -280,6 +291,22 @@ mod tests {
         let shelf = projects.all();
         let errors = shelf.values().filter_map(|entry| entry.as_ref().err());
         errors.map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_file_that_came_later_is_to_be_read_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::sandbox(dir.path());
+        fs::make_dir(&layout.projects_dir(), 0o755).unwrap();
+        let projects = Projects::load(&layout).unwrap();
+        write(&layout, "shop", None, 1);
+        let hint = |name: &str| match projects.get(name).unwrap_err() {
+            Error::NotFound { hint, .. } => hint.unwrap(),
+            other => panic!("{other}"),
+        };
+        assert!(hint("shop").ends_with("yet: cictl project check shop"));
+        assert!(!hint("blog").contains("has not read"));
+        assert!(!hint("../shop").contains("has not read"));
     }
 
     #[test]

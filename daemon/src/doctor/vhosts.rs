@@ -4,12 +4,12 @@
 use crate::{
     config::Project,
     domain::{Workspace, WorkspaceState},
-    helper::run_file::RunFile,
     rpc::Api,
     step::Published,
     store::{Artifact, StoreError},
     system::Fault,
 };
+use cid_protocol::run_file::RunFile;
 use futures::future::join_all;
 
 /// Writes those again that say something else than the project's file would have them say.

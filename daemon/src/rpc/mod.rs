@@ -23,16 +23,17 @@ pub use streams::Streams;
 
 use crate::{
     authz::{Call, Claim, Permit, Subject},
-    config::{Project, Projects, Settings},
+    config::{Project, Projects, Settings, Shelf},
     domain::{Email, Name, ProjectName, Workspace},
     engine::Engine,
     error::Error,
     layout::Layout,
     store::Store,
-    system::System,
+    system::{Fault, System},
 };
 use cid_proto::v1::WorkspaceRef;
 use cid_protocol::budget::PAGE;
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ pub struct Api {
     pub mode: &'static str,
     /// Where the front answers.
     pub front_url: String,
+    /// Makes what projects need before their first workspace.
+    pub prepare: Prepare,
     /// Keeps creates and removals of projects apart.
     pub turns: Arc<Turns>,
     /// Which calls and long answers are open.
@@ -65,16 +68,37 @@ pub struct Api {
     pub stopping: CancellationToken,
 }
 
-/// Who waits for whom where a project is taken away.
+/// Prepares all projects of a shelf; says what is wrong with some.
+pub type Prepare = for<'a> fn(&'a Api, &'a Shelf) -> BoxFuture<'a, Vec<String>>;
+
+/// Who waits for whom where a project is read or taken away.
 #[derive(Debug, Default)]
 pub struct Turns {
     /// Read by a create from where it looks its project up until its workspace is in the ledger.
     pub(crate) creating: RwLock<()>,
     /// One project is taken away at a time.
     pub(crate) removing: Mutex<()>,
+    /// The files are read by one at a time.
+    reading: Mutex<()>,
 }
 
 impl Api {
+    /// Reads the project files again. What a project needs is made before anybody can use it. Says what is
+    /// wrong with projects; the others do not suffer.
+    ///
+    /// # Errors
+    /// The folder cannot be read; the projects stay as they were.
+    pub(crate) async fn read_projects(&self) -> Result<Vec<String>, Fault> {
+        let _turn = self.turns.reading.lock().await;
+        let shelf = self.projects.read()?;
+        let unusable = shelf.values().filter_map(|entry| entry.as_ref().err());
+        let mut problems: Vec<String> = unusable.map(ToString::to_string).collect();
+        problems.extend((self.prepare)(self, &shelf).await);
+        self.projects.replace(shelf);
+        self.sys.helpers.look_over(&self.projects.usable()).await;
+        Ok(problems)
+    }
+
     /// The workspace that a request means.
     ///
     /// # Errors

@@ -74,8 +74,8 @@ impl Projects for Api {
         if let Some(project) = ProjectName::parse(&name) {
             concerns(&request, &project);
         }
-        // A file mended a moment ago counts.
-        self.projects.reload().map_err(Error::from)?;
+        // A file that was added or mended a moment ago counts.
+        self.read_projects().await.map_err(Error::from)?;
         doctor::keep_sites(self).await;
         let shelf = self.projects.all();
         if !name.is_empty() {
@@ -209,6 +209,9 @@ impl Api {
             });
         };
         say("file", Ok(format!("{} reads well", project.file.display())));
+        if let Some(why) = self.projects.unprepared(&project.name) {
+            say("prepared", Err(Fault::new(why)));
+        }
         let mut notes = Vec::new();
         match self.check_remote(project).await {
             Ok((message, base)) => {

@@ -68,7 +68,7 @@ async fn close(api: &Api, project: &ProjectName) -> Result<Option<PathBuf>, Erro
         false => None,
     };
     if api.projects.all().contains_key(project.as_str()) {
-        api.projects.reload()?;
+        api.read_projects().await?;
     } else if aside.is_none() && left(api, project).await?.is_empty() {
         // Says which projects there are.
         api.projects.get(project.as_str())?;

@@ -212,3 +212,29 @@ fn without_a_daemon_the_status_is_6() {
     stage.sandbox.terminate().unwrap();
     stage.cictl_ends(6, &["list"]);
 }
+
+#[test]
+fn a_project_that_is_added_later_can_be_used() {
+    let stage = Stage::hello();
+    for (name, reader) in [
+        ("second", &["project", "check"][..]),
+        ("third", &["project", "check", "third"]),
+    ] {
+        let toml = stage.server.project_toml(name, "");
+        let toml = toml.replace("[git]\n", &format!("[git]\nbranch = \"{name}-{{name}}\"\n"));
+        stage.sandbox.write_project(name, &toml).unwrap();
+        let said = stage.cictl_ends(3, &["create", ANNA, "-p", name]).text();
+        assert!(
+            said.contains(&format!("cictl project check {name}")),
+            "{said}"
+        );
+        stage.cictl_ends(0, reader);
+        stage.cictl_ends(0, &["create", ANNA, "-p", name]);
+    }
+    // Taking one away reads the others, too.
+    let toml = stage.server.project_toml("fourth", "");
+    let toml = toml.replace("[git]\n", "[git]\nbranch = \"fourth-{name}\"\n");
+    stage.sandbox.write_project("fourth", &toml).unwrap();
+    stage.cictl_ends(0, &["project", "remove", "hello", "--yes"]);
+    stage.cictl_ends(0, &["create", ANNA, "-p", "fourth"]);
+}

@@ -118,6 +118,7 @@ impl Stage {
                 projects,
                 mode: "sandbox",
                 front_url: String::new(),
+                prepare: |_, _| Box::pin(async { Vec::new() }),
                 turns: Arc::default(),
                 streams: Streams::default(),
                 stopping: CancellationToken::new(),
