@@ -69,8 +69,14 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     // Before anything else, so that no signal is missed.
     let signals = Signals::new()?;
     let dir = std::path::absolute(&options.dir).context("cannot tell the sandbox's folder")?;
-    fs::make_dir(&dir, 0o755)?;
     let layout = Arc::new(Layout::sandbox(&dir));
+    sandbox::check_paths(&layout, &options.bin_dir)?;
+    fs::make_dir(&dir, 0o755)?;
+    if nix::unistd::geteuid().is_root() {
+        tracing::warn!(
+            "this sandbox runs as root: what workspaces run, and whoever can reach it, is root too; start it as an ordinary user"
+        );
+    }
     prepare(&layout)?;
     let _lock = lock(&layout)?;
     let settings = Arc::new(Settings::load(&layout.config_file())?);
@@ -118,6 +124,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         front_url,
         ..api(sys, store, projects, settings, options.hooks)
     };
+    api.recall_rights().await?;
     prepare_projects(&api, &api.projects.all()).await;
     let gate = Gate::new(Arc::new(OwnerOnly {
         uid: nix::unistd::geteuid().as_raw(),
@@ -150,10 +157,11 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     host::make_folders(&layout)?;
     let _lock = lock(&layout)?;
     let settings = Arc::new(Settings::load(&layout.config_file())?);
-    let projects = Arc::new(Projects::load(&layout)?);
+    let projects = Arc::new(Projects::load_beside(&layout, host::is_member)?);
     let store = Store::open(&layout.database())?;
     let sys = host::system(&layout, &settings, &projects, &options.bin_dir).await?;
     let api = api(sys, store, projects, settings, options.hooks);
+    api.recall_rights().await?;
     prepare_projects(&api, &api.projects.all()).await;
     let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
     let helpers = Arc::clone(&api.sys.helpers);
@@ -231,10 +239,7 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     ));
     let mut telling = Telling::new(&api.layout, api.sys.accounts.is_some());
     sd_notify::notify(&[NotifyState::Ready]).ok();
-    tracing::info!(
-        "ready: {} (jobs taken up: {recovered})",
-        api.layout.socket().display()
-    );
+    tracing::info!("ready: {} (jobs taken up: {recovered})", how_to_use(&api));
     loop {
         tokio::select! {
             _ = signals.hangup.recv() => {
@@ -254,6 +259,18 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     }
     let _ = tokio::join!(debts, sites, forgetting, watchdog, status);
     served.map_err(Into::into)
+}
+
+/// Where this daemon is found.
+fn how_to_use(api: &Api) -> String {
+    let socket = api.layout.socket();
+    match api.front_url.as_str() {
+        "" => socket.display().to_string(),
+        form => format!(
+            "the form at {form}, cictl after: export CID_SOCKET={}",
+            socket.display()
+        ),
+    }
 }
 
 /// An earlier daemon's helpers that worked for no job: questions such as what a delete would lose.

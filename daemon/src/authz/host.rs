@@ -39,10 +39,11 @@ impl Authority for Host {
             return Decision::denied("accounts of workspaces and builds may not use cid");
         }
         match self.accounts.name(caller.uid).await {
-            Ok(Some(name)) if self.denied.has_name(&name) => Decision::denied(format!(
-                "{name} runs commands of workspaces and may not use cid"
-            )),
-            Ok(Some(_)) => Decision::Allowed,
+            Ok(Some(name)) => match self.denied.what_is(&name) {
+                Some(what) => Decision::denied(format!("{name} is {what}, which may not use cid"))
+                    .hint("use it by another account"),
+                None => Decision::Allowed,
+            },
             Ok(None) => Decision::denied(format!("user {} has no account here", caller.uid)),
             Err(error) => Decision::denied(format!("cannot look your account up: {error}")),
         }

@@ -2,6 +2,7 @@
 //! an unknown key or a bad value is an error that shows file, line and key.
 
 mod app;
+mod deploy_users;
 pub mod dotenv;
 mod limits;
 mod nginx;

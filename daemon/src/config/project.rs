@@ -6,7 +6,7 @@ use super::{
     ProjectLimits, RefName, RelativePath, Tls, WorkDir, app::App, dotenv, numbers, parse,
     place::Broken, read, values,
 };
-use crate::domain::{Email, Name, ProjectName};
+use crate::domain::{Email, Name, ProjectName, Rights};
 use cid_protocol::request::Remote;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
@@ -345,6 +345,14 @@ impl Project {
         path.clone_into(&mut project.file);
         project.check().map_err(|broken| fail(broken.told(&text)))?;
         Ok(project)
+    }
+
+    /// What it says of people's rights.
+    pub fn rights(&self) -> Rights {
+        Rights {
+            people: self.access.people.clone(),
+            deploy_user: self.deploy_user.clone(),
+        }
     }
 
     /// An error about one of its keys, with the key's line.

@@ -1,8 +1,8 @@
 //! All projects, as last read; one bad file stops that project, not the others.
 
-use super::{ConfigError, Project};
+use super::{ConfigError, Project, deploy_users};
 use crate::{
-    domain::ProjectName,
+    domain::{Email, ProjectName, RightsByProject},
     error::Error,
     layout::Layout,
     system::{Fault, fs},
@@ -25,6 +25,10 @@ pub struct Projects {
     shelf: ArcSwap<Shelf>,
     /// What is missing that a reload should have made, by project.
     unprepared: ArcSwap<BTreeMap<ProjectName, String>>,
+    /// People's rights by the last good file of each project.
+    rights: ArcSwap<RightsByProject>,
+    /// Whether an account is a person's who may use cid.
+    is_member: fn(&str) -> bool,
 }
 
 impl Projects {
@@ -33,11 +37,21 @@ impl Projects {
     /// # Errors
     /// The folder cannot be read; a bad file is kept as that project's error.
     pub fn load(layout: &Layout) -> Result<Self, Fault> {
+        Self::load_beside(layout, |_| false)
+    }
+
+    /// The same where people use cid by accounts of their own: no deploy user may be one of them.
+    ///
+    /// # Errors
+    /// As [`Projects::load`].
+    pub fn load_beside(layout: &Layout, is_member: fn(&str) -> bool) -> Result<Self, Fault> {
         let projects = Self {
             dir: layout.projects_dir(),
             work_root: layout.work_root.clone(),
             shelf: ArcSwap::default(),
             unprepared: ArcSwap::default(),
+            rights: ArcSwap::default(),
+            is_member,
         };
         projects.reload()?;
         Ok(projects)
@@ -48,7 +62,9 @@ impl Projects {
     /// # Errors
     /// As [`Projects::load`]; what was there before stays.
     pub fn reload(&self) -> Result<(), Fault> {
-        self.replace(self.read()?);
+        let shelf = self.read()?;
+        self.set_rights(self.rights_with(&shelf, |_| true));
+        self.replace(shelf);
         Ok(())
     }
 
@@ -78,6 +94,7 @@ impl Projects {
         let last = self.all();
         refuse_shared_domains(&mut shelf, &last);
         refuse_nested_work_dirs(&mut shelf, &last, &self.work_root);
+        deploy_users::refuse_people(&mut shelf, &self.rights(), self.is_member);
         for error in shelf.values().filter_map(|entry| entry.as_ref().err()) {
             tracing::error!("project not usable: {error}");
         }
@@ -92,6 +109,47 @@ impl Projects {
     /// Why a project whose file is good could not be prepared by the last reload.
     pub fn unprepared(&self, project: &ProjectName) -> Option<String> {
         self.unprepared.load().get(project).cloned()
+    }
+
+    /// People's rights in each project that has, or had, a good file.
+    pub fn rights(&self) -> Arc<RightsByProject> {
+        self.rights.load_full()
+    }
+
+    /// Uses these rights from now on.
+    pub fn set_rights(&self, rights: RightsByProject) {
+        self.rights.store(Arc::new(rights));
+    }
+
+    /// What rights are with these files: those of a bad file as they were, and those of one that is gone too,
+    /// while the project is used.
+    pub fn rights_with(
+        &self,
+        shelf: &Shelf,
+        is_used: impl Fn(&ProjectName) -> bool,
+    ) -> RightsByProject {
+        let stays = |project: &ProjectName| match shelf.get(project.as_str()) {
+            Some(entry) => entry.is_err(),
+            None => is_used(project),
+        };
+        let mut rights = (*self.rights()).clone();
+        rights.retain(|project, _| stays(project));
+        let read = shelf.values().flatten();
+        rights.extend(read.map(|project| (project.name.clone(), project.rights())));
+        rights
+    }
+
+    /// The account that has this address in a project.
+    pub fn account_of(&self, project: &ProjectName, email: &Email) -> Option<String> {
+        self.rights().get(project)?.people.get(email).cloned()
+    }
+
+    /// The project whose deploy user this account is.
+    pub fn deploys(&self, account: &str) -> Option<ProjectName> {
+        let rights = self.rights();
+        let mut all = rights.iter();
+        let found = all.find(|(_, rights)| rights.deploy_user.as_deref() == Some(account));
+        found.map(|(project, _)| project.clone())
     }
 
     /// All of them.
@@ -124,10 +182,24 @@ impl Projects {
                     "mend the file and check it: cictl project check {name}"
                 )),
             }),
-            None => Err(Error::NotFound {
+            None => Err(self.missing(name)),
+        }
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        let had_file = ProjectName::parse(name).filter(|name| self.rights().contains_key(name));
+        match had_file {
+            Some(project) => Error::Precondition {
+                message: format!("the project {name} has no file any more"),
+                hint: Some(
+                    self.unread(name)
+                        .unwrap_or_else(|| format!("restore {}", self.file_of(&project).display())),
+                ),
+            },
+            None => Error::NotFound {
                 message: format!("there is no project {name:?}"),
                 hint: Some(self.unread(name).unwrap_or_else(|| self.known())),
-            }),
+            },
         }
     }
 
@@ -147,9 +219,9 @@ impl Projects {
     /// # Errors
     /// There is none, or there are several (the message names them).
     pub fn only(&self) -> Result<Arc<Project>, Error> {
-        let shelf = self.all();
-        let mut names = shelf.keys();
-        match (names.next(), names.next()) {
+        let names = self.names();
+        let mut named = names.iter();
+        match (named.next(), named.next()) {
             (Some(name), None) => self.get(name),
             (None, _) => Err(Error::NotFound {
                 message: "there is no project yet".into(),
@@ -157,7 +229,7 @@ impl Projects {
             }),
             (Some(_), Some(_)) => Err(Error::Invalid {
                 field: "workspace.project",
-                message: format!("there are several projects: {}", list(shelf.keys())),
+                message: format!("there are several projects: {}", list(names.iter())),
                 hint: Some("say which one with -p PROJECT".into()),
             }),
         }
@@ -175,15 +247,22 @@ impl Projects {
         }
     }
 
+    /// Those that have a file, and those that had one and are used.
+    fn names(&self) -> BTreeSet<String> {
+        let rights = self.rights();
+        let had_file = rights.keys().map(ToString::to_string);
+        self.all().keys().cloned().chain(had_file).collect()
+    }
+
     fn known(&self) -> String {
-        let shelf = self.all();
-        if shelf.is_empty() {
+        let names = self.names();
+        if names.is_empty() {
             format!(
                 "write a project file {}/NAME.toml (a start: cictl project init NAME --url URL --domain DOMAIN), then: systemctl reload cid (in a sandbox: cictl project check NAME)",
                 self.dir.display()
             )
         } else {
-            format!("projects here: {}", list(shelf.keys()))
+            format!("projects here: {}", list(names.iter()))
         }
     }
 }
@@ -275,6 +354,110 @@ impl Projects {
 mod tests {
     use super::*;
     use std::time::{Duration, SystemTime};
+
+    const ANNA: &str = "anna@example.com";
+
+    fn name(text: &str) -> ProjectName {
+        ProjectName::parse(text).unwrap()
+    }
+
+    fn projects(dir: &Path, is_member: fn(&str) -> bool) -> (Layout, Projects) {
+        let layout = Layout::sandbox(dir);
+        fs::make_dir(&layout.projects_dir(), 0o755).unwrap();
+        let projects = Projects::load_beside(&layout, is_member).unwrap();
+        (layout, projects)
+    }
+
+    /// Writes a project file that names a deploy user and Anna's account.
+    fn write_people(layout: &Layout, name: &str, deploy_user: &str, account: &str) {
+        let text = format!(
+            "domain = \"{name}.localhost\"\ndeploy_user = \"{deploy_user}\"\n\
+             [git]\nurl = \"/x.git\"\n[access.people]\n\"{ANNA}\" = \"{account}\"\n"
+        );
+        std::fs::write(layout.projects_dir().join(format!("{name}.toml")), text).unwrap();
+    }
+
+    #[test]
+    fn rights_outlive_a_good_file_and_not_a_project() {
+        let dir = tempfile::tempdir().unwrap();
+        let (layout, projects) = projects(dir.path(), |_| false);
+        let anna = Email::parse(ANNA).unwrap();
+        let shop = name("shop");
+        let path = projects.file_of(&shop);
+        write_people(&layout, "shop", "deploy", "anna");
+        projects.reload().unwrap();
+        let good = std::fs::read_to_string(&path).unwrap();
+        let is_as_it_was = || {
+            projects.account_of(&shop, &anna).as_deref() == Some("anna")
+                && projects.deploys("deploy") == Some(shop.clone())
+        };
+        assert!(is_as_it_was());
+        for bad in ["bracnh = 1\n".to_owned() + &good, String::new()] {
+            std::fs::write(&path, bad).unwrap();
+            projects.reload().unwrap();
+            assert!(is_as_it_was());
+        }
+        std::fs::remove_file(&path).unwrap();
+        projects.reload().unwrap();
+        assert!(is_as_it_was());
+        let told = [projects.get("shop"), projects.only()].map(|none| none.unwrap_err());
+        for error in told {
+            assert!(
+                matches!(&error, Error::Precondition { message, .. }
+                if message == "the project shop has no file any more"),
+                "{error}"
+            );
+        }
+        // What the next good file says counts, and a project without file and workspaces is forgotten.
+        write_people(&layout, "shop", "git", "ann");
+        projects.reload().unwrap();
+        assert_eq!(projects.account_of(&shop, &anna).as_deref(), Some("ann"));
+        assert_eq!(projects.deploys("deploy"), None);
+        std::fs::remove_file(&path).unwrap();
+        let rights = projects.rights_with(&projects.read().unwrap(), |_| false);
+        assert!(rights.is_empty(), "{rights:?}");
+    }
+
+    #[test]
+    fn no_person_who_uses_cid_is_a_deploy_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let (layout, projects) = projects(dir.path(), |account| account == "bert");
+        let wrong = |projects: &Projects| refused(projects).join(" | ");
+        write_people(&layout, "shop", "deploy", "anna");
+        projects.reload().unwrap();
+        assert_eq!(wrong(&projects), "");
+        for (deploy_user, why) in [
+            ("bert", "bert is in the group cid"),
+            ("anna", "anna is in [access.people] of the project shop"),
+        ] {
+            write_people(&layout, "blog", deploy_user, "carl");
+            projects.reload().unwrap();
+            let told = wrong(&projects);
+            assert!(
+                told.contains("blog.toml: line 2, deploy_user: ") && told.contains(why),
+                "{told}"
+            );
+            // Nobody is locked out by a file that is not used.
+            assert_eq!(projects.deploys(deploy_user), None);
+        }
+        // In its own file, too; the last good one stays in force.
+        write_people(&layout, "shop", "anna", "anna");
+        projects.reload().unwrap();
+        assert!(wrong(&projects).contains("shop.toml: line 2, deploy_user: "));
+        assert_eq!(projects.deploys("deploy"), Some(name("shop")));
+        // A deploy user of old is not spoilt by another project's file.
+        write_people(&layout, "shop", "deploy", "anna");
+        write_people(&layout, "blog", "git", "deploy");
+        projects.reload().unwrap();
+        let told = wrong(&projects);
+        assert!(
+            told.contains(
+                "blog.toml: line 5, access.people: deploy is the deploy user of the project shop"
+            ),
+            "{told}"
+        );
+        assert!(!told.contains("shop.toml"), "{told}");
+    }
 
     /// Writes a project file that is so many minutes old.
     fn write(layout: &Layout, name: &str, work_dir: Option<&str>, minutes: u64) {

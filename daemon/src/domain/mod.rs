@@ -4,6 +4,7 @@ pub mod account;
 pub mod creator;
 pub mod email;
 pub mod name;
+pub mod rights;
 pub mod workspace;
 
 pub use account::{Account, TOOLS, builder, project_group};
@@ -11,4 +12,5 @@ pub use cid_protocol::process_type::ProcessType;
 pub use creator::Creator;
 pub use email::{Email, EmailError};
 pub use name::{Name, ProjectName, UnitName};
+pub use rights::{Rights, RightsByProject};
 pub use workspace::{JobKind, JobState, Workspace, WorkspaceState};

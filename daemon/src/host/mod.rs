@@ -8,7 +8,7 @@ mod limits;
 use crate::{
     authz::{Accounts, DenyList, Host, Polkit},
     config::{Projects, Settings, Shelf},
-    domain::{ProjectName, builder},
+    domain::ProjectName,
     layout::Layout,
     system::{
         Fault, Site, System,
@@ -30,11 +30,13 @@ use crate::{
 };
 use identities::Identities;
 use limits::Controllers;
-use nix::unistd::User;
+use nix::unistd::{Group, User};
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 
 /// The account of `cid-web`.
 const FRONT: &str = "cid-web";
+/// The group whose members may use cid.
+const PEOPLE: &str = "cid";
 /// Where nginx answers for workspaces.
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
@@ -126,16 +128,8 @@ pub(crate) fn authority(projects: &Arc<Projects>, settings: &Settings) -> Result
         }
     };
     let named = Arc::clone(projects);
-    let denied = DenyList::new(vec![settings.workspace_uids.0.clone()], move || {
-        let all = named.all();
-        let projects = all.values().flatten();
-        projects
-            .flat_map(|project| {
-                let deploy = project.deploy_user.clone();
-                deploy.into_iter().chain([builder(&project.name)])
-            })
-            .collect()
-    });
+    let uids = vec![settings.workspace_uids.0.clone()];
+    let denied = DenyList::new(uids, move |account| named.deploys(account));
     Ok(Host {
         uid: nix::unistd::geteuid().as_raw(),
         front,
@@ -158,6 +152,15 @@ fn nginx(layout: &Layout, test: Standing, names: Arc<Names>) -> NginxPaths {
         vhost_dir: layout.vhost_dir(),
         start_hint: "start it with: systemctl start nginx",
     }
+}
+
+/// Whether an account is in the group whose members use cid. One that cannot be looked up is not.
+pub(crate) fn is_member(account: &str) -> bool {
+    let Ok(Some(group)) = Group::from_name(PEOPLE) else {
+        return false;
+    };
+    let primary = || matches!(User::from_name(account), Ok(Some(user)) if user.gid == group.gid);
+    group.mem.iter().any(|member| member == account) || primary()
 }
 
 /// Makes what projects need before their first workspace. A project that cannot be prepared says so

@@ -8,6 +8,7 @@ mod jobs;
 mod logs;
 mod projects;
 mod removal;
+mod rights;
 mod run;
 mod server;
 mod streams;
@@ -94,7 +95,8 @@ impl Api {
         let unusable = shelf.values().filter_map(|entry| entry.as_ref().err());
         let mut problems: Vec<String> = unusable.map(ToString::to_string).collect();
         problems.extend((self.prepare)(self, &shelf).await);
-        self.projects.replace(shelf);
+        let taken = self.take_up(shelf).await;
+        taken.map_err(|error| Fault::new(error.to_string()))?;
         self.sys.helpers.look_over(&self.projects.usable()).await;
         Ok(problems)
     }
@@ -150,7 +152,7 @@ impl Api {
             .await
     }
 
-    /// What a call is about. A workspace whose project has no good file is nobody's own.
+    /// What a call is about.
     fn subject(
         &self,
         project: &ProjectName,
@@ -158,13 +160,11 @@ impl Api {
         name: Option<&Name>,
         job: Option<Uuid>,
     ) -> Subject {
-        let shelf = self.projects.all();
-        let file = shelf.get(project.as_str()).and_then(|e| e.as_ref().ok());
         Subject {
             project: project.clone(),
             email: email.clone(),
             workspace: name.cloned(),
-            account: file.and_then(|file| file.access.people.get(email).cloned()),
+            account: self.projects.account_of(project, email),
             job,
         }
     }

@@ -359,7 +359,7 @@ impl Api {
         let cancel = self.stopping.clone();
         ask_once(self.sys.helpers.as_ref(), identity, limit, cancel, push).await?;
         let (url, branch) = (&*project.git.url, &*project.git.base);
-        let message = format!("{url} answers; {branch} is at {base:.10}; branches may be pushed");
+        let message = format!("{url} answers; {branch} is at {base:.10}; {PUSH_TRIED}");
         Ok((message, base))
     }
 
@@ -390,6 +390,10 @@ impl Api {
         Ok((message, inspection.notes))
     }
 }
+
+/// A push that is only tried ends before the server looks at what it would store.
+const PUSH_TRIED: &str =
+    "it lets a push begin (hooks, protected branches and its disk were not tried)";
 
 /// As a workspace's would be called.
 fn sample_branch(project: &Project) -> String {

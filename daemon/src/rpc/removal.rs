@@ -55,6 +55,7 @@ pub(super) async fn remove(api: &Api, project: &ProjectName) -> Result<Removed, 
         }
     }
     api.store.forget_project(project.clone()).await?;
+    api.keep_rights(&api.projects.all()).await?;
     Ok(removed)
 }
 

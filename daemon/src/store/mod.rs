@@ -8,6 +8,7 @@ mod db;
 mod jobs;
 mod owed;
 mod quota;
+mod rights;
 mod rows;
 mod work_dirs;
 mod workspaces;

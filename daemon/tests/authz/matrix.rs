@@ -14,7 +14,9 @@ fn host() -> Gate {
     let host = Host {
         uid: 0,
         front: 61_007,
-        denied: DenyList::new(vec![61_006..=61_006], || vec!["deploy".into()]),
+        denied: DenyList::new(vec![61_006..=61_006], |name| {
+            (name == "deploy").then(|| subject().project)
+        }),
         accounts: accounts.clone(),
         polkit: Arc::new(FakePolkit),
     };
@@ -103,7 +105,7 @@ async fn an_account_that_cannot_be_looked_up_gets_nothing() {
         let host = Host {
             uid: 0,
             front: 61_007,
-            denied: DenyList::new(Vec::new(), Vec::new),
+            denied: DenyList::new(Vec::new(), |_| None),
             accounts: accounts.clone(),
             polkit: Arc::new(FakePolkit),
         };

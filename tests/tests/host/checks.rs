@@ -142,6 +142,32 @@ fn a_work_dir_is_the_projects_own_and_the_daemon_may_write_it() {
     assert_eq!(reload(), 0);
     let listed = run(&host, "cictl project list");
     assert!(!listed.contains("nodeploy"), "{listed}");
+
+    // One who is a person, and is not locked out.
+    run(&host, "sed -i s/nodeploy/bob/ /etc/cid/projects.d/fe.toml");
+    assert_eq!(reload(), 1);
+    let told = check(&host, "fe");
+    assert_eq!(told.status, 1, "{told}");
+    assert!(
+        told.stdout.contains("deploy_user: bob is in the group cid"),
+        "{told}"
+    );
+    host.run_as("bob", &["cictl", "list"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    // A repository that cannot be written is seen before anybody creates.
+    run(
+        &host,
+        "rm /etc/cid/projects.d/fe.toml && chown -R root:root /srv/git/guestbook.git",
+    );
+    let mend = is_wrong(&host, "/srv/git/guestbook.git/objects cannot be written");
+    assert!(
+        mend.starts_with("let deploy write into /srv/git/guestbook.git"),
+        "{mend}"
+    );
+    run(&host, "chown -R deploy:deploy /srv/git/guestbook.git");
+    check(&host, "guestbook").ok().unwrap();
 }
 
 #[test]

@@ -23,9 +23,30 @@ fn without_its_file_a_project_is_named_and_its_workspaces_go() {
     let Some(host) = cid() else { return };
     create(&host, ANNA);
     create(&host, BERT);
-    run(&host, &format!("mv {FILE} /root/guestbook.toml"));
-    let reload = host.run(&["systemctl", "reload", "cid"]).unwrap();
+    // A typo takes nobody's rights away, and is said where it is the reason.
+    let as_anna = |args: &[&str]| host.run_as("anna", &[&["cictl"], args].concat()).unwrap();
+    run(
+        &host,
+        &format!("cp {FILE} /root/guestbook.toml && sed -i '1i bracnh = 1' {FILE}"),
+    );
+    let reload = || host.run(&["systemctl", "reload", "cid"]).unwrap();
+    assert_ne!(reload().status, 0);
+    as_anna(&["run", ANNA, "--", "true"]).ok().unwrap();
+    as_anna(&["logs", ANNA]).ok().unwrap();
+    assert_eq!(as_anna(&["run", BERT, "--", "true"]).status, 4);
+    for args in [&["restart", ANNA][..], &["access", "repair", ANNA]] {
+        let told = as_anna(args);
+        assert_eq!(told.status, 1, "{told}");
+        assert!(words(&told).contains("unknown field `bracnh`"), "{told}");
+    }
+    run(&host, &format!("rm {FILE}"));
+    let reload = reload();
     assert_ne!(reload.status, 0, "{reload}");
+    let told = as_anna(&["create", "new@example.com"]);
+    assert!(
+        words(&told).contains("guestbook has no file any more"),
+        "{told}"
+    );
     let told = "the project guestbook has 2 workspaces and no file";
     assert!(run(&host, "journalctl -u cid -o cat").contains(told));
     let doctor = host.run(&["cictl", "doctor"]).unwrap();

@@ -300,3 +300,53 @@ async fn who_reads_logs_or_runs_a_program_is_in_the_audit_log() {
         ]
     );
 }
+
+/// A typo and a reload must not shut people out of what is theirs, nor a restart after that.
+#[tokio::test]
+async fn a_workspace_stays_its_persons_own_while_the_file_is_bad_or_gone() {
+    let stage = Stage::new();
+    let (create_rpc, message) = (requests("")[0].0, create());
+    assert_eq!(stage.call(1000, create_rpc, &message).await, Code::Ok);
+    stage.api.engine.idle().await;
+    let api = &stage.api;
+    api.recall_rights().await.unwrap();
+    let file = api.layout.projects_dir().join("demo.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    for bad in [Some(format!("bracnh = 1\n{good}")), None] {
+        match bad {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        api.take_up(api.projects.read().unwrap()).await.unwrap();
+        for is_after_restart in [false, true] {
+            if is_after_restart {
+                api.projects.set_rights(Default::default());
+                api.recall_rights().await.unwrap();
+            }
+            let job = api.store.jobs(Default::default(), 9).await.unwrap()[0].id;
+            for (rpc, message) in requests(&job.to_string()).into_iter().skip(1) {
+                stage.deny(&Action::ALL);
+                for uid in [1000, 1001] {
+                    stage.call(uid, rpc, &message).await;
+                    let asked = std::mem::take(&mut *stage.judge.asked.lock().unwrap());
+                    assert!(asked.iter().all(|(.., is_own)| *is_own == (uid == 1000)));
+                    assert_eq!(asked.len(), 1, "{rpc}");
+                }
+            }
+        }
+        // What needs the file says that as the reason.
+        stage.deny(&[]);
+        let told = match file.exists() {
+            true => "unknown field",
+            false => "has no file any more",
+        };
+        for (rpc, message) in [0, 2, 3].map(|index| requests("").swap_remove(index)) {
+            let refusal = stage.refusal(1000, rpc, &message).await;
+            assert_eq!(refusal.code(), Code::FailedPrecondition, "{rpc}: {refusal}");
+            assert!(refusal.message().contains(told), "{rpc}: {refusal}");
+        }
+    }
+    std::fs::write(&file, good).unwrap();
+    api.take_up(api.projects.read().unwrap()).await.unwrap();
+    assert_eq!(api.projects.rights().len(), 1);
+}

@@ -154,6 +154,13 @@ impl Stage {
         Status::from_header_map(&trailers).map_or(Code::Ok, |status| status.code())
     }
 
+    /// The real services' refusal of a call of this user's.
+    pub(super) async fn refusal(&self, uid: u32, rpc: &str, message: &[u8]) -> Status {
+        let services = server::routes(&self.api);
+        let response = self.answer(services, uid, Door::People, rpc, message).await;
+        Status::from_header_map(response.headers()).unwrap()
+    }
+
     /// All that the real services say to a call by this door.
     pub(super) async fn said(&self, uid: u32, door: Door, rpc: &str, message: &[u8]) -> String {
         let services = server::routes(&self.api);

@@ -107,3 +107,9 @@ CREATE TABLE work_dirs (
     made    INTEGER NOT NULL,
     PRIMARY KEY (project, path)
 ) STRICT, WITHOUT ROWID;
+
+-- People's rights by the last good file of each project, as JSON; in force while the file is bad or gone.
+CREATE TABLE rights (
+    project TEXT PRIMARY KEY,
+    rights  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

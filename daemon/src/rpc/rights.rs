@@ -1,0 +1,41 @@
+//! People's rights follow the project files, and outlive them: a typo must not shut everybody out of their
+//! own workspaces, nor let a deploy user in.
+
+use super::Api;
+use crate::{config::Shelf, store::StoreError};
+
+impl Api {
+    /// Brings back the rights that an earlier daemon kept; before anybody is let in.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub(crate) async fn recall_rights(&self) -> Result<(), StoreError> {
+        self.projects.set_rights(self.store.rights().await?);
+        self.keep_rights(&self.projects.all()).await
+    }
+
+    /// Has the rights follow these files, and keeps them for the next start.
+    ///
+    /// # Errors
+    /// The ledger's; they stay as they were.
+    pub(crate) async fn keep_rights(&self, shelf: &Shelf) -> Result<(), StoreError> {
+        let counts = self.store.workspace_counts().await?;
+        let is_used = |project: &_| counts.contains_key(project);
+        let rights = self.projects.rights_with(shelf, is_used);
+        if rights != self.store.rights().await? {
+            self.store.keep_rights(rights.clone()).await?;
+        }
+        self.projects.set_rights(rights);
+        Ok(())
+    }
+
+    /// Uses these files from now on.
+    ///
+    /// # Errors
+    /// The ledger's; the projects stay as they were.
+    pub(crate) async fn take_up(&self, shelf: Shelf) -> Result<(), StoreError> {
+        self.keep_rights(&shelf).await?;
+        self.projects.replace(shelf);
+        Ok(())
+    }
+}
