@@ -29,6 +29,9 @@ const STOPPED: &str = "cid is installed here and its socket is not served: an ad
 const ELSEWHERE: &str = "is cid running? pass its socket with --socket or CID_SOCKET; a sandbox has it at \
      DIR/run/cid.sock";
 
+/// What names of accounts begin with that cid makes.
+const CIDS: [&str; 3] = ["cidw-", "cidb-", "cid-tools"];
+
 /// Who could not open a host's socket.
 struct Caller {
     /// The account's name, whatever the environment says.
@@ -79,10 +82,13 @@ fn membership(user: Option<&User>, group: Gid) -> Membership {
 
 fn closed(caller: &Caller) -> String {
     let Caller { account, .. } = caller;
+    if CIDS.iter().any(|prefix| account.starts_with(prefix)) {
+        return format!("{account} is an account of workspaces and builds, which may not use cid");
+    }
     match caller.membership {
         Membership::None => format!(
             "{account} is not in the group {GROUP}: an administrator adds you with \
-             `adduser {account} {GROUP}`, then log in again"
+             `adduser {account} {GROUP}`, then log in again; the deploy user of a project may not use cid"
         ),
         Membership::OnPaper => format!(
             "{account} is in the group {GROUP}, but this login is older than that: log in again, or go on \
@@ -101,11 +107,24 @@ mod tests {
     use crate::connect::DialError;
     use std::io::ErrorKind;
 
-    fn advice(membership: Membership) -> String {
+    fn advice_to(account: &str, membership: Membership) -> String {
         closed(&Caller {
-            account: "eve".into(),
+            account: account.into(),
             membership,
         })
+    }
+
+    fn advice(membership: Membership) -> String {
+        advice_to("eve", membership)
+    }
+
+    #[test]
+    fn accounts_of_cids_own_are_not_sent_into_its_group() {
+        for account in ["cidw-7", "cidb-shop", "cid-tools"] {
+            let said = advice_to(account, Membership::None);
+            assert!(!said.contains("adduser") && said.contains("may not use cid"));
+        }
+        assert!(advice(Membership::None).contains("deploy user"));
     }
 
     #[test]

@@ -44,6 +44,8 @@ enum Answer {
     Never,
     /// Whether it is allowed, whether somebody could allow it, and the names of details.
     Says(bool, bool, &'static [&'static str]),
+    /// A question for a password by its rules, and a no to the one that was given.
+    WrongPassword,
     Fails(&'static str),
 }
 
@@ -74,6 +76,7 @@ impl Mock {
             Answer::Says(is_authorized, is_challenge, details) => {
                 (is_authorized, is_challenge, details)
             }
+            Answer::WrongPassword => (false, flags == 0, &[][..]),
             Answer::Fails(words) => return Err(fdo::Error::Failed(words.into())),
         };
         let details = details
@@ -217,6 +220,37 @@ async fn a_dismissed_prompt_means_no() {
         panic!("allowed");
     };
     assert!(reason.contains("dismissed"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_told_from_a_rule() {
+    for (answer, is_interactive, told) in [
+        (Answer::WrongPassword, true, "the one given was not right"),
+        (
+            Answer::WrongPassword,
+            false,
+            "needs an administrator's password",
+        ),
+        (
+            Answer::Says(false, false, &[]),
+            true,
+            "polkit does not allow",
+        ),
+    ] {
+        let Some(bus) = Bus::start().await else {
+            return;
+        };
+        let mock = Mock {
+            version: "122",
+            answer,
+            seen: Seen::default(),
+        };
+        let _mock = mock.start(&bus).await;
+        let Decision::Denied(Denial { reason, .. }) = ask(&bus, me(), is_interactive).await else {
+            panic!("allowed");
+        };
+        assert!(reason.contains(told), "{reason}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,9 +63,14 @@ impl Polkit {
         Ok(connection)
     }
 
-    async fn ask(&self, question: &Question<'_>, process: &Process) -> Result<Answer, Trouble> {
+    async fn ask(
+        &self,
+        question: &Question<'_>,
+        process: &Process,
+        asks_people: bool,
+    ) -> Result<Answer, Trouble> {
         let uid = question.call.caller.uid;
-        let place = match is_interactive(question) {
+        let place = match asks_people {
             true => self.bounds.prompt(uid),
             false => self.bounds.check(uid).await,
         };
@@ -76,10 +81,9 @@ impl Polkit {
             .build()
             .await?;
         let peer = peer(&proxy, process, uid).await?;
-        let flags = if is_interactive(question) {
-            CheckAuthorizationFlags::ALLOW_USER_INTERACTION
-        } else {
-            CheckAuthorizationFlags::empty()
+        let flags = match asks_people {
+            true => CheckAuthorizationFlags::ALLOW_USER_INTERACTION,
+            false => CheckAuthorizationFlags::empty(),
         };
         let mut details = HashMap::new();
         if let Some((subject, is_own)) = question.subject {
@@ -121,26 +125,47 @@ impl Authority for Polkit {
         let Some(process) = &question.call.caller.process else {
             return Decision::denied("cannot tell which process asks");
         };
-        let limit = if is_interactive(&question) {
-            INTERACTIVE
-        } else {
-            QUIET
+        // What its rules say comes first: of a no after a question it does not tell whose no it was.
+        let rules = match self.answer(&question, process, false).await {
+            Ok(answer) => answer,
+            Err(decision) => return decision,
         };
-        let answer = match timeout(limit, self.ask(&question, process)).await {
+        if rules.is_authorized || !rules.is_challenge || !is_interactive(&question) {
+            return read(&rules, &question);
+        }
+        match self.answer(&question, process, true).await {
+            Ok(answer) => read_reply(&answer, &question),
+            Err(decision) => decision,
+        }
+    }
+}
+
+impl Polkit {
+    /// What polkit says in time; otherwise the no that this means.
+    async fn answer(
+        &self,
+        question: &Question<'_>,
+        process: &Process,
+        asks_people: bool,
+    ) -> Result<Answer, Decision> {
+        let limit = if asks_people { INTERACTIVE } else { QUIET };
+        let answer = match timeout(limit, self.ask(question, process, asks_people)).await {
             Ok(Ok(answer)) => answer,
             // Versions of polkit differ in whether they answer about it or fail, and in their words.
-            Ok(Err(_)) if !process.is_alive() => return gone(),
-            Ok(Err(trouble)) => return unavailable(&format!("cannot ask polkit: {trouble}")),
+            Ok(Err(_)) if !process.is_alive() => return Err(gone()),
+            Ok(Err(trouble)) => return Err(unavailable(&format!("cannot ask polkit: {trouble}"))),
             Err(_) => {
                 let seconds = limit.as_secs();
-                return unavailable(&format!("polkit gave no answer within {seconds} s"));
+                return Err(unavailable(&format!(
+                    "polkit gave no answer within {seconds} s"
+                )));
             }
         };
         // What polkit looked at must be who asked: its number may be another process's by now.
-        if !process.is_alive() {
-            return gone();
+        match process.is_alive() {
+            true => Ok(answer),
+            false => Err(gone()),
         }
-        read(&answer, &question)
     }
 }
 
@@ -149,7 +174,8 @@ fn is_interactive(question: &Question<'_>) -> bool {
     question.call.is_interactive && question.call.caller.door == Door::People
 }
 
-fn read(answer: &Answer, question: &Question<'_>) -> Decision {
+/// What it says after somebody was to be asked for a password.
+fn read_reply(answer: &Answer, question: &Question<'_>) -> Decision {
     let action = question.action.id();
     if answer.is_authorized {
         return Decision::Allowed;
@@ -157,9 +183,19 @@ fn read(answer: &Answer, question: &Question<'_>) -> Decision {
     if answer.details.contains_key("polkit.dismissed") {
         return Decision::denied("the question for a password was dismissed");
     }
-    if answer.is_challenge && is_interactive(question) {
-        return Decision::denied(format!("{action} needs an administrator's password"))
-            .hint("nobody could be asked for it: run pkttyagent in another terminal, or ask an administrator to do it");
+    let needs = format!("{action} needs an administrator's password");
+    match answer.is_challenge {
+        true => Decision::denied(needs).hint("nobody could be asked for it: run pkttyagent in another terminal, or ask an administrator to do it"),
+        false => Decision::denied(format!("{needs}, and the one given was not right"))
+            .hint("try again with the password of the administrator whom the question names"),
+    }
+}
+
+/// What its rules say.
+fn read(answer: &Answer, question: &Question<'_>) -> Decision {
+    let action = question.action.id();
+    if answer.is_authorized {
+        return Decision::Allowed;
     }
     if answer.is_challenge {
         let hint = match question.subject {
