@@ -9,6 +9,11 @@ use cid_protocol::{
     fault::Fault,
     request::{BranchDeletion, DeleteBranch, Push},
 };
+use nix::{
+    errno::Errno,
+    unistd::{AccessFlags, eaccess},
+};
+use std::path::Path;
 
 /// Pushes the commit; a branch that has it already is no error.
 ///
@@ -20,6 +25,9 @@ pub(crate) fn push(ask: &Push) -> Result<(), Fault> {
     let expected = ask.expected.as_deref().map(commit_id).transpose()?;
     let expected = expected.map(|id| id.to_string()).unwrap_or_default();
     let git = Git::new(&ask.mirror, &ask.remote)?;
+    if let Some(repository) = git.url.local().filter(|_| ask.dry_run) {
+        refuse_unwritable(repository)?;
+    }
     let output = write(
         &git,
         &branch,
@@ -60,6 +68,32 @@ pub(crate) fn delete(ask: &DeleteBranch) -> Result<BranchDeletion, Fault> {
         Some(commit) if commit != expected => Ok(BranchDeletion::Moved),
         Some(_) => Err(fault),
     }
+}
+
+/// A push that is only tried writes nothing, so git does not see this. A repository that is not there is
+/// git's to tell.
+fn refuse_unwritable(repository: &Path) -> Result<(), Fault> {
+    let inner = repository.join(".git");
+    let folder = match inner.is_dir() {
+        true => inner,
+        false => repository.to_owned(),
+    };
+    for part in ["objects", "refs/heads"] {
+        let part = folder.join(part);
+        match eaccess(&part, AccessFlags::W_OK | AccessFlags::X_OK) {
+            Ok(()) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(error) => {
+                return Err(Fault::new(format!(
+                    "cannot push to {}: {} cannot be written ({})",
+                    repository.display(),
+                    part.display(),
+                    error.desc()
+                ))
+                .hint(translate::may_write(repository)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The commit a branch has on the remote now.

@@ -1,7 +1,7 @@
 //! What holds for every remote.
 
 use crate::{
-    origin::{BRANCH, Origin, git},
+    origin::{BRANCH, Origin, commit, git},
     sshd::Sshd,
 };
 use cid_protocol::request::BranchDeletion;
@@ -26,6 +26,25 @@ fn holds(mut origin: Origin) {
     deleting(&mut origin);
     refusing(&mut origin);
     clashing(&mut origin);
+    damaged(&mut origin);
+}
+
+/// A repository that lacks an object is no broken connection.
+fn damaged(origin: &mut Origin) {
+    let (bare, work) = (origin.bare(), origin.dir.path().join("work"));
+    fs::write(work.join("lost.txt"), "lost").unwrap();
+    git(&work, &["add", "--all"]);
+    commit(&work, "lost");
+    let branch = "HEAD:refs/heads/lost";
+    git(&work, &["push", "--quiet", bare.to_str().unwrap(), branch]);
+    let blob = git(&work, &["rev-parse", "HEAD:lost.txt"]);
+    fs::remove_file(bare.join("objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+    let (message, hint) = origin.fetch("main").unwrap_err();
+    assert!(
+        message.contains(": the repository there is damaged (the server says: "),
+        "{message}"
+    );
+    assert!(hint.contains("fsck --full"), "{hint}");
 }
 
 /// git keeps branches as files and folders.

@@ -333,10 +333,10 @@ async fn ask(
 fn too_long(request: &Request, limit: Duration) -> Fault {
     let (work, setting) = match request {
         Request::UseCredential(_) => ("hand the token over", "git"),
-        Request::Fetch(_) => ("fetch from the repository", "git"),
-        Request::Push(_) => ("push to the repository", "git"),
+        Request::Fetch(_) => ("fetch from", "git"),
+        Request::Push(_) => ("push to", "git"),
         Request::HangUp(_) => ("hang up", "git"),
-        Request::DeleteBranch(_) => ("delete the branch", "git"),
+        Request::DeleteBranch(_) => ("delete the branch on", "git"),
         Request::CloneTree(_) => ("make the clone", "clone"),
         Request::BuildEnvironment(_) => ("install the dependencies", "install"),
         Request::InstallLocal(_) => ("install the tree's own packages", "install"),
@@ -364,7 +364,48 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         | Request::RunCommand(_) => "the project file or cid.toml",
         _ => "cid.toml",
     };
-    Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(format!(
-        "{setting} under [limits] in {file} allows more time"
+    let more = format!("{setting} under [limits] in {file} allows more time");
+    let Some(remote) = request.remote() else {
+        return Fault::new(format!("cannot {work}: it took longer than {limit:?}")).hint(more);
+    };
+    // No credentials are in it.
+    let url = &remote.url;
+    Fault::new(format!(
+        "cannot {work} {url}: it took longer than {limit:?}"
     ))
+    .hint(format!(
+        "look whether its server answers, and is not slow; {more}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cid_protocol::request::{DeleteBranch, Remote};
+
+    #[test]
+    fn what_took_too_long_is_named() {
+        let remote = Remote {
+            url: "https://git.example.org/x.git".into(),
+            identity_file: None,
+            known_hosts: None,
+            credential_file: None,
+        };
+        let request = Request::DeleteBranch(DeleteBranch {
+            mirror: "/m".into(),
+            remote,
+            branch: "x".into(),
+            expected: "0".into(),
+        });
+        let fault = too_long(&request, Duration::from_secs(120));
+        let told =
+            "cannot delete the branch on https://git.example.org/x.git: it took longer than 120s";
+        assert_eq!(fault.message, told);
+        let purge = Request::Purge(cid_protocol::request::Purge { path: "/x".into() });
+        let fault = too_long(&purge, Duration::from_secs(2));
+        assert_eq!(
+            fault.message,
+            "cannot throw the tree away: it took longer than 2s"
+        );
+    }
 }

@@ -43,9 +43,81 @@ pub(super) const BROKEN_OFF: Known = Known {
     lost: Some(Lost::Connection),
     means: |git| {
         (
-            format!("{} has broken the connection off", git.url.host()),
-            "retry; if it stays so, ask who runs the server how many connections it takes".into(),
+            format!("{} has broken the connection off", server(git)),
+            match git.url.local() {
+                Some(path) => format!("retry; if it stays so: git -C {} fsck", path.display()),
+                None => {
+                    "retry; if it stays so, ask who runs the server how many connections it takes"
+                        .into()
+                }
+            },
         )
+    },
+};
+
+/// git on the other side gave up with a reason of its own, and the connection ended with that.
+pub(super) const GAVE_UP: Known = Known {
+    marks: &[],
+    lost: None,
+    means: |git| {
+        (
+            format!("git gave up on {}", server(git)),
+            "ask who runs it; `git fsck` in the repository there tells whether it is whole".into(),
+        )
+    },
+};
+
+/// What git says through the connection when it finds that its repository is damaged.
+pub(super) const CORRUPTION: &str =
+    "aborting due to possible repository corruption on the remote side";
+
+pub(super) const DAMAGED_THERE: Known = Known {
+    marks: &[CORRUPTION],
+    lost: None,
+    means: |git| {
+        (
+            "the repository there is damaged".into(),
+            match git.url.local() {
+                Some(path) => format!(
+                    "git -C {} fsck --full names what is missing; restore it from a clone that is whole",
+                    path.display()
+                ),
+                None => "`git fsck --full` in it names what is missing; restore it from a clone that is whole"
+                    .into(),
+            },
+        )
+    },
+};
+
+/// git's words for what it cannot read on this side: the mirror. With a local repository both sides speak.
+pub(super) const DAMAGED_HERE: Known = Known {
+    marks: &[
+        "fatal: unable to read ",
+        "fatal: bad object",
+        "fatal: bad tree object",
+        "error: object file ",
+        "fatal: loose object ",
+        "fatal: packed object ",
+        "error: packfile ",
+        "inflate: data stream error",
+        "does not point to a valid object",
+    ],
+    lost: None,
+    means: |git| {
+        let mirror = git.mirror.display();
+        match git.url.local() {
+            Some(path) => (
+                format!("objects are damaged, there or in cid's own copy {mirror}"),
+                format!(
+                    "git -C {} fsck --full tells whether they are whole there; then remove {mirror}, and cid makes it anew",
+                    path.display()
+                ),
+            ),
+            None => (
+                format!("cid's own copy of it, {mirror}, is damaged"),
+                format!("remove {mirror}: cid makes it anew"),
+            ),
+        }
     },
 };
 
@@ -106,6 +178,33 @@ pub(super) const REJECTED: &[Known] = &[
         },
     },
     MOVED_BRANCH,
+    Known {
+        marks: &[
+            "unable to create temporary object directory",
+            "insufficient permission",
+        ],
+        lost: None,
+        means: |git| {
+            (
+                "git there may not write into the repository".into(),
+                match git.url.local() {
+                    Some(path) => may_write(path),
+                    None => "on the server, give the user that git runs as there the right to write into the repository's folder"
+                        .into(),
+                },
+            )
+        },
+    },
+    Known {
+        marks: &["remote unpack failed", "(unpacker error)"],
+        lost: None,
+        means: |_| {
+            (
+                "the server could not store it".into(),
+                "look there: the disk may be full, or the repository damaged or read-only".into(),
+            )
+        },
+    },
     Known {
         marks: &[REJECTED_MARK],
         lost: None,
@@ -196,6 +295,7 @@ pub(super) const KNOWN: &[Known] = &[
         marks: &[
             "Connection refused",
             "Connection timed out",
+            "SSL connection timeout",
             "Operation timed out",
             "No route to host",
             "Network is unreachable",
@@ -206,7 +306,7 @@ pub(super) const KNOWN: &[Known] = &[
         lost: Some(Lost::Server),
         means: |git| {
             (
-                format!("{} cannot be reached or does not answer", git.url.host()),
+                format!("{} cannot be reached or does not answer", server(git)),
                 "check the URL, the network and whether the server is up, then retry".into(),
             )
         },
@@ -216,7 +316,7 @@ pub(super) const KNOWN: &[Known] = &[
         lost: Some(Lost::Connection),
         means: |git| {
             (
-                format!("{} stopped sending", git.url.host()),
+                format!("{} stopped sending", server(git)),
                 "retry; if it stays so, ask who runs the server".into(),
             )
         },
@@ -278,6 +378,23 @@ pub(super) const KNOWN: &[Known] = &[
             )
         },
     },
+    Known {
+        marks: &["not our ref", "did not send all necessary objects"],
+        lost: None,
+        means: |git| {
+            (
+                "it lacks what its branches point to".into(),
+                match git.url.local() {
+                    Some(path) => format!(
+                        "retry, it may have changed meanwhile; if it stays so: git -C {} fsck --full",
+                        path.display()
+                    ),
+                    None => "retry, it may have changed meanwhile; if it stays so, `git fsck --full` in the repository there tells more"
+                        .into(),
+                },
+            )
+        },
+    },
     MOVED_BRANCH,
     READ_ONLY,
     Known {
@@ -292,6 +409,24 @@ pub(super) const KNOWN: &[Known] = &[
     },
     BROKEN_OFF,
 ];
+
+/// The other side in words: its host, or the local repository.
+fn server(git: &Git<'_>) -> String {
+    match git.url.local() {
+        Some(path) => format!("git in {}", path.display()),
+        None => git.url.host().to_owned(),
+    }
+}
+
+/// What lets this user push into a repository on this machine.
+pub(in crate::git) fn may_write(path: &Path) -> String {
+    let user = User::from_uid(geteuid()).ok().flatten();
+    let user = user.map_or_else(|| geteuid().to_string(), |user| user.name);
+    format!(
+        "let {user} write into {} and all folders below it, by owner or group",
+        path.display()
+    )
+}
 
 fn known_hosts(git: &Git<'_>) -> PathBuf {
     git.remote

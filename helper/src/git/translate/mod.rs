@@ -7,20 +7,17 @@ use crate::git::{
     ssh,
 };
 use cid_protocol::fault::Fault;
-use known::{BROKEN_OFF, KNOWN, MOVED, REJECTED, REJECTED_MARK};
+use known::{
+    BROKEN_OFF, CORRUPTION, DAMAGED_HERE, DAMAGED_THERE, GAVE_UP, KNOWN, Known, MOVED, REJECTED,
+    REJECTED_MARK,
+};
+
+pub(super) use known::may_write;
 
 /// A failed call as a fault: `cannot VERB URL: cause`.
 pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
     let url = git.url.shown();
-    let text = own_words(output).collect::<Vec<_>>().join("\n");
-    let table = match text.contains(REJECTED_MARK) {
-        true => REJECTED,
-        false => KNOWN,
-    };
-    let known = table
-        .iter()
-        .find(|known| known.marks.iter().any(|mark| text.contains(mark)))
-        .or_else(|| is_silent(output).then_some(&BROKEN_OFF));
+    let known = cause(output);
     let (cause, hint) = match known {
         Some(known) => {
             let (cause, hint) = (known.means)(git);
@@ -33,10 +30,43 @@ pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
         server_words(output)
     ));
     fault.hint = hint;
-    fault.lost = known
-        .and_then(|known| known.lost)
-        .filter(|_| !has_refused(output));
+    fault.lost = known.and_then(|known| known.lost);
     fault
+}
+
+/// The known cause that its words give away.
+fn cause(output: &Output) -> Option<&'static Known> {
+    let text = own_words(output).collect::<Vec<_>>().join("\n");
+    let is_told = |known: &Known| known.marks.iter().any(|mark| text.contains(mark));
+    if is_told(&DAMAGED_THERE) || has_found_corruption(output) {
+        return Some(&DAMAGED_THERE);
+    }
+    // What comes of it looks like the other side's fault.
+    if is_told(&DAMAGED_HERE) {
+        return Some(&DAMAGED_HERE);
+    }
+    let table = match text.contains(REJECTED_MARK) {
+        true => REJECTED,
+        false => KNOWN,
+    };
+    let known = table
+        .iter()
+        .find(|known| is_told(known))
+        .or_else(|| is_silent(output).then_some(&BROKEN_OFF));
+    match known {
+        Some(known) if known.lost.is_some() && has_refused(output) => Some(&GAVE_UP),
+        known => known,
+    }
+}
+
+/// Whether git on the other side says this of its repository. Hooks are run for pushes only, and never as
+/// the last word of a fetch.
+fn has_found_corruption(output: &Output) -> bool {
+    let words = output.lines.iter();
+    let words = words.filter_map(|line| line.strip_prefix(SERVER));
+    words
+        .map(str::trim)
+        .any(|words| words.starts_with(CORRUPTION))
 }
 
 /// Whether the branch is not where the push expected it.
@@ -250,6 +280,148 @@ mod tests {
         for (lines, lost) in table {
             assert_eq!(told(lines).lost, *lost, "{lines:?}");
         }
+    }
+
+    fn told_of(url: &str, lines: &[&str]) -> Fault {
+        let remote = Remote {
+            url: url.into(),
+            identity_file: None,
+            known_hosts: None,
+            credential_file: None,
+        };
+        let git = Git::new(Path::new("/m"), &remote).unwrap();
+        let lines = lines.iter().map(|line| (*line).into()).collect();
+        let success = false;
+        fault("fetch from", &git, &Output { success, lines })
+    }
+
+    /// As git 2.47 says it.
+    #[test]
+    fn a_damaged_repository_is_not_a_broken_connection() {
+        let there: &[&[&str]] = &[
+            &[
+                "remote: fatal: unable to read e7c6e30d2b66935ceb3eb5c1c19da253a9c6fd21        ",
+                "error: git upload-pack: git-pack-objects died with error.",
+                "remote: aborting due to possible repository corruption on the remote side.",
+                "fatal: protocol error: bad pack header",
+            ],
+            &[
+                "remote: fatal: loose object e7c6 (stored in ./objects/e7/c6) is corrupt        ",
+                "remote: aborting due to possible repository corruption on the remote side.",
+                "fatal: early EOF",
+                "fatal: fetch-pack: invalid index-pack output",
+            ],
+        ];
+        for lines in there {
+            for url in [
+                "https://h.example.org/x",
+                "git@h.example.org:x",
+                "/srv/x.git",
+            ] {
+                let fault = told_of(url, lines);
+                assert!(
+                    fault.message.contains("the repository there is damaged"),
+                    "{fault}"
+                );
+                assert!(fault.lost.is_none());
+            }
+        }
+        let here: &[&[&str]] = &[
+            &[
+                "fatal: unable to read e7c6",
+                "error: remote unpack failed: eof before pack header was fully read",
+                "!\tx:y\t[remote rejected] (unpacker error)",
+            ],
+            &[
+                "error: object file ./objects/72/a88b is empty",
+                "fatal: bad object 72a8",
+                "error: /srv/r.git did not send all necessary objects",
+            ],
+            &[
+                "fatal: packed object 72a8 (stored in ./objects/pack/p.pack) is corrupt",
+                "fatal: early EOF",
+            ],
+        ];
+        for lines in here {
+            let fault = told_of("git@h.example.org:x", lines);
+            assert!(
+                fault
+                    .message
+                    .contains("cid's own copy of it, /m, is damaged"),
+                "{fault}"
+            );
+            let local = told_of("/srv/x.git", lines);
+            assert!(
+                local.message.contains("there or in cid's own copy /m"),
+                "{local}"
+            );
+        }
+        let stays = told_of(
+            "/srv/x.git",
+            &["fatal: remote error: upload-pack: not our ref 0000"],
+        );
+        assert!(
+            stays
+                .message
+                .contains("it lacks what its branches point to"),
+            "{stays}"
+        );
+    }
+
+    #[test]
+    fn the_other_side_always_has_a_name() {
+        let local = told_of("/srv/x.git", &["fatal: early EOF"]);
+        assert!(
+            local
+                .message
+                .ends_with(": git in /srv/x.git has broken the connection off"),
+            "{local}"
+        );
+        for line in [
+            "fatal: early EOF",
+            "Connection refused",
+            "Operation too slow",
+        ] {
+            for url in ["/srv/x.git", "https://h.example.org/x"] {
+                let fault = told_of(url, &[line]);
+                assert!(
+                    !fault.message.contains("  ") && !fault.message.contains(":  "),
+                    "{fault}"
+                );
+            }
+        }
+        // The server's own no is not the line's fault.
+        let no = told(&["remote: fatal: out of memory", "fatal: early EOF"]);
+        assert!(
+            no.message.contains("git gave up on h.example.org") && no.lost.is_none(),
+            "{no}"
+        );
+    }
+
+    #[test]
+    fn a_repository_that_cannot_be_written_is_a_matter_of_rights() {
+        for why in [
+            "error: remote unpack failed: unable to create temporary object directory",
+            "error: insufficient permission for adding an object to repository database objects",
+        ] {
+            let lines = [why, "!\tx:y\t[remote rejected] (unpacker error)"];
+            let fault = told_of("/srv/x.git", &lines);
+            assert!(
+                fault
+                    .message
+                    .contains("git there may not write into the repository"),
+                "{fault}"
+            );
+            assert!(fault.hint.unwrap().contains("write into /srv/x.git"));
+        }
+        let other = told(&[
+            "error: remote unpack failed: index-pack abnormal exit",
+            "!\tx:y\t[remote rejected] (unpacker error)",
+        ]);
+        assert!(
+            other.message.contains("the server could not store it"),
+            "{other}"
+        );
     }
 
     #[test]
