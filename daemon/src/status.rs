@@ -104,12 +104,13 @@ mod tests {
             first: Some(Ahead {
                 work: "install".into(),
                 email: crate::domain::Email::parse("ben@example.com").ok(),
+                project: crate::domain::ProjectName::parse("shop"),
                 minutes: 3,
             }),
         };
         assert_eq!(
             line(5, &[waiting(3), waiting(2)]),
-            "5 jobs at work, 2 of them waiting for a turn: 2 ahead (install of ben@example.com, 3 min)"
+            "5 jobs at work, 2 of them waiting for a turn: 2 ahead (install of ben@example.com in shop, 3 min)"
         );
         assert_eq!(line(1, &[]), "1 job at work");
         assert_eq!(line(0, &[]), "idle");

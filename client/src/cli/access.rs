@@ -31,8 +31,9 @@ struct Repair {
     /// Which project's; may be left out where there is only one it can be
     #[arg(short, long)]
     project: Option<String>,
-    /// Every workspace that is ready, one after the other; what fails is said and left, and the exit
-    /// status is that of the first failure; with --project, all of that project
+    /// Every workspace that is ready, one after the other; what fails is said and left, those that you
+    /// may not repair are counted, and the exit status is that of the first failure; with --project, all
+    /// of that project
     #[arg(long)]
     all: bool,
 }
@@ -57,7 +58,7 @@ impl Repair {
     }
 
     async fn all(&self, cx: &Cx, client: &Client) -> Outcome {
-        let (mut jobs, mut failures) = (Vec::new(), Vec::new());
+        let (mut jobs, mut failures, mut denied) = (Vec::new(), Vec::new(), 0_usize);
         let workspaces = client.list(self.project.as_deref()).await?;
         let is_ready = |workspace: &&Workspace| workspace.state == WorkspaceState::Ready;
         for workspace in workspaces.iter().filter(is_ready) {
@@ -65,24 +66,44 @@ impl Repair {
             match one(cx, client, email, Some(project)).await {
                 Ok(job) => jobs.push(job),
                 Err(detached @ Failure::Detached(_)) => return Err(detached),
+                // Mostly a developer's who means what is his.
+                Err(failure) if failure.exit() == Exit::Denied => {
+                    denied += 1;
+                    failures.push(failure);
+                }
                 Err(failure) => {
-                    cx.say(&format!("{}: not repaired", text::clean(email)));
+                    let about = format!("{} in {}", text::clean(email), text::clean(project));
+                    cx.say(&format!("{about}: not repaired"));
                     error::print(&failure, cx.format());
                     failures.push(failure);
                 }
             }
+        }
+        if denied > 0 {
+            cx.say(&not_yours(denied));
         }
         cx.print(&jobs, String::new)?;
         Ok(failures.first().map_or(Exit::Done, Failure::exit))
     }
 }
 
+fn not_yours(count: usize) -> String {
+    let workspaces = match count {
+        1 => "1 workspace is".to_owned(),
+        count => format!("{count} workspaces are"),
+    };
+    format!(
+        "{workspaces} left as before: you may not repair what is not yours (--interactive asks an administrator)"
+    )
+}
+
 async fn one(cx: &Cx, client: &Client, email: &str, project: Option<&str>) -> Result<Job, Failure> {
     let id = client.repair_access_resuming(email, project).await?;
     let job = follow::to_success(cx, client, &id).await?;
     cx.say(&format!(
-        "the access to the files of {} is repaired after {}",
-        job.email,
+        "the access to the files of {} in {} is repaired after {}",
+        text::clean(&job.email),
+        text::clean(&job.project),
         text::took_by(&job)
     ));
     Ok(job)

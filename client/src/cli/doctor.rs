@@ -14,11 +14,17 @@ pub(super) struct Doctor {
     /// Repair what can be repaired without losing anything
     #[arg(long)]
     repair: bool,
+    /// Leave notes out: what is worth knowing and asks for nothing
+    #[arg(long)]
+    no_notes: bool,
 }
 
 impl Doctor {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
-        let findings = cx.connect().await?.doctor(self.repair).await?;
+        let mut findings = cx.connect().await?.doctor(self.repair).await?;
+        if self.no_notes {
+            findings.retain(|finding| finding.kind != FindingKind::Note);
+        }
         cx.print(&findings, || table::findings(&findings))?;
         if findings.iter().any(Finding::is_open) {
             // What the host lacks an administrator mends; the finding says how.

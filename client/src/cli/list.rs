@@ -5,6 +5,10 @@ use crate::ui::table;
 use cid_client::Exit;
 use clap::Args;
 
+/// What there is to do first.
+pub(super) const NO_PROJECTS: &str = "there are no projects; begin one with: cictl project init NAME \
+     --url URL --domain DOMAIN, and then: cictl project check NAME";
+
 /// Show all workspaces
 #[derive(Debug, Args)]
 pub(super) struct List {
@@ -18,7 +22,11 @@ impl List {
         let client = cx.connect().await?;
         let workspaces = client.list(self.project.as_deref()).await?;
         if workspaces.is_empty() {
-            cx.say("there are no workspaces; make one with: cictl create EMAIL");
+            let has_projects = !client.projects().await?.is_empty();
+            cx.say(match has_projects {
+                true => "there are no workspaces; make one with: cictl create EMAIL",
+                false => NO_PROJECTS,
+            });
         }
         cx.print(&workspaces, || table::workspaces(&workspaces, cx.width()))?;
         Ok(Exit::Done)

@@ -5,12 +5,14 @@ use crate::ui::text;
 use cid_client::{Exit, LogLine, LogOptions};
 use clap::Args;
 use futures::StreamExt as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 /// Show what a workspace's processes write
 ///
-/// Each line begins with the process's type unless one process is asked for. In
-/// JSON every line is a document of its own.
+/// Each line begins with the process's type unless one process is asked for. What a
+/// terminal would act upon is left out, also where the output goes to a file or another
+/// program: what reads it may hand it on to a terminal. In JSON every line is a document
+/// of its own.
 #[derive(Debug, Args)]
 pub(super) struct Logs {
     #[command(flatten)]
@@ -28,6 +30,9 @@ pub(super) struct Logs {
         value_parser = clap::value_parser!(u32).range(1..=10_000)
     )]
     lines: u32,
+    /// Each line byte for byte as the process wrote it, colours and all
+    #[arg(long)]
+    raw: bool,
 }
 
 impl Logs {
@@ -42,13 +47,12 @@ impl Logs {
         let mut lines = client
             .logs(&self.target.email, self.target.project(), options)
             .await?;
-        let is_terminal = io::stdout().is_terminal();
         while let Some(line) = lines.next().await {
             let line = line?;
             if cx.is_json() {
                 cx::json_line(&line)?;
             } else {
-                io::stdout().write_all(&printed(&line, is_one, is_terminal))?;
+                io::stdout().write_all(&printed(&line, is_one, self.raw))?;
                 io::stdout().flush()?;
             }
         }
@@ -56,17 +60,16 @@ impl Logs {
     }
 }
 
-/// A line as it is printed: on a terminal without what could play tricks on it,
-/// elsewhere as the process wrote it.
-fn printed(line: &LogLine, is_one: bool, is_terminal: bool) -> Vec<u8> {
+/// A line as it is printed: without what could play tricks on a terminal, unless it is wanted as the
+/// process wrote it.
+fn printed(line: &LogLine, is_one: bool, is_raw: bool) -> Vec<u8> {
     let mut printed = Vec::new();
     if !is_one {
         printed.extend(format!("{:<8} | ", text::clean(&line.process)).into_bytes());
     }
-    if is_terminal {
-        printed.extend(text::clean(&String::from_utf8_lossy(&line.line)).into_bytes());
-    } else {
-        printed.extend(&line.line);
+    match is_raw {
+        true => printed.extend(&line.line),
+        false => printed.extend(text::clean(&String::from_utf8_lossy(&line.line)).into_bytes()),
     }
     printed.push(b'\n');
     printed
@@ -77,15 +80,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_reach_files_but_not_terminals() {
+    fn escapes_are_shown_to_who_asks_for_them() {
         let line = LogLine {
             process: "web".into(),
             line: b"\x1b[31mGET /\x1b[0m \xff".to_vec(),
         };
         assert_eq!(
-            printed(&line, false, true),
+            printed(&line, false, false),
             "web      | GET / \u{fffd}\n".as_bytes()
         );
-        assert_eq!(printed(&line, true, false), b"\x1b[31mGET /\x1b[0m \xff\n");
+        assert_eq!(printed(&line, true, true), b"\x1b[31mGET /\x1b[0m \xff\n");
     }
 }

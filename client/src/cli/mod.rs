@@ -34,6 +34,9 @@ use std::{
     process::ExitCode,
 };
 
+/// Where the daemon is, for who does not say it with `--socket`.
+const SOCKET: &str = "CID_SOCKET";
+
 /// Workspaces for everybody: an e-mail address becomes a running copy of your project.
 #[derive(Debug, Parser)]
 #[command(
@@ -44,7 +47,8 @@ use std::{
     arg_required_else_help = true,
     after_help = "Exit status: 0 done, 1 the job failed, 2 usage or invalid input, 3 not found,\n\
                   4 denied, 5 conflict, 6 the daemon cannot be reached, 130 detached by Ctrl-C.\n\
-                  `run` and `shell` end with their command's own status."
+                  `run` and `shell` end with their command's own status; with 5 or 6, and a word, where the\n\
+                  command was ended because its workspace goes or the daemon stops."
 )]
 struct Cli {
     #[command(flatten)]
@@ -66,19 +70,23 @@ struct Global {
         default_value_t
     )]
     output: Format,
-    /// The daemon's socket; a sandbox has it at DIR/run/cid.sock
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        env = "CID_SOCKET",
-        hide_env_values = true,
-        default_value = DEFAULT_SOCKET
-    )]
-    socket: PathBuf,
+    /// The daemon's socket; a sandbox has it at DIR/run/cid.sock [env: CID_SOCKET] [default:
+    /// /run/cid/cid.sock]
+    // clap's own `env` would have its usage name the option as if it were wanted.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
     /// Where something needs an administrator's password, ask for it
     #[arg(long, global = true)]
     interactive: bool,
+}
+
+impl Global {
+    /// Where the daemon is, by the option, else by this value of `CID_SOCKET`.
+    fn socket(&self, environment: Option<OsString>) -> PathBuf {
+        let set = environment.filter(|path| !path.is_empty());
+        let named = self.socket.clone().or(set.map(PathBuf::from));
+        named.unwrap_or_else(|| DEFAULT_SOCKET.into())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,7 +141,8 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
         }
     };
-    let cx = Cx::new(cli.global.output, cli.global.socket, cli.global.interactive);
+    let socket = cli.global.socket(std::env::var_os(SOCKET));
+    let cx = Cx::new(cli.global.output, socket, cli.global.interactive);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -162,7 +171,7 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Project(verb) => verb.run(cx).await,
         Verb::Doctor(verb) => verb.run(cx).await,
         Verb::Audit(verb) => verb.run(cx).await,
-        Verb::Completions(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(cx).await,
         Verb::Version(verb) => verb.run(cx).await,
         Verb::Man(verb) => verb.run(),
     }
@@ -230,7 +239,32 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(cli.global.output, Format::Json);
-        assert_eq!(cli.global.socket, PathBuf::from("/tmp/cid.sock"));
+        let environment = || Some("/elsewhere".into());
+        assert_eq!(
+            cli.global.socket(environment()),
+            PathBuf::from("/tmp/cid.sock")
+        );
+        let cli = Cli::try_parse_from(["cictl", "list"]).unwrap();
+        assert_eq!(
+            cli.global.socket(environment()),
+            PathBuf::from("/elsewhere")
+        );
+        for unset in [None, Some("".into())] {
+            assert_eq!(cli.global.socket(unset), PathBuf::from(DEFAULT_SOCKET));
+        }
+        let help = Cli::command().render_long_help().to_string();
+        assert!(
+            help.contains("[env: CID_SOCKET]") && help.contains(DEFAULT_SOCKET),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn usage_names_what_is_wanted_and_no_more() {
+        for args in [&["cictl", "project", "init"][..], &["cictl", "create"]] {
+            let error = Cli::try_parse_from(args).unwrap_err().to_string();
+            assert!(!error.contains("--socket"), "{error}");
+        }
     }
 
     #[test]

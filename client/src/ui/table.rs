@@ -111,7 +111,10 @@ pub(crate) fn job(job: &Job) -> String {
             job.steps.iter().map(|step| {
                 [
                     step.label.clone(),
-                    step.state.to_string(),
+                    match step.state {
+                        StepState::Observed => "running".to_owned(),
+                        state => state.to_string(),
+                    },
                     step.took.map(took).unwrap_or_default(),
                     step.kind.clone(),
                 ]

@@ -74,29 +74,37 @@ pub(super) async fn run(
         let feeder = tokio::spawn(feed(wanted, requests, input));
         let out = tokio::spawn(forward(stdout, sender.clone(), Out::Stdout));
         let err = tokio::spawn(forward(stderr, sender.clone(), Out::Stderr));
-        let status = tokio::select! {
-            status = running.wait() => status,
+        let (status, cut) = tokio::select! {
+            status = running.wait() => (status, None),
             // Nobody listens any more.
-            () = sender.closed() => running.end().await,
-            () = stopping.cancelled() => running.end().await,
-            // Its workspace goes.
-            () = ended.cancelled() => running.end().await,
+            () = sender.closed() => (running.end().await, None),
+            () = stopping.cancelled() => (running.end().await, Some(daemon_stops())),
+            () = ended.cancelled() => (running.end().await, Some(workspace_goes())),
         };
         // Nothing of it is left, whether its last words are read or not.
         drop(place);
         feeder.abort();
         let _ = tokio::join!(out, err);
-        let message = match status {
-            Ok(status) => Ok(RunResponse {
+        let message = match (cut, status) {
+            (Some(cut), _) => Err(cut),
+            (None, Ok(status)) => Ok(RunResponse {
                 message: Some(Out::ExitStatus(session::exit_status(status))),
             }),
-            Err(error) => Err(Status::internal(format!(
+            (None, Err(error)) => Err(Status::internal(format!(
                 "cannot wait for the command: {error}"
             ))),
         };
         let _ = sender.send(message).await;
     });
     Ok(ReceiverStream::new(receiver))
+}
+
+fn daemon_stops() -> Status {
+    Status::unavailable("the command was ended: the daemon stops or is started anew")
+}
+
+fn workspace_goes() -> Status {
+    Status::aborted("the command was ended: its workspace is being deleted")
 }
 
 async fn begin(
@@ -112,6 +120,10 @@ async fn begin(
     let workspace = api.resolve(start.workspace.clone()).await?;
     let permit = api.bind(claim, &workspace).await?;
     if workspace.state != WorkspaceState::Ready {
+        if let Some(job) = api.store.live_job(workspace.id).await? {
+            let (job, kind) = (job.id, job.kind);
+            return Err(Error::JobInTheWay { job, kind });
+        }
         return Err(Error::Precondition {
             message: format!("the workspace of {} is not ready", workspace.email),
             hint: Some("cictl show tells its state and its job".into()),

@@ -8,7 +8,7 @@ mod preflight;
 mod supervisord;
 mod watch;
 
-pub use preflight::listen_addresses;
+pub use preflight::{check_paths, listen_addresses};
 
 use crate::{
     layout::Layout,
@@ -36,7 +36,6 @@ impl Engines {
     /// They are not installed, the port is taken, a configuration file of the operator's is broken,
     /// the layout's paths do not fit into configuration files or sockets.
     pub async fn start(layout: &Layout, http_port: u16, bin_dir: &Path) -> Result<Self, Fault> {
-        preflight::check_paths(layout, bin_dir)?;
         preflight::make_dirs(layout)?;
         let nginx = Arc::new(nginx::Nginx::new(layout, http_port)?);
         let supervisord = Arc::new(supervisord::Supervisord::new(layout, bin_dir)?);

@@ -25,7 +25,10 @@ pub fn listen_addresses(port: u16) -> Vec<SocketAddr> {
 }
 
 /// The paths go into files that cannot quote, and some into sockets.
-pub(super) fn check_paths(layout: &Layout, bin_dir: &Path) -> Result<(), Fault> {
+///
+/// # Errors
+/// One has other characters, or is too long.
+pub fn check_paths(layout: &Layout, bin_dir: &Path) -> Result<(), Fault> {
     for path in [
         &layout.config_dir,
         &layout.run_dir,

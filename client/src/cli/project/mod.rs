@@ -7,7 +7,7 @@ mod init;
 mod remove;
 mod values;
 
-use super::{Cx, Outcome};
+use super::{Cx, Outcome, list::NO_PROJECTS};
 use crate::ui::table;
 use cid_client::{Exit, Severity};
 use clap::{Args, Subcommand};
@@ -32,8 +32,8 @@ enum Verb {
     },
     /// Have the daemon read project files again and say what is wrong with them
     Check {
-        /// The project; all when left out
-        name: Option<String>,
+        /// The projects; all when left out
+        names: Vec<String>,
     },
     Init(Init),
     Remove(Remove),
@@ -44,14 +44,26 @@ impl Project {
         match self.verb {
             Verb::List => {
                 let projects = cx.connect().await?.projects().await?;
+                if projects.is_empty() {
+                    cx.say(NO_PROJECTS);
+                }
                 cx.print(&projects, || table::projects(&projects))?;
             }
             Verb::Show { name } => {
                 let project = cx.connect().await?.project(&name).await?;
                 cx.print(&project, || table::project(&project))?;
             }
-            Verb::Check { name } => {
-                let items = cx.connect().await?.check(name.as_deref()).await?;
+            Verb::Check { names } => {
+                let client = cx.connect().await?;
+                let mut items = Vec::new();
+                match names.is_empty() {
+                    true => items = client.check(None).await?,
+                    false => {
+                        for name in &names {
+                            items.extend(client.check(Some(name)).await?);
+                        }
+                    }
+                }
                 cx.print(&items, || table::checks(&items))?;
                 let is_bad = |severity| matches!(severity, Severity::Error | Severity::Unknown);
                 if items.iter().any(|item| is_bad(item.severity)) {

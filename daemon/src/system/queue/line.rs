@@ -123,6 +123,7 @@ impl Line {
         let first = longest.map(|place| Ahead {
             work: place.who.work.clone(),
             email: place.who.email.clone(),
+            project: place.who.project.clone(),
             minutes: place.since.elapsed().as_secs() / 60,
         });
         let at_work = self.at_work.len();

@@ -107,21 +107,28 @@ async fn who_waits_is_told_for_whom() {
     let first = queues.enter(Resource::Core, &carl);
     let _second = queues.enter(Resource::Core, &dora);
     let told = |who: &Who| queues.waiting(job(who)).map(|waiting| waiting.to_string());
-    let expected = "waiting for a turn: 2 ahead (install of ben@example.com)";
+    let expected = "waiting for a turn: 2 ahead (install of ben@example.com in a)";
     assert_eq!(told(&carl).unwrap(), expected);
-    let expected = "waiting for a turn: 3 ahead (install of ben@example.com)";
+    let expected = "waiting for a turn: 3 ahead (install of ben@example.com in a)";
     assert_eq!(told(&dora).unwrap(), expected);
     drop(first);
     assert_eq!(told(&carl), None);
-    let expected = "waiting for a turn: 2 ahead (install of ben@example.com)";
+    let expected = "waiting for a turn: 2 ahead (install of ben@example.com in a)";
     assert_eq!(told(&dora).unwrap(), expected);
     assert_eq!(queues.all_waiting().len(), 1);
     let ahead = Ahead {
         work: "install".into(),
         email: Email::parse("ben@example.com").ok(),
+        project: ProjectName::parse("b"),
         minutes: 3,
     };
-    assert_eq!(ahead.to_string(), "install of ben@example.com, 3 min");
+    assert_eq!(ahead.to_string(), "install of ben@example.com in b, 3 min");
+    let fetch = Ahead {
+        work: "fetch".into(),
+        email: None,
+        ..ahead
+    };
+    assert_eq!(fetch.to_string(), "fetch in b, 3 min");
 }
 
 #[tokio::test]

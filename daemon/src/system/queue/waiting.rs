@@ -1,7 +1,7 @@
 //! What a job is told that waits.
 
 use super::Resource;
-use crate::domain::Email;
+use crate::domain::{Email, ProjectName};
 use std::fmt;
 
 /// What a job waits for, and for whom.
@@ -23,6 +23,8 @@ pub struct Ahead {
     pub work: String,
     /// Whose workspace it is for.
     pub email: Option<Email>,
+    /// Of which project.
+    pub project: Option<ProjectName>,
     /// For how many whole minutes.
     pub minutes: u64,
 }
@@ -42,6 +44,9 @@ impl fmt::Display for Ahead {
         f.write_str(&self.work)?;
         if let Some(email) = &self.email {
             write!(f, " of {email}")?;
+        }
+        if let Some(project) = &self.project {
+            write!(f, " in {project}")?;
         }
         match self.minutes {
             0 => Ok(()),
