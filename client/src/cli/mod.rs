@@ -70,8 +70,9 @@ struct Global {
         default_value_t
     )]
     output: Format,
-    /// The daemon's socket; a sandbox has it at DIR/run/cid.sock [env: CID_SOCKET] [default:
-    /// /run/cid/cid.sock]
+    /// The daemon's socket [env: CID_SOCKET] [default: /run/cid/cid.sock]
+    ///
+    /// A sandbox has it at DIR/run/cid.sock.
     // clap's own `env` would have its usage name the option as if it were wanted.
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,

@@ -3,7 +3,7 @@
 
 use super::fit::{Narrow, fit};
 use super::text::{clean, clean_lines, time, took, took_by};
-use cid_client::{AuditLine, CheckItem, Finding, Job, Project, Workspace};
+use cid_client::{AuditLine, CheckItem, Finding, Job, Project, StepState, Workspace};
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Workspaces, one a line; nothing when there are none.
