@@ -152,6 +152,11 @@ impl Projects {
         found.map(|(project, _)| project.clone())
     }
 
+    /// Whether an account is a person's who may use cid.
+    pub fn is_member(&self, account: &str) -> bool {
+        (self.is_member)(account)
+    }
+
     /// All of them.
     pub fn all(&self) -> Arc<Shelf> {
         self.shelf.load_full()

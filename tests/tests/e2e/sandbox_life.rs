@@ -56,6 +56,17 @@ fn a_folder_in_use_is_refused() {
     let refused = run(&mut second, SOON).unwrap();
     assert_ne!(refused.status, 0, "{refused}");
     assert!(refused.text().contains("use"), "{refused}");
+    // A socket's path is short, and that is said before anything is made.
+    let long = stage.sandbox.dir().join("x".repeat(100));
+    second = Command::new(second.get_program());
+    let refused = run(second.arg("sandbox").arg("--dir").arg(&long), SOON).unwrap();
+    assert!(
+        refused
+            .text()
+            .contains("choose a folder with a shorter path"),
+        "{refused}"
+    );
+    assert!(!long.exists());
     stage.create(ANNA);
 }
 

@@ -3,7 +3,10 @@
 use crate::stage::{ANNA, SOON, Stage};
 use cid_testkit::{Dialogue, run, wait_until};
 use serde_json::{Value, json};
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 /// A command that says when it is at work: what the shell shows of it looks otherwise.
 const AT_WORK: &str = "sh -c 'trap \"exit 5\" INT; echo rea\"\"dy; while :; do sleep 0.1; done'\n";
@@ -153,5 +156,34 @@ fn the_terminal_is_given_back_whatever_happens() {
         .unwrap_or_else(|error| panic!("{end}: {error}"));
     }
     stage.sandbox.kill_9().unwrap();
+    stage.sandbox.start().unwrap();
+}
+
+#[test]
+fn a_command_that_cid_ends_is_told_why() {
+    let mut stage = Stage::hello();
+    for (is_delete, status, why) in [
+        (true, 5, "its workspace is being deleted"),
+        (false, 6, "the daemon stops or is started anew"),
+    ] {
+        stage.create(ANNA);
+        let mut command = stage.sandbox.cictl_command();
+        command.args(["run", ANNA, "--", "sleep", "431"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("it runs", SOON, || {
+            let listed = run(Command::new("pgrep").args(["-xf", "sleep 431"]), SOON).unwrap();
+            (!listed.stdout.is_empty()).then_some(())
+        })
+        .unwrap();
+        match is_delete {
+            true => stage.delete(ANNA),
+            false => drop(stage.sandbox.terminate().unwrap()),
+        }
+        let ended = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert!(told.contains(why), "{told}");
+        assert_eq!(ended.status.code(), Some(status), "{told}");
+    }
     stage.sandbox.start().unwrap();
 }

@@ -52,10 +52,25 @@ fn two_hanging_installs_stop_no_other_project_and_who_waits_is_told() {
     };
     let text = wait_until("a third install to wait", SOON, waits).unwrap();
     assert!(
-        text.starts_with("waiting for a turn: 2 ahead (install of anna@example.com"),
+        text.starts_with("waiting for a turn: 2 ahead (install of anna@example.com in hang"),
         "{text}"
     );
     let carl = id_of(&job_of(&stage, "carl@example.com"));
+    // What another job is in the way of ends alike, whatever it is.
+    for args in [&["restart"][..], &["run"], &["delete", "--yes"]] {
+        let command: &[&str] = if args == ["run"] {
+            &["--", "true"]
+        } else {
+            &[]
+        };
+        stage.cictl_ends(5, &[args, &["carl@example.com"], command].concat());
+    }
+    let anna = id_of(&job_of(&stage, "anna@example.com"));
+    let shown = stage.cictl_ends(0, &["jobs", "show", &anna]).text();
+    assert!(
+        shown.contains("running") && !shown.contains("observed"),
+        "{shown}"
+    );
     let shown = stage.cictl_ends(0, &["jobs", "show", &carl]).text();
     assert!(shown.contains("waiting for a turn: 2 ahead"), "{shown}");
     let listed = stage.cictl_ends(0, &["jobs"]).text();

@@ -129,6 +129,14 @@ fn accounts() {
         "adduser",
     );
     project(&host, missing, there);
+    // Since the file was read.
+    run(&host, "usermod --append --groups cid deploy");
+    is_broken(
+        &host,
+        "deploy user of guestbook: deploy is in the group cid",
+        "deluser deploy cid",
+    );
+    run(&host, "gpasswd --delete deploy cid");
     let (there, missing) = ("= \"anna\"", "= \"hannah\"");
     project(&host, there, missing);
     is_broken(

@@ -7,22 +7,28 @@ use crate::{
     step::{gid_of, uid_of},
 };
 
-/// Projects whose deploy user is not named or does not exist.
+/// Projects whose deploy user is not named, does not exist, or is a person.
 pub(super) fn deploy_users(api: &Api) -> Vec<Trouble> {
     let shelf = api.projects.all();
     shelf
         .values()
         .flatten()
-        .filter_map(|project| deploy_user(project))
+        .filter_map(|project| deploy_user(api, project))
         .collect()
 }
 
-fn deploy_user(project: &Project) -> Option<Trouble> {
+fn deploy_user(api: &Api, project: &Project) -> Option<Trouble> {
     let about = format!("of {}", project.name);
     let Some(user) = &project.deploy_user else {
         let trouble = Trouble::new(about, "the project file names none");
         return Some(trouble.mend("set deploy_user to the account whose keys git is to use"));
     };
+    // Since the file was read; of others the file is refused.
+    if api.projects.is_member(user) {
+        let what = format!("{user} is in the group cid, and may not use cid as a deploy user");
+        let mend = format!("deluser {user} cid, or give git an account of its own");
+        return Some(Trouble::new(about, what).mend(mend));
+    }
     let fault = uid_of(user).err()?;
     let mend = format!(
         "adduser --disabled-password --gecos '' {user}, or mend deploy_user in the project file"
