@@ -56,6 +56,36 @@ fn the_exit_status_says_why() {
 }
 
 #[test]
+fn what_is_asked_for_is_shown_and_what_is_not_there_is_said() {
+    let daemon = Daemon::start();
+    let checked = cictl(&daemon, &["project", "check", "shop", "blog"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let checked = text(&checked.stdout);
+    assert!(
+        checked.contains("shop: remote") && checked.contains("blog: remote"),
+        "{checked}"
+    );
+    let listed = cictl(&daemon, &["project", "list"]);
+    assert_eq!(text(&listed.stdout), "");
+    let said = text(&listed.stderr);
+    assert!(
+        said.contains("no projects") && said.contains("project init"),
+        "{said}"
+    );
+    let doctor = |args: &[&str]| text(&cictl(&daemon, args).stdout).to_owned();
+    let found = doctor(&["doctor"]);
+    assert!(
+        found.contains("vhost") && found.contains("[note] packages"),
+        "{found}"
+    );
+    let found = doctor(&["doctor", "--no-notes"]);
+    assert!(
+        found.contains("vhost") && !found.contains("packages"),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_repair_of_nobodys_access_is_told_of_all() {
     let nowhere = Path::new("/nowhere/cid.sock");
     for args in [

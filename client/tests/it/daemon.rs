@@ -430,11 +430,18 @@ impl pb::projects_server::Projects for Service {
         Err(Status::not_found("cannot find the project"))
     }
 
-    async fn check(&self, _: Request<pb::CheckProjectRequest>) -> Answer<pb::CheckProjectResponse> {
+    async fn check(
+        &self,
+        request: Request<pb::CheckProjectRequest>,
+    ) -> Answer<pb::CheckProjectResponse> {
+        let subject = match request.into_inner().name.as_str() {
+            "" => "remote".into(),
+            name => format!("{name}: remote"),
+        };
         Ok(Response::new(pb::CheckProjectResponse {
             items: vec![pb::CheckItem {
                 severity: pb::Severity::Error.into(),
-                subject: "remote".into(),
+                subject,
                 message: "cannot be reached".into(),
                 hint: "is the key right?".into(),
             }],
@@ -487,13 +494,21 @@ impl pb::system_server::System for Service {
     /// Drift that a repair mends.
     async fn doctor(&self, request: Request<pb::DoctorRequest>) -> Answer<pb::DoctorResponse> {
         Ok(Response::new(pb::DoctorResponse {
-            findings: vec![pb::Finding {
-                kind: pb::FindingKind::Drift.into(),
-                subject: "vhost".into(),
-                message: "missing".into(),
-                repair: "write it again".into(),
-                repaired: request.into_inner().repair,
-            }],
+            findings: vec![
+                pb::Finding {
+                    kind: pb::FindingKind::Drift.into(),
+                    subject: "vhost".into(),
+                    message: "missing".into(),
+                    repair: "write it again".into(),
+                    repaired: request.into_inner().repair,
+                },
+                pb::Finding {
+                    kind: pb::FindingKind::Note.into(),
+                    subject: "packages".into(),
+                    message: "kept for later".into(),
+                    ..pb::Finding::default()
+                },
+            ],
         }))
     }
 }
