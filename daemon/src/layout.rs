@@ -98,7 +98,15 @@ impl Layout {
     pub fn supervisor_socket(&self) -> PathBuf {
         self.supervisor_dir().join("supervisor.sock")
     }
-    /// The folder of that socket, for nobody else.
+    /// Where the daemon listens for what supervisord tells.
+    pub fn supervisor_events(&self) -> PathBuf {
+        self.supervisor_dir().join("events.sock")
+    }
+    /// The folder of cid's own part of supervisord, in a sandbox.
+    pub fn supervisor_plugin_dir(&self) -> PathBuf {
+        self.state_dir.join("supervisor/python")
+    }
+    /// The folder of those sockets, for nobody else.
     pub fn supervisor_dir(&self) -> PathBuf {
         self.run_dir.join("supervisor")
     }

@@ -119,17 +119,14 @@ pub(super) async fn missing(
         findings.extend(unseen(api, unit, &run_file));
         findings.extend(silent(api, unit, &run_file, processes));
     }
-    for process in processes
-        .iter()
-        .filter(|p| !matches!(p.state, ProcessState::Running | ProcessState::Starting))
-    {
+    for process in processes.iter().filter(|process| !process.is_up()) {
         let repair = format!(
             "look why (cictl logs {}), then: cictl restart {}",
             workspace.email, workspace.email
         );
         findings.push(Finding::drift(
             format!("process {unit}:{}", process.name),
-            format!("it does not run: {}", process.description),
+            format!("it does not run: it {}", process.told()),
             repair,
         ));
     }

@@ -123,6 +123,9 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             None
         }
     };
+    if let Ok(false) = api.sys.supervisor.tells().await {
+        findings.push(of_an_earlier_version(api));
+    }
     // First, because vhosts need what is repaired here.
     sites::sites(api, repair, &mut findings).await?;
     if let Err(fault) = api.sys.nginx.check().await {
@@ -176,6 +179,19 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     }
     gone::find(api, &mut findings).await?;
     Ok(findings)
+}
+
+/// cid itself never restarts supervisord: every app would go down, at a moment of nobody's choice.
+fn of_an_earlier_version(api: &Api) -> Finding {
+    let restart = match api.sys.accounts.is_some() {
+        true => "systemctl restart cid-supervisor",
+        false => "stop the sandbox and start it again",
+    };
+    Finding::drift(
+        "supervisord",
+        "it runs since before cid was upgraded: workspaces run on and can be deleted, and none can be created or restarted",
+        format!("{restart}; all apps restart with it, which takes some seconds"),
+    )
 }
 
 async fn debts(api: &Api, repair: bool) -> Result<Vec<Finding>, StoreError> {

@@ -6,14 +6,13 @@ use crate::{
     engine::Plan,
     step::{
         CheckHealth, Clone, Configure, Fetch, GrantAccess, Inspect, InstallDependencies,
-        LoadProgram, MakeAccount, MakeDirectory, Publish, PushBranch, RecordMade, Release,
-        ReservePort, StartProcesses,
+        MakeAccount, MakeDirectory, Publish, PushBranch, RecordMade, Release, ReservePort,
+        StartProcesses,
     },
 };
 
-/// The steps that make a workspace. What is quick and can say no comes first; nginx and supervisord
-/// read their files while the release commands run; the push, which the outside must take back, comes
-/// last.
+/// The steps that make a workspace. What is quick and can say no comes first; nginx reads its files while
+/// the release commands run; the push, which the outside must take back, comes last.
 pub fn create(facts: &Facts<'_>) -> Plan {
     let Facts {
         settings,
@@ -26,6 +25,20 @@ pub fn create(facts: &Facts<'_>) -> Plan {
     let base = || project.git.base.to_string();
     let branch = || workspace.branch.clone();
     let ports = &settings.ports.0;
+    let reserve_port = ReservePort {
+        from: *ports.start(),
+        to: *ports.end(),
+    };
+    let configure = Configure {
+        directory: directory(),
+        name: workspace.name.to_string(),
+        url: workspace.url.clone(),
+    };
+    let publish = Publish {
+        host: host(),
+        directory: directory(),
+        tls: workspace.is_https(),
+    };
     with_account(facts)
         .beside(&Fetch {
             mirror: facts.mirror(),
@@ -33,10 +46,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             base: base(),
             branch: branch(),
         })
-        .beside(&ReservePort {
-            from: *ports.start(),
-            to: *ports.end(),
-        })
+        .beside(&reserve_port)
         .then(&Inspect {
             mirror: facts.mirror(),
         })
@@ -55,25 +65,20 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             mirror: facts.mirror(),
             directory: directory(),
         })
-        .then(&Configure {
-            directory: directory(),
-            name: workspace.name.to_string(),
-            url: workspace.url.clone(),
-        })
-        .then(&LoadProgram {})
+        .then(&configure)
         .then(&Release {})
-        .beside(&Publish {
-            host: host(),
-            directory: directory(),
-            tls: workspace.is_https(),
-        })
+        .beside(&publish)
         // Not before: programs such as SQLite say themselves what may be done with what they make, and
         // would leave the developer out.
         .then(&GrantAccess {
             directory: directory(),
             email: workspace.email.clone(),
         })
-        .then(&StartProcesses {})
+        .then(&StartProcesses {
+            reserve_port: reserve_port.clone(),
+            configure: configure.clone(),
+            publish: publish.clone(),
+        })
         .then(&CheckHealth {
             host: host(),
             tls: workspace.is_https(),

@@ -11,8 +11,9 @@ use crate::{
         included::Included,
         procs::{self, ProcessId},
         supervisor::{
-            loader,
+            PLUGIN,
             orphans::{self, Orphans},
+            refusal,
             rpc::{Rpc, RpcError},
         },
     },
@@ -76,6 +77,7 @@ impl Supervisord {
         for file in [
             &self.pid_file,
             &self.layout.supervisor_socket(),
+            &self.layout.supervisor_events(),
             &front::socket(&self.layout),
         ] {
             fs::remove_file(file)?;
@@ -125,25 +127,38 @@ impl Supervisord {
             procs::end(&[id], &[], Duration::ZERO).await;
             return Ok(false);
         }
-        fs::write_atomic(&self.config_path, self.config.as_bytes(), 0o644)?;
+        self.write_files()?;
         front::refresh(&self.rpc).await;
         Ok(true)
+    }
+
+    /// What it reads at its start.
+    fn write_files(&self) -> Result<(), Fault> {
+        let (name, plugin) = PLUGIN;
+        let dir = self.layout.supervisor_plugin_dir();
+        fs::make_dir(&dir, 0o755)?;
+        fs::write_atomic(&dir.join(name), plugin.as_bytes(), 0o644)?;
+        fs::write_atomic(&self.config_path, self.config.as_bytes(), 0o644)
     }
 
     async fn start_fresh(&self) -> Result<ProcessId, Fault> {
         // Those that a killed supervisord left hold the ports that the same apps need again.
         self.end_orphans().await?;
         fs::remove_file(&self.layout.supervisor_socket())?;
-        fs::write_atomic(&self.config_path, self.config.as_bytes(), 0o644)?;
+        self.write_files()?;
+        let plugin_dir = self.layout.supervisor_plugin_dir();
         loop {
-            let (marker, run_dir) = ("CID_RUN_DIR", self.layout.run_dir.as_os_str());
+            let env = [
+                ("CID_RUN_DIR", self.layout.run_dir.as_os_str()),
+                ("PYTHONPATH", plugin_dir.as_os_str()),
+                ("PYTHONDONTWRITEBYTECODE", OsStr::new("1")),
+            ];
             let args = [
                 OsStr::new("-n"),
                 OsStr::new("-c"),
                 self.config_path.as_os_str(),
             ];
-            let mut child =
-                exec::spawn_detached(&self.program, args, &[(marker, run_dir)], &self.output_log)?;
+            let mut child = exec::spawn_detached(&self.program, args, &env, &self.output_log)?;
             let id = child.id().and_then(procs::stat).map(|stat| stat.id);
             let Some(id) = id else {
                 return Err(Fault::new("cannot start supervisord: it ended at once"));
@@ -174,7 +189,7 @@ impl Supervisord {
         let said = said
             .rsplit_once("Error: ")
             .map_or(said.trim(), |(_, error)| error);
-        let refusal = loader::parse(said);
+        let refusal = refusal::parse(said);
         match &refusal.file {
             Some(file) if file.starts_with(self.layout.program_dir()) => {
                 preflight::quarantine(file, &refusal.message)

@@ -1,5 +1,6 @@
 //! Waits until the processes just started run and the web process answers through nginx.
 
+use super::{last_lines::last_lines, stay_up::StayingUp};
 use crate::{
     config::{Health, Limits},
     doctor::worries::empty_database,
@@ -9,7 +10,7 @@ use crate::{
         Fault, fs,
         inside::AppSocket,
         probe::{App, Page, is_served, of_workspace},
-        supervisor::{Process, ProcessState},
+        supervisor::Process,
         visit::{OwnSite, Visited},
     },
 };
@@ -17,7 +18,6 @@ use cid_protocol::run_file::RunFile;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
-    io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -33,7 +33,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 const REQUEST: Duration = Duration::from_secs(10);
 /// An app that answers wrongly for so long will not change its mind.
 const PATIENCE: Duration = Duration::from_secs(5);
-const LOG_LINES: usize = 30;
 
 /// Waits until the workspace answers.
 #[derive(Serialize, Deserialize)]
@@ -72,16 +71,11 @@ impl Step for CheckHealth {
         let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
         // Whoever is told that it is ready must find the tree after a power cut; the app takes a
         // moment anyway.
-        let (result, synced) = tokio::join!(self.wait(cx, &health, &run_file), self.sync());
-        if result.is_err() {
-            for line in last_lines(
-                &cx.sys()
-                    .layout
-                    .app_log_dir(cx.unit())
-                    .join(format!("{WEB}.log")),
-            ) {
-                cx.line(line).await;
-            }
+        let mut staying_up = StayingUp::default();
+        let wait = self.wait(cx, &health, &run_file, &mut staying_up);
+        let (result, synced) = tokio::join!(wait, self.sync());
+        if result.is_err() && !staying_up.has_blamed {
+            last_lines(cx, WEB).await;
         }
         result.and(synced)
     }
@@ -99,7 +93,13 @@ impl CheckHealth {
         }
     }
 
-    async fn wait(&self, cx: &Cx, health: &Health, run_file: &RunFile) -> Result<(), Fault> {
+    async fn wait(
+        &self,
+        cx: &Cx,
+        health: &Health,
+        run_file: &RunFile,
+        staying_up: &mut StayingUp,
+    ) -> Result<(), Fault> {
         let address = address_of(run_file);
         let begin = Instant::now();
         let mut pause = PAUSE;
@@ -107,13 +107,14 @@ impl CheckHealth {
         loop {
             let open = open_soon(cx, &address).await?;
             // Who listens takes a while to find out, the first answer too.
-            let (seen, answer) = tokio::join!(Seen::look(cx, run_file, &address), async {
-                match open {
-                    true => self.ask(cx, health).await,
-                    false => Err(Fault::new("cannot reach the web process: nobody listens")),
-                }
-            });
-            let state = judge(health, seen?, answer);
+            let (seen, answer) =
+                tokio::join!(Seen::look(cx, run_file, &address, staying_up), async {
+                    match open {
+                        true => self.ask(cx, health).await,
+                        false => Err(Fault::new("cannot reach the web process: nobody listens")),
+                    }
+                });
+            let state = judge(health, seen?, answer, staying_up);
             match &state {
                 State::Answers => return Ok(()),
                 State::Wrong(_) if wrong_since.is_none() => wrong_since = Some(Instant::now()),
@@ -217,10 +218,14 @@ struct Seen {
 
 impl Seen {
     /// # Errors
-    /// A process has died, or supervisord does not tell.
-    async fn look(cx: &Cx, run_file: &RunFile, address: &App) -> Result<Self, Fault> {
-        let processes = cx.sys().supervisor.processes(cx.unit()).await?;
-        refuse_dead(&processes)?;
+    /// A process ends again and again, or supervisord does not tell.
+    async fn look(
+        cx: &Cx,
+        run_file: &RunFile,
+        address: &App,
+        staying_up: &mut StayingUp,
+    ) -> Result<Self, Fault> {
+        let processes = staying_up.look(cx, address).await?;
         let place = match processes.iter().find(|process| process.name == WEB) {
             Some(web) => Some(address.is_listened_on_by(web, run_file, cx).await),
             None => None,
@@ -230,20 +235,27 @@ impl Seen {
 }
 
 /// Does the process just started listen where it should, and was the answer as expected?
-fn judge(health: &Health, seen: Seen, answer: Result<Visited, Fault>) -> State {
+fn judge(
+    health: &Health,
+    seen: Seen,
+    answer: Result<Visited, Fault>,
+    staying_up: &StayingUp,
+) -> State {
+    let settled = |answers| match staying_up.unsettled(&seen.processes, answers) {
+        None => State::Answers,
+        Some(process) => State::Silent(format!(
+            "cannot see the process {} stay up: it {}",
+            process.name,
+            process.told()
+        )),
+    };
     match seen.place {
         Some(Ok(())) => {}
         Some(Err(elsewhere)) => return State::Silent(elsewhere),
-        None => {
-            let mut states = seen.processes.iter().map(|process| process.state);
-            return match states.all(|state| state == ProcessState::Running) {
-                true => State::Answers,
-                false => State::Silent("cannot see the processes run".into()),
-            };
-        }
+        None => return settled(false),
     }
     match answer {
-        Ok(Visited::Page { status, .. }) if health.accepts(status) => State::Answers,
+        Ok(Visited::Page { status, .. }) if health.accepts(status) => settled(true),
         // nginx's own words for an upstream that is not there yet.
         Ok(Visited::Page {
             status: 502..=504, ..
@@ -358,38 +370,4 @@ impl App {
             elsewhere.join(", ")
         ))
     }
-}
-
-fn refuse_dead(processes: &[Process]) -> Result<(), Fault> {
-    let dead = processes.iter().find(|process| {
-        matches!(
-            process.state,
-            ProcessState::Backoff | ProcessState::Exited | ProcessState::Fatal
-        )
-    });
-    match dead {
-        None => Ok(()),
-        Some(process) => Err(Fault::new(format!("cannot keep the process {} running: {}", process.name, process.description))
-            .hint("see its last lines of output; mend its command in the Procfile or in [app] of the project file")),
-    }
-}
-
-/// The end of a log, as text.
-fn last_lines(path: &Path) -> Vec<String> {
-    const BYTES: u64 = 16 * 1024;
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
-        let mut end = Vec::new();
-        file.take(BYTES).read_to_end(&mut end)?;
-        Ok(end)
-    };
-    let end = read().unwrap_or_default();
-    let text = String::from_utf8_lossy(&end);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..]
-        .iter()
-        .map(|&line| line.to_owned())
-        .collect()
 }

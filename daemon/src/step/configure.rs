@@ -2,10 +2,11 @@
 //! file that its processes are started by.
 
 use super::{
-    Inspect, InstallDependencies, ReservePort,
+    Inspect, InstallDependencies,
     environment::{Installed, search_path},
     make_account::made,
     make_directory::{HOME, TMP, TREE, purge, web_socket},
+    reserve_port,
 };
 use crate::{
     config::{Limits, LinkMode, Project, dotenv},
@@ -28,7 +29,7 @@ use std::{
 pub(crate) const APP_LOG_DIR_MODE: u32 = 0o750;
 
 /// Writes the workspace's configuration.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Configure {
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
@@ -62,7 +63,7 @@ impl Step for Configure {
         let recipe = cx.output::<Inspect>()?.recipe;
         let facts = Facts {
             installed: cx.output::<InstallDependencies>()?,
-            port: cx.output::<ReservePort>()?.port,
+            port: reserve_port::port(cx).await?,
             run_dir: cx.sys().layout.run_dir.clone(),
             unit: cx.unit().to_string(),
         };

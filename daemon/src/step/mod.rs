@@ -12,7 +12,7 @@ mod environment;
 mod fetch;
 mod grant_access;
 mod inspect;
-mod load_program;
+mod last_lines;
 mod make_account;
 mod make_directory;
 mod publish;
@@ -27,6 +27,7 @@ mod repair_access;
 mod reserve_port;
 mod restart_processes;
 mod start_processes;
+mod stay_up;
 mod stop_processes;
 mod unpublish;
 
@@ -43,7 +44,6 @@ pub use fetch::Fetch;
 pub use grant_access::GrantAccess;
 pub(crate) use grant_access::{gid_of, uid_of};
 pub use inspect::Inspect;
-pub use load_program::LoadProgram;
 pub use make_account::MakeAccount;
 pub use make_directory::{MakeDirectory, TREE};
 pub use publish::Publish;
@@ -77,7 +77,6 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<GrantAccess>(),
     StepEntry::of::<Inspect>(),
     StepEntry::of::<InstallDependencies>(),
-    StepEntry::of::<LoadProgram>(),
     StepEntry::of::<MakeAccount>(),
     StepEntry::of::<MakeDirectory>(),
     StepEntry::of::<Publish>(),

@@ -1,8 +1,9 @@
 //! Puts the workspace's sub-domain into nginx.
 
 use super::{
-    Inspect, ReservePort,
+    Inspect,
     make_directory::{RUN, web_socket},
+    reserve_port,
 };
 use crate::{
     config::Project,
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Puts the workspace's sub-domain into nginx.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Publish {
     /// `NAME.DOMAIN`.
     pub host: String,
@@ -54,7 +55,7 @@ impl Step for Publish {
         }
         let port = match recipe.web_on_socket {
             true => None,
-            false => Some(cx.output::<ReservePort>()?.port),
+            false => Some(reserve_port::port(cx).await?),
         };
         let published = Published {
             unit: cx.unit(),

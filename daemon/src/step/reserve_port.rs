@@ -2,12 +2,13 @@
 
 use crate::{
     engine::{Cx, Step},
+    store::StoreError,
     system::Fault,
 };
 use serde::{Deserialize, Serialize};
 
 /// Reserves a port of this range, both ends included.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct ReservePort {
     /// The lowest one.
     pub from: u16,
@@ -36,11 +37,43 @@ impl Step for ReservePort {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Reserved, Fault> {
-        let ledger = |error: crate::store::StoreError| Fault::new(error.to_string());
-        if let Some(port) = cx.store().port_of(cx.workspace()).await.map_err(ledger)? {
+        if let Some(port) = cx
+            .store()
+            .port_of(cx.workspace())
+            .await
+            .map_err(|error| ledger(&error))?
+        {
             return Ok(Reserved { port });
         }
-        let taken = cx.store().ports().await.map_err(ledger)?;
+        self.reserve(cx).await
+    }
+
+    async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let released = cx.store().release_port(cx.workspace()).await;
+        released.map_err(|error| ledger(&error))
+    }
+}
+
+/// The workspace's port. It may be another one than was reserved at first.
+pub(super) async fn port(cx: &Cx) -> Result<u16, Fault> {
+    let port = cx
+        .store()
+        .port_of(cx.workspace())
+        .await
+        .map_err(|error| ledger(&error))?;
+    port.ok_or_else(|| Fault::new("cannot go on: no port is reserved"))
+}
+
+impl ReservePort {
+    /// Gives a port up that another program has taken, for the next one that is free.
+    pub(super) async fn give_up(&self, cx: &Cx) -> Result<u16, Fault> {
+        let released = cx.store().release_port(cx.workspace()).await;
+        released.map_err(|error| ledger(&error))?;
+        Ok(self.reserve(cx).await?.port)
+    }
+
+    async fn reserve(&self, cx: &Cx) -> Result<Reserved, Fault> {
+        let taken = cx.store().ports().await.map_err(|error| ledger(&error))?;
         for port in self.from..=self.to {
             let is_reserved = taken.binary_search_by_key(&port, |(port, _)| *port).is_ok();
             if is_reserved || !cx.sys().probe.port_is_free(port) {
@@ -51,7 +84,7 @@ impl Step for ReservePort {
                 .store()
                 .reserve_port(cx.workspace(), cx.unit().clone(), port)
                 .await
-                .map_err(ledger)?
+                .map_err(|error| ledger(&error))?
             {
                 return Ok(Reserved { port });
             }
@@ -62,11 +95,8 @@ impl Step for ReservePort {
         ))
         .hint("give a wider range as `ports` in cid.toml, or delete workspaces that nobody needs"))
     }
+}
 
-    async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        cx.store()
-            .release_port(cx.workspace())
-            .await
-            .map_err(|error| Fault::new(error.to_string()))
-    }
+fn ledger(error: &StoreError) -> Fault {
+    Fault::new(error.to_string())
 }

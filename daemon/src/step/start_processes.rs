@@ -1,36 +1,98 @@
 //! Has supervisord run the workspace's processes.
 
-use super::load_program::program;
+use super::{Configure, Inspect, Publish, ReservePort, reserve_port};
 use crate::{
+    domain::ProcessType,
     engine::{Cx, Step},
-    system::Fault,
+    store::{Artifact, Debt},
+    system::{Fault, supervisor::program::Program},
 };
 use serde::{Deserialize, Serialize};
 
-/// Has supervisord run the workspace's processes.
+/// Writes the workspace's program file and has supervisord run what it says. Where another program has taken the
+/// port since it was reserved, the next one is, and what names it is written again.
 #[derive(Serialize, Deserialize)]
-pub struct StartProcesses {}
+pub struct StartProcesses {
+    /// How a port is reserved.
+    pub reserve_port: ReservePort,
+    /// Writes it into the configuration.
+    pub configure: Configure,
+    /// Writes it into the vhost.
+    pub publish: Publish,
+}
 
 impl Step for StartProcesses {
     const KIND: &'static str = "start-processes.v1";
-    /// The step that loads the program file takes the processes back with it.
-    const HAS_UNDO: bool = false;
-    type Before = ();
+    /// The program file that was there.
+    type Before = Option<String>;
     type Output = ();
 
     fn label(&self) -> String {
         "start the processes".into()
     }
 
-    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
-        Ok(())
+    async fn observe(&self, cx: &Cx) -> Result<Self::Before, Fault> {
+        cx.sys().supervisor.read(cx.unit())
     }
 
-    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        cx.sys().supervisor.put(cx.unit(), &program(cx)?).await
+    async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        self.leave_taken_port(cx).await?;
+        let program = program(cx)?;
+        let (recorded, put) = tokio::join!(
+            cx.record(Artifact::Program, &program),
+            cx.sys().supervisor.put(cx.unit(), &program),
+        );
+        recorded.and(put)
     }
 
-    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
-        Ok(())
+    async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        restore(before, cx).await
     }
+}
+
+impl StartProcesses {
+    async fn leave_taken_port(&self, cx: &Cx) -> Result<(), Fault> {
+        let recipe = cx.output::<Inspect>()?.recipe;
+        if !recipe.has_web() || recipe.web_on_socket {
+            return Ok(());
+        }
+        let taken = reserve_port::port(cx).await?;
+        if cx.sys().probe.port_is_free(taken) {
+            return Ok(());
+        }
+        let port = self.reserve_port.give_up(cx).await?;
+        cx.note(format!(
+            "another program listens on port {taken} by now: the app gets {port}"
+        ));
+        self.configure.apply(&(), cx).await?;
+        self.publish.apply(&None, cx).await
+    }
+}
+
+/// Brings program file and processes back to what they were.
+pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
+    match before {
+        Some(program) => cx.sys().supervisor.put(cx.unit(), program).await,
+        None => {
+            let effect = cx.sys().supervisor.remove(cx.unit()).await?;
+            cx.owe_effect(effect, Debt::SupervisorUpdate).await
+        }
+    }
+}
+
+/// The workspace's program file.
+fn program(cx: &Cx) -> Result<String, Fault> {
+    let layout = &cx.sys().layout;
+    let names = cx.output::<Inspect>()?.recipe.processes.into_keys();
+    // The recipe has none that is no process type.
+    let types = names.filter_map(|name| ProcessType::parse(&name)).collect();
+    let program = Program {
+        unit: cx.unit().clone(),
+        processes: types,
+        helper: cx.sys().site.app_helper.clone(),
+        run_file: layout.run_file(cx.unit()),
+        require_user: cx.sys().accounts.is_some(),
+        log_dir: layout.app_log_dir(cx.unit()),
+    };
+    program.render()
 }

@@ -1,6 +1,6 @@
 //! Stops the workspace's processes for good.
 
-use super::load_program::restore;
+use super::start_processes::restore;
 use crate::{
     engine::{Cx, Step},
     store::Debt,

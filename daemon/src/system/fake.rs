@@ -3,8 +3,10 @@
 //! fakes of nginx and supervisor to the same assertions as the real ones.
 
 mod accounts;
+mod supervisor;
 mod told;
 
+pub use supervisor::running;
 pub use told::Answer;
 
 use super::{
@@ -13,7 +15,7 @@ use super::{
     nginx::Nginx,
     probe::{App, Page, PageAnswer, Probe},
     queue::Queues,
-    supervisor::{Process, ProcessState, Supervisor},
+    supervisor::Process,
     tls::Certificates,
 };
 use crate::{domain::UnitName, layout::Layout};
@@ -31,6 +33,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use supervisor::FakeSupervisor;
 use told::Told;
 use uuid::Uuid;
 
@@ -52,6 +55,8 @@ struct State {
     vhosts: BTreeMap<UnitName, String>,
     /// Program groups that run.
     groups: BTreeMap<UnitName, String>,
+    /// Processes of groups that are not just one that runs.
+    processes: BTreeMap<UnitName, Vec<Process>>,
     /// Accounts that there are.
     accounts: BTreeSet<String>,
     /// Branches on the git server.
@@ -131,6 +136,11 @@ impl Fake {
         let mut state = self.state();
         state.down.clear();
         state.interrupted.clear();
+    }
+
+    /// Has supervisord tell this of a workspace's processes, as long as it has its group.
+    pub fn tell_processes(&self, unit: &UnitName, processes: Vec<Process>) {
+        self.state().processes.insert(unit.clone(), processes);
     }
 
     /// The commit of a branch on the git server.
@@ -258,97 +268,6 @@ impl Nginx for FakeNginx {
     }
 
     async fn try_certificate(&self, _: &Path) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
-struct FakeSupervisor(Fake);
-
-fn running(unit: &UnitName) -> Vec<Process> {
-    let pid = u32::try_from(unit.as_str().len()).ok();
-    vec![Process {
-        name: "web".into(),
-        state: ProcessState::Running,
-        pid,
-        description: String::new(),
-    }]
-}
-
-#[async_trait]
-impl Supervisor for FakeSupervisor {
-    async fn announce(&self, unit: &UnitName, program: &str) {
-        if self.0.answers("supervisor").is_ok() {
-            // What is wrong with it, `put` tells.
-            drop(write(&self.0.layout.program_dir(), unit, program));
-        }
-    }
-
-    async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault> {
-        self.0.answers("supervisor")?;
-        write(&self.0.layout.program_dir(), unit, program)?;
-        self.0
-            .state()
-            .groups
-            .insert(unit.clone(), program.to_owned());
-        Ok(())
-    }
-
-    async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
-        fs::remove_file(&self.0.layout.program_dir().join(format!("{unit}.conf")))?;
-        if let Err(fault) = self.0.answers("supervisor") {
-            return Ok(Effect::Owed(fault.message));
-        }
-        self.0.state().groups.remove(unit);
-        Ok(Effect::Done)
-    }
-
-    async fn restart(&self, unit: &UnitName) -> Result<(), Fault> {
-        self.0.answers("supervisor")?;
-        match self.0.state().groups.contains_key(unit) {
-            true => Ok(()),
-            false => Err(Fault::new(format!(
-                "cannot restart {unit}: there is no such group"
-            ))),
-        }
-    }
-
-    fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault> {
-        read(&self.0.layout.program_dir(), unit)
-    }
-
-    fn list(&self) -> Result<Vec<UnitName>, Fault> {
-        list(&self.0.layout.program_dir())
-    }
-
-    async fn processes(&self, unit: &UnitName) -> Result<Vec<Process>, Fault> {
-        self.0.answers("supervisor")?;
-        Ok(if self.0.state().groups.contains_key(unit) {
-            running(unit)
-        } else {
-            Vec::new()
-        })
-    }
-
-    async fn groups(&self) -> Result<Vec<(String, Vec<Process>)>, Fault> {
-        self.0.answers("supervisor")?;
-        Ok(self
-            .0
-            .state()
-            .groups
-            .keys()
-            .map(|unit| (unit.to_string(), running(unit)))
-            .collect())
-    }
-
-    async fn settle(&self) -> Result<(), Fault> {
-        self.0.answers("supervisor")?;
-        let mut groups = BTreeMap::new();
-        for unit in self.list()? {
-            if let Some(text) = Supervisor::read(self, &unit)? {
-                groups.insert(unit, text);
-            }
-        }
-        self.0.state().groups = groups;
         Ok(())
     }
 }

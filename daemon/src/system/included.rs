@@ -161,7 +161,11 @@ impl Included {
         }
     }
 
-    async fn replace(&self, put: &Put) -> Result<Option<String>, Fault> {
+    /// Puts a file in place, untested; gives what it replaced.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub async fn replace(&self, put: &Put) -> Result<Option<String>, Fault> {
         let previous = self.read(&put.unit)?;
         self.write(&put.unit, &put.text).await?;
         Ok(previous)

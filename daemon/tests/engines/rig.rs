@@ -237,6 +237,38 @@ impl Rig {
         read_pid(&self.layout.run_dir.join("nginx.pid"))
     }
 
+    /// Kills supervisord and starts one as an earlier version of cid did, without cid's own part.
+    pub async fn replace_by_earlier_supervisord(&self) {
+        let config = self.layout.state_dir.join("supervisor/supervisord.conf");
+        let text = fs::read_to_string(&config).unwrap();
+        let (head, tail) = text.split_once("[rpcinterface:cid]").unwrap();
+        let (_, tail) = tail.split_once("\n[").unwrap();
+        fs::write(&config, format!("{head}[{tail}")).unwrap();
+        let pid = self.supervisord_pid();
+        let apps = self.apps();
+        kill(pid);
+        apps.into_iter().filter(|pid| is_alive(*pid)).for_each(kill);
+        eventually("it is gone", Duration::from_secs(5), async || {
+            !is_alive(pid) && self.apps().is_empty()
+        })
+        .await;
+        fs::remove_file(self.layout.supervisor_socket()).unwrap();
+        std::process::Command::new("setsid")
+            .args(["--fork", "supervisord", "-n", "-c"])
+            .arg(config)
+            .env("CID_RUN_DIR", &self.layout.run_dir)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        eventually("it answers", Duration::from_secs(5), async || {
+            tokio::net::UnixStream::connect(self.layout.supervisor_socket())
+                .await
+                .is_ok()
+        })
+        .await;
+    }
+
     pub fn foreign_program(&self) -> PathBuf {
         self.layout.program_dir().join("foreign.conf")
     }

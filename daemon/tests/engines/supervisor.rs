@@ -7,7 +7,7 @@ use cid_daemon::{
     domain::UnitName,
     system::{
         Effect,
-        supervisor::{RealSupervisor, Supervisor},
+        supervisor::{How, RealSupervisor, Supervisor},
     },
 };
 use std::{fs, sync::Arc, time::Duration};
@@ -290,4 +290,136 @@ async fn settle_makes_groups_agree_with_files() {
     assert_eq!(supervisor.processes(&anna).await.unwrap(), []);
     assert_eq!(rig.apps().len(), 1);
     rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_are_counted_and_their_signal_is_told() {
+    let rig = Rig::started().await;
+    let supervisor = rig.supervisor();
+    let anna = unit("anna");
+    let processes = [
+        ("web", "exec sleep 1000"),
+        ("worker", "sleep 1.5; kill -SEGV $$"),
+    ];
+    supervisor
+        .put(&anna, &rig.program(&anna, &processes))
+        .await
+        .unwrap();
+    eventually("two ends", Duration::from_secs(10), async || {
+        let processes = supervisor.processes(&anna).await.unwrap();
+        let [web, worker] = &processes[..] else {
+            panic!("{processes:?}")
+        };
+        assert_eq!((web.ends, web.restarts), (0, 0), "{web:?}");
+        let ended = worker.ended.as_ref();
+        assert!(ended.is_none_or(|ended| ended.how == How::Signal(11)));
+        worker.ends == 2
+            && worker.restarts >= 1
+            && ended.is_some_and(|ended| ended.before < ended.at)
+    })
+    .await;
+    // A restart that somebody asks for is none of these.
+    supervisor.restart(&anna).await.unwrap();
+    let processes = supervisor.processes(&anna).await.unwrap();
+    assert!(
+        processes
+            .iter()
+            .all(|process| process.restarts == 0 && process.pid.is_some()),
+        "{processes:?}"
+    );
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_comes_back_is_told_again() {
+    let rig = Rig::started().await;
+    let anna = unit("anna");
+    let first = rig.supervisor();
+    let program = rig.program(&anna, &[("web", "sleep 2; exit 4")]);
+    first.put(&anna, &program).await.unwrap();
+    drop(first);
+    let second = rig.supervisor();
+    eventually("the end is told", Duration::from_secs(10), async || {
+        let processes = second.processes(&anna).await.unwrap();
+        processes[0].ends >= 1
+    })
+    .await;
+    assert_eq!(second.tells().await, Ok(true));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisord_of_an_earlier_version_keeps_its_apps() {
+    let rig = Rig::started().await;
+    let (anna, bob) = (unit("anna"), unit("bob"));
+    let steady = |unit| rig.program(unit, &[("web", "exec sleep 1000")]);
+    let first = rig.supervisor();
+    first.put(&anna, &steady(&anna)).await.unwrap();
+    running(&first, &anna).await;
+    drop(first);
+    rig.abandon().await;
+    rig.replace_by_earlier_supervisord().await;
+    rig.start().await;
+
+    let supervisor = rig.supervisor();
+    assert_eq!(supervisor.tells().await, Ok(false));
+    let before = running(&supervisor, &anna).await;
+    let refused = [
+        supervisor.put(&bob, &steady(&bob)).await.unwrap_err(),
+        supervisor.restart(&anna).await.unwrap_err(),
+    ];
+    for fault in refused {
+        assert!(
+            fault.message.contains("since before cid was upgraded"),
+            "{fault}"
+        );
+        assert!(fault.hint.is_some());
+    }
+    assert_eq!(supervisor.list().unwrap(), std::slice::from_ref(&anna));
+    assert_eq!(running(&supervisor, &anna).await, before);
+    assert_eq!(supervisor.remove(&anna).await, Ok(Effect::Done));
+    assert_eq!(supervisor.processes(&anna).await.unwrap(), []);
+    rig.stop().await;
+}
+
+/// What of supervisord its own part uses, and a daemon that connects and never reads.
+const DEAF: &str = r#"
+import socket, sys
+from types import SimpleNamespace as Made
+from supervisor import events
+import cid_supervisor
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+group = Made(config=Made(name='shop.anna'), processes={})
+process = Made(config=Made(name='web'), group=group, pid=7, backoff=0, spawnerr=None, get_state=lambda: 20)
+group.processes['web'] = process
+options = Made(mood=1, waitpid=lambda: (None, None), process_group_configs=[])
+part = cid_supervisor.make(Made(options=options, process_groups={'shop.anna': group}), sys.argv[1])
+part.watch('token')
+told = 0
+while part._link is not None and told < 100_000:
+    events.notify(events.ProcessStateStartingEvent(process, 0))
+    options.waitpid()
+    told += 1
+assert 10 < told < 100_000, told
+events.notify(events.ProcessStateStartingEvent(process, 0))
+options.waitpid()
+assert '"restarts": %d' % told in part.watch('again')
+print('well')
+"#;
+
+#[test]
+fn a_daemon_that_does_not_read_is_hung_up_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/supervisor");
+    let output = std::process::Command::new("/usr/bin/python3")
+        .args(["-c", DEAF])
+        .arg(dir.path().join("s"))
+        .env("PYTHONPATH", plugin)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "well\n", "{said}");
 }

@@ -1,7 +1,7 @@
 //! What goes wrong on the way is taken back, and said: the step, and what its command wrote.
 
-use crate::stage::{ANNA, Stage};
-use cid_testkit::Tree;
+use crate::stage::{ANNA, SOON, Stage};
+use cid_testkit::{Tree, wait_until};
 
 #[track_caller]
 fn says(said: &str, words: &[&str]) {
@@ -45,6 +45,75 @@ fn app_exits_at_its_start() {
         &stage.create_is_taken_back(ANNA),
         &["cannot import settings"],
     );
+}
+
+/// The one that fails is named, with its own last lines, and not the one that serves.
+#[test]
+fn a_worker_that_dies_is_blamed() {
+    for (worker, words) in [
+        (
+            "echo no broker; exit 3",
+            &["process worker", "exit status 3", "no broker"][..],
+        ),
+        (
+            "echo much to do; sleep 1; kill -9 $$",
+            &["process worker", "SIGKILL", "much to do", "[limits.app]"],
+        ),
+        ("echo all done", &["process worker", "exit status 0"]),
+    ] {
+        let procfile = format!("web: python3 app.py\nworker: {worker}\n");
+        let stage = Stage::of(&Tree::hello().with("Procfile", &procfile), "");
+        let said = stage.create_is_taken_back(ANNA);
+        says(&said, words);
+        assert!(!said.contains("hello starts"), "{said}");
+    }
+}
+
+/// Not when the time limit of the health check is over.
+#[test]
+fn a_web_process_that_dies_late_is_told_by_its_end() {
+    let procfile = "web: sleep 2; echo no module named settings; exit 1\n";
+    let stage = Stage::of(&Tree::hello().with("Procfile", procfile), "");
+    let said = stage.create_is_taken_back(ANNA);
+    let words = [
+        "process web",
+        "2 times",
+        "exit status 1",
+        "no module named settings",
+    ];
+    says(&said, &words);
+}
+
+/// It begins to listen while the workspace is being made.
+#[test]
+fn a_port_that_somebody_takes_meanwhile_is_given_up() {
+    let mut go = std::path::PathBuf::new();
+    let stage = Stage::prepared(&Tree::hello(), |stage| {
+        go = stage.sandbox.home().unwrap().join("go");
+        let wait = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
+        let table = format!("[app]\ninstall = [[\"sh\", \"-c\", \"{wait}\"]]\n");
+        let toml = stage.server.project_toml("hello", &table);
+        stage.sandbox.write_project("hello", &toml).unwrap();
+    });
+    let mut create = stage.sandbox.cictl_command();
+    let mut create = create.args(["create", ANNA]).spawn().unwrap();
+    let port = wait_until("a port", SOON, || {
+        let shown = stage.sandbox.json(&["show", ANNA]).ok()?;
+        u16::try_from(shown["port"].as_u64()?).ok()
+    })
+    .unwrap();
+    let _other = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    std::fs::write(go, "").unwrap();
+    assert!(create.wait().unwrap().success());
+    let anna = stage.show(ANNA);
+    assert_ne!(anna.port(), port);
+    stage.answers(&anna);
+    let dotenv = std::fs::read_to_string(anna.tree().join(".env")).unwrap();
+    assert!(
+        dotenv.contains(&anna.port().to_string()) && !dotenv.contains(&port.to_string()),
+        "{dotenv}"
+    );
+    stage.cictl_ends(0, &["doctor"]);
 }
 
 const QUICKLY: &str = "[app]\nhealth.timeout = \"4s\"\n";

@@ -33,6 +33,7 @@ const FILES: &[(&str, &str)] = &[
     ("polkit/actions", "usr/share/polkit-1/actions"),
     ("polkit/rules.d", "usr/share/polkit-1/rules.d"),
     ("packaging/supervisord.conf", "usr/lib/cid/supervisord.conf"),
+    ("packaging/supervisor", "usr/lib/cid/python"),
     ("packaging/nginx/cid.conf", "etc/nginx/conf.d/cid.conf"),
     (
         "packaging/nginx/front.conf",

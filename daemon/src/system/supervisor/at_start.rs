@@ -1,7 +1,7 @@
 //! Before each start of supervisord: one program file that it does not take is that workspace's trouble and
 //! nobody else's. Needs no daemon.
 
-use super::loader;
+use super::refusal;
 use crate::system::{Fault, FaultContext, exec, included};
 use std::{env, path::Path, process::Command};
 
@@ -21,7 +21,7 @@ pub fn set_aside(programs: &Path, config: &Path) -> Result<(), Fault> {
     }
     // Each turn takes one of them away.
     while let Some(said) = complaint(config)? {
-        let refusal = loader::parse(&said);
+        let refusal = refusal::parse(&said);
         let Some(file) = refusal.file.filter(|file| file.parent() == Some(programs)) else {
             return Err(Fault::new(format!(
                 "cannot find a program file to blame; supervisord says: {}",
@@ -46,9 +46,10 @@ pub fn set_aside(programs: &Path, config: &Path) -> Result<(), Fault> {
 )]
 fn complaint(config: &Path) -> Result<Option<String>, Fault> {
     let python = exec::find("python3").ok_or_else(|| Fault::new("cannot find python3"))?;
-    // `-I`: nothing of a folder or variable that somebody else may have set.
+    // Nothing of the folder that this happens to run in, nor of root's home. PYTHONPATH is the unit's, and has
+    // cid's own part of supervisord.
     let mut read = Command::new(&python);
-    read.args(["-I", "-c", READ, "-c"]).arg(config);
+    read.args(["-P", "-s", "-c", READ, "-c"]).arg(config);
     let output = read.output().cannot("run python3")?;
     if output.status.success() {
         return Ok(None);

@@ -2,8 +2,9 @@
 
 use super::{
     app_groups,
-    loader::{self, Loader},
+    link::Link,
     orphans::{self, Orphans},
+    refusal,
     rpc::{Rpc, RpcError, code},
 };
 use crate::{
@@ -11,20 +12,16 @@ use crate::{
     layout::Layout,
     system::{
         Effect, Fault,
-        included::{Included, Put, Tester},
-        turns::Turns,
+        included::{Included, Put},
     },
 };
 use dxr::Value;
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 /// Where somebody restarts supervisord, it answers again within this time.
 const RESTART_LIMIT: Duration = Duration::from_secs(3);
@@ -43,78 +40,35 @@ pub(super) struct Changes {
     layout: Layout,
     keeper: Keeper,
     pub(super) rpc: Rpc,
+    pub(super) link: Link,
     pub(super) programs: Included,
-    turns: Turns<Loader>,
     /// One change of a group at a time.
     locks: Mutex<HashMap<UnitName, Weak<tokio::sync::Mutex<()>>>>,
-    announced: Mutex<HashMap<UnitName, Announced>>,
-}
-
-/// A program file on its way to supervisord.
-struct Announced {
-    text: String,
-    /// What it replaced.
-    verdict: JoinHandle<Result<Option<String>, Fault>>,
 }
 
 impl Changes {
     pub(super) fn new(layout: &Layout, keeper: Keeper) -> Self {
         let rpc = Rpc::new(layout.supervisor_socket());
-        let programs = Included::new(layout.program_dir());
-        let turns = Turns::start(Loader {
-            programs: programs.clone(),
-            rpc: rpc.clone(),
-        });
         Self {
             layout: layout.clone(),
             keeper,
+            link: Link::start(rpc.clone(), layout.supervisor_events()),
             rpc,
-            programs,
-            turns,
+            programs: Included::new(layout.program_dir()),
             locks: Mutex::default(),
-            announced: Mutex::default(),
         }
-    }
-
-    pub(super) async fn announce(self: &Arc<Self>, put: Put) {
-        let lock = self.lock(&put.unit);
-        let _held = lock.lock().await;
-        self.arrived(&put.unit).await;
-        let (unit, text) = (put.unit.clone(), put.text.clone());
-        let changes = Arc::clone(self);
-        let verdict = tokio::spawn(async move { changes.turns.ask(put).await? });
-        self.announced().insert(unit, Announced { text, verdict });
-    }
-
-    /// Waits for a file that was announced, if one was; what it replaced, where all went well.
-    async fn arrived(&self, unit: &UnitName) -> Option<(String, Option<String>)> {
-        let announced = self.announced().remove(unit)?;
-        let previous = announced.verdict.await.ok()?.ok()?;
-        Some((announced.text, previous))
-    }
-
-    fn announced(&self) -> MutexGuard<'_, HashMap<UnitName, Announced>> {
-        self.announced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn put(&self, put: Put) -> Result<(), Fault> {
         let unit = put.unit.clone();
         let lock = self.lock(&unit);
         let _held = lock.lock().await;
-        let previous = match self.arrived(&unit).await {
-            Some((text, previous)) if text == put.text => previous,
-            // Also where supervisord was not up then.
-            _ => {
-                self.wait_until_up().await;
-                self.turns.ask(put).await??
-            }
-        };
-        let started = match previous {
+        self.wait_until_up().await;
+        self.refuse_earlier(&unit).await?;
+        let started = match self.programs.replace(&put).await? {
             Some(_) => self.replace(&unit).await,
             // A unit that had no file has no processes: looking for them takes longer than a start.
-            None => self.rpc.replace_group(unit.as_str()).await,
+            None => self.start(&unit).await,
         };
         if let Err(fault) = started {
             // Without its file the group would come back with the next supervisord.
@@ -128,17 +82,18 @@ impl Changes {
     pub(super) async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
         let lock = self.lock(unit);
         let _held = lock.lock().await;
-        self.arrived(unit).await;
         let leavers = self.leavers(unit);
         let told = self.rpc.remove_group(unit.as_str()).await;
-        // The file goes whatever supervisord says. It need not read its files again for that: a
-        // group is only ever added after a fresh look.
+        // The file goes whatever supervisord says.
         self.programs.remove(unit).await?;
         if let Err(fault) = self.end_leavers(unit, leavers).await {
             return Ok(Effect::Owed(fault.message));
         }
         match told {
-            Ok(()) => Ok(Effect::Done),
+            Ok(()) => {
+                self.link.seen_gone(unit.as_str()).await;
+                Ok(Effect::Done)
+            }
             Err(error) => Ok(Effect::Owed(
                 error
                     .fault(format_args!("take the group {unit} out of supervisord"))
@@ -156,20 +111,58 @@ impl Changes {
             )));
         }
         self.wait_until_up().await;
-        match self.replace(unit).await {
-            // supervisord has not seen the file yet.
-            Err(_) if self.rpc.reread().await.is_ok() => self.replace(unit).await,
-            result => result,
+        self.refuse_earlier(unit).await?;
+        self.replace(unit).await
+    }
+
+    /// Before anything is stopped: a supervisord of an earlier version cannot read one file alone.
+    async fn refuse_earlier(&self, unit: &UnitName) -> Result<(), Fault> {
+        let tells = self.link.is_told().await;
+        let tells = tells.map_err(|error| error.fault(format_args!("start the group {unit}")))?;
+        match tells {
+            true => Ok(()),
+            false => Err(Fault::new(format!(
+                "cannot start the group {unit}: supervisord runs since before cid was upgraded"
+            ))
+            .hint("restart it, and with it all apps; cictl doctor says how")),
         }
     }
 
-    /// Stops what runs of a workspace and starts its group as supervisord last read it.
+    /// Stops what runs of a workspace and starts its group as its file says.
     async fn replace(&self, unit: &UnitName) -> Result<(), Fault> {
         let leavers = self.leavers(unit);
-        let cannot = |error: RpcError| error.fault(format_args!("stop the group {unit}"));
-        self.rpc.remove_group(unit.as_str()).await.map_err(cannot)?;
+        self.remove_group(unit).await?;
         self.end_leavers(unit, leavers).await?;
-        self.rpc.replace_group(unit.as_str()).await
+        self.start(unit).await
+    }
+
+    async fn remove_group(&self, unit: &UnitName) -> Result<(), Fault> {
+        let cannot = |error: RpcError| error.fault(format_args!("stop the group {unit}"));
+        self.rpc.remove_group(unit.as_str()).await.map_err(cannot)
+    }
+
+    /// Starts the group of a workspace's file.
+    async fn start(&self, unit: &UnitName) -> Result<(), Fault> {
+        let file = self.programs.path(unit);
+        let mut loaded = self.rpc.load(unit.as_str(), &file).await;
+        // Most groups are new: that there is one of the name already is learned by trying.
+        if is_there(&loaded) {
+            self.remove_group(unit).await?;
+            loaded = self.rpc.load(unit.as_str(), &file).await;
+        }
+        match loaded {
+            Ok(told) => {
+                self.link.seen(told).await;
+                Ok(())
+            }
+            // supervisord was restarted in between and started it.
+            Err(error) if error.is(code::ALREADY_ADDED) => Ok(()),
+            Err(RpcError::Refused {
+                code: code::CANT_REREAD,
+                text,
+            }) => Err(refused(unit, &text)),
+            Err(error) => Err(error.fault(format_args!("start the group {unit}"))),
+        }
     }
 
     fn leavers(&self, unit: &UnitName) -> Orphans {
@@ -197,43 +190,55 @@ impl Changes {
         }
     }
 
+    /// Groups without a file go, files without a group are started. What a file says is not compared.
     pub(super) async fn settle(&self) -> Result<(), Fault> {
         self.wait_until_up().await;
-        for unit in self.programs.list()? {
-            let dir = self.layout.app_log_dir(&unit);
-            // One folder that is missing keeps supervisord from reading any file.
+        let files = BTreeSet::from_iter(self.programs.list()?);
+        for unit in &files {
+            let dir = self.layout.app_log_dir(unit);
             std::fs::create_dir_all(&dir)
                 .map_err(|error| Fault::io("make the folder", &dir, error))?;
         }
-        let (added, changed, removed) = self.rpc.reread().await.map_err(|error| match error {
-            RpcError::Refused {
-                code: code::CANT_REREAD,
-                text,
-            } => self.rpc.foreign(&loader::parse(&text)),
-            error => error.fault("make supervisord's groups agree with the program files"),
-        })?;
-        // Each as it is when its turn comes: somebody may have put or removed it meanwhile.
-        for unit in removed
-            .iter()
-            .chain(&added)
-            .chain(&changed)
-            .filter_map(|name| UnitName::parse(name))
-        {
-            let lock = self.lock(&unit);
-            let _held = lock.lock().await;
-            if self.programs.read(&unit)?.is_some() {
-                self.replace(&unit).await?;
-            } else {
-                let cannot = |error: RpcError| {
-                    error.fault(format_args!("take the group {unit} out of supervisord"))
-                };
-                self.rpc.remove_group(unit.as_str()).await.map_err(cannot)?;
-            }
+        let groups = self.units().await?;
+        let mut done = Ok(());
+        for unit in files.symmetric_difference(&groups) {
+            // What is wrong with one is no reason to leave the others.
+            done = done.and(self.settle_one(unit).await);
         }
+        done?;
         match self.keeper {
             Keeper::Marks => Ok(()),
             Keeper::ControlGroup => self.end_orphans().await,
         }
+    }
+
+    /// As it is when its turn comes: somebody may have put or removed it meanwhile.
+    async fn settle_one(&self, unit: &UnitName) -> Result<(), Fault> {
+        let lock = self.lock(unit);
+        let _held = lock.lock().await;
+        match (
+            self.programs.read(unit)?,
+            self.units().await?.contains(unit),
+        ) {
+            (Some(_), false) => self.replace(unit).await,
+            (None, true) => {
+                self.remove_group(unit).await?;
+                self.link.seen_gone(unit.as_str()).await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The workspaces that supervisord has groups of.
+    async fn units(&self) -> Result<BTreeSet<UnitName>, Fault> {
+        let units = self.link.look(|groups| {
+            let names = groups.keys();
+            names.filter_map(|name| UnitName::parse(name)).collect()
+        });
+        units
+            .await
+            .map_err(|error| error.fault("ask for the processes"))
     }
 
     /// Ends apps that have no program file any more: what a removal could not end at once.
@@ -271,4 +276,27 @@ impl Changes {
         locks.insert(unit.clone(), Arc::downgrade(&lock));
         lock
     }
+}
+
+fn is_there(loaded: &Result<u64, RpcError>) -> bool {
+    matches!(loaded, Err(error) if error.is(code::ALREADY_ADDED))
+}
+
+/// What supervisord has against a program file. The file is named where it is not the workspace's own.
+fn refused(unit: &UnitName, said: &str) -> Fault {
+    let refusal = refusal::parse(said);
+    let own = format!("{unit}.conf");
+    let name = |file: &std::path::Path| file.file_name().is_some_and(|name| name == own.as_str());
+    if refusal.file.as_deref().is_none_or(name) {
+        let message = refusal.message;
+        return Fault::new(format!(
+            "cannot load the program file of {unit}: supervisord says: {message}"
+        ));
+    }
+    let place = refusal.place().unwrap_or_default();
+    Fault::new(format!(
+        "cannot change supervisord: its configuration is broken by {place}: {}",
+        refusal.message
+    ))
+    .hint("mend that file, then try again")
 }

@@ -4,29 +4,41 @@
 use super::rpc::{Rpc, RpcError, code};
 use crate::system::{Fault, procs};
 use dxr::Value;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// supervisord kills after 10 s what does not stop.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 const EXEC_LIMIT: Duration = Duration::from_millis(500);
 
+/// Groups by what supervisord would have to do with them: added, changed, removed.
+pub(crate) type Differences = (Vec<String>, Vec<String>, Vec<String>);
+
 impl Rpc {
+    /// Starts the group of a program file, reading no other; says how many lines supervisord has told by then.
+    ///
+    /// # Errors
+    /// `CANT_REREAD` where the file is no good; `ALREADY_ADDED` where there is a group of the name.
+    pub(super) async fn load(&self, name: &str, file: &Path) -> Result<u64, RpcError> {
+        let path = file.to_string_lossy().into_owned();
+        let told: i32 = self.call_own("load", (name, path)).await?;
+        Ok(u64::try_from(told).unwrap_or_default())
+    }
+
+    /// Has all files read again. Starts and stops nothing.
+    pub(crate) async fn reread(&self) -> Result<Differences, RpcError> {
+        let answer: Vec<Differences> = self.call("reloadConfig", ()).await?;
+        Ok(answer.into_iter().next().unwrap_or_default())
+    }
+
     /// Starts the group as supervisord last read it, after stopping what ran under its name.
     pub(crate) async fn replace_group(&self, name: &str) -> Result<(), Fault> {
         let cannot = |error: RpcError| error.fault(format_args!("start the group {name}"));
+        self.remove_group(name).await.map_err(cannot)?;
         match self.call::<bool>("addProcessGroup", name).await {
             Ok(_) => {}
-            // Most groups are new: that there is one of the name already is learned by trying.
-            Err(error) if error.is(code::ALREADY_ADDED) => {
-                self.remove_group(name).await.map_err(cannot)?;
-                match self.call::<bool>("addProcessGroup", name).await {
-                    Ok(_) => {}
-                    // supervisord was restarted in between and started it.
-                    Err(error) if error.is(code::ALREADY_ADDED) => {}
-                    Err(error) => return Err(cannot(error)),
-                }
-            }
+            // supervisord was restarted in between and started it.
+            Err(error) if error.is(code::ALREADY_ADDED) => {}
             Err(error) => return Err(cannot(error)),
         }
         // It starts processes when its loop comes round, which any call makes it do.

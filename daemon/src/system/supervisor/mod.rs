@@ -4,61 +4,31 @@ mod app_groups;
 pub mod at_start;
 mod changes;
 mod group;
-pub(crate) mod loader;
+mod link;
 pub(crate) mod orphans;
+pub mod process;
 pub mod program;
 mod real;
+pub(crate) mod refusal;
 pub(crate) mod rpc;
+mod told;
 
+pub use process::{Ended, How, Process, ProcessState};
 pub use real::RealSupervisor;
 
 use super::{Effect, Fault};
 use crate::domain::UnitName;
 use async_trait::async_trait;
 
-/// A process of a workspace, as supervisord sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
-    /// Process type, e.g. `web`.
-    pub name: String,
-    /// Where it stands.
-    pub state: ProcessState,
-    /// Its process id while it runs.
-    pub pid: Option<u32>,
-    /// supervisord's words, e.g. `Exited too quickly (process log may have details)`.
-    pub description: String,
-}
-
-/// supervisord's process states, with its own names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProcessState {
-    /// Stopped on request.
-    Stopped,
-    /// Started less than `startsecs` ago.
-    Starting,
-    /// Runs.
-    Running,
-    /// Exited too soon, will be started again.
-    Backoff,
-    /// Being stopped.
-    Stopping,
-    /// Ended on its own.
-    Exited,
-    /// Exited too soon too often; given up.
-    Fatal,
-    /// supervisord does not know.
-    Unknown,
-}
+/// cid's own part of supervisord: the name of its file, and what is in it.
+pub(crate) const PLUGIN: (&str, &str) = (
+    "cid_supervisor.py",
+    include_str!("../../../../packaging/supervisor/cid_supervisor.py"),
+);
 
 /// What keeps the workspaces' processes running.
 #[async_trait]
 pub trait Supervisor: Send + Sync {
-    /// Puts a workspace's program file in place and has supervisord read it, both in the background:
-    /// supervisord reads all files whenever one is new, which takes the longer the more there are. A
-    /// [`Supervisor::put`] of the same text then only starts the group, and tells what was wrong
-    /// with the file. Starts nothing itself.
-    async fn announce(&self, unit: &UnitName, program: &str);
-
     /// Puts a workspace's program file in place and starts its group, replacing a group of that
     /// name. Returns when supervisord has taken it, not when the processes are up.
     ///
@@ -102,6 +72,13 @@ pub trait Supervisor: Send + Sync {
     /// # Errors
     /// supervisord cannot be reached.
     async fn groups(&self) -> Result<Vec<(String, Vec<Process>)>, Fault>;
+
+    /// Whether supervisord tells each change and can load one file. It does not when it was started by an earlier
+    /// version of cid: it is asked then, and nothing is put or restarted.
+    ///
+    /// # Errors
+    /// supervisord cannot be reached.
+    async fn tells(&self) -> Result<bool, Fault>;
 
     /// Makes supervisord's groups agree with the program files: what an [`Effect::Owed`] asks for.
     ///

@@ -1,10 +1,8 @@
 //! supervisord itself. Touches only the group it is about; never restarts supervisord.
 
 use super::{
-    Process, ProcessState, Supervisor,
+    Process, Supervisor,
     changes::{Changes, Keeper},
-    program,
-    rpc::code,
 };
 use crate::{
     domain::UnitName,
@@ -12,8 +10,7 @@ use crate::{
     system::{Effect, Fault, included::Put},
 };
 use async_trait::async_trait;
-use dxr::{TryFromValue, Value};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// The supervisord that listens on the layout's socket.
 pub struct RealSupervisor {
@@ -55,14 +52,6 @@ impl RealSupervisor {
 
 #[async_trait]
 impl Supervisor for RealSupervisor {
-    async fn announce(&self, unit: &UnitName, program: &str) {
-        let put = Put {
-            unit: unit.clone(),
-            text: program.to_owned(),
-        };
-        Changes::announce(&self.inner, put).await;
-    }
-
     async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault> {
         let put = Put {
             unit: unit.clone(),
@@ -93,86 +82,33 @@ impl Supervisor for RealSupervisor {
     }
 
     async fn processes(&self, unit: &UnitName) -> Result<Vec<Process>, Fault> {
-        // Asking for all is slow where there are many: 0.7 s for 1,000.
-        let types = self
-            .inner
-            .programs
-            .read(unit)?
-            .map(|text| program::process_types(&text))
-            .unwrap_or_default();
-        let mut processes = Vec::with_capacity(types.len());
-        for name in types {
-            match self
-                .inner
-                .rpc
-                .call::<Value>("getProcessInfo", format!("{unit}:{name}"))
-                .await
-            {
-                Ok(info) => processes.extend(read_info(&info).map(|(_, process)| process)),
-                Err(error) if error.is(code::BAD_NAME) => {}
-                Err(error) => {
-                    return Err(error.fault(format_args!("ask for the processes of {unit}")));
-                }
-            }
-        }
-        if processes.is_empty() {
-            let all = self.groups().await?;
-            return Ok(all
-                .into_iter()
-                .find(|(name, _)| name == unit.as_str())
-                .map(|(_, group)| group)
-                .unwrap_or_default());
-        }
-        Ok(processes)
+        let of_unit = self.inner.link.look(|groups| {
+            let processes = groups.get(unit.as_str());
+            processes.cloned().unwrap_or_default()
+        });
+        of_unit
+            .await
+            .map_err(|error| error.fault(format_args!("ask for the processes of {unit}")))
     }
 
     async fn groups(&self) -> Result<Vec<(String, Vec<Process>)>, Fault> {
-        let all: Vec<Value> = self
-            .inner
-            .rpc
-            .call("getAllProcessInfo", ())
-            .await
-            .map_err(|error| error.fault("ask for the processes"))?;
-        let mut groups: BTreeMap<String, Vec<Process>> = BTreeMap::new();
-        for (group, process) in all.iter().filter_map(read_info) {
-            groups.entry(group).or_default().push(process);
-        }
-        Ok(groups.into_iter().collect())
+        let all = self.inner.link.look(|groups| {
+            let groups = groups.iter();
+            groups
+                .map(|(name, processes)| (name.clone(), processes.clone()))
+                .collect()
+        });
+        all.await
+            .map_err(|error| error.fault("ask for the processes"))
+    }
+
+    async fn tells(&self) -> Result<bool, Fault> {
+        let told = self.inner.link.is_told().await;
+        told.map_err(|error| error.fault("ask for the processes"))
     }
 
     async fn settle(&self) -> Result<(), Fault> {
         self.finish(|inner| async move { inner.settle().await })
             .await
     }
-}
-
-/// Group and process out of supervisord's struct.
-fn read_info(info: &Value) -> Option<(String, Process)> {
-    let Value::Struct(info) = info else {
-        return None;
-    };
-    let text = |key: &str| String::try_from_value(info.get(key)?).ok();
-    let number = |key: &str| i32::try_from_value(info.get(key)?).ok();
-    let state = match text("statename")?.as_str() {
-        "STOPPED" => ProcessState::Stopped,
-        "STARTING" => ProcessState::Starting,
-        "RUNNING" => ProcessState::Running,
-        "BACKOFF" => ProcessState::Backoff,
-        "STOPPING" => ProcessState::Stopping,
-        "EXITED" => ProcessState::Exited,
-        "FATAL" => ProcessState::Fatal,
-        _ => ProcessState::Unknown,
-    };
-    let pid = number("pid")
-        .and_then(|pid| u32::try_from(pid).ok())
-        .filter(|pid| *pid > 0);
-    Some((
-        text("group")?,
-        Process {
-            name: text("name")?,
-            state,
-            pid,
-            description: text("description").unwrap_or_default(),
-        },
-    ))
 }

@@ -15,6 +15,7 @@ const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
 
 /// supervisord's fault codes, as far as they are told apart.
 pub(crate) mod code {
+    pub(crate) const UNKNOWN_METHOD: i32 = 1;
     pub(crate) const SHUTDOWN_STATE: i32 = 6;
     pub(crate) const BAD_NAME: i32 = 10;
     pub(crate) const ALREADY_ADDED: i32 = 90;
@@ -69,11 +70,29 @@ impl Rpc {
         method: &str,
         params: impl TryToParams + Send,
     ) -> Result<T, RpcError> {
+        self.call_in("supervisor", method, params).await
+    }
+
+    /// Calls a method of cid's own part of supervisord.
+    pub(super) async fn call_own<T: TryFromValue>(
+        &self,
+        method: &str,
+        params: impl TryToParams + Send,
+    ) -> Result<T, RpcError> {
+        self.call_in("cid", method, params).await
+    }
+
+    async fn call_in<T: TryFromValue>(
+        &self,
+        namespace: &str,
+        method: &str,
+        params: impl TryToParams + Send,
+    ) -> Result<T, RpcError> {
         let params = params
             .try_to_params()
             .map_err(|error| unreachable(&error))?;
         let call = MethodCall {
-            name: format!("supervisor.{method}").into(),
+            name: format!("{namespace}.{method}").into(),
             params,
         };
         let call = call.to_xml().map_err(|error| unreachable(&error))?;

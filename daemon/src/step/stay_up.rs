@@ -1,0 +1,136 @@
+//! Whether the processes just started stay up, and which of them is to blame when they do not.
+
+use super::last_lines::last_lines;
+use crate::{
+    engine::Cx,
+    recipe::WEB,
+    system::{
+        Fault,
+        probe::App,
+        supervisor::{How, Process, ProcessState},
+    },
+};
+use nix::libc::SIGKILL;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// So long a process has to run: it may take its time to read its code and fail. One that answers has done so.
+const MOMENT: Duration = Duration::from_secs(3);
+/// One end may be an accident; a process that has ended so often will end again.
+const TOO_OFTEN: u32 = 2;
+
+/// Watches the processes that a job has just started.
+#[derive(Default)]
+pub(super) struct StayingUp {
+    /// Since when each is seen to run, by name and process id.
+    up: BTreeMap<(String, u32), Instant>,
+    /// Who was to blame has been told.
+    pub(super) has_blamed: bool,
+}
+
+impl StayingUp {
+    /// All processes; one that has ended too often is the fault, and its last lines are told.
+    ///
+    /// # Errors
+    /// A process ends again and again, or supervisord does not tell.
+    pub(super) async fn look(&mut self, cx: &Cx, address: &App) -> Result<Vec<Process>, Fault> {
+        let processes = cx.sys().supervisor.processes(cx.unit()).await?;
+        let is_hopeless =
+            |process: &&Process| process.ends >= TOO_OFTEN || process.state == ProcessState::Fatal;
+        if let Some(process) = processes.iter().find(is_hopeless) {
+            self.has_blamed = true;
+            last_lines(cx, &process.name).await;
+            return Err(blame(process, cx, address));
+        }
+        let now = Instant::now();
+        let up = processes.iter().filter(|process| process.is_up());
+        let up = up.filter_map(|process| Some((process.name.clone(), process.pid?)));
+        self.up = up
+            .map(|key| (key.clone(), self.up.get(&key).copied().unwrap_or(now)))
+            .collect();
+        Ok(processes)
+    }
+
+    /// Those that have not run for long enough yet. `answers`: the web process has, which is proof enough.
+    pub(super) fn unsettled<'a>(
+        &self,
+        processes: &'a [Process],
+        answers: bool,
+    ) -> Option<&'a Process> {
+        processes.iter().find(|process| {
+            let key = process.pid.map(|pid| (process.name.clone(), pid));
+            let since = key.and_then(|key| self.up.get(&key));
+            let enough = match answers && process.name == WEB {
+                true => Duration::ZERO,
+                false => MOMENT,
+            };
+            since.is_none_or(|since| since.elapsed() < enough)
+        })
+    }
+}
+
+fn blame(process: &Process, cx: &Cx, address: &App) -> Fault {
+    let mut message = format!(
+        "cannot keep the process {} running: it {}",
+        process.name,
+        process.told()
+    );
+    // Itself it cannot be: it has ended.
+    if let App::Port(port) = address
+        && process.name == WEB
+        && !process.is_up()
+        && !cx.sys().probe.port_is_free(*port)
+    {
+        message.push_str(&format!("; another program listens on its port {port}"));
+    }
+    let how = process.ended.as_ref().map(|ended| &ended.how);
+    Fault::new(message).hint(match how {
+        Some(How::Exit(0)) => {
+            "a process has to run until it is stopped: start it in the foreground, and leave out of the Procfile \
+             what does its work and ends"
+        }
+        Some(How::Signal(SIGKILL)) => {
+            "nobody kills a process so but the kernel, when memory runs out: memory under [limits.app] in the \
+             project file allows more"
+        }
+        _ => {
+            "see its last lines of output; mend its command in the Procfile or in [app] of the project file"
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::fake::running;
+
+    #[test]
+    fn all_have_to_run_for_a_moment_but_one_that_answers() {
+        let processes = [running("web", 1), running("worker", 2)];
+        let key = |process: &Process| (process.name.clone(), process.pid.unwrap());
+        let seen = |age: Duration| StayingUp {
+            up: processes
+                .iter()
+                .map(|process| (key(process), Instant::now().checked_sub(age).unwrap()))
+                .collect(),
+            has_blamed: false,
+        };
+        let name = |process: Option<&Process>| process.map(|process| process.name.clone());
+        let young = seen(MOMENT / 2);
+        assert_eq!(
+            name(young.unsettled(&processes, true)).as_deref(),
+            Some("worker")
+        );
+        assert_eq!(
+            name(young.unsettled(&processes, false)).as_deref(),
+            Some("web")
+        );
+        assert!(young.unsettled(&processes[..1], true).is_none());
+        assert!(seen(MOMENT).unsettled(&processes, false).is_none());
+        // One that was started again begins anew.
+        let again = [running("worker", 3)];
+        assert!(seen(MOMENT).unsettled(&again, true).is_some());
+    }
+}

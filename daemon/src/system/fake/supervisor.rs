@@ -1,0 +1,109 @@
+//! A made-up supervisord.
+
+use super::{Fake, State, list, read, write};
+use crate::{
+    domain::UnitName,
+    system::{
+        Effect, Fault, fs,
+        supervisor::{Process, ProcessState, Supervisor},
+    },
+};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+
+pub(super) struct FakeSupervisor(pub(super) Fake);
+
+/// A process that has done nothing but run.
+pub fn running(name: &str, pid: u32) -> Process {
+    Process {
+        name: name.into(),
+        state: ProcessState::Running,
+        pid: Some(pid),
+        since: None,
+        restarts: 0,
+        ends: 0,
+        ended: None,
+    }
+}
+
+fn processes(state: &State, unit: &UnitName) -> Vec<Process> {
+    let told = state.processes.get(unit).cloned();
+    told.unwrap_or_else(|| {
+        vec![running(
+            "web",
+            u32::try_from(unit.as_str().len()).unwrap_or(1),
+        )]
+    })
+}
+
+#[async_trait]
+impl Supervisor for FakeSupervisor {
+    async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault> {
+        self.0.answers("supervisor")?;
+        write(&self.0.layout.program_dir(), unit, program)?;
+        self.0
+            .state()
+            .groups
+            .insert(unit.clone(), program.to_owned());
+        Ok(())
+    }
+
+    async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
+        fs::remove_file(&self.0.layout.program_dir().join(format!("{unit}.conf")))?;
+        if let Err(fault) = self.0.answers("supervisor") {
+            return Ok(Effect::Owed(fault.message));
+        }
+        self.0.state().groups.remove(unit);
+        Ok(Effect::Done)
+    }
+
+    async fn restart(&self, unit: &UnitName) -> Result<(), Fault> {
+        self.0.answers("supervisor")?;
+        match self.0.state().groups.contains_key(unit) {
+            true => Ok(()),
+            false => Err(Fault::new(format!(
+                "cannot restart {unit}: there is no such group"
+            ))),
+        }
+    }
+
+    fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault> {
+        read(&self.0.layout.program_dir(), unit)
+    }
+
+    fn list(&self) -> Result<Vec<UnitName>, Fault> {
+        list(&self.0.layout.program_dir())
+    }
+
+    async fn processes(&self, unit: &UnitName) -> Result<Vec<Process>, Fault> {
+        self.0.answers("supervisor")?;
+        let state = self.0.state();
+        Ok(match state.groups.contains_key(unit) {
+            true => processes(&state, unit),
+            false => Vec::new(),
+        })
+    }
+
+    async fn groups(&self) -> Result<Vec<(String, Vec<Process>)>, Fault> {
+        self.0.answers("supervisor")?;
+        let state = self.0.state();
+        let of = |unit: &UnitName| (unit.to_string(), processes(&state, unit));
+        Ok(state.groups.keys().map(of).collect())
+    }
+
+    async fn tells(&self) -> Result<bool, Fault> {
+        self.0.answers("supervisor").map(|()| true)
+    }
+
+    async fn settle(&self) -> Result<(), Fault> {
+        self.0.answers("supervisor")?;
+        let mut groups = BTreeMap::new();
+        for unit in self.list()? {
+            if let Some(text) = Supervisor::read(self, &unit)? {
+                groups.insert(unit, text);
+            }
+        }
+        self.0.state().groups = groups;
+        Ok(())
+    }
+}
