@@ -1,55 +1,13 @@
 //! Generated types to plain ones. Unset strings become `None` where a value can
 //! be absent; enumerators of a later version become `Unknown`.
 
+mod workspaces;
+
 use crate::model::{audit, job, project, system, workspace};
 use crate::{Conflict, Error, LostWork, Result, RunOutput};
 use cid_proto::v1 as pb;
 use jiff::Timestamp;
 use std::time::Duration;
-
-impl TryFrom<pb::Workspace> for workspace::Workspace {
-    type Error = Error;
-
-    fn try_from(from: pb::Workspace) -> Result<Self> {
-        Ok(Self {
-            state: from.state().into(),
-            health: from.health().into(),
-            email: from.email,
-            project: from.project,
-            name: from.name,
-            url: given(from.url),
-            port: u16::try_from(from.port).ok().filter(|port| *port != 0),
-            directory: from.directory,
-            branch: from.branch,
-            commit: given(from.commit),
-            created_at: timestamp(required(from.created_at, "a workspace without a time")?)?,
-            job: given(from.job),
-            creator: given(from.creator),
-        })
-    }
-}
-
-impl From<pb::WorkspaceState> for workspace::WorkspaceState {
-    fn from(from: pb::WorkspaceState) -> Self {
-        match from {
-            pb::WorkspaceState::Unspecified => Self::Unknown,
-            pb::WorkspaceState::Creating => Self::Creating,
-            pb::WorkspaceState::Ready => Self::Ready,
-            pb::WorkspaceState::Failed => Self::Failed,
-            pb::WorkspaceState::Deleting => Self::Deleting,
-        }
-    }
-}
-
-impl From<pb::Health> for workspace::Health {
-    fn from(from: pb::Health) -> Self {
-        match from {
-            pb::Health::Unspecified | pb::Health::Unknown => Self::Unknown,
-            pb::Health::Up => Self::Up,
-            pb::Health::Down => Self::Down,
-        }
-    }
-}
 
 impl TryFrom<pb::CreateResponse> for workspace::Created {
     type Error = Error;

@@ -6,6 +6,7 @@ use crate::{
     doctor,
     domain::ProjectName,
     engine::{Engine, Hooks},
+    health::Looker,
     host,
     layout::{Layout, trash_dir},
     reload::Telling,
@@ -189,6 +190,7 @@ fn api(
     Api {
         engine,
         store,
+        health: Arc::new(Looker::new(sys.clone(), Arc::clone(&projects))),
         layout: Arc::clone(&sys.layout),
         sys,
         settings,

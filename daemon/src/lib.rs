@@ -22,6 +22,8 @@ pub mod domain;
 pub mod engine;
 /// What a caller is told.
 pub mod error;
+/// Whether a workspace is what its visitors get.
+pub mod health;
 /// An installed host: units, accounts, polkit.
 pub mod host;
 /// Where things are on disk.

@@ -196,13 +196,16 @@ def _note(process):
 
 
 def _processes(group):
-    return [_process(process) for process in group.processes.values()]
+    # `PROJECT.NAME.TYPE`: so that supervisord's log says whose it is.
+    prefix = group.config.name + "."
+    return [_process(process, prefix) for process in group.processes.values()]
 
 
-def _process(process):
+def _process(process, prefix):
     note = _note(process)
+    name = process.config.name
     return {
-        "name": process.config.name,
+        "name": name[len(prefix):] if name.startswith(prefix) else name,
         "state": getProcessStateDescription(process.get_state()),
         "pid": process.pid,
         "since": note.since,

@@ -3,7 +3,9 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header::ACCEPT_LANGUAGE, request::Parts},
 };
-use cid_client::{Health, JobKind, JobState, StepState, Waiting, WaitingFor, WorkspaceState};
+use cid_client::{
+    Health, JobKind, JobState, ProcessState, StepState, Waiting, WaitingFor, WorkspaceState,
+};
 use std::{convert::Infallible, time::Duration};
 
 /// The language a page speaks. Every sentence of the front is a method of it, so that none can
@@ -105,6 +107,9 @@ sentences! {
 
     your_workspace: "The workspace", "Стенд";
     health: "Application", "Приложение";
+    processes: "Processes", "Процессы";
+    restarts: "restarts", "перезапусков";
+    last_end: "last end", "последнее завершение";
     branch: "Branch", "Ветка";
     directory: "Folder on the server", "Папка на сервере";
     commit: "Made from commit", "Создан из коммита";
@@ -176,12 +181,26 @@ impl Lang {
         }
     }
 
-    /// Whether the application runs.
+    /// Whether the application is what its visitors should get.
     pub fn health_state(self, health: &Health) -> &'static str {
         match health {
             Health::Unknown => self.pick("not known", "неизвестно"),
             Health::Up => self.pick("running", "работает"),
+            Health::Starting => self.pick("starting", "запускается"),
+            Health::Failing => self.pick("answers wrongly", "отвечает неверно"),
+            Health::Crashing => self.pick("crashing", "падает"),
             Health::Down => self.pick("not running", "не работает"),
+        }
+    }
+
+    /// Whether a process runs.
+    pub fn process_state(self, state: &ProcessState) -> &'static str {
+        match state {
+            ProcessState::Unknown => self.pick("not known", "неизвестно"),
+            ProcessState::Stopped => self.pick("stopped", "остановлен"),
+            ProcessState::Starting => self.pick("starting", "запускается"),
+            ProcessState::Running => self.pick("running", "работает"),
+            ProcessState::Crashing => self.pick("crashing", "падает"),
         }
     }
 

@@ -15,7 +15,7 @@ pub struct Workspace {
     pub name: String,
     /// Where its life has got to.
     pub state: WorkspaceState,
-    /// Whether its processes run.
+    /// Whether it is what its visitors should get.
     pub health: Health,
     /// Where it answers; `None` until the web process has an address.
     pub url: Option<String>,
@@ -33,7 +33,59 @@ pub struct Workspace {
     pub job: Option<String>,
     /// Who asked for it: an account's name or number, or the address typed into the form.
     pub creator: Option<String>,
+    /// What is wrong, where it is not up.
+    pub health_message: Option<String>,
+    /// Since when it is known to be so.
+    pub health_since: Option<Timestamp>,
+    /// Its processes; only where one workspace was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
 }
+
+/// A process of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// Its type, e.g. `web`.
+    pub name: String,
+    /// Whether it runs.
+    pub state: ProcessState,
+    /// Since when it does, or does not; `None`: the daemon does not know.
+    pub since: Option<Timestamp>,
+    /// How often it was started again since the workspace was started.
+    pub restarts: u32,
+    /// What it and its descendants have in memory, in bytes; `None`: it does not run.
+    pub memory: Option<u64>,
+    /// How it last ended by itself, e.g. `exit status 1`; `None`: it did not.
+    pub last_end: Option<String>,
+    /// When that was.
+    pub last_ended_at: Option<Timestamp>,
+    /// What it wrote last, as far as it was asked for, which takes the right to read logs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
+}
+
+/// Whether a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessState {
+    /// A state this client does not know.
+    Unknown,
+    /// It does not run, and is not meant to.
+    Stopped,
+    /// It has run for less than a second or two.
+    Starting,
+    /// It runs.
+    Running,
+    /// It ends again and again, though it may run just now.
+    Crashing,
+}
+
+names!(ProcessState {
+    Unknown => "unknown",
+    Stopped => "stopped",
+    Starting => "starting",
+    Running => "running",
+    Crashing => "crashing",
+});
 
 /// Where a workspace's life has got to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,18 +110,31 @@ names!(WorkspaceState {
     Deleting => "deleting",
 });
 
-/// Whether a workspace's processes run.
+/// Whether a workspace is what its visitors should get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// Not ready yet, or supervisor cannot be asked.
+    /// Not ready yet, or nobody can tell.
     Unknown,
-    /// Every process runs.
+    /// Every process runs, and visitors get what they should.
     Up,
-    /// Some process does not run.
+    /// It was started a moment ago and does not answer yet.
+    Starting,
+    /// Its page answers wrongly, or not at all.
+    Failing,
+    /// A process ends again and again.
+    Crashing,
+    /// A process was stopped.
     Down,
 }
 
-names!(Health { Unknown => "unknown", Up => "up", Down => "down" });
+names!(Health {
+    Unknown => "unknown",
+    Up => "up",
+    Starting => "starting",
+    Failing => "failing",
+    Crashing => "crashing",
+    Down => "down",
+});
 
 /// The answer to a request for a workspace: what it will be, and the job that makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -27,7 +27,7 @@ pub(crate) fn lines(left: &LeftFiles) -> Vec<String> {
 }
 
 /// A size as people read it.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

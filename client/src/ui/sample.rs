@@ -22,6 +22,9 @@ pub(crate) fn workspace() -> Workspace {
         created_at: Timestamp::UNIX_EPOCH,
         job: Some("0190".into()),
         creator: Some("anna".into()),
+        health_message: None,
+        health_since: None,
+        processes: Vec::new(),
     }
 }
 

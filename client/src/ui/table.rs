@@ -2,8 +2,9 @@
 //! left out but in a terminal that is too narrow, where a list says what.
 
 use super::fit::{Narrow, fit};
+use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
-use cid_client::{AuditLine, CheckItem, Finding, Job, Project, StepState, Workspace};
+use cid_client::{AuditLine, CheckItem, Finding, Job, Process, Project, StepState, Workspace};
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Workspaces, one a line; nothing when there are none.
@@ -28,14 +29,14 @@ pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> Stri
     )
 }
 
-/// One workspace, a member a line.
+/// One workspace: a member a line, then its processes.
 pub(crate) fn workspace(workspace: &Workspace) -> String {
-    pairs(vec![
+    let members = pairs(vec![
         ("email", workspace.email.clone()),
         ("project", workspace.project.clone()),
         ("name", workspace.name.clone()),
         ("state", workspace.state.to_string()),
-        ("health", workspace.health.to_string()),
+        ("health", health(workspace)),
         ("url", workspace.url.clone().unwrap_or_default()),
         (
             "port",
@@ -50,7 +51,51 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
         ("created", time(workspace.created_at)),
         ("creator", workspace.creator.clone().unwrap_or_default()),
         ("job", workspace.job.clone().unwrap_or_default()),
-    ])
+    ]);
+    if workspace.processes.is_empty() {
+        return members;
+    }
+    let mut text = format!("{members}\n\n{}", processes(&workspace.processes));
+    let with_lines = |process: &&Process| !process.last_lines.is_empty();
+    for process in workspace.processes.iter().filter(with_lines) {
+        text.push_str(&format!("\n\nlast lines of {}:", clean(&process.name)));
+        for line in &process.last_lines {
+            text.push_str(&format!("\n    {}", clean(line)));
+        }
+    }
+    text
+}
+
+/// In a word, and what is wrong since when.
+fn health(workspace: &Workspace) -> String {
+    let word = workspace.health.to_string();
+    match (&workspace.health_message, workspace.health_since) {
+        (None, _) => word,
+        (Some(message), None) => format!("{word}: {message}"),
+        (Some(message), Some(since)) => format!("{word} since {}: {message}", time(since)),
+    }
+}
+
+fn processes(processes: &[Process]) -> String {
+    table(
+        [
+            "PROCESS", "STATE", "SINCE", "RESTARTS", "MEMORY", "LAST END",
+        ],
+        processes.iter().map(|process| {
+            let end = process.last_end.clone().unwrap_or_default();
+            [
+                process.name.clone(),
+                process.state.to_string(),
+                process.since.map(time).unwrap_or_default(),
+                process.restarts.to_string(),
+                process.memory.map(size).unwrap_or_default(),
+                match process.last_ended_at {
+                    Some(at) => format!("{end}, {}", time(at)),
+                    None => end,
+                },
+            ]
+        }),
+    )
 }
 
 /// Jobs, one a line, then what those wait for that do; nothing when there are none.
@@ -321,6 +366,7 @@ fn or_dash(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::ui::sample;
+    use cid_client::{Health, ProcessState};
 
     #[test]
     fn workspaces_stand_in_columns() {
@@ -332,6 +378,42 @@ mod tests {
         ));
         assert_eq!(lines.len(), 2);
         assert!(workspaces(&[], None).is_empty());
+    }
+
+    #[test]
+    fn a_workspace_shows_what_ails_it() {
+        let process = |name: &str, state| Process {
+            name: name.into(),
+            state,
+            since: None,
+            restarts: 0,
+            memory: Some(34 << 20),
+            last_end: None,
+            last_ended_at: None,
+            last_lines: Vec::new(),
+        };
+        let worker = Process {
+            restarts: 4,
+            memory: None,
+            last_end: Some("exit status 3".into()),
+            last_lines: vec!["no \u{1b}[31mbroker".into()],
+            ..process("worker", ProcessState::Crashing)
+        };
+        let shown = workspace(&Workspace {
+            health: Health::Crashing,
+            health_message: Some("worker has ended 5 times, last with exit status 3".into()),
+            processes: vec![process("web", ProcessState::Running), worker],
+            ..sample::workspace()
+        });
+        for line in [
+            "health     crashing: worker has ended 5 times, last with exit status 3\n",
+            "\nPROCESS  STATE     SINCE  RESTARTS  MEMORY  LAST END\n",
+            "\nweb      running   -      0         34 MiB  -\n",
+            "\nworker   crashing  -      4         -       exit status 3\n",
+            "\n\nlast lines of worker:\n    no broker",
+        ] {
+            assert!(shown.contains(line), "{line}: {shown}");
+        }
     }
 
     #[test]

@@ -165,6 +165,8 @@ fn json_is_events_then_one_document() {
         "created_at",
         "job",
         "creator",
+        "health_message",
+        "health_since",
     ];
     expected.sort_unstable();
     assert_eq!(names, expected);

@@ -137,6 +137,7 @@ fn workspace(created_at: Option<pb_time::Time>) -> pb::Workspace {
         created_at: Some(created_at.unwrap_or_default()),
         job: "good".into(),
         creator: "anna".into(),
+        ..pb::Workspace::default()
     }
 }
 

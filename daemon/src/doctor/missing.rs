@@ -4,6 +4,7 @@ use super::{Finding, sites};
 use crate::{
     domain::{UnitName, Workspace},
     error::Error,
+    health::is_crashing,
     recipe::WEB,
     rpc::Api,
     step::{APP_LOG_DIR_MODE, TREE},
@@ -19,12 +20,24 @@ use crate::{
 use cid_protocol::run_file::RunFile;
 use std::path::{Path, PathBuf};
 
+/// How a workspace's app is now.
+#[derive(Clone, Copy)]
+pub(super) struct Now<'a> {
+    /// `None`: supervisord does not tell.
+    pub(super) processes: Option<&'a [Process]>,
+    /// It was started a moment ago, as after a boot: that it does not listen yet is no finding.
+    pub(super) is_starting: bool,
+}
+
 /// What a ready workspace should have and has not.
 pub(super) async fn missing(
     api: &Api,
     unit: &UnitName,
     workspace: &Workspace,
-    processes: Option<&[Process]>,
+    Now {
+        processes,
+        is_starting,
+    }: Now<'_>,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
@@ -117,17 +130,26 @@ pub(super) async fn missing(
     let run_file = RunFile::read(&api.layout.run_file(unit)).ok();
     if let Some(run_file) = run_file {
         findings.extend(unseen(api, unit, &run_file));
-        findings.extend(silent(api, unit, &run_file, processes));
+        if !is_starting {
+            findings.extend(silent(api, unit, &run_file, processes));
+        }
     }
-    for process in processes.iter().filter(|process| !process.is_up()) {
-        let repair = format!(
-            "look why (cictl logs {}), then: cictl restart {}",
-            workspace.email, workspace.email
-        );
+    let now = jiff::Timestamp::now();
+    for process in processes
+        .iter()
+        .filter(|process| is_crashing(process, now) || !process.is_up())
+    {
+        let what = match is_crashing(process, now) {
+            true => "it is crashing",
+            false => "it does not run",
+        };
         findings.push(Finding::drift(
             format!("process {unit}:{}", process.name),
-            format!("it does not run: it {}", process.told()),
-            repair,
+            format!("{what}: it {}", process.told()),
+            format!(
+                "look why (cictl logs {0} -p {1} {2}), then: cictl restart {0} -p {1}",
+                workspace.email, workspace.project, process.name
+            ),
         ));
     }
     Ok(())

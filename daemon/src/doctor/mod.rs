@@ -23,12 +23,19 @@ pub use sites::{keep_sites, keep_sites_forever};
 use crate::{
     domain::{UnitName, Workspace, WorkspaceState},
     error::Error,
+    health::{Condition, Health},
     rpc::Api,
     store::StoreError,
     system::{Fault, supervisor::Process},
 };
 use cid_proto::v1;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+/// So long pages are waited for.
+const HEALTH_LIMIT: Duration = Duration::from_secs(5);
 
 /// One thing that was found.
 #[derive(Clone, Debug)]
@@ -139,13 +146,27 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
         .iter()
         .filter(|(unit, w)| w.state == WorkspaceState::Ready && !busy.contains(*unit))
         .collect();
-    for (unit, workspace) in &at_rest {
+    let trees: Vec<&Workspace> = at_rest.iter().map(|(_, workspace)| **workspace).collect();
+    let looked = api.health.look(&trees, HEALTH_LIMIT).await;
+    // Without it no page answers, and that is one finding.
+    let has_nginx = api.sys.probe.is_open(api.sys.site.http_port).await;
+    for ((unit, workspace), looked) in at_rest.iter().zip(looked) {
         let processes = groups
             .as_ref()
             .map(|groups| groups.get(unit.as_str()).map_or(&[][..], Vec::as_slice));
-        missing::missing(api, unit, workspace, processes, repair, &mut findings).await?;
+        let before = findings.len();
+        let is_starting = looked.health.condition == Condition::Starting;
+        let now = missing::Now {
+            processes,
+            is_starting,
+        };
+        missing::missing(api, unit, workspace, now, repair, &mut findings).await?;
+        // What is missing is why it fails.
+        let is_whole = has_nginx && findings.len() == before;
+        if is_whole && looked.health.condition == Condition::Failing {
+            findings.push(failing(unit, workspace, &looked.health));
+        }
     }
-    let trees: Vec<&Workspace> = at_rest.iter().map(|(_, workspace)| **workspace).collect();
     access::closed(api, &trees, &mut findings).await;
     surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
     accounts::accounts(api, repair, &mut findings).await?;
@@ -161,6 +182,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
         ));
     }
     host::check(api, &mut findings).await;
+    findings.extend(host::unused_supervisord(api).await);
     for project in api.projects.all().values().flatten() {
         for worry in worries::worries(project).await {
             let message = format!("{}; {}", worry.message, worry.mend);
@@ -179,6 +201,21 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     }
     gone::find(api, &mut findings).await?;
     Ok(findings)
+}
+
+fn failing(unit: &UnitName, workspace: &Workspace, health: &Health) -> Finding {
+    let since = health
+        .since
+        .map(|since| since.strftime("%F %T UTC").to_string());
+    let since = since.map_or(String::new(), |since| format!("since {since} "));
+    Finding::drift(
+        format!("page of {unit}"),
+        format!("it is failing: {since}{}", health.message),
+        format!(
+            "look why (cictl logs {0} -p {1}), mend it, then: cictl restart {0} -p {1}",
+            workspace.email, workspace.project
+        ),
+    )
 }
 
 /// cid itself never restarts supervisord: every app would go down, at a moment of nobody's choice.

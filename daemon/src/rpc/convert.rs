@@ -7,6 +7,7 @@ use crate::{
         Plan,
         event::{Event, Failure, Progress, StepState, What},
     },
+    health::{Condition, Health, is_crashing},
     layout::Layout,
     store::JobRow,
     system::{
@@ -73,11 +74,7 @@ impl Users {
     }
 }
 
-pub(super) fn workspace(
-    workspace: &Workspace,
-    health: v1::Health,
-    users: &mut Users,
-) -> v1::Workspace {
+pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users) -> v1::Workspace {
     let state = match workspace.state {
         WorkspaceState::Creating => v1::WorkspaceState::Creating,
         WorkspaceState::Ready => v1::WorkspaceState::Ready,
@@ -89,7 +86,10 @@ pub(super) fn workspace(
         project: workspace.project.to_string(),
         name: workspace.name.to_string(),
         state: state.into(),
-        health: health.into(),
+        health: condition(health.condition).into(),
+        health_message: health.message,
+        health_since: health.since.map(timestamp),
+        processes: Vec::new(),
         url: workspace.url.clone(),
         port: workspace.port.unwrap_or_default().into(),
         directory: workspace.directory.to_string_lossy().into_owned(),
@@ -101,19 +101,34 @@ pub(super) fn workspace(
     }
 }
 
-/// Whether a workspace's processes run; `None`: supervisord cannot be asked.
-pub(super) fn health(processes: Option<&[Process]>) -> v1::Health {
-    match processes {
-        None => v1::Health::Unknown,
-        Some([]) => v1::Health::Down,
-        Some(all)
-            if all
-                .iter()
-                .all(|p| matches!(p.state, ProcessState::Running | ProcessState::Starting)) =>
-        {
-            v1::Health::Up
-        }
-        Some(_) => v1::Health::Down,
+fn condition(condition: Condition) -> v1::Health {
+    match condition {
+        Condition::Unknown => v1::Health::Unknown,
+        Condition::Up => v1::Health::Up,
+        Condition::Starting => v1::Health::Starting,
+        Condition::Failing => v1::Health::Failing,
+        Condition::Crashing => v1::Health::Crashing,
+        Condition::Down => v1::Health::Down,
+    }
+}
+
+/// A process, and what it has in memory.
+pub(super) fn process(process: &Process, memory: u64) -> v1::Process {
+    let state = match process.state {
+        _ if is_crashing(process, jiff::Timestamp::now()) => v1::ProcessState::Crashing,
+        ProcessState::Starting => v1::ProcessState::Starting,
+        ProcessState::Running => v1::ProcessState::Running,
+        _ => v1::ProcessState::Stopped,
+    };
+    let ended = process.ended.as_ref();
+    v1::Process {
+        name: process.name.clone(),
+        state: state.into(),
+        since: process.since.map(timestamp),
+        restarts: process.restarts,
+        memory,
+        last_end: ended.map(|ended| ended.how.to_string()).unwrap_or_default(),
+        last_ended_at: ended.and_then(|ended| ended.at).map(timestamp),
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     domain::{Email, Name, ProjectName, Workspace},
     engine::Engine,
     error::Error,
+    health::Looker,
     layout::Layout,
     store::Store,
     system::{Fault, System},
@@ -49,6 +50,8 @@ pub struct Api {
     pub store: Store,
     /// The outside.
     pub sys: System,
+    /// How workspaces are.
+    pub health: Arc<Looker>,
     /// Where things are.
     pub layout: Arc<Layout>,
     /// The daemon's settings.

@@ -13,20 +13,28 @@ use crate::{
     domain::{Account, JobKind, Name, Workspace, WorkspaceState},
     engine::{Plan, Submission},
     error::{self, Error},
+    health::{Health, Seen},
     plan::{self, BranchChoice, Facts, Looked},
     store::{Quota, Subject},
     system::{
+        procs,
         room::{self, Shortage},
+        supervisor::Process,
         tls::Certificates,
     },
 };
 use cid_proto::v1::{self, workspaces_server::Workspaces};
 use futures::stream::BoxStream;
-use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
+/// An answer about one workspace may wait so long for its page.
+const SHOW_LIMIT: Duration = Duration::from_secs(3);
+/// One about all: what answers later is known to the next who asks.
+const LIST_LIMIT: Duration = Duration::from_millis(150);
 /// What can be done with a workspace whose project has no file.
 const NOTHING_ELSE: &str = "without it a workspace can be shown, run commands and be deleted";
 
@@ -116,7 +124,7 @@ impl Workspaces for Api {
             }),
         };
         let (workspace, job) = self.submit(permit, submission).await?;
-        let workspace = convert::workspace(&workspace, v1::Health::Unknown, &mut Users::default());
+        let workspace = convert::workspace(&workspace, Health::default(), &mut Users::default());
         let workspace = Some(workspace);
         Ok(Response::new(v1::CreateResponse {
             workspace,
@@ -129,14 +137,16 @@ impl Workspaces for Api {
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
         let workspace = self.resolve(request.into_inner().workspace).await?;
-        let processes = self.sys.supervisor.processes(&workspace.unit()).await.ok();
-        let health = health_of(&workspace, processes.as_deref());
+        let mut looked = self.health.look(&[&workspace], SHOW_LIMIT).await;
+        let Seen { health, processes } = looked.pop().unwrap_or_default();
+        let memory = memory_of(&processes).await;
+        let mut message = convert::workspace(&workspace, health, &mut Users::default());
+        let shown = processes.iter().zip(memory);
+        message.processes = shown
+            .map(|(process, memory)| convert::process(process, memory))
+            .collect();
         Ok(Response::new(v1::GetResponse {
-            workspace: Some(convert::workspace(
-                &workspace,
-                health,
-                &mut Users::default(),
-            )),
+            workspace: Some(message),
         }))
     }
 
@@ -161,34 +171,20 @@ impl Workspaces for Api {
             .workspaces(project, after, limit)
             .await
             .map_err(Error::from)?;
-        let groups: Option<HashMap<_, _>> = match page.is_empty() {
-            true => None,
-            false => self
-                .sys
-                .supervisor
-                .groups()
-                .await
-                .ok()
-                .map(|groups| groups.into_iter().collect()),
-        };
-        let none = Vec::new();
+        let all: Vec<&Workspace> = page.iter().collect();
+        let looked = self.health.look(&all, LIST_LIMIT).await;
         let mut users = Users::default();
-        let message = |workspace: &Workspace| {
-            let processes = groups
-                .as_ref()
-                .map(|groups| groups.get(workspace.unit().as_str()).unwrap_or(&none));
-            convert::workspace(
-                workspace,
-                health_of(workspace, processes.map(Vec::as_slice)),
-                &mut users,
-            )
-        };
+        let workspaces = page
+            .iter()
+            .zip(looked)
+            .map(|(workspace, looked)| convert::workspace(workspace, looked.health, &mut users));
+        let workspaces = workspaces.collect();
         let next_page_token = match page.last() {
             Some(last) if page.len() == limit => last.id.to_string(),
             _ => String::new(),
         };
         Ok(Response::new(v1::ListResponse {
-            workspaces: page.iter().map(message).collect(),
+            workspaces,
             next_page_token,
         }))
     }
@@ -332,7 +328,6 @@ impl Workspaces for Api {
     }
 }
 
-/// Health is a question only for what should be running.
 /// A bad certificate is said before anything is begun.
 async fn refuse_bad_certificate(project: &Project) -> Result<(), Error> {
     match Certificates::read(project).await {
@@ -344,14 +339,12 @@ async fn refuse_bad_certificate(project: &Project) -> Result<(), Error> {
     }
 }
 
-fn health_of(
-    workspace: &Workspace,
-    processes: Option<&[crate::system::supervisor::Process]>,
-) -> v1::Health {
-    match workspace.state {
-        WorkspaceState::Ready => convert::health(processes),
-        _ => v1::Health::Unknown,
-    }
+/// What each process and its descendants have in memory, in bytes; 0 for one that does not run.
+async fn memory_of(processes: &[Process]) -> Vec<u64> {
+    let pids: Vec<Option<u32>> = processes.iter().map(|process| process.pid).collect();
+    let count = pids.len();
+    let memory = spawn_blocking(move || procs::memory_of(&pids)).await;
+    memory.unwrap_or_else(|_| vec![0; count])
 }
 
 impl Api {

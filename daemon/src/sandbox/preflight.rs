@@ -2,7 +2,7 @@
 
 use crate::{
     layout::Layout,
-    system::{Fault, exec, fs, included, probe},
+    system::{Fault, exec, fs, included, listeners},
 };
 use std::{
     io::ErrorKind,
@@ -103,10 +103,7 @@ pub(super) fn port_is_ours(port: u16) -> Result<(), Fault> {
     for address in listen_addresses(port) {
         match TcpListener::bind(address) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                let holder = probe::holder_of(port).map_or_else(
-                    || "another process".to_owned(),
-                    |pid| format!("process {pid}"),
-                );
+                let holder = listeners::in_words(port);
                 return Err(Fault::new(format!(
                     "cannot listen on {address}: {holder} listens there"
                 ))
@@ -156,7 +153,7 @@ mod tests {
         assert!(
             fault
                 .message
-                .contains(&format!("process {} listens there", std::process::id())),
+                .contains(&format!(": process {} (", std::process::id())),
             "{fault}"
         );
     }

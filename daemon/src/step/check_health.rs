@@ -5,6 +5,7 @@ use crate::{
     config::{Health, Limits},
     doctor::worries::empty_database,
     engine::{Cx, Step},
+    health::page::wrong,
     recipe::WEB,
     system::{
         Fault, fs,
@@ -17,7 +18,6 @@ use crate::{
 use cid_protocol::run_file::RunFile;
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -262,47 +262,6 @@ fn judge(
         }) => State::Silent("cannot reach the web process through nginx".into()),
         Ok(visited) => State::Wrong(wrong(health, &visited)),
         Err(fault) => State::Silent(fault.message),
-    }
-}
-
-/// What is wrong with an answer, and what usually makes such a one.
-fn wrong(health: &Health, visited: &Visited) -> Fault {
-    let (Visited::Page { path, .. } | Visited::Astray { path, .. }) = visited;
-    let asked = health.path.as_str();
-    let page = match asked.split('?').next() == Some(path) {
-        true => asked.to_owned(),
-        false => format!("{asked} leads to {path}, which"),
-    };
-    let fault =
-        |said: &dyn fmt::Display| Fault::new(format!("cannot call it healthy: {page} {said}"));
-    match visited {
-        Visited::Astray { astray, .. } => fault(astray).hint(astray.hint()),
-        Visited::Page { status, .. } => {
-            let fault = fault(&format_args!("answers with status {status}"));
-            match usual_cause(*status) {
-                Some(cause) => fault.hint(cause),
-                None => fault,
-            }
-        }
-    }
-}
-
-fn usual_cause(status: u16) -> Option<&'static str> {
-    match status {
-        400 => Some(
-            "mostly a host name that the app does not take. Django: ALLOWED_HOSTS must hold .DOMAIN, the \
-             project's domain with a dot in front; elsewhere the list of hosts that it trusts",
-        ),
-        403 => Some(
-            "mostly a host name that the app does not take (config.hosts of Rails, server.allowedHosts of \
-             Vite), or a page that not everybody may see: then name another one as path of health under \
-             [app], or the status as good, health.status = [403]",
-        ),
-        404 | 405 | 410 => Some(
-            "the app runs and has no such page: name one that it has as path of health under [app] in the \
-             project file, such as path = \"/admin/login/\"",
-        ),
-        _ => None,
     }
 }
 

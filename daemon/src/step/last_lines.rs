@@ -1,5 +1,6 @@
 //! The end of a process's own log, for the job's.
 
+use super::RestartProcesses;
 use crate::engine::Cx;
 use std::{
     fs::File,
@@ -10,10 +11,13 @@ use std::{
 const LINES: usize = 30;
 const BYTES: u64 = 16 * 1024;
 
-/// Tells the last lines that a process wrote.
+/// Tells the last lines that a process wrote since this job started it.
 pub(super) async fn last_lines(cx: &Cx, process: &str) {
     let dir = cx.sys().layout.app_log_dir(cx.unit());
-    let lines = end_of(&dir.join(format!("{process}.log")));
+    let name = format!("{process}.log");
+    let before = cx.output::<RestartProcesses>().unwrap_or_default();
+    let from = before.0.get(&name).copied().unwrap_or_default();
+    let lines = end_of(&dir.join(name), from);
     cx.line(match lines.is_empty() {
         true => format!("{process} has written nothing"),
         false => format!("last lines of {process}:"),
@@ -24,12 +28,13 @@ pub(super) async fn last_lines(cx: &Cx, process: &str) {
     }
 }
 
-/// The end of a log, as text.
-fn end_of(path: &Path) -> Vec<String> {
+/// The end of a log, as text; nothing of before `from`. A shorter one has been begun anew.
+fn end_of(path: &Path, from: u64) -> Vec<String> {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
+        let from = if from > length { 0 } else { from };
+        file.seek(SeekFrom::Start(length.saturating_sub(BYTES).max(from)))?;
         let mut end = Vec::new();
         file.take(BYTES).read_to_end(&mut end)?;
         Ok(end)
@@ -41,4 +46,21 @@ fn end_of(path: &Path) -> Vec<String> {
         .iter()
         .map(|&line| line.to_owned())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_start_wrote_what_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("web.log");
+        std::fs::write(&log, "old\nnew\n").unwrap();
+        assert_eq!(end_of(&log, 0), ["old", "new"]);
+        assert_eq!(end_of(&log, 4), ["new"]);
+        assert_eq!(end_of(&log, 8), Vec::<String>::new());
+        assert_eq!(end_of(&log, 5000), ["old", "new"], "it was rotated");
+        assert_eq!(end_of(&dir.path().join("none"), 0), Vec::<String>::new());
+    }
 }

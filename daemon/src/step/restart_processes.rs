@@ -5,15 +5,32 @@ use crate::{
     system::Fault,
 };
 use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// Restarts the workspace's processes.
 #[derive(Serialize, Deserialize)]
 pub struct RestartProcesses {}
 
+/// How long each log was before, in bytes, by its file's name: what follows is of the new start.
+#[derive(Default, Serialize, Deserialize)]
+pub struct LogsBefore(pub BTreeMap<String, u64>);
+
+impl LogsBefore {
+    /// What cannot be read counts as empty.
+    fn look(dir: &Path) -> Self {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let length = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some((name, entry.metadata().ok()?.len()))
+        };
+        Self(entries.filter_map(length).collect())
+    }
+}
+
 impl Step for RestartProcesses {
     const KIND: &'static str = "restart-processes.v1";
     type Before = ();
-    type Output = ();
+    type Output = LogsBefore;
 
     fn label(&self) -> String {
         "restart the processes".into()
@@ -23,8 +40,10 @@ impl Step for RestartProcesses {
         Ok(())
     }
 
-    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        cx.sys().supervisor.restart(cx.unit()).await
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<LogsBefore, Fault> {
+        let before = LogsBefore::look(&cx.sys().layout.app_log_dir(cx.unit()));
+        cx.sys().supervisor.restart(cx.unit()).await?;
+        Ok(before)
     }
 
     /// A restart leaves nothing behind that could be taken back.

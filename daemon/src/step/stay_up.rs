@@ -5,7 +5,7 @@ use crate::{
     engine::Cx,
     recipe::WEB,
     system::{
-        Fault,
+        Fault, listeners,
         probe::App,
         supervisor::{How, Process, ProcessState},
     },
@@ -15,6 +15,7 @@ use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
+use tokio::task::spawn_blocking;
 
 /// So long a process has to run: it may take its time to read its code and fail. One that answers has done so.
 const MOMENT: Duration = Duration::from_secs(3);
@@ -42,7 +43,7 @@ impl StayingUp {
         if let Some(process) = processes.iter().find(is_hopeless) {
             self.has_blamed = true;
             last_lines(cx, &process.name).await;
-            return Err(blame(process, cx, address));
+            return Err(blame(process, cx, address).await);
         }
         let now = Instant::now();
         let up = processes.iter().filter(|process| process.is_up());
@@ -71,19 +72,21 @@ impl StayingUp {
     }
 }
 
-fn blame(process: &Process, cx: &Cx, address: &App) -> Fault {
+async fn blame(process: &Process, cx: &Cx, address: &App) -> Fault {
     let mut message = format!(
         "cannot keep the process {} running: it {}",
         process.name,
         process.told()
     );
     // Itself it cannot be: it has ended.
-    if let App::Port(port) = address
+    if let App::Port(port) = *address
         && process.name == WEB
         && !process.is_up()
-        && !cx.sys().probe.port_is_free(*port)
+        && cx.sys().probe.is_open(port).await
     {
-        message.push_str(&format!("; another program listens on its port {port}"));
+        let other = spawn_blocking(move || listeners::in_words(port)).await;
+        let other = other.unwrap_or_default();
+        message.push_str(&format!("; {other} listens on its port {port}"));
     }
     let how = process.ended.as_ref().map(|ended| &ended.how);
     Fault::new(message).hint(match how {
@@ -91,7 +94,7 @@ fn blame(process: &Process, cx: &Cx, address: &App) -> Fault {
             "a process has to run until it is stopped: start it in the foreground, and leave out of the Procfile \
              what does its work and ends"
         }
-        Some(How::Signal(SIGKILL)) => {
+        Some(how) if how.signal() == Some(SIGKILL) => {
             "nobody kills a process so but the kernel, when memory runs out: memory under [limits.app] in the \
              project file allows more"
         }

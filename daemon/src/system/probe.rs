@@ -3,6 +3,7 @@
 use super::{
     Fault, FaultContext,
     inside::AppSocket,
+    listeners::{any_listener, listening, sockets_of},
     procs,
     supervisor::orphans,
     tls::{self, Pair},
@@ -19,10 +20,8 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use std::{
-    collections::BTreeSet,
     error::Error,
-    fs::File,
-    io::{BufRead, BufReader, ErrorKind},
+    io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::Path,
     time::Duration,
@@ -353,14 +352,6 @@ async fn ask(
     }
 }
 
-/// Sockets that these processes or their descendants hold, by inode.
-fn sockets_of(pids: &[u32]) -> BTreeSet<u64> {
-    procs::with_descendants(pids)
-        .iter()
-        .flat_map(|stat| procs::sockets(stat.id.pid))
-        .collect()
-}
-
 /// Whether a workspace's web process listens on its port; `pids` as in [`of_workspace`].
 pub fn is_served(probe: &dyn Probe, run_file: &RunFile, pids: &[u32], port: u16) -> bool {
     match &run_file.run_as {
@@ -377,96 +368,10 @@ pub fn of_workspace(probe: &dyn Probe, run_file: &RunFile, pids: &[u32]) -> Vec<
     }
 }
 
-/// Who listens on this port of the loopback or of all addresses, as far as this process may see.
-pub(crate) fn holder_of(port: u16) -> Option<u32> {
-    let inodes: BTreeSet<u64> = listening()
-        .into_iter()
-        .filter(|listener| listener.address.port() == port)
-        .map(|listener| listener.inode)
-        .collect();
-    let holds = |pid: &u32| {
-        procs::sockets(*pid)
-            .iter()
-            .any(|inode| inodes.contains(inode))
-    };
-    procs::all().into_iter().map(|stat| stat.id.pid).find(holds)
-}
-
-/// A TCP socket that listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Listener {
-    address: SocketAddr,
-    /// Who made it.
-    uid: u32,
-    inode: u64,
-}
-
-const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
-/// A line of these tables. Who asks for no more makes the kernel look no further.
-const LINE: usize = 150;
-
-/// Whether there is such a TCP socket. Those that listen stand first; the rest is not looked at, as
-/// the kernel takes 5 to 12 ms for it on a machine with much memory.
-fn any_listener(matches: impl Fn(&Listener) -> bool) -> bool {
-    TABLES
-        .into_iter()
-        .filter_map(|path| File::open(path).ok())
-        .any(|table| {
-            BufReader::with_capacity(LINE, table)
-                .lines()
-                .skip(1)
-                .map_while(|line| parse_listener(&line.ok()?))
-                .any(|listener| matches(&listener))
-        })
-}
-
-/// All TCP sockets that listen.
-fn listening() -> Vec<Listener> {
-    TABLES
-        .into_iter()
-        .filter_map(|path| std::fs::read_to_string(path).ok())
-        .flat_map(|table| {
-            table
-                .lines()
-                .skip(1)
-                .filter_map(parse_listener)
-                .collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// `sl local_address rem_address st ... uid timeout inode`: address and port in hexadecimal, the
-/// address as 32-bit words in the machine's byte order.
-fn parse_listener(line: &str) -> Option<Listener> {
-    const LISTEN: &str = "0A";
-    let fields: Vec<_> = line.split_whitespace().collect();
-    if *fields.get(3)? != LISTEN {
-        return None;
-    }
-    let (address, port) = fields.get(1)?.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let mut octets = Vec::with_capacity(16);
-    for start in (0..address.len()).step_by(8) {
-        octets.extend(
-            u32::from_str_radix(address.get(start..start + 8)?, 16)
-                .ok()?
-                .to_ne_bytes(),
-        );
-    }
-    let ip = match octets.len() {
-        4 => IpAddr::from(<[u8; 4]>::try_from(octets).ok()?),
-        _ => IpAddr::from(<[u8; 16]>::try_from(octets).ok()?),
-    };
-    Some(Listener {
-        address: SocketAddr::new(ip, port),
-        uid: fields.get(7)?.parse().ok()?,
-        inode: fields.get(9)?.parse().ok()?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::listeners;
     use std::io::{Read, Write};
 
     #[test]
@@ -489,32 +394,15 @@ mod tests {
         assert!(probe.listens_on(uid, port));
         assert!(!probe.listens_on(uid + 1, port));
         assert!(!probe.port_is_free(addresses[0].port()));
-        assert_eq!(holder_of(addresses[0].port()), Some(std::process::id()));
+        assert_eq!(
+            listeners::holder_of(addresses[0].port()),
+            Some(std::process::id())
+        );
+        let own = format!("process {} ", std::process::id());
+        let told = listeners::in_words(addresses[0].port());
+        assert!(told.starts_with(&own), "{told}");
         drop(four);
         assert!(probe.port_is_free(addresses[0].port()));
-    }
-
-    #[test]
-    fn reads_both_families() {
-        let line = "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0";
-        assert_eq!(
-            parse_listener(line),
-            Some(Listener {
-                address: "127.0.0.1:8080".parse().unwrap(),
-                uid: 0,
-                inode: 4711
-            })
-        );
-        let line = "  0: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 12 1";
-        assert_eq!(
-            parse_listener(line),
-            Some(Listener {
-                address: "[::1]:80".parse().unwrap(),
-                uid: 0,
-                inode: 12
-            })
-        );
-        assert_eq!(parse_listener(&line.replace(" 0A ", " 01 ")), None);
     }
 
     #[tokio::test]

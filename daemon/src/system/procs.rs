@@ -155,6 +155,27 @@ pub fn with_descendants(pids: &[u32]) -> Vec<Stat> {
     found
 }
 
+/// What each of these processes and its descendants have in memory, in bytes; 0 for those that are not there.
+pub fn memory_of(pids: &[Option<u32>]) -> Vec<u64> {
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    let page = page
+        .ok()
+        .flatten()
+        .and_then(|page| u64::try_from(page).ok());
+    let resident = |stat: &Stat| {
+        let text = fs::read_to_string(format!("/proc/{}/statm", stat.id.pid)).ok()?;
+        text.split(' ').nth(1)?.parse::<u64>().ok()
+    };
+    let of = |pid: &u32| {
+        let pages = with_descendants(&[*pid])
+            .iter()
+            .filter_map(resident)
+            .sum::<u64>();
+        pages * page.unwrap_or(4096)
+    };
+    pids.iter().map(|pid| pid.as_ref().map_or(0, of)).collect()
+}
+
 /// Sends a signal, unless the number belongs to somebody else by now.
 pub fn send(id: ProcessId, signal: Signal) {
     if let (true, Ok(pid)) = (is_alive(id), i32::try_from(id.pid)) {

@@ -23,6 +23,7 @@ mod git_connections;
 mod git_server;
 mod gone;
 mod guard;
+mod health;
 mod https;
 mod jobs;
 mod parallel;

@@ -322,4 +322,17 @@ fn supervisord_that_is_down() {
     soon("all is well", || {
         host.run(&["cictl", "doctor"]).unwrap().status == 0
     });
+
+    // Debian's own is none of cid's business, but costs memory.
+    let notes = |host: &Host| words(&host.run(&["cictl", "doctor"]).unwrap());
+    let line = "systemctl disable --now supervisor";
+    run(&host, "systemctl enable --now supervisor");
+    let told = notes(&host);
+    assert!(
+        told.contains("[note] supervisor.service") && told.contains(line),
+        "{told}"
+    );
+    run(&host, line);
+    assert!(!notes(&host).contains(line));
+    is_well(&host);
 }

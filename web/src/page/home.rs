@@ -7,7 +7,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
-use cid_client::{Error, Project, Workspace};
+use cid_client::{Error, Health, Project, Workspace, WorkspaceState};
 use futures::future;
 
 /// What is put into the form when it is shown again.

@@ -85,6 +85,11 @@ pub fn utc(at: impl fmt::Display) -> String {
     format!("{minute} UTC")
 }
 
+/// A size in memory.
+pub fn mebibytes(bytes: &u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
 /// Text as one segment of a path.
 fn segment(text: &str) -> String {
     let mut out = String::new();

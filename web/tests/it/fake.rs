@@ -114,6 +114,7 @@ pub fn workspace(email: &str, project: &str, state: pb::WorkspaceState) -> pb::W
         job: "job-1".to_owned(),
         creator: "anna".to_owned(),
         name,
+        ..pb::Workspace::default()
     }
 }
 

@@ -3,7 +3,7 @@ use crate::{
     front::Front,
 };
 use axum::http::{Request, StatusCode};
-use cid_proto::v1::{Failure, JobState, StepState, WorkspaceState};
+use cid_proto::v1::{Failure, Health, JobState, Process, ProcessState, StepState, WorkspaceState};
 
 #[tokio::test]
 async fn the_form_and_the_table() {
@@ -83,6 +83,35 @@ async fn a_workspace_by_address_and_by_name() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_ails_a_workspace_is_shown_with_its_processes() {
+    let front = Front::new();
+    front.daemon.change(|world| {
+        let mut anna = fake::workspace("anna@example.com", "pressa", WorkspaceState::Ready);
+        anna.health = Health::Crashing.into();
+        anna.health_message = "worker has ended 5 times, last with exit status 3".to_owned();
+        anna.processes = vec![Process {
+            name: "worker".to_owned(),
+            state: ProcessState::Crashing.into(),
+            restarts: 4,
+            memory: 5 << 20,
+            last_end: "exit status 3".to_owned(),
+            ..Process::default()
+        }];
+        world.workspaces.push(anna);
+    });
+    let home = front.get("/").await;
+    home.has(r#"data-state="crashing">crashing<"#);
+    let path = "/workspaces/pressa/anna@example.com";
+    let page = front.get(path).await;
+    page.has(r#"<span id="workspace-health" class="badge" data-state="crashing">crashing<"#);
+    page.has("worker has ended 5 times, last with exit status 3</p>");
+    page.has("<code>worker</code> crashing; restarts: 4; last end: exit status 3; 5 MiB</p>");
+    let russian = Request::get(path).header("accept-language", "ru");
+    let page = front.ask(russian).await;
+    page.has("<code>worker</code> падает; перезапусков: 4; последнее завершение: exit status 3");
 }
 
 #[tokio::test]

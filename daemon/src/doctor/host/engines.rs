@@ -1,11 +1,19 @@
 //! What keeps workspaces up and brings visitors to them.
 
 use super::{Trouble, Troubles};
-use crate::rpc::Api;
+use crate::{
+    rpc::Api,
+    system::{exec, fs},
+};
+use std::{path::Path, time::Duration};
+
+/// Where Debian's own supervisord has its programs.
+const OTHERS_PROGRAMS: &str = "/etc/supervisor/conf.d";
+const ASK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Whether supervisord answers.
 pub(super) async fn supervisord(api: Api) -> Troubles {
-    let answer = api.sys.supervisor.groups().await;
+    let answer = api.sys.supervisor.tells().await;
     Ok(answer
         .err()
         .map(|fault| Trouble::new("", fault.message))
@@ -23,4 +31,13 @@ pub(super) async fn nginx(api: Api) -> Troubles {
         "",
         format!("nobody listens on port {port}"),
     )])
+}
+
+/// Whether Debian's own supervisord runs and has no program. What cannot be told is no.
+pub(super) async fn unused_supervisord() -> bool {
+    let args = ["is-active", "--quiet", "supervisor.service"];
+    let asked = exec::output("systemctl", args, ASK_LIMIT).await;
+    let is_active = asked.is_ok_and(|output| output.status == Some(0));
+    let programs = fs::names(Path::new(OTHERS_PROGRAMS));
+    is_active && programs.is_ok_and(|names| !names.iter().any(|name| name.ends_with(".conf")))
 }

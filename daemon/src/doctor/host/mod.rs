@@ -167,6 +167,18 @@ pub(super) async fn check(api: &Api, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Debian's own supervisord, which comes with the package and starts by itself. It is in nobody's way.
+pub(super) async fn unused_supervisord(api: &Api) -> Option<Finding> {
+    api.sys.accounts.as_ref()?;
+    engines::unused_supervisord().await.then(|| {
+        Finding::note(
+            "supervisor.service",
+            "Debian's own supervisord runs beside cid's, takes 20 MB and has nothing to run; to switch it off: \
+             systemctl disable --now supervisor",
+        )
+    })
+}
+
 fn told(check: &Check, troubles: Troubles) -> Vec<Finding> {
     let troubles = troubles.unwrap_or_else(|fault| {
         let question = check.question;

@@ -6,6 +6,7 @@ use crate::{
     authz::{Accounts, Authority, Caller, Decision, Door, Gate, Question, table::Action},
     config::{Projects, Settings},
     engine::{Engine, NoHooks},
+    health::Looker,
     layout::Layout,
     store::{AuditLine, Store},
     system::{fake::Fake, fs},
@@ -110,6 +111,7 @@ impl Stage {
         let (audit, writer) = Audit::start(store.clone());
         Self {
             api: Api {
+                health: Arc::new(Looker::new(sys.clone(), Arc::clone(&projects))),
                 engine,
                 store,
                 sys,

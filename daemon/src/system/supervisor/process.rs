@@ -115,10 +115,24 @@ pub enum How {
     Words(String),
 }
 
+impl How {
+    /// The signal that ended the process; a shell tells by 128 + N that one has ended what it ran.
+    pub fn signal(&self) -> Option<i32> {
+        match self {
+            Self::Signal(number) => Some(*number),
+            Self::Exit(status @ 129..=159) => Some(status - 128),
+            Self::Exit(_) | Self::Words(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exit(status) => write!(f, "exit status {status}"),
+            Self::Exit(status) => match self.signal().map(Signal::try_from) {
+                Some(Ok(signal)) => write!(f, "exit status {status} ({signal})"),
+                _ => write!(f, "exit status {status}"),
+            },
             Self::Signal(number) => match Signal::try_from(*number) {
                 Ok(signal) => write!(f, "signal {signal}"),
                 Err(_) => write!(f, "signal {number}"),
@@ -153,6 +167,8 @@ mod tests {
         let twice = "has ended 2 times, last with signal SIGKILL";
         assert_eq!(told(2, How::Signal(9)), twice);
         assert!(told(1, How::Signal(34)).ends_with("signal 34"));
+        let by_shell = "has ended with exit status 137 (SIGKILL)";
+        assert_eq!(told(1, How::Exit(137)), by_shell);
         let calm = Process {
             ended: None,
             ..process(0, How::Exit(0))

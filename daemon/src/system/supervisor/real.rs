@@ -3,6 +3,7 @@
 use super::{
     Process, Supervisor,
     changes::{Changes, Keeper},
+    rpc::RpcError,
 };
 use crate::{
     domain::UnitName,
@@ -10,6 +11,7 @@ use crate::{
     system::{Effect, Fault, included::Put},
 };
 use async_trait::async_trait;
+use dxr::Value;
 use std::sync::Arc;
 
 /// The supervisord that listens on the layout's socket.
@@ -103,8 +105,11 @@ impl Supervisor for RealSupervisor {
     }
 
     async fn tells(&self) -> Result<bool, Fault> {
-        let told = self.inner.link.is_told().await;
-        told.map_err(|error| error.fault("ask for the processes"))
+        let cannot = |error: RpcError| error.fault("ask for the processes");
+        // One that hangs has told all it could.
+        let state = self.inner.rpc.call::<Value>("getState", ()).await;
+        state.map_err(cannot)?;
+        self.inner.link.is_told().await.map_err(cannot)
     }
 
     async fn settle(&self) -> Result<(), Fault> {

@@ -131,8 +131,11 @@ fn read_info(info: &Value) -> Option<(String, Process)> {
         at: None,
         before: None,
     });
+    let group = text("group")?;
+    let name = text("name")?;
+    let prefix = format!("{group}.");
     let process = Process {
-        name: text("name")?,
+        name: name.strip_prefix(&prefix).unwrap_or(&name).to_owned(),
         state,
         pid,
         since: None,
@@ -140,7 +143,7 @@ fn read_info(info: &Value) -> Option<(String, Process)> {
         ends,
         ended,
     };
-    Some((text("group")?, process))
+    Some((group, process))
 }
 
 #[cfg(test)]

@@ -1,0 +1,293 @@
+//! Workspaces' pages: asked for rarely, some at a time, and remembered.
+
+use super::page::said;
+use crate::{
+    config::Health,
+    domain::UnitName,
+    system::{
+        System,
+        inside::AppSocket,
+        listeners,
+        probe::is_served,
+        visit::{OwnSite, Visited},
+    },
+};
+use cid_protocol::run_file::RunFile;
+use jiff::Timestamp;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::spawn_blocking,
+    time::timeout,
+};
+
+/// A page is not asked for again within this time.
+const FRESH: Duration = Duration::from_secs(30);
+/// But for one behind which no app listens yet: nginx answers itself.
+const SOON: Duration = Duration::from_secs(2);
+/// What nobody has looked at for so long is forgotten.
+const FORGOTTEN: Duration = Duration::from_hours(1);
+/// One request may take as long as this.
+const REQUEST: Duration = Duration::from_secs(5);
+/// So many requests are under way at once.
+const AT_ONCE: usize = 16;
+
+/// A page to ask for.
+pub(super) struct Ask {
+    pub(super) workspace: i64,
+    pub(super) unit: UnitName,
+    /// The process that will answer: another one is another app.
+    pub(super) web: u32,
+    pub(super) host: String,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) health: Health,
+}
+
+/// What a page answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Good,
+    /// Not what it should; says how.
+    Wrong(String),
+    /// There was none, or nginx's own that there is no app; says so.
+    Silent(String),
+}
+
+/// What is known of a page.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) answer: Answer,
+    /// Since when it answers so, as far as it was asked.
+    pub(super) since: Timestamp,
+}
+
+/// Pages by workspace.
+pub(super) struct Pages {
+    sys: System,
+    known: Mutex<HashMap<i64, Known>>,
+    places: Semaphore,
+    answered: Notify,
+}
+
+struct Known {
+    asked: Instant,
+    web: u32,
+    /// An answer is on its way.
+    is_asking: bool,
+    told: Option<Told>,
+}
+
+impl Pages {
+    pub(super) fn new(sys: System) -> Self {
+        Self {
+            sys,
+            known: Mutex::default(),
+            places: Semaphore::new(AT_ONCE),
+            answered: Notify::new(),
+        }
+    }
+
+    /// What is known of a workspace's page, asked of this process.
+    pub(super) fn answer(&self, workspace: i64, web: Option<u32>) -> Option<Told> {
+        let known = self.known();
+        let known = known
+            .get(&workspace)
+            .filter(|known| Some(known.web) == web)?;
+        known.told.clone()
+    }
+
+    /// Asks for pages that were not asked for lately, and waits for answers, but not longer than `limit`: those
+    /// that take longer are noted when they come.
+    pub(super) async fn ask(self: &Arc<Self>, asks: Vec<Ask>, limit: Duration) {
+        let wanted: Vec<i64> = asks.iter().map(|ask| ask.workspace).collect();
+        for ask in self.begin(asks) {
+            let pages = Arc::clone(self);
+            tokio::spawn(async move {
+                let Ok(_place) = pages.places.acquire().await else {
+                    return;
+                };
+                let answer = pages.visit(&ask).await;
+                pages.note(&ask, answer);
+                pages.answered.notify_waiters();
+            });
+        }
+        let all = async {
+            loop {
+                let answered = self.answered.notified();
+                if !self.is_asking(&wanted) {
+                    return;
+                }
+                answered.await;
+            }
+        };
+        drop(timeout(limit, all).await);
+    }
+
+    fn is_asking(&self, wanted: &[i64]) -> bool {
+        let known = self.known();
+        let of = |workspace| known.get(workspace).is_some_and(|known| known.is_asking);
+        wanted.iter().any(of)
+    }
+
+    /// Those that are not fresh any more; notes that they are being asked.
+    fn begin(&self, asks: Vec<Ask>) -> Vec<Ask> {
+        let mut known = self.known();
+        known.retain(|_, known| known.asked.elapsed() < FORGOTTEN);
+        let now = Instant::now();
+        let is_due = |ask: &Ask| {
+            known.get(&ask.workspace).is_none_or(|known| {
+                let fresh = match &known.told {
+                    Some(told) if matches!(told.answer, Answer::Silent(_)) => SOON,
+                    _ => FRESH,
+                };
+                known.web != ask.web || known.asked.elapsed() >= fresh
+            })
+        };
+        let due: Vec<Ask> = asks.into_iter().filter(is_due).collect();
+        for ask in &due {
+            let entry = known.entry(ask.workspace).or_insert(Known {
+                asked: now,
+                web: ask.web,
+                is_asking: true,
+                told: None,
+            });
+            (entry.asked, entry.is_asking) = (now, true);
+            if entry.web != ask.web {
+                (entry.web, entry.told) = (ask.web, None);
+            }
+        }
+        due
+    }
+
+    async fn visit(&self, ask: &Ask) -> Answer {
+        if let Some(answer) = self.missed(ask).await {
+            return answer;
+        }
+        let site = OwnSite {
+            host: &ask.host,
+            certificate: ask.certificate.as_deref(),
+            ports: &self.sys.site,
+        };
+        let (probe, path) = (self.sys.probe.as_ref(), ask.health.path.as_str());
+        let is_meant = |status| ask.health.accepts(status);
+        match site.visit(probe, path, is_meant, REQUEST).await {
+            Ok(Visited::Page { status, .. }) if ask.health.accepts(status) => Answer::Good,
+            // nginx's own words for an app that is not there.
+            Ok(Visited::Page {
+                status: status @ 502..=504,
+                ..
+            }) => Answer::Silent(format!("the app does not answer: nginx says {status}")),
+            Ok(visited) => Answer::Wrong(said(&ask.health, &visited)),
+            Err(fault) => Answer::Silent(fault.message),
+        }
+    }
+
+    /// The answer where the app itself does not listen: anybody may bind the port of one that has crashed.
+    async fn missed(&self, ask: &Ask) -> Option<Answer> {
+        let run_file = RunFile::read(&self.sys.layout.run_file(&ask.unit)).ok()?;
+        if let Some(socket) = AppSocket::of(&run_file) {
+            let place = socket.display();
+            return (!socket.is_there())
+                .then(|| Answer::Silent(format!("its web process does not listen on {place}")));
+        }
+        let port: u16 = run_file.env.get("PORT")?.parse().ok()?;
+        let (probe, web) = (Arc::clone(&self.sys.probe), ask.web);
+        let served = spawn_blocking(move || is_served(probe.as_ref(), &run_file, &[web], port));
+        if served.await.unwrap_or(true) {
+            return None;
+        }
+        if !self.sys.probe.is_open(port).await {
+            let message = format!("its web process does not listen on its port {port}");
+            return Some(Answer::Silent(message));
+        }
+        let other = spawn_blocking(move || listeners::in_words(port)).await;
+        let other = other.unwrap_or_default();
+        Some(Answer::Wrong(format!(
+            "{other} listens on its port {port}, and its visitors get there"
+        )))
+    }
+
+    fn note(&self, ask: &Ask, answer: Answer) {
+        let mut known = self.known();
+        let Some(known) = known
+            .get_mut(&ask.workspace)
+            .filter(|known| known.web == ask.web)
+        else {
+            return;
+        };
+        let since = match &known.told {
+            Some(told) if told.answer == answer => told.since,
+            _ => Timestamp::now(),
+        };
+        known.is_asking = false;
+        known.told = Some(Told { answer, since });
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<i64, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        layout::Layout,
+        system::{fake::Fake, probe::PageAnswer},
+    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn each_is_asked_once_and_remembered_until_its_app_is_another() {
+        const LIMIT: Duration = Duration::from_secs(10);
+        let dir = tempfile::tempdir().unwrap();
+        let fake = Fake::new(Arc::new(Layout::sandbox(dir.path())));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        fake.show(move |page, _| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let status = match page.host {
+                "w7.shop.localhost" => 500,
+                "w8.shop.localhost" => 502,
+                _ => 200,
+            };
+            Some(PageAnswer {
+                status,
+                ..PageAnswer::default()
+            })
+        });
+        let pages = Arc::new(Pages::new(fake.system()));
+        let asks = |web| {
+            let ask = |workspace| Ask {
+                workspace,
+                unit: UnitName::parse(&format!("shop.w{workspace}")).unwrap(),
+                web,
+                host: format!("w{workspace}.shop.localhost"),
+                certificate: None,
+                health: Health::default(),
+            };
+            (0..100).map(ask).collect::<Vec<_>>()
+        };
+        let answer = |workspace, web| {
+            let told = pages.answer(workspace, Some(web));
+            told.map(|told| told.answer)
+        };
+        // Several who look at the same time get the same answer.
+        tokio::join!(pages.ask(asks(1), LIMIT), pages.ask(asks(1), LIMIT));
+        pages.ask(asks(1), LIMIT).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 100);
+        assert_eq!(answer(3, 1), Some(Answer::Good));
+        let wrong = Answer::Wrong("/ answers with status 500".into());
+        assert_eq!(answer(7, 1), Some(wrong));
+        assert!(matches!(answer(8, 1), Some(Answer::Silent(_))));
+        assert_eq!(answer(3, 2), None);
+        pages.ask(asks(2), LIMIT).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 200);
+        assert_eq!(answer(3, 2), Some(Answer::Good));
+    }
+}
