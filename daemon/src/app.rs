@@ -8,7 +8,7 @@ use crate::{
     engine::{Engine, Hooks},
     health::Looker,
     host,
-    layout::{Layout, trash_dir},
+    layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
     reload::Telling,
     rpc::{self, Api, Doors, Streams},
     sandbox::{self, Engines},
@@ -358,7 +358,13 @@ fn make_work_dirs(shelf: &Shelf, layout: &Layout) -> BTreeMap<ProjectName, Strin
         let work_dir = Projects::work_dir(project, &layout.work_root);
         let environments = layout.environments(&project.name);
         let trash = trash_dir(&work_dir.join("any"));
-        for (dir, mode) in [(work_dir, 0o755), (trash, 0o700), (environments, 0o755)] {
+        let kept = kept_dir(&work_dir);
+        for (dir, mode) in [
+            (work_dir, 0o755),
+            (trash, 0o700),
+            (kept, KEPT_MODE),
+            (environments, 0o755),
+        ] {
             if let Err(fault) = fs::make_dir(&dir, mode) {
                 tracing::error!(PROJECT = project.name.as_str(), "{fault}");
                 problems.insert(project.name.clone(), fault.to_string());

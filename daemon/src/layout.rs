@@ -200,6 +200,14 @@ impl Layout {
     }
 }
 
+/// Where folders of creations that were taken back are kept: people reach what is in them, and list nothing.
+pub const KEPT_MODE: u32 = 0o711;
+
+/// Beside the workspaces: folders of creations that were taken back and in which somebody had worked.
+pub fn kept_dir(work_dir: &Path) -> PathBuf {
+    work_dir.join(".kept")
+}
+
 /// The trash on the file system of a workspace's folder.
 pub fn trash_dir(directory: &Path) -> PathBuf {
     directory.parent().unwrap_or(directory).join(".trash")

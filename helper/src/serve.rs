@@ -172,6 +172,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::LookAtPaths(ask) => reply(tree::acl::look_at_paths(&ask)),
         Request::Resolve(ask) => reply(Ok(resolve(&ask))),
         Request::WorkStatus(ask) => reply(git::work::status(&ask)),
+        Request::UnfinishedWork(ask) => reply(git::work::unfinished(&ask)),
         Request::RecordMade(ask) => reply(git::work::record(&ask)),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
         Request::EndProcesses(_) => reply(end_processes::end_processes()),

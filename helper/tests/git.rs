@@ -10,6 +10,8 @@
 #[path = "helper/rig.rs"]
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod rig;
+#[path = "../../tests/src/skip.rs"]
+mod skip;
 
 #[path = "git/clone.rs"]
 mod clone;

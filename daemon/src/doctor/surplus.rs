@@ -5,6 +5,7 @@ use crate::{
     config::Projects,
     domain::{ProjectName, UnitName, Workspace},
     error::Error,
+    layout::kept_dir,
     rpc::Api,
     system::{Fault, fs, supervisor::Process},
 };
@@ -180,7 +181,7 @@ async fn directories(
     for (work_dir, project) in work_dirs(api, units.values().copied()) {
         for name in fs::names(&work_dir)?
             .iter()
-            .filter(|name| *name != ".trash")
+            .filter(|name| ![".trash", ".kept"].contains(&name.as_str()))
         {
             let path = work_dir.join(name);
             let is_busy = busy
@@ -195,6 +196,15 @@ async fn directories(
             }
         }
         trash.push(work_dir.join(".trash"));
+        let kept = kept_dir(&work_dir);
+        for name in fs::names(&kept)? {
+            let path = kept.join(name).display().to_string();
+            let message = format!(
+                "somebody worked there while the workspace was made, which was taken back; when nobody needs it: \
+                 rm -r {path}"
+            );
+            findings.push(Finding::note(format!("kept {path}"), message));
+        }
     }
     for project in api.projects.all().values().flatten() {
         let mirror = api.layout.mirror(&project.name);

@@ -18,7 +18,7 @@ use cid_protocol::{
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -38,6 +38,7 @@ pub struct Cx {
     pub(super) outputs: HashMap<String, Value>,
     pub(super) lines: mpsc::Sender<String>,
     pub(super) notes: Mutex<Vec<String>>,
+    pub(super) kept: Mutex<Option<String>>,
     pub(crate) cancel: CancellationToken,
     pub(super) limit: Duration,
     /// What must not show in anything that people see.
@@ -70,6 +71,11 @@ impl Cx {
     /// Number of the workspace.
     pub fn workspace(&self) -> i64 {
         self.workspace
+    }
+
+    /// The workspace's folder.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// `PROJECT.NAME` of the workspace.
@@ -162,6 +168,13 @@ impl Cx {
         if notes.len() < NOTES.most {
             notes.push(budget::cut(&text, ERROR_TEXT.most).to_owned());
         }
+    }
+
+    /// Says in the job's failure what the way back has not taken back, and where it is.
+    pub fn kept(&self, text: impl Into<String>) {
+        let text = self.redact(text.into());
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(budget::cut(&text, ERROR_TEXT.most).to_owned());
     }
 
     /// Puts stars in place of what must not be shown.

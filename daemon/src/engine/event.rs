@@ -76,6 +76,13 @@ pub enum What {
         /// Without line feeds.
         lines: Vec<String>,
     },
+    /// What the way back has kept for people, and where: also part of the failure that the job's row has.
+    Kept {
+        /// Place in the plan.
+        step: usize,
+        /// The sentence.
+        text: String,
+    },
     /// A sentence for people.
     Note {
         /// Place in the plan.
@@ -233,7 +240,7 @@ impl Progress {
                     }
                 }
             }
-            What::Output { step, .. } | What::Note { step, .. } => {
+            What::Output { step, .. } | What::Note { step, .. } | What::Kept { step, .. } => {
                 if *step >= self.steps.len() {
                     return Err(refuse);
                 }

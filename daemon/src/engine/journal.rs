@@ -94,10 +94,14 @@ impl Journal {
     pub(super) async fn end_log(&mut self, running: Running) -> Result<Vec<String>, Halt> {
         let Running { index, cx, log } = running;
         let notes = mem::take(&mut *cx.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        let kept = mem::take(&mut *cx.kept.lock().unwrap_or_else(PoisonError::into_inner));
         // The log ends with the last who may write to it.
         drop(cx);
         for text in notes {
             self.record(What::Note { step: index, text })?;
+        }
+        if let Some(text) = kept {
+            self.record(What::Kept { step: index, text })?;
         }
         let Ended { last, rest } = log.end().await;
         if !rest.is_empty() {

@@ -74,6 +74,7 @@ impl Work {
             outputs,
             lines,
             notes: Mutex::default(),
+            kept: Mutex::default(),
             cancel,
             limit: self.limit(index),
             secrets,

@@ -5,7 +5,7 @@ use crate::{
     config::{Project, Projects},
     doctor::unwritable,
     domain::{TOOLS, builder, project_group},
-    layout::{Layout, trash_dir},
+    layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
     system::{Fault, accounts::Accounts, fs},
 };
 use nix::unistd::{Group, User};
@@ -42,6 +42,7 @@ pub(super) async fn prepare(
     let work_dir = Projects::work_dir(project, &layout.work_root);
     fs::make_dir(&work_dir, 0o755)
         .and_then(|()| fs::make_dir(&trash_dir(&work_dir.join("any")), 0o700))
+        .and_then(|()| fs::make_dir(&kept_dir(&work_dir), KEPT_MODE))
         .map_err(|fault| unwritable(&work_dir).unwrap_or(fault))
 }
 

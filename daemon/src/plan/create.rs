@@ -2,14 +2,16 @@
 
 use super::Facts;
 use crate::{
-    domain::JobKind,
+    domain::{JobKind, Workspace},
     engine::Plan,
+    layout::kept_dir,
     step::{
         CheckHealth, Clone, Configure, Fetch, GrantAccess, Inspect, InstallDependencies,
         MakeAccount, MakeDirectory, Publish, PushBranch, RecordMade, Release, ReservePort,
         StartProcesses,
     },
 };
+use std::path::PathBuf;
 
 /// The steps that make a workspace. What is quick and can say no comes first; nginx reads its files while
 /// the release commands run; the push, which the outside must take back, comes last.
@@ -52,6 +54,8 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         })
         .beside(&MakeDirectory {
             directory: directory(),
+            mirror: facts.mirror(),
+            kept: kept(workspace),
         })
         .then(&Clone {
             mirror: facts.mirror(),
@@ -92,6 +96,13 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         .beside(&RecordMade {
             directory: directory(),
         })
+}
+
+/// Another creation of that name begins later.
+fn kept(workspace: &Workspace) -> PathBuf {
+    let work_dir = workspace.directory.parent().unwrap_or(&workspace.directory);
+    let when = workspace.created_at.strftime("%Y-%m-%d-%H%M%S");
+    kept_dir(work_dir).join(format!("{}-{when}", workspace.name))
 }
 
 /// The plan's begin: the account on a host. In a sandbox everything is the person's own.

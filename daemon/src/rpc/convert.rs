@@ -300,7 +300,7 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
             index: index(step),
             lines,
         }),
-        What::Note { step, text } => Out::Note(v1::NoteEvent {
+        What::Note { step, text } | What::Kept { step, text } => Out::Note(v1::NoteEvent {
             index: index(step),
             text,
         }),

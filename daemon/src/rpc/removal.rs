@@ -7,7 +7,7 @@ use crate::{
     doctor,
     domain::{ProjectName, builder, project_group},
     error::Error,
-    layout::trash_dir,
+    layout::{kept_dir, trash_dir},
     store::{Debt, OwedRow, WorkDir},
     system::{
         Fault, fs,
@@ -63,6 +63,7 @@ pub(super) async fn remove(api: &Api, project: &ProjectName) -> Result<Removed, 
 async fn close(api: &Api, project: &ProjectName) -> Result<Option<PathBuf>, Error> {
     let _turn = api.turns.creating.write().await;
     refuse_workspaces(api, project).await?;
+    refuse_kept(api, project).await?;
     let file = api.projects.file_of(project);
     let aside = match fs::exists(&file) {
         true => Some(set_aside(&file)?),
@@ -97,6 +98,32 @@ async fn refuse_workspaces(api: &Api, project: &ProjectName) -> Result<(), Error
             shown.join(", ")
         ),
         hint: Some("delete them, or take them away as well: --with-workspaces".into()),
+    })
+}
+
+/// The mirror goes with the project, and clones need it.
+async fn refuse_kept(api: &Api, project: &ProjectName) -> Result<(), Error> {
+    let mut kept = Vec::new();
+    for dir in api.store.work_dirs(project.clone()).await? {
+        let folder = kept_dir(&dir.path);
+        let names = fs::names(&folder)?;
+        kept.extend(
+            names
+                .iter()
+                .map(|name| folder.join(name).display().to_string()),
+        );
+    }
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let kept = kept.join(" ");
+    Err(Error::Precondition {
+        message: format!(
+            "the project {project} has folders in which somebody worked while their workspace was made: {kept}"
+        ),
+        hint: Some(format!(
+            "take out what is needed, then: rm -r {kept} (clones there lose their history without the project)"
+        )),
     })
 }
 
@@ -252,6 +279,7 @@ async fn purge(api: &Api, path: &Path) -> Result<(), Fault> {
 fn remove_work_dir(dir: &WorkDir) -> Result<(), Fault> {
     let trash = trash_dir(&dir.path.join("any"));
     fs::remove_empty_dir(&trash)?;
+    fs::remove_empty_dir(&kept_dir(&dir.path))?;
     if dir.made {
         fs::remove_empty_dir(&dir.path)?;
     }

@@ -7,10 +7,12 @@ use super::{
 use crate::{
     config::Limits,
     engine::{Cx, Step},
+    error,
+    layout::KEPT_MODE,
     system::{Fault, fs, helpers::Identity},
 };
-use cid_protocol::request::Purge;
 pub use cid_protocol::request::{HOME, TREE};
+use cid_protocol::request::{Purge, UnfinishedWork, WorkReport};
 use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},
@@ -22,6 +24,10 @@ use std::{
 pub struct MakeDirectory {
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// `WORK_DIR/.kept/NAME-DATE`: where it goes instead when somebody worked in it before it is taken back.
+    pub kept: PathBuf,
 }
 
 /// What was there.
@@ -43,7 +49,7 @@ pub fn web_socket(directory: &Path) -> PathBuf {
 }
 
 impl Step for MakeDirectory {
-    const KIND: &'static str = "make-directory.v2";
+    const KIND: &'static str = "make-directory.v3";
     type Before = Before;
     type Output = ();
 
@@ -79,7 +85,8 @@ impl Step for MakeDirectory {
         }
     }
 
-    /// Removes it at once, and not by way of a trash: it may be what fills the disk.
+    /// Removes it at once, and not by way of a trash: it may be what fills the disk. What people made in it
+    /// meanwhile is moved aside.
     async fn undo(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
         if before.existed {
             return Ok(());
@@ -88,11 +95,50 @@ impl Step for MakeDirectory {
         if let Some(made) = made(cx) {
             end_all(&made.account, cx).await?;
         }
-        purge(&self.directory, cx).await
+        match self.made_meanwhile(cx).await? {
+            Some(what) => self.keep(&what, cx).await,
+            None => purge(&self.directory, cx).await,
+        }
     }
 }
 
 impl MakeDirectory {
+    /// What people made there, in words.
+    async fn made_meanwhile(&self, cx: &Cx) -> Result<Option<String>, Fault> {
+        // An earlier attempt may have moved it.
+        let place = [&self.kept, &self.directory];
+        let Some(directory) = place.into_iter().find(|place| fs::exists(place)) else {
+            return Ok(None);
+        };
+        let request = UnfinishedWork {
+            directory: directory.clone(),
+            mirror: self.mirror.clone(),
+            own_account: made(cx).is_some(),
+        };
+        match cx.ask(cx.user(), request).await {
+            Err(fault) if fault.cancelled => Err(fault),
+            // It may hold anything.
+            Err(fault) => Ok(Some(format!("what is there, for {fault}"))),
+            Ok(report) => Ok(report.loses_work().then(|| told(&report))),
+        }
+    }
+
+    /// Moves the folder aside, without what cid makes again; by a rename alone, for the disk may be full.
+    async fn keep(&self, what: &str, cx: &Cx) -> Result<(), Fault> {
+        if let Some(folder) = self.kept.parent() {
+            fs::make_dir(folder, KEPT_MODE)?;
+        }
+        fs::rename_new(&self.directory, &self.kept)?;
+        for name in [VENV, TMP, RUN] {
+            purge(&self.kept.join(name), cx).await?;
+        }
+        let kept = self.kept.display();
+        cx.kept(format!(
+            "kept: {what}; it is in {kept} now, and cid does not remove it (when nobody needs it: rm -r {kept})"
+        ));
+        Ok(())
+    }
+
     /// The folder itself stays root's, so that nobody can put something else in place of those inside;
     /// these are made here, where the account could not.
     fn give_to(&self, made: &Made) -> Result<(), Fault> {
@@ -117,4 +163,18 @@ pub(super) async fn purge(folder: &Path, cx: &Cx) -> Result<(), Fault> {
     };
     let identity = Identity::Purge(parent.to_owned());
     cx.ask(identity, request).await.map(drop)
+}
+
+/// How many files or commits are named.
+const NAMED: usize = 3;
+
+/// How much there is, and the first of it.
+fn told(report: &WorkReport) -> String {
+    let all = report.repositories.iter();
+    let items = all.flat_map(|work| work.unpushed.items.iter().chain(&work.uncommitted.items));
+    let first: Vec<&str> = items.take(NAMED).map(String::as_str).collect();
+    match first.is_empty() {
+        true => error::summary(report),
+        false => format!("{} ({}, ...)", error::summary(report), first.join(", ")),
+    }
 }

@@ -1,15 +1,16 @@
 //! Writes down what cid and the project's commands made in a workspace, before anybody works there.
 
+use super::make_account::made;
 use crate::{
     engine::{Cx, Step},
     system::Fault,
 };
 use cid_protocol::request;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Writes down what cid, the release commands and the app's start made in the workspace: a delete does
-/// not take it for work.
+/// Writes down what the app's start made in the workspace besides what the release commands had made: a delete does
+/// not take it for work. Where people and processes are one user it could as well be a person's.
 #[derive(Serialize, Deserialize)]
 pub struct RecordMade {
     /// `WORK_DIR/NAME`; taken back with it.
@@ -30,24 +31,29 @@ impl Step for RecordMade {
         Ok(())
     }
 
-    /// Without it a delete asks more often: no reason to fail.
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        let request = request::RecordMade {
-            directory: self.directory.clone(),
-        };
-        match cx.ask(cx.user(), request).await {
-            Err(fault) if fault.cancelled => Err(fault),
-            Err(fault) => {
-                cx.note(format!(
-                    "{fault}: a delete may ask about files that nobody made"
-                ));
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
+        record(&self.directory, cx).await
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+/// Writes down what is there by now. Without it a delete asks more often: no reason to fail.
+pub(super) async fn record(directory: &Path, cx: &Cx) -> Result<(), Fault> {
+    let request = request::RecordMade {
+        directory: directory.to_owned(),
+        own_account: made(cx).is_some(),
+    };
+    match cx.ask(cx.user(), request).await {
+        Err(fault) if fault.cancelled => Err(fault),
+        Err(fault) => {
+            cx.note(format!(
+                "{fault}: a delete may ask about files that nobody made"
+            ));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }

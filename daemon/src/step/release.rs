@@ -1,6 +1,6 @@
 //! Runs the release commands, e.g. database migrations.
 
-use super::{Inspect, configure::filled_in, ended::judge};
+use super::{Inspect, configure::filled_in, ended::judge, record_made::record};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -37,7 +37,20 @@ impl Step for Release {
         Ok(())
     }
 
+    /// What all commands made is written down at their end: from here on people are let in, and what they make
+    /// is told from it if the creation is taken back.
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        self.run(cx).await?;
+        record(cx.directory(), cx).await
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl Release {
+    async fn run(&self, cx: &Cx) -> Result<(), Fault> {
         let commands = cx.output::<Inspect>()?.recipe.release;
         if commands.is_empty() {
             return Ok(());
@@ -73,10 +86,6 @@ impl Step for Release {
         if is_shared {
             cx.note("the release commands changed the shared database: that cannot be taken back");
         }
-        Ok(())
-    }
-
-    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 }

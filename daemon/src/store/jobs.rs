@@ -404,6 +404,13 @@ fn append(t: &Transaction<'_>, id: Uuid, whats: &[What]) -> Result<u64, StoreErr
                 t.execute(sql, params![key, serde_json::to_string(failure)?])?;
                 enter(t, &key, JobState::Undoing, &at)?;
             }
+            // A step that is undone again after a crash says it again.
+            What::Kept { text, .. } => {
+                let sql = "UPDATE jobs SET failure = json_set(failure, '$.message', \
+                           failure ->> '$.message' || '; ' || ?2) \
+                           WHERE id = ?1 AND instr(failure ->> '$.message', ?2) = 0";
+                t.execute(sql, params![key, text])?;
+            }
             What::Retried => retried(t, &key)?,
             _ => {}
         }

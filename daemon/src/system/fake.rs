@@ -69,6 +69,8 @@ struct State {
     interrupted: Vec<&'static str>,
     /// What looks for work find.
     work: WorkReport,
+    /// What looks for work find in the clone of a creation that is taken back.
+    meanwhile: WorkReport,
 }
 
 impl Fake {
@@ -158,6 +160,11 @@ impl Fake {
     /// Has looks for work find this.
     pub fn leave_work(&self, work: WorkReport) {
         self.state().work = work;
+    }
+
+    /// Has looks for work that was made during a creation find this.
+    pub fn work_meanwhile(&self, work: WorkReport) {
+        self.state().meanwhile = work;
     }
 
     /// What its helpers were asked, in order.
@@ -358,7 +365,7 @@ impl Launcher for Fake {
                 base_key: Some("key".into()),
                 ..Inspection::default()
             })),
-            Request::CloneTree(ask) => made(fs::make_dir(&ask.target, 0o755)),
+            Request::CloneTree(ask) => made(fs::make_dir(&ask.target.join(".git"), 0o755)),
             Request::BuildEnvironment(ask) => {
                 fs::make_dir(&ask.target, 0o755)?;
                 encode(serde_json::to_value(Built::Complete))
@@ -391,6 +398,13 @@ impl Launcher for Fake {
                 Ok(json!({"status": 0}))
             }
             Request::WorkStatus(_) => encode(serde_json::to_value(&self.state().work)),
+            Request::UnfinishedWork(ask) => {
+                let found = match fs::exists(&ask.directory.join("src/.git")) {
+                    true => self.state().meanwhile.clone(),
+                    false => WorkReport::default(),
+                };
+                encode(serde_json::to_value(found))
+            }
             Request::FindAccountFiles(_) => encode(serde_json::to_value(AccountFiles::default())),
             Request::RecordMade(_) => Ok(Value::Null),
             Request::RunTool(_) => encode(serde_json::to_value(ToolExited { status: Some(0) })),

@@ -19,6 +19,11 @@ use std::{
 /// Written last, with what the clone was made of.
 const MARK: &str = ".git/cid-complete";
 
+/// Whether a clone was made to its end.
+pub(crate) fn is_complete(tree: &Path) -> bool {
+    fs::symlink_metadata(tree.join(MARK)).is_ok_and(|meta| meta.is_file())
+}
+
 /// Makes the clone. One that an earlier attempt completed is left alone, a half-made one is
 /// removed first.
 ///

@@ -1,7 +1,7 @@
 //! A delete looks for whatever a person can lose.
 
-use crate::stage::{ANNA, Stage, Workspace};
-use cid_testkit::{GitServer, Output, Tree, git};
+use crate::stage::{ANNA, SOON, Stage, Workspace};
+use cid_testkit::{GitServer, Output, Tree, git, wait_until};
 use std::{fs, path::Path};
 
 /// A library that projects have as a submodule, beside the project's own repository.
@@ -230,4 +230,48 @@ fn more_work_than_fits_is_told_and_counted() {
             fs::remove_file(anna.tree().join(name)).unwrap();
         }
     }
+}
+
+/// An app that never gets healthy.
+const DEAF: &str = "web: PORT=0 python3 app.py\n";
+
+#[test]
+fn work_in_a_clone_outlives_its_creation() {
+    let stage = Stage::of(&Tree::hello().with("Procfile", DEAF), "");
+    stage.cictl_ends(0, &["create", ANNA, "--no-wait"]);
+    let anna = stage.show(ANNA);
+    wait_until("the commands to end", SOON, || {
+        anna.tree().join(".git/cid-made").exists().then_some(())
+    })
+    .unwrap();
+    commit(&anna.tree(), "Look why");
+    fs::write(anna.tree().join("why.txt"), "notes\n").unwrap();
+    let job = stage.newest_job()["id"].as_str().unwrap().to_owned();
+    stage.cictl(&["jobs", "cancel", &job]);
+    stage.jobs_are_over();
+    assert_eq!(stage.newest_job()["state"], "cancelled");
+    assert!(!anna.directory().exists());
+
+    let folder = anna.directory().parent().unwrap().join(".kept");
+    let kept = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+    let kept = kept.path();
+    let shown = kept.to_str().unwrap();
+    let said = stage.cictl(&["jobs", "show", &job]).text();
+    for word in [shown, "Look why", "1 uncommitted file, 1 unpushed commit"] {
+        let joined = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(joined.contains(word), "no {word} in: {said}");
+    }
+    let notes = fs::read_to_string(kept.join("src/why.txt")).unwrap();
+    assert_eq!(notes, "notes\n");
+    let log = git(&kept.join("src"), &["log", "--format=%s", "-1"]).unwrap();
+    assert_eq!(log.stdout.trim(), "Look why");
+
+    let removing = format!("rm -r {shown}");
+    assert!(stage.cictl_ends(0, &["doctor"]).text().contains(&removing));
+    let refused = stage.cictl(&["project", "remove", "hello", "--yes"]);
+    assert!(refused.status != 0, "{refused}");
+    assert!(refused.text().contains(&removing), "{refused}");
+    fs::remove_dir_all(&kept).unwrap();
+    stage.cictl_ends(0, &["project", "remove", "hello", "--yes"]);
+    assert!(!folder.exists());
 }

@@ -63,9 +63,12 @@ fn without_its_file_a_project_is_named_and_its_workspaces_go() {
     run(&host, "systemctl restart cid");
     delete(&host, BERT);
     assert!(
-        run(&host, "ls -A /srv/cid/guestbook /srv/cid/guestbook/.trash")
-            .lines()
-            .count()
+        run(
+            &host,
+            "ls -A -I.kept /srv/cid/guestbook /srv/cid/guestbook/.trash"
+        )
+        .lines()
+        .count()
             <= 4
     );
 }

@@ -16,6 +16,8 @@ mod environments;
 mod failures;
 /// What looks on, and holds the engine where a test wants it.
 mod hooks;
+/// What people do in a workspace while it is made.
+mod meanwhile;
 /// What the engine promises of every job, by the calls that its steps had.
 mod promises;
 /// The made-up machine, and the jobs that run on it.

@@ -78,6 +78,7 @@ impl Stage {
             layout.log_trash_dir(),
             layout.app_logs_dir(),
             layout.work_root.join("demo/.trash"),
+            layout.work_root.join("demo/.kept"),
             layout.state_dir.join("built/demo"),
             layout.state_dir.join("environments/demo"),
         ] {

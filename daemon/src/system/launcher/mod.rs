@@ -354,6 +354,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::LookAtPaths(_) => ("look at what workspaces share", "step"),
         Request::Resolve(_) => ("look names up", "step"),
         Request::WorkStatus(_) => ("look for work in the workspace", "step"),
+        Request::UnfinishedWork(_) => ("look for work that was made meanwhile", "purge"),
         Request::RecordMade(_) => ("write down what was made", "step"),
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };

@@ -4,7 +4,8 @@
 mod work;
 
 pub use work::{
-    HOME, LeftFile, LeftFiles, Listing, RecordMade, RepositoryWork, TREE, WorkReport, WorkStatus,
+    HOME, LeftFile, LeftFiles, Listing, RecordMade, RepositoryWork, TREE, UnfinishedWork,
+    WorkReport, WorkStatus,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -77,6 +78,8 @@ requests! {
     FindAccountFiles => AccountFiles,
     /// Says what a workspace holds that is nowhere else.
     WorkStatus => WorkReport,
+    /// Says what people made in a workspace whose creation is taken back.
+    UnfinishedWork => WorkReport,
     /// Writes down what cid and the project's commands made, which is nobody's work.
     RecordMade => (),
     /// Says where names lead.

@@ -25,7 +25,18 @@ pub struct WorkStatus {
     pub judged: Option<String>,
 }
 
-/// Reply to [`WorkStatus`].
+/// See [`Request::UnfinishedWork`](super::Request::UnfinishedWork). Asks no remote and changes nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnfinishedWork {
+    /// The workspace's folder, which holds `src` and `home`; a missing one holds nothing.
+    pub directory: PathBuf,
+    /// The project's mirror.
+    pub mirror: PathBuf,
+    /// The workspace's commands and processes run as the helper's own user, and people do not.
+    pub own_account: bool,
+}
+
+/// Reply to [`WorkStatus`] and [`UnfinishedWork`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkReport {
     /// Repositories with work that is nowhere else, at most 50.
@@ -146,9 +157,12 @@ pub struct LeftFile {
     pub bytes: u64,
 }
 
-/// See [`Request::RecordMade`](super::Request::RecordMade).
+/// See [`Request::RecordMade`](super::Request::RecordMade). What was written down before stays as it is; people
+/// may have worked since then.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordMade {
     /// The workspace's folder.
     pub directory: PathBuf,
+    /// The workspace's commands and processes run as the helper's own user, and people do not.
+    pub own_account: bool,
 }

@@ -45,6 +45,11 @@ impl Entry {
         self.status.contains(Status::IGNORED)
     }
 
+    /// git does not know it.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_ignored() || self.is_untracked()
+    }
+
     fn is_untracked(&self) -> bool {
         self.status == Status::WT_NEW
     }
@@ -84,10 +89,12 @@ pub(super) fn look(
             };
             match verdict {
                 Verdict::Made => made_paths.push(entry.path),
-                Verdict::Other if !entry.is_ignored() => work.push(entry),
+                Verdict::Other if !entry.is_ignored() && made.is_somebodys_new(&path) => {
+                    work.push(entry);
+                }
                 Verdict::Grown | Verdict::Other => files.left.push(path),
             }
-        } else if !(entry.is_of_the_file_alone() && made.judge(&path) == Verdict::Made) {
+        } else if !(entry.is_of_the_file_alone() && made.has_changed(&path)) {
             work.push(entry);
         }
     }

@@ -9,6 +9,7 @@ use cid_protocol::{
     fault::{Fault, FaultContext},
     request::{HOME, RecordMade, TREE},
 };
+use nix::unistd;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -40,6 +41,16 @@ pub(super) struct Made {
     paths: BTreeMap<String, Option<Mark>>,
     #[serde(skip)]
     directory: PathBuf,
+    #[serde(skip)]
+    creation: Option<Creation>,
+}
+
+/// How files of a creation that is taken back are told apart.
+struct Creation {
+    /// Install and release commands had ended: what they made is written down.
+    is_recorded: bool,
+    /// The user that all of the workspace runs as, where people are others.
+    account: Option<u32>,
 }
 
 /// How a file was, or a folder with all that is in it.
@@ -65,20 +76,23 @@ pub(super) enum Verdict {
     Other,
 }
 
-/// Writes down what is there besides what was committed.
+/// Writes down what is there besides what was committed. A second time only new files are added that surely are
+/// no person's.
 pub(crate) fn record(ask: &RecordMade) -> Result<(), Fault> {
     let tree = ask.directory.join(TREE);
     let repository = open::open(&tree.join(".git"), Some(&tree)).cannot("open the clone")?;
-    let mut made = Made {
-        directory: ask.directory.clone(),
-        ..Made::default()
-    };
+    let is_first = fs::symlink_metadata(tree.join(FILE)).is_err();
+    let mut made = Made::read(&ask.directory);
+    let account = ask.own_account.then(|| unistd::getuid().as_raw());
     let deadline = Instant::now() + LIMIT;
     let entries = files::entries(&repository, &tree).cannot("look at the clone's files")?;
-    let paths = entries.iter().map(|entry| tree.join(&entry.path));
+    let is_no_persons = |path: &Path| account.is_some_and(|account| !is_of_another(path, account));
+    let is_to_be_told = |path: &PathBuf| is_first || is_no_persons(path);
+    let entries = entries.iter().filter(|entry| is_first || entry.is_new());
+    let paths = entries.map(|entry| tree.join(&entry.path));
     let home = sizes::children(&ask.directory.join(HOME));
-    for path in paths.chain(home).take(PATHS) {
-        if let Some(key) = made.key(&path) {
+    for path in paths.chain(home).filter(is_to_be_told).take(PATHS) {
+        if let Some(key) = made.key(&path).filter(|key| !made.paths.contains_key(key)) {
             made.paths.insert(key, mark(&path, deadline));
         }
     }
@@ -96,6 +110,57 @@ impl Made {
             directory: directory.to_owned(),
             ..serde_json::from_str(&text).unwrap_or_default()
         }
+    }
+
+    /// The same for a creation that is taken back; `account`: the user that all of the workspace runs as, where
+    /// people are others.
+    pub(super) fn of_creation(directory: &Path, account: Option<u32>) -> Self {
+        let is_recorded = fs::symlink_metadata(directory.join(TREE).join(FILE)).is_ok();
+        Self {
+            creation: Some(Creation {
+                is_recorded,
+                account,
+            }),
+            ..Self::read(directory)
+        }
+    }
+
+    /// Whether a file that git does not know is work, if it is not among what was made.
+    pub(super) fn is_somebodys_new(&self, path: &Path) -> bool {
+        match &self.creation {
+            None => true,
+            Some(Creation {
+                account: Some(account),
+                ..
+            }) => is_of_another(path, *account),
+            // All are one user: what is there while commands run may be theirs, and so may be what lies in
+            // repositories that they brought.
+            Some(creation) => creation.is_recorded && self.is_of_the_clone(path),
+        }
+    }
+
+    /// Whether cid, commands or processes have changed a file that was committed.
+    pub(super) fn has_changed(&self, path: &Path) -> bool {
+        let verdict = self.judge(path);
+        match &self.creation {
+            None => verdict == Verdict::Made,
+            Some(Creation {
+                is_recorded: true, ..
+            }) => verdict != Verdict::Other,
+            // Nobody is let in before that.
+            Some(Creation {
+                account: Some(account),
+                ..
+            }) => !is_of_another(path, *account),
+            Some(_) => is_lock_file(path),
+        }
+    }
+
+    fn is_of_the_clone(&self, path: &Path) -> bool {
+        let tree = self.directory.join(TREE);
+        let mut around = path.ancestors().skip(1);
+        let nearest = around.find(|folder| fs::symlink_metadata(folder.join(".git")).is_ok());
+        nearest == Some(&tree)
     }
 
     /// Whose a file or folder is that is not as it was committed.
@@ -171,6 +236,17 @@ fn mark(path: &Path, deadline: Instant) -> Option<Mark> {
         files: 0,
         beginning: hash(&start),
     })
+}
+
+fn is_of_another(path: &Path, account: u32) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.uid() != account)
+}
+
+/// What installers write as they go, e.g. `uv.lock`, `package-lock.json`.
+fn is_lock_file(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let ends = [".lock", "-lock.json", "-lock.yaml"];
+    ends.iter().any(|end| name.ends_with(end))
 }
 
 /// When a file was changed, in ns since 1970.

@@ -10,8 +10,10 @@ mod open;
 mod remotes;
 mod sizes;
 mod submodules;
+mod unfinished;
 
 pub(crate) use made::record;
+pub(crate) use unfinished::unfinished;
 
 use crate::git::work::{
     find::{Checkout, shown_below},
@@ -53,24 +55,15 @@ pub(crate) fn status(ask: &WorkStatus) -> Result<WorkReport, Fault> {
         unseen: found.unseen,
     };
     look.no_clone();
-    look.files(&found.checkouts);
+    look.files(&found.checkouts, &Made::read(&ask.directory));
+    look.loose(&Made::read(&ask.directory));
     let fingerprint = look.commits(&found.checkouts, begin + ASKING);
     let shown = |path: &Path| shown_below(&ask.directory, path);
     let files = sizes::add_up(&look.left, shown, Instant::now() + LOOKING);
-    let mut repositories: Vec<RepositoryWork> = look.work.into_values().collect();
-    repositories.retain(|work| !work.is_empty());
-    repositories.sort_by_key(|work| (work.path != TREE, work.path.clone()));
-    if repositories.len() > REPOSITORIES {
-        let more = repositories.len() - REPOSITORIES;
-        look.unseen
-            .push(format!("{more} more repositories hold work"));
-        repositories.truncate(REPOSITORIES);
-    }
     Ok(WorkReport {
-        repositories,
-        unseen: Listing::from_iter(&look.unseen),
         files,
         fingerprint,
+        ..look.report()
     })
 }
 
@@ -111,8 +104,24 @@ impl Look<'_> {
         }
     }
 
-    fn files(&mut self, checkouts: &[Checkout]) {
-        let made = Made::read(&self.ask.directory);
+    /// What was found in repositories.
+    fn report(self) -> WorkReport {
+        let (mut repositories, mut unseen) = (Vec::from_iter(self.work.into_values()), self.unseen);
+        repositories.retain(|work| !work.is_empty());
+        repositories.sort_by_key(|work| (work.path != TREE, work.path.clone()));
+        if repositories.len() > REPOSITORIES {
+            let more = repositories.len() - REPOSITORIES;
+            unseen.push(format!("{more} more repositories hold work"));
+            repositories.truncate(REPOSITORIES);
+        }
+        WorkReport {
+            repositories,
+            unseen: Listing::from_iter(&unseen),
+            ..WorkReport::default()
+        }
+    }
+
+    fn files(&mut self, checkouts: &[Checkout], made: &Made) {
         let workdirs: HashSet<PathBuf> = checkouts
             .iter()
             .filter_map(|one| one.workdir.clone())
@@ -121,7 +130,7 @@ impl Look<'_> {
             let Some(workdir) = &checkout.workdir else {
                 continue;
             };
-            match files::look(checkout, workdir, &workdirs, &made) {
+            match files::look(checkout, workdir, &workdirs, made) {
                 Ok(files) => {
                     for item in &files.uncommitted {
                         self.of(&checkout.shown).uncommitted.push(item);
@@ -134,6 +143,9 @@ impl Look<'_> {
                 }
             }
         }
+    }
+
+    fn loose(&mut self, made: &Made) {
         let loose = made::loose(&self.ask.directory);
         let is_judged = |path: &PathBuf| made.judge(path) == made::Verdict::Made;
         self.left
@@ -144,12 +156,7 @@ impl Look<'_> {
     fn commits(&mut self, checkouts: &[Checkout], deadline: Instant) -> String {
         let mut all = self.open_all(checkouts);
         let fingerprint = fingerprint(&all);
-        for judged in &all {
-            for id in &judged.tips.stashes {
-                let item = commits::describe(&judged.repository, *id);
-                self.of(&judged.shown).unpushed.push(&item);
-            }
-        }
+        self.stashes(&all);
         if self.ask.judged.as_ref() == Some(&fingerprint) {
             return fingerprint;
         }
@@ -177,6 +184,15 @@ impl Look<'_> {
             self.judge(judged, &held);
         }
         fingerprint
+    }
+
+    fn stashes(&mut self, all: &[Judged]) {
+        for judged in all {
+            for id in &judged.tips.stashes {
+                let item = commits::describe(&judged.repository, *id);
+                self.of(&judged.shown).unpushed.push(&item);
+            }
+        }
     }
 
     fn open_all(&mut self, checkouts: &[Checkout]) -> Vec<Judged> {

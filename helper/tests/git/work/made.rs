@@ -23,7 +23,13 @@ fn released() -> Origin {
     fs::remove_file(clone.join("pressa/wsgi.py")).unwrap();
     assert!(origin.look().loses_work());
     let directory = origin.workspace();
-    origin.helper.ask(RecordMade { directory }).unwrap();
+    origin
+        .helper
+        .ask(RecordMade {
+            directory,
+            own_account: false,
+        })
+        .unwrap();
     origin
 }
 
@@ -78,6 +84,29 @@ fn what_people_changed_of_it_is_work() {
 }
 
 #[test]
+fn what_people_did_while_the_app_started_is_theirs() {
+    let mut origin = released();
+    let (clone, directory) = (origin.target(), origin.workspace());
+    for own_account in [false, true] {
+        fs::write(clone.join("local.py"), "SECRET = 2\n").unwrap();
+        fs::write(clone.join(".gitignore"), "*.bak\n").unwrap();
+        fs::write(clone.join("app.pid"), "1").unwrap();
+        let directory = directory.clone();
+        let again = RecordMade {
+            directory,
+            own_account,
+        };
+        origin.helper.ask(again).unwrap();
+        let named = [".gitignore", "app.pid", "local.py"].into_iter();
+        // By its owner it is the app's, where people are others.
+        let named: Vec<_> = named
+            .filter(|name| !own_account || *name != "app.pid")
+            .collect();
+        assert_eq!(origin.work("src").uncommitted.items, named);
+    }
+}
+
+#[test]
 fn ignored_and_loose_files_are_named_with_their_size() {
     let mut origin = released();
     let clone = origin.target();
@@ -114,7 +143,13 @@ fn what_cid_put_in_a_tracked_files_place_is_nobodys_work_until_it_is_changed() {
     let (clone, directory) = (origin.target(), origin.workspace());
     fs::write(clone.join("manage.py"), "by cid").unwrap();
     git(&clone, &["update-index", "--skip-worktree", "manage.py"]);
-    origin.helper.ask(RecordMade { directory }).unwrap();
+    origin
+        .helper
+        .ask(RecordMade {
+            directory,
+            own_account: false,
+        })
+        .unwrap();
     assert_nothing(&mut origin);
     fs::write(clone.join("manage.py"), "by hand").unwrap();
     assert_eq!(origin.work("src").uncommitted.items, ["manage.py"]);

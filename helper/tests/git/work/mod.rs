@@ -8,6 +8,8 @@ mod files;
 mod made;
 /// Submodules, worktrees and other repositories.
 mod others;
+/// What was made in a workspace whose creation is taken back.
+mod unfinished;
 
 use crate::origin::{Origin, git};
 use std::path::Path;
