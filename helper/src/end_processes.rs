@@ -1,10 +1,11 @@
 //! Ends everything a user runs: what a delete needs to be complete when an app threw its environment
 //! away, began a session of its own, and is nobody's child any more.
 
+use crate::{Lines, leavings};
 use cid_kernel::reaper::Process;
 use cid_protocol::{
     fault::{Fault, FaultContext},
-    request::Ended,
+    request::{EndProcesses, Ended},
 };
 use nix::{
     errno::Errno,
@@ -19,14 +20,28 @@ use std::{
 const LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Kills all processes of this one's own user but itself, until none is left.
+/// Kills all processes of this one's own user but itself, until none is left, unless it is to spare them; then
+/// removes what they left if asked to.
 ///
 /// # Errors
 /// The user is root or the one who started this helper, so that more would die than is meant; or
 /// some process does not die.
-pub(super) fn end_processes() -> Result<Ended, Fault> {
+pub(super) fn end_processes(ask: EndProcesses, lines: Lines) -> Result<Ended, Fault> {
     let user = unistd::getuid();
     refuse_too_much(user)?;
+    let rounds = match ask.spare {
+        true => 0,
+        false => kill_all(user)?,
+    };
+    let left = match ask.leave_nothing {
+        true => leavings::remove(user, lines),
+        false => Vec::new(),
+    };
+    Ok(Ended { rounds, left })
+}
+
+/// Gives how often it took.
+fn kill_all(user: Uid) -> Result<u32, Fault> {
     let deadline = Instant::now() + LIMIT;
     let mut rounds = 0;
     loop {
@@ -38,7 +53,7 @@ pub(super) fn end_processes() -> Result<Ended, Fault> {
         }
         let left = processes_of(user)?;
         if left.is_empty() {
-            return Ok(Ended { rounds });
+            return Ok(rounds);
         }
         if Instant::now() >= deadline {
             let left: Vec<String> = left.iter().map(i32::to_string).collect();

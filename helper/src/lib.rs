@@ -20,6 +20,7 @@ mod end_processes;
 mod git;
 mod identity;
 mod inspect;
+mod leavings;
 mod programs;
 mod run;
 mod serve;

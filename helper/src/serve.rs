@@ -175,7 +175,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::UnfinishedWork(ask) => reply(git::work::unfinished(&ask)),
         Request::RecordMade(ask) => reply(git::work::record(&ask)),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
-        Request::EndProcesses(_) => reply(end_processes::end_processes()),
+        Request::EndProcesses(ask) => reply(end_processes::end_processes(ask, lines)),
         Request::CloneTree(ask) => {
             drop::tree_umask();
             reply(git::clone::clone(&ask))

@@ -194,7 +194,7 @@ async fn strays(
 }
 
 /// Numbers that are workspaces', or a live job's.
-async fn known(api: &Api) -> Result<BTreeSet<i64>, StoreError> {
+pub(super) async fn known(api: &Api) -> Result<BTreeSet<i64>, StoreError> {
     let jobs = api.store.live_jobs().await?;
     let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
     let jobs = jobs.iter().map(|job| job.workspace);

@@ -7,6 +7,7 @@ mod debts;
 pub(crate) mod gone;
 mod host;
 mod kept;
+mod left;
 mod missing;
 pub(crate) mod shared;
 mod sites;
@@ -170,6 +171,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
     access::closed(api, &trees, &mut findings).await;
     surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
     accounts::accounts(api, repair, &mut findings).await?;
+    left::left(api, &mut findings).await?;
     for job in api.store.stuck_jobs().await? {
         let repair = format!(
             "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",

@@ -21,6 +21,8 @@ use std::{
 };
 
 const ROOT: &str = "root";
+/// What apps run in.
+const SUPERVISOR: &str = "cid-supervisor.service";
 
 /// Knows who everybody is.
 pub(super) struct Identities {
@@ -104,8 +106,10 @@ impl Identities {
         let unit = unit
             // It must see all that is left, also who tried to hide.
             .with("ProtectProc", "default")
-            // Nobody is left to use it.
-            .with("RemoveIPC", "yes");
+            // It removes what apps left: message queues and the like are the machine's...
+            .with("PrivateIPC", "no")
+            // ...and the folders for temporary files those of the unit that apps run in.
+            .with("JoinsNamespaceOf", SUPERVISOR);
         Ok(Place { unit, checks })
     }
 

@@ -32,7 +32,8 @@ impl Step for EndProcesses {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        end_all(&self.account, cx).await
+        let ask = request::EndProcesses::default();
+        end_all(&self.account, ask, cx).await
     }
 
     /// What the stop before it stopped is started again by that step's undo.
@@ -41,8 +42,13 @@ impl Step for EndProcesses {
     }
 }
 
-/// Ends every process of an account; one that is gone has none.
-pub(super) async fn end_all(account: &Account, cx: &Cx) -> Result<(), Fault> {
+/// Ends every process of an account, or removes what they left outside of the workspace's folder, such as shared
+/// memory, which cannot be taken back; one that is gone has nothing.
+pub(super) async fn end_all(
+    account: &Account,
+    ask: request::EndProcesses,
+    cx: &Cx,
+) -> Result<(), Fault> {
     let accounts = accounts(cx)?;
     if !accounts.exists(account)? {
         return Ok(());
@@ -51,7 +57,8 @@ pub(super) async fn end_all(account: &Account, cx: &Cx) -> Result<(), Fault> {
     accounts
         .make(account, &project_group(cx.project_name()))
         .await?;
-    cx.ask(cx.reaper(), request::EndProcesses {})
-        .await
-        .map(drop)
+    for left in cx.ask(cx.reaper(), ask).await?.left {
+        cx.note(left);
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use crate::{
     engine::{Cx, Step},
     system::{Fault, accounts::Accounts},
 };
+use cid_protocol::request::EndProcesses;
 use serde::{Deserialize, Serialize};
 
 /// Makes the account that owns the workspace's files and runs its processes.
@@ -52,7 +53,11 @@ impl Step for MakeAccount {
         if *existed {
             return Ok(());
         }
-        end_all(&self.account, cx).await?;
+        let ask = EndProcesses {
+            spare: false,
+            leave_nothing: true,
+        };
+        end_all(&self.account, ask, cx).await?;
         accounts(cx)?.remove(&self.account).await
     }
 }

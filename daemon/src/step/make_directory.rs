@@ -11,8 +11,8 @@ use crate::{
     layout::KEPT_MODE,
     system::{Fault, fs, helpers::Identity},
 };
+use cid_protocol::request::{EndProcesses, Purge, UnfinishedWork, WorkReport};
 pub use cid_protocol::request::{HOME, TREE};
-use cid_protocol::request::{Purge, UnfinishedWork, WorkReport};
 use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},
@@ -93,7 +93,7 @@ impl Step for MakeDirectory {
         }
         // What still runs could go on writing there.
         if let Some(made) = made(cx) {
-            end_all(&made.account, cx).await?;
+            end_all(&made.account, EndProcesses::default(), cx).await?;
         }
         match self.made_meanwhile(cx).await? {
             Some(what) => self.keep(&what, cx).await,

@@ -6,3 +6,5 @@ pub mod acl;
 pub mod cgroup;
 /// Processes, and how to end all of them.
 pub mod reaper;
+/// System V shared memory, message queues and semaphores.
+pub mod sysvipc;

@@ -18,9 +18,9 @@ use std::{
 /// name is enough, and a later run finds what a killed one left.
 pub(super) const TEMPORARY: &str = ".cid.tmp";
 /// Neither links, `/proc`'s own among them, nor `..` lead out of where one began.
-pub(super) const CONFINED: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+pub(crate) const CONFINED: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 /// For walking: opens folders only, never waits.
-pub(super) const FOLDER: OFlags = OFlags::RDONLY
+pub(crate) const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::NONBLOCK)

@@ -55,7 +55,7 @@ pub(crate) fn make_empty(path: &Path) -> Result<(), Fault> {
 }
 
 /// Removes what an open folder holds under a name; `path` is for messages.
-pub(super) fn remove_at(parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<Purged, Fault> {
+pub(crate) fn remove_at(parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<Purged, Fault> {
     let name = CString::new(name.as_bytes()).map_err(|error| Fault::io("remove", path, error))?;
     let mut purge = Purge::new(path);
     match sys::unlinkat(parent, &name, AtFlags::empty()) {
@@ -227,7 +227,7 @@ impl<'a> Purge<'a> {
             self.removed += 1;
             return Ok(());
         }
-        let mut allowed = false;
+        let (begin, mut allowed) = (self.next, false);
         loop {
             self.next += 1;
             let new = format!(".cid-purge-{}", self.next);
@@ -244,7 +244,8 @@ impl<'a> Purge<'a> {
                     });
                 }
                 Err(error) => {
-                    self.next -= 1;
+                    // Nothing has moved: counted, it would look as if a further pass were of use.
+                    self.next = begin;
                     return Err(self.fault(name, error));
                 }
             }

@@ -40,8 +40,12 @@ fn lock(scene: &Scene) -> PathBuf {
     scene.folder("lock", scene.uid, 0o700).join("lock")
 }
 
-fn end(mut helper: Helper) -> Result<Ended, String> {
-    helper.ask(EndProcesses {}).map_err(|(message, _)| message)
+fn end(helper: Helper) -> Result<Ended, String> {
+    ask(helper, EndProcesses::default())
+}
+
+fn ask(mut helper: Helper, ask: EndProcesses) -> Result<Ended, String> {
+    helper.ask(ask).map_err(|(message, _)| message)
 }
 
 #[test]
@@ -65,6 +69,33 @@ fn spares_nobody_of_its_own_and_everybody_else() {
     eventually("the bystander's turn", Duration::from_secs(5), || {
         !is_alive(bystander)
     });
+}
+
+#[test]
+fn what_its_user_left_in_shared_memory_goes_and_others_do_not_stop_it() {
+    let Some(scene) = Scene::set() else { return };
+    let name = format!("/dev/shm/cid-left-{}", scene.uid);
+    let script = format!(
+        "umask 077; mkdir {name}.closed && ln -s /etc/passwd {name}.closed/link && chmod 0 {name}.closed; \
+         : > {name}.file; mkdir -m 777 {name}.open; chmod 777 {name}.open"
+    );
+    let made = as_other(scene.uid, &["sh", "-c", &script]).status();
+    assert!(made.unwrap().success());
+    let others = format!("{name}.open/others");
+    let made = as_other(number(), &["mkdir", "-p", &format!("{others}/own")]).status();
+    assert!(made.unwrap().success());
+    let everything = EndProcesses {
+        spare: true,
+        leave_nothing: true,
+    };
+    let helper = Helper::start_by(scene.as_user(scene.uid, &[]), &lock(&scene));
+    let told = ask(helper, everything).unwrap();
+    let is_there = |end: &str| Path::new(&format!("{name}.{end}")).exists();
+    let there = ["closed", "file", "open/others/own"].map(is_there);
+    std::fs::remove_dir_all(format!("{name}.open")).unwrap();
+    assert_eq!(there, [false, false, true], "{told:?}");
+    let left = told.left.iter().filter(|line| line.contains(&name));
+    assert_eq!((told.rounds, left.count()), (0, 1), "{told:?}");
 }
 
 #[test]

@@ -383,15 +383,79 @@ fn what_is_shared_in_memory_lives_as_long_as_its_workspace() {
     assert!(made.ok().is_ok());
     // Its unit has ended; the app may still use what it left.
     assert!(host.exists("/dev/shm/kept").unwrap());
+    let user = user_of(&host, "bob---example-com");
+    let number = host.run(&["id", "--user", &user]).unwrap().stdout;
+    let number = number.trim();
+    let show = ["systemctl", "show", "--property=MainPID", "--value"];
+    let apps = host
+        .run(&[&show[..], &["cid-supervisor"]].concat())
+        .unwrap();
+    let apps = apps.stdout.trim().to_owned();
+    // Where apps are, but for Landlock, which some kernels have not.
+    let there = |user: &str, script: &str| {
+        let (reuid, regid) = (format!("--reuid={user}"), format!("--regid={user}"));
+        let enter = ["nsenter", "--target", &apps, "--mount", "--ipc", "setpriv"];
+        let become_it = [&*reuid, &regid, "--clear-groups", "python3", "-c", script];
+        let said = host.run(&[&enter[..], &become_it].concat()).unwrap();
+        said.ok().unwrap().stdout
+    };
+    there(number, LEAVE);
+    let left = "find /dev/shm /dev/mqueue /tmp /var/tmp -name 'left*'; cat /proc/sysvipc/*";
+    let left = format!("import os; os.system(\"{left}\")");
+    let lines = |mark: &str| {
+        there("0", &left)
+            .lines()
+            .filter(|l| l.contains(mark))
+            .count()
+    };
+    assert_eq!(
+        (lines("left"), lines(number)),
+        (6, 3),
+        "{}",
+        there("0", &left)
+    );
+    // What another account has, it keeps, and is in nobody's way.
+    there(
+        "65534",
+        "import os; os.makedirs('/dev/shm/open/others/own'); open('/dev/mqueue/other', 'w')",
+    );
+    host.run(&["cictl", "doctor"]).unwrap().ok().unwrap();
+
     host.run(&["cictl", "delete", "--yes", "bob@example.com"])
         .unwrap()
         .ok()
         .unwrap();
-    // systemd takes it away when the last of the account's units is no more, a moment after its end.
-    soon("what was shared is gone", || {
-        !host.exists("/dev/shm/kept").unwrap()
-    });
+    assert!(!host.exists("/dev/shm/kept").unwrap());
+    assert_eq!(
+        (lines("left"), lines(number)),
+        (0, 0),
+        "{}",
+        there("0", &left)
+    );
+    assert!(host.exists("/dev/shm/open/others/own").unwrap());
+    assert!(host.exists("/dev/mqueue/other").unwrap());
+    // Of a number that nobody has any more.
+    let told = host.run(&["cictl", "doctor"]).unwrap();
+    assert!(
+        told.status != 0 && words(&told).contains("rm -r /dev/shm/open"),
+        "{told}"
+    );
 }
+
+/// Leaves files, folders, a message queue and System V objects.
+const LEAVE: &str = "import ctypes, os
+libc = ctypes.CDLL(None)
+os.umask(0)
+for place in ['/dev/shm', '/tmp', '/var/tmp']:
+    os.makedirs(place + '/left/deep', mode=0o700)
+    os.symlink('/etc/passwd', place + '/left/deep/passwd')
+open('/dev/mqueue/left', 'w')
+open('/dev/shm/left.txt', 'w')
+os.mkdir('/dev/shm/left.closed', mode=0)
+os.mkdir('/dev/shm/open')
+assert libc.shmget(0, 4096, 0o1600) >= 0
+assert libc.msgget(0, 0o1600) >= 0
+assert libc.semget(0, 1, 0o1600) >= 0";
 
 /// Says whether it can connect to a socket.
 const DIAL: &str = "import socket, sys

@@ -687,11 +687,19 @@ pub struct Purged {
 
 /// See [`Request::EndProcesses`]. Refused as root, and where the user started the helper.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct EndProcesses {}
+pub struct EndProcesses {
+    /// Nothing runs any more but helpers of cid's: end none.
+    pub spare: bool,
+    /// Also remove what the user has in shared memory, message queues, semaphores, and the machine's folders for
+    /// temporary files.
+    pub leave_nothing: bool,
+}
 
-/// Reply to [`EndProcesses`]: none is left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Reply to [`EndProcesses`]: no process is left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// How often it took to kill all.
     pub rounds: u32,
+    /// The first of what was to be removed and could not be, and why.
+    pub left: Vec<String>,
 }
