@@ -1,5 +1,6 @@
 //! The causes that are known, by the words of git and ssh, and what to do about each.
 
+use super::repository::{INCOMPLETE, UNREADABLE, UNWRITABLE};
 use crate::git::program::Git;
 use cid_kernel::reaper;
 use cid_protocol::fault::Lost;
@@ -67,60 +68,6 @@ pub(super) const GAVE_UP: Known = Known {
     },
 };
 
-/// What git says through the connection when it finds that its repository is damaged.
-pub(super) const CORRUPTION: &str =
-    "aborting due to possible repository corruption on the remote side";
-
-pub(super) const DAMAGED_THERE: Known = Known {
-    marks: &[CORRUPTION],
-    lost: None,
-    means: |git| {
-        (
-            "the repository there is damaged".into(),
-            match git.url.local() {
-                Some(path) => format!(
-                    "git -C {} fsck --full names what is missing; restore it from a clone that is whole",
-                    path.display()
-                ),
-                None => "`git fsck --full` in it names what is missing; restore it from a clone that is whole"
-                    .into(),
-            },
-        )
-    },
-};
-
-/// git's words for what it cannot read on this side: the mirror. With a local repository both sides speak.
-pub(super) const DAMAGED_HERE: Known = Known {
-    marks: &[
-        "fatal: unable to read ",
-        "fatal: bad object",
-        "fatal: bad tree object",
-        "error: object file ",
-        "fatal: loose object ",
-        "fatal: packed object ",
-        "error: packfile ",
-        "inflate: data stream error",
-        "does not point to a valid object",
-    ],
-    lost: None,
-    means: |git| {
-        let mirror = git.mirror.display();
-        match git.url.local() {
-            Some(path) => (
-                format!("objects are damaged, there or in cid's own copy {mirror}"),
-                format!(
-                    "git -C {} fsck --full tells whether they are whole there; then remove {mirror}, and cid makes it anew",
-                    path.display()
-                ),
-            ),
-            None => (
-                format!("cid's own copy of it, {mirror}, is damaged"),
-                format!("remove {mirror}: cid makes it anew"),
-            ),
-        }
-    },
-};
-
 /// What git says of a branch that has moved.
 pub(super) const MOVED: &[&str] = &[
     "(stale info)",
@@ -178,23 +125,7 @@ pub(super) const REJECTED: &[Known] = &[
         },
     },
     MOVED_BRANCH,
-    Known {
-        marks: &[
-            "unable to create temporary object directory",
-            "insufficient permission",
-        ],
-        lost: None,
-        means: |git| {
-            (
-                "git there may not write into the repository".into(),
-                match git.url.local() {
-                    Some(path) => may_write(path),
-                    None => "on the server, give the user that git runs as there the right to write into the repository's folder"
-                        .into(),
-                },
-            )
-        },
-    },
+    UNWRITABLE,
     Known {
         marks: &["remote unpack failed", "(unpacker error)"],
         lost: None,
@@ -378,23 +309,8 @@ pub(super) const KNOWN: &[Known] = &[
             )
         },
     },
-    Known {
-        marks: &["not our ref", "did not send all necessary objects"],
-        lost: None,
-        means: |git| {
-            (
-                "it lacks what its branches point to".into(),
-                match git.url.local() {
-                    Some(path) => format!(
-                        "retry, it may have changed meanwhile; if it stays so: git -C {} fsck --full",
-                        path.display()
-                    ),
-                    None => "retry, it may have changed meanwhile; if it stays so, `git fsck --full` in the repository there tells more"
-                        .into(),
-                },
-            )
-        },
-    },
+    UNREADABLE,
+    INCOMPLETE,
     MOVED_BRANCH,
     READ_ONLY,
     Known {
@@ -416,16 +332,6 @@ fn server(git: &Git<'_>) -> String {
         Some(path) => format!("git in {}", path.display()),
         None => git.url.host().to_owned(),
     }
-}
-
-/// What lets this user push into a repository on this machine.
-pub(in crate::git) fn may_write(path: &Path) -> String {
-    let user = User::from_uid(geteuid()).ok().flatten();
-    let user = user.map_or_else(|| geteuid().to_string(), |user| user.name);
-    format!(
-        "let {user} write into {} and all folders below it, by owner or group",
-        path.display()
-    )
 }
 
 fn known_hosts(git: &Git<'_>) -> PathBuf {

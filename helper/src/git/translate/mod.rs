@@ -1,18 +1,17 @@
 //! Turns what git and ssh print into a cause and what to do about it.
 
 mod known;
+mod repository;
 
 use crate::git::{
     program::{Git, Output},
     ssh,
 };
 use cid_protocol::fault::Fault;
-use known::{
-    BROKEN_OFF, CORRUPTION, DAMAGED_HERE, DAMAGED_THERE, GAVE_UP, KNOWN, Known, MOVED, REJECTED,
-    REJECTED_MARK,
-};
+use known::{BROKEN_OFF, GAVE_UP, KNOWN, Known, MOVED, REJECTED, REJECTED_MARK};
+use repository::{CORRUPTION, DAMAGED_HERE, DAMAGED_THERE};
 
-pub(super) use known::may_write;
+pub(super) use repository::may_write;
 
 /// A failed call as a fault: `cannot VERB URL: cause`.
 pub(super) fn fault(verb: &str, git: &Git<'_>, output: &Output) -> Fault {
@@ -356,6 +355,17 @@ mod tests {
                 "{local}"
             );
         }
+        let closed = [
+            "error: unable to open loose object 4d4a: Permission denied",
+            "fatal: remote error: upload-pack: not our ref 4d4a",
+        ];
+        let local = told_of("/srv/x.git", &closed);
+        assert!(
+            local.message.ends_with(": git may not read all of it"),
+            "{local}"
+        );
+        let ours = told_of("git@h.example.org:x", &closed[..1]);
+        assert!(ours.message.contains("cid's own copy, /m"), "{ours}");
         let stays = told_of(
             "/srv/x.git",
             &["fatal: remote error: upload-pack: not our ref 0000"],
