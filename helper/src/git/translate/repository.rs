@@ -1,7 +1,6 @@
 //! What is wrong with a repository itself, there or in cid's own copy: damage and rights.
 
 use super::known::Known;
-use crate::git::program::Git;
 use nix::unistd::{User, geteuid};
 use std::path::Path;
 
