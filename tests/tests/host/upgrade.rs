@@ -388,9 +388,25 @@ fn a_purge_leaves_nothing_of_cids_and_all_that_is_the_operators() {
     ] {
         assert!(host.exists(kept).unwrap(), "{kept}");
     }
-    // And it can begin anew.
+    // And it can begin anew. What is there before it is not its own.
+    let before = ["/etc/cid/keys/key", "/srv/cid/notes/note"];
+    let make = "mkdir -p /etc/cid/keys /srv/cid/notes; touch /etc/cid/keys/key /srv/cid/notes/note";
+    host.run(&["sh", "-c", make]).unwrap().ok().unwrap();
     host.install_deb(&package()).unwrap();
     soon("cid answers", || {
         host.run(&["cictl", "list"]).unwrap().status == 0
     });
+    host.write("/etc/cid/later", "", 0o600).unwrap();
+    let said = apt(&host, "purge");
+    assert!(
+        said.contains("/etc/cid stays, with what was in it before cid"),
+        "{said}"
+    );
+    for kept in before {
+        assert!(host.exists(kept).unwrap(), "{kept}: {said}");
+    }
+    assert_eq!(
+        run(&["ls", "/etc/cid", "/srv/cid"]),
+        "/etc/cid:\nkeys\n\n/srv/cid:\nnotes\n"
+    );
 }

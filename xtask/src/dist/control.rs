@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-const SCRIPTS: &[&str] = &["postinst", "prerm", "postrm"];
+const SCRIPTS: &[&str] = &["preinst", "postinst", "prerm", "postrm"];
 
 /// Writes `DEBIAN/` and says for which architecture the package is.
 pub(super) fn write(stage: &Stage, work: &Path, version: &str) -> Result<String> {
