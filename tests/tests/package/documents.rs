@@ -63,7 +63,7 @@ fn the_include_defines_what_vhosts_use() {
 /// Others may have units that begin with `cid-`.
 #[test]
 fn maintainer_scripts_stop_units_of_cids_alone() {
-    for script in ["prerm", "postrm", "postinst"] {
+    for script in ["preinst", "prerm", "postrm", "postinst"] {
         let text = read(&format!("packaging/debian/{script}"));
         // A command may go on in the next line.
         let text = text.replace("\\\n", " ");
@@ -82,7 +82,7 @@ fn maintainer_scripts_stop_units_of_cids_alone() {
 #[test]
 fn maintainer_scripts_are_scripts() {
     for script in names("packaging/debian") {
-        if !["postinst", "prerm", "postrm"].contains(&script.as_str()) {
+        if !["preinst", "postinst", "prerm", "postrm"].contains(&script.as_str()) {
             continue;
         }
         let path = checkout("packaging/debian").join(&script);
