@@ -30,9 +30,12 @@ const STATUSES: &[(Exit, &str)] = &[
     (Exit::Denied, "The caller may not."),
     (
         Exit::Conflict,
-        "It exists already, a job is in the way, or work would be lost.",
+        "It exists already, a job is in the way, work would be lost, or a command was ended because its workspace is deleted.",
     ),
-    (Exit::Unreachable, "The daemon cannot be reached."),
+    (
+        Exit::Unreachable,
+        "The daemon cannot be reached, or has ended a command because it stops.",
+    ),
     (
         Exit::Detached,
         "Interrupted while waiting for a job, which goes on.",
