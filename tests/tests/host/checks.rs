@@ -161,11 +161,11 @@ fn a_work_dir_is_the_projects_own_and_the_daemon_may_write_it() {
         &host,
         "rm /etc/cid/projects.d/fe.toml && chown -R root:root /srv/git/guestbook.git",
     );
-    let what = "/srv/git/guestbook.git: git may not read all of it";
+    let what = "/srv/git/guestbook.git: git there cannot read all of its branches";
     let mend = is_wrong(&host, what);
-    assert_eq!(
-        mend,
-        "let deploy read /srv/git/guestbook.git and all below it, by owner or group"
+    assert!(
+        mend.starts_with("let deploy read /srv/git/guestbook.git and all below it"),
+        "{mend}"
     );
     run(&host, "chmod -R a+rX /srv/git/guestbook.git");
     let mend = is_wrong(&host, "/srv/git/guestbook.git/objects cannot be written");

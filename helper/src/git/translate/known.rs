@@ -1,6 +1,6 @@
 //! The causes that are known, by the words of git and ssh, and what to do about each.
 
-use super::repository::{INCOMPLETE, UNREADABLE, UNWRITABLE};
+use super::repository::{INCOMPLETE, UNREADABLE, UNREADABLE_BRANCH, UNWRITABLE};
 use crate::git::program::Git;
 use cid_kernel::reaper;
 use cid_protocol::fault::Lost;
@@ -310,6 +310,7 @@ pub(super) const KNOWN: &[Known] = &[
         },
     },
     UNREADABLE,
+    UNREADABLE_BRANCH,
     INCOMPLETE,
     MOVED_BRANCH,
     READ_ONLY,

@@ -366,16 +366,14 @@ mod tests {
         );
         let ours = told_of("git@h.example.org:x", &closed[..1]);
         assert!(ours.message.contains("cid's own copy, /m"), "{ours}");
-        let stays = told_of(
-            "/srv/x.git",
-            &["fatal: remote error: upload-pack: not our ref 0000"],
-        );
-        assert!(
-            stays
-                .message
-                .contains("it lacks what its branches point to"),
-            "{stays}"
-        );
+        for (id, told) in [
+            ("4d4a86", "lacks what its"),
+            ("0000000000", "all of its branches"),
+        ] {
+            let line = format!("fatal: remote error: upload-pack: not our ref {id}");
+            let fault = told_of("/srv/x.git", &[&line]);
+            assert!(fault.message.contains(told), "{fault}");
+        }
     }
 
     #[test]

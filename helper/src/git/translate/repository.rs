@@ -58,6 +58,26 @@ pub(super) const DAMAGED_HERE: Known = Known {
     },
 };
 
+/// A branch that git there cannot read is listed by it as this.
+pub(super) const UNREADABLE_BRANCH: Known = Known {
+    marks: &["not our ref 0000000000"],
+    lost: None,
+    means: |git| {
+        (
+            "git there cannot read all of its branches".into(),
+            match git.url.local() {
+                Some(path) => format!(
+                    "let {} read {} and all below it; if it may: git -C {1} fsck --full",
+                    user(),
+                    path.display()
+                ),
+                None => "look there whether the user that git runs as may read all below `refs`, and at `git fsck --full`"
+                    .into(),
+            },
+        )
+    },
+};
+
 /// Its branches lead to what it has not.
 pub(super) const INCOMPLETE: Known = Known {
     marks: &["not our ref", "did not send all necessary objects"],
