@@ -342,6 +342,8 @@ impl From<pb::LeftFiles> for workspace::LeftFiles {
             files: from.files,
             bytes: from.bytes,
             is_partial: from.is_partial,
+            forgotten: from.forgotten,
+            more_forgotten: from.more_forgotten,
         }
     }
 }

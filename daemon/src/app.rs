@@ -21,7 +21,7 @@ use crate::{
         nginx::{Nginx, RealNginx},
         probe::RealProbe,
         queue::Queues,
-        session,
+        room, session,
         supervisor::RealSupervisor,
         tls::Certificates,
     },
@@ -226,6 +226,7 @@ async fn prepare_projects(api: &Api, shelf: &Shelf) -> Vec<String> {
 /// The part that a sandbox and a host have in common.
 async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyhow::Result<()> {
     api.store.release_stray_ports().await?;
+    renew_room_for_units(&api);
     doctor::mend_accounts(&api).await?;
     let recovered = api.engine.recover().await?;
     tokio::spawn(end_stray_helpers(api.clone()));
@@ -448,6 +449,13 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
     })
 }
 
+/// A host's alone: nobody else starts helpers by systemd.
+fn renew_room_for_units(api: &Api) {
+    if api.sys.accounts.is_some() {
+        room::of_units(&api.layout).renew();
+    }
+}
+
 async fn forget_forever(api: Api) {
     loop {
         let days = i64::from(api.settings.keep_jobs_days);
@@ -458,6 +466,7 @@ async fn forget_forever(api: Api) {
             Err(error) => tracing::warn!("old jobs are kept: {error}"),
         }
         api.store.renew_reserve();
+        renew_room_for_units(&api);
         tokio::select! {
             () = tokio::time::sleep(FORGET_PAUSE) => {}
             () = api.stopping.cancelled() => return,

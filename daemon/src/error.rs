@@ -58,7 +58,7 @@ pub enum Error {
         job: Option<Uuid>,
     },
     /// A live job of the same workspace.
-    #[error("a {kind:?} job of this workspace is still at work: {job}")]
+    #[error("a {kind} job of this workspace is still at work: {job}")]
     JobInTheWay {
         /// Which.
         job: Uuid,
@@ -195,9 +195,10 @@ impl Error {
             } => Some(ConflictDetail {
                 work: vec![LostWork {
                     repository: "the remote".into(),
-                    unpushed: vec![format!(
-                        "{ahead} commits of {branch} that are not in {base}"
-                    )],
+                    unpushed: vec![match ahead {
+                        1 => format!("1 commit of {branch} that is not in {base}"),
+                        _ => format!("{ahead} commits of {branch} that are not in {base}"),
+                    }],
                     ..LostWork::default()
                 }],
                 ..ConflictDetail::default()

@@ -313,6 +313,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
             credential_file: None,
         };
         let fetch = Fetch {
+            tags: false,
             is_fresh: false,
             max_bytes: 1 << 30,
             mirror: mirror.clone(),

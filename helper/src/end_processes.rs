@@ -1,8 +1,11 @@
-//! Ends everything a user runs: what a delete needs to be complete when an app threw its environment
-//! away, began a session of its own, and is nobody's child any more.
+//! Ends what a user runs: what a delete needs to be complete when an app threw its environment away, began a session
+//! of its own, and is nobody's child any more; and what services of the machine's started as that user.
 
 use crate::{Lines, leavings};
-use cid_kernel::reaper::Process;
+use cid_kernel::{
+    cgroup,
+    reaper::{self, Process},
+};
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request::{EndProcesses, Ended},
@@ -20,8 +23,8 @@ use std::{
 const LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Kills all processes of this one's own user but itself, until none is left, unless it is to spare them; then
-/// removes what they left if asked to.
+/// Kills all processes of this one's own user but itself, or those outside of cid, until none is left, unless it is
+/// to spare them; then removes what they left if asked to.
 ///
 /// # Errors
 /// The user is root or the one who started this helper, so that more would die than is meant; or
@@ -31,7 +34,7 @@ pub(super) fn end_processes(ask: EndProcesses, lines: Lines) -> Result<Ended, Fa
     refuse_too_much(user)?;
     let rounds = match ask.spare {
         true => 0,
-        false => kill_all(user)?,
+        false => kill_all(user, ask.outside_only)?,
     };
     let left = match ask.leave_nothing {
         true => leavings::remove(user, lines),
@@ -41,17 +44,27 @@ pub(super) fn end_processes(ask: EndProcesses, lines: Lines) -> Result<Ended, Fa
 }
 
 /// Gives how often it took.
-fn kill_all(user: Uid) -> Result<u32, Fault> {
+fn kill_all(user: Uid, outside_only: bool) -> Result<u32, Fault> {
+    let is_meant = |pid: &i32| !outside_only || !cgroup::is_cids(pid.cast_unsigned());
     let deadline = Instant::now() + LIMIT;
     let mut rounds = 0;
     loop {
         rounds += 1;
-        // To all at once: none of them can start another on the way.
-        match kill(Pid::from_raw(-1), Signal::SIGKILL) {
-            Ok(()) | Err(Errno::ESRCH) => {}
-            Err(error) => return Err(error).cannot(format!("end the processes of user {user}")),
+        let targets = match outside_only {
+            true => processes_of(user)?.into_iter().filter(is_meant).collect(),
+            // To all at once: none of them can start another on the way.
+            false => vec![-1],
+        };
+        for target in targets {
+            match kill(Pid::from_raw(target), Signal::SIGKILL) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(error) => {
+                    return Err(error).cannot(format!("end the processes of user {user}"));
+                }
+            }
         }
-        let left = processes_of(user)?;
+        let mut left = processes_of(user)?;
+        left.retain(is_meant);
         if left.is_empty() {
             return Ok(rounds);
         }
@@ -104,17 +117,9 @@ fn processes_of(user: Uid) -> Result<Vec<i32>, Fault> {
         .collect())
 }
 
-/// Whether this user's signals reach it: by its real or its saved user.
+/// Whether it runs as this user in any way.
 fn is_of(pid: i32, user: Uid) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let ids: Vec<u32> = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Uid:"))
-        .unwrap_or_default()
-        .split_ascii_whitespace()
-        .filter_map(|id| id.parse().ok())
-        .collect();
-    [ids.first(), ids.get(2)].contains(&Some(&user.as_raw()))
+    reaper::users(pid.cast_unsigned()).contains(&user.as_raw())
 }
 
 #[cfg(test)]

@@ -11,10 +11,13 @@ use std::io::{self, IsTerminal as _};
 ///
 /// Asks first; where there is no terminal to ask on, --yes is required. Work that
 /// is nowhere else is named and not removed, unless --discard says so: changed and
-/// untracked files, stashes, and commits that no remote branch holds now, in all
-/// repositories below src and home, submodules and linked worktrees included.
-/// A remote that does not answer holds nothing. Files that git ignores, such as a
-/// local database, go with the workspace; they are named with their size.
+/// untracked files, stashes, and commits that no branch or tag of a remote holds
+/// now, in all repositories below src and home, submodules and linked worktrees
+/// included. A remote that does not answer holds nothing. What goes with the
+/// workspace and is named: files that git ignores, such as a local database,
+/// unless people changed what cid or the release commands had made; files in home
+/// that are in no repository; and commits that a reset or a deleted branch left
+/// behind.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cictl delete anna@example.com
@@ -51,10 +54,11 @@ impl Delete {
             .into());
         }
         let client = cx.connect().await?;
-        let options = DeleteOptions {
+        let mut options = DeleteOptions {
             with_branch: self.with_branch,
             force: self.force,
             discard: self.discard,
+            looked: String::new(),
         };
         let mut project = self.target.project.clone();
         if !self.yes {
@@ -62,10 +66,11 @@ impl Delete {
                 .get(&self.target.email, self.target.project())
                 .await?;
             project = Some(workspace.project.clone());
-            let files = client
-                .look_before_delete(&self.target.email, project.as_deref(), options)
+            let look = client
+                .look_before_delete(&self.target.email, project.as_deref(), options.clone())
                 .await?;
-            say_left(cx, &files);
+            say_left(cx, &look.files);
+            options.looked = look.looked;
             if !self.confirmed(&workspace).await? {
                 cx.say("nothing was deleted");
                 return Ok(Exit::Failed);

@@ -2,7 +2,7 @@
 
 use super::{Client, LOOK_LIMIT, PAGE_SIZE};
 use crate::{
-    Created, DeleteOptions, Deletion, LeftFiles, LogLine, LogOptions, Result, RunInput, RunOutput,
+    Created, DeleteOptions, Deletion, LogLine, LogOptions, Look, Result, RunInput, RunOutput,
     Stream, Terminal, TerminalSize, Workspace, convert::required,
 };
 use cid_proto::v1::{self as pb, run_request::Message};
@@ -76,7 +76,11 @@ impl Client {
         project: Option<&str>,
         options: DeleteOptions,
     ) -> Result<Deletion> {
-        self.ask_to_delete(email, project, options, false).await
+        let answer = self.ask_to_delete(email, project, options, false).await?;
+        Ok(Deletion {
+            job: answer.job,
+            files: answer.files.unwrap_or_default().into(),
+        })
     }
 
     /// What would go with a workspace; starts nothing.
@@ -89,9 +93,12 @@ impl Client {
         email: &str,
         project: Option<&str>,
         options: DeleteOptions,
-    ) -> Result<LeftFiles> {
-        let looked = self.ask_to_delete(email, project, options, true).await?;
-        Ok(looked.files)
+    ) -> Result<Look> {
+        let answer = self.ask_to_delete(email, project, options, true).await?;
+        Ok(Look {
+            files: answer.files.unwrap_or_default().into(),
+            looked: answer.looked,
+        })
     }
 
     async fn ask_to_delete(
@@ -100,21 +107,17 @@ impl Client {
         project: Option<&str>,
         options: DeleteOptions,
         look: bool,
-    ) -> Result<Deletion> {
+    ) -> Result<pb::DeleteResponse> {
         let request = pb::DeleteRequest {
             workspace: Some(reference(email, project)),
             with_branch: options.with_branch,
             force: options.force,
             discard: options.discard,
             look,
+            looked: options.looked,
         };
-        let answer = self
-            .answer_within(LOOK_LIMIT, self.workspaces().delete(request))
-            .await?;
-        Ok(Deletion {
-            job: answer.job,
-            files: answer.files.unwrap_or_default().into(),
-        })
+        self.answer_within(LOOK_LIMIT, self.workspaces().delete(request))
+            .await
     }
 
     /// Starts the job that restarts a workspace's processes, and gives the job's id.

@@ -161,7 +161,7 @@ fn lossy<S: Serializer>(line: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 /// What may be lost or go along when a workspace is deleted; nothing by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteOptions {
     /// Delete the remote branch as well.
     pub with_branch: bool,
@@ -169,6 +169,17 @@ pub struct DeleteOptions {
     pub force: bool,
     /// Lose uncommitted and unpushed work.
     pub discard: bool,
+    /// What a look a moment ago found: see [`Look`].
+    pub looked: String,
+}
+
+/// What would go with a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Look {
+    /// Files that git does not keep.
+    pub files: LeftFiles,
+    /// For [`DeleteOptions::looked`]: spares remotes the same question; good for 10 minutes.
+    pub looked: String,
 }
 
 /// A delete that was begun.
@@ -180,7 +191,8 @@ pub struct Deletion {
     pub files: LeftFiles,
 }
 
-/// Files that git does not keep and cid did not make, e.g. a local database.
+/// What goes with a workspace and does not keep it: files that git does not keep and cid did not make, e.g. a
+/// local database, and commits that a reflog alone holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct LeftFiles {
     /// The biggest ones, at most 10.
@@ -193,6 +205,10 @@ pub struct LeftFiles {
     pub bytes: u64,
     /// Counting was given up: there are more.
     pub is_partial: bool,
+    /// `REPOSITORY: <short id> <subject>`, the newest first, at most 10.
+    pub forgotten: Vec<String>,
+    /// How many more there are.
+    pub more_forgotten: u64,
 }
 
 /// A file, or a folder with all that is in it.

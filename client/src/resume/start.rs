@@ -39,7 +39,7 @@ impl Client {
     ) -> Result<Deletion> {
         let files = Cell::default();
         let delete = async || {
-            let deletion = self.delete(email, project, options).await?;
+            let deletion = self.delete(email, project, options.clone()).await?;
             files.set(deletion.files);
             Ok(deletion.job)
         };

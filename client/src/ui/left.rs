@@ -1,10 +1,31 @@
-//! Files that go with a workspace, for people.
+//! What goes with a workspace and is no work, for people.
 
 use super::text::clean;
 use cid_client::LeftFiles;
 
-/// A heading and the biggest ones; nothing where there are none.
+/// Headings, the biggest files and the newest commits; nothing where there are none.
 pub(crate) fn lines(left: &LeftFiles) -> Vec<String> {
+    [files(left), forgotten(left)].concat()
+}
+
+fn forgotten(left: &LeftFiles) -> Vec<String> {
+    if left.forgotten.is_empty() {
+        return Vec::new();
+    }
+    let heading = "on no branch any more, and gone with the workspace:";
+    let mut lines = vec![heading.to_owned()];
+    lines.extend(
+        left.forgotten
+            .iter()
+            .map(|line| format!("  {}", clean(line))),
+    );
+    if left.more_forgotten > 0 {
+        lines.push(format!("  and {} more", left.more_forgotten));
+    }
+    lines
+}
+
+fn files(left: &LeftFiles) -> Vec<String> {
     if left.files == 0 {
         return Vec::new();
     }
@@ -67,12 +88,17 @@ mod tests {
             files: 17,
             bytes: 35 * 1024 * 1024,
             is_partial: false,
+            forgotten: vec!["src: 1234567 Try it\x1b[31m otherwise".into()],
+            more_forgotten: 2,
         };
         insta::assert_snapshot!(lines(&left).join("\n"), @r"
         not kept by git, and gone with the workspace: 17 files, 35 MiB
           src/media/  34 MiB
           src/db.sqlite3  1.5 KiB
           and 3 more
+        on no branch any more, and gone with the workspace:
+          src: 1234567 Try it otherwise
+          and 2 more
         ");
         assert!(lines(&LeftFiles::default()).is_empty());
     }

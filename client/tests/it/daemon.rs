@@ -315,6 +315,7 @@ impl pb::workspaces_server::Workspaces for Service {
             ));
         }
         Ok(Response::new(pb::DeleteResponse {
+            looked: String::new(),
             job: "good".into(),
             files: None,
         }))

@@ -2,7 +2,7 @@
 //! no ledger, as after one was put back from a backup. Their numbers would be given again, and what belongs to them
 //! with it.
 
-use super::Finding;
+use super::{Finding, outsiders::outsiders};
 use crate::{
     config::Projects,
     domain::{TOOLS, WorkspaceState, builder, project_group},
@@ -24,7 +24,8 @@ use std::{
 const FRONT: &str = "cid-web";
 const MEND: &str = "cictl doctor --repair mends it";
 
-/// Completes and closes the accounts that there should be, and removes what killed tools left: to be called when
+/// Completes and closes the accounts that there should be, ends what runs as them outside of cid, and removes what
+/// killed tools left: to be called when
 /// the daemon starts. What cannot be mended is said in the log.
 ///
 /// # Errors
@@ -36,6 +37,7 @@ pub async fn mend_accounts(api: &Api) -> Result<(), StoreError> {
     let mut findings = Vec::new();
     leftovers(tools.as_ref(), true, &mut findings).await;
     wrong(api, tools.as_ref(), true, &mut findings).await?;
+    outsiders(api, true, &mut findings).await?;
     for Finding {
         subject,
         message,
@@ -65,6 +67,8 @@ pub(super) async fn accounts(
     };
     leftovers(tools.as_ref(), repair, findings).await;
     wrong(api, tools.as_ref(), repair, findings).await?;
+    // After they are closed: nothing more can begin.
+    outsiders(api, repair, findings).await?;
     strays(api, tools.as_ref(), repair, findings).await
 }
 

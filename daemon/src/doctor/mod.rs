@@ -9,6 +9,7 @@ mod host;
 mod kept;
 mod left;
 mod missing;
+mod outsiders;
 pub(crate) mod shared;
 mod sites;
 mod surplus;

@@ -2,7 +2,7 @@
 
 use super::{Creator, Email, Name, ProjectName, UnitName};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 /// One person's copy of one project, as the ledger knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,17 @@ pub enum JobKind {
     /// Gives access to one's files once more.
     #[serde(rename = "repair-access")]
     RepairAccess,
+}
+
+impl fmt::Display for JobKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Restart => "restart",
+            Self::RepairAccess => "repair-access",
+        })
+    }
 }
 
 /// Where a job stands.

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 /// The mirrors' turns, and when each was last brought up to date.
 pub(crate) struct Mirrors {
     queues: Arc<Queues>,
-    begun: Mutex<HashMap<ProjectName, Instant>>,
+    /// By project, and whether tags were brought too.
+    begun: Mutex<HashMap<(ProjectName, bool), Instant>>,
 }
 
 impl Mirrors {
@@ -49,16 +50,20 @@ impl Mirrors {
         let mirror = Resource::Mirror(project.clone());
         let _turn = self.queues.take(mirror, who, cancel).await?;
         let begin = Instant::now();
-        request.is_fresh = self.begun().get(project).is_some_and(|last| *last > asked);
-        let was_fresh = request.is_fresh;
+        let key = |tags| (project.clone(), tags);
+        let last = self.begun().get(&key(request.tags)).copied();
+        request.is_fresh = last.is_some_and(|last| last > asked);
+        let (was_fresh, tags) = (request.is_fresh, request.tags);
         let fetched = ask(request).await?;
         if !was_fresh {
-            self.begun().insert(project.clone(), begin);
+            // Who needs no tags is served by it, too.
+            let served = [false, true].into_iter().filter(|&one| tags || !one);
+            self.begun().extend(served.map(|one| (key(one), begin)));
         }
         Ok(fetched)
     }
 
-    fn begun(&self) -> std::sync::MutexGuard<'_, HashMap<ProjectName, Instant>> {
+    fn begun(&self) -> std::sync::MutexGuard<'_, HashMap<(ProjectName, bool), Instant>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,7 +82,7 @@ mod tests {
         let mirrors = Arc::new(Mirrors::new(Arc::new(Queues::new(1, 1))));
         let (fetches, reads) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let project = ProjectName::parse("demo").unwrap();
-        let jobs = (0..20).map(|_| {
+        let jobs = (0..20).map(|number| {
             let (mirrors, project) = (Arc::clone(&mirrors), project.clone());
             let (fetches, reads) = (Arc::clone(&fetches), Arc::clone(&reads));
             tokio::spawn(async move {
@@ -92,6 +97,8 @@ mod tests {
                     remote,
                     base: "main".into(),
                     branch: "b".into(),
+                    // The second one fetches for all others.
+                    tags: number == 1,
                     is_fresh: false,
                     max_bytes: 1 << 30,
                 };

@@ -30,6 +30,7 @@ use crate::{
         Fault, System,
         helpers::{Identity, ask_once},
         queue::{Waiting, Who},
+        room as disk,
     },
 };
 use cid_protocol::request::{Fetch, Fetched};
@@ -134,6 +135,7 @@ impl Engine {
         if kind == JobKind::Delete {
             // What frees space must be possible on a full disk.
             self.0.store.ensure_room();
+            disk::of_units(&self.0.sys.layout).ensure_room();
         }
         let workspace = match self.0.store.submit(new).await? {
             Appended::Job(workspace) => *workspace,
@@ -154,13 +156,8 @@ impl Engine {
                 });
             }
             Appended::Full(reached) => return Err(full(&reached)),
-            Appended::TooMany => {
-                return Err(Error::Exhausted {
-                    message: format!("{} jobs are at work already", self.0.settings.max_jobs),
-                    hint: Some(
-                        "try again when some have ended, or raise max_jobs in cid.toml".into(),
-                    ),
-                });
+            Appended::TooMany(oldest) => {
+                return Err(too_many(self.0.settings.max_jobs.get(), &oldest));
             }
         };
         tracing::info!(job = %id, project = %workspace.project, workspace = %workspace.name, uid = permit.uid(), caller = %permit, "job accepted: {kind:?}");
@@ -254,7 +251,7 @@ impl Engine {
             .ok_or_else(|| Error::not_found(format!("there is no job {id}")))
     }
 
-    /// Brings a project's mirror up to date, for a question that belongs to no job.
+    /// Brings a project's mirror up to date, tags included, for a question that belongs to no job.
     ///
     /// # Errors
     /// The remote cannot be reached or has no base branch.
@@ -269,6 +266,7 @@ impl Engine {
             remote: project.remote(),
             base: project.git.base.to_string(),
             branch: branch.to_owned(),
+            tags: true,
             is_fresh: false,
             max_bytes: project.limits.max_repository(&self.0.settings),
         };
@@ -334,6 +332,33 @@ impl Engine {
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Live>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why no further job can begin, with those that have been at work for longest.
+fn too_many(limit: u32, oldest: &[JobRow]) -> Error {
+    let now = jiff::Timestamp::now();
+    let holder = |job: &JobRow| {
+        let minutes = now.duration_since(job.created_at).as_mins().max(0);
+        format!(
+            "{} of {} in {}, {minutes} min",
+            job.kind, job.email, job.project
+        )
+    };
+    let mut named: Vec<String> = oldest.iter().map(holder).collect();
+    let more = (limit as usize).saturating_sub(named.len());
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    Error::Exhausted {
+        message: format!(
+            "cannot begin a job: {limit} are at work, and there may be no more: {}",
+            named.join("; ")
+        ),
+        hint: Some(
+            "try again when one has ended, end one (cictl jobs cancel), or raise max_jobs in cid.toml"
+                .into(),
+        ),
     }
 }
 

@@ -61,11 +61,15 @@ impl Work {
     /// away.
     pub(super) fn ensure_room(&self) {
         self.inner.store.ensure_room();
+        room::of_units(&self.inner.sys.layout).ensure_room();
     }
 
     /// Keeps it aside again, now that the job has ended.
     pub(super) fn renew_reserve(&self) {
         self.inner.store.renew_reserve();
+        if self.inner.sys.accounts.is_some() {
+            room::of_units(&self.inner.sys.layout).renew();
+        }
     }
 
     /// Whether the job takes a workspace away.

@@ -10,6 +10,9 @@ use prost::Message as _;
 /// How many repositories a sentence names.
 const NAMED: usize = 3;
 
+/// What a repository that cannot be read has in its remarks.
+const UNTOLD: &str = " cannot be told: ";
+
 /// What would be lost, in one sentence.
 pub(crate) fn summary(report: &WorkReport) -> String {
     let mut parts: Vec<String> = report
@@ -34,11 +37,23 @@ pub(crate) fn summary(report: &WorkReport) -> String {
 }
 
 fn of_repository(work: &RepositoryWork) -> String {
-    let (files, commits) = (work.uncommitted.len(), work.unpushed.len());
-    let files = (files > 0).then(|| count(files, "uncommitted file", "uncommitted files"));
-    let commits = (commits > 0).then(|| count(commits, "unpushed commit", "unpushed commits"));
-    let parts: Vec<String> = files.into_iter().chain(commits).collect();
+    let commits = work.unpushed.len() - work.stashes.min(work.unpushed.len());
+    let parts: Vec<String> = [
+        (
+            work.uncommitted.len(),
+            "uncommitted file",
+            "uncommitted files",
+        ),
+        (commits, "unpushed commit", "unpushed commits"),
+        (work.stashes, "stash", "stashes"),
+    ]
+    .into_iter()
+    .filter(|(n, ..)| *n > 0)
+    .map(|(n, one, many)| count(n, one, many))
+    .collect();
+    let is_untold = work.remarks.iter().any(|remark| remark.contains(UNTOLD));
     match parts.is_empty() {
+        true if is_untold => "what cannot be told".into(),
         true => "commits that no remote holds now".into(),
         false => parts.join(", "),
     }
@@ -54,10 +69,23 @@ fn count(n: u64, one: &str, many: &str) -> String {
 /// What to do about it.
 pub(super) fn hint(report: &WorkReport) -> String {
     let remarks = report.repositories.iter().flat_map(|work| &work.remarks);
-    let silent = remarks.into_iter().any(|remark| remark.contains("cannot"));
-    match silent {
-        true => "commit and push it, try again when the remote answers, or lose it with --discard",
-        false => "commit and push it, or lose it with --discard",
+    let (untold, silent): (Vec<&String>, Vec<&String>) = remarks
+        .filter(|remark| remark.contains("cannot"))
+        .partition(|remark| remark.contains(UNTOLD));
+    let is_stash = |work: &RepositoryWork| {
+        work.uncommitted.is_empty() && work.stashes > 0 && work.unpushed.len() == work.stashes
+    };
+    match () {
+        () if !silent.is_empty() => {
+            "commit and push it, try again when the remote answers, or lose it with --discard"
+        }
+        () if !untold.is_empty() => {
+            "look yourself, save what is needed, then lose it with --discard"
+        }
+        () if !report.repositories.is_empty() && report.repositories.iter().all(is_stash) => {
+            "apply the stash, commit and push it, or lose it with --discard"
+        }
+        () => "commit and push it, or lose it with --discard",
     }
     .into()
 }
@@ -95,6 +123,10 @@ fn shorten(detail: &mut v1::ConflictDetail) -> bool {
         return true;
     }
     let files = detail.files.as_mut().and_then(|files| {
+        if files.forgotten.pop().is_some() {
+            files.more_forgotten += 1;
+            return Some(());
+        }
         files.biggest.pop()?;
         files.more += 1;
         Some(())
@@ -113,7 +145,7 @@ fn lost(work: &RepositoryWork) -> v1::LostWork {
     }
 }
 
-/// Files that go with a workspace.
+/// What goes with a workspace and is no work.
 pub(crate) fn files(left: &LeftFiles) -> v1::LeftFiles {
     let file = |file: &cid_protocol::request::LeftFile| v1::LeftFile {
         path: file.path.clone(),
@@ -125,6 +157,8 @@ pub(crate) fn files(left: &LeftFiles) -> v1::LeftFiles {
         files: left.files,
         bytes: left.bytes,
         is_partial: left.is_partial,
+        forgotten: left.forgotten.clone(),
+        more_forgotten: left.more_forgotten,
     }
 }
 
@@ -140,6 +174,7 @@ pub(super) mod tests {
             path: format!("src/{n}"),
             uncommitted: listing(300),
             unpushed: listing(100),
+            stashes: 0,
             remarks: vec!["r".repeat(1000); 3],
         };
         WorkReport {
@@ -167,5 +202,40 @@ pub(super) mod tests {
         let listed = detail(&little);
         assert_eq!(listed.work[0].uncommitted, ["a", "b"]);
         assert_eq!(listed.work[0].more_uncommitted, 0);
+    }
+
+    #[test]
+    fn stashes_and_what_cannot_be_told_are_called_so() {
+        let told = |work: RepositoryWork| {
+            let work = RepositoryWork {
+                path: "src".into(),
+                ..work
+            };
+            let report = WorkReport {
+                repositories: vec![work],
+                ..WorkReport::default()
+            };
+            (summary(&report), hint(&report))
+        };
+        let (what, do_this) = told(RepositoryWork {
+            unpushed: ["a", "b"].into_iter().collect(),
+            stashes: 1,
+            ..RepositoryWork::default()
+        });
+        assert_eq!(what, "1 unpushed commit, 1 stash in src");
+        assert!(do_this.starts_with("commit and push it"), "{do_this}");
+        let (what, do_this) = told(RepositoryWork {
+            unpushed: ["a"].into_iter().collect(),
+            stashes: 1,
+            ..RepositoryWork::default()
+        });
+        assert_eq!(what, "1 stash in src");
+        assert!(do_this.starts_with("apply the stash"), "{do_this}");
+        let (what, do_this) = told(RepositoryWork {
+            remarks: vec!["commits cannot be told: it is damaged".into()],
+            ..RepositoryWork::default()
+        });
+        assert_eq!(what, "what cannot be told in src");
+        assert!(do_this.starts_with("look yourself"), "{do_this}");
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     engine::Plan,
     layout::{Layout, trash_dir},
     step::{
-        CheckBranch, CheckWork, DeleteBranch, Doomed, EndProcesses, ReleasePort, RemoveAccount,
-        RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
+        CheckBranch, CheckWork, DeleteBranch, Doomed, EndProcesses, Origin, ReleasePort,
+        RemoveAccount, RemoveDirectory, RemoveFiles, StopProcesses, Unpublish,
     },
 };
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub struct BranchChoice {
 /// What a look for work came to that found none.
 #[derive(Clone, Debug)]
 pub struct Looked {
-    /// The project's remote.
-    pub url: Option<String>,
+    /// The project as its file says now, if it can be read.
+    pub project: Option<Arc<Project>>,
     /// Which commits were found on remotes.
     pub judged: String,
 }
@@ -60,12 +60,16 @@ pub fn delete(
             account: account.clone(),
         });
     }
-    if let Some(Looked { url, judged }) = looked.cloned() {
+    if let Some(Looked { project, judged }) = looked {
         plan = plan.then(&CheckWork {
             directory: workspace.directory.clone(),
             mirror: mirror(),
-            url,
-            judged,
+            origin: project.as_ref().map(|project| Origin {
+                remote: project.remote(),
+                base: project.git.base.to_string(),
+                branch: workspace.branch.clone(),
+            }),
+            judged: judged.clone(),
         });
     }
     plan = plan

@@ -10,21 +10,57 @@ use crate::{
         helpers::{Identity, WorkspaceUser, ask_once},
     },
 };
-use cid_protocol::request::{WorkReport, WorkStatus};
+use cid_protocol::request::{Fetched, WorkReport, WorkStatus};
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Asking the project's remote may take so long.
 const FETCH: Duration = Duration::from_secs(20);
 /// Looking at the workspace may take so long, with the remotes of other repositories in it.
 const LOOK: Duration = Duration::from_secs(80);
 
+/// For so long a look is good for the delete that follows it: somebody reads, and answers.
+const LOOKED: SignedDuration = SignedDuration::from_mins(10);
+
+/// The remote of a workspace's project as it is now: asked once, and only if it matters.
+pub(super) struct RemoteNow<'a> {
+    api: &'a Api,
+    workspace: &'a Workspace,
+    fetched: OnceCell<Result<Fetched, Fault>>,
+}
+
+impl<'a> RemoteNow<'a> {
+    pub(super) fn new(api: &'a Api, workspace: &'a Workspace) -> Self {
+        Self {
+            api,
+            workspace,
+            fetched: OnceCell::new(),
+        }
+    }
+
+    /// Brings the mirror up to date.
+    async fn ask(&self) -> &Result<Fetched, Fault> {
+        let fetch = || async {
+            let project = self.api.projects.get(self.workspace.project.as_str());
+            let project = project.map_err(|error| Fault::new(error.to_string()))?;
+            let branch = &self.workspace.branch;
+            self.api.engine.fetch(&project, branch, FETCH).await
+        };
+        self.fetched.get_or_init(fetch).await
+    }
+}
+
 impl Api {
-    /// Refuses where a delete would lose work; otherwise says what else goes with the workspace.
+    /// Refuses where a delete would lose work; otherwise says what else goes with the workspace. Remotes are
+    /// not asked for commits that were `judged` a moment ago.
     pub(super) async fn refuse_losing_work(
         &self,
-        workspace: &Workspace,
+        remote: &RemoteNow<'_>,
+        judged: Option<&str>,
     ) -> Result<WorkReport, Error> {
-        let report = self.work_of(workspace).await?;
+        let workspace = remote.workspace;
+        let report = self.work_of(remote, judged).await?;
         if report.loses_work() {
             return Err(Error::WorkWouldBeLost {
                 email: workspace.email.to_string(),
@@ -38,13 +74,12 @@ impl Api {
     /// does not answer is left to the job, which says so.
     pub(super) async fn refuse_losing_commits(
         &self,
-        workspace: &Workspace,
+        remote: &RemoteNow<'_>,
         project: &Project,
     ) -> Result<(), Error> {
-        let fetched = self.engine.fetch(project, &workspace.branch, FETCH).await;
-        match fetched {
+        match remote.ask().await {
             Ok(fetched) if fetched.ahead > 0 => Err(Error::BranchWouldBeLost {
-                branch: workspace.branch.clone(),
+                branch: remote.workspace.branch.clone(),
                 base: project.git.base.to_string(),
                 ahead: fetched.ahead,
             }),
@@ -52,38 +87,40 @@ impl Api {
         }
     }
 
-    /// The remote of a workspace's project; `None`: the project's file cannot be read.
-    pub(super) fn url_of(&self, workspace: &Workspace) -> Option<String> {
-        let project = self.projects.get(workspace.project.as_str()).ok()?;
-        Some(project.git.url.to_string())
-    }
-
     /// What a workspace holds that is nowhere else. The mirror is brought up to date first: a branch that
     /// was there at the last fetch may be gone.
-    async fn work_of(&self, workspace: &Workspace) -> Result<WorkReport, Error> {
+    async fn work_of(
+        &self,
+        remote: &RemoteNow<'_>,
+        judged: Option<&str>,
+    ) -> Result<WorkReport, Error> {
+        let workspace = remote.workspace;
         if !fs::exists(&workspace.directory) {
             return Ok(WorkReport::default());
         }
-        let project = self.projects.get(workspace.project.as_str());
-        let unasked = match &project {
-            Ok(project) => self
-                .engine
-                .fetch(project, &workspace.branch, FETCH)
-                .await
-                .err(),
-            Err(error) => Some(Fault::new(error.to_string())),
-        };
-        let request = WorkStatus {
+        let project = self.projects.get(workspace.project.as_str()).ok();
+        let request = |unasked: Option<String>, judged: Option<&str>| WorkStatus {
             directory: workspace.directory.clone(),
             mirror: self.layout.mirror(&workspace.project),
-            url: self.url_of(workspace),
-            unasked: unasked.map(|fault| format!("the project's remote cannot be asked: {fault}")),
-            judged: None,
+            url: project.as_ref().map(|project| project.git.url.to_string()),
+            unasked,
+            judged: judged.map(str::to_owned),
         };
-        let identity = Identity::Workspace(WorkspaceUser::of(workspace));
+        if let Some(judged) = judged {
+            let report = self.look(workspace, request(None, Some(judged))).await?;
+            if report.fingerprint == judged {
+                return Ok(report);
+            }
+        }
+        let unasked = remote.ask().await.as_ref().err();
+        let unasked = unasked.map(|fault| format!("the project's remote cannot be asked: {fault}"));
+        self.look(workspace, request(unasked, None)).await
+    }
+
+    async fn look(&self, workspace: &Workspace, request: WorkStatus) -> Result<WorkReport, Error> {
         let report = ask_once(
             self.sys.helpers.as_ref(),
-            identity,
+            Identity::Workspace(WorkspaceUser::of(workspace)),
             LOOK,
             self.stopping.clone(),
             request,
@@ -95,5 +132,46 @@ impl Api {
             let hint = fault.hint.clone().unwrap_or_else(|| discard.to_owned());
             Error::Fault(fault.hint(hint))
         })
+    }
+}
+
+/// What a client that looked shows when it deletes. It need not be secret: who may delete may lose work too.
+pub(super) fn looked(report: &WorkReport) -> String {
+    format!("{}.{}", Timestamp::now().as_second(), report.fingerprint)
+}
+
+/// Which commits a look found on remotes, unless that was too long ago.
+pub(super) fn judged(looked: &str) -> Option<&str> {
+    let (at, fingerprint) = looked.split_once('.')?;
+    let at = Timestamp::from_second(at.parse().ok()?).ok()?;
+    let age = Timestamp::now().duration_since(at);
+    let is_recent = !age.is_negative() && age < LOOKED && !fingerprint.is_empty();
+    is_recent.then_some(fingerprint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_good_for_a_while() {
+        let report = WorkReport {
+            fingerprint: "abc".into(),
+            ..WorkReport::default()
+        };
+        assert_eq!(judged(&looked(&report)), Some("abc"));
+        assert_eq!(judged(&looked(&WorkReport::default())), None);
+        let at = |age: i64| format!("{}.abc", Timestamp::now().as_second() - age);
+        assert_eq!(judged(&at(590)), Some("abc"));
+        for bad in [
+            at(601),
+            at(-60),
+            "".into(),
+            "abc".into(),
+            ".abc".into(),
+            "9e9.abc".into(),
+        ] {
+            assert_eq!(judged(&bad), None, "{bad}");
+        }
     }
 }

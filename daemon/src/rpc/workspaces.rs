@@ -6,6 +6,7 @@ use super::{
     email, logs, page_size, run,
     streams::Kind,
     take_claim,
+    work::{self, RemoteNow},
 };
 use crate::{
     authz::{Claim, Permit},
@@ -219,25 +220,32 @@ impl Workspaces for Api {
             }
             .into());
         }
-        let looked = match request.discard {
+        // What looks needs a little room as well.
+        self.store.ensure_room();
+        room::of_units(&self.layout).ensure_room();
+        let remote = RemoteNow::new(self, &workspace);
+        let judged = work::judged(&request.looked);
+        let report = match request.discard {
             true => None,
-            false => Some(self.refuse_losing_work(&workspace).await?),
+            false => Some(self.refuse_losing_work(&remote, judged).await?),
         };
-        if let Some(branch) = branch.as_ref().filter(|branch| !branch.force) {
-            self.refuse_losing_commits(&workspace, &branch.project)
-                .await?;
+        // After a look the job's own question is enough: it comes before anything is changed.
+        let has_looked = judged.is_some() && !request.look;
+        if let Some(branch) = branch.as_ref().filter(|one| !one.force && !has_looked) {
+            self.refuse_losing_commits(&remote, &branch.project).await?;
         }
-        let files = looked.as_ref().map(|report| error::files(&report.files));
-        let looked = looked.map(|report| Looked {
-            url: self.url_of(&workspace),
-            judged: report.fingerprint,
-        });
+        let files = report.as_ref().map(|report| error::files(&report.files));
         if request.look {
             return Ok(Response::new(v1::DeleteResponse {
                 job: String::new(),
                 files,
+                looked: report.as_ref().map(work::looked).unwrap_or_default(),
             }));
         }
+        let looked = report.map(|report| Looked {
+            project: self.projects.get(workspace.project.as_str()).ok(),
+            judged: report.fingerprint,
+        });
         let (layout, accounts) = (Arc::clone(&self.layout), self.account_range());
         let submission = Submission {
             kind: JobKind::Delete,
@@ -259,6 +267,7 @@ impl Workspaces for Api {
         Ok(Response::new(v1::DeleteResponse {
             job: job.to_string(),
             files,
+            looked: String::new(),
         }))
     }
 
@@ -417,11 +426,20 @@ impl Api {
                 "the disk of {} is full: there is no space to keep aside for taking it back",
                 self.layout.state_dir.display()
             ),
+            None if self.sys.accounts.is_some() && !self.has_units() => format!(
+                "the disk of {} is full: systemd could start no helper",
+                self.layout.run_dir.display()
+            ),
             None => return Ok(()),
         };
         Err(Error::Exhausted {
             message: format!("cannot make a workspace: {why}"),
             hint: Some(Shortage::HINT.into()),
         })
+    }
+
+    /// Whether helpers can be started, and still be when all is taken back.
+    fn has_units(&self) -> bool {
+        room::of_units(&self.layout).renew() && room::has_room_for_units(&self.layout)
     }
 }

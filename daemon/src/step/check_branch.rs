@@ -48,6 +48,7 @@ impl Step for CheckBranch {
             remote: self.remote.clone(),
             base: self.base.clone(),
             branch: self.branch.clone(),
+            tags: false,
             is_fresh: false,
             max_bytes: cx.max_repository(),
         };

@@ -5,7 +5,7 @@ use crate::{
     error,
     system::Fault,
 };
-use cid_protocol::request::WorkStatus;
+use cid_protocol::request::{self, Remote, WorkStatus};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
@@ -17,14 +17,25 @@ pub struct CheckWork {
     pub directory: PathBuf,
     /// The bare mirror, which the caller's look brought up to date.
     pub mirror: PathBuf,
-    /// The project's remote.
-    pub url: Option<String>,
+    /// The project's remote; `None`: the project's file cannot be read.
+    pub origin: Option<Origin>,
     /// Which commits the caller's look found on remotes: these are not asked for again.
     pub judged: String,
 }
 
+/// Where the project's commits are.
+#[derive(Serialize, Deserialize)]
+pub struct Origin {
+    /// The repository.
+    pub remote: Remote,
+    /// Base branch.
+    pub base: String,
+    /// The workspace's branch.
+    pub branch: String,
+}
+
 impl Step for CheckWork {
-    const KIND: &'static str = "check-work.v1";
+    const KIND: &'static str = "check-work.v2";
     const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();
@@ -42,14 +53,30 @@ impl Step for CheckWork {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        let request = WorkStatus {
-            directory: self.directory.clone(),
-            mirror: self.mirror.clone(),
-            url: self.url.clone(),
-            unasked: None,
-            judged: Some(self.judged.clone()),
+        let look = |unasked, judged| {
+            let origin = self.origin.as_ref();
+            let request = WorkStatus {
+                directory: self.directory.clone(),
+                mirror: self.mirror.clone(),
+                url: origin.map(|origin| origin.remote.url.clone()),
+                unasked,
+                judged,
+            };
+            cx.ask(cx.user(), request)
         };
-        let report = cx.ask(cx.user(), request).await?;
+        let mut report = look(None, Some(self.judged.clone())).await?;
+        let is_new = report.fingerprint != self.judged;
+        if let Some(origin) = self
+            .origin
+            .as_ref()
+            .filter(|_| report.loses_work() && is_new)
+        {
+            // What was committed since may have been pushed as well.
+            let unasked = cx.fetch(self.fetch(origin, cx)).await.err();
+            let unasked =
+                unasked.map(|fault| format!("the project's remote cannot be asked: {fault}"));
+            report = look(unasked, None).await?;
+        }
         if report.loses_work() {
             return Err(Fault::new(format!(
                 "cannot delete the workspace: somebody worked in it while it was being deleted: {}",
@@ -65,5 +92,19 @@ impl Step for CheckWork {
     }
 }
 
-/// New commits are asked for at their remotes.
-const LIMIT: Duration = Duration::from_secs(90);
+impl CheckWork {
+    fn fetch(&self, origin: &Origin, cx: &Cx) -> request::Fetch {
+        request::Fetch {
+            mirror: self.mirror.clone(),
+            remote: origin.remote.clone(),
+            base: origin.base.clone(),
+            branch: origin.branch.clone(),
+            tags: true,
+            is_fresh: false,
+            max_bytes: cx.max_repository(),
+        }
+    }
+}
+
+/// New commits are asked for at their remotes, and then the project's own is.
+const LIMIT: Duration = Duration::from_secs(240);

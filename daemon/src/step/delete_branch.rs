@@ -71,6 +71,7 @@ impl Step for DeleteBranch {
             remote: self.remote.clone(),
             base: self.base.clone(),
             branch: self.branch.clone(),
+            tags: false,
             is_fresh: false,
             max_bytes: cx.max_repository(),
         };

@@ -62,3 +62,15 @@ pub(super) async fn end_all(
     }
     Ok(())
 }
+
+/// Removes an account when nothing runs as it any more, whoever started it and wherever, with what its processes
+/// left outside of the workspace's folder.
+pub(super) async fn remove_with_processes(account: &Account, cx: &Cx) -> Result<(), Fault> {
+    // Processes once more: a service may have started something since.
+    let ask = request::EndProcesses {
+        leave_nothing: true,
+        ..request::EndProcesses::default()
+    };
+    end_all(account, ask, cx).await?;
+    accounts(cx)?.remove(account).await
+}

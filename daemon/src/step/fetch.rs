@@ -47,6 +47,7 @@ impl Step for Fetch {
             remote: self.remote.clone(),
             base: self.base.clone(),
             branch: self.branch.clone(),
+            tags: false,
             is_fresh: false,
             max_bytes: cx.max_repository(),
         };

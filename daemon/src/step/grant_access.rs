@@ -9,7 +9,7 @@ use crate::{
     config::{Access, Limits},
     domain::{Account, Email},
     engine::{Cx, Step},
-    system::{Fault, FaultContext, fs, nginx::worker},
+    system::{Fault, FaultContext, fs, inside::Inside, nginx::worker},
 };
 use cid_protocol::request::{self, Granted};
 use nix::unistd::{Group, User};
@@ -111,7 +111,8 @@ impl Who {
         // What others make in the tree is theirs, and the workspace's own user must read it too.
         uids.extend(account.map(|account| account.uid));
         // A sandbox makes the environment's folder only for what is installed there.
-        let venv = Some(directory.join(VENV)).filter(|venv| fs::exists(venv));
+        let venv = Inside::new(directory, VENV);
+        let venv = venv.may_be_folder().then(|| directory.join(VENV));
         let always = [TREE, HOME].map(|name| directory.join(name));
         request::GrantAccess {
             roots: always.into_iter().chain(venv).collect(),

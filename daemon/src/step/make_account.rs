@@ -1,12 +1,11 @@
 //! Makes the workspace's own Unix account.
 
-use super::end_processes::end_all;
+use super::end_processes::remove_with_processes;
 use crate::{
     domain::{Account, project_group},
     engine::{Cx, Step},
     system::{Fault, accounts::Accounts},
 };
-use cid_protocol::request::EndProcesses;
 use serde::{Deserialize, Serialize};
 
 /// Makes the account that owns the workspace's files and runs its processes.
@@ -53,12 +52,7 @@ impl Step for MakeAccount {
         if *existed {
             return Ok(());
         }
-        let ask = EndProcesses {
-            spare: false,
-            leave_nothing: true,
-        };
-        end_all(&self.account, ask, cx).await?;
-        accounts(cx)?.remove(&self.account).await
+        remove_with_processes(&self.account, cx).await
     }
 }
 

@@ -33,7 +33,7 @@ mod unpublish;
 
 pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
-pub use check_work::CheckWork;
+pub use check_work::{CheckWork, Origin};
 pub use clone::Clone;
 pub(crate) use configure::APP_LOG_DIR_MODE;
 pub use configure::Configure;

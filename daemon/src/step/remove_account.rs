@@ -1,12 +1,11 @@
 //! Removes the workspace's own Unix account.
 
-use super::{end_processes::end_all, make_account::accounts};
+use super::{end_processes::remove_with_processes, make_account::accounts};
 use crate::{
     domain::{Account, project_group},
     engine::{Cx, Step},
     system::Fault,
 };
-use cid_protocol::request::EndProcesses;
 use serde::{Deserialize, Serialize};
 
 /// Removes the account of a workspace that has no files and no processes any more.
@@ -31,12 +30,7 @@ impl Step for RemoveAccount {
 
     /// What its processes left elsewhere goes as late as can be: it cannot be brought back.
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        let ask = EndProcesses {
-            spare: true,
-            leave_nothing: true,
-        };
-        end_all(&self.account, ask, cx).await?;
-        accounts(cx)?.remove(&self.account).await
+        remove_with_processes(&self.account, cx).await
     }
 
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {

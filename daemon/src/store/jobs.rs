@@ -92,8 +92,8 @@ pub enum Appended {
     Full(Reached),
     /// Every candidate name is taken.
     NoName,
-    /// Too many jobs are live.
-    TooMany,
+    /// As many jobs are live as may be; the oldest ones.
+    TooMany(Vec<JobRow>),
 }
 
 /// Which jobs to list.
@@ -107,6 +107,8 @@ pub struct JobFilter {
     pub before: Option<Uuid>,
 }
 
+/// So many of those at work are named to who may begin no further job.
+const NAMED: u32 = 5;
 const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
 const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at, \
     (SELECT directory FROM workspaces WHERE workspaces.id = jobs.workspace) FROM jobs";
@@ -316,7 +318,8 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
         |row| row.get(0),
     )?;
     if live >= new.limit {
-        return Ok(Appended::TooMany);
+        let oldest = format!("WHERE {LIVE} ORDER BY id LIMIT ?1");
+        return Ok(Appended::TooMany(query(t, &oldest, [NAMED])?));
     }
     let (workspace, prior) = match new.subject {
         Subject::New { names, quota, make } => {

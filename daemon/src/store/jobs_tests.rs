@@ -95,7 +95,11 @@ async fn so_many_jobs_are_live_and_no_more() {
     let (third, refused) = ledger
         .submit(JobKind::Create, new("c@example.com"), 2)
         .await;
-    assert!(matches!(refused, Appended::TooMany));
+    let Appended::TooMany(oldest) = refused else {
+        panic!("a third job is live");
+    };
+    let named: Vec<&str> = oldest.iter().map(|job| job.email.as_str()).collect();
+    assert_eq!(named, ["a@example.com", "b@example.com"]);
     assert_eq!(ledger.state(third).await, None);
     let all = ledger.store.workspaces(None, 0, 9).await.unwrap();
     assert_eq!(all.len(), 2);
@@ -107,7 +111,7 @@ async fn so_many_jobs_are_live_and_no_more() {
     assert!(matches!(again, Appended::Job(_)));
     let existing = Subject::Existing(Box::new(workspace), WorkspaceState::Ready);
     let (_, refused) = ledger.submit(JobKind::Restart, existing, 2).await;
-    assert!(matches!(refused, Appended::TooMany));
+    assert!(matches!(refused, Appended::TooMany(_)));
 }
 
 #[tokio::test]

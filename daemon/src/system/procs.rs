@@ -1,6 +1,6 @@
 //! Processes as /proc shows them, and how to end them for certain.
 
-pub use cid_kernel::reaper::user;
+pub use cid_kernel::reaper::{user, users};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -79,6 +79,12 @@ pub fn environment_value(pid: u32, name: &str) -> Option<String> {
 pub fn environment_holds(pid: u32, settings: &[String]) -> bool {
     let environment = null_separated(pid, "environ");
     settings.iter().all(|setting| environment.contains(setting))
+}
+
+/// All processes that run as a user in any way: by the real, the effective, the saved or the file system's id.
+pub fn of(user: u32) -> Vec<u32> {
+    let all = all().into_iter().map(|stat| stat.id.pid);
+    all.filter(|pid| users(*pid).contains(&user)).collect()
 }
 
 /// The inodes of the sockets it holds open.

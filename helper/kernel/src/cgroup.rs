@@ -28,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 const SUPERVISOR: &str = "supervisor";
 /// The kernel keeps files of its own beside these folders, such as `memory.max`.
 const PREFIX: &str = "app-";
+/// What the names of the units begin with in which something runs as a workspace's user.
+const UNITS: &[&str] = &["cid-supervisor.", HELPER, "cid-run-", "cid-standing-"];
+const HELPER: &str = "cid-helper-";
 /// What is shared out among workspaces.
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 /// Joins the process that writes.
@@ -71,6 +74,30 @@ fn locate(mounts: &str, group: &Path) -> Option<PathBuf> {
     // Units may have parts of it mounted once more.
     let whole = mounts.lines().filter_map(mount).min_by_key(|(len, _)| *len);
     whole.map(|(_, folder)| folder)
+}
+
+/// Whether a process is in a control group of a unit of cid's; where that cannot be told, it is. Not by what a
+/// manager of units of a user's own has, whose names that user chooses.
+pub fn is_cids(pid: u32) -> bool {
+    group_of(pid).is_none_or(|group| has_unit(&group, UNITS))
+}
+
+/// Whether a process is a helper's of a job.
+pub fn is_helpers(pid: u32) -> bool {
+    group_of(pid).is_some_and(|group| has_unit(&group, &[HELPER]))
+}
+
+fn has_unit(group: &str, beginnings: &[&str]) -> bool {
+    let is_unit = |name: &str| {
+        name.ends_with(".service") && beginnings.iter().any(|begin| name.starts_with(begin))
+    };
+    !group.starts_with("/user.slice") && group.split('/').any(is_unit)
+}
+
+fn group_of(pid: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let group = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(group.to_owned())
 }
 
 /// This process's own.
@@ -303,5 +330,31 @@ mod tests {
         let said = |name: &str| fs::read_to_string(unit.path().join(name)).unwrap();
         assert_eq!(said("cgroup.subtree_control"), "+pids");
         assert_eq!(said("supervisor/cgroup.procs"), ME);
+    }
+
+    #[test]
+    fn a_unit_of_cids_is_one_of_the_systems() {
+        let cids = "/system.slice/system-cid.slice";
+        for inside in [
+            "system-cid-helpers.slice/cid-helper-1.a.service",
+            "cid-supervisor.service/app-shop.anna/web",
+            "cid-run-1.a.service",
+        ] {
+            assert!(has_unit(&format!("{cids}/{inside}"), UNITS), "{inside}");
+        }
+        for outside in [
+            "/system.slice/cron.service",
+            "/system.slice/run-u3.service",
+            "/system.slice/cid-other.service",
+            "/user.slice/user-70000.slice/user@70000.service/app.slice/cid-supervisor.service",
+            "/user.slice/user-70000.slice/session-1.scope",
+            "/",
+        ] {
+            assert!(!has_unit(outside, UNITS), "{outside}");
+        }
+        assert!(!has_unit(
+            &format!("{cids}/cid-supervisor.service/app-a.b"),
+            &[HELPER]
+        ));
     }
 }

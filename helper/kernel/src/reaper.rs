@@ -147,14 +147,15 @@ pub fn boot_id() -> String {
 
 /// The user it runs as.
 pub fn user(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Uid:"))?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    users(pid).first().copied()
+}
+
+/// The users it runs as: real, effective, saved and file system's; none when it is gone.
+pub fn users(pid: u32) -> Vec<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let users = line.unwrap_or_default().split_whitespace();
+    users.filter_map(|user| user.parse().ok()).collect()
 }
 
 fn kill_until_none(within: Duration, find: impl Fn() -> Vec<i32>) -> bool {

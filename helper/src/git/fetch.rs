@@ -2,7 +2,7 @@
 //! the mirror's branches are the remote's.
 
 use crate::git::{
-    branch_ref, growth, mirror,
+    REFS, branch_ref, growth, mirror,
     program::{Git, REMOTE},
     translate,
 };
@@ -62,17 +62,16 @@ fn update(git: &Git, ask: &Fetch) -> Result<(), Fault> {
     *fetching() = Some(ask.mirror.clone());
     let (output, is_too_large) = growth::watched(&ask.mirror, ask.max_bytes, || {
         // Never a `mirror=true` remote: a later push from it would delete other people's branches.
-        git.run(&[
-            "fetch",
-            "--quiet",
-            "--prune",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-            REMOTE,
-            "+refs/heads/*:refs/heads/*",
-        ])
+        let refs = &REFS[..if ask.tags { 2 } else { 1 }];
+        git.run(
+            &[
+                &["fetch", "--quiet", "--prune", "--no-tags"][..],
+                &["--no-recurse-submodules", "--no-write-fetch-head"],
+                &["--no-auto-maintenance", REMOTE],
+                refs,
+            ]
+            .concat(),
+        )
     });
     let is_whole = matches!(&output, Ok(output) if output.success) && !is_too_large;
     if !is_whole {

@@ -18,6 +18,9 @@ pub(super) use mirror::open as open_mirror;
 
 use cid_protocol::fault::Fault;
 
+/// What a remote holds: its branches, and its tags.
+const REFS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+
 /// A branch name as git takes it, in its full form `refs/heads/NAME`.
 fn branch_ref(name: &str) -> Result<String, Fault> {
     let full = format!("refs/heads/{name}");

@@ -87,6 +87,7 @@ fn what_its_user_left_in_shared_memory_goes_and_others_do_not_stop_it() {
     let everything = EndProcesses {
         spare: true,
         leave_nothing: true,
+        ..EndProcesses::default()
     };
     let helper = Helper::start_by(scene.as_user(scene.uid, &[]), &lock(&scene));
     let told = ask(helper, everything).unwrap();

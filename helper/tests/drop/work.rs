@@ -99,6 +99,7 @@ impl World {
             remote: self.remote(),
             base: "main".into(),
             branch: BRANCH.into(),
+            tags: false,
             is_fresh: false,
             max_bytes: 1 << 30,
         }

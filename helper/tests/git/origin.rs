@@ -18,6 +18,8 @@ pub struct Origin {
     pub dir: tempfile::TempDir,
     pub remote: Remote,
     pub helper: Helper,
+    /// Whether a fetch brings tags.
+    pub tags: bool,
 }
 
 impl Origin {
@@ -56,6 +58,7 @@ impl Origin {
             dir,
             remote,
             helper,
+            tags: false,
         }
     }
 
@@ -108,6 +111,7 @@ impl Origin {
     /// For a workspace of this branch.
     pub fn fetch_for(&mut self, base: &str, branch: &str) -> Told<Fetched> {
         let ask = Fetch {
+            tags: self.tags,
             is_fresh: false,
             max_bytes: 1 << 30,
             mirror: self.mirror(),
@@ -160,7 +164,7 @@ impl Origin {
             branch: BRANCH.into(),
             commit: commit.into(),
             person: Person {
-                home: self.target().parent().unwrap().into(),
+                home: self.dir.path().into(),
                 email: "anna@example.com".into(),
             },
         };
@@ -192,7 +196,9 @@ impl Origin {
 
     /// Brings the mirror up to date and looks, as a delete does.
     pub fn look(&mut self) -> WorkReport {
+        self.tags = true;
         self.fetch("main").unwrap();
+        self.tags = false;
         self.status()
     }
 }

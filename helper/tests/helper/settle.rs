@@ -76,6 +76,7 @@ fn each_request_has_the_mask_of_what_it_makes() {
         remote,
         base: "main".into(),
         branch: "anna".into(),
+        tags: false,
         is_fresh: false,
         max_bytes: 1 << 30,
     };

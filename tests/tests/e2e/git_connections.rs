@@ -1,6 +1,9 @@
 //! Connections to a git server: few at a time, used again, and tried again where one was lost.
 
-use crate::stage::{ANNA, SOON, Stage};
+use crate::{
+    shell::talk,
+    stage::{ANNA, SOON, Stage},
+};
 use cid_testkit::{Fate, GitServer, Proxy, Sandbox, Tree, end, helpers, wait_until};
 use std::{fs, net::TcpListener, path::Path, thread};
 
@@ -59,8 +62,16 @@ fn a_create_has_one_connection_and_leaves_none() {
     let left = || fs::read_dir(&helpers).unwrap().count();
     wait_until("no socket is left", SOON, || (left() == 0).then_some(())).unwrap();
     stage.delete(ANNA);
-    // What would be lost is looked for before the person is asked, before the job and in it.
-    assert_eq!(proxy.connections(), 1 + 3);
+    // One to look what would be lost, and one of the job.
+    assert_eq!(proxy.connections(), 1 + 2);
+    stage.assert_same(&before);
+    stage.create(ANNA);
+    let connections = proxy.connections();
+    let answer = serde_json::json!([["expect", "? [y/N] "], ["send", "y\n"]]);
+    let talked = talk(&stage, &["delete", ANNA, "--with-branch"], &answer);
+    assert_eq!(talked.status, Some(0), "{}", talked.written);
+    // What was found before the question is not asked for again after it.
+    assert_eq!(proxy.connections(), connections + 2);
     stage.assert_same(&before);
 }
 

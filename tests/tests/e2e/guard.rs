@@ -136,6 +136,12 @@ fn a_remote_is_believed_as_it_is_now() {
         .unwrap();
     refused(&stage, &["in src:", "counts as not held"]);
     anna.git(&["push", "--quiet", "origin", "HEAD"]);
+    // A tag there holds as well, and what a reset left behind is named.
+    commit(&anna.tree(), "Released");
+    anna.git(&["tag", "v1"]);
+    anna.git(&["push", "--quiet", "origin", "v1"]);
+    commit(&anna.tree(), "Tried out");
+    anna.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
 
     let away = stage.server.path().with_extension("away");
     fs::rename(stage.server.path(), &away).unwrap();
@@ -146,6 +152,40 @@ fn a_remote_is_believed_as_it_is_now() {
         &["the project's remote cannot be asked", "try again"],
     );
     fs::rename(&away, stage.server.path()).unwrap();
+    let said = goes(&stage);
+    assert!(said.contains("on no branch any more"), "{said}");
+    assert!(
+        said.contains(" Tried out") && !said.contains("Released"),
+        "{said}"
+    );
+}
+
+/// An app that commits when it is told to end, and then runs one more command.
+fn commits_at_its_end(more: &str) -> Stage {
+    let script = "import signal, subprocess, sys\n\
+        def end(*_):\n\
+        \u{20}   subprocess.run('git commit --quiet --allow-empty -m Late && MORE', shell=True)\n\
+        \u{20}   sys.exit()\n\
+        signal.signal(signal.SIGTERM, end)\n\
+        exec(open('app.py').read())\n"
+        .replace("MORE", more);
+    let tree = Tree::hello()
+        .with("Procfile", "web: exec python3 late.py\n")
+        .with("late.py", &script);
+    Stage::of(&tree, "")
+}
+
+#[test]
+fn what_is_committed_while_it_ends_is_asked_for_once_more() {
+    let stage = commits_at_its_end("true");
+    let anna = stage.create(ANNA);
+    let said = stage.cictl_ends(1, &["delete", ANNA, "--yes"]).text();
+    assert!(said.contains("somebody worked in it"), "{said}");
+    assert!(said.contains("1 unpushed commit in src"), "{said}");
+    stage.answers(&anna);
+    // Pushed as well, it keeps nothing.
+    let stage = commits_at_its_end("git push --quiet origin HEAD");
+    stage.create(ANNA);
     goes(&stage);
 }
 

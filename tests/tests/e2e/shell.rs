@@ -21,7 +21,7 @@ fn words(stage: &Stage, verb: &[&str]) -> Vec<String> {
     begin.chain(verb.iter().map(|&word| word.into())).collect()
 }
 
-fn talk(stage: &Stage, verb: &[&str], steps: &Value) -> Dialogue {
+pub fn talk(stage: &Stage, verb: &[&str], steps: &Value) -> Dialogue {
     let cictl = words(stage, verb);
     let cictl: Vec<&str> = cictl.iter().map(String::as_str).collect();
     let words = Dialogue::words(steps, &cictl);

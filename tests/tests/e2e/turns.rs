@@ -6,8 +6,12 @@ use serde_json::Value;
 
 /// Two cores, a project whose installing hangs, and one that is as it should be.
 fn hanging() -> Stage {
+    hanging_with("heavy_steps = 2\n")
+}
+
+fn hanging_with(settings: &str) -> Stage {
     Stage::prepared(&Tree::hello(), |stage| {
-        stage.sandbox.configure("heavy_steps = 2\n").unwrap();
+        stage.sandbox.configure(settings).unwrap();
         for (name, command) in [("hang", "sleep 600"), ("hello", "true")] {
             let command = format!("[app]\ninstall = [[\"sh\", \"-c\", \"{command}\"]]\n");
             let toml = stage.server.project_toml(name, &command);
@@ -27,6 +31,22 @@ fn job_of(stage: &Stage, email: &str) -> Value {
 
 fn id_of(job: &Value) -> String {
     job["id"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn who_may_begin_no_further_job_is_told_whose_are_at_work() {
+    let stage = hanging_with("max_jobs = 1\n");
+    begin(&stage, "anna@example.com", "hang");
+    let refused = stage.cictl_ends(1, &["create", "ben@example.com", "-p", "hello"]);
+    let said = refused.text();
+    let holder =
+        "1 are at work, and there may be no more: create of anna@example.com in hang, 0 min";
+    assert!(said.contains(holder), "{said}");
+    assert!(said.contains("max_jobs in cid.toml"), "{said}");
+    let job = id_of(&job_of(&stage, "anna@example.com"));
+    stage.cictl_ends(0, &["jobs", "cancel", &job]);
+    stage.jobs_are_over();
+    stage.cictl_ends(0, &["create", "ben@example.com", "-p", "hello"]);
 }
 
 #[test]

@@ -228,4 +228,46 @@ fn an_account_that_somebody_could_log_in_as_is_found_and_closed() {
     soon("the page answers", || {
         crate::stage::status_of(&host, "anna---example-com") == "200"
     });
+    what_runs_as_it_outside_of_cid_is_ended(&host, &user, &app);
+}
+
+/// What was begun while somebody could log in does not outlive it, nor the account.
+fn what_runs_as_it_outside_of_cid_is_ended(host: &Host, user: &str, app: &str) {
+    let number = run(host, &format!("id --user {user}")).trim().to_owned();
+    let open = format!(
+        "chage --expiredate -1 {user} && usermod --shell /bin/sh {user} && \
+         sed -i 's#^\\({user}:.*\\):/nonexistent:#\\1:/var/tmp:#' /etc/passwd && \
+         systemctl start user@{number}.service && \
+         systemd-run --quiet --collect --uid={user} --unit=cid-not sleep 1001 && \
+         systemd-run --quiet --collect --uid={user} --property=Slice=user.slice --unit=cid-neither sleep 1002 && \
+         setpriv --reuid={number} --clear-groups env -i setsid --fork sleep 1003 </dev/null >/dev/null 2>&1"
+    );
+    let outside = format!("pgrep --uid {user} --exact 'systemd|sleep'");
+    let is_ended = || host.run(&["sh", "-c", &outside]).unwrap().status == 1;
+    run(host, &open);
+    assert!(!is_ended());
+    is_broken_or_differs(
+        host,
+        &format!("account {user}: processes that are not cid's run as it"),
+        "--repair ends them",
+    );
+    run(host, "cictl doctor --repair");
+    assert!(is_ended(), "{}", run(host, &outside));
+    // By itself, when the daemon starts.
+    run(host, &open);
+    run(host, "systemctl restart cid");
+    assert!(is_ended(), "{}", run(host, &outside));
+    is_well(host);
+    let now = run(host, &format!("pgrep --uid {user}"));
+    assert_eq!(now, app, "the app went on");
+    // Nothing outlives the account, whoever started it.
+    run(host, &open);
+    run(host, &format!("cictl delete --yes --with-branch {ANNA}"));
+    let left = format!("ps -eo uid,args | grep -w '^ *{number}'");
+    // The helper that ended the others ends a moment after its job.
+    soon("nothing runs as it", || {
+        host.run(&["sh", "-c", &left]).unwrap().status == 1
+    });
+    assert_ne!(host.run(&["id", user]).unwrap().status, 0);
+    is_well(host);
 }

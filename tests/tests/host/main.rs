@@ -14,6 +14,8 @@ mod builds;
 mod checks;
 mod doctor;
 mod engines;
+mod full;
+mod git_server;
 mod gone;
 mod half_made;
 mod hostile;

@@ -161,7 +161,7 @@ impl Stage {
                     }),
                     plan: Box::new(move |workspace| {
                         let looked = Looked {
-                            url: None,
+                            project: None,
                             judged: String::new(),
                         };
                         let (branch, looked) = (branch.as_ref(), Some(&looked));

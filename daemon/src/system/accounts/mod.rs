@@ -78,7 +78,7 @@ pub trait Accounts: Send + Sync {
     /// Removes all there is of it; nothing of that name is no error. Files are not touched.
     ///
     /// # Errors
-    /// It is somebody else's, or the tools fail.
+    /// It is somebody else's, the tools fail, or a process still runs as it.
     async fn remove(&self, account: &Account) -> Result<(), Fault>;
 
     /// Makes a project's group and the account that builds its environments.

@@ -3,9 +3,10 @@
 use super::{Accounts, Tables, Wanted, tables::Traces, wanted::WORKSPACE};
 use crate::{
     domain::Account,
-    system::{Fault, exec, fs, standing::Standing},
+    system::{Fault, exec, fs, procs, standing::Standing},
 };
 use async_trait::async_trait;
+use cid_kernel::cgroup;
 use cid_protocol::request::FindAccountFiles;
 use nix::unistd::{Group, User};
 use std::{path::PathBuf, time::Duration};
@@ -40,7 +41,8 @@ impl Accounts for RealAccounts {
     }
 
     async fn remove(&self, account: &Account) -> Result<(), Fault> {
-        self.clear(&Wanted::workspace(account, None)).await
+        self.clear(&Wanted::workspace(account, None)).await?;
+        refuse_processes(account)
     }
 
     async fn make_project(&self, group: &str, builder: &str) -> Result<(), Fault> {
@@ -138,6 +140,22 @@ fn refuse_foreign(account: &Account, traces: &Traces) -> Result<(), Fault> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Whoever started them and wherever; but for the helper that ended the others.
+fn refuse_processes(account: &Account) -> Result<(), Fault> {
+    let mut left = procs::of(account.uid);
+    left.retain(|pid| !cgroup::is_helpers(*pid));
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left: Vec<String> = left.iter().map(u32::to_string).collect();
+    Err(Fault::new(format!(
+        "cannot remove the account {}: processes still run as it: {}",
+        account.name,
+        left.join(", ")
+    ))
+    .hint("ps says who started them"))
 }
 
 /// A directory server may have one of this name that the tables do not.

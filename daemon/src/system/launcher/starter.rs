@@ -195,16 +195,11 @@ impl Transient {
         })
     }
 
-    /// A unit's name, and the command that starts it.
-    fn unit(&self, job: Uuid, identity: &Identity) -> Result<(String, Vec<OsString>), Fault> {
-        let name = match job {
-            STANDING => ready_name(identity),
-            _ => format!("{PREFIX}{job}.{}.service", mark(identity)),
-        };
+    /// The command that starts an identity's helper in a unit of this name.
+    fn command(&self, job: Uuid, identity: &Identity, name: &str) -> Result<Vec<OsString>, Fault> {
         let Place { unit, checks } = (self.units)(identity)?;
-        let unit = unit.named(name.clone());
-        let command = unit.running(&self.binary, serve(job, checks));
-        Ok((name, command))
+        let unit = unit.named(name.to_owned());
+        Ok(unit.running(&self.binary, serve(job, checks)))
     }
 
     fn started(&self) -> MutexGuard<'_, BTreeMap<String, Option<Uuid>>> {
@@ -215,10 +210,20 @@ impl Transient {
 #[async_trait]
 impl Starter for Transient {
     fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault> {
-        let (name, command) = self.unit(job, identity)?;
+        let mut name = match job {
+            STANDING => ready_name(identity),
+            _ => format!("{PREFIX}{job}.{}.service", mark(identity)),
+        };
+        let mut command = self.command(job, identity, &name)?;
+        // The same for all of its kind, whatever the unit is called.
+        let shape = Shape::of(&command);
+        if job == STANDING && identity.may_wait() {
+            name = taken_name(identity);
+            command = self.command(job, identity, &name)?;
+        }
         self.started().insert(name.clone(), None);
         Ok(Start {
-            shape: Shape::of(&command),
+            shape,
             command,
             env: Vec::new(),
             keeper: Keeper::Unit(name),
@@ -226,7 +231,8 @@ impl Starter for Transient {
     }
 
     fn ready(&self, identity: &Identity) -> Option<Shape> {
-        let (_, command) = self.unit(STANDING, identity).ok()?;
+        let name = ready_name(identity);
+        let command = self.command(STANDING, identity, &name).ok()?;
         Some(Shape::of(&command))
     }
 
@@ -270,6 +276,11 @@ impl Starter for Transient {
 /// What the unit of a helper that stands ready is called.
 fn ready_name(identity: &Identity) -> String {
     format!("{READY}{}.service", mark(identity))
+}
+
+/// The same where a job takes it over: the next one starts while that job still has it.
+fn taken_name(identity: &Identity) -> String {
+    format!("{READY}{}.{}.service", mark(identity), Uuid::now_v7())
 }
 
 /// What the unit of a command is called that somebody runs in a workspace.

@@ -86,7 +86,7 @@ requests! {
     Resolve => Resolved,
     /// Removes a folder that is in the trash.
     Purge => Purged,
-    /// Ends all processes of the helper's own user.
+    /// Ends processes of the helper's own user.
     EndProcesses => Ended,
 }
 
@@ -164,6 +164,8 @@ pub struct Fetch {
     pub base: String,
     /// The workspace's branch, which need not exist.
     pub branch: String,
+    /// Brings the tags too, for who asks what the remote holds.
+    pub tags: bool,
     /// The mirror has been brought up to date a moment ago: only read it.
     pub is_fresh: bool,
     /// How large the mirror may get.
@@ -690,6 +692,8 @@ pub struct Purged {
 pub struct EndProcesses {
     /// Nothing runs any more but helpers of cid's: end none.
     pub spare: bool,
+    /// Only those in no control group of cid's: the app goes on.
+    pub outside_only: bool,
     /// Also remove what the user has in shared memory, message queues, semaphores, and the machine's folders for
     /// temporary files.
     pub leave_nothing: bool,

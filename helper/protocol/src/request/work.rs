@@ -43,9 +43,9 @@ pub struct WorkReport {
     pub repositories: Vec<RepositoryWork>,
     /// Places that could not be looked at, and why: they may hold anything.
     pub unseen: Listing,
-    /// Files that git does not keep and cid did not make.
+    /// What goes along without being work.
     pub files: LeftFiles,
-    /// A hash over all commits, branches and stashes that were judged.
+    /// A hash over all commits, branches and stashes that were judged, and the project's remote.
     pub fingerprint: String,
 }
 
@@ -63,9 +63,12 @@ pub struct RepositoryWork {
     pub path: String,
     /// Changed and untracked paths, relative to `path`; in brackets what is no path.
     pub uncommitted: Listing,
-    /// `<short id> <subject>` of commits and stashes that no remote holds now.
+    /// `<short id> <subject>` of stashes and of commits that no remote holds now.
     pub unpushed: Listing,
-    /// Remotes that could not be asked, and why. Commits that only they may hold count as not held.
+    /// How many of these are stashes, which come first.
+    pub stashes: u64,
+    /// What could not be told, and remotes that could not be asked, with the reason. Commits that only they may hold
+    /// count as not held.
     pub remarks: Vec<String>,
 }
 
@@ -132,8 +135,8 @@ impl<T: AsRef<str>> FromIterator<T> for Listing {
     }
 }
 
-/// Files that git ignores, or that lie beside all repositories. They go with the workspace, and do not
-/// keep it.
+/// Files that git ignores, or that lie beside all repositories, and commits that a reflog alone holds. They go with
+/// the workspace, and do not keep it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftFiles {
     /// The biggest ones, at most 10.
@@ -146,6 +149,10 @@ pub struct LeftFiles {
     pub bytes: u64,
     /// There are more: counting was given up.
     pub is_partial: bool,
+    /// `REPOSITORY: <short id> <subject>`, the newest first, at most 10.
+    pub forgotten: Vec<String>,
+    /// How many more there are.
+    pub more_forgotten: u64,
 }
 
 /// A file, or a folder with all that is in it.

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// No more than these are counted.
-const COUNTED: usize = 100_000;
+pub(super) const COUNTED: usize = 100_000;
 /// What is somebody else's, is told otherwise, or holds nothing of its own.
 const NOT_LOCAL: &[&[u8]] = &[b"refs/remotes/", b"refs/bisect/", b"refs/prefetch/"];
 const STASH: &[u8] = b"refs/stash";
@@ -81,7 +81,7 @@ pub(super) fn unheld(
     held: &HashSet<Oid>,
     named: usize,
 ) -> Result<Unheld, git2::Error> {
-    let outside = outside(repository, tips, held)?;
+    let outside = outside(repository, tips, held, COUNTED)?;
     let mut all = Unheld {
         named: Vec::new(),
         count: outside.len(),
@@ -91,28 +91,36 @@ pub(super) fn unheld(
         return Ok(all);
     }
     let mut known = held.clone();
-    for reference in repository.references_glob("refs/remotes/*")? {
-        known.extend(reference?.resolve().ok().and_then(|found| found.target()));
-    }
-    all.named = self::outside(repository, tips, &known)?;
+    known.extend(targets(repository, "refs/remotes/*")?);
+    all.named = self::outside(repository, tips, &known, COUNTED)?;
     all.new = all.named.len();
     all.named.truncate(named);
     Ok(all)
 }
 
-/// The commits that lead to the tips and not to what is held, newest first.
+/// The commits that these references name.
+pub(super) fn targets(repository: &Repository, glob: &str) -> Result<Vec<Oid>, git2::Error> {
+    let mut found = Vec::new();
+    for reference in repository.references_glob(glob)? {
+        found.extend(reference?.resolve().ok().and_then(|found| found.target()));
+    }
+    Ok(found)
+}
+
+/// The first commits that lead to the tips and not to what is held, newest first.
 pub(super) fn outside(
     repository: &Repository,
     tips: &BTreeSet<Oid>,
     held: &HashSet<Oid>,
+    most: usize,
 ) -> Result<Vec<Oid>, git2::Error> {
     // What the remote has and this repository has never seen hides nothing here.
     let is_here = |id: &&Oid| repository.find_commit(**id).is_ok();
     let held = held.iter().filter(is_here).copied();
     if read(&repository.commondir().join("shallow")).is_some() {
         let mut hidden = HashSet::new();
-        below(repository, held, &mut hidden);
-        return Ok(below(repository, tips.iter().copied(), &mut hidden));
+        below(repository, held, &mut hidden, COUNTED);
+        return Ok(below(repository, tips.iter().copied(), &mut hidden, most));
     }
     let mut walk = repository.revwalk()?;
     walk.set_sorting(git2::Sort::TIME)?;
@@ -122,7 +130,7 @@ pub(super) fn outside(
     for id in held {
         walk.hide(id)?;
     }
-    walk.take(COUNTED).collect()
+    walk.take(most).collect()
 }
 
 /// The commits that lead to these, as far as a shallow clone has them, which libgit2 does not walk.
@@ -130,10 +138,11 @@ fn below(
     repository: &Repository,
     from: impl Iterator<Item = Oid>,
     seen: &mut HashSet<Oid>,
+    most: usize,
 ) -> Vec<Oid> {
     let (mut found, mut next) = (Vec::new(), from.collect::<Vec<_>>());
     while let Some(id) = next.pop() {
-        if found.len() >= COUNTED || seen.contains(&id) {
+        if found.len() >= most || seen.contains(&id) {
             continue;
         }
         if let Ok(commit) = repository.find_commit(id) {

@@ -54,6 +54,11 @@ impl Entry {
         self.status == Status::WT_NEW
     }
 
+    fn is_deleted(&self) -> bool {
+        let gone = Status::WT_DELETED | Status::INDEX_DELETED;
+        self.status.intersects(gone) && !self.status.intersects(Status::WT_NEW)
+    }
+
     /// Only the file differs, not what would be committed.
     fn is_of_the_file_alone(&self) -> bool {
         let file = Status::WT_MODIFIED | Status::WT_DELETED | Status::WT_TYPECHANGE;
@@ -89,6 +94,7 @@ pub(super) fn look(
             };
             match verdict {
                 Verdict::Made => made_paths.push(entry.path),
+                Verdict::Changed => work.push(entry),
                 Verdict::Other if !entry.is_ignored() && made.is_somebodys_new(&path) => {
                     work.push(entry);
                 }
@@ -232,6 +238,7 @@ fn grouped(
         let folder = entry.is_untracked().then(|| top(&entry.path)).flatten();
         match folder.filter(|folder| !mixed.contains(folder)) {
             Some(folder) => format!("{}/", folder.to_string_lossy()),
+            None if entry.is_deleted() => format!("{} (deleted)", entry.path.to_string_lossy()),
             None => entry.path.to_string_lossy().into_owned(),
         }
     };

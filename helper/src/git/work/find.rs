@@ -1,10 +1,10 @@
-//! Finds every repository below `src` and `home`, also bare ones, linked worktrees and submodules, by
-//! a walk that follows no link, crosses no mount, and says what it could not look at.
+//! Finds every repository in a workspace, also bare ones, linked worktrees and submodules, by a walk that follows no
+//! link, crosses no mount, and says what it could not look at.
 
-use crate::git::work::open;
+use crate::git::work::{open, sizes};
 use cid_protocol::request::{HOME, TREE};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Read,
     os::unix::fs::MetadataExt,
@@ -14,6 +14,8 @@ use std::{
 
 /// How many files and folders are looked at.
 const ENTRIES: usize = 2_000_000;
+/// What cid makes in a workspace's folder.
+const FOLDERS: &[&str] = &[TREE, HOME, "run", "tmp", "venv"];
 /// How deep below the root.
 const DEPTH: usize = 512;
 /// How many repositories are looked at.
@@ -57,6 +59,13 @@ pub(super) struct Checkout {
     pub(super) workdir: Option<PathBuf>,
 }
 
+/// Files and folders beside those that cid makes: a sandbox's owner may put some there.
+pub(super) fn beside(directory: &Path) -> Vec<PathBuf> {
+    let mut found = sizes::children(directory);
+    found.retain(|path| !FOLDERS.iter().any(|name| *path == directory.join(name)));
+    found
+}
+
 /// Whether a path below the workspace's folder is a tool's cache.
 pub(super) fn is_cache(directory: &Path, path: &Path) -> bool {
     let home = directory.join(HOME);
@@ -73,14 +82,22 @@ pub(super) fn find(directory: &Path, deadline: Instant) -> Found {
         found: Found::default(),
         known: BTreeMap::new(),
     };
-    for root in [TREE, HOME] {
-        walk.root(&directory.join(root));
+    for root in folders(directory) {
+        walk.root(&root);
     }
     walk.worktrees_elsewhere();
     walk.found
         .checkouts
         .sort_by_key(|checkout| (checkout.shown != TREE, checkout.shown.clone()));
     walk.found
+}
+
+/// What is in a workspace's folder. On a host that is root's, who alone may list it, and holds these.
+fn folders(directory: &Path) -> BTreeSet<PathBuf> {
+    let mut found: BTreeSet<PathBuf> = FOLDERS.iter().map(|name| directory.join(name)).collect();
+    let is_folder = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+    found.extend(sizes::children(directory).into_iter().filter(is_folder));
+    found
 }
 
 struct Walk<'a> {
@@ -204,12 +221,20 @@ impl Walk<'_> {
                 continue;
             };
             let place = gitdir.join(place);
-            let Some(workdir) = place.parent().and_then(|path| fs::canonicalize(path).ok()) else {
+            let Some(place) = place.parent() else {
                 continue;
             };
-            if let Ok(inner) = workdir.strip_prefix(&real) {
+            let workdir = fs::canonicalize(place).ok();
+            let inner = workdir
+                .as_ref()
+                .and_then(|path| path.strip_prefix(&real).ok());
+            if let Some(inner) = inner {
                 let workdir = self.directory.join(inner);
                 self.add(&workdir, &gitdir, Some(&workdir));
+            } else if !place.starts_with(&real) && !place.starts_with(self.directory) {
+                // This process need not see what is there.
+                let why = "a linked worktree outside of the workspace, which it would leave without its repository";
+                self.unseen(place, why);
             }
         }
     }
@@ -241,7 +266,7 @@ fn pointed_at(file: &Path) -> Option<PathBuf> {
 }
 
 /// Where commits and branches of a `.git` folder are.
-fn common_of(gitdir: &Path) -> PathBuf {
+pub(super) fn common_of(gitdir: &Path) -> PathBuf {
     let common = match read(&gitdir.join("commondir")) {
         Some(path) => gitdir.join(path),
         None => gitdir.to_owned(),

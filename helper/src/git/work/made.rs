@@ -72,6 +72,8 @@ pub(super) enum Verdict {
     Made,
     /// Made, and then changed by programs: a database, a log.
     Grown,
+    /// Made, and then changed by somebody: a text that does not merely go on.
+    Changed,
     /// Somebody's.
     Other,
 }
@@ -183,6 +185,7 @@ impl Made {
             (None, None) => Verdict::Made,
             (Some(was), Some(is)) if was.is_same(is) => Verdict::Made,
             (Some(was), Some(is)) if is.files == 0 && was.has_grown(path) => Verdict::Grown,
+            (Some(was), Some(is)) if was.files == 0 && is.files == 0 => Verdict::Changed,
             _ => Verdict::Other,
         }
     }
@@ -271,9 +274,10 @@ fn hash(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
-/// What lies in `home` beside repositories and tools' caches.
+/// What lies in `home` and beside it, but for repositories and tools' caches.
 pub(super) fn loose(directory: &Path) -> Vec<PathBuf> {
     let mut loose = sizes::children(&directory.join(HOME));
     loose.retain(|path| !find::is_cache(directory, path));
+    loose.extend(find::beside(directory));
     loose
 }

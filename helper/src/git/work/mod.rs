@@ -7,6 +7,7 @@ mod files;
 mod find;
 mod made;
 mod open;
+mod reflog;
 mod remotes;
 mod sizes;
 mod submodules;
@@ -36,6 +37,8 @@ use std::{
 /// Looking at files, and then asking remotes, may take so long.
 const LOOKING: Duration = Duration::from_secs(25);
 const ASKING: Duration = Duration::from_secs(45);
+/// How many commits are named that a reflog alone holds.
+const FORGOTTEN: usize = 10;
 /// How many repositories with work are told.
 const REPOSITORIES: usize = 50;
 
@@ -52,6 +55,7 @@ pub(crate) fn status(ask: &WorkStatus) -> Result<WorkReport, Fault> {
         ask,
         work: BTreeMap::new(),
         left: Vec::new(),
+        forgotten: Listing::default(),
         unseen: found.unseen,
     };
     look.no_clone();
@@ -59,7 +63,10 @@ pub(crate) fn status(ask: &WorkStatus) -> Result<WorkReport, Fault> {
     look.loose(&Made::read(&ask.directory));
     let fingerprint = look.commits(&found.checkouts, begin + ASKING);
     let shown = |path: &Path| shown_below(&ask.directory, path);
-    let files = sizes::add_up(&look.left, shown, Instant::now() + LOOKING);
+    let mut files = sizes::add_up(&look.left, shown, Instant::now() + LOOKING);
+    files.more_forgotten = look.forgotten.len().saturating_sub(FORGOTTEN as u64);
+    look.forgotten.items.truncate(FORGOTTEN);
+    files.forgotten = std::mem::take(&mut look.forgotten.items);
     Ok(WorkReport {
         files,
         fingerprint,
@@ -73,6 +80,8 @@ struct Look<'a> {
     work: BTreeMap<String, RepositoryWork>,
     /// Files and folders that git does not keep.
     left: Vec<PathBuf>,
+    /// Commits that a reflog alone holds, for people.
+    forgotten: Listing,
     unseen: Vec<String>,
 }
 
@@ -89,6 +98,11 @@ impl Look<'_> {
         let work = self.work.entry(path.to_owned()).or_default();
         path.clone_into(&mut work.path);
         work
+    }
+
+    fn cannot_tell(&mut self, path: &str, what: &str, error: &git2::Error) {
+        let remark = format!("{what} cannot be told: {}", error.message());
+        self.of(path).remarks.push(remark);
     }
 
     /// A folder that is no clone (any more) holds what lies in it.
@@ -138,8 +152,7 @@ impl Look<'_> {
                     self.left.extend(files.left);
                 }
                 Err(error) => {
-                    let item = format!("(changes cannot be told: {})", error.message());
-                    self.of(&checkout.shown).uncommitted.push(&item);
+                    self.cannot_tell(&checkout.shown, "changes", &error);
                 }
             }
         }
@@ -155,9 +168,14 @@ impl Look<'_> {
     /// Judges the commits of all repositories; gives a hash over what was judged.
     fn commits(&mut self, checkouts: &[Checkout], deadline: Instant) -> String {
         let mut all = self.open_all(checkouts);
-        let fingerprint = fingerprint(&all);
+        let fingerprint = self.fingerprint(&all);
         self.stashes(&all);
+        let mut held: HashSet<Oid> = match self.ask.unasked {
+            Some(_) => HashSet::new(),
+            None => heads(&self.ask.mirror).into_iter().collect(),
+        };
         if self.ask.judged.as_ref() == Some(&fingerprint) {
+            self.forgotten(&all, &held);
             return fingerprint;
         }
         let asker = Asker {
@@ -170,10 +188,6 @@ impl Look<'_> {
                 .filter(|_| self.ask.unasked.is_none()),
             deadline,
         };
-        let mut held: HashSet<Oid> = match self.ask.unasked {
-            Some(_) => HashSet::new(),
-            None => heads(&self.ask.mirror).into_iter().collect(),
-        };
         for judged in &mut all {
             if let Err(error) = ask(judged, &asker, &mut held) {
                 judged.silent.push(error.message().to_owned());
@@ -183,6 +197,7 @@ impl Look<'_> {
         for judged in &all {
             self.judge(judged, &held);
         }
+        self.forgotten(&all, &held);
         fingerprint
     }
 
@@ -190,9 +205,35 @@ impl Look<'_> {
         for judged in all {
             for id in &judged.tips.stashes {
                 let item = commits::describe(&judged.repository, *id);
-                self.of(&judged.shown).unpushed.push(&item);
+                let work = self.of(&judged.shown);
+                work.unpushed.push(&item);
+                work.stashes += 1;
             }
         }
+    }
+
+    /// A reflog that cannot be read names nothing: what it holds does not keep a workspace.
+    fn forgotten(&mut self, all: &[Judged], held: &HashSet<Oid>) {
+        for judged in all {
+            let repository = &judged.repository;
+            let found = reflog::forgotten(repository, &judged.tips, held).unwrap_or_default();
+            for id in found {
+                let commit = commits::describe(repository, id);
+                self.forgotten.push(&format!("{}: {commit}", judged.shown));
+            }
+        }
+    }
+
+    fn fingerprint(&self, all: &[Judged]) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.ask.url.as_deref().unwrap_or_default());
+        for judged in all {
+            hash.update(judged.shown.as_bytes());
+            for id in judged.tips.commits.iter().chain(&judged.tips.stashes) {
+                hash.update(id.as_bytes());
+            }
+        }
+        data_encoding::HEXLOWER.encode(&hash.finalize())
     }
 
     fn open_all(&mut self, checkouts: &[Checkout]) -> Vec<Judged> {
@@ -218,8 +259,7 @@ impl Look<'_> {
                     silent: Vec::new(),
                 }),
                 Err(error) => {
-                    let item = format!("(commits cannot be told: {})", error.message());
-                    self.of(&shown).unpushed.push(&item);
+                    self.cannot_tell(&shown, "commits", &error);
                 }
             }
         }
@@ -236,8 +276,7 @@ impl Look<'_> {
         let lost = match commits::unheld(repository, &tips.commits, held, Listing::LIMIT) {
             Ok(lost) => lost,
             Err(error) => {
-                let item = format!("(commits cannot be told: {})", error.message());
-                return self.of(shown).unpushed.push(&item);
+                return self.cannot_tell(shown, "commits", &error);
             }
         };
         if lost.count == 0 {
@@ -276,26 +315,15 @@ fn ask(judged: &mut Judged, asker: &Asker<'_>, held: &mut HashSet<Oid>) -> Resul
     Ok(())
 }
 
-fn fingerprint(all: &[Judged]) -> String {
-    let mut hash = Sha256::new();
-    for judged in all {
-        hash.update(judged.shown.as_bytes());
-        for id in judged.tips.commits.iter().chain(&judged.tips.stashes) {
-            hash.update(id.as_bytes());
-        }
-    }
-    data_encoding::HEXLOWER.encode(&hash.finalize())
-}
-
+/// The commits that the branches and tags of the mirror name.
 fn heads(mirror: &Path) -> Vec<Oid> {
     let Ok(mirror) = Repository::open_bare(mirror) else {
         return Vec::new();
     };
-    let Ok(branches) = mirror.references_glob("refs/heads/*") else {
-        return Vec::new();
-    };
-    branches
-        .flatten()
-        .filter_map(|branch| branch.target())
+    ["refs/heads/*", "refs/tags/*"]
+        .iter()
+        .filter_map(|glob| mirror.references_glob(glob).ok())
+        .flat_map(Iterator::flatten)
+        .filter_map(|name| Some(name.peel_to_commit().ok()?.id()))
         .collect()
 }

@@ -1,5 +1,6 @@
 //! Opens repositories that anybody may have made. libgit2 runs nothing of theirs.
 
+use super::find::common_of;
 use git2::{Config, ConfigLevel, Repository};
 use std::{
     fs,
@@ -23,17 +24,18 @@ const WORKTREES: usize = 200;
 /// # Errors
 /// It is none, it is damaged, or git has ways of storing in it that libgit2 would not see.
 pub(super) fn open(gitdir: &Path, workdir: Option<&Path>) -> Result<Repository, git2::Error> {
+    // libgit2 refuses what it does not know as well, in words that nobody understands.
+    refuse_extensions(&local_config(&common_of(gitdir))?)?;
     let repository = Repository::open_bare(gitdir)?;
     if let Some(workdir) = workdir {
         repository.set_workdir(workdir, false)?;
     }
-    refuse_extensions(&local_config(&repository)?)?;
     Ok(repository)
 }
 
-/// The configuration of the repository itself.
-pub(super) fn local_config(repository: &Repository) -> Result<Config, git2::Error> {
-    let file = repository.commondir().join("config");
+/// The configuration of the repository whose commits are here.
+pub(super) fn local_config(common: &Path) -> Result<Config, git2::Error> {
+    let file = common.join("config");
     let mut config = Config::new()?;
     match fs::symlink_metadata(&file) {
         Ok(_) => config.add_file(&file, ConfigLevel::Local, false)?,
@@ -49,12 +51,22 @@ fn refuse_extensions(config: &Config) -> Result<(), git2::Error> {
         let entry = entry?;
         let name = String::from_utf8_lossy(entry.name_bytes()).to_lowercase();
         let name = name.trim_start_matches("extensions.");
-        let is_sha1 = name == "objectformat" && entry.value_bytes() == b"sha1";
-        if !EXTENSIONS.contains(&name) && !is_sha1 {
-            return Err(git2::Error::from_str(&format!(
-                "it uses the extension {name}, which cid cannot read"
-            )));
+        let value = String::from_utf8_lossy(entry.value_bytes());
+        let is_usual = matches!(
+            (name, &*value),
+            ("objectformat", "sha1") | ("refstorage", "files")
+        );
+        if EXTENSIONS.contains(&name) || is_usual {
+            continue;
         }
+        let what = match name {
+            "objectformat" => format!("names its commits by {value}"),
+            "refstorage" => format!("keeps its branches in a {value}"),
+            other => format!("uses git's extension {other}"),
+        };
+        return Err(git2::Error::from_str(&format!(
+            "it {what}, which cid cannot read"
+        )));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use crate::{
     command::Code,
     git::{
-        mirror,
+        REFS, mirror,
         program::{Git, REMOTE},
         remote::Url,
         translate,
@@ -26,8 +26,6 @@ use std::{
 const REMOTES: usize = 10;
 /// How long one may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What remotes are asked for. A submodule's commit often has but a tag.
-const REFS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 /// Keys that a workspace may have for remotes of its own, in its home.
 const KEYS: &[&str] = &["id_ed25519", "id_ecdsa", "id_rsa"];
 
@@ -167,7 +165,7 @@ fn held_by(folder: &Path, tips: &BTreeSet<Oid>) -> Result<Vec<Oid>, git2::Error>
     for reference in fetched.references()? {
         remote.extend(reference?.peel_to_commit().ok().map(|commit| commit.id()));
     }
-    let lost: HashSet<Oid> = commits::outside(&fetched, tips, &remote)?
+    let lost: HashSet<Oid> = commits::outside(&fetched, tips, &remote, commits::COUNTED)?
         .into_iter()
         .collect();
     let mut held: HashSet<Oid> = tips.iter().copied().collect();
@@ -180,7 +178,7 @@ fn held_by(folder: &Path, tips: &BTreeSet<Oid>) -> Result<Vec<Oid>, git2::Error>
 
 /// All addresses from which a repository fetches, or to which it pushes.
 fn addresses(repository: &Repository) -> Result<BTreeSet<String>, git2::Error> {
-    let config = open::local_config(repository)?;
+    let config = open::local_config(repository.commondir())?;
     let mut entries = config.entries(Some(r"^remote\..*\.(push)?url$"))?;
     let mut found = BTreeSet::new();
     while let Some(entry) = entries.next() {

@@ -57,10 +57,7 @@ pub(super) fn recorded(
         .copied()
         .collect();
     let mut found = BTreeSet::new();
-    for id in commits::outside(repository, &held, &HashSet::new())?
-        .into_iter()
-        .take(COMMITS)
-    {
+    for id in commits::outside(repository, &held, &HashSet::new(), COMMITS)? {
         let tree = repository.find_commit(id)?.tree()?;
         found.extend(
             paths

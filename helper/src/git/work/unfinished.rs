@@ -42,6 +42,7 @@ pub(crate) fn unfinished(ask: &UnfinishedWork) -> Result<WorkReport, Fault> {
         ask: &status,
         work: BTreeMap::new(),
         left: Vec::new(),
+        forgotten: Listing::default(),
         unseen: found.unseen,
     };
     let account = ask.own_account.then(|| unistd::getuid().as_raw());

@@ -1,6 +1,9 @@
 use super::{assert_nothing, own, world};
 use crate::origin::{BRANCH, Origin, git};
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// Subjects of unpushed commits, sorted.
 fn subjects(origin: &mut Origin) -> Vec<String> {
@@ -12,12 +15,13 @@ fn subjects(origin: &mut Origin) -> Vec<String> {
     lines
 }
 
+/// Each at a time of its own, as a person's are.
 fn commit(origin: &Origin, subject: &str) -> String {
-    let clone = origin.target();
-    own(
-        &clone,
-        &["commit", "--quiet", "--allow-empty", "-m", subject],
-    );
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let time = 1_700_000_000 + 60 * NEXT.fetch_add(1, Ordering::Relaxed);
+    let (clone, date) = (origin.target(), format!("--date=@{time}"));
+    let arguments = ["commit", "--quiet", "--allow-empty", &date, "-m", subject];
+    own(&clone, &arguments);
     git(&clone, &["rev-parse", "HEAD"])
 }
 
@@ -45,6 +49,112 @@ fn on_any_branch_tag_or_detached_head() {
     assert!(work.remarks[0].starts_with("3 commits "), "{work:?}");
     origin.fetch("main").unwrap();
     assert_eq!(subjects(&mut origin), ["detached"]);
+}
+
+#[test]
+fn a_tag_there_holds_as_a_branch_does() {
+    let mut origin = world();
+    let clone = origin.target();
+    commit(&origin, "released");
+    git(&clone, &["tag", "light"]);
+    commit(&origin, "released again");
+    own(&clone, &["tag", "--annotate", "-m", "x", "full"]);
+    assert_eq!(subjects(&mut origin), ["released", "released again"]);
+    git(&clone, &["push", "--quiet", "origin", "light"]);
+    origin.look();
+    assert_eq!(subjects(&mut origin), ["released again"]);
+    git(&clone, &["push", "--quiet", "origin", "full"]);
+    assert_nothing(&mut origin);
+    // As it is there now, not as it once was.
+    git(&origin.bare(), &["tag", "--delete", "full"]);
+    origin.look();
+    assert_eq!(subjects(&mut origin), ["released again"]);
+}
+
+/// What a reflog alone holds, by subject.
+fn forgotten(origin: &mut Origin) -> Vec<String> {
+    let report = origin.look();
+    assert!(!report.loses_work(), "{report:#?}");
+    let lines = report.files.forgotten.iter();
+    lines
+        .map(|line| line.strip_prefix("src: ").unwrap()[8..].to_owned())
+        .collect()
+}
+
+#[test]
+fn what_a_reflog_alone_holds_is_named_and_does_not_keep() {
+    let mut origin = world();
+    let clone = origin.target();
+    assert!(forgotten(&mut origin).is_empty());
+    // Left by a reset, with a branch that was deleted, and detached.
+    commit(&origin, "reset");
+    git(&clone, &["reset", "--quiet", "--hard", "HEAD~1"]);
+    git(&clone, &["switch", "--quiet", "--create", "side"]);
+    commit(&origin, "below");
+    commit(&origin, "on the side");
+    git(&clone, &["switch", "--quiet", BRANCH]);
+    git(&clone, &["branch", "--quiet", "-D", "side"]);
+    git(&clone, &["switch", "--quiet", "--detach"]);
+    commit(&origin, "detached");
+    git(&clone, &["switch", "--quiet", BRANCH]);
+    let mut all = forgotten(&mut origin);
+    all.sort();
+    assert_eq!(all, ["below", "detached", "on the side", "reset"]);
+    // A remote that has it holds it, and so does one that once had it: somebody took it away there.
+    for subject in ["reset", "detached"] {
+        let id = git(
+            &clone,
+            &[
+                "log",
+                "--walk-reflogs",
+                "--format=%H",
+                "-1",
+                &format!("--grep={subject}"),
+            ],
+        );
+        git(
+            &clone,
+            &[
+                "push",
+                "--quiet",
+                "origin",
+                &format!("{id}:refs/heads/{subject}"),
+            ],
+        );
+    }
+    git(&origin.bare(), &["branch", "-D", "detached"]);
+    let mut all = forgotten(&mut origin);
+    all.sort();
+    assert_eq!(all, ["below", "on the side"]);
+    for number in 0..12 {
+        commit(&origin, &format!("commit {number}"));
+    }
+    git(&clone, &["reset", "--quiet", "--hard", "HEAD~12"]);
+    let files = origin.look().files;
+    assert_eq!((files.forgotten.len(), files.more_forgotten), (10, 4));
+}
+
+#[test]
+fn what_was_made_anew_and_what_others_rewrote_is_not_named() {
+    let mut origin = world();
+    let clone = origin.target();
+    fs::write(clone.join("mine.py"), "").unwrap();
+    own(&clone, &["add", "--all"]);
+    commit(&origin, "drafted");
+    own(&clone, &["commit", "--quiet", "--amend", "-m", "amended"]);
+    origin.somebody_pushes("main", "theirs");
+    own(&clone, &["fetch", "--quiet"]);
+    own(&clone, &["rebase", "--quiet", "origin/main"]);
+    own(&clone, &["push", "--quiet", "origin", "HEAD"]);
+    assert!(forgotten(&mut origin).is_empty());
+    // A colleague rewrites main, and one goes along.
+    own(&clone, &["reset", "--quiet", "--hard", "origin/main"]);
+    let work = origin.dir.path().join("work");
+    git(&work, &["reset", "--quiet", "--hard", "HEAD~1"]);
+    origin.somebody_pushes("main", "theirs, otherwise");
+    own(&clone, &["fetch", "--quiet", "--prune"]);
+    own(&clone, &["reset", "--quiet", "--hard", "origin/main"]);
+    assert!(forgotten(&mut origin).is_empty());
 }
 
 #[test]

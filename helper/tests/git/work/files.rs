@@ -86,6 +86,17 @@ fn names_what_status_shows_and_what_it_was_told_to_hide() {
     let expected = ["intended", "manage.py", "new/", "pressa/c.py"];
     assert_eq!(origin.work("src").uncommitted.items, expected);
 
+    fs::remove_file(clone.join(".gitignore")).unwrap();
+    assert!(
+        origin
+            .work("src")
+            .uncommitted
+            .items
+            .contains(&".gitignore (deleted)".to_owned()),
+        "{:?}",
+        origin.work("src")
+    );
+    git(&clone, &["checkout", "--quiet", ".gitignore"]);
     git(&clone, &["rm", "--cached", "--quiet", "intended"]);
     for name in ["intended", "new/deep/a", "new/b", "pressa/c.py"] {
         fs::remove_file(clone.join(name)).unwrap();
@@ -149,6 +160,7 @@ fn a_stash_is_one_line_and_what_it_was_made_on_is_seen() {
     assert!(work.uncommitted.is_empty());
     assert_eq!(work.unpushed.len(), 1, "{work:?}");
     assert!(work.unpushed.items[0].contains("WIP on"), "{work:?}");
+    assert_eq!(work.stashes, 1);
     own(&clone, &["stash", "drop", "--quiet"]);
     assert_nothing(&mut origin);
 
@@ -230,7 +242,7 @@ fn tells_what_can_be_told_of_a_damaged_one() {
     fs::rename(&mirror, mirror.with_extension("away")).unwrap();
     let work = origin.status().repositories.remove(0);
     assert!(
-        !work.unpushed.is_empty() && !work.uncommitted.is_empty(),
+        !work.remarks.is_empty() && !work.uncommitted.is_empty(),
         "{work:?}"
     );
     fs::rename(mirror.with_extension("away"), &mirror).unwrap();
@@ -241,11 +253,11 @@ fn tells_what_can_be_told_of_a_damaged_one() {
     assert_eq!(origin.work("src").uncommitted.items, ["precious"]);
     git(&clone, &["config", "extensions.refStorage", "reftable"]);
     let work = origin.work("src");
-    assert!(work.uncommitted.items[0].contains("refstorage"), "{work:?}");
-    assert!(work.unpushed.items[0].contains("refstorage"), "{work:?}");
+    assert!(work.remarks[0].contains("in a reftable"), "{work:?}");
+    assert!(work.remarks[1].contains("in a reftable"), "{work:?}");
 
     fs::write(clone.join(".git/HEAD"), "nonsense").unwrap();
-    assert!(origin.work("src").uncommitted.items[0].starts_with("(changes cannot be told"));
+    assert!(origin.work("src").remarks[0].starts_with("changes cannot be told"));
     fs::remove_dir_all(clone.join(".git")).unwrap();
     let names = [".gitignore", "manage.py", "precious", "pressa"];
     assert_eq!(origin.work("src").uncommitted.items, names);

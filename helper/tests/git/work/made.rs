@@ -7,7 +7,11 @@ use std::{fs, io::Write};
 fn released() -> Origin {
     let mut origin = world();
     let clone = origin.target();
-    fs::write(clone.join(".git/info/exclude"), "/db.sqlite3\n/media\n").unwrap();
+    fs::write(
+        clone.join(".git/info/exclude"),
+        "/db.sqlite3\n/media\n/ignored.py\n",
+    )
+    .unwrap();
     fs::create_dir_all(clone.join("static/css")).unwrap();
     for (name, text) in [
         ("db.sqlite3", "SQLite format 3\0"),
@@ -16,6 +20,7 @@ fn released() -> Origin {
         ("static/b.js", "b"),
         ("app.log", "started\n"),
         ("local.py", "SECRET = 1\n"),
+        ("ignored.py", "SECRET = 1\n"),
         ("manage.py", "compiled"),
     ] {
         fs::write(clone.join(name), text).unwrap();
@@ -73,13 +78,21 @@ fn what_people_changed_of_it_is_work() {
     let mut origin = released();
     let clone = origin.target();
     fs::write(clone.join("local.py"), "SECRET = 2\n").unwrap();
+    // Also where git ignores it: nobody can make it again.
+    fs::write(clone.join("ignored.py"), "SECRET = 2\n").unwrap();
     fs::write(clone.join("manage.py"), "by hand").unwrap();
     fs::write(clone.join("static/mine.css"), "mine").unwrap();
     fs::write(clone.join("pressa/wsgi.py"), "by hand").unwrap();
     let items = origin.work("src").uncommitted.items;
     assert_eq!(
         items,
-        ["local.py", "manage.py", "pressa/wsgi.py", "static/mine.css"]
+        [
+            "ignored.py",
+            "local.py",
+            "manage.py",
+            "pressa/wsgi.py",
+            "static/mine.css"
+        ]
     );
 }
 

@@ -197,6 +197,70 @@ fn one_without_a_remote_and_a_bare_one_are_seen() {
 }
 
 #[test]
+fn one_that_cid_cannot_read_is_refused_in_plain_words() {
+    let mut origin = world();
+    let home = origin.workspace().join("home");
+    let new = home.join("new");
+    let mut told = |words: &str| {
+        let work = origin.work("home/new");
+        let told = |what: &str| format!("{what} cannot be told: it {words}, which cid cannot read");
+        assert_eq!(work.remarks, [told("changes"), told("commits")]);
+    };
+    git(&home, &["init", "--quiet", "--object-format=sha256", "new"]);
+    commit(&new, "mine");
+    told("names its commits by sha256");
+    fs::remove_dir_all(&new).unwrap();
+    git(&home, &["init", "--quiet", "new"]);
+    commit(&new, "mine");
+    // Not every git makes one itself.
+    git(&new, &["config", "core.repositoryFormatVersion", "1"]);
+    git(&new, &["config", "extensions.refStorage", "reftable"]);
+    told("keeps its branches in a reftable");
+}
+
+#[test]
+fn what_is_beside_src_and_home_is_looked_at_as_well() {
+    let mut origin = world();
+    let workspace = origin.workspace();
+    for place in ["tmp/build", "venv/src/lib", "extra/deep/r"] {
+        let path = workspace.join(place);
+        fs::create_dir_all(&path).unwrap();
+        git(&path, &["init", "--quiet"]);
+        assert_nothing(&mut origin);
+        commit(&path, "mine");
+        assert_eq!(origin.work(place).unpushed.len(), 1, "{place}");
+        fs::remove_dir_all(&path).unwrap();
+    }
+    fs::write(workspace.join("notes.txt"), "12345").unwrap();
+    fs::write(workspace.join("tmp/scratch"), "").unwrap();
+    let files = origin.look().files;
+    let named: Vec<&str> = files
+        .biggest
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
+    assert_eq!(named, ["notes.txt"]);
+    assert_nothing(&mut origin);
+}
+
+#[test]
+fn a_linked_worktree_elsewhere_would_lose_its_repository() {
+    let mut origin = world();
+    let elsewhere = origin.dir.path().join("elsewhere");
+    let to = elsewhere.to_str().unwrap();
+    let add = ["worktree", "add", "--quiet", "--detach", to];
+    git(&origin.target(), &add);
+    let unseen = origin.look().unseen.items;
+    assert_eq!(unseen.len(), 1, "{unseen:?}");
+    assert!(
+        unseen[0].starts_with(to) && unseen[0].contains("outside of the workspace"),
+        "{unseen:?}"
+    );
+    git(&origin.target(), &["worktree", "remove", to]);
+    assert_nothing(&mut origin);
+}
+
+#[test]
 fn linked_worktrees_are_looked_at_wherever_they_are() {
     let mut origin = world();
     let clone = origin.target();
