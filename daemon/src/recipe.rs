@@ -12,6 +12,7 @@ use cid_protocol::{
     run_file::ProcessCommand,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, path::PathBuf};
 
 pub use cid_protocol::run_file::WEB;
@@ -186,7 +187,7 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
     let local = inspection.local;
     match (&inspection.dependencies_key, &inspection.base_key) {
         (Some(key), Some(base)) if key == base => Environment::Shared {
-            key: key.clone(),
+            key: keyed(key, project),
             dependencies,
             local,
         },
@@ -196,6 +197,21 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
             install: Vec::new(),
         },
     }
+}
+
+/// The key of what is installed where all of `[env]` can be seen: any of it may decide what that is.
+fn keyed(key: &str, project: &Project) -> String {
+    if project.env.is_empty() {
+        return key.to_owned();
+    }
+    let mut hash = Sha256::new();
+    let env = project.env.iter();
+    let texts = env.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    for text in [key].into_iter().chain(texts) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize())
 }
 
 /// A command that names its socket listens on it, unless it names its port as well.
@@ -259,6 +275,19 @@ mod tests {
         };
         let recipe = Recipe::new(&project(""), &inspection).unwrap();
         assert!(matches!(recipe.environment, Environment::Own { .. }));
+    }
+
+    #[test]
+    fn what_a_variable_says_may_decide_what_is_installed() {
+        let key = |env: &str| match Recipe::new(&project(env), &found()).unwrap().environment {
+            Environment::Shared { key, .. } => key,
+            other => panic!("{other:?}"),
+        };
+        let one = key("[env]\nTOKEN = \"one-secret\"");
+        assert_eq!(key(""), "k");
+        assert_eq!(key("[env]\nTOKEN = \"one-secret\""), one);
+        assert_ne!(key("[env]\nTOKEN = \"another\""), one);
+        assert!(!one.contains("secret"));
     }
 
     #[test]

@@ -62,7 +62,11 @@ pub(super) fn run(run_file: &Path, user_required: bool) -> Result<ExitCode, Faul
     let terminal = start.terminal.as_ref().map(Terminal::open).transpose()?;
     let path = terminal.as_ref().map(Terminal::path);
     identity::assume(&run_file, user_required, Keeper::Unit, path)?;
-    let mut env = app::environment(&run_file);
+    let network = run_file.network.iter();
+    let mut env: Environment = network
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    env.extend(app::environment(&run_file));
     let (program, words) = program(&start, &mut env, &run_file.dir)?;
     let mut command = match &terminal {
         Some(terminal) => {

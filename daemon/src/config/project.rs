@@ -7,7 +7,7 @@ use super::{
     place::Broken, read, values,
 };
 use crate::domain::{Email, Name, ProjectName, Rights};
-use cid_protocol::request::Remote;
+use cid_protocol::{environment::credentials, request::Remote};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     collections::BTreeMap,
@@ -470,15 +470,18 @@ impl Project {
     }
 
     /// Values that must not show in logs and answers.
-    pub fn secrets(&self) -> Vec<&str> {
-        let database = self.database.iter().map(|database| database.url.as_str());
+    pub fn secrets(&self) -> Vec<String> {
+        let database = self.database.iter().map(|database| database.url.clone());
         let env = self
             .env
             .iter()
-            .filter(|(name, _)| is_secret(name.as_str()))
-            .map(|(_, value)| value.as_str());
+            .map(|(name, value)| (name.as_str().to_owned(), value.clone()));
+        let env: BTreeMap<String, String> = env.collect();
+        let in_urls = credentials(&env);
+        let whole = env.into_iter().filter(|(name, _)| is_secret(name));
         database
-            .chain(env)
+            .chain(whole.map(|(_, value)| value))
+            .chain(in_urls)
             .filter(|value| value.len() >= 6)
             .collect()
     }

@@ -6,11 +6,11 @@ use super::{
     output::{Log, Sink},
 };
 use crate::{
-    config::Project,
     domain::UnitName,
     store::JobRow,
     system::{Fault, queue::Who},
 };
+use cid_protocol::environment::{credentials, network};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicUsize},
@@ -97,9 +97,10 @@ impl Work {
     /// What must not show in anything that people see.
     fn secrets(&self) -> Vec<String> {
         let project = self.inner.projects.get(self.row.project.as_str());
-        let owned =
-            |project: Arc<Project>| project.secrets().into_iter().map(str::to_owned).collect();
-        project.map(owned).unwrap_or_default()
+        let mut secrets = project.map_or_else(|_| Vec::new(), |project| project.secrets());
+        let of_network = credentials(&network());
+        secrets.extend(of_network.into_iter().filter(|secret| secret.len() >= 6));
+        secrets
     }
 
     fn limit(&self, index: usize) -> Duration {

@@ -15,6 +15,7 @@ use crate::{
 };
 use cid_protocol::{
     budget::TEMPLATE,
+    environment::network,
     request::{self, FileSource, TreeFile, TreeLink},
     run_file::{ProcessCommand, RunAs, RunFile},
 };
@@ -85,6 +86,7 @@ impl Step for Configure {
             unit: cx.unit().to_string(),
             dir: project.app.inside(&self.directory.join(TREE)),
             env: self.environment(&facts, own.clone()),
+            network: network(),
             processes: recipe
                 .processes
                 .into_iter()

@@ -4,6 +4,7 @@ use super::{
     Inspect,
     ended::judge,
     make_directory::{HOME, TMP, TREE, VENV},
+    network::{for_installers, settings_of_person},
 };
 use crate::{
     config::Limits,
@@ -16,13 +17,15 @@ use crate::{
         queue::{Resource, Turn},
     },
 };
-use cid_protocol::request::{
-    BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK,
-    InstallLocal, RunCommand,
+use cid_protocol::{
+    environment::network,
+    request::{
+        BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK,
+        InstallLocal, RunCommand,
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -216,7 +219,9 @@ async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result
 async fn bring_uv(cx: &Cx, tools_dir: &Path) -> Result<(), Fault> {
     let _turn = cx.turn(Resource::Tools).await?;
     let tools_dir = tools_dir.to_owned();
-    cx.ask(Identity::Tools, BringUv { tools_dir }).await
+    // For all projects: nothing of one project's counts.
+    let env = network();
+    cx.ask(Identity::Tools, BringUv { tools_dir, env }).await
 }
 
 /// Whether the operator's commands name uv, on their own or in a line for a shell.
@@ -279,6 +284,7 @@ impl InstallDependencies {
             tools_dir: cx.sys().layout.tools_dir(),
             or_pip: false,
             own_home: cx.sys().accounts.is_some(),
+            env: for_installers(&*cx.project()?),
         })
     }
 
@@ -292,6 +298,7 @@ impl InstallDependencies {
             app_dir: cx.project()?.app.dir().to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
             own_home: cx.sys().accounts.is_some(),
+            env: for_installers(&*cx.project()?),
         };
         let _core = cx.turn(Resource::Core).await?;
         for note in cx.ask(cx.user(), request).await?.notes {
@@ -303,11 +310,11 @@ impl InstallDependencies {
     /// One of the operator's own install commands.
     async fn run(&self, cx: &Cx, command: Vec<String>, environment: &Path) -> Result<(), Fault> {
         let project = cx.project()?;
-        let mut env: BTreeMap<String, String> = project
-            .env
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.clone()))
-            .collect();
+        let mut env = for_installers(&project);
+        if let Some(folder) = settings_of_person(cx) {
+            env.entry("XDG_CONFIG_HOME".to_owned())
+                .or_insert_with(|| folder.to_string_lossy().into_owned());
+        }
         let text = |path: &Path| path.to_string_lossy().into_owned();
         env.extend([
             ("PATH".to_owned(), search_path([environment])),

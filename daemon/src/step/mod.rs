@@ -15,6 +15,7 @@ mod inspect;
 mod last_lines;
 mod make_account;
 mod make_directory;
+mod network;
 mod publish;
 mod push_branch;
 mod record_made;

@@ -78,7 +78,12 @@ impl Release {
             let request = RunCommand {
                 command,
                 dir: run_file.dir.clone(),
-                env: run_file.env.clone(),
+                env: run_file
+                    .network
+                    .clone()
+                    .into_iter()
+                    .chain(run_file.env.clone())
+                    .collect(),
             };
             let hint = "see its last lines of output; mend it in the repository, or set `release` in [app] of the project file";
             judge(cx.ask(cx.user(), request).await?, "release", &shown, hint)?;

@@ -204,6 +204,7 @@ mod tests {
                 unit: "p.w".into(),
                 dir: PathBuf::new(),
                 env: Default::default(),
+                network: Default::default(),
                 processes: Default::default(),
                 web_socket: Some(self.path("w/run/web.sock")),
                 pid_dir: PathBuf::new(),

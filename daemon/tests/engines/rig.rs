@@ -174,6 +174,7 @@ impl Rig {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect::<BTreeMap<_, _>>(),
             processes: commands.collect(),
+            network: BTreeMap::new(),
             pid_dir: self.layout.app_pid_dir(),
             run_as: None,
         };

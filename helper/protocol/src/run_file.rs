@@ -17,6 +17,10 @@ pub struct RunFile {
     pub dir: PathBuf,
     /// The whole environment of every process.
     pub env: BTreeMap<String, String>,
+    /// How the network is reached, beside `env`, for release commands and those that people run; processes
+    /// do without.
+    #[serde(default)]
+    pub network: BTreeMap<String, String>,
     /// Process type -> what to execute.
     pub processes: BTreeMap<String, ProcessCommand>,
     /// The Unix socket the web process listens on; `None`: on the port in `env`'s PORT.

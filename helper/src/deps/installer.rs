@@ -41,7 +41,7 @@ impl<'a> Installer<'a> {
         wanted: &Wanted,
         lines: Lines<'a>,
     ) -> Result<Option<Self>, Fault> {
-        let env = settings::environment(&ask.target, work);
+        let env = settings::environment(&ask.target, work, &ask.env);
         let uv = uv::find(&ask.tools_dir, &env);
         if uv.is_none() && !ask.or_pip {
             return Ok(None);

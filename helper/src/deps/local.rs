@@ -93,7 +93,7 @@ pub(super) fn install(ask: &InstallLocal, lines: Lines) -> Result<LocalInstalled
     let list: Vec<Local> =
         serde_json::from_slice(&list).map_err(|error| Fault::io("understand", &path, error))?;
     let work = Work::begin(&ask.environment, ask.own_home)?;
-    let env = settings::environment(&ask.environment, &work);
+    let env = settings::environment(&ask.environment, &work, &ask.env);
     let installer = Installer::of(&ask.environment, from, &ask.tools_dir, env, lines);
     if let Some(shared) = &ask.shared {
         installer.make_environment()?;

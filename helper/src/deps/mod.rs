@@ -37,7 +37,7 @@ const MARK: &str = ENVIRONMENT_MARK;
 /// # Errors
 /// It cannot be installed.
 pub(super) fn bring_uv(ask: &BringUv, lines: Lines) -> Result<(), Fault> {
-    uv::bring(&ask.tools_dir, lines)
+    uv::bring(&ask.tools_dir, &ask.env, lines)
 }
 
 /// Builds the environment afresh. That one is complete is for the daemon to know: what lies there may

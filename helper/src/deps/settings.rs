@@ -1,40 +1,23 @@
 //! What installers are told by their environment.
 
 use crate::deps::work::Work;
-use cid_protocol::environment::{Environment, passed_on};
+use cid_protocol::environment::{DISTURBING, Environment, passed_on};
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     path::Path,
 };
 
-/// Settings of a person's own that would send packages elsewhere.
-const DISTURBING: &[&str] = &[
-    "PIP_PREFIX",
-    "PIP_REQUIRE_VIRTUALENV",
-    "PIP_ROOT",
-    "PIP_TARGET",
-    "PIP_USER",
-    "UV_NO_CACHE",
-    "UV_PROJECT",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-    "UV_WORKING_DIRECTORY",
-];
-/// An operator who told pip where packages are means uv as well.
-const ALSO_FOR_UV: &[(&str, &str)] = &[
-    ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
-    ("PIP_EXTRA_INDEX_URL", "UV_INDEX"),
-    ("PIP_CERT", "SSL_CERT_FILE"),
-];
+/// Who an installer is and where it finds programs is cid's to say.
+const CIDS: &[&str] = &["HOME", "LOGNAME", "PATH", "TMPDIR", "USER"];
 
 /// The whole environment of installers and of what they build.
-pub(super) fn environment(target: &Path, work: &Work) -> Environment {
-    let mut env = of_operator();
-    for (pip, uv) in ALSO_FOR_UV {
-        if let Some(value) = env.get(OsStr::new(pip)).cloned() {
-            env.entry(uv.into()).or_insert(value);
-        }
-    }
+pub(super) fn environment(
+    target: &Path,
+    work: &Work,
+    told: &BTreeMap<String, String>,
+) -> Environment {
+    let mut env = of_operator(told);
     env.extend(work.home().map(|home| ("HOME".into(), home.into())));
     let mut path = OsString::from(target.join("bin"));
     if let Some(rest) = env.get(OsStr::new("PATH")) {
@@ -56,8 +39,12 @@ pub(super) fn environment(target: &Path, work: &Work) -> Environment {
 }
 
 /// What the operator, or in a sandbox its person, tells installers, and nothing of a build's.
-pub(super) fn of_operator() -> Environment {
+pub(super) fn of_operator(told: &BTreeMap<String, String>) -> Environment {
     let mut env = passed_on();
+    let told = told
+        .iter()
+        .filter(|(name, _)| !CIDS.contains(&name.as_str()));
+    env.extend(told.map(|(name, value)| (name.into(), value.into())));
     for name in DISTURBING {
         env.remove(OsStr::new(name));
     }

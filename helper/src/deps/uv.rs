@@ -12,6 +12,7 @@ use cid_protocol::{
     fault::{Fault, FaultContext},
 };
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
@@ -45,12 +46,16 @@ fn works(uv: &Path, env: &Environment) -> bool {
 ///
 /// # Errors
 /// It cannot be installed.
-pub(super) fn bring(tools_dir: &Path, lines: Lines) -> Result<(), Fault> {
+pub(super) fn bring(
+    tools_dir: &Path,
+    told: &BTreeMap<String, String>,
+    lines: Lines,
+) -> Result<(), Fault> {
     if ours(tools_dir).exists() {
         return Ok(());
     }
     lines("uv is not installed; fetching it");
-    let env = settings::of_operator();
+    let env = settings::of_operator(told);
     let python = python::find(&Wanted::default(), &env).ok_or_else(python::none)?;
     fs::create_dir_all(tools_dir).map_err(|error| Fault::io("make", tools_dir, error))?;
     let (new, place) = (tools_dir.join("uv.new"), tools_dir.join("uv"));

@@ -3,7 +3,7 @@
 use crate::{rig::Helper, scene::Scene};
 use cid_protocol::request::{BuildEnvironment, Dependencies};
 use git2::{Repository, Signature};
-use std::{fs, os::unix::fs::MetadataExt, process::Command};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, process::Command};
 
 #[test]
 fn is_built_in_place_and_emptied_when_that_fails() {
@@ -34,6 +34,7 @@ fn is_built_in_place_and_emptied_when_that_fails() {
     let mut helper = Helper::start_by(command, &lock);
     let mut build = |text: &str| {
         helper.ask(BuildEnvironment {
+            env: BTreeMap::new(),
             mirror: mirror.clone(),
             commit: commit(text),
             app_dir: ".".into(),

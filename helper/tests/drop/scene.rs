@@ -82,6 +82,7 @@ impl Scene {
             unit: "pressa.anna".into(),
             dir: self.path("workspace"),
             env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
+            network: BTreeMap::new(),
             processes: BTreeMap::from([("web".into(), ProcessCommand::Shell(line.into()))]),
             web_socket: None,
             pid_dir: self.folder("pids", 0, 0o700),

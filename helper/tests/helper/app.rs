@@ -36,6 +36,7 @@ pub fn run_file(dir: &Path, processes: &[(&str, &str)]) -> PathBuf {
             ("PATH".into(), "/usr/bin:/bin".into()),
             ("COLOUR".into(), "red".into()),
         ]),
+        network: BTreeMap::new(),
         processes,
         pid_dir: dir.into(),
         run_as: None,

@@ -4,7 +4,10 @@ use crate::rig::Helper;
 use cid_protocol::request::{BringUv, BuildEnvironment, Built, Dependencies};
 use git2::{Repository, Signature};
 use std::{
+    collections::BTreeMap,
     fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
@@ -33,6 +36,15 @@ fn build(dir: &Path, text: &str) -> Result<Built, (String, String)> {
 }
 
 fn build_by(dir: &Path, text: &str, or_pip: bool) -> Result<Built, (String, String)> {
+    build_told(dir, text, or_pip, &[])
+}
+
+fn build_told(
+    dir: &Path,
+    text: &str,
+    or_pip: bool,
+    env: &[(&str, &str)],
+) -> Result<Built, (String, String)> {
     let mirror = dir.join("mirror.git");
     if mirror.exists() {
         fs::remove_dir_all(&mirror).unwrap();
@@ -40,6 +52,10 @@ fn build_by(dir: &Path, text: &str, or_pip: bool) -> Result<Built, (String, Stri
     let (mirror, commit) = repository(dir, &[("requirements.txt", text)]);
     let mut helper = Helper::start(&dir.join("lock"));
     let ask = BuildEnvironment {
+        env: env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
         mirror,
         commit,
         app_dir: ".".into(),
@@ -59,12 +75,95 @@ fn bring_uv(dir: &Path) {
     let tools_dir = dir.join("tools");
     let mut bring = || {
         let ask = BringUv {
+            env: BTreeMap::new(),
             tools_dir: tools_dir.clone(),
         };
         helper.ask(ask).unwrap();
         fs::metadata(tools_dir.join("uv/bin/uv")).unwrap().ino()
     };
     assert_eq!(bring(), bring());
+}
+
+const TOKEN: &str = "letters-and-figures-42";
+const MAKE_WHEEL: &str = "import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
+    info = 'six-9.0.dist-info/'
+    wheel.writestr('six.py', '')
+    wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: six\\nVersion: 9.0\\n')
+    wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+    wheel.writestr(info + 'RECORD', '')
+";
+
+/// A package index that has one package, below `/TOKEN/`; gives its port.
+fn private_index(dir: &Path) -> u16 {
+    let wheel = dir.join("six-9.0-py3-none-any.whl");
+    let made = Command::new("python3")
+        .args(["-c", MAKE_WHEEL])
+        .arg(&wheel)
+        .status();
+    assert!(made.unwrap().success());
+    let wheel = fs::read(wheel).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = String::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            reader.read_line(&mut request).unwrap();
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let page = b"<a href=\"six-9.0-py3-none-any.whl\">six-9.0-py3-none-any.whl</a>";
+            let (status, kind, body) = match path.strip_prefix(&format!("/{TOKEN}/simple/six/")) {
+                Some("") => ("200 OK", "text/html", &page[..]),
+                Some(_) => ("200 OK", "application/octet-stream", &wheel[..]),
+                None => ("404 Not Found", "text/plain", &b""[..]),
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            // An installer may have heard enough.
+            let _ = stream
+                .write_all(head.as_bytes())
+                .and_then(|()| stream.write_all(body));
+        }
+    });
+    port
+}
+
+#[test]
+fn a_private_index_is_named_by_variables_that_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = |part: &str| {
+        format!(
+            "http://127.0.0.1:{}/{part}/simple/",
+            private_index(dir.path())
+        )
+    };
+    bring_uv(dir.path());
+    for or_pip in [false, true] {
+        let named = format!("--index-url {}\nsix==9.0\n", index("${INDEX_TOKEN}"));
+        let token = [("INDEX_TOKEN", TOKEN), ("NO_PROXY", "127.0.0.1")];
+        build_told(dir.path(), &named, or_pip, &token).unwrap();
+        assert!(works(dir.path()));
+        let (_, _) = build_told(dir.path(), &named, or_pip, &[]).unwrap_err();
+        let (url, none) = (index(TOKEN), [("NO_PROXY", "127.0.0.1")]);
+        let told = [
+            ("PIP_INDEX_URL", &*url),
+            ("UV_DEFAULT_INDEX", &*url),
+            none[0],
+        ];
+        build_told(dir.path(), "six==9.0\n", or_pip, &told).unwrap();
+        assert!(works(dir.path()));
+        if !or_pip {
+            // Only pip is left.
+            fs::remove_dir_all(dir.path().join("tools")).unwrap();
+        }
+    }
 }
 
 fn works(dir: &Path) -> bool {

@@ -1,7 +1,7 @@
 //! Files of a repository as their own tools read them, and nothing passed over in silence.
 
 use crate::stage::{ANNA, BERT, Stage, Workspace};
-use cid_testkit::{GitServer, Tree};
+use cid_testkit::{GitServer, Sandbox, Tree};
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 #[test]
@@ -213,4 +213,57 @@ fn packages_of_the_tree_are_live_and_others_shared() {
             &["delete", BERT, "-p", project, "--yes", "--with-branch"],
         );
     }
+}
+
+/// Writes which of these it was told into a file.
+fn noting(file: &str) -> String {
+    let code = format!(
+        "import os; open(os.environ['HOME'] + '/{file}', 'w').write(repr([os.environ.get(name) for name in \
+         ('HTTPS_PROXY', 'https_proxy', 'UV_DEFAULT_INDEX', 'NODE_EXTRA_CA_CERTS', 'INDEX_TOKEN')]))"
+    );
+    format!("[\"python3\", \"-c\", {code:?}]")
+}
+
+#[test]
+fn the_network_is_told_to_all_that_installs_or_builds_and_not_to_the_app() {
+    let sandbox = Sandbox::prepare().unwrap();
+    let app = Tree::hello().with("Procfile", "web: env > $HOME/app && exec python3 app.py\n");
+    let server = GitServer::local_tree(sandbox.home().unwrap(), "hello", &app).unwrap();
+    let mut stage = Stage { sandbox, server };
+    let tables = format!(
+        "[app]\ninstall = [{}]\nrelease = [{}]\n[env]\nINDEX_TOKEN = \"letters-42\"\n",
+        noting("install"),
+        noting("release")
+    );
+    let toml = stage.server.project_toml("hello", &tables);
+    stage.sandbox.write_project("hello", &toml).unwrap();
+    let told = [
+        ("https_proxy", "http://anna:hunter22@proxy.invalid:9"),
+        ("PIP_INDEX_URL", "http://index.invalid/simple"),
+        ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
+    ];
+    stage.sandbox.start_with(&told).unwrap();
+    let anna = stage.create(ANNA);
+    let command = "import os; print(os.environ['HTTPS_PROXY'], os.environ['UV_DEFAULT_INDEX'])";
+    let ran = stage
+        .cictl_ends(0, &["run", ANNA, "--", "python3", "-c", command])
+        .stdout;
+    assert_eq!(ran.trim(), format!("{} {}", told[0].1, told[1].1));
+    let expected = format!(
+        "['{0}', '{0}', '{1}', '{2}', 'letters-42']",
+        told[0].1, told[1].1, told[2].1
+    );
+    let home = anna.directory().join("home");
+    for file in ["install", "release"] {
+        assert_eq!(
+            fs::read_to_string(home.join(file)).unwrap(),
+            expected,
+            "{file}"
+        );
+    }
+    let app = fs::read_to_string(home.join("app")).unwrap();
+    assert!(
+        app.contains("INDEX_TOKEN=") && !app.to_lowercase().contains("proxy"),
+        "{app}"
+    );
 }

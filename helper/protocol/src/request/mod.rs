@@ -379,6 +379,9 @@ pub struct BuildEnvironment {
     /// Whether installers get a HOME of this build's own. The helper's may hold a person's settings,
     /// which are wanted in a sandbox.
     pub own_home: bool,
+    /// What installers are told beside what is cid's own: the network's settings, the project's variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// Reply to [`BuildEnvironment`].
@@ -406,6 +409,9 @@ pub struct InstallLocal {
     pub tools_dir: PathBuf,
     /// As in [`BuildEnvironment`].
     pub own_home: bool,
+    /// What installers are told beside what is cid's own: the network's settings, the project's variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// Reply to [`InstallLocal`].
@@ -427,6 +433,9 @@ pub struct DiscardEnvironment {
 pub struct BringUv {
     /// Folder for tools that cid brings in.
     pub tools_dir: PathBuf,
+    /// What installers are told beside what is cid's own: the network's settings, the project's variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// See [`Request::Configure`].
