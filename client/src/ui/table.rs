@@ -4,7 +4,9 @@
 use super::fit::{Narrow, fit};
 use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
-use cid_client::{AuditLine, CheckItem, Finding, Job, Process, Project, StepState, Workspace};
+use cid_client::{
+    AuditLine, CheckItem, Finding, Job, Process, Project, StepState, Workspace, WorkspaceState,
+};
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Workspaces, one a line; nothing when there are none.
@@ -12,7 +14,7 @@ pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> Stri
     list(
         width,
         Narrow {
-            drop: &["CREATED", "PROJECT", "HEALTH"],
+            drop: &["CREATED", "PROJECT", "STATE"],
             cut: None,
         },
         ["EMAIL", "PROJECT", "STATE", "HEALTH", "URL", "CREATED"],
@@ -21,7 +23,11 @@ pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> Stri
                 workspace.email.clone(),
                 workspace.project.clone(),
                 workspace.state.to_string(),
-                workspace.health.to_string(),
+                // What is not ready has no health, and the column before this one may be left out.
+                match workspace.state {
+                    WorkspaceState::Ready => workspace.health.to_string(),
+                    state => state.to_string(),
+                },
                 workspace.url.clone().unwrap_or_default(),
                 time(workspace.created_at),
             ]
@@ -431,6 +437,7 @@ mod tests {
         let workspaces = workspaces(&[sample::workspace()], Some(80));
         assert!(workspaces.contains("http://anna---example-com.pressa.localhost"));
         assert!(longest(&workspaces) <= Some(80), "{workspaces}");
+        assert!(workspaces.contains("  up "), "{workspaces}");
     }
 
     #[test]
