@@ -23,7 +23,8 @@ pub use model::project::{CheckItem, Project, RemovedProject, Severity};
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
     Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, Look,
-    Process, ProcessState, RunInput, RunOutput, Terminal, TerminalSize, Workspace, WorkspaceState,
+    Process, ProcessState, RunInput, RunOutput, Standing, Terminal, TerminalSize, Workspace,
+    WorkspaceState,
 };
 pub use resume::persistently;
 

@@ -173,6 +173,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::Resolve(ask) => reply(Ok(resolve(&ask))),
         Request::WorkStatus(ask) => reply(git::work::status(&ask)),
         Request::UnfinishedWork(ask) => reply(git::work::unfinished(&ask)),
+        Request::LookAtTree(ask) => reply(git::work::look(&ask)),
         Request::RecordMade(ask) => reply(git::work::record(&ask)),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
         Request::EndProcesses(ask) => reply(end_processes::end_processes(ask, lines)),

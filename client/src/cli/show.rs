@@ -20,7 +20,7 @@ impl Show {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let client = cx.connect().await?;
         let mut workspace = client
-            .get(&self.target.email, self.target.project())
+            .show(&self.target.email, self.target.project())
             .await?;
         let mut processes = std::mem::take(&mut workspace.processes);
         for process in &mut processes {

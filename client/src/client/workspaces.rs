@@ -31,11 +31,29 @@ impl Client {
     ///
     /// [`Kind::NotFound`](crate::Kind::NotFound) when there is none.
     pub async fn get(&self, email: &str, project: Option<&str>) -> Result<Workspace> {
+        self.get_and(email, project, false).await
+    }
+
+    /// One workspace, and where its clone stands.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn show(&self, email: &str, project: Option<&str>) -> Result<Workspace> {
+        self.get_and(email, project, true).await
+    }
+
+    async fn get_and(&self, email: &str, project: Option<&str>, look: bool) -> Result<Workspace> {
         let request = pb::GetRequest {
             workspace: Some(reference(email, project)),
+            look,
         };
         let answer = self.answer(self.workspaces().get(request)).await?;
-        required(answer.workspace, "no workspace")?.try_into()
+        let workspace = required(answer.workspace, "no workspace")?.try_into()?;
+        Ok(Workspace {
+            standing: answer.standing.map(Into::into),
+            ..workspace
+        })
     }
 
     /// All workspaces, or all of one project.

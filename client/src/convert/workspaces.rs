@@ -22,6 +22,7 @@ impl TryFrom<pb::Workspace> for workspace::Workspace {
             created_at: timestamp(required(from.created_at, "a workspace without a time")?)?,
             job: given(from.job),
             creator: given(from.creator),
+            standing: None,
             health_message: given(from.health_message),
             health_since: from.health_since.map(timestamp).transpose()?,
             processes: from
@@ -30,6 +31,18 @@ impl TryFrom<pb::Workspace> for workspace::Workspace {
                 .map(TryInto::try_into)
                 .collect::<Result<_>>()?,
         })
+    }
+}
+
+impl From<pb::Standing> for workspace::Standing {
+    fn from(from: pb::Standing) -> Self {
+        Self {
+            head: given(from.head),
+            branch: given(from.branch),
+            ahead: from.ahead,
+            behind: from.behind,
+            stale: from.stale,
+        }
     }
 }
 

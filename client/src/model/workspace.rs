@@ -40,6 +40,24 @@ pub struct Workspace {
     /// Its processes; only where one workspace was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Process>,
+    /// Where its clone stands; `None` where nobody asked or it cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+}
+
+/// Where a workspace's clone stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The commit that is checked out, 40 hex digits.
+    pub head: Option<String>,
+    /// The branch that is checked out; `None`: a commit alone.
+    pub branch: Option<String>,
+    /// How many commits the remote's branch lacks, as far as the clone knows it.
+    pub ahead: Option<u32>,
+    /// How many it has more.
+    pub behind: Option<u32>,
+    /// What has changed since its processes were set up, and that a restart does not bring into effect.
+    pub stale: Vec<String>,
 }
 
 /// A process of a workspace.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::cli::{Failure, Format};
 use anstyle::{AnsiColor, Style};
-use cid_client::{Error, Job, JobState, LostWork};
+use cid_client::{Error, Job, JobKind, JobState, LostWork};
 use serde_json::{Value, json};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -107,7 +107,7 @@ pub(crate) fn trouble(job: &Job) -> String {
         lines.push(format!("owed: {} (see: cictl doctor)", clean(owed)));
     }
     match job.state {
-        JobState::Undone => lines.push(format!("everything was taken back (job {})", job.id)),
+        JobState::Undone => lines.push(taken_back(job)),
         JobState::Stuck => lines.push(format!(
             "the job is stuck; when the cause is mended, go on with: cictl jobs retry {}",
             job.id
@@ -117,13 +117,25 @@ pub(crate) fn trouble(job: &Job) -> String {
     lines.join("\n")
 }
 
+/// What a failed job leaves.
+fn taken_back(job: &Job) -> String {
+    let what = match job.kind {
+        JobKind::Restart => {
+            "the processes were restarted and run, or try to, with the files as they are now"
+        }
+        JobKind::RepairAccess => "what was changed stays",
+        _ => "everything was taken back",
+    };
+    format!("{what} (job {})", job.id)
+}
+
 fn default_message(job: &Job) -> String {
     let what = format!(
         "cannot {} the workspace of {} in {}",
         job.kind, job.email, job.project
     );
     match job.state {
-        JobState::Cancelled => format!("{what}: the job was cancelled and taken back"),
+        JobState::Cancelled => format!("{what}: the job was cancelled; {}", taken_back(job)),
         JobState::Stuck => format!("{what}: the job is stuck"),
         _ => format!("{what}: the job failed"),
     }

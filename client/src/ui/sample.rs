@@ -25,6 +25,7 @@ pub(crate) fn workspace() -> Workspace {
         health_message: None,
         health_since: None,
         processes: Vec::new(),
+        standing: None,
     }
 }
 

@@ -5,7 +5,8 @@ use super::fit::{Narrow, fit};
 use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
 use cid_client::{
-    AuditLine, CheckItem, Finding, Job, Process, Project, StepState, Workspace, WorkspaceState,
+    AuditLine, CheckItem, Finding, Job, Process, Project, Standing, StepState, Workspace,
+    WorkspaceState,
 };
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -37,6 +38,7 @@ pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> Stri
 
 /// One workspace: a member a line, then its processes.
 pub(crate) fn workspace(workspace: &Workspace) -> String {
+    let standing = workspace.standing.as_ref();
     let members = pairs(vec![
         ("email", workspace.email.clone()),
         ("project", workspace.project.clone()),
@@ -54,6 +56,13 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
         ("directory", workspace.directory.clone()),
         ("branch", workspace.branch.clone()),
         ("commit", workspace.commit.clone().unwrap_or_default()),
+        ("head", standing.map(head).unwrap_or_default()),
+        (
+            "not in effect",
+            standing
+                .map(|standing| clean(&standing.stale.join(", ")))
+                .unwrap_or_default(),
+        ),
         ("created", time(workspace.created_at)),
         ("creator", workspace.creator.clone().unwrap_or_default()),
         ("job", workspace.job.clone().unwrap_or_default()),
@@ -102,6 +111,21 @@ fn processes(processes: &[Process]) -> String {
             ]
         }),
     )
+}
+
+/// What is checked out, against the remote's branch as the clone last saw it.
+fn head(standing: &Standing) -> String {
+    let commit = standing.head.as_deref().unwrap_or("no commit");
+    let on = match &standing.branch {
+        Some(branch) => format!(" on {}", clean(branch)),
+        None => ", on no branch".to_owned(),
+    };
+    let counts = match (standing.ahead, standing.behind) {
+        (Some(0), Some(0)) => ", as on the remote".to_owned(),
+        (Some(ahead), Some(behind)) => format!(", {ahead} ahead and {behind} behind the remote"),
+        _ => String::new(),
+    };
+    format!("{commit}{on}{counts}")
 }
 
 /// Jobs, one a line, then what those wait for that do; nothing when there are none.

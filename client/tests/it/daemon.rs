@@ -279,6 +279,7 @@ impl pb::workspaces_server::Workspaces for Service {
         refuse(request.into_inner().workspace)?;
         let created_at = self.0.lock().unwrap().created_at;
         Ok(Response::new(pb::GetResponse {
+            standing: None,
             workspace: Some(workspace(created_at)),
         }))
     }

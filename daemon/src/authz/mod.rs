@@ -226,11 +226,15 @@ impl Gate {
         Viewer::new(self, call)
     }
 
-    /// Whether a workspace is the caller's own.
+    /// Whether a workspace is the caller's own: by the project's file, or, where that gives it to nobody and
+    /// for what the table says, because the caller made it.
     async fn is_own(&self, call: &Call, subject: &Subject) -> bool {
         match &subject.account {
             Some(account) => self.account(call).await.as_ref() == Some(account),
-            None => false,
+            None => {
+                table::find(&call.rpc).is_some_and(|row| row.for_creator)
+                    && subject.is_made_by(&call.caller)
+            }
         }
     }
 

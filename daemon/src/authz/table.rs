@@ -101,6 +101,15 @@ pub struct Row {
     /// It tells of a job, and by these sockets it shows what the job's commands and processes wrote to
     /// those who may read the workspace's logs ([`Action::ReadLogs`]).
     pub output: &'static [Door],
+    /// Who made a workspace may do it as if it were their own, where the project's file gives it to nobody.
+    pub for_creator: bool,
+}
+
+impl Row {
+    const fn for_creator(mut self) -> Self {
+        self.for_creator = true;
+        self
+    }
 }
 
 const PEOPLE: &[Door] = &[Door::People];
@@ -113,6 +122,7 @@ const fn plain(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row
         right,
         doors,
         output: &[],
+        for_creator: false,
     }
 }
 
@@ -124,6 +134,7 @@ const fn of_job(rpc: &'static str, doors: &'static [Door], output: &'static [Doo
         right,
         doors,
         output,
+        for_creator: true,
     }
 }
 
@@ -134,6 +145,7 @@ const fn about(rpc: &'static str, own: Action, other: Action, doors: &'static [D
         right,
         doors,
         output: &[],
+        for_creator: false,
     }
 }
 
@@ -148,7 +160,7 @@ pub const TABLE: &[Row] = &[
     about("/cid.v1.Workspaces/Create", Action::CreateOwn, Action::CreateForOthers, BOTH),
     plain("/cid.v1.Workspaces/Get", Action::List, BOTH),
     plain("/cid.v1.Workspaces/List", Action::List, BOTH),
-    about("/cid.v1.Workspaces/Delete", Action::DeleteOwn, Action::DeleteAny, PEOPLE),
+    about("/cid.v1.Workspaces/Delete", Action::DeleteOwn, Action::DeleteAny, PEOPLE).for_creator(),
     whosever("/cid.v1.Workspaces/Restart", Action::Restart, PEOPLE),
     whosever("/cid.v1.Workspaces/RepairAccess", Action::Repair, PEOPLE),
     whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, PEOPLE),
@@ -156,8 +168,8 @@ pub const TABLE: &[Row] = &[
     of_job("/cid.v1.Jobs/Get", BOTH, PEOPLE),
     plain("/cid.v1.Jobs/List", Action::List, PEOPLE),
     of_job("/cid.v1.Jobs/Watch", BOTH, PEOPLE),
-    whosever("/cid.v1.Jobs/Cancel", Action::ManageJobs, PEOPLE),
-    whosever("/cid.v1.Jobs/Retry", Action::ManageJobs, PEOPLE),
+    whosever("/cid.v1.Jobs/Cancel", Action::ManageJobs, PEOPLE).for_creator(),
+    whosever("/cid.v1.Jobs/Retry", Action::ManageJobs, PEOPLE).for_creator(),
     plain("/cid.v1.Projects/List", Action::List, BOTH),
     plain("/cid.v1.Projects/Get", Action::List, BOTH),
     plain("/cid.v1.Projects/Check", Action::ManageProjects, PEOPLE),

@@ -5,7 +5,7 @@ use crate::{
     domain::{Creator, JobKind, JobState, Workspace, WorkspaceState},
     engine::{
         Plan,
-        event::{Event, Failure, Progress, StepState, What},
+        event::{Event, Progress, StepState, What},
     },
     health::{Condition, Health, is_crashing},
     layout::Layout,
@@ -188,7 +188,7 @@ pub(super) fn job(
         project: row.project.to_string(),
         name: row.name.to_string(),
         steps: steps.unwrap_or_default(),
-        failure: failure(row.failure.as_ref(), stuck, &planned),
+        failure: failure(row, stuck, &planned),
         created_at: Some(timestamp(row.created_at)),
         ended_at: row.ended_at.map(timestamp),
         owed,
@@ -233,12 +233,12 @@ pub(super) fn waiting_event(job: Uuid, seq: u64, waits_for: Option<&Waiting>) ->
 }
 
 fn failure(
-    failure: Option<&Failure>,
+    row: &JobRow,
     stuck: Option<&str>,
     planned: &[crate::engine::Planned],
 ) -> Option<v1::Failure> {
-    let stuck_hint = || "mend what is in the way, then: cictl jobs retry ID".to_owned();
-    let Some(failure) = failure else {
+    let stuck_hint = || format!("mend what is in the way, then: cictl jobs retry {}", row.id);
+    let Some(failure) = &row.failure else {
         return stuck.map(|message| v1::Failure {
             message: message.to_owned(),
             hint: stuck_hint(),

@@ -194,7 +194,8 @@ impl Api {
     }
 
     fn subject_of(&self, job: &JobRow) -> Subject {
-        self.subject(&job.project, &job.email, Some(&job.name), Some(job.id))
+        let made = Some((&job.name, &job.creator));
+        self.subject(&job.project, &job.email, made, Some(job.id))
     }
 
     async fn job_message(&self, id: Uuid) -> Result<v1::Job, Error> {

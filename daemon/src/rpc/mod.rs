@@ -25,7 +25,7 @@ pub use streams::Streams;
 use crate::{
     authz::{Call, Claim, Permit, Subject},
     config::{Project, Projects, Settings, Shelf},
-    domain::{Email, Name, ProjectName, Workspace},
+    domain::{Creator, Email, Name, ProjectName, Workspace},
     engine::Engine,
     error::Error,
     health::Looker,
@@ -148,10 +148,11 @@ impl Api {
             project,
             email,
             name,
+            creator,
             ..
         } = workspace;
         claim
-            .bind(self.subject(project, email, Some(name), None))
+            .bind(self.subject(project, email, Some((name, creator)), None))
             .await
     }
 
@@ -160,13 +161,14 @@ impl Api {
         &self,
         project: &ProjectName,
         email: &Email,
-        name: Option<&Name>,
+        made: Option<(&Name, &Creator)>,
         job: Option<Uuid>,
     ) -> Subject {
         Subject {
             project: project.clone(),
             email: email.clone(),
-            workspace: name.cloned(),
+            workspace: made.map(|(name, _)| name.clone()),
+            creator: made.map(|(_, creator)| creator.clone()),
             account: self.projects.account_of(project, email),
             job,
         }

@@ -3,14 +3,19 @@
 use super::Api;
 use crate::{
     config::Project,
-    domain::Workspace,
+    domain::{Workspace, WorkspaceState},
     error::Error,
+    step::{look_at, not_in_effect},
     system::{
         Fault, fs,
         helpers::{Identity, WorkspaceUser, ask_once},
     },
 };
-use cid_protocol::request::{Fetched, WorkReport, WorkStatus};
+use cid_proto::v1;
+use cid_protocol::{
+    request::{Fetched, WorkReport, WorkStatus},
+    run_file::RunFile,
+};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -19,6 +24,8 @@ use tokio::sync::OnceCell;
 const FETCH: Duration = Duration::from_secs(20);
 /// Looking at the workspace may take so long, with the remotes of other repositories in it.
 const LOOK: Duration = Duration::from_secs(80);
+/// Looking where its clone stands may take so long.
+const GLANCE: Duration = Duration::from_secs(10);
 
 /// For so long a look is good for the delete that follows it: somebody reads, and answers.
 const LOOKED: SignedDuration = SignedDuration::from_mins(10);
@@ -52,6 +59,29 @@ impl<'a> RemoteNow<'a> {
 }
 
 impl Api {
+    /// Where a workspace's clone stands, and what is not in effect; `None`: that cannot be told.
+    pub(super) async fn standing(&self, workspace: &Workspace) -> Option<v1::Standing> {
+        if workspace.state != WorkspaceState::Ready {
+            return None;
+        }
+        let project = self.projects.get(workspace.project.as_str()).ok()?;
+        let identity = Identity::Workspace(WorkspaceUser::of(workspace));
+        let request = look_at(workspace, &project);
+        let (helpers, cancel) = (self.sys.helpers.as_ref(), self.stopping.clone());
+        let look = ask_once(helpers, identity, GLANCE, cancel, request).await;
+        let look = look.inspect_err(|fault| tracing::debug!("{fault}")).ok()?;
+        let run_file = RunFile::read(&self.layout.run_file(&workspace.unit())).ok();
+        let stale = run_file.map(|run_file| not_in_effect(&project, &run_file, &look.changed));
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Some(v1::Standing {
+            head: look.head.unwrap_or_default(),
+            branch: look.branch.unwrap_or_default(),
+            ahead: look.ahead_behind.map(|(ahead, _)| count(ahead)),
+            behind: look.ahead_behind.map(|(_, behind)| count(behind)),
+            stale: stale.unwrap_or_default(),
+        })
+    }
+
     /// Refuses where a delete would lose work; otherwise says what else goes with the workspace. Remotes are
     /// not asked for commits that were `judged` a moment ago.
     pub(super) async fn refuse_losing_work(

@@ -137,16 +137,22 @@ impl Workspaces for Api {
         &self,
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
-        let workspace = self.resolve(request.into_inner().workspace).await?;
+        let request = request.into_inner();
+        let workspace = self.resolve(request.workspace).await?;
         let mut looked = self.health.look(&[&workspace], SHOW_LIMIT).await;
         let Seen { health, processes } = looked.pop().unwrap_or_default();
         let memory = memory_of(&processes).await;
+        let standing = match request.look {
+            true => self.standing(&workspace).await,
+            false => None,
+        };
         let mut message = convert::workspace(&workspace, health, &mut Users::default());
         let shown = processes.iter().zip(memory);
         message.processes = shown
             .map(|(process, memory)| convert::process(process, memory))
             .collect();
         Ok(Response::new(v1::GetResponse {
+            standing,
             workspace: Some(message),
         }))
     }

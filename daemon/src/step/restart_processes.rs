@@ -1,9 +1,11 @@
 //! Restarts the workspace's processes.
 
+use super::{look_at, not_in_effect};
 use crate::{
     engine::{Cx, Step},
     system::Fault,
 };
+use cid_protocol::run_file::RunFile;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -41,6 +43,7 @@ impl Step for RestartProcesses {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<LogsBefore, Fault> {
+        note_stale(cx).await;
         let before = LogsBefore::look(&cx.sys().layout.app_log_dir(cx.unit()));
         cx.sys().supervisor.restart(cx.unit()).await?;
         Ok(before)
@@ -49,5 +52,25 @@ impl Step for RestartProcesses {
     /// A restart leaves nothing behind that could be taken back.
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+/// Says what people may expect of a restart and do not get.
+async fn note_stale(cx: &Cx) {
+    let workspace = cx.store().workspace(cx.workspace()).await;
+    let (Ok(project), Ok(Some(workspace))) = (cx.project(), workspace) else {
+        return;
+    };
+    let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(cx.unit())) else {
+        return;
+    };
+    let look = cx.ask(cx.user(), look_at(&workspace, &project)).await;
+    let changed = look.map(|look| look.changed).unwrap_or_default();
+    let stale = not_in_effect(&project, &run_file, &changed);
+    if !stale.is_empty() {
+        cx.note(format!(
+            "changed since the workspace was made, and not in effect until it is deleted and made again: {}",
+            stale.join(", ")
+        ));
     }
 }

@@ -8,7 +8,7 @@ use super::{
     workspaces::{by_email, by_id, insert, is_free},
 };
 use crate::{
-    domain::{Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
+    domain::{Creator, Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
     engine::event::{Event, Failure, What},
 };
 use cid_protocol::budget::PLAN;
@@ -43,6 +43,8 @@ pub struct JobRow {
     pub ended_at: Option<jiff::Timestamp>,
     /// `WORK_DIR/NAME` of its workspace; empty where that is gone.
     pub directory: PathBuf,
+    /// Who asked for its workspace.
+    pub creator: Creator,
 }
 
 /// About which workspace a new job is.
@@ -111,7 +113,7 @@ pub struct JobFilter {
 const NAMED: u32 = 5;
 const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
 const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at, \
-    (SELECT directory FROM workspaces WHERE workspaces.id = jobs.workspace) FROM jobs";
+    (SELECT directory FROM workspaces WHERE workspaces.id = jobs.workspace), creator FROM jobs";
 
 fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
     Ok(JobRow {
@@ -130,6 +132,7 @@ fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
         created_at: parse(row.get(9)?)?,
         ended_at: row.get::<_, Option<String>>(10)?.map(parse).transpose()?,
         directory: row.get::<_, Option<String>>(11)?.unwrap_or_default().into(),
+        creator: parse(row.get(12)?)?,
     })
 }
 
@@ -367,8 +370,8 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
     let plan = (new.plan)(&workspace)?.to_string();
     PLAN.check(plan.len(), "this job")?;
     t.execute(
-        "INSERT INTO jobs (id, workspace, email, project, name, kind, state, prior_state, plan, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?9)",
+        "INSERT INTO jobs (id, workspace, email, project, name, kind, state, prior_state, plan, creator, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?9, ?10)",
         params![
             new.id.to_string(),
             workspace.id,
@@ -378,6 +381,7 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
             text(&new.kind)?,
             prior.as_ref().map(text).transpose()?,
             plan,
+            text(&workspace.creator)?,
             time(jiff::Timestamp::now()),
         ],
     )?;

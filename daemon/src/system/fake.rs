@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use cid_protocol::request::{
     AccessReport, AccountFiles, BranchDeletion, Built, Configured, Dependencies, Ended, Fetched,
     Granted, Inspection, LocalInstalled, PathReport, Purged, Request, Resolved, ToolExited,
-    WorkReport,
+    TreeLook, WorkReport,
 };
 use serde_json::{Value, json};
 use std::{
@@ -405,6 +405,7 @@ impl Launcher for Fake {
                 };
                 encode(serde_json::to_value(found))
             }
+            Request::LookAtTree(_) => encode(serde_json::to_value(TreeLook::default())),
             Request::FindAccountFiles(_) => encode(serde_json::to_value(AccountFiles::default())),
             Request::RecordMade(_) => Ok(Value::Null),
             Request::RunTool(_) => encode(serde_json::to_value(ToolExited { status: Some(0) })),

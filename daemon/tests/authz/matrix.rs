@@ -4,6 +4,7 @@ use crate::people::{FakePolkit, PEOPLE, Person, subject};
 use cid_daemon::authz::{
     Accounts, Call, Caller, DenyList, Door, Gate, Host, Known, OwnerOnly, table::TABLE,
 };
+use cid_daemon::domain::Creator;
 use std::{fmt::Write as _, sync::Arc};
 
 fn host() -> Gate {
@@ -95,6 +96,45 @@ async fn the_same_name_in_another_project_is_not_ones_own() {
             ..subject()
         };
         assert!(claim.bind(theirs).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn who_made_a_workspace_may_cancel_and_delete_it_unless_it_is_somebody_elses() {
+    let gate = host();
+    let member = crate::people::person("member");
+    let may = async |rpc: &str, account: Option<&str>, creator: Creator| {
+        let call = Arc::new(Call::new(member.caller(Door::People, None), rpc, false));
+        let claim = gate.admit(&call).await.unwrap().unwrap();
+        let made = cid_daemon::authz::Subject {
+            account: account.map(str::to_owned),
+            creator: Some(creator),
+            ..subject()
+        };
+        claim.bind(made).await.is_ok()
+    };
+    let bert = || Creator::User(member.uid);
+    let by_form = || Creator::Address(subject().email);
+    for (rpc, creators) in [
+        ("/cid.v1.Workspaces/Delete", true),
+        ("/cid.v1.Jobs/Cancel", true),
+        ("/cid.v1.Jobs/Retry", true),
+        ("/cid.v1.Workspaces/Restart", false),
+        ("/cid.v1.Workspaces/RepairAccess", false),
+        ("/cid.v1.Workspaces/Logs", false),
+        ("/cid.v1.Workspaces/Run", false),
+    ] {
+        assert_eq!(may(rpc, None, bert()).await, creators, "{rpc}");
+        assert!(!may(rpc, Some("anna"), bert()).await, "{rpc}: it is Anna's");
+        assert!(
+            may(rpc, Some("bert"), Creator::User(1)).await,
+            "{rpc}: it is Bert's"
+        );
+        assert!(
+            !may(rpc, None, Creator::User(member.uid + 1)).await,
+            "{rpc}"
+        );
+        assert!(!may(rpc, None, by_form()).await, "{rpc}");
     }
 }
 

@@ -53,6 +53,7 @@ pub fn subject() -> Subject {
         workspace: name,
         email,
         account: Some("anna".into()),
+        creator: None,
         job: None,
     }
 }

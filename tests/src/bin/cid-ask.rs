@@ -39,6 +39,7 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         Some(v1::WorkspaceRef { email, project })
     };
     let workspace = || v1::GetRequest {
+        look: false,
         workspace: reference(),
     };
     let id = || v1::GetJobRequest { id: job.to_owned() };

@@ -214,6 +214,59 @@ fn without_a_daemon_the_status_is_6() {
 }
 
 #[test]
+fn what_a_restart_does_not_bring_into_effect_is_said() {
+    let tables = "[app]\nhealth.timeout = \"4s\"\n[env]\nMODE = \"old\"\n";
+    let stage = Stage::of(&Tree::hello(), tables);
+    let anna = stage.create(ANNA);
+    let told = stage.cictl_ends(0, &["restart", ANNA]).text();
+    assert!(!told.contains("not in effect"), "{told}");
+    let first = anna.git(&["rev-parse", "HEAD"]);
+    let show = stage.cictl_ends(0, &["show", ANNA]).text();
+    assert!(
+        show.contains(first.trim()) && show.contains("as on the remote"),
+        "{show}"
+    );
+
+    std::fs::write(anna.tree().join("Procfile"), "web: python3 app.py --new\n").unwrap();
+    anna.git(&["commit", "-qam", "run it in another way"]);
+    std::fs::write(anna.tree().join("requirements.txt"), "six\n").unwrap();
+    let toml = stage
+        .server
+        .project_toml("hello", &tables.replace("old", "new-value"));
+    stage.sandbox.write_project("hello", &toml).unwrap();
+    stage.cictl_ends(0, &["project", "check"]);
+    let told = stage.cictl_ends(0, &["restart", ANNA]).text();
+    assert!(told.contains("not in effect"), "{told}");
+    let second = anna.git(&["rev-parse", "HEAD"]);
+    let show = stage.cictl_ends(0, &["show", ANNA]).text();
+    for text in [&told, &show] {
+        assert!(
+            text.contains("Procfile, requirements.txt, [env] MODE"),
+            "{text}"
+        );
+        assert!(!text.contains("new-value"), "{text}");
+    }
+    for words in [
+        first.trim(),
+        second.trim(),
+        "1 ahead and 0 behind the remote",
+    ] {
+        assert!(show.contains(words), "{words}: {show}");
+    }
+    let json = stage.show(ANNA).json;
+    assert_eq!(json["standing"]["ahead"], 1, "{json}");
+
+    // What fails is running, and nothing says otherwise.
+    std::fs::write(anna.tree().join("app.py"), "raise SystemExit(1)\n").unwrap();
+    let told = stage.cictl_ends(1, &["restart", ANNA]).text();
+    assert!(
+        told.contains("run, or try to, with the files as they are now"),
+        "{told}"
+    );
+    assert!(!told.contains("taken back"), "{told}");
+}
+
+#[test]
 fn a_project_that_is_added_later_can_be_used() {
     let stage = Stage::hello();
     for (name, reader) in [

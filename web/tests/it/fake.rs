@@ -241,6 +241,7 @@ impl workspaces_server::Workspaces for Fake {
             .cloned()
             .ok_or_else(|| Status::not_found("there is no such workspace"))?;
         Ok(Response::new(pb::GetResponse {
+            standing: None,
             workspace: Some(workspace),
         }))
     }

@@ -1,6 +1,6 @@
 //! Who is shown what a job's commands wrote, and how much one user may leave unread.
 
-use super::stage::{Stage, create};
+use super::stage::{EMAIL, Stage, create};
 use crate::{
     authz::{Door, table::Action},
     domain::JobState,
@@ -21,9 +21,11 @@ use tower::service_fn;
 
 /// A job of anna's that failed, with output of its commands and its app's last lines.
 async fn failed_job(stage: &Stage) -> String {
-    let code = stage
-        .call(1000, "/cid.v1.Workspaces/Create", &create())
-        .await;
+    failed_job_of(stage, 1000, &create()).await
+}
+
+async fn failed_job_of(stage: &Stage, uid: u32, request: &[u8]) -> String {
+    let code = stage.call(uid, "/cid.v1.Workspaces/Create", request).await;
     assert_eq!(code, Code::Ok);
     stage.api.engine.idle().await;
     let job = stage.api.store.jobs(Default::default(), 9).await.unwrap()[0].id;
@@ -91,6 +93,29 @@ async fn output_of_a_job_takes_the_right_to_read_logs() {
         .map(|line| line.uid)
         .collect();
     assert_eq!(read, [1001, 1001, 1001]);
+}
+
+#[tokio::test]
+async fn output_of_a_job_is_its_workspaces_makers_too_unless_it_is_somebody_elses() {
+    let stage = Stage::new();
+    let of = |email: &str| v1::CreateRequest {
+        workspace: Some(v1::WorkspaceRef {
+            email: email.into(),
+            project: String::new(),
+        }),
+    };
+    for (email, is_own) in [("ben@example.com", true), (EMAIL, false)] {
+        // The workspace is gone with its job.
+        let id = failed_job_of(&stage, 1001, &of(email).encode_to_vec()).await;
+        stage.judge.asked.lock().unwrap().clear();
+        let get = v1::GetJobRequest { id }.encode_to_vec();
+        stage
+            .said(1001, Door::People, "/cid.v1.Jobs/Get", &get)
+            .await;
+        let asked = std::mem::take(&mut *stage.judge.asked.lock().unwrap());
+        let question = (Action::ReadLogs, Some(format!("{email} in demo")), is_own);
+        assert!(asked.contains(&question), "{asked:?}");
+    }
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ CREATE TABLE jobs (
     prior_state TEXT,
     plan        TEXT NOT NULL,
     failure     TEXT,
+    -- The workspace's, which may be gone by now.
+    creator     TEXT NOT NULL,
     created_at  TEXT NOT NULL,
     ended_at    TEXT
 ) STRICT;

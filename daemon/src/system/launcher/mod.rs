@@ -355,6 +355,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::Resolve(_) => ("look names up", "step"),
         Request::WorkStatus(_) => ("look for work in the workspace", "step"),
         Request::UnfinishedWork(_) => ("look for work that was made meanwhile", "purge"),
+        Request::LookAtTree(_) => ("look at the clone", "step"),
         Request::RecordMade(_) => ("write down what was made", "step"),
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };

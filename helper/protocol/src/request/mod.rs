@@ -4,8 +4,8 @@
 mod work;
 
 pub use work::{
-    HOME, LeftFile, LeftFiles, Listing, RecordMade, RepositoryWork, TREE, UnfinishedWork,
-    WorkReport, WorkStatus,
+    HOME, LeftFile, LeftFiles, Listing, LookAtTree, RecordMade, RepositoryWork, TREE, TreeLook,
+    UnfinishedWork, WorkReport, WorkStatus,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -80,6 +80,8 @@ requests! {
     WorkStatus => WorkReport,
     /// Says what people made in a workspace whose creation is taken back.
     UnfinishedWork => WorkReport,
+    /// Says where a workspace's clone stands.
+    LookAtTree => TreeLook,
     /// Writes down what cid and the project's commands made, which is nobody's work.
     RecordMade => (),
     /// Says where names lead.

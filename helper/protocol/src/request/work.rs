@@ -36,6 +36,34 @@ pub struct UnfinishedWork {
     pub own_account: bool,
 }
 
+/// See [`Request::LookAtTree`](super::Request::LookAtTree). Changes nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LookAtTree {
+    /// The workspace's clone.
+    pub tree: PathBuf,
+    /// The commit that its processes were set up for.
+    pub commit: Option<String>,
+    /// Its branch on the remote.
+    pub branch: String,
+    /// The app's folder in the tree.
+    pub dir: PathBuf,
+}
+
+/// Reply to [`LookAtTree`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeLook {
+    /// The commit that is checked out; `None`: there is none.
+    pub head: Option<String>,
+    /// The branch that is checked out; `None`: a commit alone.
+    pub branch: Option<String>,
+    /// How many commits the branch on the remote lacks, and how many it has more, as far as the clone knows
+    /// it; `None`: it does not.
+    pub ahead_behind: Option<(usize, usize)>,
+    /// Of the files that say what runs and what is installed, those that are not as at the commit; below the
+    /// app's folder, at most 100.
+    pub changed: Vec<String>,
+}
+
 /// Reply to [`WorkStatus`] and [`UnfinishedWork`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkReport {

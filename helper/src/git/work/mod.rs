@@ -11,9 +11,11 @@ mod reflog;
 mod remotes;
 mod sizes;
 mod submodules;
+mod tree;
 mod unfinished;
 
 pub(crate) use made::record;
+pub(crate) use tree::look;
 pub(crate) use unfinished::unfinished;
 
 use crate::git::work::{

@@ -1,0 +1,186 @@
+//! What has changed since a workspace's processes were set up, and does not reach them by a restart.
+
+use super::TREE;
+use crate::{config::Project, domain::Workspace};
+use cid_protocol::{request::LookAtTree, run_file::RunFile};
+
+/// Variables that are cid's own, whatever `[env]` says.
+const OWN: [&str; 10] = [
+    "PORT",
+    "HOST",
+    "SOCKET",
+    "DATABASE_URL",
+    "MEDIA_ROOT",
+    "MEDIA_URL",
+    "HOME",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "PATH",
+];
+/// Defaults that `[env]` may replace.
+const DEFAULTS: [&str; 2] = ["LANG", "PYTHONUNBUFFERED"];
+/// More names are counted.
+const NAMES: usize = 5;
+
+/// The look at a workspace's tree that tells what has changed in it.
+pub(crate) fn look_at(workspace: &Workspace, project: &Project) -> LookAtTree {
+    LookAtTree {
+        tree: workspace.directory.join(TREE),
+        commit: workspace.commit.clone(),
+        branch: workspace.branch.clone(),
+        dir: project.app.dir().to_owned(),
+    }
+}
+
+/// What the processes of a workspace do not have: files of its tree (`changed`, as a look at it tells), and
+/// keys of its project's file. Empty: all is in effect. No value is shown.
+pub(crate) fn not_in_effect(
+    project: &Project,
+    run_file: &RunFile,
+    changed: &[String],
+) -> Vec<String> {
+    let app = &project.app;
+    let counts = |name: &&String| match name.as_str() {
+        "Procfile" => app.run.is_empty() || app.release.is_none(),
+        _ => app.env.is_none(),
+    };
+    let mut stale: Vec<String> = changed.iter().filter(counts).cloned().collect();
+    let names = variables(project, run_file);
+    if !names.is_empty() {
+        let more = names.len().saturating_sub(NAMES);
+        let mut shown = names[..names.len() - more].join(", ");
+        if more > 0 {
+            shown.push_str(&format!(" and {more} more"));
+        }
+        stale.push(format!("[env] {shown}"));
+    }
+    let given = |name: &str| run_file.env.get(name);
+    let database = project.database.as_ref().map(|database| &database.url);
+    if database.is_some() && given("DATABASE_URL") != database {
+        stale.push("database.url".to_owned());
+    }
+    let has_media = project.media.is_some();
+    let media = project.media_env();
+    if has_media
+        && [given("MEDIA_ROOT"), given("MEDIA_URL")] != media.each_ref().map(Option::as_ref)
+    {
+        stale.push("[media]".to_owned());
+    }
+    let limits = run_file.run_as.as_ref().map(|run_as| &run_as.limits);
+    if limits.is_some_and(|limits| *limits != app_limits(project)) {
+        stale.push("[limits] app".to_owned());
+    }
+    stale
+}
+
+fn app_limits(project: &Project) -> cid_protocol::run_file::Limits {
+    project.limits.app.of_app()
+}
+
+/// Names in `[env]` with another value than the processes have, and those that are gone from it.
+fn variables<'a>(project: &'a Project, run_file: &'a RunFile) -> Vec<&'a str> {
+    let is_own = |name: &str| OWN.contains(&name) && name != "PATH";
+    let env: Vec<(&str, &String)> = project
+        .env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .collect();
+    let differs = env
+        .iter()
+        .filter(|(name, value)| !is_own(name) && run_file.env.get(*name) != Some(value))
+        .map(|(name, _)| *name);
+    let gone = run_file
+        .env
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !OWN.contains(name) && !DEFAULTS.contains(name) && !name.starts_with("CID_"))
+        .filter(|name| !env.iter().any(|(in_file, _)| in_file == name));
+    differs.chain(gone).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(more: &str) -> Project {
+        let text = format!("domain = \"x.localhost\"\n[git]\nurl = \"/x.git\"\n{more}");
+        toml::from_str(&text).unwrap()
+    }
+
+    fn run_file(env: &[(&str, &str)]) -> RunFile {
+        let all = [
+            ("PATH", "/bin"),
+            ("PORT", "1"),
+            ("LANG", "C.UTF-8"),
+            ("CID_UNIT", "x.y"),
+        ];
+        let env = all
+            .iter()
+            .chain(env)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        RunFile {
+            unit: "x.y".into(),
+            dir: "/x".into(),
+            env: env.collect(),
+            processes: Default::default(),
+            web_socket: None,
+            pid_dir: "/x".into(),
+            network: Default::default(),
+            run_as: None,
+        }
+    }
+
+    #[test]
+    fn names_variables_that_are_new_other_or_gone_and_no_value() {
+        let project = project("[env]\nA = \"1\"\nB = \"secret\"\nPORT = \"7\"\nLANG = \"C\"\n");
+        let told = |env: &[(&str, &str)]| not_in_effect(&project, &run_file(env), &[]);
+        let all = [("A", "1"), ("B", "secret"), ("LANG", "C")];
+        assert_eq!(told(&all), [""; 0]);
+        assert_eq!(
+            told(&[("A", "0"), ("C", "3"), ("LANG", "C")]),
+            ["[env] A, B, C"]
+        );
+        let many = "[env]\n".to_owned()
+            + &(1..9)
+                .map(|n| format!("V{n} = \"x\"\n"))
+                .collect::<String>();
+        let told = not_in_effect(&self::project(&many), &run_file(&[]), &[]);
+        assert_eq!(told, ["[env] V1, V2, V3, V4, V5 and 3 more"]);
+    }
+
+    #[test]
+    fn files_count_where_they_are_read() {
+        let changed = ["Procfile", "uv.lock"].map(str::to_owned);
+        let told = |more: &str| not_in_effect(&project(more), &run_file(&[]), &changed);
+        assert_eq!(told(""), ["Procfile", "uv.lock"]);
+        assert_eq!(told("[app]\nenv = \"/venv\"\n"), ["Procfile"]);
+        assert_eq!(
+            told("[app]\nrelease = []\nrun.web = [\"x\"]\n"),
+            ["uv.lock"]
+        );
+        // Its release line is read.
+        assert_eq!(told("[app]\nrun.web = [\"x\"]\n"), ["Procfile", "uv.lock"]);
+    }
+
+    #[test]
+    fn shared_things_of_the_project_count() {
+        let project = project(
+            "[database]\nkind = \"shared\"\nurl = \"sqlite:////new\"\n[media]\npath = \"/m\"\n",
+        );
+        let old = [
+            ("DATABASE_URL", "sqlite:////old"),
+            ("MEDIA_ROOT", "/m"),
+            ("MEDIA_URL", "/media/"),
+        ];
+        assert_eq!(
+            not_in_effect(&project, &run_file(&old), &[]),
+            ["database.url"]
+        );
+        let moved = [
+            ("DATABASE_URL", "sqlite:////new"),
+            ("MEDIA_ROOT", "/n"),
+            ("MEDIA_URL", "/media/"),
+        ];
+        assert_eq!(not_in_effect(&project, &run_file(&moved), &[]), ["[media]"]);
+    }
+}
