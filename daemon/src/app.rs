@@ -2,6 +2,7 @@
 
 use crate::{
     authz::{Gate, OwnerOnly},
+    cid::{Cid, Streams},
     config::{Projects, Settings, Shelf},
     doctor,
     domain::ProjectName,
@@ -10,23 +11,25 @@ use crate::{
     host,
     layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
     reload::Telling,
-    rpc::{self, Api, Doors, Streams},
+    rpc::{self, Doors},
     sandbox::{self, Engines},
-    status,
+    status, step,
     store::Store,
     system::{
-        Fault, FaultContext, Site, System, fs,
+        Site, System,
         git_servers::GitServers,
         launcher::HelperLauncher,
         nginx::{Nginx, RealNginx},
         probe::RealProbe,
         queue::Queues,
-        room, session,
+        session,
         supervisor::RealSupervisor,
         tls::Certificates,
     },
 };
 use anyhow::Context;
+use cid_kernel::{fs, room};
+use cid_protocol::fault::{Fault, FaultContext};
 use nix::fcntl::{Flock, FlockArg};
 use sd_notify::NotifyState;
 use std::{
@@ -120,18 +123,18 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         site: Arc::new(site),
     };
     let front_url = sys.site.url("localhost", false);
-    let api = Api {
+    let cid = Cid {
         mode: "sandbox",
         front_url,
-        ..api(sys, store, projects, settings, options.hooks)
+        ..assemble(sys, store, projects, settings, options.hooks)
     };
-    api.recall_rights().await?;
-    prepare_projects(&api, &api.projects.all()).await;
+    cid.recall_rights().await?;
+    prepare_projects(&cid, &cid.projects.all()).await;
     let gate = Gate::new(Arc::new(OwnerOnly {
         uid: nix::unistd::geteuid().as_raw(),
     }));
-    let sockets = [api.layout.socket(), api.layout.web_socket()];
-    serve(api, gate, doors, signals).await?;
+    let sockets = [cid.layout.socket(), cid.layout.web_socket()];
+    serve(cid, gate, doors, signals).await?;
     for socket in &sockets {
         fs::remove_file(socket)?;
     }
@@ -161,33 +164,34 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     let projects = Arc::new(Projects::load_beside(&layout, host::is_member)?);
     let store = Store::open(&layout.database())?;
     let sys = host::system(&layout, &settings, &projects, &options.bin_dir).await?;
-    let api = api(sys, store, projects, settings, options.hooks);
-    api.recall_rights().await?;
-    prepare_projects(&api, &api.projects.all()).await;
-    let gate = Gate::new(Arc::new(host::authority(&api.projects, &api.settings)?));
-    let helpers = Arc::clone(&api.sys.helpers);
-    serve(api, gate, doors, signals).await?;
+    let cid = assemble(sys, store, projects, settings, options.hooks);
+    cid.recall_rights().await?;
+    prepare_projects(&cid, &cid.projects.all()).await;
+    let gate = Gate::new(Arc::new(host::authority(&cid.projects, &cid.settings)?));
+    let helpers = Arc::clone(&cid.sys.helpers);
+    serve(cid, gate, doors, signals).await?;
     // systemd kills what this process has left of its own, and says so in the log each time.
     helpers.stop().await;
     Ok(())
 }
 
 /// What calls are answered with; a host's.
-fn api(
+fn assemble(
     sys: System,
     store: Store,
     projects: Arc<Projects>,
     settings: Arc<Settings>,
     hooks: Arc<dyn Hooks>,
-) -> Api {
+) -> Cid {
     let engine = Engine::new(
         sys.clone(),
         store.clone(),
         Arc::clone(&projects),
         Arc::clone(&settings),
         hooks,
+        step::decode,
     );
-    Api {
+    Cid {
         engine,
         store,
         health: Arc::new(Looker::new(sys.clone(), Arc::clone(&projects))),
@@ -197,7 +201,7 @@ fn api(
         projects,
         mode: "host",
         front_url: String::new(),
-        prepare: |api, shelf| Box::pin(prepare_projects(api, shelf)),
+        prepare: |cid, shelf| Box::pin(prepare_projects(cid, shelf)),
         turns: Arc::default(),
         streams: Streams::default(),
         stopping: CancellationToken::new(),
@@ -205,59 +209,59 @@ fn api(
 }
 
 /// Says what is wrong, and has it remembered for who asks later.
-async fn prepare_projects(api: &Api, shelf: &Shelf) -> Vec<String> {
+async fn prepare_projects(cid: &Cid, shelf: &Shelf) -> Vec<String> {
     for project in shelf.values().flatten() {
-        if let Err(fault) = api.note_work_dir(project).await {
+        if let Err(fault) = cid.note_work_dir(project).await {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
         }
     }
-    let problems = match api.sys.accounts.as_deref() {
-        Some(accounts) => host::prepare_projects(shelf, &api.layout, accounts).await,
-        None => make_work_dirs(shelf, &api.layout),
+    let problems = match cid.sys.accounts.as_deref() {
+        Some(accounts) => host::prepare_projects(shelf, &cid.layout, accounts).await,
+        None => make_work_dirs(shelf, &cid.layout),
     };
     let told = problems.iter();
     let told = told
         .map(|(project, why)| format!("{project}: {why}"))
         .collect();
-    api.projects.set_unprepared(problems);
+    cid.projects.set_unprepared(problems);
     told
 }
 
 /// The part that a sandbox and a host have in common.
-async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyhow::Result<()> {
-    api.store.release_stray_ports().await?;
-    renew_room_for_units(&api);
-    doctor::mend_accounts(&api).await?;
-    let recovered = api.engine.recover().await?;
-    tokio::spawn(end_stray_helpers(api.clone()));
-    let server = tokio::spawn(rpc::serve(api.clone(), gate, doors, api.stopping.clone()));
-    let debts = tokio::spawn(doctor::settle_forever(api.clone()));
-    let sites = tokio::spawn(doctor::keep_sites_forever(api.clone()));
-    let forgetting = tokio::spawn(forget_forever(api.clone()));
-    let watchdog = tokio::spawn(status::feed_watchdog(api.clone()));
+async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyhow::Result<()> {
+    cid.store.release_stray_ports().await?;
+    renew_room_for_units(&cid);
+    doctor::mend_accounts(&cid).await?;
+    let recovered = cid.engine.recover().await?;
+    tokio::spawn(end_stray_helpers(cid.clone()));
+    let server = tokio::spawn(rpc::serve(cid.clone(), gate, doors, cid.stopping.clone()));
+    let debts = tokio::spawn(doctor::settle_forever(cid.clone()));
+    let sites = tokio::spawn(doctor::keep_sites_forever(cid.clone()));
+    let forgetting = tokio::spawn(forget_forever(cid.clone()));
+    let watchdog = tokio::spawn(status::feed_watchdog(cid.clone()));
     let status = tokio::spawn(status::keep_told(
-        api.engine.watch_running(),
-        Arc::clone(&api.sys.queues),
-        api.stopping.clone(),
+        cid.engine.watch_running(),
+        Arc::clone(&cid.sys.queues),
+        cid.stopping.clone(),
     ));
-    let mut telling = Telling::new(&api.layout, api.sys.accounts.is_some());
+    let mut telling = Telling::new(&cid.layout, cid.sys.accounts.is_some());
     sd_notify::notify(&[NotifyState::Ready]).ok();
-    tracing::info!("ready: {} (jobs taken up: {recovered})", how_to_use(&api));
+    tracing::info!("ready: {} (jobs taken up: {recovered})", how_to_use(&cid));
     loop {
         tokio::select! {
             _ = signals.hangup.recv() => {
                 telling.begin();
-                telling.end(reload(&api).await);
+                telling.end(reload(&cid).await);
             }
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
         }
     }
     tracing::info!("stopping; jobs under way go on at the next start");
-    api.stopping.cancel();
-    api.engine.stop().await;
+    cid.stopping.cancel();
+    cid.engine.stop().await;
     let served = server.await.context("the server ended badly")?;
-    if !api.sys.sessions.close(session::END_LIMIT).await {
+    if !cid.sys.sessions.close(session::END_LIMIT).await {
         tracing::warn!("some commands in workspaces are still being ended");
     }
     let _ = tokio::join!(debts, sites, forgetting, watchdog, status);
@@ -265,9 +269,9 @@ async fn serve(api: Api, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
 }
 
 /// Where this daemon is found.
-fn how_to_use(api: &Api) -> String {
-    let socket = api.layout.socket();
-    match api.front_url.as_str() {
+fn how_to_use(cid: &Cid) -> String {
+    let socket = cid.layout.socket();
+    match cid.front_url.as_str() {
         "" => socket.display().to_string(),
         form => format!(
             "the form at {form}, cictl after: export CID_SOCKET={}",
@@ -277,12 +281,12 @@ fn how_to_use(api: &Api) -> String {
 }
 
 /// An earlier daemon's helpers that worked for no job: questions such as what a delete would lose.
-async fn end_stray_helpers(api: Api) {
-    for job in api.sys.helpers.strays() {
-        if api.engine.follow(job).is_some() {
+async fn end_stray_helpers(cid: Cid) {
+    for job in cid.sys.helpers.strays() {
+        if cid.engine.follow(job).is_some() {
             continue;
         }
-        if let Err(fault) = api.sys.helpers.end(job).await {
+        if let Err(fault) = cid.sys.helpers.end(job).await {
             tracing::warn!("{fault}");
         }
     }
@@ -305,8 +309,8 @@ impl Signals {
 }
 
 /// Says what is wrong with projects.
-async fn reload(api: &Api) -> Vec<String> {
-    let mut problems = match api.read_projects().await {
+async fn reload(cid: &Cid) -> Vec<String> {
+    let mut problems = match cid.read_projects().await {
         Ok(problems) => problems,
         Err(fault) => {
             tracing::error!("projects stay as they were: {fault}");
@@ -314,18 +318,18 @@ async fn reload(api: &Api) -> Vec<String> {
         }
     };
     // A certificate that is no good leaves the last good one in place, and is tried again.
-    doctor::keep_sites(api).await;
-    match doctor::gone::gone(api).await {
+    doctor::keep_sites(cid).await;
+    match doctor::gone::gone(cid).await {
         Ok(gone) => {
             for gone in gone {
-                let told = format!("{}: {}", gone.told(), gone.mend(api));
+                let told = format!("{}: {}", gone.told(), gone.mend(cid));
                 tracing::error!(PROJECT = gone.project.as_str(), "{told}");
                 problems.push(told);
             }
         }
         Err(error) => tracing::error!("{error}"),
     }
-    tracing::info!("projects read again: {}", api.projects.all().len());
+    tracing::info!("projects read again: {}", cid.projects.all().len());
     problems
 }
 
@@ -450,26 +454,26 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
 }
 
 /// A host's alone: nobody else starts helpers by systemd.
-fn renew_room_for_units(api: &Api) {
-    if api.sys.accounts.is_some() {
-        room::of_units(&api.layout).renew();
+fn renew_room_for_units(cid: &Cid) {
+    if cid.sys.accounts.is_some() {
+        room::of_units(&cid.layout.run_dir).renew();
     }
 }
 
-async fn forget_forever(api: Api) {
+async fn forget_forever(cid: Cid) {
     loop {
-        let days = i64::from(api.settings.keep_jobs_days);
+        let days = i64::from(cid.settings.keep_jobs_days);
         let before = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
-        match api.store.forget_jobs(before).await {
+        match cid.store.forget_jobs(before).await {
             Ok(0) => {}
             Ok(count) => tracing::info!("{count} old jobs forgotten"),
             Err(error) => tracing::warn!("old jobs are kept: {error}"),
         }
-        api.store.renew_reserve();
-        renew_room_for_units(&api);
+        cid.store.renew_reserve();
+        renew_room_for_units(&cid);
         tokio::select! {
             () = tokio::time::sleep(FORGET_PAUSE) => {}
-            () = api.stopping.cancelled() => return,
+            () = cid.stopping.cancelled() => return,
         }
     }
 }

@@ -5,8 +5,9 @@ use crate::{
     engine::Hooks,
     layout::Layout,
     reload,
-    system::{Fault, nginx, supervisor},
+    system::{nginx, supervisor},
 };
+use cid_protocol::fault::Fault;
 use clap::{Parser, Subcommand};
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 use tokio::runtime::Runtime;

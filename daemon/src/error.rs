@@ -5,10 +5,11 @@ mod work;
 
 pub(crate) use work::{files, summary};
 
-use crate::{domain::JobKind, system::Fault};
+use crate::domain::JobKind;
 use cid_proto::v1::{ConflictDetail, LostWork};
 use cid_protocol::{
     budget::{self, ERROR_TEXT, Over},
+    fault::Fault,
     request::WorkReport,
 };
 use prost::Message;

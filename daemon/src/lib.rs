@@ -10,6 +10,8 @@
 pub mod app;
 /// Who may do what: one table, one gate, a permit.
 pub mod authz;
+/// What everything is answered with.
+pub mod cid;
 /// The command line of `cid`.
 pub mod cli;
 /// The operator's files, strict.

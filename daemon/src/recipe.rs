@@ -4,10 +4,10 @@
 use crate::{
     config::{Command, DatabaseKind, Project},
     domain::ProcessType,
-    system::Fault,
 };
 use cid_protocol::{
     budget::PROCESS_TYPES,
+    fault::Fault,
     request::{Dependencies, Given, Inspection},
     run_file::ProcessCommand,
 };

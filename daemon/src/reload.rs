@@ -3,10 +3,9 @@
 //! The daemon keeps a small file while and after it reads; `cid reload`, which systemd runs, sends the
 //! signal and waits for the file to tell of a reading that began afterwards.
 
-use crate::{
-    layout::Layout,
-    system::{Fault, FaultContext, fs},
-};
+use crate::layout::Layout;
+use cid_kernel::fs;
+use cid_protocol::fault::{Fault, FaultContext};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

@@ -1,7 +1,7 @@
 //! What systemd is told of the daemon while it runs: that it lives, and what it does.
 
 use crate::{
-    rpc::Api,
+    cid::Cid,
     system::queue::{Queues, Waiting},
 };
 use sd_notify::NotifyState;
@@ -16,17 +16,17 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// Tells systemd that jobs can go on: the ledger, which every step of theirs waits for, has answered.
 /// A daemon that systemd hears nothing of is killed and started again.
-pub(crate) async fn feed_watchdog(api: Api) {
+pub(crate) async fn feed_watchdog(cid: Cid) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };
     loop {
-        if api.store.live_jobs().await.is_ok() {
+        if cid.store.live_jobs().await.is_ok() {
             sd_notify::notify(&[NotifyState::Watchdog]).ok();
         }
         tokio::select! {
             () = sleep(limit / 3) => {}
-            () = api.stopping.cancelled() => return,
+            () = cid.stopping.cancelled() => return,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod app;
 mod deploy_users;
 pub mod dotenv;
+mod empty_database;
 mod limits;
 mod nginx;
 mod numbers;

@@ -5,9 +5,10 @@ use crate::{
     domain::{Email, ProjectName, RightsByProject},
     error::Error,
     layout::Layout,
-    system::{Fault, fs},
 };
 use arc_swap::ArcSwap;
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},

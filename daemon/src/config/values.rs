@@ -1,7 +1,7 @@
 //! Values of the operator's files that hold no bad value: reading them is checking them, so that
 //! an error points at the line.
 
-use crate::system::strict::is_plain;
+use crate::domain::is_plain;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{
     fmt,

@@ -2,15 +2,15 @@
 
 use super::Finding;
 use crate::{
+    cid::Cid,
     domain::{Workspace, project_group},
-    rpc::Api,
     step::{TREE, gid_of, uid_of},
-    system::{
-        Fault,
-        helpers::{Call, Identity, ask},
-    },
+    system::helpers::{Call, Identity, ask},
 };
-use cid_protocol::request::{AccessReport, LookAtAccess};
+use cid_protocol::{
+    fault::Fault,
+    request::{AccessReport, LookAtAccess},
+};
 use nix::unistd::{Group, User};
 use std::{
     sync::Arc,
@@ -26,8 +26,8 @@ const TOTAL: Duration = Duration::from_secs(90);
 
 /// Looks through the trees of these workspaces, by one helper for all. In a sandbox there is one user,
 /// who can use everything.
-pub(super) async fn closed(api: &Api, workspaces: &[&Workspace], findings: &mut Vec<Finding>) {
-    if api.sys.accounts.is_none() || workspaces.is_empty() {
+pub(super) async fn closed(cid: &Cid, workspaces: &[&Workspace], findings: &mut Vec<Finding>) {
+    if cid.sys.accounts.is_none() || workspaces.is_empty() {
         return;
     }
     let (lines, _nobody) = mpsc::channel(1);
@@ -36,7 +36,7 @@ pub(super) async fn closed(api: &Api, workspaces: &[&Workspace], findings: &mut 
         identity: Identity::Look,
         limit: LIMIT,
         lines,
-        cancel: api.stopping.clone(),
+        cancel: cid.stopping.clone(),
         who: Arc::default(),
     };
     let begin = Instant::now();
@@ -48,7 +48,7 @@ pub(super) async fn closed(api: &Api, workspaces: &[&Workspace], findings: &mut 
             break;
         }
         let subject = || format!("access to {}", workspace.directory.join(TREE).display());
-        match look(api, &call, workspace).await {
+        match look(cid, &call, workspace).await {
             Ok(None) => {}
             Ok(Some(message)) => findings.push(Finding::drift(
                 subject(),
@@ -61,17 +61,17 @@ pub(super) async fn closed(api: &Api, workspaces: &[&Workspace], findings: &mut 
             Err(fault) => findings.push(Finding::note(subject(), fault.to_string())),
         }
     }
-    if let Err(fault) = api.sys.helpers.end(call.job).await {
+    if let Err(fault) = cid.sys.helpers.end(call.job).await {
         tracing::warn!("{fault}");
     }
 }
 
 /// What is wrong with one, if anything is.
-async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<String>, Fault> {
-    let Some(account) = api.account_range().of(workspace) else {
+async fn look(cid: &Cid, call: &Call, workspace: &Workspace) -> Result<Option<String>, Fault> {
+    let Some(account) = cid.account_range().of(workspace) else {
         return Ok(None);
     };
-    let shelf = api.projects.all();
+    let shelf = cid.projects.all();
     let project = shelf.get(workspace.project.as_str());
     let access = project
         .and_then(|entry| entry.as_ref().ok())
@@ -91,7 +91,7 @@ async fn look(api: &Api, call: &Call, workspace: &Workspace) -> Result<Option<St
             .into_iter()
             .collect(),
     };
-    let mut report = ask(api.sys.helpers.as_ref(), call, request).await?;
+    let mut report = ask(cid.sys.helpers.as_ref(), call, request).await?;
     if access.is_none() {
         // Nobody knows who should have some: the file is gone or bad.
         report.other_uids.clear();

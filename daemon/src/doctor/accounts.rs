@@ -4,17 +4,17 @@
 
 use super::{Finding, outsiders::outsiders};
 use crate::{
+    cid::Cid,
     config::Projects,
     domain::{TOOLS, WorkspaceState, builder, project_group},
-    rpc::Api,
     store::StoreError,
     system::{
         accounts::{self, Accounts, Found, Tables, Wanted},
-        fs,
         inside::Inside,
         procs,
     },
 };
+use cid_kernel::fs;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -30,14 +30,14 @@ const MEND: &str = "cictl doctor --repair mends it";
 ///
 /// # Errors
 /// The ledger's.
-pub async fn mend_accounts(api: &Api) -> Result<(), StoreError> {
-    let Some(tools) = &api.sys.accounts else {
+pub async fn mend_accounts(cid: &Cid) -> Result<(), StoreError> {
+    let Some(tools) = &cid.sys.accounts else {
         return Ok(());
     };
     let mut findings = Vec::new();
     leftovers(tools.as_ref(), true, &mut findings).await;
-    wrong(api, tools.as_ref(), true, &mut findings).await?;
-    outsiders(api, true, &mut findings).await?;
+    wrong(cid, tools.as_ref(), true, &mut findings).await?;
+    outsiders(cid, true, &mut findings).await?;
     for Finding {
         subject,
         message,
@@ -58,18 +58,18 @@ pub async fn mend_accounts(api: &Api) -> Result<(), StoreError> {
 /// # Errors
 /// The ledger's.
 pub(super) async fn accounts(
-    api: &Api,
+    cid: &Cid,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
-    let Some(tools) = &api.sys.accounts else {
+    let Some(tools) = &cid.sys.accounts else {
         return Ok(());
     };
     leftovers(tools.as_ref(), repair, findings).await;
-    wrong(api, tools.as_ref(), repair, findings).await?;
+    wrong(cid, tools.as_ref(), repair, findings).await?;
     // After they are closed: nothing more can begin.
-    outsiders(api, repair, findings).await?;
-    strays(api, tools.as_ref(), repair, findings).await
+    outsiders(cid, repair, findings).await?;
+    strays(cid, tools.as_ref(), repair, findings).await
 }
 
 /// Files beside the tables.
@@ -93,12 +93,12 @@ async fn leftovers(tools: &dyn Accounts, repair: bool, findings: &mut Vec<Findin
 
 /// Accounts that are not as they should be.
 async fn wrong(
-    api: &Api,
+    cid: &Cid,
     tools: &dyn Accounts,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
-    let all = wanted(api).await?;
+    let all = wanted(cid).await?;
     let tables = match Tables::read() {
         Ok(tables) => tables,
         Err(fault) => {
@@ -117,7 +117,7 @@ async fn wrong(
         return Ok(());
     }
     // Once more, for what has gone meanwhile, and for a tool that was at work.
-    let still = wanted(api).await?;
+    let still = wanted(cid).await?;
     let tables = Tables::read().unwrap_or(tables);
     for one in still {
         let lacks = one.lacking(&tables);
@@ -134,17 +134,17 @@ async fn wrong(
 }
 
 /// The accounts that there should be, but for those that a job is making or removing.
-async fn wanted(api: &Api) -> Result<Vec<Wanted>, StoreError> {
-    let range = api.account_range();
+async fn wanted(cid: &Cid) -> Result<Vec<Wanted>, StoreError> {
+    let range = cid.account_range();
     let mut wanted = vec![Wanted::package(TOOLS), Wanted::package(FRONT)];
-    for project in api.projects.all().values().flatten() {
+    for project in cid.projects.all().values().flatten() {
         // One that cannot be prepared says so itself.
-        if api.projects.unprepared(&project.name).is_none() {
+        if cid.projects.unprepared(&project.name).is_none() {
             let name = &project.name;
             wanted.push(Wanted::builder(builder(name), project_group(name)));
         }
     }
-    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
+    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     let ready = workspaces
         .iter()
         .filter(|workspace| workspace.state == WorkspaceState::Ready);
@@ -158,16 +158,16 @@ async fn wanted(api: &Api) -> Result<Vec<Wanted>, StoreError> {
 /// Accounts that belong to no workspace; with `repair` those are removed that are surely cid's and that nothing is
 /// left of.
 async fn strays(
-    api: &Api,
+    cid: &Cid,
     tools: &dyn Accounts,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
-    let uids = &api.settings.workspace_uids.0;
+    let uids = &cid.settings.workspace_uids.0;
     // Before the ledger, where a number is noted before its account is made; and after it, for what has gone
     // meanwhile.
     let before = Tables::read().map(|tables| accounts::workspaces(&tables, uids));
-    let known = known(api).await?;
+    let known = known(cid).await?;
     let found = before.and_then(|before| {
         let mut found = accounts::workspaces(&Tables::read()?, uids);
         found.retain(|found| before.contains(found) && !known.contains(&found.number));
@@ -179,7 +179,7 @@ async fn strays(
     });
     for found in found {
         let subject = format!("account {}", found.account.name);
-        match in_the_way(&found, || folder_of(api, found.account.uid)) {
+        match in_the_way(&found, || folder_of(cid, found.account.uid)) {
             Some((message, mend)) => findings.push(Finding::drift(subject, message, mend)),
             None => {
                 let finding = Finding::drift(
@@ -198,9 +198,9 @@ async fn strays(
 }
 
 /// Numbers that are workspaces', or a live job's.
-pub(super) async fn known(api: &Api) -> Result<BTreeSet<i64>, StoreError> {
-    let jobs = api.store.live_jobs().await?;
-    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
+pub(super) async fn known(cid: &Cid) -> Result<BTreeSet<i64>, StoreError> {
+    let jobs = cid.store.live_jobs().await?;
+    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     let jobs = jobs.iter().map(|job| job.workspace);
     let workspaces = workspaces.iter().map(|workspace| workspace.id);
     Ok(jobs.chain(workspaces).collect())
@@ -229,11 +229,11 @@ fn in_the_way(found: &Found, folder: impl FnOnce() -> Option<PathBuf>) -> Option
 }
 
 /// The folder of a workspace whose files are this user's.
-fn folder_of(api: &Api, uid: u32) -> Option<PathBuf> {
-    let of_projects = api.projects.all();
+fn folder_of(cid: &Cid, uid: u32) -> Option<PathBuf> {
+    let of_projects = cid.projects.all();
     let of_projects = of_projects.values().flatten();
-    let named = of_projects.map(|project| Projects::work_dir(project, &api.layout.work_root));
-    let root = &api.layout.work_root;
+    let named = of_projects.map(|project| Projects::work_dir(project, &cid.layout.work_root));
+    let root = &cid.layout.work_root;
     let there = fs::names(root).unwrap_or_default();
     // Also those of projects whose files are gone.
     let there = there.into_iter().map(|name| root.join(name));

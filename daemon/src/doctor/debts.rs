@@ -1,14 +1,11 @@
 //! Pays what finished jobs still owe.
 
 use crate::{
-    rpc::Api,
+    cid::Cid,
     store::{Debt, OwedRow, StoreError},
-    system::{
-        Fault,
-        helpers::{Identity, ask_once},
-    },
+    system::helpers::{Identity, ask_once},
 };
-use cid_protocol::request::DeleteBranch;
+use cid_protocol::{fault::Fault, request::DeleteBranch};
 use std::time::Duration;
 
 /// Debts are tried again so often.
@@ -20,8 +17,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// The ledger's. A debt that cannot be paid yet is no error: it stays, with the newest reason.
-pub async fn settle_debts(api: &Api) -> Result<usize, StoreError> {
-    let owed = api.store.owed().await?;
+pub async fn settle_debts(cid: &Cid) -> Result<usize, StoreError> {
+    let owed = cid.store.owed().await?;
     let left = owed.len();
     let mut paid = Vec::new();
     let (mut nginx, mut supervisor) = (None, None);
@@ -29,18 +26,18 @@ pub async fn settle_debts(api: &Api) -> Result<usize, StoreError> {
         let result = match &row.debt {
             Debt::NginxReload => match &nginx {
                 Some(result) => Clone::clone(result),
-                None => nginx.insert(api.sys.nginx.settle().await).clone(),
+                None => nginx.insert(cid.sys.nginx.settle().await).clone(),
             },
             Debt::SupervisorUpdate => match &supervisor {
                 Some(result) => Clone::clone(result),
-                None => supervisor.insert(api.sys.supervisor.settle().await).clone(),
+                None => supervisor.insert(cid.sys.supervisor.settle().await).clone(),
             },
-            Debt::DeleteBranch { .. } => delete_branch(api, &row).await,
+            Debt::DeleteBranch { .. } => delete_branch(cid, &row).await,
         };
         match result {
             Ok(()) => paid.push(row.id),
             Err(fault) => {
-                api.store
+                cid.store
                     .owe(row.job, row.unit, row.debt, fault.message)
                     .await?;
             }
@@ -48,12 +45,12 @@ pub async fn settle_debts(api: &Api) -> Result<usize, StoreError> {
     }
     let left = left - paid.len();
     if !paid.is_empty() {
-        api.store.settle(paid).await?;
+        cid.store.settle(paid).await?;
     }
     Ok(left)
 }
 
-async fn delete_branch(api: &Api, row: &OwedRow) -> Result<(), Fault> {
+async fn delete_branch(cid: &Cid, row: &OwedRow) -> Result<(), Fault> {
     let Debt::DeleteBranch {
         project,
         mirror,
@@ -70,12 +67,12 @@ async fn delete_branch(api: &Api, row: &OwedRow) -> Result<(), Fault> {
         branch: branch.clone(),
         expected: expected.clone(),
     };
-    let (identity, limit) = (Identity::Deploy(project.clone()), *api.settings.limits.git);
+    let (identity, limit) = (Identity::Deploy(project.clone()), *cid.settings.limits.git);
     let result = ask_once(
-        api.sys.helpers.as_ref(),
+        cid.sys.helpers.as_ref(),
         identity,
         limit,
-        api.stopping.clone(),
+        cid.stopping.clone(),
         request,
     )
     .await;
@@ -84,14 +81,14 @@ async fn delete_branch(api: &Api, row: &OwedRow) -> Result<(), Fault> {
 }
 
 /// Tries again and again until the daemon goes down.
-pub async fn settle_forever(api: Api) {
+pub async fn settle_forever(cid: Cid) {
     let mut pause = PAUSE;
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = api.stopping.cancelled() => return,
+            () = cid.stopping.cancelled() => return,
         }
-        pause = match settle_debts(&api).await {
+        pause = match settle_debts(&cid).await {
             Ok(0) => PAUSE,
             Ok(_) => (pause * 2).min(LONGEST_PAUSE),
             Err(error) => {

@@ -1,7 +1,8 @@
 //! Projects that the ledger knows and that have no file any more.
 
 use super::Finding;
-use crate::{domain::ProjectName, error::Error, rpc::Api, store::StoreError, system::fs};
+use crate::{cid::Cid, domain::ProjectName, error::Error, store::StoreError};
+use cid_kernel::fs;
 use std::collections::BTreeSet;
 
 /// A project without a file, and how many workspaces it has.
@@ -23,10 +24,10 @@ impl Gone {
     }
 
     /// What to do.
-    pub(crate) fn mend(&self, api: &Api) -> String {
+    pub(crate) fn mend(&self, cid: &Cid) -> String {
         format!(
             "restore {}, or take it away: cictl project remove {}",
-            api.projects.file_of(&self.project).display(),
+            cid.projects.file_of(&self.project).display(),
             self.project
         )
     }
@@ -36,9 +37,9 @@ impl Gone {
 ///
 /// # Errors
 /// The ledger's.
-pub(crate) async fn gone(api: &Api) -> Result<Vec<Gone>, StoreError> {
-    let shelf = api.projects.all();
-    let counts = api.store.workspace_counts().await?;
+pub(crate) async fn gone(cid: &Cid) -> Result<Vec<Gone>, StoreError> {
+    let shelf = cid.projects.all();
+    let counts = cid.store.workspace_counts().await?;
     Ok(counts
         .into_iter()
         .filter(|(project, _)| !shelf.contains_key(project.as_str()))
@@ -53,15 +54,15 @@ pub(crate) async fn gone(api: &Api) -> Result<Vec<Gone>, StoreError> {
 ///
 /// # Errors
 /// The ledger's, or a folder cannot be read.
-pub(super) async fn find(api: &Api, findings: &mut Vec<Finding>) -> Result<(), Error> {
-    let gone = gone(api).await?;
-    let mut others = traces(api).await?;
+pub(super) async fn find(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
+    let gone = gone(cid).await?;
+    let mut others = traces(cid).await?;
     for gone in gone {
         others.remove(&gone.project);
         let subject = format!("project {}", gone.project);
-        findings.push(Finding::drift(subject, gone.told(), gone.mend(api)));
+        findings.push(Finding::drift(subject, gone.told(), gone.mend(cid)));
     }
-    let shelf = api.projects.all();
+    let shelf = cid.projects.all();
     for project in others {
         if !shelf.contains_key(project.as_str()) {
             findings.push(Finding::drift(
@@ -75,12 +76,12 @@ pub(super) async fn find(api: &Api, findings: &mut Vec<Finding>) -> Result<(), E
 }
 
 /// The projects for which there is a folder or a certificate.
-async fn traces(api: &Api) -> Result<BTreeSet<ProjectName>, Error> {
-    let mut found = api.store.projects_with_work_dirs().await?;
-    for folder in api.layout.folders_by_project() {
+async fn traces(cid: &Cid) -> Result<BTreeSet<ProjectName>, Error> {
+    let mut found = cid.store.projects_with_work_dirs().await?;
+    for folder in cid.layout.folders_by_project() {
         let names = fs::names(&folder)?;
         found.extend(names.iter().filter_map(|name| ProjectName::parse(name)));
     }
-    found.extend(api.sys.certificates.list()?);
+    found.extend(cid.sys.certificates.list()?);
     Ok(found)
 }

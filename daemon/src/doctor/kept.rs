@@ -1,24 +1,24 @@
 //! Folders that somebody needs: nobody may be told to remove one, or one around it.
 
 use crate::{
+    cid::Cid,
     config::{Project, Projects},
     domain::Workspace,
-    rpc::Api,
-    system::fs,
 };
+use cid_kernel::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders of workspaces, what project files name, and cid's own, all without links.
 pub(super) fn folders<'a>(
-    api: &Api,
+    cid: &Cid,
     workspaces: impl Iterator<Item = &'a Workspace>,
 ) -> Vec<PathBuf> {
-    let shelf = api.projects.all();
+    let shelf = cid.projects.all();
     let named = shelf.values().flatten().flat_map(|project| {
-        let work_dir = Projects::work_dir(project, &api.layout.work_root);
+        let work_dir = Projects::work_dir(project, &cid.layout.work_root);
         named_by(project).into_iter().chain([work_dir])
     });
-    let layout = &api.layout;
+    let layout = &cid.layout;
     let own = [
         &layout.config_dir,
         &layout.run_dir,

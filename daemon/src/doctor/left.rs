@@ -2,13 +2,8 @@
 //! other account is in the way.
 
 use super::Finding;
-use crate::{
-    domain::Account,
-    rpc::Api,
-    store::StoreError,
-    system::{fs, inside::Inside},
-};
-use cid_kernel::sysvipc;
+use crate::{cid::Cid, domain::Account, store::StoreError, system::inside::Inside};
+use cid_kernel::{fs, sysvipc};
 use std::{collections::BTreeSet, path::Path};
 
 /// Where everybody may put files, and the daemon sees them.
@@ -18,16 +13,16 @@ const FOLDERS: [&str; 2] = ["/dev/shm", "/dev/mqueue"];
 ///
 /// # Errors
 /// The ledger's.
-pub(super) async fn left(api: &Api, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
-    if api.sys.accounts.is_none() {
+pub(super) async fn left(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
+    if cid.sys.accounts.is_none() {
         return Ok(());
     }
     // Before the ledger, where a number is noted before its account is made; and after it, for what has gone
     // meanwhile.
     let folders = FOLDERS.map(Path::new);
     let mut found = owned(&folders);
-    let uids = &api.settings.workspace_uids.0;
-    let known = super::accounts::known(api).await?.into_iter();
+    let uids = &cid.settings.workspace_uids.0;
+    let known = super::accounts::known(cid).await?.into_iter();
     let known: BTreeSet<u32> = known
         .filter_map(|number| Some(Account::of(number, uids)?.uid))
         .collect();

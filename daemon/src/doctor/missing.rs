@@ -2,22 +2,21 @@
 
 use super::{Finding, sites};
 use crate::{
+    cid::Cid,
     domain::{UnitName, Workspace},
     error::Error,
     health::is_crashing,
-    recipe::WEB,
-    rpc::Api,
     step::{APP_LOG_DIR_MODE, TREE},
     store::Artifact,
     system::{
-        fs,
         inside::{AppSocket, Inside},
         probe,
         supervisor::{Process, ProcessState},
         view,
     },
 };
-use cid_protocol::run_file::RunFile;
+use cid_kernel::fs;
+use cid_protocol::run_file::{RunFile, WEB};
 use std::path::{Path, PathBuf};
 
 /// How a workspace's app is now.
@@ -31,7 +30,7 @@ pub(super) struct Now<'a> {
 
 /// What a ready workspace should have and has not.
 pub(super) async fn missing(
-    api: &Api,
+    cid: &Cid,
     unit: &UnitName,
     workspace: &Workspace,
     Now {
@@ -42,8 +41,8 @@ pub(super) async fn missing(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     // It may have begun to go since the list was read.
-    let now = api.store.workspace(workspace.id).await?;
-    let is_busy = api.store.live_job(workspace.id).await?.is_some();
+    let now = cid.store.workspace(workspace.id).await?;
+    let is_busy = cid.store.live_job(workspace.id).await?.is_some();
     if is_busy || now.is_none_or(|now| now.state != workspace.state) {
         return Ok(());
     }
@@ -68,14 +67,14 @@ pub(super) async fn missing(
             break;
         }
     }
-    if let Err(fault) = RunFile::read(&api.layout.run_file(unit)) {
+    if let Err(fault) = RunFile::read(&cid.layout.run_file(unit)) {
         findings.push(Finding::drift(
             format!("run file of {unit}"),
             fault.message,
             &anew,
         ));
     }
-    let logs = api.layout.app_log_dir(unit);
+    let logs = cid.layout.app_log_dir(unit);
     if !logs.is_dir() {
         let finding = Finding::drift(
             format!("log folder {}", logs.display()),
@@ -88,25 +87,25 @@ pub(super) async fn missing(
             finding
         });
     }
-    let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await?;
-    let found = api.sys.nginx.read(unit)?;
+    let wanted = cid.store.artifact(workspace.id, Artifact::Vhost).await?;
+    let found = cid.sys.nginx.read(unit)?;
     if let Some((wanted, what)) = differs(wanted, found.as_deref()) {
         let finding = sites::otherwise(unit, found.as_deref(), what);
         findings.push(if repair {
-            finding.repaired_if(api.sys.nginx.put(unit, &wanted).await)
+            finding.repaired_if(cid.sys.nginx.put(unit, &wanted).await)
         } else {
             finding
         });
     }
-    let wanted = api.store.artifact(workspace.id, Artifact::Program).await?;
-    if let Some((wanted, what)) = differs(wanted, api.sys.supervisor.read(unit)?.as_deref()) {
+    let wanted = cid.store.artifact(workspace.id, Artifact::Program).await?;
+    if let Some((wanted, what)) = differs(wanted, cid.sys.supervisor.read(unit)?.as_deref()) {
         let finding = Finding::drift(
             format!("program {unit}"),
             what,
             "cictl doctor --repair writes it again and restarts the processes",
         );
         findings.push(if repair {
-            finding.repaired_if(api.sys.supervisor.put(unit, &wanted).await)
+            finding.repaired_if(cid.sys.supervisor.put(unit, &wanted).await)
         } else {
             finding
         });
@@ -122,16 +121,16 @@ pub(super) async fn missing(
             "cictl doctor --repair makes supervisord read its file",
         );
         findings.push(if repair {
-            finding.repaired_if(api.sys.supervisor.settle().await)
+            finding.repaired_if(cid.sys.supervisor.settle().await)
         } else {
             finding
         });
     }
-    let run_file = RunFile::read(&api.layout.run_file(unit)).ok();
+    let run_file = RunFile::read(&cid.layout.run_file(unit)).ok();
     if let Some(run_file) = run_file {
-        findings.extend(unseen(api, unit, &run_file));
+        findings.extend(unseen(cid, unit, &run_file));
         if !is_starting {
-            findings.extend(silent(api, unit, &run_file, processes));
+            findings.extend(silent(cid, unit, &run_file, processes));
         }
     }
     let now = jiff::Timestamp::now();
@@ -167,10 +166,10 @@ fn differs(wanted: Option<String>, found: Option<&str>) -> Option<(String, &'sta
 }
 
 /// nginx does not get to the app's socket, or would follow a link in its place.
-fn unseen(api: &Api, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
+fn unseen(cid: &Cid, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
     let folder = run_file.web_socket.as_ref()?.parent()?;
-    api.sys.accounts.as_ref()?;
-    let fault = view::of(&api.layout, folder).err()?;
+    cid.sys.accounts.as_ref()?;
+    let fault = view::of(&cid.layout, folder).err()?;
     let subject = format!("socket of {unit}");
     Some(Finding::drift(
         subject,
@@ -181,7 +180,7 @@ fn unseen(api: &Api, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
 
 /// The web process runs, but its address is nobody's or somebody else's.
 fn silent(
-    api: &Api,
+    cid: &Cid,
     unit: &UnitName,
     run_file: &RunFile,
     processes: &[Process],
@@ -193,7 +192,7 @@ fn silent(
     let pids: Vec<u32> = web.pid.into_iter().collect();
     let listens = match &run_file.web_socket {
         Some(_) => AppSocket::of(run_file).is_some_and(|socket| socket.is_there()),
-        None => probe::of_workspace(api.sys.probe.as_ref(), run_file, &pids)
+        None => probe::of_workspace(cid.sys.probe.as_ref(), run_file, &pids)
             .iter()
             .any(|address| address.port() == port),
     };

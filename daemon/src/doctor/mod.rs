@@ -18,19 +18,19 @@ pub(crate) mod worries;
 
 pub use accounts::mend_accounts;
 pub use debts::{settle_debts, settle_forever};
-pub(crate) use host::unwritable;
 pub(crate) use sites::{has_site, remove_site};
 pub use sites::{keep_sites, keep_sites_forever};
 
 use crate::{
+    cid::Cid,
     domain::{UnitName, Workspace, WorkspaceState},
     error::Error,
     health::{Condition, Health},
-    rpc::Api,
     store::StoreError,
-    system::{Fault, supervisor::Process},
+    system::supervisor::Process,
 };
 use cid_proto::v1;
+use cid_protocol::fault::Fault;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
@@ -107,11 +107,11 @@ impl From<Finding> for v1::Finding {
 ///
 /// # Errors
 /// The ledger cannot be read.
-pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
-    let mut findings = debts(api, repair).await?;
-    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
+pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
+    let mut findings = debts(cid, repair).await?;
+    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     // What a running job is about is in motion and is judged when the job has ended.
-    let busy: BTreeSet<UnitName> = api
+    let busy: BTreeSet<UnitName> = cid
         .store
         .live_jobs()
         .await?
@@ -119,10 +119,10 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
         .map(|job| UnitName::new(&job.project, &job.name))
         .collect();
     let units: BTreeMap<UnitName, &Workspace> = workspaces.iter().map(|w| (w.unit(), w)).collect();
-    let groups: Option<HashMap<String, Vec<Process>>> = match api.sys.supervisor.groups().await {
+    let groups: Option<HashMap<String, Vec<Process>>> = match cid.sys.supervisor.groups().await {
         Ok(groups) => Some(groups.into_iter().collect()),
         // On a host a check of its own says so.
-        Err(_) if api.sys.accounts.is_some() => None,
+        Err(_) if cid.sys.accounts.is_some() => None,
         Err(fault) => {
             findings.push(Finding::drift(
                 "supervisord",
@@ -132,12 +132,12 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             None
         }
     };
-    if let Ok(false) = api.sys.supervisor.tells().await {
-        findings.push(of_an_earlier_version(api));
+    if let Ok(false) = cid.sys.supervisor.tells().await {
+        findings.push(of_an_earlier_version(cid));
     }
     // First, because vhosts need what is repaired here.
-    sites::sites(api, repair, &mut findings).await?;
-    if let Err(fault) = api.sys.nginx.check().await {
+    sites::sites(cid, repair, &mut findings).await?;
+    if let Err(fault) = cid.sys.nginx.check().await {
         findings.push(Finding::drift(
             "nginx",
             fault.message,
@@ -149,9 +149,9 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
         .filter(|(unit, w)| w.state == WorkspaceState::Ready && !busy.contains(*unit))
         .collect();
     let trees: Vec<&Workspace> = at_rest.iter().map(|(_, workspace)| **workspace).collect();
-    let looked = api.health.look(&trees, HEALTH_LIMIT).await;
+    let looked = cid.health.look(&trees, HEALTH_LIMIT).await;
     // Without it no page answers, and that is one finding.
-    let has_nginx = api.sys.probe.is_open(api.sys.site.http_port).await;
+    let has_nginx = cid.sys.probe.is_open(cid.sys.site.http_port).await;
     for ((unit, workspace), looked) in at_rest.iter().zip(looked) {
         let processes = groups
             .as_ref()
@@ -162,18 +162,18 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             processes,
             is_starting,
         };
-        missing::missing(api, unit, workspace, now, repair, &mut findings).await?;
+        missing::missing(cid, unit, workspace, now, repair, &mut findings).await?;
         // What is missing is why it fails.
         let is_whole = has_nginx && findings.len() == before;
         if is_whole && looked.health.condition == Condition::Failing {
             findings.push(failing(unit, workspace, &looked.health));
         }
     }
-    access::closed(api, &trees, &mut findings).await;
-    surplus::surplus(api, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
-    accounts::accounts(api, repair, &mut findings).await?;
-    left::left(api, &mut findings).await?;
-    for job in api.store.stuck_jobs().await? {
+    access::closed(cid, &trees, &mut findings).await;
+    surplus::surplus(cid, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
+    accounts::accounts(cid, repair, &mut findings).await?;
+    left::left(cid, &mut findings).await?;
+    for job in cid.store.stuck_jobs().await? {
         let repair = format!(
             "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",
             job.id
@@ -184,16 +184,16 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             repair,
         ));
     }
-    host::check(api, &mut findings).await;
-    findings.extend(host::unused_supervisord(api).await);
-    for project in api.projects.all().values().flatten() {
+    host::check(cid, &mut findings).await;
+    findings.extend(host::unused_supervisord(cid).await);
+    for project in cid.projects.all().values().flatten() {
         for worry in worries::worries(project).await {
             let message = format!("{}; {}", worry.message, worry.mend);
             let subject = format!("{} of {}", worry.key, project.name);
             findings.push(Finding::note(subject, message));
         }
     }
-    for (name, entry) in api.projects.all().iter() {
+    for (name, entry) in cid.projects.all().iter() {
         if let Err(error) = entry {
             findings.push(Finding::drift(
                 format!("project {name}"),
@@ -202,7 +202,7 @@ pub async fn examine(api: &Api, repair: bool) -> Result<Vec<Finding>, Error> {
             ));
         }
     }
-    gone::find(api, &mut findings).await?;
+    gone::find(cid, &mut findings).await?;
     Ok(findings)
 }
 
@@ -222,8 +222,8 @@ fn failing(unit: &UnitName, workspace: &Workspace, health: &Health) -> Finding {
 }
 
 /// cid itself never restarts supervisord: every app would go down, at a moment of nobody's choice.
-fn of_an_earlier_version(api: &Api) -> Finding {
-    let restart = match api.sys.accounts.is_some() {
+fn of_an_earlier_version(cid: &Cid) -> Finding {
+    let restart = match cid.sys.accounts.is_some() {
         true => "systemctl restart cid-supervisor",
         false => "stop the sandbox and start it again",
     };
@@ -234,11 +234,11 @@ fn of_an_earlier_version(api: &Api) -> Finding {
     )
 }
 
-async fn debts(api: &Api, repair: bool) -> Result<Vec<Finding>, StoreError> {
+async fn debts(cid: &Cid, repair: bool) -> Result<Vec<Finding>, StoreError> {
     if repair {
-        settle_debts(api).await?;
+        settle_debts(cid).await?;
     }
-    let owed = api.store.owed().await?;
+    let owed = cid.store.owed().await?;
     Ok(owed
         .into_iter()
         .map(|owed| Finding {

@@ -3,8 +3,8 @@
 
 use super::Finding;
 use crate::{
+    cid::Cid,
     domain::WorkspaceState,
-    rpc::Api,
     store::StoreError,
     system::{
         helpers::{Identity, ask_once},
@@ -25,12 +25,12 @@ const NAMED: usize = 5;
 /// # Errors
 /// The ledger's.
 pub(super) async fn outsiders(
-    api: &Api,
+    cid: &Cid,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
-    let range = api.account_range();
-    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await?;
+    let range = cid.account_range();
+    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     let ready = workspaces
         .into_iter()
         .filter(|workspace| workspace.state == WorkspaceState::Ready);
@@ -52,10 +52,10 @@ pub(super) async fn outsiders(
             continue;
         }
         let ended = ask_once(
-            api.sys.helpers.as_ref(),
+            cid.sys.helpers.as_ref(),
             Identity::Reaper(workspace.unit(), workspace.id),
             LIMIT,
-            api.stopping.clone(),
+            cid.stopping.clone(),
             EndProcesses {
                 outside_only: true,
                 ..EndProcesses::default()

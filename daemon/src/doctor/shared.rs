@@ -2,17 +2,19 @@
 //! workspace is another user, so their group must be let in, and nginx to what it shows.
 
 use crate::{
+    cid::Cid,
     config::Project,
     domain::project_group,
-    rpc::Api,
     step::gid_of,
     system::{
-        Fault, FaultContext,
         helpers::{Identity, ask_once},
         nginx::worker,
     },
 };
-use cid_protocol::request::{LookAtPaths, Obstacle, PathAsk};
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    request::{LookAtPaths, Obstacle, PathAsk},
+};
 use nix::unistd::{User, getgrouplist};
 use std::{
     ffi::CString,
@@ -52,14 +54,14 @@ struct Question<'a> {
 }
 
 /// Looks at all that a project shares. On a host: in a sandbox all are one user.
-pub(crate) async fn look(api: &Api, project: &Project) -> Vec<Shared> {
+pub(crate) async fn look(cid: &Cid, project: &Project) -> Vec<Shared> {
     let (media, file) = (project.media.as_ref(), project.database_file());
     let keys = media.map(|_| "media").into_iter();
     let keys: Vec<_> = keys.chain(file.as_ref().map(|_| "database")).collect();
     if keys.is_empty() {
         return Vec::new();
     }
-    match answers(api, project).await {
+    match answers(cid, project).await {
         Ok(answers) => answers,
         Err(fault) => keys
             .into_iter()
@@ -68,12 +70,12 @@ pub(crate) async fn look(api: &Api, project: &Project) -> Vec<Shared> {
     }
 }
 
-async fn answers(api: &Api, project: &Project) -> Result<Vec<Shared>, Fault> {
+async fn answers(cid: &Cid, project: &Project) -> Result<Vec<Shared>, Fault> {
     let group = project_group(&project.name);
-    let workspaces = workspaces(api, project, &group)?;
+    let workspaces = workspaces(cid, project, &group)?;
     // Without media nginx reads nothing; where it cannot be asked, others say so.
     let nginx = match &project.media {
-        Some(_) => api.sys.nginx.configuration().await.ok(),
+        Some(_) => cid.sys.nginx.configuration().await.ok(),
         None => None,
     };
     let nginx = nginx.and_then(|text| nginx_workers(worker::account(&text)).ok());
@@ -86,10 +88,10 @@ async fn answers(api: &Api, project: &Project) -> Result<Vec<Shared>, Fault> {
     }
     let asks = questions.iter().map(Question::ask).collect();
     let report = ask_once(
-        api.sys.helpers.as_ref(),
+        cid.sys.helpers.as_ref(),
         Identity::Look,
-        *api.settings.limits.step,
-        api.stopping.clone(),
+        *cid.settings.limits.step,
+        cid.stopping.clone(),
         LookAtPaths { asks },
     )
     .await?;
@@ -198,11 +200,11 @@ fn hidden(path: &Path) -> bool {
 }
 
 /// Any of the project's workspaces, as the one that nothing belongs to.
-fn workspaces(api: &Api, project: &Project, group: &str) -> Result<Who, Fault> {
+fn workspaces(cid: &Cid, project: &Project, group: &str) -> Result<Who, Fault> {
     let gid = gid_of(group).map_err(|fault| fault.hint("systemctl reload cid makes it"))?;
     Ok(Who {
         name: format!("workspaces of {} (group {group})", project.name),
-        uid: *api.settings.workspace_uids.0.end(),
+        uid: *cid.settings.workspace_uids.0.end(),
         gids: vec![gid],
         entry: format!("g:{group}"),
     })

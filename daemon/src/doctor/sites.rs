@@ -4,12 +4,11 @@
 
 use super::{Finding, vhosts};
 use crate::{
+    cid::Cid,
     config::{Project, Shelf},
     domain::{ProjectName, UnitName, WorkspaceState},
-    rpc::Api,
     store::{Artifact, StoreError},
     system::{
-        Fault,
         nginx::{
             aside,
             vhost::{CatchAll, HostName},
@@ -17,6 +16,7 @@ use crate::{
         tls::Certificates,
     },
 };
+use cid_protocol::fault::Fault;
 use futures::future::join_all;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -28,17 +28,17 @@ const SHORT_PAUSE: Duration = Duration::from_secs(30);
 /// Brings all projects' certificates and vhosts for unknown names up to date, and removes those of
 /// projects that are gone. What is wrong with one project is logged and stops no other; says how many
 /// projects something is wrong with.
-pub async fn keep_sites(api: &Api) -> usize {
-    let shelf = api.projects.all();
+pub async fn keep_sites(cid: &Cid) -> usize {
+    let shelf = cid.projects.all();
     let mut failed = 0;
     // A project whose file is bad at the moment keeps what it has.
     for project in shelf.values().flatten() {
-        if let Err(fault) = keep_site(api, project).await {
+        if let Err(fault) = keep_site(cid, project).await {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
             failed += 1;
         }
     }
-    if let Err(fault) = remove_strays(api, &shelf).await {
+    if let Err(fault) = remove_strays(cid, &shelf).await {
         tracing::error!("{fault}");
         failed += 1;
     }
@@ -46,48 +46,48 @@ pub async fn keep_sites(api: &Api) -> usize {
 }
 
 /// Does so until the daemon goes down.
-pub async fn keep_sites_forever(api: Api) {
+pub async fn keep_sites_forever(cid: Cid) {
     loop {
-        let pause = match keep_sites(&api).await {
+        let pause = match keep_sites(&cid).await {
             0 => PAUSE,
             _ => SHORT_PAUSE,
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = api.stopping.cancelled() => return,
+            () = cid.stopping.cancelled() => return,
         }
     }
 }
 
-async fn keep_site(api: &Api, project: &Project) -> Result<(), Fault> {
-    let refreshed = api.sys.certificates.refresh(project).await;
+async fn keep_site(cid: &Cid, project: &Project) -> Result<(), Fault> {
+    let refreshed = cid.sys.certificates.refresh(project).await;
     let back = match refreshed {
-        Ok(()) => put_back(api, &project.name).await,
+        Ok(()) => put_back(cid, &project.name).await,
         Err(_) => Ok(()),
     };
     let unit = UnitName::catch_all(&project.name);
-    let found = api.sys.nginx.read(&unit)?;
+    let found = cid.sys.nginx.read(&unit)?;
     let waits = refreshed.is_err()
         && found
             .as_deref()
             .is_some_and(|text| aside::reason(text).is_some());
-    if let Some(wanted) = catch_all(api, project)?
+    if let Some(wanted) = catch_all(cid, project)?
         && found.as_ref() != Some(&wanted)
         && !waits
     {
-        api.sys.nginx.put(&unit, &wanted).await?;
+        cid.sys.nginx.put(&unit, &wanted).await?;
     }
     refreshed
         .and(back)
-        .and(vhosts::keep_vhosts(api, project).await)
+        .and(vhosts::keep_vhosts(cid, project).await)
 }
 
 /// Puts the vhosts of a project's workspaces back that were set aside, once its certificate is good again.
-async fn put_back(api: &Api, project: &ProjectName) -> Result<(), Fault> {
-    let mut aside = api.sys.nginx.list()?;
+async fn put_back(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
+    let mut aside = cid.sys.nginx.list()?;
     aside.retain(|unit| unit.project() == *project && !unit.is_catch_all());
     let stands_in = |unit: &UnitName| {
-        let text = api.sys.nginx.read(unit)?;
+        let text = cid.sys.nginx.read(unit)?;
         Ok::<_, Fault>(text.is_some_and(|text| aside::reason(&text).is_some()))
     };
     let mut units = Vec::new();
@@ -100,18 +100,18 @@ async fn put_back(api: &Api, project: &ProjectName) -> Result<(), Fault> {
         return Ok(());
     }
     let cannot = |error: StoreError| Fault::new(format!("cannot read the ledger: {error}"));
-    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await;
+    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await;
     let mut puts = Vec::new();
     for workspace in workspaces.map_err(cannot)? {
         let unit = workspace.unit();
         if workspace.state != WorkspaceState::Ready || !units.contains(&unit) {
             continue;
         }
-        let live = api.store.live_job(workspace.id).await.map_err(cannot)?;
+        let live = cid.store.live_job(workspace.id).await.map_err(cannot)?;
         if live.is_some() {
             continue;
         }
-        let wanted = api.store.artifact(workspace.id, Artifact::Vhost).await;
+        let wanted = cid.store.artifact(workspace.id, Artifact::Vhost).await;
         if let Some(wanted) = wanted.map_err(cannot)? {
             puts.push((unit, wanted));
         }
@@ -119,14 +119,14 @@ async fn put_back(api: &Api, project: &ProjectName) -> Result<(), Fault> {
     // All at once are one reload.
     let puts = puts
         .iter()
-        .map(|(unit, wanted)| api.sys.nginx.put(unit, wanted));
+        .map(|(unit, wanted)| cid.sys.nginx.put(unit, wanted));
     join_all(puts).await.into_iter().collect()
 }
 
 /// Vhosts that name a certificate which is not there would keep nginx from starting, for everybody: its
 /// test sets them aside.
-async fn take_down(api: &Api) -> Result<(), Fault> {
-    let projects: BTreeSet<ProjectName> = api
+async fn take_down(cid: &Cid) -> Result<(), Fault> {
+    let projects: BTreeSet<ProjectName> = cid
         .sys
         .nginx
         .list()?
@@ -134,24 +134,24 @@ async fn take_down(api: &Api) -> Result<(), Fault> {
         .map(UnitName::project)
         .collect();
     for project in &projects {
-        if api.sys.certificates.copy(project).is_some() {
+        if cid.sys.certificates.copy(project).is_some() {
             continue;
         }
-        if !naming(api, project)?.is_empty() {
-            return api.sys.nginx.settle().await;
+        if !naming(cid, project)?.is_empty() {
+            return cid.sys.nginx.settle().await;
         }
     }
     Ok(())
 }
 
 /// The vhosts that name a project's certificate.
-fn naming(api: &Api, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
-    let path = api.layout.certificate(project).display().to_string();
-    let mut units = api.sys.nginx.list()?;
+fn naming(cid: &Cid, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
+    let path = cid.layout.certificate(project).display().to_string();
+    let mut units = cid.sys.nginx.list()?;
     units.retain(|unit| unit.project() == *project);
     let mut naming = Vec::new();
     for unit in units {
-        let text = api.sys.nginx.read(&unit)?;
+        let text = cid.sys.nginx.read(&unit)?;
         if text.is_some_and(|text| text.contains(&path) && aside::reason(&text).is_none()) {
             naming.push(unit);
         }
@@ -161,10 +161,10 @@ fn naming(api: &Api, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
 
 /// What answers for the names below a project's domain that nobody has; `None`: nginx's default server
 /// does, which is cid's.
-fn catch_all(api: &Api, project: &Project) -> Result<Option<String>, Fault> {
-    let site = &api.sys.site;
+fn catch_all(cid: &Cid, project: &Project) -> Result<Option<String>, Fault> {
+    let site = &cid.sys.site;
     let tls = match &project.tls {
-        Some(tls) => api
+        Some(tls) => cid
             .sys
             .certificates
             .copy(&project.name)
@@ -186,32 +186,32 @@ fn catch_all(api: &Api, project: &Project) -> Result<Option<String>, Fault> {
 }
 
 /// Whether a vhost for unknown names belongs to a project, as far as its file can be read.
-pub(super) fn is_wanted(api: &Api, shelf: &Shelf, unit: &UnitName) -> bool {
+pub(super) fn is_wanted(cid: &Cid, shelf: &Shelf, unit: &UnitName) -> bool {
     unit.is_catch_all()
         && match shelf.get(unit.project().as_str()) {
-            Some(Ok(project)) => !matches!(catch_all(api, project), Ok(None)),
+            Some(Ok(project)) => !matches!(catch_all(cid, project), Ok(None)),
             Some(Err(_)) => true,
             None => false,
         }
 }
 
-async fn remove_strays(api: &Api, shelf: &Shelf) -> Result<(), Fault> {
-    take_down(api).await?;
-    let catch_alls = api.sys.nginx.list()?;
+async fn remove_strays(cid: &Cid, shelf: &Shelf) -> Result<(), Fault> {
+    take_down(cid).await?;
+    let catch_alls = cid.sys.nginx.list()?;
     for unit in catch_alls.iter().filter(|unit| unit.is_catch_all()) {
-        if !is_wanted(api, shelf, unit) {
-            api.sys.nginx.remove(unit).await?;
+        if !is_wanted(cid, shelf, unit) {
+            cid.sys.nginx.remove(unit).await?;
         }
     }
-    for project in api.sys.certificates.list()? {
+    for project in cid.sys.certificates.list()? {
         let has_none = match shelf.get(project.as_str()) {
             Some(Ok(project)) => project.tls.is_none(),
             Some(Err(_)) => false,
             None => true,
         };
         // Workspaces made before go on with it.
-        if has_none && naming(api, &project)?.is_empty() {
-            api.sys.certificates.remove(&project).await?;
+        if has_none && naming(cid, &project)?.is_empty() {
+            cid.sys.certificates.remove(&project).await?;
         }
     }
     Ok(())
@@ -221,20 +221,20 @@ async fn remove_strays(api: &Api, shelf: &Shelf) -> Result<(), Fault> {
 ///
 /// # Errors
 /// The vhost cannot be read.
-pub(crate) fn has_site(api: &Api, project: &ProjectName) -> Result<bool, Fault> {
-    let vhost = api.sys.nginx.read(&UnitName::catch_all(project))?;
-    Ok(vhost.is_some() || api.sys.certificates.copy(project).is_some())
+pub(crate) fn has_site(cid: &Cid, project: &ProjectName) -> Result<bool, Fault> {
+    let vhost = cid.sys.nginx.read(&UnitName::catch_all(project))?;
+    Ok(vhost.is_some() || cid.sys.certificates.copy(project).is_some())
 }
 
 /// Removes that of a project which has no workspaces.
 ///
 /// # Errors
 /// A file cannot be removed.
-pub(crate) async fn remove_site(api: &Api, project: &ProjectName) -> Result<(), Fault> {
+pub(crate) async fn remove_site(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
     // Where nginx cannot be told, it forgets at its next start.
     let unit = UnitName::catch_all(project);
-    api.sys.nginx.remove(&unit).await?;
-    api.sys.certificates.remove(project).await
+    cid.sys.nginx.remove(&unit).await?;
+    cid.sys.certificates.remove(project).await
 }
 
 /// What is wrong with projects' certificates and with their vhosts for unknown names.
@@ -242,21 +242,21 @@ pub(crate) async fn remove_site(api: &Api, project: &ProjectName) -> Result<(), 
 /// # Errors
 /// A vhost cannot be read.
 pub(super) async fn sites(
-    api: &Api,
+    cid: &Cid,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Fault> {
-    let shelf = api.projects.all();
+    let shelf = cid.projects.all();
     for project in shelf.values().flatten() {
-        if let Some(finding) = certificate(api, project).await? {
+        if let Some(finding) = certificate(cid, project).await? {
             findings.push(match repair {
-                true => finding.repaired_if(api.sys.certificates.refresh(project).await),
+                true => finding.repaired_if(cid.sys.certificates.refresh(project).await),
                 false => finding,
             });
         }
         let unit = UnitName::catch_all(&project.name);
-        let found = api.sys.nginx.read(&unit)?;
-        let Some(wanted) = catch_all(api, project)? else {
+        let found = cid.sys.nginx.read(&unit)?;
+        let Some(wanted) = catch_all(cid, project)? else {
             continue;
         };
         if found.as_ref() == Some(&wanted) {
@@ -268,7 +268,7 @@ pub(super) async fn sites(
         };
         let finding = otherwise(&unit, found.as_deref(), what);
         findings.push(match repair {
-            true => finding.repaired_if(api.sys.nginx.put(&unit, &wanted).await),
+            true => finding.repaired_if(cid.sys.nginx.put(&unit, &wanted).await),
             false => finding,
         });
     }
@@ -289,7 +289,7 @@ pub(super) fn otherwise(unit: &UnitName, found: Option<&str>, what: &str) -> Fin
     }
 }
 
-async fn certificate(api: &Api, project: &Project) -> Result<Option<Finding>, Fault> {
+async fn certificate(cid: &Cid, project: &Project) -> Result<Option<Finding>, Fault> {
     let subject = format!("project {}: tls", project.name);
     match Certificates::read(project).await {
         Err(fault) => Ok(Some(Finding::drift(
@@ -297,7 +297,7 @@ async fn certificate(api: &Api, project: &Project) -> Result<Option<Finding>, Fa
             fault.message,
             fault.hint.unwrap_or_default(),
         ))),
-        Ok(Some(pair)) if api.sys.certificates.differs(&project.name, &pair)? => {
+        Ok(Some(pair)) if cid.sys.certificates.differs(&project.name, &pair)? => {
             Ok(Some(Finding::drift(
                 subject,
                 "nginx does not have this certificate yet",

@@ -2,13 +2,15 @@
 
 use super::{Finding, kept, sites};
 use crate::{
+    cid::Cid,
     config::Projects,
     domain::{ProjectName, UnitName, Workspace},
     error::Error,
     layout::kept_dir,
-    rpc::Api,
-    system::{Fault, fs, supervisor::Process},
+    system::supervisor::Process,
 };
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
@@ -16,7 +18,7 @@ use std::{
 
 /// What is there and belongs to no workspace.
 pub(super) async fn surplus(
-    api: &Api,
+    cid: &Cid,
     units: &BTreeMap<UnitName, &Workspace>,
     busy: &BTreeSet<UnitName>,
     groups: Option<&HashMap<String, Vec<Process>>>,
@@ -24,9 +26,9 @@ pub(super) async fn surplus(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     let is_known = |unit: &UnitName| units.contains_key(unit) || busy.contains(unit);
-    let shelf = api.projects.all();
-    let is_known_vhost = |unit: &UnitName| is_known(unit) || sites::is_wanted(api, &shelf, unit);
-    for unit in api
+    let shelf = cid.projects.all();
+    let is_known_vhost = |unit: &UnitName| is_known(unit) || sites::is_wanted(cid, &shelf, unit);
+    for unit in cid
         .sys
         .nginx
         .list()?
@@ -42,12 +44,12 @@ pub(super) async fn surplus(
             "cictl doctor --repair removes it",
         );
         findings.push(if repair {
-            finding.repaired_if(api.sys.nginx.remove(unit).await.map(drop))
+            finding.repaired_if(cid.sys.nginx.remove(unit).await.map(drop))
         } else {
             finding
         });
     }
-    for unit in api
+    for unit in cid
         .sys
         .supervisor
         .list()?
@@ -60,12 +62,12 @@ pub(super) async fn surplus(
             "cictl doctor --repair stops and removes it",
         );
         findings.push(if repair {
-            finding.repaired_if(api.sys.supervisor.remove(unit).await.map(drop))
+            finding.repaired_if(cid.sys.supervisor.remove(unit).await.map(drop))
         } else {
             finding
         });
     }
-    let on_disk = api.sys.supervisor.list()?;
+    let on_disk = cid.sys.supervisor.list()?;
     let running = groups
         .into_iter()
         .flat_map(HashMap::keys)
@@ -77,12 +79,12 @@ pub(super) async fn surplus(
             "cictl doctor --repair stops it",
         );
         findings.push(if repair {
-            finding.repaired_if(api.sys.supervisor.settle().await)
+            finding.repaired_if(cid.sys.supervisor.settle().await)
         } else {
             finding
         });
     }
-    for (pid, unit) in api.sys.probe.workspace_processes(&api.layout) {
+    for (pid, unit) in cid.sys.probe.workspace_processes(&cid.layout) {
         if is_known(&unit) {
             continue;
         }
@@ -92,21 +94,21 @@ pub(super) async fn surplus(
             "cictl doctor --repair ends it",
         );
         findings.push(if repair {
-            finding.repaired_if(api.sys.supervisor.remove(&unit).await.map(drop))
+            finding.repaired_if(cid.sys.supervisor.remove(&unit).await.map(drop))
         } else {
             finding
         });
     }
-    files(api, &is_known, repair, findings)?;
-    directories(api, units, busy, findings).await?;
-    let owed: BTreeSet<UnitName> = api
+    files(cid, &is_known, repair, findings)?;
+    directories(cid, units, busy, findings).await?;
+    let owed: BTreeSet<UnitName> = cid
         .store
         .owed()
         .await?
         .into_iter()
         .map(|owed| owed.unit)
         .collect();
-    for (port, unit) in api
+    for (port, unit) in cid
         .store
         .ports()
         .await?
@@ -124,12 +126,12 @@ pub(super) async fn surplus(
 
 /// Run files and log folders of nobody.
 fn files(
-    api: &Api,
+    cid: &Cid,
     is_known: &dyn Fn(&UnitName) -> bool,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    for name in fs::names(&api.layout.run_file_dir())? {
+    for name in fs::names(&cid.layout.run_file_dir())? {
         let unit = name.strip_suffix(".json").and_then(UnitName::parse);
         let Some(unit) = unit.filter(|unit| !is_known(unit)) else {
             continue;
@@ -139,18 +141,18 @@ fn files(
             "no workspace has it",
             "cictl doctor --repair removes it",
         );
-        let remove = || fs::remove_file(&api.layout.run_file(&unit)).map(drop);
+        let remove = || fs::remove_file(&cid.layout.run_file(&unit)).map(drop);
         findings.push(if repair {
             finding.repaired_if(remove())
         } else {
             finding
         });
     }
-    for name in fs::names(&api.layout.app_logs_dir())? {
+    for name in fs::names(&cid.layout.app_logs_dir())? {
         let Some(unit) = UnitName::parse(&name).filter(|unit| !is_known(unit)) else {
             continue;
         };
-        let path = api.layout.app_log_dir(&unit);
+        let path = cid.layout.app_log_dir(&unit);
         findings.push(Finding::drift(
             format!("logs {}", path.display()),
             "no workspace has them",
@@ -162,23 +164,23 @@ fn files(
 
 /// Folders of nobody where workspaces live, and trash of jobs that are over.
 async fn directories(
-    api: &Api,
+    cid: &Cid,
     units: &BTreeMap<UnitName, &Workspace>,
     busy: &BTreeSet<UnitName>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let kept = kept::folders(api, units.values().copied());
-    let live: BTreeSet<String> = api
+    let kept = kept::folders(cid, units.values().copied());
+    let live: BTreeSet<String> = cid
         .store
         .live_jobs()
         .await?
         .iter()
-        .chain(&api.store.stuck_jobs().await?)
+        .chain(&cid.store.stuck_jobs().await?)
         .map(|job| job.id.to_string())
         .collect();
-    let mut trash = vec![api.layout.trash_dir(), api.layout.log_trash_dir()];
-    let run_files = run_files(api)?;
-    for (work_dir, project) in work_dirs(api, units.values().copied()) {
+    let mut trash = vec![cid.layout.trash_dir(), cid.layout.log_trash_dir()];
+    let run_files = run_files(cid)?;
+    for (work_dir, project) in work_dirs(cid, units.values().copied()) {
         for name in fs::names(&work_dir)?
             .iter()
             .filter(|name| ![".trash", ".kept"].contains(&name.as_str()))
@@ -206,12 +208,12 @@ async fn directories(
             findings.push(Finding::note(format!("kept {path}"), message));
         }
     }
-    for project in api.projects.all().values().flatten() {
-        let mirror = api.layout.mirror(&project.name);
+    for project in cid.projects.all().values().flatten() {
+        let mirror = cid.layout.mirror(&project.name);
         // On a host the environments are their builder's, and cid looks at its own notes of them.
-        let environments = fs::names(&match api.sys.accounts {
-            Some(_) => api.layout.environment_marks(&project.name),
-            None => api.layout.environments(&project.name),
+        let environments = fs::names(&match cid.sys.accounts {
+            Some(_) => cid.layout.environment_marks(&project.name),
+            None => cid.layout.environments(&project.name),
         })?;
         let is_gone = fs::is_missing(&mirror);
         if is_gone && units.values().any(|w| w.project == project.name) {
@@ -222,7 +224,7 @@ async fn directories(
             ));
         }
         if !is_gone || !environments.is_empty() {
-            let folder = api.layout.environments(&project.name);
+            let folder = cid.layout.environments(&project.name);
             let unused = unused(&environments, &folder, &run_files);
             let mut message = format!(
                 "kept for the next workspace: a mirror and {} environment(s)",
@@ -252,7 +254,7 @@ async fn directories(
 /// Where workspaces live, and of which project: as project files say now, and where there are some from
 /// before a file was changed or removed.
 pub(super) fn work_dirs<'a>(
-    api: &Api,
+    cid: &Cid,
     workspaces: impl Iterator<Item = &'a Workspace>,
 ) -> BTreeMap<PathBuf, ProjectName> {
     let of_workspace = |workspace: &Workspace| {
@@ -260,17 +262,17 @@ pub(super) fn work_dirs<'a>(
         Some((parent.to_owned(), workspace.project.clone()))
     };
     let mut dirs: BTreeMap<_, _> = workspaces.filter_map(of_workspace).collect();
-    let shelf = api.projects.all();
+    let shelf = cid.projects.all();
     dirs.extend(shelf.values().flatten().map(|project| {
-        let work_dir = Projects::work_dir(project, &api.layout.work_root);
+        let work_dir = Projects::work_dir(project, &cid.layout.work_root);
         (work_dir, project.name.clone())
     }));
     dirs
 }
 
 /// What all workspaces' processes are started by, as text.
-fn run_files(api: &Api) -> Result<Vec<String>, Fault> {
-    let dir = api.layout.run_file_dir();
+fn run_files(cid: &Cid) -> Result<Vec<String>, Fault> {
+    let dir = cid.layout.run_file_dir();
     let texts = fs::names(&dir)?
         .into_iter()
         .map(|name| fs::read_optional(&dir.join(name)));

@@ -2,33 +2,32 @@
 //! What the processes were started with stays.
 
 use crate::{
+    cid::Cid,
     config::Project,
     domain::{Workspace, WorkspaceState},
-    rpc::Api,
     step::Published,
     store::{Artifact, StoreError},
-    system::Fault,
 };
-use cid_protocol::run_file::RunFile;
+use cid_protocol::{fault::Fault, run_file::RunFile};
 use futures::future::join_all;
 
 /// Writes those again that say something else than the project's file would have them say.
 ///
 /// # Errors
 /// The ledger cannot be read, or nginx takes a vhost not; the others are written all the same.
-pub(super) async fn keep_vhosts(api: &Api, project: &Project) -> Result<(), Fault> {
+pub(super) async fn keep_vhosts(cid: &Cid, project: &Project) -> Result<(), Fault> {
     let of = Some(project.name.clone());
-    let workspaces = api.store.workspaces(of, 0, usize::MAX >> 1).await;
+    let workspaces = cid.store.workspaces(of, 0, usize::MAX >> 1).await;
     let mut stale = Vec::new();
     for workspace in workspaces.map_err(|error| cannot(&error))? {
-        if let Some(wanted) = wanted(api, project, &workspace).await? {
+        if let Some(wanted) = wanted(cid, project, &workspace).await? {
             stale.push((workspace, wanted));
         }
     }
     // All at once are one reload.
     let puts = stale.into_iter().map(async |(workspace, wanted)| {
-        api.sys.nginx.put(&workspace.unit(), &wanted).await?;
-        let noted = api
+        cid.sys.nginx.put(&workspace.unit(), &wanted).await?;
+        let noted = cid
             .store
             .set_artifact(workspace.id, Artifact::Vhost, wanted);
         noted.await.map_err(|error| cannot(&error))
@@ -38,14 +37,14 @@ pub(super) async fn keep_vhosts(api: &Api, project: &Project) -> Result<(), Faul
 
 /// The vhost of a workspace that has another one.
 async fn wanted(
-    api: &Api,
+    cid: &Cid,
     project: &Project,
     workspace: &Workspace,
 ) -> Result<Option<String>, Fault> {
     if workspace.state != WorkspaceState::Ready {
         return Ok(None);
     }
-    let Some(present) = api
+    let Some(present) = cid
         .store
         .artifact(workspace.id, Artifact::Vhost)
         .await
@@ -53,7 +52,7 @@ async fn wanted(
     else {
         return Ok(None);
     };
-    if api
+    if cid
         .store
         .live_job(workspace.id)
         .await
@@ -62,7 +61,7 @@ async fn wanted(
     {
         return Ok(None);
     }
-    let Some(wanted) = vhost(api, project, workspace)? else {
+    let Some(wanted) = vhost(cid, project, workspace)? else {
         return Ok(None);
     };
     Ok((wanted != present).then_some(wanted))
@@ -70,10 +69,10 @@ async fn wanted(
 
 /// As the project's file and the workspace's processes have it; `None`: the two do not go together, and the
 /// workspace keeps what it was made with.
-fn vhost(api: &Api, project: &Project, workspace: &Workspace) -> Result<Option<String>, Fault> {
+fn vhost(cid: &Cid, project: &Project, workspace: &Workspace) -> Result<Option<String>, Fault> {
     let unit = workspace.unit();
     // Doctor names a run file that is gone.
-    let Ok(run_file) = RunFile::read(&api.layout.run_file(&unit)) else {
+    let Ok(run_file) = RunFile::read(&cid.layout.run_file(&unit)) else {
         return Ok(None);
     };
     let (Some(host), Some(port)) = (workspace.host(), workspace.port) else {
@@ -84,12 +83,12 @@ fn vhost(api: &Api, project: &Project, workspace: &Workspace) -> Result<Option<S
         return Ok(None);
     }
     let https = workspace.is_https();
-    let copy = api.sys.certificates.copy(&project.name);
+    let copy = cid.sys.certificates.copy(&project.name);
     let tls = match (https, copy) {
         (true, None) => return Ok(None),
-        (true, Some(copy)) => Some(api.sys.site.tls(copy, project.tls.as_ref())),
+        (true, Some(copy)) => Some(cid.sys.site.tls(copy, project.tls.as_ref())),
         // Its address stays; browsers must not be told to come by HTTPS alone.
-        (false, Some(copy)) if project.tls.is_some() => Some(api.sys.site.tls(copy, None)),
+        (false, Some(copy)) if project.tls.is_some() => Some(cid.sys.site.tls(copy, None)),
         (false, _) => None,
     };
     let published = Published {
@@ -100,7 +99,7 @@ fn vhost(api: &Api, project: &Project, workspace: &Workspace) -> Result<Option<S
         plain_too: !https && tls.is_some(),
         tls,
     };
-    published.vhost(&api.sys, project).map(Some)
+    published.vhost(&cid.sys, project).map(Some)
 }
 
 fn cannot(error: &StoreError) -> Fault {

@@ -22,7 +22,12 @@ pub(crate) async fn worries(project: &Project) -> Vec<Worry> {
     // One that is no good is told as an error.
     let pair = Certificates::read(project).await.ok().flatten();
     let ends = pair.and_then(|pair| ends_soon(pair.not_after(), Timestamp::now()));
-    [open_key(project), ends, empty_database(project)]
+    let database = project.empty_database().map(|fault| Worry {
+        key: "database",
+        mend: fault.hint.unwrap_or_default(),
+        message: fault.message,
+    });
+    [open_key(project), ends, database]
         .into_iter()
         .flatten()
         .collect()
@@ -48,24 +53,6 @@ fn ends_soon(end: Timestamp, now: Timestamp) -> Option<Worry> {
             left.as_hours() / 24
         ),
         mend: "renew it (certbot renew), then: systemctl reload cid".into(),
-    })
-}
-
-/// With a shared database nothing is migrated unasked: whoever comes to an empty one finds no tables.
-pub(crate) fn empty_database(project: &Project) -> Option<Worry> {
-    let file = project.database_file()?;
-    let release = &project.app.release;
-    let is_filled = release
-        .as_ref()
-        .is_some_and(|commands| !commands.is_empty());
-    let is_empty = fs::metadata(&file).is_ok_and(|meta| meta.len() == 0);
-    (is_empty && !is_filled).then(|| Worry {
-        key: "database",
-        message: format!(
-            "the shared database {} is empty, and without app.release nothing makes its tables",
-            file.display()
-        ),
-        mend: "set it in the project file, e.g. release = [[\"python\", \"manage.py\", \"migrate\", \"--noinput\"]] under [app]".into(),
     })
 }
 
@@ -110,14 +97,14 @@ mod tests {
         let shown = file.display();
         let database = format!("database = {{ kind = \"shared\", url = \"sqlite:///{shown}\" }}");
         let without = project(&database);
-        assert!(empty_database(&without).is_none(), "there is none");
+        assert!(without.empty_database().is_none(), "there is none");
         fs::write(&file, "").unwrap();
-        assert!(empty_database(&without).is_some());
+        assert!(without.empty_database().is_some());
         let with = project(&format!("{database}\napp.release = [[\"migrate\"]]"));
-        assert!(empty_database(&with).is_none());
+        assert!(with.empty_database().is_none());
         let none = project(&format!("{database}\napp.release = []"));
-        assert!(empty_database(&none).is_some());
+        assert!(none.empty_database().is_some());
         fs::write(&file, "SQLite format 3").unwrap();
-        assert!(empty_database(&without).is_none());
+        assert!(without.empty_database().is_none());
     }
 }

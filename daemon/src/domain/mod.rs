@@ -3,6 +3,7 @@
 pub mod account;
 pub mod creator;
 pub mod email;
+pub mod event;
 pub mod name;
 pub mod rights;
 pub mod workspace;
@@ -14,3 +15,8 @@ pub use email::{Email, EmailError};
 pub use name::{Name, ProjectName, UnitName};
 pub use rights::{Rights, RightsByProject};
 pub use workspace::{JobKind, JobState, Workspace, WorkspaceState};
+
+/// Whether a character means nothing but itself to nginx and supervisord.
+pub fn is_plain(character: char) -> bool {
+    !character.is_whitespace() && !character.is_control() && !r#"{};"'\$#%`"#.contains(character)
+}

@@ -2,12 +2,15 @@
 
 use super::{
     Phase,
-    event::{StepState, What},
     journal::{Halt, millis},
     run::Runner,
     work::within,
 };
-use crate::{domain::JobState, system::Fault};
+use crate::domain::{
+    JobState,
+    event::{StepState, What},
+};
+use cid_protocol::fault::Fault;
 use std::time::{Duration, Instant};
 
 /// Undo and finish are tried so often before the job is stuck.

@@ -6,13 +6,14 @@ use crate::{
     domain::{ProjectName, UnitName},
     store::{Artifact, Debt, Store},
     system::{
-        Effect, Fault, FaultContext, System,
+        Effect, System,
         helpers::{Call, Identity, WorkspaceUser, ask},
         queue::{Resource, Turn, Who},
     },
 };
 use cid_protocol::{
     budget::{self, ERROR_TEXT, NOTES},
+    fault::{Fault, FaultContext},
     request::{Ask, Fetch, Fetched},
 };
 use serde_json::Value;

@@ -2,12 +2,12 @@
 
 use super::{
     Phase,
-    event::{StepState, What},
     journal::Halt,
     run::Runner,
     work::{Running, within},
 };
-use crate::system::Fault;
+use crate::domain::event::{StepState, What};
+use cid_protocol::fault::Fault;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::Value;
 use std::{ops::Range, pin::pin, time::Instant};

@@ -1,13 +1,11 @@
 //! A job's journal as the one who carries it holds it: where the job stands, and what is not on disk yet.
 
-use super::{
-    Inner,
-    event::{Impossible, Progress, What},
-    output::Ended,
-    work::Running,
-};
+use super::{Inner, output::Ended, work::Running};
 use crate::{
-    domain::{Name, ProjectName},
+    domain::{
+        Name, ProjectName,
+        event::{Impossible, Progress, What},
+    },
     store::{JobRow, Store, StoreError},
 };
 use serde_json::Value;

@@ -2,12 +2,12 @@
 
 use crate::{
     domain::ProjectName,
-    system::{
-        Fault,
-        queue::{Queues, Resource, Who},
-    },
+    system::queue::{Queues, Resource, Who},
 };
-use cid_protocol::request::{Fetch, Fetched};
+use cid_protocol::{
+    fault::Fault,
+    request::{Fetch, Fetched},
+};
 use std::{
     collections::HashMap,
     future::Future,

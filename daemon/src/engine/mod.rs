@@ -2,7 +2,6 @@
 
 mod back;
 pub mod cx;
-pub mod event;
 mod forward;
 mod hooks;
 mod journal;
@@ -17,24 +16,26 @@ mod work;
 
 pub use cx::Cx;
 pub use hooks::{Hooks, NoHooks, Phase, Point};
-pub use plan::{AnyStep, Plan, Planned, Step, StepEntry};
+pub use plan::{AnyStep, Decode, Plan, Planned, Step, StepEntry, UnknownStep};
 
+use crate::domain::event::What;
 use crate::{
     authz::Permit,
     config::{Project, Projects, Settings},
     domain::{JobKind, Workspace},
     error::Error,
-    step,
     store::{Appended, Bound, JobRow, NewJob, Reached, Store, Subject},
     system::{
-        Fault, System,
+        System,
         helpers::{Identity, ask_once},
         queue::{Waiting, Who},
-        room as disk,
     },
 };
-use cid_protocol::request::{Fetch, Fetched};
-use event::What;
+use cid_kernel::room as disk;
+use cid_protocol::{
+    fault::Fault,
+    request::{Fetch, Fetched},
+};
 use mirrors::Mirrors;
 use std::{
     collections::HashMap,
@@ -67,9 +68,6 @@ pub(crate) struct Inner {
     tasks: TaskTracker,
 }
 
-/// How a journalled step becomes one that runs; tests put their own in between.
-pub(crate) type Decode = fn(&Planned) -> Result<Box<dyn AnyStep>, step::UnknownStep>;
-
 /// A job that a task of this daemon carries.
 struct Live {
     cancel: CancellationToken,
@@ -87,20 +85,21 @@ pub struct Submission {
 }
 
 impl Engine {
-    /// An engine with no job; [`Engine::recover`] takes up those of the ledger.
+    /// An engine with no job; [`Engine::recover`] takes up those of the ledger. `decode` knows the steps.
     pub fn new(
         sys: System,
         store: Store,
         projects: Arc<Projects>,
         settings: Arc<Settings>,
         hooks: Arc<dyn Hooks>,
+        decode: Decode,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
             projects,
             settings,
             hooks,
-            decode: step::decode,
+            decode,
             mirrors: Mirrors::new(Arc::clone(&sys.queues)),
             stopping: CancellationToken::new(),
             live: Mutex::default(),
@@ -135,7 +134,7 @@ impl Engine {
         if kind == JobKind::Delete {
             // What frees space must be possible on a full disk.
             self.0.store.ensure_room();
-            disk::of_units(&self.0.sys.layout).ensure_room();
+            disk::of_units(&self.0.sys.layout.run_dir).ensure_room();
         }
         let workspace = match self.0.store.submit(new).await? {
             Appended::Job(workspace) => *workspace,

@@ -1,8 +1,7 @@
 //! The log of a running step: lines go into the journal in batches, and their last ones stay at
 //! hand for the failure.
 
-use super::event::What;
-use crate::store::Store;
+use crate::{domain::event::What, store::Store};
 use cid_protocol::budget::{
     FAILURE_BYTES, FAILURE_LINES, JOB_LOG, LOG_BATCH, LOG_QUEUE, STEP_LOG_END,
 };

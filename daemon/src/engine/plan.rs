@@ -1,9 +1,9 @@
 //! Steps and plans: what is to be done, as values.
 
 use super::Cx;
-use crate::{config::Limits, domain::JobKind, system::Fault};
+use crate::{config::Limits, domain::JobKind};
 use async_trait::async_trait;
-use cid_protocol::budget::STEP_RESULT;
+use cid_protocol::{budget::STEP_RESULT, fault::Fault};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{future::Future, ops::Range, time::Duration};
@@ -211,6 +211,22 @@ impl Plan {
         first..end.unwrap_or(index + 1)
     }
 }
+
+/// A journalled step that this version cannot carry out.
+#[derive(Debug, thiserror::Error)]
+pub enum UnknownStep {
+    /// Its KIND is none of the registry.
+    #[error(
+        "this version of cid does not know the step {0}; install the version that planned it, then retry"
+    )]
+    Kind(String),
+    /// Its parameters cannot be read.
+    #[error("cannot read the parameters of the step {0}: {1}")]
+    Parameters(String, serde_json::Error),
+}
+
+/// How a journalled step becomes one that runs; tests put their own in between.
+pub type Decode = fn(&Planned) -> Result<Box<dyn AnyStep>, UnknownStep>;
 
 #[cfg(test)]
 mod tests {

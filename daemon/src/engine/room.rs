@@ -2,13 +2,9 @@
 //! gets what was kept aside.
 
 use super::{Cx, work::Work};
-use crate::{
-    domain::JobKind,
-    system::{
-        Fault,
-        room::{self, Shortage},
-    },
-};
+use crate::domain::JobKind;
+use cid_kernel::room::{self, Shortage};
+use cid_protocol::fault::Fault;
 use std::{path::PathBuf, pin::pin, time::Duration};
 use tokio::task::spawn_blocking;
 
@@ -61,14 +57,14 @@ impl Work {
     /// away.
     pub(super) fn ensure_room(&self) {
         self.inner.store.ensure_room();
-        room::of_units(&self.inner.sys.layout).ensure_room();
+        room::of_units(&self.inner.sys.layout.run_dir).ensure_room();
     }
 
     /// Keeps it aside again, now that the job has ended.
     pub(super) fn renew_reserve(&self) {
         self.inner.store.renew_reserve();
         if self.inner.sys.accounts.is_some() {
-            room::of_units(&self.inner.sys.layout).renew();
+            room::of_units(&self.inner.sys.layout.run_dir).renew();
         }
     }
 

@@ -3,15 +3,18 @@
 use super::{
     Inner, Phase, Plan,
     back::Part,
-    event::{Failure, StepState, What},
     journal::{Halt, Journal},
     work::{Running, Work},
 };
 use crate::{
-    domain::JobState,
+    domain::{
+        JobState,
+        event::{Failure, StepState, What},
+    },
     store::StoreError,
-    system::{Fault, helpers::Identity},
+    system::helpers::Identity,
 };
+use cid_protocol::fault::Fault;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

@@ -2,15 +2,17 @@
 
 use super::{
     AnyStep, Cx, Inner, Phase, Plan, Point,
-    event::Progress,
     output::{Log, Sink},
 };
 use crate::{
-    domain::UnitName,
+    domain::{UnitName, event::Progress},
     store::JobRow,
-    system::{Fault, queue::Who},
+    system::queue::Who,
 };
-use cid_protocol::environment::{credentials, network};
+use cid_protocol::{
+    environment::{credentials, network},
+    fault::Fault,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicUsize},

@@ -1,10 +1,8 @@
 //! From processes and a page to one word.
 
 use super::pages::{Answer, Told};
-use crate::{
-    recipe::WEB,
-    system::supervisor::{Process, ProcessState},
-};
+use crate::system::supervisor::{Process, ProcessState};
+use cid_protocol::run_file::WEB;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 

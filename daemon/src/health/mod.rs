@@ -10,9 +10,9 @@ pub use judge::{Condition, Health, is_crashing};
 use crate::{
     config::{self, Projects},
     domain::{Workspace, WorkspaceState},
-    recipe::WEB,
     system::{System, supervisor::Process},
 };
+use cid_protocol::run_file::WEB;
 use pages::{Ask, Pages};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

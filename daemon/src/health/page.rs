@@ -1,9 +1,7 @@
 //! What is wrong with a page that a workspace shows its visitors.
 
-use crate::{
-    config::Health,
-    system::{Fault, visit::Visited},
-};
+use crate::{config::Health, system::visit::Visited};
+use cid_protocol::fault::Fault;
 /// What is wrong with an answer, and what usually makes such a one.
 pub(crate) fn wrong(health: &Health, visited: &Visited) -> Fault {
     let fault = Fault::new(format!("cannot call it healthy: {}", said(health, visited)));

@@ -3,11 +3,12 @@
 use super::identities::deploy_user;
 use crate::{
     config::{Project, Projects},
-    doctor::unwritable,
     domain::{TOOLS, builder, project_group},
     layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
-    system::{Fault, accounts::Accounts, fs},
+    system::{accounts::Accounts, unwritable::unwritable},
 };
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use nix::unistd::{Group, User};
 use std::path::Path;
 

@@ -6,13 +6,13 @@ use crate::{
     domain::{Account, ProjectName, TOOLS, UnitName, builder, project_group},
     layout::Layout,
     system::{
-        Fault,
         helpers::{Identity, WorkspaceUser},
         launcher::Place,
         nginx::names::{self, HostsFile},
         units::{Profile, Unit},
     },
 };
+use cid_protocol::fault::Fault;
 use nix::unistd::{Group, User, getgrouplist};
 use std::{
     ffi::{CString, OsString},

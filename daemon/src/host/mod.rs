@@ -11,9 +11,8 @@ use crate::{
     domain::ProjectName,
     layout::Layout,
     system::{
-        Fault, Site, System,
+        Site, System,
         accounts::{self, RealAccounts},
-        fs,
         git_servers::GitServers,
         helpers::{Identity, Launcher},
         launcher::{HelperLauncher, Units},
@@ -28,6 +27,8 @@ use crate::{
         tls::Certificates,
     },
 };
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use identities::Identities;
 use limits::Controllers;
 use nix::unistd::{Group, User};

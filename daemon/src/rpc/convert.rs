@@ -2,11 +2,11 @@
 
 use crate::{
     config::{Project, Projects},
-    domain::{Creator, JobKind, JobState, Workspace, WorkspaceState},
-    engine::{
-        Plan,
+    domain::{
+        Creator, JobKind, JobState, Workspace, WorkspaceState,
         event::{Event, Progress, StepState, What},
     },
+    engine::Plan,
     health::{Condition, Health, is_crashing},
     layout::Layout,
     store::JobRow,

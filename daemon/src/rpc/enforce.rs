@@ -1,11 +1,11 @@
 //! The layer every call goes through: asks the gate, leaves the claim, sees to it that it was used,
 //! and tells the audit log.
 
-use super::{
-    audit::Audit,
-    streams::{Kind, Streams},
+use super::audit::Audit;
+use crate::{
+    authz::{Call, Caller, Claim, Decision, Denial, Gate},
+    cid::streams::{Kind, Streams},
 };
-use crate::authz::{Call, Caller, Claim, Decision, Denial, Gate};
 use http_body_util::BodyExt;
 use std::{
     future::Future,

@@ -1,13 +1,14 @@
 //! Service `Jobs`.
 
-use super::{Api, convert, page_size, streams::Kind, take_claim};
+use super::{convert, page_size, take_claim};
 use crate::{
     authz::{Action, Claim, Decision, Denial, Permit, Subject, Viewer},
-    domain::{Email, JobState},
-    engine::{
-        Plan,
+    cid::{Cid, streams::Kind},
+    domain::{
+        Email, JobState,
         event::{Progress, What},
     },
+    engine::Plan,
     error::Error,
     store::{JobFilter, JobRow},
 };
@@ -23,7 +24,7 @@ use uuid::Uuid;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 #[tonic::async_trait]
-impl Jobs for Api {
+impl Jobs for Cid {
     async fn get(
         &self,
         request: Request<v1::GetJobRequest>,
@@ -115,10 +116,10 @@ impl Jobs for Api {
         }
         // What nobody has read yet is what was read at once, and one line.
         let (sender, receiver) = mpsc::channel(1);
-        let api = self.clone();
+        let cid = self.clone();
         tokio::spawn(async move {
             let _place = place;
-            if let Err(status) = api
+            if let Err(status) = cid
                 .watch_job(row, request.after_seq, with_output, &sender)
                 .await
             {
@@ -186,7 +187,7 @@ fn without_output(mut job: v1::Job) -> v1::Job {
     job
 }
 
-impl Api {
+impl Cid {
     /// Asks whether the caller may do it to the workspace that a job is about.
     async fn bind_job(&self, claim: Claim, id: Uuid) -> Result<Permit, Error> {
         let job = self.engine.job(id).await?;

@@ -1,8 +1,8 @@
 //! Reads the logs of a workspace's processes, a piece at a time and only as fast as the caller reads:
 //! nothing is read ahead.
 
-use super::streams::Place;
-use crate::{authz::Permit, domain::ProcessType, error::Error, system::fs};
+use crate::{authz::Permit, cid::streams::Place, domain::ProcessType, error::Error};
+use cid_kernel::fs;
 use cid_proto::v1::LogsResponse;
 use cid_protocol::budget::{LINE, LOG_LINES, LOG_TAIL};
 use futures::stream::{self, Stream};
@@ -262,7 +262,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::streams::{Kind, Streams};
+    use crate::cid::streams::{Kind, Streams};
     use futures::StreamExt;
     use std::io::Write;
 

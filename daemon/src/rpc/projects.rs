@@ -1,7 +1,9 @@
 //! Service `Projects`.
 
-use super::{Api, concerns, convert, page_size, removal};
+use super::{concerns, convert, page_size, removal};
+use crate::system::unwritable::unwritable;
 use crate::{
+    cid::Cid,
     config::{ConfigError, Project, Projects as Shelf},
     doctor,
     domain::{Email, Name, ProjectName},
@@ -9,13 +11,17 @@ use crate::{
     recipe::{self, Recipe},
     step::{gid_of, uid_of},
     system::{
-        Fault, credential, fs,
+        credential,
         helpers::{Identity, ask_once},
         tls::Certificates,
     },
 };
+use cid_kernel::fs;
 use cid_proto::v1::{self, projects_server::Projects};
-use cid_protocol::request::{Inspect, Push};
+use cid_protocol::{
+    fault::Fault,
+    request::{Inspect, Push},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -24,7 +30,7 @@ use std::{
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
-impl Projects for Api {
+impl Projects for Cid {
     async fn list(
         &self,
         request: Request<v1::ListProjectsRequest>,
@@ -123,9 +129,9 @@ impl Projects for Api {
             return Err(Error::not_found(format!("there is no project {name:?}")).into());
         };
         concerns(&request, &project);
-        let api = self.clone();
+        let cid = self.clone();
         // It goes on when whoever asked has gone.
-        let removing = tokio::spawn(async move { removal::remove(&api, &project).await });
+        let removing = tokio::spawn(async move { removal::remove(&cid, &project).await });
         let removed = removing.await.map_err(|error| {
             Error::Fault(Fault::new(format!("cannot go on removing: {error}")))
         })??;
@@ -153,7 +159,7 @@ fn item(
     }
 }
 
-impl Api {
+impl Cid {
     async fn workspace_counts(&self) -> Result<BTreeMap<ProjectName, u32>, Error> {
         Ok(self.store.workspace_counts().await?)
     }
@@ -319,7 +325,7 @@ impl Api {
         let work_dir = Shelf::work_dir(project, &self.layout.work_root);
         let made = fs::make_dir(&work_dir, 0o755);
         let unwritable = match self.sys.accounts {
-            Some(_) => doctor::unwritable(&work_dir),
+            Some(_) => unwritable(&work_dir),
             None => None,
         };
         match unwritable {

@@ -2,19 +2,17 @@
 //!
 //! Everything may be done twice: a removal that was interrupted goes on when it is asked for again.
 
-use super::Api;
 use crate::{
+    cid::Cid,
     doctor,
     domain::{ProjectName, builder, project_group},
     error::Error,
     layout::{kept_dir, trash_dir},
     store::{Debt, OwedRow, WorkDir},
-    system::{
-        Fault, fs,
-        helpers::{Identity, ask_once},
-    },
+    system::helpers::{Identity, ask_once},
 };
-use cid_protocol::request::Purge;
+use cid_kernel::fs;
+use cid_protocol::{fault::Fault, request::Purge};
 use std::path::{Path, PathBuf};
 
 /// So many set-aside files of one project's are kept apart.
@@ -39,47 +37,47 @@ pub(super) struct Removed {
 /// # Errors
 /// It has workspaces, or there is nothing of it; nothing is changed then. Or something cannot be taken
 /// away; the same again goes on from there.
-pub(super) async fn remove(api: &Api, project: &ProjectName) -> Result<Removed, Error> {
-    let _turn = api.turns.removing.lock().await;
+pub(super) async fn remove(cid: &Cid, project: &ProjectName) -> Result<Removed, Error> {
+    let _turn = cid.turns.removing.lock().await;
     let mut removed = Removed {
-        file: close(api, project).await?,
+        file: close(cid, project).await?,
         ..Removed::default()
     };
     tracing::info!(PROJECT = project.as_str(), "the project is taken away");
-    for part in left(api, project).await? {
+    for part in left(cid, project).await? {
         tracing::info!(PROJECT = project.as_str(), "taking away: {}", part.shown());
-        part.remove(api, project).await?;
+        part.remove(cid, project).await?;
         match part.kept() {
             Some(kept) => removed.kept.push(kept),
             None => removed.removed.push(part.shown()),
         }
     }
-    api.store.forget_project(project.clone()).await?;
-    api.keep_rights(&api.projects.all()).await?;
+    cid.store.forget_project(project.clone()).await?;
+    cid.keep_rights(&cid.projects.all()).await?;
     Ok(removed)
 }
 
 /// Sees to it that the project has no workspaces and can get none; gives where its file is now.
-async fn close(api: &Api, project: &ProjectName) -> Result<Option<PathBuf>, Error> {
-    let _turn = api.turns.creating.write().await;
-    refuse_workspaces(api, project).await?;
-    refuse_kept(api, project).await?;
-    let file = api.projects.file_of(project);
+async fn close(cid: &Cid, project: &ProjectName) -> Result<Option<PathBuf>, Error> {
+    let _turn = cid.turns.creating.write().await;
+    refuse_workspaces(cid, project).await?;
+    refuse_kept(cid, project).await?;
+    let file = cid.projects.file_of(project);
     let aside = match fs::exists(&file) {
         true => Some(set_aside(&file)?),
         false => None,
     };
-    if api.projects.all().contains_key(project.as_str()) {
-        api.read_projects().await?;
-    } else if aside.is_none() && left(api, project).await?.is_empty() {
+    if cid.projects.all().contains_key(project.as_str()) {
+        cid.read_projects().await?;
+    } else if aside.is_none() && left(cid, project).await?.is_empty() {
         // Says which projects there are.
-        api.projects.get(project.as_str())?;
+        cid.projects.get(project.as_str())?;
     }
     Ok(aside)
 }
 
-async fn refuse_workspaces(api: &Api, project: &ProjectName) -> Result<(), Error> {
-    let found = api
+async fn refuse_workspaces(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
+    let found = cid
         .store
         .workspaces(Some(project.clone()), 0, usize::MAX >> 1)
         .await?;
@@ -102,9 +100,9 @@ async fn refuse_workspaces(api: &Api, project: &ProjectName) -> Result<(), Error
 }
 
 /// The mirror goes with the project, and clones need it.
-async fn refuse_kept(api: &Api, project: &ProjectName) -> Result<(), Error> {
+async fn refuse_kept(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
     let mut kept = Vec::new();
-    for dir in api.store.work_dirs(project.clone()).await? {
+    for dir in cid.store.work_dirs(project.clone()).await? {
         let folder = kept_dir(&dir.path);
         let names = fs::names(&folder)?;
         kept.extend(
@@ -198,10 +196,10 @@ impl Part {
 ///
 /// # Errors
 /// The machine or the ledger does not tell.
-async fn left(api: &Api, project: &ProjectName) -> Result<Vec<Part>, Error> {
-    let layout = &api.layout;
+async fn left(cid: &Cid, project: &ProjectName) -> Result<Vec<Part>, Error> {
+    let layout = &cid.layout;
     let mut parts = Vec::new();
-    if doctor::has_site(api, project)? {
+    if doctor::has_site(cid, project)? {
         parts.push(Part::Site);
     }
     let folders = [
@@ -211,14 +209,14 @@ async fn left(api: &Api, project: &ProjectName) -> Result<Vec<Part>, Error> {
     ];
     let folders = folders.into_iter().filter(|path| fs::exists(path));
     parts.extend(folders.map(Part::Folder));
-    let dirs = api.store.work_dirs(project.clone()).await?;
+    let dirs = cid.store.work_dirs(project.clone()).await?;
     parts.extend(dirs.into_iter().map(Part::WorkDir));
-    if let Some(accounts) = &api.sys.accounts
+    if let Some(accounts) = &cid.sys.accounts
         && accounts.has_project(&project_group(project), &builder(project))?
     {
         parts.push(Part::Accounts);
     }
-    let mut owed = api.store.owed().await?;
+    let mut owed = cid.store.owed().await?;
     owed.retain(|row| matches!(&row.debt, Debt::DeleteBranch { project: of, .. } if of == project));
     if !owed.is_empty() {
         parts.push(Part::Debts(owed));
@@ -230,34 +228,34 @@ async fn left(api: &Api, project: &ProjectName) -> Result<Vec<Part>, Error> {
 }
 
 impl Part {
-    async fn remove(&self, api: &Api, project: &ProjectName) -> Result<(), Error> {
+    async fn remove(&self, cid: &Cid, project: &ProjectName) -> Result<(), Error> {
         match self {
-            Self::Helpers => end_helpers(api, project).await?,
-            Self::Site => doctor::remove_site(api, project).await?,
-            Self::Folder(path) => purge(api, path).await?,
+            Self::Helpers => end_helpers(cid, project).await?,
+            Self::Site => doctor::remove_site(cid, project).await?,
+            Self::Folder(path) => purge(cid, path).await?,
             Self::WorkDir(dir) => remove_work_dir(dir)?,
             Self::Accounts => {
-                if let Some(accounts) = &api.sys.accounts {
+                if let Some(accounts) = &cid.sys.accounts {
                     let (group, builder) = (project_group(project), builder(project));
                     accounts.remove_project(&group, &builder).await?;
                 }
             }
             Self::Debts(owed) => {
                 let ids = owed.iter().map(|row| row.id).collect();
-                api.store.settle(ids).await?;
+                cid.store.settle(ids).await?;
             }
         }
         Ok(())
     }
 }
 
-async fn end_helpers(api: &Api, project: &ProjectName) -> Result<(), Fault> {
-    api.sys.helpers.look_over(&api.projects.usable()).await;
-    api.sys.helpers.end_builds(project).await
+async fn end_helpers(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
+    cid.sys.helpers.look_over(&cid.projects.usable()).await;
+    cid.sys.helpers.end_builds(project).await
 }
 
 /// The folders are others', and what is in them too.
-async fn purge(api: &Api, path: &Path) -> Result<(), Fault> {
+async fn purge(cid: &Cid, path: &Path) -> Result<(), Fault> {
     let Some(parent) = path.parent() else {
         return Ok(());
     };
@@ -266,10 +264,10 @@ async fn purge(api: &Api, path: &Path) -> Result<(), Fault> {
     };
     let (identity, limit) = (
         Identity::Purge(parent.to_owned()),
-        *api.settings.limits.purge,
+        *cid.settings.limits.purge,
     );
-    let helpers = api.sys.helpers.as_ref();
-    ask_once(helpers, identity, limit, api.stopping.clone(), request)
+    let helpers = cid.sys.helpers.as_ref();
+    ask_once(helpers, identity, limit, cid.stopping.clone(), request)
         .await
         .map(drop)
 }

@@ -1,10 +1,9 @@
 //! People's rights follow the project files, and outlive them: a typo must not shut everybody out of their
 //! own workspaces, nor let a deploy user in.
 
-use super::Api;
-use crate::{config::Shelf, store::StoreError};
+use crate::{cid::Cid, config::Shelf, store::StoreError};
 
-impl Api {
+impl Cid {
     /// Brings back the rights that an earlier daemon kept; before anybody is let in.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Runs a command in a workspace, its streams going both ways.
 
-use super::Api;
 use crate::{
     authz::{Claim, Permit},
+    cid::Cid,
     domain::WorkspaceState,
     error::Error,
     system::{
@@ -46,7 +46,7 @@ type Sender = mpsc::Sender<Result<RunResponse, Status>>;
 /// # Errors
 /// The first message is no start, or the workspace is not ready.
 pub(super) async fn run(
-    api: &Api,
+    cid: &Cid,
     claim: Claim,
     mut requests: Streaming<RunRequest>,
 ) -> Result<ReceiverStream<Result<RunResponse, Status>>, Status> {
@@ -58,11 +58,11 @@ pub(super) async fn run(
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
-    let (session, wanted, place, permit) = begin(api, claim, &start).await?;
+    let (session, wanted, place, permit) = begin(cid, claim, &start).await?;
     let program = start.command.first().map_or(SHELL, String::as_str);
     tracing::info!(caller = %permit, program, "running a command in a workspace");
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let stopping = api.stopping.clone();
+    let stopping = cid.stopping.clone();
     let ended = place.ended();
     tokio::spawn(async move {
         let Session {
@@ -108,7 +108,7 @@ fn workspace_goes() -> Status {
 }
 
 async fn begin(
-    api: &Api,
+    cid: &Cid,
     claim: Claim,
     start: &RunStart,
 ) -> Result<(Session, Start, Place, Permit), Error> {
@@ -117,10 +117,10 @@ async fn begin(
     let bytes = start.command.iter().map(|word| word.len() + 1).sum();
     let taken = RUN_COMMAND.check(bytes, "this command");
     taken.map_err(|over| Error::over("command", &over))?;
-    let workspace = api.resolve(start.workspace.clone()).await?;
-    let permit = api.bind(claim, &workspace).await?;
+    let workspace = cid.resolve(start.workspace.clone()).await?;
+    let permit = cid.bind(claim, &workspace).await?;
     if workspace.state != WorkspaceState::Ready {
-        if let Some(job) = api.store.live_job(workspace.id).await? {
+        if let Some(job) = cid.store.live_job(workspace.id).await? {
             let (job, kind) = (job.id, job.kind);
             return Err(Error::JobInTheWay { job, kind });
         }
@@ -130,9 +130,9 @@ async fn begin(
         });
     }
     // Before the command starts: a delete that begins now finds it.
-    let place = api.sys.sessions.begin(&workspace.unit(), permit.uid());
+    let place = cid.sys.sessions.begin(&workspace.unit(), permit.uid());
     let place = place.map_err(exhausted)?;
-    let unit = match &api.sys.units {
+    let unit = match &cid.sys.units {
         Some(units) => {
             let identity = Identity::Workspace(WorkspaceUser::of(&workspace));
             Some(units(&identity)?.unit.named(session_name(&identity)))
@@ -140,8 +140,8 @@ async fn begin(
         None => None,
     };
     let session = session::start(
-        &api.sys.site.helper,
-        &api.layout.run_file(&workspace.unit()),
+        &cid.sys.site.helper,
+        &cid.layout.run_file(&workspace.unit()),
         unit,
         wanted.terminal.is_some(),
     )?;

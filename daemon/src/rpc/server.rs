@@ -1,18 +1,21 @@
 //! Sockets, connections and their bounds.
 
-use super::{Api, Audit, enforce::Enforce};
+use super::{Audit, enforce::Enforce};
 use crate::{
     authz::{Caller, Door, Gate},
+    cid::Cid,
     layout::Layout,
-    system::{Fault, FaultContext},
 };
 use cid_proto::v1::{
     jobs_server::JobsServer, projects_server::ProjectsServer, system_server::SystemServer,
     workspaces_server::WorkspacesServer,
 };
-use cid_protocol::budget::{
-    CONNECTION_WINDOW, CONNECTIONS, CONNECTIONS_WAITING, HEADERS, REQUEST, RUN_INPUT, STREAMS,
-    WINDOW,
+use cid_protocol::{
+    budget::{
+        CONNECTION_WINDOW, CONNECTIONS, CONNECTIONS_WAITING, HEADERS, REQUEST, RUN_INPUT, STREAMS,
+        WINDOW,
+    },
+    fault::{Fault, FaultContext},
 };
 use std::{
     collections::HashMap,
@@ -117,12 +120,12 @@ fn bind(path: &Path, mode: u32) -> Result<UnixListener, Fault> {
 /// # Errors
 /// The server fails as a whole.
 pub async fn serve(
-    api: Api,
+    cid: Cid,
     gate: Gate,
     doors: Doors,
     stopping: CancellationToken,
 ) -> Result<(), Fault> {
-    let bounds = Bounds::new(api.settings.max_connections_per_uid);
+    let bounds = Bounds::new(cid.settings.max_connections_per_uid);
     let (sender, connections) = mpsc::channel(16);
     tokio::spawn(accept(
         doors.people,
@@ -139,20 +142,20 @@ pub async fn serve(
         stopping.clone(),
     ));
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<WorkspacesServer<Api>>().await;
+    reporter.set_serving::<WorkspacesServer<Cid>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(cid_proto::DESCRIPTOR_SET)
         .build_v1()
         .cannot("describe the interface")?;
-    let (audit, audit_writer) = Audit::start(api.store.clone());
+    let (audit, audit_writer) = Audit::start(cid.store.clone());
     let server = Server::builder()
         .max_concurrent_streams(STREAMS.most as u32)
         .http2_max_header_list_size(HEADERS.most as u32)
         .initial_stream_window_size(WINDOW.most as u32)
         .initial_connection_window_size(CONNECTION_WINDOW.most as u32)
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
-        .layer(Enforce::new(gate, audit, api.streams.clone()))
-        .add_routes(routes(&api).add_service(health).add_service(reflection))
+        .layer(Enforce::new(gate, audit, cid.streams.clone()))
+        .add_routes(routes(&cid).add_service(health).add_service(reflection))
         .serve_with_incoming_shutdown(
             ReceiverStream::new(connections),
             stopping.clone().cancelled_owned(),
@@ -170,11 +173,11 @@ pub async fn serve(
 }
 
 /// cid's own services.
-pub(super) fn routes(api: &Api) -> Routes {
-    Routes::new(WorkspacesServer::new(api.clone()).max_decoding_message_size(RUN_INPUT.most))
-        .add_service(JobsServer::new(api.clone()).max_decoding_message_size(REQUEST.most))
-        .add_service(ProjectsServer::new(api.clone()).max_decoding_message_size(REQUEST.most))
-        .add_service(SystemServer::new(api.clone()).max_decoding_message_size(REQUEST.most))
+pub(super) fn routes(cid: &Cid) -> Routes {
+    Routes::new(WorkspacesServer::new(cid.clone()).max_decoding_message_size(RUN_INPUT.most))
+        .add_service(JobsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
+        .add_service(ProjectsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
+        .add_service(SystemServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
 }
 
 /// How many connections there may be.

@@ -1,12 +1,12 @@
 //! Service `System`.
 
-use super::{Api, page_size};
-use crate::{doctor, error::Error};
+use super::page_size;
+use crate::{cid::Cid, doctor, error::Error};
 use cid_proto::v1::{self, system_server::System};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
-impl System for Api {
+impl System for Cid {
     async fn version(
         &self,
         _: Request<v1::VersionRequest>,

@@ -1,18 +1,17 @@
 //! Before a delete: is there work that is nowhere else?
 
-use super::Api;
 use crate::{
+    cid::Cid,
     config::Project,
     domain::{Workspace, WorkspaceState},
     error::Error,
     step::{look_at, not_in_effect},
-    system::{
-        Fault, fs,
-        helpers::{Identity, WorkspaceUser, ask_once},
-    },
+    system::helpers::{Identity, WorkspaceUser, ask_once},
 };
+use cid_kernel::fs;
 use cid_proto::v1;
 use cid_protocol::{
+    fault::Fault,
     request::{Fetched, WorkReport, WorkStatus},
     run_file::RunFile,
 };
@@ -32,15 +31,15 @@ const LOOKED: SignedDuration = SignedDuration::from_mins(10);
 
 /// The remote of a workspace's project as it is now: asked once, and only if it matters.
 pub(super) struct RemoteNow<'a> {
-    api: &'a Api,
+    cid: &'a Cid,
     workspace: &'a Workspace,
     fetched: OnceCell<Result<Fetched, Fault>>,
 }
 
 impl<'a> RemoteNow<'a> {
-    pub(super) fn new(api: &'a Api, workspace: &'a Workspace) -> Self {
+    pub(super) fn new(cid: &'a Cid, workspace: &'a Workspace) -> Self {
         Self {
-            api,
+            cid,
             workspace,
             fetched: OnceCell::new(),
         }
@@ -49,16 +48,16 @@ impl<'a> RemoteNow<'a> {
     /// Brings the mirror up to date.
     async fn ask(&self) -> &Result<Fetched, Fault> {
         let fetch = || async {
-            let project = self.api.projects.get(self.workspace.project.as_str());
+            let project = self.cid.projects.get(self.workspace.project.as_str());
             let project = project.map_err(|error| Fault::new(error.to_string()))?;
             let branch = &self.workspace.branch;
-            self.api.engine.fetch(&project, branch, FETCH).await
+            self.cid.engine.fetch(&project, branch, FETCH).await
         };
         self.fetched.get_or_init(fetch).await
     }
 }
 
-impl Api {
+impl Cid {
     /// Where a workspace's clone stands, and what is not in effect; `None`: that cannot be told.
     pub(super) async fn standing(&self, workspace: &Workspace) -> Option<v1::Standing> {
         if workspace.state != WorkspaceState::Ready {

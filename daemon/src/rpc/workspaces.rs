@@ -1,15 +1,13 @@
 //! Service `Workspaces`.
 
 use super::{
-    Api,
     convert::{self, Users},
-    email, logs, page_size, run,
-    streams::Kind,
-    take_claim,
+    email, logs, page_size, run, take_claim,
     work::{self, RemoteNow},
 };
 use crate::{
     authz::{Claim, Permit},
+    cid::{Cid, streams::Kind},
     config::{Project, Projects},
     domain::{Account, JobKind, Name, Workspace, WorkspaceState},
     engine::{Plan, Submission},
@@ -17,13 +15,9 @@ use crate::{
     health::{Health, Seen},
     plan::{self, BranchChoice, Facts, Looked},
     store::{Quota, Subject},
-    system::{
-        procs,
-        room::{self, Shortage},
-        supervisor::Process,
-        tls::Certificates,
-    },
+    system::{procs, supervisor::Process, tls::Certificates},
 };
+use cid_kernel::room::{self, Shortage};
 use cid_proto::v1::{self, workspaces_server::Workspaces};
 use futures::stream::BoxStream;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
@@ -49,7 +43,7 @@ impl AccountRange {
     }
 }
 
-impl Api {
+impl Cid {
     /// The accounts of all workspaces.
     pub(crate) fn account_range(&self) -> AccountRange {
         let uids = self.settings.workspace_uids.0.clone();
@@ -58,7 +52,7 @@ impl Api {
 }
 
 #[tonic::async_trait]
-impl Workspaces for Api {
+impl Workspaces for Cid {
     async fn create(
         &self,
         request: Request<v1::CreateRequest>,
@@ -228,7 +222,7 @@ impl Workspaces for Api {
         }
         // What looks needs a little room as well.
         self.store.ensure_room();
-        room::of_units(&self.layout).ensure_room();
+        room::of_units(&self.layout.run_dir).ensure_room();
         let remote = RemoteNow::new(self, &workspace);
         let judged = work::judged(&request.looked);
         let report = match request.discard {
@@ -362,7 +356,7 @@ async fn memory_of(processes: &[Process]) -> Vec<u64> {
     memory.unwrap_or_else(|_| vec![0; count])
 }
 
-impl Api {
+impl Cid {
     /// Submits a job and tells the audit log which one it became.
     async fn submit(
         &self,
@@ -446,6 +440,7 @@ impl Api {
 
     /// Whether helpers can be started, and still be when all is taken back.
     fn has_units(&self) -> bool {
-        room::of_units(&self.layout).renew() && room::has_room_for_units(&self.layout)
+        room::of_units(&self.layout.run_dir).renew()
+            && room::has_room_for_units(&self.layout.run_dir)
     }
 }

@@ -3,9 +3,10 @@
 use super::{front, preflight};
 use crate::{
     layout::Layout,
-    system::{Fault, nginx::NginxPaths, strict},
+    system::{nginx::NginxPaths, strict},
 };
 use askama::Template;
+use cid_protocol::fault::Fault;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::{net::SocketAddr, path::Path};
 

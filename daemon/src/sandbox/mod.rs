@@ -10,10 +10,8 @@ mod watch;
 
 pub use preflight::{check_paths, listen_addresses};
 
-use crate::{
-    layout::Layout,
-    system::{Fault, nginx::NginxPaths},
-};
+use crate::{layout::Layout, system::nginx::NginxPaths};
+use cid_protocol::fault::Fault;
 use std::{path::Path, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watch::{Engine, Start};

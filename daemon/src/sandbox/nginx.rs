@@ -7,13 +7,15 @@ use super::{
 use crate::{
     layout::Layout,
     system::{
-        Fault, exec, fs,
+        exec,
         included::{Objection, Tester},
         nginx::{NginxPaths, master},
         procs::{self, ProcessId},
     },
 };
 use async_trait::async_trait;
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use nix::sys::signal::Signal;
 use std::{
     path::Path,

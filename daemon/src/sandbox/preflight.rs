@@ -2,8 +2,10 @@
 
 use crate::{
     layout::Layout,
-    system::{Fault, exec, fs, included, listeners},
+    system::{exec, included, listeners},
 };
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use std::{
     io::ErrorKind,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},

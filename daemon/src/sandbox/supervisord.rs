@@ -7,7 +7,7 @@ use super::{
 use crate::{
     layout::Layout,
     system::{
-        Fault, exec, fs,
+        exec,
         included::Included,
         procs::{self, ProcessId},
         supervisor::{
@@ -19,6 +19,8 @@ use crate::{
     },
 };
 use async_trait::async_trait;
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use dxr::Value;
 use std::{
     ffi::OsStr,

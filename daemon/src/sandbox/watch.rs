@@ -1,7 +1,7 @@
 //! Keeps an engine up.
 
-use crate::system::Fault;
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

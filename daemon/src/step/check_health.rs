@@ -3,19 +3,21 @@
 use super::{last_lines::last_lines, stay_up::StayingUp};
 use crate::{
     config::{Health, Limits},
-    doctor::worries::empty_database,
     engine::{Cx, Step},
     health::page::wrong,
-    recipe::WEB,
     system::{
-        Fault, fs,
         inside::AppSocket,
         probe::{App, Page, is_served, of_workspace},
         supervisor::Process,
         visit::{OwnSite, Visited},
     },
 };
-use cid_protocol::run_file::RunFile;
+use cid_kernel::fs;
+use cid_protocol::fault::FaultContext;
+use cid_protocol::{
+    fault::Fault,
+    run_file::{RunFile, WEB},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},
@@ -88,7 +90,7 @@ impl Step for CheckHealth {
 impl CheckHealth {
     async fn sync(&self) -> Result<(), Fault> {
         match &self.directory {
-            Some(directory) => fs::sync_all_of(directory).await,
+            Some(directory) => sync_all_of(directory.clone()).await,
             None => Ok(()),
         }
     }
@@ -176,9 +178,12 @@ impl CheckHealth {
         let empty = cx
             .project()
             .ok()
-            .and_then(|project| empty_database(&project));
+            .and_then(|project| project.empty_database());
         match empty {
-            Some(worry) => Fault::new(format!("{message}; {}", worry.message)).hint(worry.mend),
+            Some(empty) => Fault {
+                message: format!("{message}; {}", empty.message),
+                ..empty
+            },
             None => Fault::new(message).hint(hint.unwrap_or_else(|| hint_about(health))),
         }
     }
@@ -329,4 +334,10 @@ impl App {
             elsewhere.join(", ")
         ))
     }
+}
+
+async fn sync_all_of(dir: PathBuf) -> Result<(), Fault> {
+    spawn_blocking(move || fs::sync_all_of(&dir))
+        .await
+        .cannot("sync the disk")?
 }

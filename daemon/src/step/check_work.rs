@@ -3,9 +3,11 @@
 use crate::{
     engine::{Cx, Step},
     error,
-    system::Fault,
 };
-use cid_protocol::request::{self, Remote, WorkStatus};
+use cid_protocol::{
+    fault::Fault,
+    request::{self, Remote, WorkStatus},
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

@@ -7,9 +7,11 @@ use super::{
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    system::Fault,
 };
-use cid_protocol::request::{CloneTree, Person};
+use cid_protocol::{
+    fault::Fault,
+    request::{CloneTree, Person},
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

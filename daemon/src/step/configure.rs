@@ -11,11 +11,12 @@ use super::{
 use crate::{
     config::{Limits, LinkMode, Project, dotenv},
     engine::{Cx, Step},
-    system::{Fault, FaultContext, fs},
 };
+use cid_kernel::fs;
 use cid_protocol::{
     budget::TEMPLATE,
     environment::network,
+    fault::{Fault, FaultContext},
     request::{self, FileSource, TreeFile, TreeLink},
     run_file::{ProcessCommand, RunAs, RunFile},
 };

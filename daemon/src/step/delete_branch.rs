@@ -4,9 +4,11 @@ use super::CheckBranch;
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    system::Fault,
 };
-use cid_protocol::request::{self, BranchDeletion, Push, Remote};
+use cid_protocol::{
+    fault::Fault,
+    request::{self, BranchDeletion, Push, Remote},
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

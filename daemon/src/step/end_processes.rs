@@ -4,9 +4,8 @@ use super::make_account::accounts;
 use crate::{
     domain::{Account, project_group},
     engine::{Cx, Step},
-    system::Fault,
 };
-use cid_protocol::request;
+use cid_protocol::{fault::Fault, request};
 use serde::{Deserialize, Serialize};
 
 /// Ends every process of the workspace's user: also one that threw its environment away and began a

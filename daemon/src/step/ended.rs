@@ -1,7 +1,9 @@
 //! What the end of a repository's command means for the job.
 
-use crate::system::Fault;
-use cid_protocol::request::{Exited, Resource};
+use cid_protocol::{
+    fault::Fault,
+    request::{Exited, Resource},
+};
 
 /// 128 + SIGXFSZ, by which the kernel ends who writes on.
 const TOO_LONG_A_FILE: i32 = 153;

@@ -12,13 +12,14 @@ use crate::{
     engine::{Cx, Step},
     recipe::Environment,
     system::{
-        Fault, fs,
         helpers::Identity,
         queue::{Resource, Turn},
     },
 };
+use cid_kernel::fs;
 use cid_protocol::{
     environment::network,
+    fault::Fault,
     request::{
         BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK,
         InstallLocal, RunCommand,

@@ -3,9 +3,11 @@
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    system::Fault,
 };
-use cid_protocol::request::{self, Fetched, Remote};
+use cid_protocol::{
+    fault::Fault,
+    request::{self, Fetched, Remote},
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

@@ -9,9 +9,13 @@ use crate::{
     config::{Access, Limits},
     domain::{Account, Email},
     engine::{Cx, Step},
-    system::{Fault, FaultContext, fs, inside::Inside, nginx::worker},
+    system::{inside::Inside, nginx::worker},
 };
-use cid_protocol::request::{self, Granted};
+use cid_kernel::fs;
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    request::{self, Granted},
+};
 use nix::unistd::{Group, User};
 use serde::{Deserialize, Serialize};
 use std::{

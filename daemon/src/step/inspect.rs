@@ -5,9 +5,9 @@ use crate::{
     config::Projects,
     engine::{Cx, Step},
     recipe::{self, Recipe},
-    system::{Fault, view},
+    system::view,
 };
-use cid_protocol::request;
+use cid_protocol::{fault::Fault, request};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -4,8 +4,9 @@ use super::end_processes::remove_with_processes;
 use crate::{
     domain::{Account, project_group},
     engine::{Cx, Step},
-    system::{Fault, accounts::Accounts},
+    system::accounts::Accounts,
 };
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Makes the account that owns the workspace's files and runs its processes.

@@ -9,10 +9,14 @@ use crate::{
     engine::{Cx, Step},
     error,
     layout::KEPT_MODE,
-    system::{Fault, fs, helpers::Identity},
+    system::helpers::Identity,
 };
-use cid_protocol::request::{EndProcesses, Purge, UnfinishedWork, WorkReport};
+use cid_kernel::fs;
 pub use cid_protocol::request::{HOME, TREE};
+use cid_protocol::{
+    fault::Fault,
+    request::{EndProcesses, Purge, UnfinishedWork, WorkReport},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},

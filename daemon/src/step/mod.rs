@@ -65,7 +65,7 @@ pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
 pub use unpublish::Unpublish;
 
-use crate::engine::{AnyStep, Planned, StepEntry};
+use crate::engine::{AnyStep, Planned, StepEntry, UnknownStep};
 
 /// Every step that this version knows.
 pub const REGISTRY: &[StepEntry] = &[
@@ -101,19 +101,6 @@ pub const REGISTRY: &[StepEntry] = &[
 /// KIND of the one step that the outside must take back; tests stop there.
 #[cfg(test)]
 pub(crate) const PUSH_BRANCH: &str = <PushBranch as crate::engine::Step>::KIND;
-
-/// A journalled step that this version cannot carry out.
-#[derive(Debug, thiserror::Error)]
-pub enum UnknownStep {
-    /// Its KIND is none of [`REGISTRY`].
-    #[error(
-        "this version of cid does not know the step {0}; install the version that planned it, then retry"
-    )]
-    Kind(String),
-    /// Its parameters cannot be read.
-    #[error("cannot read the parameters of the step {0}: {1}")]
-    Parameters(String, serde_json::Error),
-}
 
 /// A planned step, ready to run.
 ///

@@ -11,11 +11,12 @@ use crate::{
     engine::{Cx, Step},
     store::{Artifact, Debt},
     system::{
-        Fault, System,
+        System,
         nginx::vhost::{HostName, Media, Upstream, Vhost, VhostTls},
         view,
     },
 };
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -5,9 +5,11 @@ use crate::{
     config::Limits,
     engine::{Cx, Step},
     store::Debt,
-    system::Fault,
 };
-use cid_protocol::request::{BranchDeletion, DeleteBranch, Push, Remote};
+use cid_protocol::{
+    fault::Fault,
+    request::{BranchDeletion, DeleteBranch, Push, Remote},
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

@@ -1,11 +1,8 @@
 //! Writes down what cid and the project's commands made in a workspace, before anybody works there.
 
 use super::make_account::made;
-use crate::{
-    engine::{Cx, Step},
-    system::Fault,
-};
-use cid_protocol::request;
+use crate::engine::{Cx, Step};
+use cid_protocol::{fault::Fault, request};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

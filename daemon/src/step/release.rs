@@ -4,9 +4,10 @@ use super::{Inspect, configure::filled_in, ended::judge, record_made::record};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    system::{Fault, queue::Resource},
+    system::queue::Resource,
 };
 use cid_protocol::{
+    fault::Fault,
     request::RunCommand,
     run_file::{ProcessCommand, RunFile},
 };

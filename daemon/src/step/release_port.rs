@@ -1,9 +1,7 @@
 //! Gives the port back, as soon as nginx no longer passes requests to it.
 
-use crate::{
-    engine::{Cx, Step},
-    system::Fault,
-};
+use crate::engine::{Cx, Step};
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Gives the workspace's port back.

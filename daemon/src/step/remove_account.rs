@@ -4,8 +4,8 @@ use super::{end_processes::remove_with_processes, make_account::accounts};
 use crate::{
     domain::{Account, project_group},
     engine::{Cx, Step},
-    system::Fault,
 };
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Removes the account of a workspace that has no files and no processes any more.

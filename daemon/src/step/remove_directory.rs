@@ -3,10 +3,11 @@
 use super::{make_directory::purge, remove_files::into_trash};
 use crate::{
     config::Limits,
-    doctor::unwritable,
     engine::{Cx, Step},
-    system::{Fault, fs},
+    system::unwritable::unwritable,
 };
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 

@@ -4,8 +4,9 @@ use super::make_directory::purge;
 use crate::{
     config::Limits,
     engine::{Cx, Step},
-    system::{Fault, fs},
 };
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},

@@ -9,9 +9,9 @@ use crate::{
     config::{Access, Limits},
     domain::{Account, Email},
     engine::{Cx, Step},
-    system::{Fault, helpers::Identity},
+    system::helpers::Identity,
 };
-use cid_protocol::request::GrantAccess;
+use cid_protocol::{fault::Fault, request::GrantAccess};
 use nix::unistd::Group;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};

@@ -3,8 +3,8 @@
 use crate::{
     engine::{Cx, Step},
     store::StoreError,
-    system::Fault,
 };
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Reserves a port of this range, both ends included.

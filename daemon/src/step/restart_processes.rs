@@ -1,11 +1,8 @@
 //! Restarts the workspace's processes.
 
 use super::{look_at, not_in_effect};
-use crate::{
-    engine::{Cx, Step},
-    system::Fault,
-};
-use cid_protocol::run_file::RunFile;
+use crate::engine::{Cx, Step};
+use cid_protocol::{fault::Fault, run_file::RunFile};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path};
 

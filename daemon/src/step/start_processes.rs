@@ -5,8 +5,9 @@ use crate::{
     domain::ProcessType,
     engine::{Cx, Step},
     store::{Artifact, Debt},
-    system::{Fault, supervisor::program::Program},
+    system::supervisor::program::Program,
 };
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Writes the workspace's program file and has supervisord run what it says. Where another program has taken the
@@ -54,6 +55,10 @@ impl StartProcesses {
     async fn leave_taken_port(&self, cx: &Cx) -> Result<(), Fault> {
         let recipe = cx.output::<Inspect>()?.recipe;
         if !recipe.has_web() || recipe.web_on_socket {
+            return Ok(());
+        }
+        // Begun before, by a daemon that was killed: the app itself may listen.
+        if cx.sys().supervisor.read(cx.unit())?.is_some() {
             return Ok(());
         }
         let taken = reserve_port::port(cx).await?;

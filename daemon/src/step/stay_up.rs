@@ -3,13 +3,13 @@
 use super::last_lines::last_lines;
 use crate::{
     engine::Cx,
-    recipe::WEB,
     system::{
-        Fault, listeners,
+        listeners,
         probe::App,
         supervisor::{How, Process, ProcessState},
     },
 };
+use cid_protocol::{fault::Fault, run_file::WEB};
 use nix::libc::SIGKILL;
 use std::{
     collections::BTreeMap,

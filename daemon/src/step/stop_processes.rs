@@ -4,8 +4,8 @@ use super::start_processes::restore;
 use crate::{
     engine::{Cx, Step},
     store::Debt,
-    system::Fault,
 };
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Stops the workspace's processes and removes their program file.

@@ -4,8 +4,8 @@ use super::publish::restore;
 use crate::{
     engine::{Cx, Step},
     store::Debt,
-    system::Fault,
 };
+use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Takes the workspace's sub-domain out of nginx.

@@ -1,6 +1,6 @@
 //! Opening the ledger, and the one thread that talks to it.
 
-use crate::system::room::Reserve;
+use cid_kernel::room::Reserve;
 use cid_protocol::budget::Over;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};

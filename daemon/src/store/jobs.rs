@@ -7,9 +7,9 @@ use super::{
     rows::{parse, text, time},
     workspaces::{by_email, by_id, insert, is_free},
 };
-use crate::{
-    domain::{Creator, Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState},
-    engine::event::{Event, Failure, What},
+use crate::domain::{
+    Creator, Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState,
+    event::{Event, Failure, What},
 };
 use cid_protocol::budget::PLAN;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};

@@ -1,8 +1,10 @@
 //! The user and token for a repository over https: a file of the operator's that only the daemon reads.
 //! It hands them to the helper that talks to the git server, by that helper's own pipe.
 
-use super::Fault;
-use cid_protocol::request::{Secret, UseCredential};
+use cid_protocol::{
+    fault::Fault,
+    request::{Secret, UseCredential},
+};
 use rustix::fs::{self as sys, FileType, Mode, OFlags};
 use std::{fs::File, io::Read, path::Path};
 
@@ -55,7 +57,7 @@ fn parse(text: &str) -> Option<UseCredential> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::fs;
+    use cid_kernel::fs;
     use std::os::unix::fs::symlink;
 
     #[test]

@@ -1,8 +1,10 @@
 //! Runs programs that are no helpers: nginx, supervisord, the front. Everything they get is said
 //! here: a clean environment, no input, a time limit, bounded output.
 
-use super::{Fault, FaultContext};
-use cid_protocol::environment::PATH;
+use cid_protocol::{
+    environment::PATH,
+    fault::{Fault, FaultContext},
+};
 use std::{ffi::OsStr, fs::OpenOptions, path::Path, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},

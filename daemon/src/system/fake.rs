@@ -10,7 +10,7 @@ pub use supervisor::running;
 pub use told::Answer;
 
 use super::{
-    Effect, Fault, Site, System, fs,
+    Effect, Site, System,
     helpers::{Call, Launcher},
     nginx::Nginx,
     probe::{App, Page, PageAnswer, Probe},
@@ -20,10 +20,14 @@ use super::{
 };
 use crate::{domain::UnitName, layout::Layout};
 use async_trait::async_trait;
-use cid_protocol::request::{
-    AccessReport, AccountFiles, BranchDeletion, Built, Configured, Dependencies, Ended, Fetched,
-    Granted, Inspection, LocalInstalled, PathReport, Purged, Request, Resolved, ToolExited,
-    TreeLook, WorkReport,
+use cid_kernel::fs;
+use cid_protocol::{
+    fault::Fault,
+    request::{
+        AccessReport, AccountFiles, BranchDeletion, Built, Configured, Dependencies, Ended,
+        Fetched, Granted, Inspection, LocalInstalled, PathReport, Purged, Request, Resolved,
+        ToolExited, TreeLook, WorkReport,
+    },
 };
 use serde_json::{Value, json};
 use std::{

@@ -2,13 +2,15 @@
 //! another one where one was lost.
 
 use super::{
-    Fault, Lost,
     helpers::{Call, Identity, Launcher},
     queue::{Queues, Resource, Turn},
 };
 use crate::domain::ProjectName;
 use async_trait::async_trait;
-use cid_protocol::request::{Remote, Request};
+use cid_protocol::{
+    fault::{Fault, Lost},
+    request::{Remote, Request},
+};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,

@@ -1,9 +1,12 @@
 //! Starts helpers: processes that do one job's work under one identity.
 
-use super::{Fault, queue::Who};
+use super::queue::Who;
 use crate::domain::{ProjectName, UnitName, Workspace};
 use async_trait::async_trait;
-use cid_protocol::request::{Ask, Request};
+use cid_protocol::{
+    fault::Fault,
+    request::{Ask, Request},
+};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

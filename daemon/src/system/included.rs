@@ -1,9 +1,10 @@
 //! A folder of `UNIT.conf` files that an engine includes, and how files get into it without
 //! breaking the engine for everybody else.
 
-use super::{Fault, fs};
 use crate::domain::UnitName;
 use async_trait::async_trait;
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use std::path::{Path, PathBuf};
 
 /// A folder of `UNIT.conf` files.

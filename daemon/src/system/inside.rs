@@ -3,8 +3,7 @@
 //! once, beneath the workspace's folder and never through a link, and what was opened is looked at and
 //! used, not what the name means a moment later.
 
-use super::Fault;
-use cid_protocol::run_file::RunFile;
+use cid_protocol::{fault::Fault, run_file::RunFile};
 use rustix::{
     fs::{FileType, Mode, OFlags, Stat, fstat, open, openat},
     io::Errno,

@@ -5,7 +5,6 @@ pub mod accounts;
 pub mod credential;
 pub mod exec;
 pub mod fake;
-pub mod fs;
 pub mod git_servers;
 pub mod helpers;
 pub(crate) mod included;
@@ -16,7 +15,6 @@ pub mod nginx;
 pub mod probe;
 pub(crate) mod procs;
 pub mod queue;
-pub mod room;
 pub mod session;
 pub mod sessions;
 pub mod standing;
@@ -25,10 +23,10 @@ pub mod supervisor;
 pub mod tls;
 pub(crate) mod turns;
 pub mod units;
+pub mod unwritable;
 pub(crate) mod view;
 pub mod visit;
 
-pub use cid_protocol::fault::{Fault, FaultContext, Lost};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{

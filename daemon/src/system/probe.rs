@@ -1,7 +1,6 @@
 //! Looks at ports and pages, changes nothing.
 
 use super::{
-    Fault, FaultContext,
     inside::AppSocket,
     listeners::{any_listener, listening, sockets_of},
     procs,
@@ -10,7 +9,10 @@ use super::{
 };
 use crate::{domain::UnitName, layout::Layout};
 use async_trait::async_trait;
-use cid_protocol::run_file::RunFile;
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    run_file::RunFile,
+};
 use http_body_util::{BodyExt, Empty};
 use hyper::{
     Request,

@@ -1,7 +1,10 @@
 //! A command that somebody runs in a workspace, with its streams open.
 
-use super::{Fault, FaultContext, launcher::stop_unit, units::Unit};
-use cid_protocol::frame::{Frame, Size, Start};
+use super::{launcher::stop_unit, units::Unit};
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    frame::{Frame, Size, Start},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

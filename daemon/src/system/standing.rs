@@ -2,10 +2,13 @@
 //! a unit takes systemd longer to start than they take to do it.
 
 use super::{
-    Fault, exec,
+    exec,
     helpers::{Call, Identity, Launcher, ask},
 };
-use cid_protocol::request::{Ask, RunTool};
+use cid_protocol::{
+    fault::Fault,
+    request::{Ask, RunTool},
+};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;

@@ -1,8 +1,9 @@
 //! Values in nginx's and supervisord's files. Neither format can quote everything, so nothing is
 //! quoted: a value with a character that either of them gives a meaning is refused.
 
-use super::Fault;
+use crate::domain::is_plain;
 use askama::{Template, filters::Escaper};
+use cid_protocol::fault::Fault;
 use std::fmt;
 
 /// Lets plain values through and fails on all others.
@@ -16,11 +17,6 @@ impl Escaper for Strict {
         }
         dest.write_str(text)
     }
-}
-
-/// Whether a character means nothing but itself to nginx and supervisord.
-pub fn is_plain(character: char) -> bool {
-    !character.is_whitespace() && !character.is_control() && !r#"{};"'\$#%`"#.contains(character)
 }
 
 /// Renders a template whose values [`Strict`] looks at; `what` says what it is in the fault.

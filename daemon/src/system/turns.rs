@@ -1,9 +1,9 @@
 //! Turns: changes that arrive while one turn runs go into the next together, so that a hundred
 //! callers cost an engine a few reloads, not a hundred.
 
-use super::Fault;
 use crate::domain::UnitName;
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use std::collections::{BTreeSet, VecDeque};
 use tokio::sync::{mpsc, oneshot};
 

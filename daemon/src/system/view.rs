@@ -2,8 +2,8 @@
 //! follows no link. Who owns a folder can put a link where its socket should be, and nginx may connect
 //! to more than a workspace may.
 
-use super::{Fault, FaultContext};
 use crate::layout::Layout;
+use cid_protocol::fault::{Fault, FaultContext};
 use std::{
     fs,
     os::unix::fs::MetadataExt,

@@ -97,7 +97,7 @@ impl Rig {
         *self.engines.lock().unwrap() = Some(Arc::new(engines));
     }
 
-    pub async fn try_start(&self) -> Result<Engines, cid_daemon::system::Fault> {
+    pub async fn try_start(&self) -> Result<Engines, cid_protocol::fault::Fault> {
         Engines::start(&self.layout, self.port, &self.bin_dir()).await
     }
 

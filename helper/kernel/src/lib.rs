@@ -4,7 +4,11 @@
 pub mod acl;
 /// Control groups.
 pub mod cgroup;
+/// Files that only cid writes.
+pub mod fs;
 /// Processes, and how to end all of them.
 pub mod reaper;
+/// Room on file systems.
+pub mod room;
 /// System V shared memory, message queues and semaphores.
 pub mod sysvipc;

@@ -1,5 +1,5 @@
 //! How much of anything a repository, a project file or a caller may choose: the one table of bounds.
-//! `docs/architecture.md` shows it under "Limits", and a test holds the two together.
+//! `docs/limits.md` shows it, and a test holds the two together.
 
 use std::fmt::{self, Display};
 
@@ -58,7 +58,7 @@ pub struct Over {
 impl Over {
     /// Where the bound comes from.
     pub const HINT: &'static str =
-        "cid sets this bound, for all alike; \"Limits\" in docs/architecture.md has them all";
+        "cid sets this bound, for all alike; docs/limits.md has them all";
 }
 
 impl Display for Over {
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_document_has_each_bound_and_no_other() {
-        let document = include_str!("../../../docs/architecture.md");
+        let document = include_str!("../../../docs/limits.md");
         let (_, rest) = document.split_once("<!-- budget.rs -->\n").unwrap();
         let (table, _) = rest.split_once("<!-- end -->").unwrap();
         let expected: String = TABLE

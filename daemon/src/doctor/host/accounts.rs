@@ -2,29 +2,29 @@
 
 use super::Trouble;
 use crate::{
+    cid::Cid,
     config::Project,
-    rpc::Api,
     step::{gid_of, uid_of},
 };
 
 /// Projects whose deploy user is not named, does not exist, or is a person.
-pub(super) fn deploy_users(api: &Api) -> Vec<Trouble> {
-    let shelf = api.projects.all();
+pub(super) fn deploy_users(cid: &Cid) -> Vec<Trouble> {
+    let shelf = cid.projects.all();
     shelf
         .values()
         .flatten()
-        .filter_map(|project| deploy_user(api, project))
+        .filter_map(|project| deploy_user(cid, project))
         .collect()
 }
 
-fn deploy_user(api: &Api, project: &Project) -> Option<Trouble> {
+fn deploy_user(cid: &Cid, project: &Project) -> Option<Trouble> {
     let about = format!("of {}", project.name);
     let Some(user) = &project.deploy_user else {
         let trouble = Trouble::new(about, "the project file names none");
         return Some(trouble.mend("set deploy_user to the account whose keys git is to use"));
     };
     // Since the file was read; of others the file is refused.
-    if api.projects.is_member(user) {
+    if cid.projects.is_member(user) {
         let what = format!("{user} is in the group cid, and may not use cid as a deploy user");
         let mend = format!("deluser {user} cid, or give git an account of its own");
         return Some(Trouble::new(about, what).mend(mend));
@@ -37,8 +37,8 @@ fn deploy_user(api: &Api, project: &Project) -> Option<Trouble> {
 }
 
 /// Accounts and groups of `[access]` that do not exist.
-pub(super) fn people(api: &Api) -> Vec<Trouble> {
-    let shelf = api.projects.all();
+pub(super) fn people(cid: &Cid) -> Vec<Trouble> {
+    let shelf = cid.projects.all();
     let of = |project: &Project| {
         let group = project.access.group.as_deref();
         let missing_group = group.and_then(|name| gid_of(name).err());

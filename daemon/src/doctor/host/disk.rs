@@ -1,11 +1,12 @@
 //! File systems that cid works on.
 
 use super::{Trouble, Troubles};
+use crate::system::unwritable::unwritable;
 use crate::{
+    cid::Cid,
     doctor::{shared, surplus},
-    rpc::Api,
-    system::Fault,
 };
+use cid_protocol::fault::Fault;
 use rustix::{fs as sys, io::Errno};
 use std::{
     collections::BTreeSet,
@@ -17,66 +18,42 @@ const MIB: u64 = 1024 * 1024;
 const LEAST_FILES: u64 = 10_000;
 
 /// Where workspaces live.
-async fn work_dirs(api: &Api) -> Result<BTreeSet<PathBuf>, Fault> {
-    let workspaces = api.store.workspaces(None, 0, usize::MAX >> 1).await;
+async fn work_dirs(cid: &Cid) -> Result<BTreeSet<PathBuf>, Fault> {
+    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await;
     let workspaces = workspaces.map_err(|error| Fault::new(error.to_string()))?;
-    Ok(surplus::work_dirs(api, workspaces.iter())
+    Ok(surplus::work_dirs(cid, workspaces.iter())
         .into_keys()
         .collect())
 }
 
 /// Everything that workspaces and cid write.
-async fn places(api: &Api) -> Result<BTreeSet<PathBuf>, Fault> {
-    let shelf = api.projects.all();
+async fn places(cid: &Cid) -> Result<BTreeSet<PathBuf>, Fault> {
+    let shelf = cid.projects.all();
     let media = shelf
         .values()
         .flatten()
         .filter_map(|project| project.media.as_ref());
-    let mut places = work_dirs(api).await?;
+    let mut places = work_dirs(cid).await?;
     places.extend(media.map(|media| media.path.to_path_buf()));
-    places.extend([api.layout.state_dir.clone(), api.layout.log_dir.clone()]);
+    places.extend([cid.layout.state_dir.clone(), cid.layout.log_dir.clone()]);
     // What is missing is said where it is asked for.
     places.retain(|place| place.is_dir());
     Ok(places)
 }
 
 /// Folders of workspaces that the daemon cannot write, as a rule because its unit does not let it.
-pub(super) async fn writable(api: Api) -> Troubles {
-    let dirs = work_dirs(&api).await?;
+pub(super) async fn writable(cid: Cid) -> Troubles {
+    let dirs = work_dirs(&cid).await?;
     let faults = dirs.iter().filter_map(|dir| unwritable(dir));
     Ok(faults.map(|fault| Trouble::from_fault("", fault)).collect())
 }
 
-/// Why the daemon of a host cannot write a folder of workspaces, with the command that lets it; `None`: it
-/// can.
-pub(crate) fn unwritable(dir: &Path) -> Option<Fault> {
-    let shown = dir.display();
-    if ["/home", "/root", "/run/user"]
-        .iter()
-        .any(|home| dir.starts_with(home))
-    {
-        let message = format!("{shown} is where cid's units see nothing");
-        return Some(Fault::new(message).hint("choose a work_dir elsewhere"));
-    }
-    let error = sys::access(dir, sys::Access::WRITE_OK).err()?;
-    let drop_in = format!(
-        "systemctl edit cid.service, and write: [Service] ReadWritePaths={shown} (two lines); then: systemctl restart cid"
-    );
-    Some(match error {
-        Errno::NOENT => Fault::new(format!("{shown} does not exist"))
-            .hint(format!("mkdir -p {shown}; {drop_in}")),
-        Errno::ROFS => Fault::new(format!("the daemon's unit may not write {shown}")).hint(drop_in),
-        error => Fault::new(format!("cannot write {shown}: {error}"))
-            .hint(format!("chown root: {shown}; chmod 755 {shown}")),
-    })
-}
-
 /// What workspaces share and somebody who is to use it cannot.
-pub(super) async fn shared(api: Api) -> Troubles {
-    let shelf = api.projects.all();
+pub(super) async fn shared(cid: Cid) -> Troubles {
+    let shelf = cid.projects.all();
     let mut troubles = Vec::new();
     for project in shelf.values().flatten() {
-        for (key, state) in shared::look(&api, project).await {
+        for (key, state) in shared::look(&cid, project).await {
             let about = format!("{key} of {}", project.name);
             troubles.extend(state.err().map(|fault| Trouble::from_fault(about, fault)));
         }
@@ -85,9 +62,9 @@ pub(super) async fn shared(api: Api) -> Troubles {
 }
 
 /// File systems that are as good as full.
-pub(super) async fn room(api: Api) -> Troubles {
-    let least = api.settings.min_free_mib * MIB;
-    let places = places(&api).await?;
+pub(super) async fn room(cid: Cid) -> Troubles {
+    let least = cid.settings.min_free_mib * MIB;
+    let places = places(&cid).await?;
     Ok(places
         .iter()
         .filter_map(|place| full(place, least))
@@ -111,8 +88,8 @@ fn full(place: &Path, least: u64) -> Option<Trouble> {
 }
 
 /// File systems that keep no access lists.
-pub(super) async fn access_lists(api: Api) -> Troubles {
-    let places = places(&api).await?;
+pub(super) async fn access_lists(cid: Cid) -> Troubles {
+    let places = places(&cid).await?;
     let lacking = places.into_iter().filter(|place| !keeps_lists(place));
     Ok(lacking
         .map(|place| Trouble::new("", format!("{} keeps none", fs_of(&place))))

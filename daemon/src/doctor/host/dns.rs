@@ -2,8 +2,8 @@
 
 use super::{Trouble, Troubles};
 use crate::{
+    cid::Cid,
     config::Project,
-    rpc::Api,
     system::helpers::{Identity, ask_once},
 };
 use cid_protocol::request::{Resolve, Resolved};
@@ -18,15 +18,15 @@ const LIMIT: Duration = Duration::from_secs(15);
 const RESERVED: [&str; 2] = ["localhost", "test"];
 
 /// Projects whose domain has no wildcard.
-pub(super) async fn wildcards(api: Api) -> Troubles {
-    let shelf = api.projects.all();
+pub(super) async fn wildcards(cid: Cid) -> Troubles {
+    let shelf = cid.projects.all();
     let mut troubles = Vec::new();
     for project in shelf
         .values()
         .flatten()
         .filter(|project| !is_reserved(&project.domain))
     {
-        troubles.extend(wildcard(&api, project).await);
+        troubles.extend(wildcard(&cid, project).await);
     }
     Ok(troubles)
 }
@@ -38,7 +38,7 @@ fn is_reserved(domain: &str) -> bool {
 
 /// Asks for two names that nobody has made a record of. The daemon's own unit reaches no name server,
 /// so the deploy user's asks.
-async fn wildcard(api: &Api, project: &Arc<Project>) -> Option<Trouble> {
+async fn wildcard(cid: &Cid, project: &Arc<Project>) -> Option<Trouble> {
     let domain = &*project.domain;
     // The last digits of such a number are random.
     let names = [Uuid::now_v7(), Uuid::now_v7()]
@@ -48,8 +48,8 @@ async fn wildcard(api: &Api, project: &Arc<Project>) -> Option<Trouble> {
     };
     let about = format!("of {}", project.name);
     let identity = Identity::Deploy(project.name.clone());
-    let cancel = api.stopping.clone();
-    let asked = ask_once(api.sys.helpers.as_ref(), identity, LIMIT, cancel, request).await;
+    let cancel = cid.stopping.clone();
+    let asked = ask_once(cid.sys.helpers.as_ref(), identity, LIMIT, cancel, request).await;
     let mend = format!("make a wildcard record *.{domain} that leads to this machine");
     match asked {
         Ok(resolved) => {

@@ -1,10 +1,8 @@
 //! What keeps workspaces up and brings visitors to them.
 
 use super::{Trouble, Troubles};
-use crate::{
-    rpc::Api,
-    system::{exec, fs},
-};
+use crate::{cid::Cid, system::exec};
+use cid_kernel::fs;
 use std::{path::Path, time::Duration};
 
 /// Where Debian's own supervisord has its programs.
@@ -12,8 +10,8 @@ const OTHERS_PROGRAMS: &str = "/etc/supervisor/conf.d";
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Whether supervisord answers.
-pub(super) async fn supervisord(api: Api) -> Troubles {
-    let answer = api.sys.supervisor.tells().await;
+pub(super) async fn supervisord(cid: Cid) -> Troubles {
+    let answer = cid.sys.supervisor.tells().await;
     Ok(answer
         .err()
         .map(|fault| Trouble::new("", fault.message))
@@ -22,9 +20,9 @@ pub(super) async fn supervisord(api: Api) -> Troubles {
 }
 
 /// Whether somebody takes connections where workspaces answer.
-pub(super) async fn nginx(api: Api) -> Troubles {
-    let port = api.sys.site.http_port;
-    if api.sys.probe.is_open(port).await {
+pub(super) async fn nginx(cid: Cid) -> Troubles {
+    let port = cid.sys.site.http_port;
+    if cid.sys.probe.is_open(port).await {
         return Ok(Vec::new());
     }
     Ok(vec![Trouble::new(

@@ -8,10 +8,9 @@ mod engines;
 mod git;
 mod nginx;
 
-pub(crate) use disk::unwritable;
-
 use super::Finding;
-use crate::{rpc::Api, step::LONGER_NAMES, system::Fault};
+use crate::{cid::Cid, step::LONGER_NAMES};
+use cid_protocol::fault::Fault;
 use std::{pin::Pin, time::Duration};
 
 /// A check that takes longer has no answer.
@@ -60,7 +59,7 @@ struct Check {
     question: &'static str,
     /// What to do when the answer is no, and nothing better is known.
     mend: &'static str,
-    look: fn(Api) -> Looking,
+    look: fn(Cid) -> Looking,
 }
 
 /// All of them, in the order in which people set a server up.
@@ -69,91 +68,91 @@ const CHECKS: &[Check] = &[
         name: "deploy user",
         question: "does the account exist that talks to the git server?",
         mend: "make it, or mend deploy_user in the project file",
-        look: |api| Box::pin(async move { Ok(accounts::deploy_users(&api)) }),
+        look: |cid| Box::pin(async move { Ok(accounts::deploy_users(&cid)) }),
     },
     Check {
         name: "access",
         question: "do the accounts and groups exist that share workspaces' files?",
         mend: "make it, or mend [access] in the project file",
-        look: |api| Box::pin(async move { Ok(accounts::people(&api)) }),
+        look: |cid| Box::pin(async move { Ok(accounts::people(&cid)) }),
     },
     Check {
         name: "work_dir",
         question: "can the daemon write where workspaces live?",
         mend: "see the file's permissions",
-        look: |api| Box::pin(disk::writable(api)),
+        look: |cid| Box::pin(disk::writable(cid)),
     },
     Check {
         name: "shared",
         question: "can workspaces and nginx use media and the shared database?",
         mend: "let the group cid-PROJECT and nginx in",
-        look: |api| Box::pin(disk::shared(api)),
+        look: |cid| Box::pin(disk::shared(cid)),
     },
     Check {
         name: "disk",
         question: "is there room for another workspace?",
         mend: "free some space there, or delete workspaces that nobody needs",
-        look: |api| Box::pin(disk::room(api)),
+        look: |cid| Box::pin(disk::room(cid)),
     },
     Check {
         name: "access lists",
         question: "does the file system keep POSIX access lists?",
         mend: "use a file system that does, such as ext4 or xfs, and mount it without noacl",
-        look: |api| Box::pin(disk::access_lists(api)),
+        look: |cid| Box::pin(disk::access_lists(cid)),
     },
     Check {
         name: "supervisord",
         question: "does the supervisord of the workspaces' processes run?",
         mend: "systemctl start cid-supervisor; why it stopped: journalctl -u cid-supervisor",
-        look: |api| Box::pin(engines::supervisord(api)),
+        look: |cid| Box::pin(engines::supervisord(cid)),
     },
     Check {
         name: "nginx",
         question: "does nginx run?",
         mend: "systemctl start nginx; why it stopped: journalctl -u nginx",
-        look: |api| Box::pin(engines::nginx(api)),
+        look: |cid| Box::pin(engines::nginx(cid)),
     },
     Check {
         name: "nginx include",
         question: "does nginx read the workspaces' sites?",
         mend: "let the http block of /etc/nginx/nginx.conf include /etc/nginx/conf.d/*.conf, then: systemctl reload nginx",
-        look: |api| Box::pin(nginx::include(api)),
+        look: |cid| Box::pin(nginx::include(cid)),
     },
     Check {
         name: "nginx workers",
         question: "do nginx's workers run as an account of their own?",
         mend: "let nginx.conf say `user www-data;`, then: systemctl restart nginx",
-        look: |api| Box::pin(nginx::worker(api)),
+        look: |cid| Box::pin(nginx::worker(cid)),
     },
     Check {
         name: "nginx names",
         question: "does nginx take host names as long as they can get?",
         mend: LONGER_NAMES,
-        look: |api| Box::pin(nginx::names(api)),
+        look: |cid| Box::pin(nginx::names(cid)),
     },
     Check {
         name: "dns",
         question: "do names below the domain lead somewhere?",
         mend: "make a wildcard record *.DOMAIN that leads to this machine",
-        look: |api| Box::pin(dns::wildcards(api)),
+        look: |cid| Box::pin(dns::wildcards(cid)),
     },
     Check {
         name: "remote",
         question: "does the git server let the deploy user in?",
         mend: "cictl project check tells more",
-        look: |api| Box::pin(git::remotes(api)),
+        look: |cid| Box::pin(git::remotes(cid)),
     },
 ];
 
 /// Carries all checks out, side by side.
-pub(super) async fn check(api: &Api, findings: &mut Vec<Finding>) {
-    if api.sys.accounts.is_none() {
+pub(super) async fn check(cid: &Cid, findings: &mut Vec<Finding>) {
+    if cid.sys.accounts.is_none() {
         return;
     }
     let checks: Vec<_> = CHECKS
         .iter()
         .map(|check| {
-            let looking = tokio::time::timeout(LIMIT, (check.look)(api.clone()));
+            let looking = tokio::time::timeout(LIMIT, (check.look)(cid.clone()));
             (check, tokio::spawn(looking))
         })
         .collect();
@@ -168,8 +167,8 @@ pub(super) async fn check(api: &Api, findings: &mut Vec<Finding>) {
 }
 
 /// Debian's own supervisord, which comes with the package and starts by itself. It is in nobody's way.
-pub(super) async fn unused_supervisord(api: &Api) -> Option<Finding> {
-    api.sys.accounts.as_ref()?;
+pub(super) async fn unused_supervisord(cid: &Cid) -> Option<Finding> {
+    cid.sys.accounts.as_ref()?;
     engines::unused_supervisord().await.then(|| {
         Finding::note(
             "supervisor.service",

@@ -3,13 +3,12 @@
 
 use super::{Trouble, Troubles};
 use crate::{
-    rpc::Api,
+    cid::Cid,
     step::uid_of,
-    system::{
-        FaultContext, fs,
-        nginx::worker::{self, directives},
-    },
+    system::nginx::worker::{self, directives},
 };
+use cid_kernel::fs;
+use cid_protocol::fault::FaultContext;
 use nix::unistd::User;
 use std::path::Path;
 
@@ -24,12 +23,12 @@ const PACKAGED: &str = "/etc/nginx/conf.d/cid.conf";
 const BRING_BACK: &str = "/etc/nginx/conf.d/cid.conf is missing; bring it back with the package that is installed: apt install --reinstall -o Dpkg::Options::=--force-confmiss ./cid_VERSION_ARCH.deb, then: systemctl reload nginx";
 
 /// Whether the folder of the workspaces' sites is included.
-pub(super) async fn include(api: Api) -> Troubles {
+pub(super) async fn include(cid: Cid) -> Troubles {
     // One that is broken is said by nginx's own test.
-    let Ok(configuration) = api.sys.nginx.configuration().await else {
+    let Ok(configuration) = cid.sys.nginx.configuration().await else {
         return Ok(Vec::new());
     };
-    let dir = api.layout.vhost_dir();
+    let dir = cid.layout.vhost_dir();
     if includes(&configuration, &dir) {
         return Ok(Vec::new());
     }
@@ -43,8 +42,8 @@ pub(super) async fn include(api: Api) -> Troubles {
 
 /// nginx reads what its workers' account may: media that people upload, and sockets of apps. An account
 /// with further rights would serve what nobody meant to publish.
-pub(super) async fn worker(api: Api) -> Troubles {
-    let Ok(configuration) = api.sys.nginx.configuration().await else {
+pub(super) async fn worker(cid: Cid) -> Troubles {
+    let Ok(configuration) = cid.sys.nginx.configuration().await else {
         return Ok(Vec::new());
     };
     let name = worker::account(&configuration);
@@ -56,7 +55,7 @@ pub(super) async fn worker(api: Api) -> Troubles {
         )]);
     };
     let uid = user.uid.as_raw();
-    let shelf = api.projects.all();
+    let shelf = cid.projects.all();
     let others = shelf.values().flatten().flat_map(|project| {
         let people = project.access.people.values();
         let named = project.deploy_user.iter().chain(people);
@@ -64,7 +63,7 @@ pub(super) async fn worker(api: Api) -> Troubles {
     });
     let what = if uid == 0 {
         Some("they are root's, and read everything on this machine".to_owned())
-    } else if api.settings.workspace_uids.0.contains(&uid) {
+    } else if cid.settings.workspace_uids.0.contains(&uid) {
         Some(format!("they run as {name}, the account of a workspace"))
     } else {
         // By number: two names may be one account.
@@ -80,12 +79,12 @@ pub(super) async fn worker(api: Api) -> Troubles {
 }
 
 /// Projects with a domain so long that nginx would refuse to start for the longest name below it.
-pub(super) async fn names(api: Api) -> Troubles {
-    let Ok(configuration) = api.sys.nginx.configuration().await else {
+pub(super) async fn names(cid: Cid) -> Troubles {
+    let Ok(configuration) = cid.sys.nginx.configuration().await else {
         return Ok(Vec::new());
     };
     let bucket = bucket(&configuration);
-    let shelf = api.projects.all();
+    let shelf = cid.projects.all();
     let too_long = shelf.values().flatten().filter_map(|project| {
         let length = LONGEST_NAME + project.domain.len();
         (length > capacity(bucket)).then(|| {

@@ -1,13 +1,13 @@
 //! Jobs that end with debts, get stuck, or never begin.
 
 use super::{
-    super::{NoHooks, Phase, Plan, Planned, Submission, event::What},
+    super::{NoHooks, Phase, Plan, Planned, Submission},
     HoldAt, KINDS, Kind, Stage, Way, assert_no_trace, kinds_of, misbehave,
     watched::{Part, calls},
 };
 use crate::{
     authz::Permit,
-    domain::{JobKind, JobState, WorkspaceState},
+    domain::{JobKind, JobState, WorkspaceState, event::What},
     step,
     store::Subject,
 };

@@ -9,10 +9,14 @@ use crate::{
     authz::Permit,
     domain::JobState,
     step::{Clone, InstallDependencies, PUSH_BRANCH},
-    system::{Fault, fake::Answer, fs},
+    system::fake::Answer,
 };
 use async_trait::async_trait;
-use cid_protocol::request::{BuildEnvironment, Built, ENVIRONMENT_MARK, Request, RunCommand};
+use cid_kernel::fs;
+use cid_protocol::{
+    fault::Fault,
+    request::{BuildEnvironment, Built, ENVIRONMENT_MARK, Request, RunCommand},
+};
 use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 use tokio::sync::{Barrier, Notify};

@@ -1,15 +1,15 @@
 //! What people do in a workspace while it is made is theirs, also when the creation is taken back.
 
 use super::{
-    super::{NoHooks, Phase, Step as _, event::What},
+    super::{NoHooks, Phase, Step as _},
     HoldAt, Kind, Stage, Trace, Way, misbehave,
 };
 use crate::{
     authz::Permit,
-    domain::JobState,
+    domain::{JobState, event::What},
     step::{MakeDirectory, PUSH_BRANCH},
-    system::fs,
 };
+use cid_kernel::fs;
 use cid_protocol::request::{RepositoryWork, WorkReport};
 use std::{path::PathBuf, sync::Arc};
 use uuid::Uuid;

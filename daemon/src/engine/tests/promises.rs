@@ -2,10 +2,13 @@
 //! has waited for a job's end.
 
 use super::{
-    super::{Plan, event::What},
+    super::Plan,
     watched::{Part, calls, early},
 };
-use crate::{domain::JobState, store::Store};
+use crate::{
+    domain::{JobState, event::What},
+    store::Store,
+};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 

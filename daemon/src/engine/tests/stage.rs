@@ -1,18 +1,21 @@
 //! The made-up machine, and the jobs that run on it.
 
 use super::{
-    super::{Engine, Hooks, NoHooks, Plan, Submission, event::Failure},
+    super::{Engine, Hooks, NoHooks, Plan, Submission},
     misbehave, promises, watched,
 };
 use crate::{
     authz::Permit,
     config::{Projects, Settings},
-    domain::{Account, Creator, Email, JobKind, JobState, Name, Workspace, WorkspaceState},
+    domain::{
+        Account, Creator, Email, JobKind, JobState, Name, Workspace, WorkspaceState, event::Failure,
+    },
     layout::Layout,
     plan::{self, BranchChoice, Facts, Looked},
     store::{Quota, Store, Subject},
-    system::{fake::Fake, fs},
+    system::fake::Fake,
 };
+use cid_kernel::fs;
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -99,15 +102,14 @@ impl Stage {
     }
 
     pub(super) fn engine(&self, hooks: Arc<dyn Hooks>) -> Engine {
-        let mut engine = Engine::new(
+        Engine::new(
             self.fake.host(),
             self.store.clone(),
             Arc::clone(&self.projects),
             Arc::new(Settings::default()),
             hooks,
-        );
-        Arc::get_mut(&mut engine.0).unwrap().decode = watched::decode;
-        engine
+            watched::decode,
+        )
     }
 
     pub(super) async fn submit(&self, engine: &Engine, kind: Kind) -> Uuid {

@@ -1,8 +1,10 @@
 //! Steps whose calls are noted, and that misbehave if a test says so.
 
 use super::super::{AnyStep, Cx, Planned};
-use crate::{config::Limits, step, store::Store, system::Fault};
+use crate::engine::UnknownStep;
+use crate::{config::Limits, step, store::Store};
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use futures::FutureExt as _;
 use serde_json::Value;
 use std::{
@@ -105,7 +107,7 @@ struct Watched {
 }
 
 /// What engines of tests decode steps with.
-pub(super) fn decode(planned: &Planned) -> Result<Box<dyn AnyStep>, step::UnknownStep> {
+pub(super) fn decode(planned: &Planned) -> Result<Box<dyn AnyStep>, UnknownStep> {
     let step = step::decode(planned)?;
     let faults = FAULTS.with_borrow(Clone::clone);
     let way = faults.iter().find(|(kind, _)| *kind == planned.kind);

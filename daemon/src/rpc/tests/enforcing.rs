@@ -27,8 +27,8 @@ async fn every_rpc_about_a_workspace_asks_about_it_and_does_nothing_without_a_ye
         stage.call(1000, requests("")[0].0, &create()).await,
         Code::Ok
     );
-    stage.api.engine.idle().await;
-    let job = stage.api.store.jobs(Default::default(), 9).await.unwrap()[0].id;
+    stage.cid.engine.idle().await;
+    let job = stage.cid.store.jobs(Default::default(), 9).await.unwrap()[0].id;
     let requests = requests(&job.to_string());
     let about: BTreeSet<&str> = TABLE
         .iter()
@@ -59,7 +59,7 @@ async fn every_rpc_about_a_workspace_asks_about_it_and_does_nothing_without_a_ye
             assert_eq!(*action, if *is_own { own } else { other });
         }
     }
-    let jobs = stage.api.store.jobs(Default::default(), 9).await.unwrap();
+    let jobs = stage.cid.store.jobs(Default::default(), 9).await.unwrap();
     assert_eq!(jobs.len(), 1);
     let lines = stage.lines().await;
     assert_eq!(lines.len(), 1 + 2 * calls);
@@ -103,7 +103,7 @@ async fn what_changes_while_an_answer_is_awaited_is_not_covered_by_it() {
                 .call(QUICK, "/cid.v1.Workspaces/Delete", &delete)
                 .await;
             assert_eq!(code, Code::Ok);
-            stage.api.engine.idle().await;
+            stage.cid.engine.idle().await;
             let second = workspace_after(&stage, QUICK).await;
             assert_ne!(only, second);
             word.notify_one();
@@ -111,10 +111,10 @@ async fn what_changes_while_an_answer_is_awaited_is_not_covered_by_it() {
         };
         let (code, second) = tokio::join!(stage.call(SLOW, rpc, &message), meanwhile);
         assert_ne!(code, Code::Ok, "{index} {rpc}");
-        stage.api.engine.idle().await;
+        stage.cid.engine.idle().await;
         *stage.judge.keeps_waiting.lock().unwrap() = None;
         assert_eq!(ids(&stage).await, [second], "{rpc}");
-        let jobs = stage.api.store.jobs(Default::default(), 99).await.unwrap();
+        let jobs = stage.cid.store.jobs(Default::default(), 99).await.unwrap();
         assert_eq!(jobs[0].kind, JobKind::Create, "{rpc}: {:?}", jobs[0]);
         stage.deny(&[]);
     }
@@ -127,13 +127,13 @@ async fn workspace_after(stage: &Stage, uid: u32) -> i64 {
             .call(uid, "/cid.v1.Workspaces/Create", &create())
             .await;
         assert_eq!(code, Code::Ok);
-        stage.api.engine.idle().await;
+        stage.cid.engine.idle().await;
     }
     ids(stage).await[0]
 }
 
 async fn ids(stage: &Stage) -> Vec<i64> {
-    let all = stage.api.store.workspaces(None, 0, 9).await.unwrap();
+    let all = stage.cid.store.workspaces(None, 0, 9).await.unwrap();
     all.iter().map(|workspace| workspace.id).collect()
 }
 
@@ -203,8 +203,8 @@ async fn the_audit_log_has_one_line_for_each_call_that_is_worth_one() {
         stage.call(1000, "/cid.v1.System/Doctor", &[]).await,
         Code::PermissionDenied
     );
-    stage.api.engine.idle().await;
-    let job = stage.api.store.jobs(Default::default(), 9).await.unwrap()[0].id;
+    stage.cid.engine.idle().await;
+    let job = stage.cid.store.jobs(Default::default(), 9).await.unwrap()[0].id;
     let lines = stage.lines().await;
     let seen: Vec<[&str; 4]> = lines
         .iter()
@@ -254,9 +254,9 @@ async fn who_reads_logs_or_runs_a_program_is_in_the_audit_log() {
         .call(1000, "/cid.v1.Workspaces/Create", &create())
         .await;
     assert_eq!(code, Code::Ok);
-    stage.api.engine.idle().await;
-    let unit = &stage.api.store.workspaces(None, 0, 9).await.unwrap()[0].unit();
-    let logs = stage.api.layout.app_log_dir(unit);
+    stage.cid.engine.idle().await;
+    let unit = &stage.cid.store.workspaces(None, 0, 9).await.unwrap()[0].unit();
+    let logs = stage.cid.layout.app_log_dir(unit);
     std::fs::create_dir_all(&logs).unwrap();
     std::fs::write(logs.join("web.log"), "one line\n").unwrap();
     let call = |rpc| requests("").into_iter().find(|(of, _)| *of == rpc).unwrap();
@@ -307,23 +307,23 @@ async fn a_workspace_stays_its_persons_own_while_the_file_is_bad_or_gone() {
     let stage = Stage::new();
     let (create_rpc, message) = (requests("")[0].0, create());
     assert_eq!(stage.call(1000, create_rpc, &message).await, Code::Ok);
-    stage.api.engine.idle().await;
-    let api = &stage.api;
-    api.recall_rights().await.unwrap();
-    let file = api.layout.projects_dir().join("demo.toml");
+    stage.cid.engine.idle().await;
+    let cid = &stage.cid;
+    cid.recall_rights().await.unwrap();
+    let file = cid.layout.projects_dir().join("demo.toml");
     let good = std::fs::read_to_string(&file).unwrap();
     for bad in [Some(format!("bracnh = 1\n{good}")), None] {
         match bad {
             Some(text) => std::fs::write(&file, text).unwrap(),
             None => std::fs::remove_file(&file).unwrap(),
         }
-        api.take_up(api.projects.read().unwrap()).await.unwrap();
+        cid.take_up(cid.projects.read().unwrap()).await.unwrap();
         for is_after_restart in [false, true] {
             if is_after_restart {
-                api.projects.set_rights(Default::default());
-                api.recall_rights().await.unwrap();
+                cid.projects.set_rights(Default::default());
+                cid.recall_rights().await.unwrap();
             }
-            let job = api.store.jobs(Default::default(), 9).await.unwrap()[0].id;
+            let job = cid.store.jobs(Default::default(), 9).await.unwrap()[0].id;
             for (rpc, message) in requests(&job.to_string()).into_iter().skip(1) {
                 stage.deny(&Action::ALL);
                 for uid in [1000, 1001] {
@@ -347,6 +347,6 @@ async fn a_workspace_stays_its_persons_own_while_the_file_is_bad_or_gone() {
         }
     }
     std::fs::write(&file, good).unwrap();
-    api.take_up(api.projects.read().unwrap()).await.unwrap();
-    assert_eq!(api.projects.rights().len(), 1);
+    cid.take_up(cid.projects.read().unwrap()).await.unwrap();
+    assert_eq!(cid.projects.rights().len(), 1);
 }

@@ -3,8 +3,10 @@
 use super::stage::{EMAIL, Stage, create};
 use crate::{
     authz::{Door, table::Action},
-    domain::JobState,
-    engine::event::{Failure, What},
+    domain::{
+        JobState,
+        event::{Failure, What},
+    },
 };
 use cid_proto::v1;
 use cid_protocol::budget::CALLS_OF_USER;
@@ -27,8 +29,8 @@ async fn failed_job(stage: &Stage) -> String {
 async fn failed_job_of(stage: &Stage, uid: u32, request: &[u8]) -> String {
     let code = stage.call(uid, "/cid.v1.Workspaces/Create", request).await;
     assert_eq!(code, Code::Ok);
-    stage.api.engine.idle().await;
-    let job = stage.api.store.jobs(Default::default(), 9).await.unwrap()[0].id;
+    stage.cid.engine.idle().await;
+    let job = stage.cid.store.jobs(Default::default(), 9).await.unwrap()[0].id;
     let lines = vec!["the app's secret".to_owned()];
     let failure = Failure {
         step: Some(0),
@@ -43,7 +45,7 @@ async fn failed_job_of(stage: &Stage, uid: u32, request: &[u8]) -> String {
         What::Failed { failure },
         What::Job { state },
     ];
-    stage.api.store.append(job, journal).await.unwrap();
+    stage.cid.store.append(job, journal).await.unwrap();
     job.to_string()
 }
 

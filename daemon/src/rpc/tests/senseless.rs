@@ -14,7 +14,7 @@ async fn force_goes_with_the_branch_alone() {
         .call(1000, "/cid.v1.Workspaces/Create", &create())
         .await;
     assert_eq!(made, Code::Ok);
-    stage.api.engine.idle().await;
+    stage.cid.engine.idle().await;
     let delete = |with_branch, force| {
         let request = v1::DeleteRequest {
             workspace: anna(),
@@ -26,15 +26,15 @@ async fn force_goes_with_the_branch_alone() {
     };
     let refused = stage.call(1000, DELETE, &delete(false, true)).await;
     assert_eq!(refused, Code::InvalidArgument);
-    let jobs = stage.api.store.jobs(Default::default(), 9).await.unwrap();
+    let jobs = stage.cid.store.jobs(Default::default(), 9).await.unwrap();
     assert_eq!(jobs.len(), 1, "nothing was begun");
     for (with_branch, force) in [(true, true), (true, false), (false, false)] {
         let code = stage.call(1000, DELETE, &delete(with_branch, force)).await;
         assert_eq!(code, Code::Ok, "{with_branch} {force}");
-        stage.api.engine.idle().await;
+        stage.cid.engine.idle().await;
         stage
             .call(1000, "/cid.v1.Workspaces/Create", &create())
             .await;
-        stage.api.engine.idle().await;
+        stage.cid.engine.idle().await;
     }
 }

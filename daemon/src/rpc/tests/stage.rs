@@ -1,17 +1,19 @@
 //! The services behind the enforcing layer, on a made-up machine, and a good request for each RPC about a
 //! workspace.
 
-use super::super::{Api, Audit, audit, enforce::Enforce, server, streams::Streams};
+use super::super::{Audit, audit, enforce::Enforce, server};
 use crate::{
     authz::{Accounts, Authority, Caller, Decision, Door, Gate, Question, table::Action},
+    cid::{Cid, streams::Streams},
     config::{Projects, Settings},
     engine::{Engine, NoHooks},
     health::Looker,
     layout::Layout,
     store::{AuditLine, Store},
-    system::{fake::Fake, fs},
+    system::fake::Fake,
 };
 use async_trait::async_trait;
+use cid_kernel::fs;
 use cid_proto::v1::{self, RunStart, WorkspaceRef, run_request::Message};
 use http_body_util::{BodyExt, Full};
 use prost::Message as _;
@@ -66,7 +68,7 @@ impl Authority for Judge {
 }
 
 pub(super) struct Stage {
-    pub(super) api: Api,
+    pub(super) cid: Cid,
     pub(super) judge: Arc<Judge>,
     gate: Gate,
     audit: Audit,
@@ -105,12 +107,13 @@ impl Stage {
             Arc::clone(&projects),
             Arc::clone(&settings),
             Arc::new(NoHooks),
+            crate::step::decode,
         );
         let judge = Arc::new(Judge::default());
         let accounts = Accounts::new(|uid| Ok((uid == 1000).then(|| ACCOUNT.to_owned())));
         let (audit, writer) = Audit::start(store.clone());
         Self {
-            api: Api {
+            cid: Cid {
                 health: Arc::new(Looker::new(sys.clone(), Arc::clone(&projects))),
                 engine,
                 store,
@@ -135,7 +138,7 @@ impl Stage {
 
     /// The answer of the real services to a call of this user's.
     pub(super) async fn call(&self, uid: u32, rpc: &str, message: &[u8]) -> Code {
-        let services = server::routes(&self.api);
+        let services = server::routes(&self.cid);
         self.call_of(services, uid, rpc, message).await
     }
 
@@ -158,14 +161,14 @@ impl Stage {
 
     /// The real services' refusal of a call of this user's.
     pub(super) async fn refusal(&self, uid: u32, rpc: &str, message: &[u8]) -> Status {
-        let services = server::routes(&self.api);
+        let services = server::routes(&self.cid);
         let response = self.answer(services, uid, Door::People, rpc, message).await;
         Status::from_header_map(response.headers()).unwrap()
     }
 
     /// All that the real services say to a call by this door.
     pub(super) async fn said(&self, uid: u32, door: Door, rpc: &str, message: &[u8]) -> String {
-        let services = server::routes(&self.api);
+        let services = server::routes(&self.cid);
         let response = self.answer(services, uid, door, rpc, message).await;
         let body = response.into_body().collect().await.unwrap();
         String::from_utf8_lossy(&body.to_bytes()).into_owned()
@@ -201,7 +204,7 @@ impl Stage {
             .body(Body::new(Full::new(framed.into())))
             .unwrap();
         let (gate, audit) = (self.gate.clone(), self.audit.clone());
-        let enforcer = Enforce::new(gate, audit, self.api.streams.clone()).layer(inner);
+        let enforcer = Enforce::new(gate, audit, self.cid.streams.clone()).layer(inner);
         enforcer.oneshot(request).await.unwrap()
     }
 
@@ -213,7 +216,7 @@ impl Stage {
     /// What the audit log says in the end, oldest first.
     pub(super) async fn lines(self) -> Vec<AuditLine> {
         self.writer.finish().await;
-        let mut lines = self.api.store.audit(None, None, 100).await.unwrap();
+        let mut lines = self.cid.store.audit(None, None, 100).await.unwrap();
         lines.reverse();
         lines
     }

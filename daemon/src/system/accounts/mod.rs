@@ -8,9 +8,9 @@ pub use real::RealAccounts;
 pub use tables::Tables;
 pub use wanted::Wanted;
 
-use super::Fault;
 use crate::domain::Account;
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use std::{ops::RangeInclusive, path::PathBuf};
 
 /// What the names of workspaces' accounts begin with.

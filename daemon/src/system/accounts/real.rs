@@ -3,11 +3,11 @@
 use super::{Accounts, Tables, Wanted, tables::Traces, wanted::WORKSPACE};
 use crate::{
     domain::Account,
-    system::{Fault, exec, fs, procs, standing::Standing},
+    system::{exec, procs, standing::Standing},
 };
 use async_trait::async_trait;
-use cid_kernel::cgroup;
-use cid_protocol::request::FindAccountFiles;
+use cid_kernel::{cgroup, fs};
+use cid_protocol::{fault::Fault, request::FindAccountFiles};
 use nix::unistd::{Group, User};
 use std::{path::PathBuf, time::Duration};
 

@@ -1,7 +1,7 @@
 //! What the machine's own tables say of accounts and groups. A tool that was killed half-way leaves an account in
 //! some of them and not in others.
 
-use crate::system::Fault;
+use cid_protocol::fault::Fault;
 use std::{collections::BTreeSet, io::ErrorKind, path::Path};
 
 /// Where a machine has its tables.

@@ -3,12 +3,10 @@
 use super::Fake;
 use crate::{
     domain::Account,
-    system::{
-        Fault,
-        accounts::{Accounts, Wanted},
-    },
+    system::accounts::{Accounts, Wanted},
 };
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use std::path::PathBuf;
 
 #[async_trait]

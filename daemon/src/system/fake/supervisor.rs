@@ -4,11 +4,13 @@ use super::{Fake, State, list, read, write};
 use crate::{
     domain::UnitName,
     system::{
-        Effect, Fault, fs,
+        Effect,
         supervisor::{Process, ProcessState, Supervisor},
     },
 };
 use async_trait::async_trait;
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use std::collections::BTreeMap;
 
 pub(super) struct FakeSupervisor(pub(super) Fake);

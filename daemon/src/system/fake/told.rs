@@ -1,10 +1,7 @@
 //! What the made-up machine's helpers were asked, and answers that a test wants instead of its own.
 
-use crate::system::{
-    Fault,
-    probe::{Page, PageAnswer},
-};
-use cid_protocol::request::Request;
+use crate::system::probe::{Page, PageAnswer};
+use cid_protocol::{fault::Fault, request::Request};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};

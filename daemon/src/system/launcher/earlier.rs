@@ -1,9 +1,8 @@
 //! Helpers that this daemon does not hold: an earlier daemon's, or those of calls that were
 //! dropped. Their lock files tell of them.
 
-use crate::system::Fault;
 use cid_kernel::reaper::{self, Process};
-use cid_protocol::wire::CONNECTION;
+use cid_protocol::{fault::Fault, wire::CONNECTION};
 use nix::{
     fcntl::{Flock, FlockArg},
     sys::signal::{Signal, kill},

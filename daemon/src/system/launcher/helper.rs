@@ -4,8 +4,12 @@ use super::{
     keeper::Keeper,
     starter::{Shape, Start},
 };
-use crate::system::{Fault, FaultContext};
-use cid_protocol::{budget::HELPER_ANSWER, request::Request, wire::Answer};
+use cid_protocol::{
+    budget::HELPER_ANSWER,
+    fault::{Fault, FaultContext},
+    request::Request,
+    wire::Answer,
+};
 use std::{
     os::unix::process::ExitStatusExt,
     path::Path,

@@ -1,8 +1,9 @@
 //! How a helper is ended for sure, with all that it started.
 
 use super::earlier::kill_with_descendants;
-use crate::system::{Fault, exec};
+use crate::system::exec;
 use cid_kernel::reaper;
+use cid_protocol::fault::Fault;
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(50);

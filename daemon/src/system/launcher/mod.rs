@@ -10,13 +10,16 @@ pub(super) use keeper::stop as stop_unit;
 pub use starter::{Place, Units, session_name};
 
 use super::{
-    Fault, credential,
+    credential,
     helpers::{Call, Identity, Launcher},
     standing::STANDING,
 };
 use crate::{domain::ProjectName, layout::Layout};
 use async_trait::async_trait;
-use cid_protocol::request::{HangUp, Request};
+use cid_protocol::{
+    fault::Fault,
+    request::{HangUp, Request},
+};
 use futures::future::join_all;
 use helper::{Helper, Outcome};
 use starter::{Children, Starter, Transient};

@@ -3,10 +3,13 @@
 use super::{earlier, keeper};
 use crate::{
     layout::Layout,
-    system::{Fault, helpers::Identity, standing::STANDING, units::Unit},
+    system::{helpers::Identity, standing::STANDING, units::Unit},
 };
 use async_trait::async_trait;
-use cid_protocol::environment::{AGENT, passed_on};
+use cid_protocol::{
+    environment::{AGENT, passed_on},
+    fault::Fault,
+};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -116,7 +119,7 @@ pub(super) struct Children {
 impl Starter for Children {
     fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault> {
         let folder = self.layout.helper_dir();
-        crate::system::fs::make_dir(&folder, 0o700)?;
+        cid_kernel::fs::make_dir(&folder, 0o700)?;
         let lock = folder.join(format!("{job}.{}.lock", mark(identity)));
         let mut env = passed_on();
         if matches!(identity, Identity::Deploy(_))
@@ -141,7 +144,7 @@ impl Starter for Children {
     }
 
     fn strays(&self) -> BTreeSet<Uuid> {
-        let names = crate::system::fs::names(&self.layout.helper_dir()).unwrap_or_default();
+        let names = cid_kernel::fs::names(&self.layout.helper_dir()).unwrap_or_default();
         names.iter().filter_map(|name| job_of(name)).collect()
     }
 }

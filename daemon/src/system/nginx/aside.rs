@@ -5,11 +5,10 @@
 use super::worker::directives;
 use crate::{
     domain::UnitName,
-    system::{
-        Fault, fs,
-        included::{self, Refusal},
-    },
+    system::included::{self, Refusal},
 };
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},

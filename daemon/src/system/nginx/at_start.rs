@@ -2,7 +2,7 @@
 //! one, is that site's trouble and nobody else's. Needs no daemon.
 
 use super::{aside, check, names};
-use crate::system::{Fault, FaultContext};
+use cid_protocol::fault::{Fault, FaultContext};
 use std::{fs::OpenOptions, io::Write, path::Path, process::Command};
 
 const NGINX: &str = "/usr/sbin/nginx";

@@ -1,8 +1,10 @@
 //! Whether nginx takes a certificate, asked with a configuration that holds nothing else.
 
 use super::NginxPaths;
-use crate::system::{Fault, fs, included::Objection, strict};
+use crate::system::{included::Objection, strict};
 use askama::Template;
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use std::path::Path;
 
 #[derive(Template)]

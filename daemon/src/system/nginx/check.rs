@@ -9,11 +9,12 @@ use super::{NginxPaths, aside, names};
 use crate::{
     domain::UnitName,
     system::{
-        Fault, exec,
+        exec,
         included::{Objection, Tester},
     },
 };
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},

@@ -4,13 +4,14 @@ use super::{Nginx, certificate, files, master, names::Names};
 use crate::{
     domain::UnitName,
     system::{
-        Effect, Fault,
+        Effect,
         included::{Included, Objection, Put, Tester},
         standing::Standing,
         turns::{Turn, Turns},
     },
 };
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

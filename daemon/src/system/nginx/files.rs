@@ -2,7 +2,7 @@
 //! passes, and with it what is not for an unprivileged one to do.
 
 use super::worker::directives;
-use crate::system::Fault;
+use cid_protocol::fault::Fault;
 use glob::{MatchOptions, glob_with};
 use std::{
     fs,

@@ -1,7 +1,8 @@
 //! nginx's master process: who it is, and a reload that is over when it says so.
 
 use super::{NginxPaths, check};
-use crate::system::{Fault, included::Refusal, procs};
+use crate::system::{included::Refusal, procs};
+use cid_protocol::fault::Fault;
 use nix::sys::signal::Signal;
 use std::{
     collections::BTreeSet,

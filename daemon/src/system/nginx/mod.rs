@@ -13,9 +13,10 @@ pub(crate) mod worker;
 
 pub use coordinator::{NginxPaths, RealNginx};
 
-use super::{Effect, Fault};
+use super::Effect;
 use crate::domain::UnitName;
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use std::path::Path;
 
 /// The web server in front of the workspaces.

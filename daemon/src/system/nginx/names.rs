@@ -2,11 +2,9 @@
 //! network: whoever else may asks for them, and the test finds them in a hosts file of its own, which has
 //! what the machine's has, and what was learnt.
 
-use crate::system::{
-    Fault, fs,
-    helpers::{Identity, Launcher, ask_once},
-};
-use cid_protocol::request::Resolve;
+use crate::system::helpers::{Identity, Launcher, ask_once};
+use cid_kernel::fs;
+use cid_protocol::{fault::Fault, request::Resolve};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,12 +1,9 @@
 //! What a workspace's vhost says. Only values that cannot be anything else get in, and the template
 //! refuses the rest.
 
-use crate::{
-    config::NginxSettings,
-    domain::UnitName,
-    system::{Fault, strict},
-};
+use crate::{config::NginxSettings, domain::UnitName, system::strict};
 use askama::Template;
+use cid_protocol::fault::Fault;
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 /// A host name as browsers send it: lower-case labels of letters, digits and hyphens.

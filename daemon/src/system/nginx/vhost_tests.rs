@@ -1,5 +1,5 @@
 use super::*;
-use crate::{config::NginxSettings, system::strict::is_plain};
+use crate::{config::NginxSettings, domain::is_plain};
 use proptest::prelude::*;
 
 /// A directive: its words, and what is in its braces.

@@ -8,8 +8,8 @@ mod waiting;
 
 pub use waiting::{Ahead, Waiting};
 
-use super::Fault;
 use crate::domain::{Email, ProjectName};
+use cid_protocol::fault::Fault;
 use line::Line;
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,11 +1,9 @@
 //! The control groups of workspaces' apps on a host. Whatever an app started is in its group, as the
 //! kernel lets nobody but root out: so a group is how all of it is ended, and only that.
 
-use crate::{
-    domain::UnitName,
-    system::{Fault, exec, fs},
-};
-use cid_kernel::cgroup;
+use crate::{domain::UnitName, system::exec};
+use cid_kernel::{cgroup, fs};
+use cid_protocol::fault::Fault;
 use std::{
     path::{Path, PathBuf},
     time::Duration,

@@ -2,7 +2,8 @@
 //! nobody else's. Needs no daemon.
 
 use super::refusal;
-use crate::system::{Fault, FaultContext, exec, included};
+use crate::system::{exec, included};
+use cid_protocol::fault::{Fault, FaultContext};
 use std::{env, path::Path, process::Command};
 
 /// Reads the configuration as supervisord does at its start, and nothing else.

@@ -11,10 +11,11 @@ use crate::{
     domain::UnitName,
     layout::Layout,
     system::{
-        Effect, Fault,
+        Effect,
         included::{Included, Put},
     },
 };
+use cid_protocol::fault::Fault;
 use dxr::Value;
 use std::{
     collections::{BTreeSet, HashMap},

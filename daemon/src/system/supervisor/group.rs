@@ -2,7 +2,8 @@
 //! waiting calls look once a second.
 
 use super::rpc::{Rpc, RpcError, code};
-use crate::system::{Fault, procs};
+use crate::system::procs;
+use cid_protocol::fault::Fault;
 use dxr::Value;
 use std::{path::Path, time::Duration};
 use tokio::time::{Instant, sleep};

@@ -5,7 +5,7 @@ use super::{
     rpc::{Rpc, RpcError, code},
     told::{self, Change, Groups, Snapshot, VERSION},
 };
-use crate::system::fs;
+use cid_kernel::fs;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},

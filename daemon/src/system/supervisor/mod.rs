@@ -16,9 +16,10 @@ mod told;
 pub use process::{Ended, How, Process, ProcessState};
 pub use real::RealSupervisor;
 
-use super::{Effect, Fault};
+use super::Effect;
 use crate::domain::UnitName;
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 
 /// cid's own part of supervisord: the name of its file, and what is in it.
 pub(crate) const PLUGIN: (&str, &str) = (

@@ -3,9 +3,10 @@
 
 use crate::{
     domain::{ProcessType, UnitName},
-    system::{Fault, strict},
+    system::strict,
 };
 use askama::Template;
+use cid_protocol::fault::Fault;
 use std::path::PathBuf;
 
 /// A workspace's program file.

@@ -8,9 +8,10 @@ use super::{
 use crate::{
     domain::UnitName,
     layout::Layout,
-    system::{Effect, Fault, included::Put},
+    system::{Effect, included::Put},
 };
 use async_trait::async_trait;
+use cid_protocol::fault::Fault;
 use dxr::Value;
 use std::sync::Arc;
 

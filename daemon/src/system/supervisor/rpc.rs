@@ -1,6 +1,6 @@
 //! supervisord's XML-RPC over its Unix socket.
 
-use crate::system::Fault;
+use cid_protocol::fault::Fault;
 use dxr::{FaultResponse, MethodCall, MethodResponse, TryFromValue, TryToParams};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, body::Bytes, client::conn::http1, header};

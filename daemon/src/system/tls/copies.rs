@@ -1,12 +1,9 @@
 //! cid's own copies of projects' certificates, which vhosts name.
 
 use super::Pair;
-use crate::{
-    config::Project,
-    domain::ProjectName,
-    layout::Layout,
-    system::{Fault, fs, nginx::Nginx},
-};
+use crate::{config::Project, domain::ProjectName, layout::Layout, system::nginx::Nginx};
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use jiff::Timestamp;
 use std::{path::PathBuf, sync::Arc};
 use tokio::{sync::Mutex, task::spawn_blocking};

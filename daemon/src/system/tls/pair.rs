@@ -1,6 +1,6 @@
 //! A certificate and its key, read and checked.
 
-use crate::system::Fault;
+use cid_protocol::fault::Fault;
 use data_encoding::BASE64;
 use jiff::Timestamp;
 use rustls::{

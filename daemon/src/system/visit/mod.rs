@@ -5,9 +5,10 @@ mod astray;
 pub use astray::Astray;
 
 use super::{
-    Fault, Site,
+    Site,
     probe::{Page, PageAnswer, Probe},
 };
+use cid_protocol::fault::Fault;
 use std::{
     path::Path,
     time::{Duration, Instant},

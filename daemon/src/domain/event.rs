@@ -281,7 +281,7 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::domain::event::*;
     use proptest::prelude::*;
 
     fn failed(cancelled: bool) -> What {

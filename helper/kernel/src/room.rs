@@ -1,12 +1,12 @@
 //! Room on the file systems that cid writes to: how much there is, and what is kept aside for the way back.
 
-use super::{Fault, fs};
-use crate::layout::Layout;
+use crate::fs;
+use cid_protocol::fault::Fault;
 use nix::sys::statvfs::statvfs;
 use std::{
     fmt,
     fs::{File, remove_dir, remove_file},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -75,13 +75,13 @@ pub fn shortage(places: &[PathBuf], least_mib: u64) -> Option<Shortage> {
 
 /// systemd writes each helper's unit beside this folder of a host's daemon: where that file system is full, nothing can
 /// be begun and nothing taken back. Kept aside as the ledger's is, but on a host alone.
-pub fn of_units(layout: &Layout) -> Reserve {
-    Reserve::at(layout.run_dir.join("reserve"))
+pub fn of_units(run_dir: &Path) -> Reserve {
+    Reserve::at(run_dir.join("reserve"))
 }
 
 /// Whether a helper's unit can still be written.
-pub fn has_room_for_units(layout: &Layout) -> bool {
-    fs::free_bytes(&layout.run_dir).is_ok_and(|free| free >= MIB)
+pub fn has_room_for_units(run_dir: &Path) -> bool {
+    fs::free_bytes(run_dir).is_ok_and(|free| free >= MIB)
 }
 
 /// Space and files kept aside on one file system for when it is full: a folder with some files.
@@ -162,7 +162,7 @@ impl Reserve {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::room::*;
 
     #[test]
     fn tells_what_a_file_system_lacks() {

@@ -2,7 +2,7 @@
 //!
 //! For folders that a workspace's user can write to, see the helper instead.
 
-use super::{Fault, FaultContext};
+use cid_protocol::fault::{Fault, FaultContext};
 use nix::errno::Errno;
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -15,7 +15,6 @@ use std::{
 ///
 /// # Errors
 /// Any of them fails; the old file is then untouched.
-#[expect(clippy::disallowed_methods, reason = "this is what others are sent to")]
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), Fault> {
     let temporary = temporary_beside(path)?;
     let write = || -> std::io::Result<()> {
@@ -142,17 +141,13 @@ pub fn give_to(path: &Path, uid: u32, gid: u32) -> Result<(), Fault> {
 /// # Errors
 /// It cannot be opened, or its file system keeps no access lists.
 pub fn admit(folder: &Path, uids: &[u32], gids: &[u32]) -> Result<(), Fault> {
-    cid_kernel::acl::admit(folder, uids, gids)
+    crate::acl::admit(folder, uids, gids)
 }
 
 /// Writes to a file of the kernel's that is there.
 ///
 /// # Errors
 /// There is none, or the kernel refuses.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no file that could be half written"
-)]
 pub fn write_control(path: &Path, text: &str) -> Result<(), Fault> {
     fs::write(path, text).map_err(|error| Fault::io("write", path, error))
 }
@@ -161,7 +156,6 @@ pub fn write_control(path: &Path, text: &str) -> Result<(), Fault> {
 ///
 /// # Errors
 /// It cannot be renamed, or `to` exists.
-#[expect(clippy::disallowed_methods, reason = "this is what others are sent to")]
 pub fn rename_new(from: &Path, to: &Path) -> Result<bool, Fault> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
@@ -176,7 +170,6 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool, Fault> {
 }
 
 /// Whether anything has that name; a dangling link counts.
-#[expect(clippy::disallowed_methods, reason = "this is what others are sent to")]
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
@@ -215,16 +208,9 @@ pub fn free_bytes(path: &Path) -> Result<u64, Fault> {
 ///
 /// # Errors
 /// It cannot be opened, or the disk fails.
-pub async fn sync_all_of(dir: &Path) -> Result<(), Fault> {
-    let dir = dir.to_owned();
-    let work = move || {
-        let opened = File::open(&dir).map_err(|error| Fault::io("open", &dir, error))?;
-        rustix::fs::syncfs(&opened)
-            .map_err(|error| Fault::io("sync the file system of", &dir, error))
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .cannot("sync the disk")?
+pub fn sync_all_of(dir: &Path) -> Result<(), Fault> {
+    let opened = File::open(dir).map_err(|error| Fault::io("open", dir, error))?;
+    rustix::fs::syncfs(&opened).map_err(|error| Fault::io("sync the file system of", dir, error))
 }
 
 fn sync_parent(path: &Path) -> Result<(), Fault> {

@@ -11,7 +11,7 @@ use std::{
 
 /// What is counted on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Any call, until its answer is read or given up.
     Calls,
     /// Logs that are read.
@@ -46,7 +46,7 @@ impl Streams {
     ///
     /// # Errors
     /// There are as many as there may be.
-    pub(super) fn begin(&self, uid: u32, kind: Kind) -> Result<Place, Error> {
+    pub(crate) fn begin(&self, uid: u32, kind: Kind) -> Result<Place, Error> {
         let [per_user, in_all] = kind.budgets();
         let mut open = self.lock();
         let Open { all, of_user } = &mut *open;
@@ -87,7 +87,7 @@ impl Open {
 
 /// A place among those that may be open; given back when it is dropped.
 #[must_use]
-pub(super) struct Place {
+pub(crate) struct Place {
     streams: Streams,
     uid: u32,
     kind: Kind,
@@ -107,7 +107,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cid::streams::*;
 
     #[test]
     fn each_bound_holds_and_places_come_back() {

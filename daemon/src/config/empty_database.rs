@@ -1,0 +1,24 @@
+//! A shared database that nobody fills.
+
+use super::Project;
+use cid_protocol::fault::Fault;
+use std::fs;
+
+impl Project {
+    /// Why a workspace will find no tables: with a shared database nothing is migrated unasked.
+    pub fn empty_database(&self) -> Option<Fault> {
+        let file = self.database_file()?;
+        let release = &self.app.release;
+        let is_filled = release
+            .as_ref()
+            .is_some_and(|commands| !commands.is_empty());
+        let is_empty = fs::metadata(&file).is_ok_and(|meta| meta.len() == 0);
+        (is_empty && !is_filled).then(|| {
+            let shown = file.display();
+            Fault::new(format!(
+                "the shared database {shown} is empty, and without app.release nothing makes its tables"
+            ))
+            .hint("set it in the project file, e.g. release = [[\"python\", \"manage.py\", \"migrate\", \"--noinput\"]] under [app]")
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! Requests about what a repository declares and what is installed.
+
+use super::Given;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// See [`super::Request::Inspect`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Inspect {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// What will be checked out.
+    pub commit: String,
+    /// The base branch's commit.
+    pub base: String,
+    /// Where in the repository the app lives; `.` for its root.
+    pub app_dir: PathBuf,
+    /// What the project file says itself, so that the repository's word does not count.
+    pub given: Given,
+}
+
+/// Reply to [`Inspect`]: facts by file name and content, nothing of the repository was run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// What a person may not expect, e.g. files that cid does not read.
+    pub notes: Vec<String>,
+    /// Process types of the Procfile in its order, without `release`, each a shell line.
+    pub processes: Vec<(String, String)>,
+    /// The Procfile's `release` line.
+    pub release: Option<String>,
+    /// How dependencies are declared; `None`: not at all.
+    pub dependencies: Option<Dependencies>,
+    /// SHA-256 over what `dependencies` names at the commit: file names and contents, `-r` and
+    /// `-c` followed. `None` where that cannot be told (something outside the repository).
+    pub dependencies_key: Option<String>,
+    /// Packages of the repository itself are among them.
+    pub local: bool,
+    /// The same key for the base branch's commit.
+    pub base_key: Option<String>,
+    /// `manage.py` exists.
+    pub django: bool,
+    /// Dotted module of the only `*/wsgi.py`, e.g. `pressa.wsgi`.
+    pub wsgi_module: Option<String>,
+    /// The declared dependencies name gunicorn.
+    pub gunicorn: bool,
+    /// Names of the files in the app's folder that the decision rests on.
+    pub found: Vec<String>,
+    /// What was looked for, for the message 'nothing to run'.
+    pub looked_for: Vec<String>,
+}
+
+/// How an app declares its dependencies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependencies {
+    /// `uv.lock` beside `pyproject.toml`.
+    UvLock,
+    /// `requirements.txt`.
+    Requirements,
+    /// `pyproject.toml` alone.
+    Pyproject,
+}
+
+/// The file in an environment that says that it is complete.
+pub const ENVIRONMENT_MARK: &str = ".cid-complete";
+
+/// See [`super::Request::BuildEnvironment`]. Installs without the repository's own packages, which
+/// [`super::Request::InstallLocal`] adds, compiles to bytecode, and marks the environment complete as its last act. Begins with an empty folder: what an earlier
+/// build left there is removed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BuildEnvironment {
+    /// The bare mirror, from which the declaring files are taken.
+    pub mirror: PathBuf,
+    /// At this commit.
+    pub commit: String,
+    /// Where in the repository the app lives.
+    pub app_dir: PathBuf,
+    /// How dependencies are declared; `None`: an empty environment, for the operator's commands.
+    pub dependencies: Option<Dependencies>,
+    /// The environment's folder, its final place (environments cannot be moved).
+    pub target: PathBuf,
+    /// Folder for tools that cid brings in, e.g. uv.
+    pub tools_dir: PathBuf,
+    /// Use pip where there is no uv; otherwise the reply says that there is none.
+    pub or_pip: bool,
+    /// Whether installers get a HOME of this build's own. The helper's may hold a person's settings,
+    /// which are wanted in a sandbox.
+    pub own_home: bool,
+    /// What installers are told beside what is cid's own: the network's settings, the project's variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// Reply to [`BuildEnvironment`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Built {
+    /// The environment is complete.
+    Complete,
+    /// Nothing was installed: there is no uv.
+    WantsUv,
+}
+
+/// See [`super::Request::InstallLocal`]. Which packages these are the environment's build has written down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstallLocal {
+    /// Where they go: an environment of the workspace's own.
+    pub environment: PathBuf,
+    /// The shared environment that it lies over, and is made afresh for; `None`: it has all packages itself.
+    pub shared: Option<PathBuf>,
+    /// The clone.
+    pub tree: PathBuf,
+    /// Where in the repository the app lives.
+    pub app_dir: PathBuf,
+    /// As in [`BuildEnvironment`].
+    pub tools_dir: PathBuf,
+    /// As in [`BuildEnvironment`].
+    pub own_home: bool,
+    /// What installers are told beside what is cid's own: the network's settings, the project's variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// Reply to [`InstallLocal`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalInstalled {
+    /// What a person may not expect.
+    pub notes: Vec<String>,
+}
+
+/// See [`super::Request::DiscardEnvironment`]. Empties at least its folder, whose parent may be somebody else's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DiscardEnvironment {
+    /// The environment's folder.
+    pub target: PathBuf,
+}
+
+/// See [`super::Request::BringUv`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BringUv {
+    /// Folder for tools that cid brings in.
+    pub tools_dir: PathBuf,
+    /// What installers are told beside what is cid's own: the network's settings, the project's variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}

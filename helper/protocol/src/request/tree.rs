@@ -1,0 +1,78 @@
+//! Requests about files in a workspace's tree.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// See [`super::Request::Configure`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Configure {
+    /// The clone.
+    pub tree: PathBuf,
+    /// Files to write.
+    pub files: Vec<TreeFile>,
+    /// Links (and copies) to make.
+    pub links: Vec<TreeLink>,
+    /// What templates may use.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Reply to [`Configure`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {
+    /// Places that were left to the repository because the file or link yields.
+    pub kept: Vec<PathBuf>,
+}
+
+/// A file written into the tree. All written paths go into `.git/info/exclude`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeFile {
+    /// Relative to the tree.
+    pub target: PathBuf,
+    /// Where its content comes from.
+    pub source: FileSource,
+    /// Also when the repository tracks that path.
+    pub replace: bool,
+    /// What the repository tracks there stays, and this is left out.
+    pub yields: bool,
+}
+
+/// Where a file's content comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileSource {
+    /// As it stands.
+    Text(String),
+    /// A Jinja template's text; an undefined variable is a fault.
+    Template(String),
+    /// A Jinja template in the tree, relative to it.
+    TreeTemplate(PathBuf),
+}
+
+/// A link or a copy made in the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeLink {
+    /// Where it points; absolute.
+    pub source: PathBuf,
+    /// Relative to the tree.
+    pub target: PathBuf,
+    /// Copied instead, for what the workspace may change.
+    pub copy: bool,
+    /// Also when the repository tracks that path.
+    pub replace: bool,
+    /// What the repository tracks there stays, and this is left out.
+    pub yields: bool,
+}
+
+/// See [`super::Request::Purge`]. Walks by descriptor, follows no link, crosses no mount.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Purge {
+    /// The folder that is to go; none is no error.
+    pub path: PathBuf,
+}
+
+/// Reply to [`Purge`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// How many files and folders were removed.
+    pub removed: u64,
+}
