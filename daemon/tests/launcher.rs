@@ -15,12 +15,14 @@ use cid_daemon::{
     domain::ProjectName,
     layout::Layout,
     system::{
-        Fault,
         helpers::{Call, Identity, Launcher, ask},
         launcher::HelperLauncher,
     },
 };
-use cid_protocol::request::{Ask, Exited, Fetch, Remote, RunCommand};
+use cid_protocol::{
+    fault::Fault,
+    request::{Ask, Exited, Fetch, Remote, RunCommand},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -307,7 +309,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
         format!("https://127.0.0.1:{port}/x"),
     ] {
         let remote = Remote {
-            url,
+            url: url.clone(),
             identity_file: None,
             known_hosts: None,
             credential_file: None,
@@ -324,7 +326,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
         let fault = ask(&launcher, &call, fetch).await.unwrap_err();
         assert_eq!(
             fault.message,
-            "cannot fetch from the repository: it took longer than 2s"
+            format!("cannot fetch from {url}: it took longer than 2s")
         );
         assert_eq!(
             fault.hint.unwrap(),

@@ -1,5 +1,6 @@
 //! Writes the operator's files and links into a tree. Running it twice gives what once gives.
 
+use crate::git::work::made_again;
 use crate::tree::{
     beneath::{FOLDER, Root, plain_path},
     copy, exclude, purge,
@@ -64,6 +65,7 @@ pub(crate) fn configure(ask: &Configure) -> Result<Configured, Fault> {
         make_link(&tree, target, link, *claim)?;
     }
     tracked.save()?;
+    made_again(&ask.tree, paths.iter())?;
     Ok(Configured { kept })
 }
 

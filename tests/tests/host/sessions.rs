@@ -191,10 +191,13 @@ run.beat = ["sh", "-c", "sleep 781; true"]"#;
     });
     assert_eq!(pids("^sleep 781"), beat, "another process type goes on");
     let doctor = host.run(&["cictl", "doctor"]).unwrap();
+    let told = words(&doctor);
+    let mut of_anna = told
+        .lines()
+        .filter(|line| line.contains("guestbook.anna---example-com"));
     assert!(
-        !words(&doctor).contains("anna---example-com"),
-        "{}",
-        words(&doctor)
+        of_anna.all(|line| line.contains("signal SIGKILL")),
+        "nothing but how it ended: {told}"
     );
     let log = host
         .read("/var/log/cid/apps/guestbook.anna---example-com/web.log")

@@ -98,8 +98,31 @@ pub(crate) fn record(ask: &RecordMade) -> Result<(), Fault> {
             made.paths.insert(key, mark(&path, deadline));
         }
     }
-    let text = serde_json::to_vec(&made).cannot("write down what was made")?;
-    Root::open(&tree)?.write(Path::new(FILE), &text)
+    made.write(&tree)
+}
+
+/// Writes down anew what cid has made once more, such as the file that names another port: a difference to the
+/// first one is nobody's work.
+pub(crate) fn made_again<'a>(
+    tree: &Path,
+    targets: impl Iterator<Item = &'a PathBuf>,
+) -> Result<(), Fault> {
+    let Some(directory) = tree.parent() else {
+        return Ok(());
+    };
+    let mut made = Made::read(directory);
+    let deadline = Instant::now() + LIMIT;
+    let mut is_other = false;
+    for path in targets.map(|target| tree.join(target)) {
+        if let Some(key) = made.key(&path).filter(|key| made.paths.contains_key(key)) {
+            made.paths.insert(key, mark(&path, deadline));
+            is_other = true;
+        }
+    }
+    match is_other {
+        true => made.write(tree),
+        false => Ok(()),
+    }
 }
 
 impl Made {
@@ -112,6 +135,11 @@ impl Made {
             directory: directory.to_owned(),
             ..serde_json::from_str(&text).unwrap_or_default()
         }
+    }
+
+    fn write(&self, tree: &Path) -> Result<(), Fault> {
+        let text = serde_json::to_vec(self).cannot("write down what was made")?;
+        Root::open(tree)?.write(Path::new(FILE), &text)
     }
 
     /// The same for a creation that is taken back; `account`: the user that all of the workspace runs as, where

@@ -14,7 +14,7 @@ mod submodules;
 mod tree;
 mod unfinished;
 
-pub(crate) use made::record;
+pub(crate) use made::{made_again, record};
 pub(crate) use tree::look;
 pub(crate) use unfinished::unfinished;
 
