@@ -330,7 +330,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
         );
         assert_eq!(
             fault.hint.unwrap(),
-            "git under [limits] in cid.toml allows more time"
+            "look whether its server answers, and is not slow; git under [limits] in cid.toml allows more time"
         );
     }
     launcher.end(call.job).await.unwrap();

@@ -39,7 +39,7 @@ pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> Stri
 /// One workspace: a member a line, then its processes.
 pub(crate) fn workspace(workspace: &Workspace) -> String {
     let standing = workspace.standing.as_ref();
-    let members = pairs(vec![
+    let mut members = vec![
         ("email", workspace.email.clone()),
         ("project", workspace.project.clone()),
         ("name", workspace.name.clone()),
@@ -56,17 +56,19 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
         ("directory", workspace.directory.clone()),
         ("branch", workspace.branch.clone()),
         ("commit", workspace.commit.clone().unwrap_or_default()),
-        ("head", standing.map(head).unwrap_or_default()),
-        (
-            "not in effect",
-            standing
-                .map(|standing| clean(&standing.stale.join(", ")))
-                .unwrap_or_default(),
-        ),
+    ];
+    if let Some(standing) = standing {
+        members.push(("head", head(standing)));
+        if !standing.stale.is_empty() {
+            members.push(("not in effect", clean(&standing.stale.join(", "))));
+        }
+    }
+    members.extend([
         ("created", time(workspace.created_at)),
         ("creator", workspace.creator.clone().unwrap_or_default()),
         ("job", workspace.job.clone().unwrap_or_default()),
     ]);
+    let members = pairs(members);
     if workspace.processes.is_empty() {
         return members;
     }
