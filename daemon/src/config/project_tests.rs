@@ -1,0 +1,110 @@
+use super::*;
+
+fn read(more: &str) -> Result<Project, String> {
+    let text = format!(
+        "deploy_user = \"deploy\"\ndomain = \"x.localhost\"\n{more}\n[git]\nurl = \"/srv/x.git\"\n"
+    );
+    let parsed = parse(Path::new("x.toml"), &text);
+    let project: Project = parsed.map_err(|error| error.to_string())?;
+    let checked = project.check().map_err(|broken| broken.told(&text));
+    checked.map(|()| project)
+}
+
+#[test]
+fn who_asks_for_another_account_is_told_that_there_is_one_per_workspace() {
+    for line in [
+        "isolation = \"owner\"",
+        "isolation = \"workspace\"",
+        "run_user = \"runner\"",
+    ] {
+        let error = read(line).unwrap_err();
+        for part in [
+            "line 3",
+            line,
+            "account of its own",
+            "[access]",
+            "cictl shell",
+        ] {
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_key_among_the_people_that_is_no_address_is_named() {
+    let said = |line: &str| read(&format!("[access.people]\n{line}")).unwrap_err();
+    for (line, advice) in [
+        ("group = \"devs\"", "belongs under [access]"),
+        ("anna = \"anna\"", "\"ADDRESS\" = \"ACCOUNT\""),
+        (
+            "\"anna@exam ple.com\" = \"anna\"",
+            "each label of the domain",
+        ),
+        ("\"anna.example.com\" = \"anna\"", "exactly one @"),
+        ("anna.example = \"anna\"", "`anna` under [access.people]"),
+    ] {
+        let error = said(line);
+        assert!(
+            error.contains(advice) && error.contains("line 4"),
+            "{line}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_a_creation_would_trip_over_is_refused_with_its_line() {
+    for (bad, rule) in [
+        ("media = { path = \"/srv/my media\" }", "white space"),
+        ("media = { path = \"/srv/100%\" }", "white space"),
+        ("work_dir = \"/srv/cid:x\"", "no colon"),
+        ("app = { env = \"/srv/a:b\" }", "no colon"),
+        ("app = { health = { status = [2000] } }", "status code"),
+        ("access = { group = \"\" }", "not the name of an account"),
+        (
+            "access = { people = { \"a@example.com\" = \"\" } }",
+            "not the name of an account",
+        ),
+        (
+            "files = [{ template = \"../x\", target = \"x\" }]",
+            "inside the repository",
+        ),
+        (
+            "files = [{ template = \"/a/../x\", target = \"x\" }]",
+            "hold no ..",
+        ),
+        ("env = { A = \"\\u0000\" }", "not shown"),
+        (
+            "database = { kind = \"shared\", url = \"x\\u0000\" }",
+            "not shown",
+        ),
+    ] {
+        let error = read(bad).unwrap_err();
+        assert!(
+            error.contains(rule) && error.contains("line 3"),
+            "{bad}: {error}"
+        );
+    }
+}
+
+#[test]
+fn rules_over_several_keys_name_one_and_its_line() {
+    let error = read("app.env = \"/e\"\napp.install = []").unwrap_err();
+    assert!(
+        error.starts_with("line 4, app.install: app.env and app.install exclude"),
+        "{error}"
+    );
+    let text = "domain = \"x.localhost\"\n[git]\nurl = \"/x\"\nbranch = \"main/{name}\"\n";
+    let project: Project = toml::from_str(text).unwrap();
+    let told = project.check().unwrap_err().told(text);
+    assert!(told.starts_with("line 4, git.branch: git cannot"), "{told}");
+}
+
+#[test]
+fn the_file_of_a_shared_database_is_found() {
+    let found = |url| sqlite_file(url).map(|path| path.display().to_string());
+    let file = Some("/srv/pressa/db.sqlite3".to_owned());
+    assert_eq!(found("sqlite:////srv/pressa/db.sqlite3"), file);
+    assert_eq!(found("sqlite:////srv/pressa/db.sqlite3?timeout=20"), file);
+    assert_eq!(found("sqlite:///db.sqlite3"), None);
+    assert_eq!(found("postgres://localhost/pressa"), None);
+}
