@@ -4,7 +4,7 @@ use nix::unistd::{Uid, User};
 use std::{sync::Arc, time::Duration};
 use tokio::{task::spawn_blocking, time::timeout};
 
-/// Accounts may come from a directory server that does not answer.
+/// A directory server that holds accounts may not answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Where accounts are looked up. Cheap to clone.
@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub struct Accounts(Arc<dyn Fn(u32) -> Result<Option<String>, String> + Send + Sync>);
 
 impl Accounts {
-    /// Those of this machine.
+    /// The accounts of this machine.
     pub fn of_this_machine() -> Self {
         Self::new(|uid| {
             let user = User::from_uid(Uid::from_raw(uid)).map_err(|error| error.to_string())?;
@@ -20,17 +20,17 @@ impl Accounts {
         })
     }
 
-    /// Those that a function knows.
+    /// Accounts that a function looks up.
     pub fn new(
         name: impl Fn(u32) -> Result<Option<String>, String> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(name))
     }
 
-    /// What the account of a user id is called; `None` when it has none.
+    /// The account name of a user id; `None` when the user id has no account.
     ///
     /// # Errors
-    /// It cannot be looked up, or not in time.
+    /// The lookup fails or takes too long.
     pub async fn name(&self, uid: u32) -> Result<Option<String>, String> {
         let lookup = Arc::clone(&self.0);
         match timeout(LIMIT, spawn_blocking(move || lookup(uid))).await {

@@ -1,4 +1,4 @@
-//! One call on its way through the gate, and what becomes known of it, for the audit log.
+//! One call on its way through the gate, and what the audit log records of it.
 
 use super::{Action, Caller, Decision, Subject};
 use crate::domain::{ProjectName, Workspace};
@@ -9,13 +9,13 @@ use uuid::Uuid;
 /// One call.
 #[derive(Debug)]
 pub struct Call {
-    /// Whose.
+    /// The caller.
     pub caller: Caller,
     /// The request's path, e.g. `/cid.v1.Workspaces/Create`.
     pub rpc: String,
-    /// The client has somebody who can be asked for a password.
+    /// The client can ask a person for a password.
     pub is_interactive: bool,
-    /// When it came.
+    /// When it arrived.
     pub at: Timestamp,
     known: Mutex<Known>,
 }
@@ -23,24 +23,24 @@ pub struct Call {
 /// What is known of a call so far.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The kind of right it takes.
+    /// The kind of right it needs.
     pub action: Option<Action>,
-    /// What it is about.
+    /// The workspace it is about.
     pub subject: Option<Subject>,
     /// The caller's account.
     pub account: Option<String>,
-    /// What the authority said; `None`: it has not been asked.
+    /// The authority's decision; `None` until it has been asked.
     pub decision: Option<Decision>,
-    /// The job it began or is about.
+    /// The job that the call started or is about.
     pub job: Option<Uuid>,
-    /// The project it is about, where it is about none of its workspaces.
+    /// The project it is about, if it is about a project and not about one workspace.
     pub project: Option<ProjectName>,
-    /// The program that it is to run.
+    /// The program that it asks to run.
     pub program: Option<String>,
 }
 
 impl Call {
-    /// A call that has just come.
+    /// A call that has just arrived.
     pub fn new(caller: Caller, rpc: &str, is_interactive: bool) -> Self {
         Self {
             caller,
@@ -51,12 +51,12 @@ impl Call {
         }
     }
 
-    /// What is known of it by now.
+    /// What is known of it so far.
     pub fn known(&self) -> Known {
         self.lock().clone()
     }
 
-    /// The job that it began, and for which workspace, which may have got its name only then.
+    /// Records the job that it started and the job's workspace, which may have got its name only now.
     pub fn began(&self, workspace: &Workspace, job: Uuid) {
         let mut known = self.lock();
         known.job = Some(job);
@@ -65,12 +65,12 @@ impl Call {
         }
     }
 
-    /// Which project it is about.
+    /// Records the project it is about.
     pub fn concerns(&self, project: &ProjectName) {
         self.lock().project = Some(project.clone());
     }
 
-    /// What was decided about it.
+    /// Records the decision about it.
     pub fn decided(&self, decision: Decision) {
         self.lock().decision = Some(decision);
     }

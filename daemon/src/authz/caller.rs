@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, by the kernel's word.
+//! The peer of a connection, as the kernel identifies it.
 
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::net::UnixStream;
 
-/// The socket somebody came by.
+/// The socket that a caller connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// `cid.sock`, for people.
@@ -21,7 +21,7 @@ pub enum Door {
 }
 
 impl Door {
-    /// As the audit log has it.
+    /// The name in the audit log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::People => "people",
@@ -37,9 +37,9 @@ pub struct Caller {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
-    /// Which process; `None` where the kernel does not tell.
+    /// The process; `None` if the kernel does not tell.
     pub process: Option<Process>,
-    /// By which socket.
+    /// The socket.
     pub door: Door,
 }
 
@@ -47,7 +47,7 @@ impl Caller {
     /// The peer of a connection that has just been accepted.
     ///
     /// # Errors
-    /// The kernel does not tell, and then there is no caller.
+    /// The kernel does not identify the peer: the connection then has no caller.
     pub fn of(stream: &UnixStream, door: Door) -> io::Result<Self> {
         let peer = stream.peer_cred()?;
         Ok(Self {
@@ -60,13 +60,13 @@ impl Caller {
         })
     }
 
-    /// Its number, where the kernel told.
+    /// Its process id, if the kernel told.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
 }
 
-/// One life of a process: numbers are given again, start times and descriptors are not.
+/// One life of a process. Process ids are reused; start times and descriptors are not.
 #[derive(Clone, Debug)]
 pub struct Process {
     pid: u32,
@@ -75,7 +75,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// The peer's process; the descriptor comes from the kernel from Linux 6.5 on.
+    /// The peer's process. Since Linux 6.5 the kernel supplies the descriptor.
     fn of_peer(pid: i32, stream: BorrowedFd<'_>) -> Option<Self> {
         let pidfd = getsockopt(&stream, PeerPidfd).ok().map(Arc::new);
         Some(Self {
@@ -84,7 +84,7 @@ impl Process {
         })
     }
 
-    /// The process that has this number now; `None` when there is none.
+    /// The process that has this id now; `None` if there is none.
     pub fn of(pid: u32) -> Option<Self> {
         Some(Self {
             pid,
@@ -93,22 +93,22 @@ impl Process {
         })
     }
 
-    /// Its number.
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// When it began, in clock ticks since boot.
+    /// When it started, in clock ticks since boot.
     pub fn started(&self) -> u64 {
         self.started
     }
 
-    /// A descriptor that means this process and no later one.
+    /// A descriptor that refers to this process and never to a later one.
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_deref().map(AsFd::as_fd)
     }
 
-    /// Whether it is still there, and its number still its own.
+    /// Whether the process still exists and still has this process id.
     pub fn is_alive(&self) -> bool {
         if let Some(pidfd) = self.pidfd() {
             // A pidfd is readable once its process has ended.
@@ -121,12 +121,12 @@ impl Process {
     }
 }
 
-/// Field 22 of `/proc/PID/stat`. The second field is the program's name and may hold anything, so
-/// fields are counted from its end.
+/// Field 22 of `/proc/PID/stat`. The second field is the program's name and may contain anything, so fields
+/// are counted from its end.
 fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.get(stat.rfind(')')?..)?.split(' ').skip(1);
-    // A zombie has ended, though its number is not free yet.
+    // A zombie has ended, but its process id is not free yet.
     if matches!(fields.next()?, "Z" | "X") {
         return None;
     }

@@ -1,15 +1,15 @@
-//! Who gets nothing, whatever polkit's rules say: accounts that run other people's code.
+//! Accounts that are always denied, whatever polkit's rules say: they run other people's code.
 
 use crate::domain::{ProjectName, TOOLS};
 use std::{ops::RangeInclusive, sync::Arc};
 
-/// Accounts of workspaces, of builds, and of what builds run.
+/// Accounts of workspaces, of builds, and of the tools that builds run.
 const PREFIXES: [&str; 3] = ["cidw-", "cidb-", TOOLS];
 
-/// Tells the project whose deploy user an account is.
+/// Returns the project whose deploy user an account is.
 type Deploys = dyn Fn(&str) -> Option<ProjectName> + Send + Sync;
 
-/// Accounts that are denied before anybody is asked. Cheap to clone.
+/// Accounts that are denied before any authority is asked. Cheap to clone.
 #[derive(Clone)]
 pub struct DenyList {
     uids: Vec<RangeInclusive<u32>>,
@@ -17,8 +17,8 @@ pub struct DenyList {
 }
 
 impl DenyList {
-    /// User ids that cid gives to workspaces and builds, and whose deploy user an account is. `deploys` is
-    /// asked at every call, as project files change.
+    /// `uids` are the user ids that cid gives to workspaces and builds. `deploys` tells whose deploy user
+    /// an account is; it is called for every request because project files change.
     pub fn new(
         uids: Vec<RangeInclusive<u32>>,
         deploys: impl Fn(&str) -> Option<ProjectName> + Send + Sync + 'static,
@@ -29,12 +29,12 @@ impl DenyList {
         }
     }
 
-    /// Whether a user id is on it.
+    /// Whether a user id is on the list.
     pub fn has_uid(&self, uid: u32) -> bool {
         self.uids.iter().any(|range| range.contains(&uid))
     }
 
-    /// What an account is that is on it, in words.
+    /// Describes an account that is on the list.
     pub fn what_is(&self, name: &str) -> Option<String> {
         if PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             return Some("an account of workspaces and builds".into());

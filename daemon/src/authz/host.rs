@@ -1,20 +1,20 @@
-//! The host's rule: who passes and who never does; everybody else is polkit's to judge.
+//! The host's rule: who is always allowed and who never is. polkit decides about everybody else.
 
 use super::{Accounts, Authority, Caller, Decision, DenyList, Door, Question};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// Decides on a host, whom nobody needs to be asked about first.
+/// Decides on a host. Asks polkit only about callers that no fixed rule covers.
 pub struct Host {
-    /// The daemon's own user id, which may all, as root may.
+    /// The daemon's own user id. Like root, it may do everything.
     pub uid: u32,
-    /// The front's, which has its socket for itself.
+    /// The front's user id. The front has a socket of its own.
     pub front: u32,
-    /// Who gets nothing.
+    /// Accounts that are always denied.
     pub denied: DenyList,
     /// User ids as accounts.
     pub accounts: Accounts,
-    /// Who is asked about everybody else.
+    /// Decides about everybody else.
     pub polkit: Arc<dyn Authority>,
 }
 
@@ -25,7 +25,7 @@ impl Authority for Host {
             return Decision::Allowed;
         }
         match (caller.door, caller.uid == self.front) {
-            // What the front may do is what the table lets in by its socket.
+            // The table limits the front to the calls that its socket allows.
             (Door::Front, true) => return Decision::Allowed,
             (Door::Front, false) => {
                 return Decision::denied("this socket is for the web front alone");

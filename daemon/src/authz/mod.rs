@@ -1,6 +1,6 @@
-//! Who may do what. Permission is data ([`table`]), decided in one place ([`Gate`]); a call about a
-//! workspace gets a [`Claim`], which becomes a [`Permit`] once that workspace is known, and the
-//! engine asks for the permit by value.
+//! Who may do what. Permission is data ([`table`]), decided in one place ([`Gate`]). A call about a
+//! workspace gets a [`Claim`], which becomes a [`Permit`] once that workspace is known. The engine takes
+//! the permit by value.
 
 mod accounts;
 mod call;
@@ -28,7 +28,7 @@ use crate::error::Error;
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// What an authority says.
+/// An authority's decision.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -38,23 +38,23 @@ pub enum Decision {
     Denied(Denial),
 }
 
-/// Why not, for the caller.
+/// Why the call is denied, for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The reason.
     pub reason: String,
-    /// What he can do about it.
+    /// What the caller can do about it.
     pub hint: Option<String>,
 }
 
 impl Decision {
-    /// No, for this reason.
+    /// A denial with this reason.
     pub fn denied(reason: impl Into<String>) -> Self {
         let (reason, hint) = (reason.into(), None);
         Self::Denied(Denial { reason, hint })
     }
 
-    /// With what the caller can do about it.
+    /// Adds what the caller can do about it.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         match self {
             Self::Allowed => Self::Allowed,
@@ -66,31 +66,31 @@ impl Decision {
     }
 }
 
-/// What an authority is asked.
+/// The question to an authority.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The call.
     pub call: &'a Call,
-    /// The kind of right it takes.
+    /// The kind of right it needs.
     pub action: Action,
     /// The workspace it is about, and whether it is the caller's own.
     pub subject: Option<(&'a Subject, bool)>,
 }
 
-/// Whoever decides when the table has let a call pass: the sandbox's owner rule, or polkit on a
-/// host. An authority that cannot decide denies.
+/// Decides about calls that the table allows: the owner rule in a sandbox, polkit on a host. An authority
+/// that cannot decide denies.
 #[async_trait]
 pub trait Authority: Send + Sync {
-    /// May this caller ask for anything at all? For calls whose subject is not known yet.
+    /// Whether this caller may make any call at all. For calls whose subject is not known yet.
     async fn admit(&self, caller: &Caller) -> Decision;
 
-    /// May this be done? Must also deny whom [`Authority::admit`] denies.
+    /// Whether the call is allowed. Must deny every caller that [`Authority::admit`] denies.
     async fn decide(&self, question: Question<'_>) -> Decision;
 }
 
-/// Root and the daemon's own user may all, everybody else nothing: the sandbox's rule.
+/// The sandbox's rule: root and the daemon's own user may do everything, everybody else nothing.
 pub struct OwnerOnly {
-    /// The daemon's own.
+    /// The daemon's own user id.
     pub uid: u32,
 }
 
@@ -122,7 +122,7 @@ impl Gate {
         Self::with_accounts(authority, Accounts::of_this_machine())
     }
 
-    /// The same, with other accounts than this machine's.
+    /// Like [`Self::new`], with other accounts than this machine's.
     pub fn with_accounts(authority: Arc<dyn Authority>, accounts: Accounts) -> Self {
         Self {
             authority,
@@ -130,17 +130,18 @@ impl Gate {
         }
     }
 
-    /// Lets a call in or not. With `None` it is allowed as it is; a [`Claim`] waits for what the
-    /// call is about.
+    /// Admits a call or denies it. `None` means that the call is allowed; a [`Claim`] has yet to be bound
+    /// to what the call is about.
     ///
     /// # Errors
-    /// Denied: no row in the table, the wrong door, or the authority says no.
+    /// Denied: the table has no row, the socket is wrong, or the authority denies.
     pub async fn admit(&self, call: &Arc<Call>) -> Result<Option<Claim>, Error> {
         let rpc = &call.rpc;
         let Some(row) = table::find(rpc) else {
             return Err(self.refuse(call, format!("{rpc} is not for anybody")).await);
         };
-        // What is denied before anybody knows what it is about counts as about somebody else's.
+        // A call that is denied before its subject is known counts as a call about somebody else's
+        // workspace.
         let (Right::Plain(action) | Right::About { other: action, .. }) = row.right;
         call.lock().action = Some(action);
         if !row.doors.contains(&call.caller.door) {
@@ -168,8 +169,8 @@ impl Gate {
         }
     }
 
-    /// A call failed before anybody asked whether it may be made. Why it failed tells of what there
-    /// is, so it is only for those who may see that.
+    /// For a call that failed before its permission was checked. The reason shows what exists, so only
+    /// callers who may see that may hear it.
     ///
     /// # Errors
     /// The caller may not.
@@ -203,7 +204,7 @@ impl Gate {
         };
         let decision = self.authority.decide(question).await;
         if decision != Decision::Allowed || !action.is_overview() {
-            // For the audit log, which has no line for an overview that was allowed.
+            // For the audit log, which does not record overviews that were allowed.
             self.account(call).await;
         }
         call.decided(decision.clone());
@@ -221,13 +222,13 @@ impl Gate {
         error
     }
 
-    /// What a call that has been let in may ask further.
+    /// What an admitted call uses to ask for further rights.
     pub fn viewer(&self, call: &Arc<Call>) -> Viewer {
         Viewer::new(self, call)
     }
 
-    /// Whether a workspace is the caller's own: by the project's file, or, where that gives it to nobody and
-    /// for what the table says, because the caller made it.
+    /// Whether a workspace is the caller's own: the project's file says so, or the file names no account
+    /// for it, the table's row allows creators, and the caller made it.
     async fn is_own(&self, call: &Call, subject: &Subject) -> bool {
         match &subject.account {
             Some(account) => self.account(call).await.as_ref() == Some(account),
@@ -238,7 +239,7 @@ impl Gate {
         }
     }
 
-    /// The caller's account; `None` when there is none or nobody can tell.
+    /// The caller's account; `None` if there is none or the lookup fails.
     async fn account(&self, call: &Call) -> Option<String> {
         if let Some(account) = call.lock().account.clone() {
             return Some(account);

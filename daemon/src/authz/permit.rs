@@ -1,4 +1,4 @@
-//! Proof that a caller may do something, and what comes before it.
+//! Proof that a caller may do something, and the claim that precedes it.
 
 use super::{Action, Call, Decision, Door, Gate, Subject, refused};
 use crate::{
@@ -7,8 +7,8 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// A call that has been let in, but for which nobody has decided yet: what it is about is in the
-/// request. It is good for nothing but to be [bound](Claim::bind).
+/// A call that has been admitted but not decided, because what it is about is in the request. It can only
+/// be [bound](Claim::bind).
 #[must_use]
 #[derive(Clone)]
 pub struct Claim {
@@ -19,15 +19,15 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Notes which program is to be run, for the audit log.
+    /// Records the program that is to be run, for the audit log.
     pub fn runs(&self, program: &str) {
         self.call.lock().program = Some(program.to_owned());
     }
 
-    /// Asks whether the caller may do it to this workspace.
+    /// Asks whether the caller may make this call about this workspace.
     ///
     /// # Errors
-    /// He may not, or nobody can tell.
+    /// The caller may not, or the authority cannot decide.
     pub async fn bind(self, subject: Subject) -> Result<Permit, Error> {
         let Self {
             gate,
@@ -49,8 +49,8 @@ impl Claim {
     }
 }
 
-/// Proof that a caller may do something to a workspace; only [`Claim::bind`] makes one, and it is
-/// used up by what it is for.
+/// Proof that a caller may do something to a workspace. Only [`Claim::bind`] makes one, and the action
+/// consumes it.
 #[must_use]
 #[derive(Debug)]
 pub struct Permit {
@@ -59,12 +59,12 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Whose process asked.
+    /// The caller's user id.
     pub fn uid(&self) -> u32 {
         self.call.caller.uid
     }
 
-    /// Who asks for a workspace of this address; by the form nobody else is known.
+    /// The creator of a workspace for this address. For the web form, only the address is known.
     pub fn creator(&self, email: &Email) -> Creator {
         match self.call.caller.door {
             Door::People => Creator::User(self.call.caller.uid),
@@ -72,7 +72,7 @@ impl Permit {
         }
     }
 
-    /// A permit for the engine's own tests and for nothing else.
+    /// A permit for the engine's own tests only.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
         let caller = super::Caller {
@@ -87,7 +87,7 @@ impl Permit {
         }
     }
 
-    /// The call it was given for.
+    /// The call it was issued for.
     pub fn call(&self) -> Arc<Call> {
         Arc::clone(&self.call)
     }

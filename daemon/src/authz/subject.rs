@@ -5,25 +5,25 @@ use crate::domain::{Creator, Email, Name, ProjectName};
 use std::fmt;
 use uuid::Uuid;
 
-/// The workspace that a call is about, there already or still to be made.
+/// The workspace that a call is about. It exists, or the call is to make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Of which project.
+    /// Its project.
     pub project: ProjectName,
-    /// Whose.
+    /// Its owner's address.
     pub email: Email,
-    /// Its name; `None` for one that is to be made.
+    /// Its name; `None` if it is yet to be made.
     pub workspace: Option<Name>,
     /// The Unix account that the project file gives this address.
     pub account: Option<String>,
-    /// Who made it; `None` for one that is to be made, and where nobody can tell whose it is.
+    /// Who made it; `None` if it is yet to be made or its owner cannot be determined.
     pub creator: Option<Creator>,
     /// The job, when the call is about one.
     pub job: Option<Uuid>,
 }
 
 impl Subject {
-    /// Whether this caller made it. By the form nobody is known.
+    /// Whether this caller made it. Always false for the web form, which identifies no user.
     pub(super) fn is_made_by(&self, caller: &Caller) -> bool {
         caller.door == Door::People && self.creator == Some(Creator::User(caller.uid))
     }

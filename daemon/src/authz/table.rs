@@ -1,19 +1,19 @@
-//! The authorisation table: every RPC has a row, or nobody may call it.
+//! The authorisation table: an RPC without a row is denied to everybody.
 
 use super::Door;
 
-/// A kind of right, which polkit knows as `org.cid.NAME`.
+/// A kind of right; polkit knows it as `org.cid.NAME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// See workspaces, jobs and projects.
     List,
     /// Make a workspace for one's own address.
     CreateOwn,
-    /// Make one for another address.
+    /// Make a workspace for another address.
     CreateForOthers,
-    /// Remove one's own.
+    /// Remove one's own workspace.
     DeleteOwn,
-    /// Remove anybody's.
+    /// Remove anybody's workspace.
     DeleteAny,
     /// Restart a workspace's processes.
     Restart,
@@ -25,16 +25,16 @@ pub enum Action {
     Deploy,
     /// Cancel jobs and retry stuck ones.
     ManageJobs,
-    /// Compare the ledger with the machine, and repair; give access to files once more.
+    /// Compare the ledger with the machine and repair; give access to files again.
     Repair,
-    /// Check project files, and take projects away.
+    /// Check project files, and remove projects.
     ManageProjects,
-    /// Read who did what.
+    /// Read the audit log.
     Audit,
 }
 
 impl Action {
-    /// Every one.
+    /// All actions.
     pub const ALL: [Self; 13] = [
         Self::List,
         Self::CreateOwn,
@@ -51,7 +51,7 @@ impl Action {
         Self::Audit,
     ];
 
-    /// What polkit calls it.
+    /// polkit's name for it.
     pub fn id(self) -> &'static str {
         match self {
             Self::List => "org.cid.list",
@@ -70,22 +70,23 @@ impl Action {
         }
     }
 
-    /// Whether it only shows what there is. Logs and the audit log show what people did.
+    /// Whether it only shows what exists. Logs and the audit log show what people did, so they do not
+    /// count.
     pub fn is_overview(self) -> bool {
         matches!(self, Self::List)
     }
 }
 
-/// What an RPC takes.
+/// The right that an RPC needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     /// Decided before the request is read.
     Plain(Action),
-    /// Decided when the request has told which workspace it is about.
+    /// Decided once the request has told which workspace it is about.
     About {
-        /// Of the caller's own.
+        /// For the caller's own workspace.
         own: Action,
-        /// Of anybody else's.
+        /// For anybody else's workspace.
         other: Action,
     },
 }
@@ -94,14 +95,14 @@ pub enum Right {
 pub struct Row {
     /// The request's path.
     pub rpc: &'static str,
-    /// What it takes.
+    /// The right it needs.
     pub right: Right,
-    /// By which sockets.
+    /// The sockets that offer it.
     pub doors: &'static [Door],
-    /// It tells of a job, and by these sockets it shows what the job's commands and processes wrote to
-    /// those who may read the workspace's logs ([`Action::ReadLogs`]).
+    /// The RPC is about a job. On these sockets it also shows the output of the job's commands and
+    /// processes, to callers who may read the workspace's logs ([`Action::ReadLogs`]).
     pub output: &'static [Door],
-    /// Who made a workspace may do it as if it were their own, where the project's file gives it to nobody.
+    /// The workspace's creator counts as its owner where the project's file names no account for it.
     pub for_creator: bool,
 }
 
@@ -126,7 +127,7 @@ const fn plain(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row
     }
 }
 
-/// Tells about a job to everyone who may know that it exists; fewer may see its output.
+/// A row that shows a job to everyone who may know that it exists; fewer may see its output.
 const fn of_job(rpc: &'static str, doors: &'static [Door], output: &'static [Door]) -> Row {
     let right = Right::Plain(Action::List);
     Row {
@@ -149,7 +150,8 @@ const fn about(rpc: &'static str, own: Action, other: Action, doors: &'static [D
     }
 }
 
-/// About a workspace, with one action for one's own and others': rules look up whose it is.
+/// A row about a workspace with one action for own and others' workspaces alike: polkit's rules look up the
+/// owner.
 const fn whosever(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row {
     about(rpc, action, action, doors)
 }

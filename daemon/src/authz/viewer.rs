@@ -3,7 +3,7 @@
 use super::{Action, Call, Decision, Gate, Question, Subject, table};
 use std::sync::Arc;
 
-/// Somebody who has been let in to see a job. Its output is a log: it takes the same right.
+/// A caller who has been admitted to see a job. The job's output is a log and needs the right to read logs.
 #[derive(Clone)]
 pub struct Viewer {
     gate: Gate,
@@ -18,13 +18,13 @@ impl Viewer {
         }
     }
 
-    /// Whose process asks.
+    /// The caller's user id.
     pub fn uid(&self) -> u32 {
         self.call.caller.uid
     }
 
-    /// Whether he may see the output of a job of this workspace. Nobody is prompted for it: without
-    /// the right, the job is shown without its output.
+    /// Whether the caller may see the output of a job of this workspace. Never prompts: without the right,
+    /// the job is shown without its output.
     pub async fn may_see_output(&self, subject: &Subject) -> Decision {
         let (gate, call) = (&self.gate, &self.call);
         let row = table::find(&call.rpc);
@@ -41,7 +41,7 @@ impl Viewer {
         gate.authority.decide(question).await
     }
 
-    /// Has the audit log tell that he read the output of somebody else's job.
+    /// Records in the audit log that the caller read the output of somebody else's job.
     pub async fn has_read(&self, subject: &Subject) {
         if self.gate.is_own(&self.call, subject).await {
             return;

@@ -1,25 +1,24 @@
-//! Unix accounts that cid makes: one for each workspace, one builder and one group for each project.
+//! Unix accounts that cid makes: one per workspace, one builder and one group per project.
 
 use super::ProjectName;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Names of accounts and groups may be this long (useradd's limit).
+/// Longest name of an account or group (useradd's limit).
 const MAX_LEN: usize = 32;
 
-/// The account of one workspace. Its number is the workspace's own in the ledger, which is never
-/// given again: a file that somebody kept cannot come to belong to somebody else.
+/// The account of one workspace. Its number is the workspace's number in the ledger, which is never reused:
+/// an old file cannot come to belong to somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// `cidw-N`.
     pub name: String,
-    /// Its user id; its own group has the same number.
+    /// Its user id; its own group has the same id.
     pub uid: u32,
 }
 
 impl Account {
-    /// The account of the workspace with this number in the ledger; `None`: the range of user ids,
-    /// which begins at `first_uid`, is used up.
+    /// The account of the workspace with this number in the ledger; `None` if the range `uids` is used up.
     pub fn of(number: i64, uids: &std::ops::RangeInclusive<u32>) -> Option<Self> {
         let offset = u32::try_from(number.checked_sub(1)?).ok()?;
         let uid = uids.start().checked_add(offset)?;
@@ -30,7 +29,7 @@ impl Account {
     }
 }
 
-/// The group that everybody of a project is in.
+/// The group of all accounts of a project.
 pub fn project_group(project: &ProjectName) -> String {
     short("cid-", project)
 }
@@ -40,7 +39,7 @@ pub fn builder(project: &ProjectName) -> String {
     short("cidb-", project)
 }
 
-/// The account that brings in what builds run. It is the package's, as the front's is.
+/// The account that fetches tools for builds. The package makes it, like the front's account.
 pub const TOOLS: &str = "cid-tools";
 /// Groups of accounts that the package makes.
 const TAKEN: [&str; 2] = ["cid-web", TOOLS];

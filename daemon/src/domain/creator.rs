@@ -4,17 +4,17 @@ use super::Email;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Who asked for a workspace; their number of workspaces is bounded.
+/// Who asked for a workspace. The number of workspaces per creator is limited.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Creator {
-    /// The user with this number, on this machine.
+    /// The user with this user id on this machine.
     User(u32),
-    /// By the form, which knows nothing but the address that was typed.
+    /// A user of the web form, which knows only the address that was typed.
     Address(Email),
 }
 
-/// As the ledger has it: `uid:1000`, `address:anna@example.com`.
+/// The form in the ledger: `uid:1000`, `address:anna@example.com`.
 impl fmt::Display for Creator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

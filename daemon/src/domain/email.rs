@@ -10,12 +10,12 @@ const MAX_LABEL_LEN: usize = 63;
 
 /// A lower-cased ASCII address of the strict form described in `docs/project-file.md`.
 ///
-/// Only [`Email::parse`] makes one, so that whoever holds an `Email` needs no further check.
+/// Only [`Email::parse`] makes one, so an `Email` needs no further check.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
 #[serde(transparent)]
 pub struct Email(String);
 
-/// Why a text is no address that cid takes; the text is a sentence for people.
+/// Why cid rejects a text as an address; the message is a sentence for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
     /// Nothing was given.
@@ -24,7 +24,7 @@ pub enum EmailError {
     /// Longer than [`MAX_LEN`].
     #[error("the e-mail address is longer than 254 characters")]
     TooLong,
-    /// Something outside ASCII, often a letter that only looks like one.
+    /// A character outside ASCII, often one that looks like an ASCII letter.
     #[error("the e-mail address holds a character that is not plain ASCII")]
     NotAscii,
     /// No `@`, or more than one.
@@ -33,7 +33,7 @@ pub enum EmailError {
     /// The part before the `@` is empty or too long.
     #[error("the part before the @ must have 1 to 64 characters")]
     LocalLength,
-    /// The part before the `@` holds something else than the allowed characters.
+    /// The part before the `@` has a character that is not allowed.
     #[error("the part before the @ may hold only letters, digits and . _ + -")]
     LocalCharacter,
     /// The part before the `@` begins or ends with a mark, or has two dots in a row.
@@ -52,7 +52,7 @@ pub enum EmailError {
 }
 
 impl Email {
-    /// Reads an address; upper-case ASCII letters are lower-cased, nothing else is changed.
+    /// Parses an address. Upper-case ASCII letters become lower case; nothing else is changed.
     ///
     /// # Errors
     /// The first rule that the text breaks.
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(Email::parse(&longest).unwrap().as_str(), longest);
         let longer = format!("{}@{}", "a".repeat(64), labels(62));
         assert_eq!(Email::parse(&longer), Err(EmailError::TooLong));
-        // Long enough to be refused for that alone.
+        // Long enough to be refused for its length alone.
         let longer = format!("{}@{}", "a".repeat(65), labels(61));
         assert_eq!(Email::parse(&longer), Err(EmailError::TooLong));
     }

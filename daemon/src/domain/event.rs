@@ -1,4 +1,4 @@
-//! The journal's lines, and the one function that says what they make of a job.
+//! The journal's lines, and the one function that derives a job's state from them.
 
 use crate::domain::JobState;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// A journal line, numbered from 1 within its job.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Whose.
+    /// The job.
     pub job: Uuid,
     /// 1, 2, 3, ...
     pub seq: u64,
@@ -24,10 +24,10 @@ pub struct Event {
 pub enum What {
     /// The job entered a state.
     Job {
-        /// Which.
+        /// The new state.
         state: JobState,
     },
-    /// What was there is known; the step is about to run.
+    /// What existed before is known; the step is about to run.
     Observed {
         /// Place in the plan, from 0.
         step: usize,
@@ -55,28 +55,28 @@ pub enum What {
         /// How long that took, in milliseconds.
         took_ms: u64,
     },
-    /// It could not be taken back (or not be finished).
+    /// Undo or finish failed every time.
     Stuck {
         /// Place in the plan.
         step: usize,
         /// Why.
         message: String,
     },
-    /// The step failed, or somebody cancelled the job: everything is to be taken back.
+    /// The step failed, or somebody cancelled the job: everything is to be undone.
     Failed {
         /// Why.
         failure: Failure,
     },
-    /// Somebody asked a stuck job to go on.
+    /// Somebody retried a stuck job.
     Retried,
-    /// Lines that a step's commands wrote.
+    /// Lines that a step's commands printed.
     Output {
         /// Place in the plan.
         step: usize,
         /// Without line feeds.
         lines: Vec<String>,
     },
-    /// What the way back has kept for people, and where: also part of the failure that the job's row has.
+    /// What the way back kept for people, and where. The failure in the job's row has it too.
     Kept {
         /// Place in the plan.
         step: usize,
@@ -95,7 +95,7 @@ pub enum What {
 /// Why a job is not Done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The step to blame; `None` when it is the job as a whole.
+    /// The step that failed; `None` when it is the job as a whole.
     pub step: Option<usize>,
     /// What happened.
     pub message: String,
@@ -107,12 +107,12 @@ pub struct Failure {
     pub cancelled: bool,
 }
 
-/// Where one step stands.
+/// The state of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepState {
     /// Not begun.
     Planned,
-    /// `Before` is journalled; it may have run, wholly or in part.
+    /// `Before` is journalled; it may have run, fully or in part.
     Observed,
     /// It has run.
     Applied,
@@ -120,11 +120,11 @@ pub enum StepState {
     Undoing,
     /// It is taken back.
     Undone,
-    /// It could not be taken back or finished.
+    /// Undo or finish failed every time.
     Stuck,
 }
 
-/// Where a job stands: what its journal, read from the start, makes of it.
+/// Where a job stands, derived from its journal from the start.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// The job's state.
@@ -137,7 +137,7 @@ pub struct Progress {
     pub outputs: Vec<Option<Value>>,
     /// How long each step took to apply, in milliseconds.
     pub took_ms: Vec<Option<u64>>,
-    /// Set from the moment on that everything is to be taken back.
+    /// Set from the moment that everything is to be undone.
     pub failure: Option<Failure>,
 }
 
@@ -150,7 +150,7 @@ pub struct Impossible {
 }
 
 impl Progress {
-    /// A job of so many steps before its first line.
+    /// A job with this many steps, before its first line.
     pub fn new(steps: usize) -> Self {
         Self {
             state: JobState::Queued,
@@ -167,7 +167,7 @@ impl Progress {
         self.failure.is_some()
     }
 
-    /// What one more line makes of the job. Total: every line either fits or is refused.
+    /// Applies one more line. Total: every line either fits or is refused.
     ///
     /// # Errors
     /// The line does not fit; nothing is changed.
@@ -233,7 +233,7 @@ impl Progress {
                 } else {
                     J::Running
                 };
-                // What got stuck while finishing was applied; finishing may run twice.
+                // A step that got stuck in finish had been applied; finish may run twice.
                 if !self.is_going_back() {
                     for state in self.steps.iter_mut().filter(|s| **s == S::Stuck) {
                         *state = S::Applied;

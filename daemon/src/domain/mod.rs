@@ -1,4 +1,4 @@
-//! Names and values that cannot hold anything bad; no I/O.
+//! Names and values that are valid by construction; no I/O.
 
 pub mod account;
 pub mod creator;
@@ -16,7 +16,7 @@ pub use name::{Name, ProjectName, UnitName};
 pub use rights::{Rights, RightsByProject};
 pub use workspace::{JobKind, JobState, Workspace, WorkspaceState};
 
-/// Whether a character means nothing but itself to nginx and supervisord.
+/// Whether a character has no special meaning to nginx and supervisord.
 pub fn is_plain(character: char) -> bool {
     !character.is_whitespace() && !character.is_control() && !r#"{};"'\$#%`"#.contains(character)
 }

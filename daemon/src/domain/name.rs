@@ -1,5 +1,5 @@
-//! The names made from addresses and project files: all that ever reaches a path, a config file
-//! or a command line.
+//! The names made from addresses and project files. Only these reach a path, a configuration file or a
+//! command line.
 
 use super::Email;
 use data_encoding::Specification;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::{fmt, sync::LazyLock};
 
-/// Longest workspace name, in bytes: with `server_names_hash_bucket_size 64` nginx takes 46.
+/// Longest workspace name, in bytes: with `server_names_hash_bucket_size 64` nginx accepts 46.
 pub const MAX_LEN: usize = 40;
 const MARK_LEN: usize = 6;
-/// In the place of a workspace's name.
+/// Takes the place of a workspace's name.
 const CATCH_ALL: &str = "catch-all";
 /// A SHA-256 has 51 whole base-32 characters: eight marks of six.
 const MARKS: usize = 8;
@@ -24,14 +24,14 @@ static BASE32: LazyLock<data_encoding::Encoding> = LazyLock::new(|| {
     specification.encoding().expect("base-32 alphabet")
 });
 
-/// What a workspace's directory, branch and sub-domain are called: `[a-z0-9-]`, 1 to 40 bytes.
+/// The name of a workspace's directory, branch and sub-domain: `[a-z0-9-]`, 1 to 40 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Name(String);
 
 impl Name {
-    /// The names an address may get, best first: the readable one where it can be read back to
-    /// this address alone, then those with a mark, for when another address has the name.
+    /// The names that an address may get, best first: the readable one if it can come from this address
+    /// only, then names with a mark, for when another address has the name.
     pub fn candidates(email: &Email) -> impl Iterator<Item = Self> {
         let plain = plain(email);
         let readable = is_reversible(email) && plain.len() <= MAX_LEN && !plain.starts_with("xn--");
@@ -67,7 +67,7 @@ fn plain(email: &Email) -> String {
     plain
 }
 
-/// `-`, `_` and `+` all become `-`, as `.` does: only an address without them can be read back.
+/// `-`, `_` and `+` become `-`, as `.` does. Only an address without them can be recovered from the name.
 fn is_reversible(email: &Email) -> bool {
     !email.as_str().contains(['-', '_', '+'])
 }
@@ -131,7 +131,7 @@ impl<'de> Deserialize<'de> for ProjectName {
     }
 }
 
-/// `PROJECT.NAME`: what a workspace's vhost, program group, run file and log folder are called.
+/// `PROJECT.NAME`: the name of a workspace's vhost, program group, run file and log folder.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct UnitName(String);
@@ -142,18 +142,18 @@ impl UnitName {
         Self(format!("{project}.{name}"))
     }
 
-    /// What is called so that answers for all of a project's names that no workspace has. A workspace's
-    /// name holds two hyphens side by side, always: it is never called so.
+    /// The unit that answers for all of a project's names that no workspace has. It cannot clash with a
+    /// workspace, whose name always contains two adjacent hyphens.
     pub fn catch_all(project: &ProjectName) -> Self {
         Self(format!("{project}.{CATCH_ALL}"))
     }
 
-    /// Whether it is not a workspace's, but for all names that no workspace has.
+    /// Whether it is the unit for all names that no workspace has.
     pub fn is_catch_all(&self) -> bool {
         self.name() == CATCH_ALL
     }
 
-    /// Reads one back, e.g. from a file name; `None` when it is not of the form.
+    /// Parses one, e.g. from a file name; `None` when it does not have the form.
     pub fn parse(text: &str) -> Option<Self> {
         let (project, name) = text.split_once('.')?;
         ProjectName::parse(project)?;

@@ -1,4 +1,4 @@
-//! A workspace and the states that it and its jobs can be in.
+//! A workspace, and the states of workspaces and jobs.
 
 use super::{Creator, Email, Name, ProjectName, UnitName};
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,13 @@ use std::{fmt, path::PathBuf};
 pub struct Workspace {
     /// Number in the ledger, never reused.
     pub id: i64,
-    /// Whose it is.
+    /// Its owner's address.
     pub email: Email,
-    /// What it is a copy of.
+    /// Its project.
     pub project: ProjectName,
-    /// Directory, branch and sub-domain are called so.
+    /// The name of its directory, branch and sub-domain.
     pub name: Name,
-    /// Where it stands.
+    /// Its state.
     pub state: WorkspaceState,
     /// The reserved port; `None` until one is reserved.
     pub port: Option<u16>,
@@ -41,7 +41,7 @@ impl Workspace {
         UnitName::new(&self.project, &self.name)
     }
 
-    /// The host name in its address; `None` where it has none. The project's domain may be another by now.
+    /// The host name in its address; `None` if it has none. The project's domain may have changed since.
     pub fn host(&self) -> Option<&str> {
         let (_, rest) = self.url.split_once("://")?;
         rest.split([':', '/']).next()
@@ -53,7 +53,7 @@ impl Workspace {
     }
 }
 
-/// Where a workspace stands.
+/// The state of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkspaceState {
@@ -67,17 +67,17 @@ pub enum WorkspaceState {
     Deleting,
 }
 
-/// What a job is for.
+/// The kind of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobKind {
     /// Makes a workspace.
     Create,
-    /// Removes one.
+    /// Removes a workspace.
     Delete,
-    /// Restarts one's processes.
+    /// Restarts a workspace's processes.
     Restart,
-    /// Gives access to one's files once more.
+    /// Gives access to a workspace's files again.
     #[serde(rename = "repair-access")]
     RepairAccess,
 }
@@ -93,11 +93,11 @@ impl fmt::Display for JobKind {
     }
 }
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
-    /// Journalled, not begun.
+    /// Journalled, not started.
     Queued,
     /// Its steps are being applied.
     Running,
@@ -105,16 +105,16 @@ pub enum JobState {
     Undoing,
     /// Every step is applied and finished.
     Done,
-    /// It failed and everything is taken back.
+    /// It failed and everything is undone.
     Undone,
-    /// Neither could be completed; `retry` goes on.
+    /// It could neither be completed nor undone; `retry` continues it.
     Stuck,
-    /// Somebody cancelled it and everything is taken back.
+    /// Somebody cancelled it and everything is undone.
     Cancelled,
 }
 
 impl JobState {
-    /// Whether the job changes nothing any more.
+    /// Whether the job will change nothing any more.
     pub fn is_ended(self) -> bool {
         matches!(self, Self::Done | Self::Undone | Self::Cancelled)
     }

@@ -1,5 +1,5 @@
-//! How many checks may be under way: the bus takes so many and no more on a connection, and nobody
-//! is to use them up for the others.
+//! Limits on concurrent checks. The bus limits the open calls on a connection, and no user may use them all
+//! up.
 
 use std::{
     collections::HashMap,
@@ -10,11 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The system bus takes 128 open calls on a connection.
 const CHECKS: usize = 64;
 const CHECKS_OF_ONE: usize = 8;
-/// Each of these waits for a person, for minutes.
+/// Each of these waits minutes for a person.
 const PROMPTS: usize = 32;
 const PROMPTS_OF_ONE: usize = 2;
 
-/// A place among the checks, given back when it is dropped.
+/// A place among the checks; dropping it frees it.
 pub(super) type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// Places for checks.
@@ -31,15 +31,15 @@ impl Bounds {
         }
     }
 
-    /// A place for a check that polkit answers at once, as soon as there is one. First among the
-    /// caller's own, so that whoever asks a lot waits for himself.
+    /// Waits for a place for a check that polkit answers at once. The caller's own limit applies first, so
+    /// a user with many requests waits only for themselves.
     pub(super) async fn check(&self, uid: u32) -> Option<Place> {
         let own = self.checks.of(uid).acquire_owned().await.ok()?;
         let all = Arc::clone(&self.checks.all).acquire_owned().await.ok()?;
         Some((own, all))
     }
 
-    /// A place for a check that a person is asked about; `None` when too many wait already.
+    /// A place for a check that prompts a person; `None` when too many are waiting already.
     pub(super) fn prompt(&self, uid: u32) -> Option<Place> {
         let own = self.prompts.of(uid).try_acquire_owned().ok()?;
         let all = Arc::clone(&self.prompts.all).try_acquire_owned().ok()?;

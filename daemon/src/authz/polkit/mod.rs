@@ -1,5 +1,5 @@
-//! Asks polkit, over the system bus. It is told what the kernel said of the peer and nothing else,
-//! nothing it said is remembered, and whatever goes wrong means no.
+//! Asks polkit over the system bus. polkit learns only what the kernel said about the peer. No answer is
+//! cached, and every failure means a denial.
 
 mod bounds;
 
@@ -13,13 +13,13 @@ use zbus_polkit::policykit1::{
     AuthorityProxy, AuthorizationResult, CheckAuthorizationFlags, Subject as Peer,
 };
 
-/// polkit has so long when nobody is asked for a password.
+/// Time-out for a check that prompts nobody.
 const QUIET: Duration = Duration::from_secs(5);
-/// And so long when somebody is.
+/// Time-out for a check that prompts a person.
 const INTERACTIVE: Duration = Duration::from_secs(120);
-/// A check that was given up is taken back within so long, or not at all.
+/// Time-out for cancelling an abandoned check.
 const CANCEL: Duration = Duration::from_secs(1);
-/// From this version on polkit takes a descriptor for the process.
+/// Since this version polkit accepts a descriptor for the process.
 const PIDFD_SINCE: u32 = 124;
 
 /// polkit as the authority.
@@ -31,7 +31,7 @@ pub struct Polkit {
 }
 
 impl Polkit {
-    /// The one on the system bus; it need not be up yet.
+    /// polkit on the system bus; it need not be running yet.
     pub fn of_this_machine() -> Self {
         Self {
             address: None,
@@ -40,7 +40,7 @@ impl Polkit {
         }
     }
 
-    /// The one on another bus.
+    /// polkit on another bus.
     pub fn on_bus(address: impl Into<String>) -> Self {
         Self {
             address: Some(address.into()),
@@ -48,7 +48,7 @@ impl Polkit {
         }
     }
 
-    /// The connection to the bus: kept, and made anew when the bus has closed it.
+    /// The connection to the bus. It is kept, and opened again when the bus has closed it.
     async fn connection(&self) -> zbus::Result<Connection> {
         let mut kept = self.connection.lock().await;
         if let Some(connection) = kept.as_ref().filter(|connection| !connection.is_closed()) {
@@ -125,7 +125,8 @@ impl Authority for Polkit {
         let Some(process) = &question.call.caller.process else {
             return Decision::denied("cannot tell which process asks");
         };
-        // What its rules say comes first: of a no after a question it does not tell whose no it was.
+        // Rules first, without a prompt: after a prompt, polkit does not tell whether its rules or the
+        // person denied.
         let rules = match self.answer(&question, process, false).await {
             Ok(answer) => answer,
             Err(decision) => return decision,
@@ -141,7 +142,7 @@ impl Authority for Polkit {
 }
 
 impl Polkit {
-    /// What polkit says in time; otherwise the no that this means.
+    /// polkit's answer if it comes in time; otherwise the denial that this means.
     async fn answer(
         &self,
         question: &Question<'_>,
@@ -151,7 +152,7 @@ impl Polkit {
         let limit = if asks_people { INTERACTIVE } else { QUIET };
         let answer = match timeout(limit, self.ask(question, process, asks_people)).await {
             Ok(Ok(answer)) => answer,
-            // Versions of polkit differ in whether they answer about it or fail, and in their words.
+            // When the process is gone, some versions of polkit answer and others fail, in different words.
             Ok(Err(_)) if !process.is_alive() => return Err(gone()),
             Ok(Err(trouble)) => return Err(unavailable(&format!("cannot ask polkit: {trouble}"))),
             Err(_) => {
@@ -161,7 +162,7 @@ impl Polkit {
                 )));
             }
         };
-        // What polkit looked at must be who asked: its number may be another process's by now.
+        // polkit must have judged the process that asked: its id may belong to another process by now.
         match process.is_alive() {
             true => Ok(answer),
             false => Err(gone()),
@@ -174,7 +175,7 @@ fn is_interactive(question: &Question<'_>) -> bool {
     question.call.is_interactive && question.call.caller.door == Door::People
 }
 
-/// What it says after somebody was to be asked for a password.
+/// The decision in polkit's answer to a check that may prompt.
 fn read_reply(answer: &Answer, question: &Question<'_>) -> Decision {
     let action = question.action.id();
     if answer.is_authorized {
@@ -191,7 +192,7 @@ fn read_reply(answer: &Answer, question: &Question<'_>) -> Decision {
     }
 }
 
-/// What its rules say.
+/// The decision in polkit's answer to a check that prompts nobody.
 fn read(answer: &Answer, question: &Question<'_>) -> Decision {
     let action = question.action.id();
     if answer.is_authorized {
@@ -219,8 +220,8 @@ fn unavailable(reason: &str) -> Decision {
     Decision::denied(reason).hint("an administrator can look at it: systemctl status polkit")
 }
 
-/// The peer as polkit takes it: by its descriptor, where kernel and polkit both know those, else by
-/// number and start time; the user id always as the kernel said.
+/// The peer in polkit's form: the descriptor if both kernel and polkit support it, else process id and
+/// start time. The user id always comes from the kernel.
 async fn peer(proxy: &AuthorityProxy<'_>, process: &Process, uid: u32) -> Result<Peer, Trouble> {
     if let Some(pidfd) = process.pidfd() {
         let version = proxy.backend_version().await.unwrap_or_default();
@@ -235,13 +236,13 @@ async fn peer(proxy: &AuthorityProxy<'_>, process: &Process, uid: u32) -> Result
     )?)
 }
 
-/// `124`, or `0.105` as versions were counted before 121.
+/// `124`, or `0.105` in the numbering before 121.
 fn knows_pidfds(version: &str) -> bool {
     let first = version.split('.').next().and_then(|n| n.parse().ok());
     first.is_some_and(|major: u32| major >= PIDFD_SINCE)
 }
 
-/// A check under way, which is taken back when nobody waits for it any more: its prompt goes away.
+/// A running check. It is cancelled when nobody waits for it any more, which closes its prompt.
 struct Check {
     connection: Connection,
     id: String,
