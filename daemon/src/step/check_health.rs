@@ -26,14 +26,14 @@ use std::{
 };
 use tokio::task::spawn_blocking;
 
-/// How often it is seen whether anybody listens at all.
+/// How often to check whether anything listens at all.
 const GLANCE: Duration = Duration::from_millis(2);
-/// How often the page is asked for at first, and later.
+/// How often to request the page at first, and later.
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// One request may take as long as this.
 const REQUEST: Duration = Duration::from_secs(10);
-/// An app that answers wrongly for so long will not change its mind.
+/// An app that answers wrongly for this long is not going to recover.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits until the workspace answers.
@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct CheckHealth {
     /// `NAME.DOMAIN`.
     pub host: String,
-    /// Asked for over HTTPS, as its address says: over HTTP it would only be led there.
+    /// Requested over HTTPS, as the workspace's address says: HTTP would only redirect there.
     #[serde(default)]
     pub tls: bool,
     /// `WORK_DIR/NAME`, where it has just been written.
@@ -71,8 +71,8 @@ impl Step for CheckHealth {
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let health = cx.project()?.app.health.clone();
         let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
-        // Whoever is told that it is ready must find the tree after a power cut; the app takes a
-        // moment anyway.
+        // A ready workspace's tree must survive a power cut. Syncing it costs no extra time while the app
+        // starts.
         let mut staying_up = StayingUp::default();
         let wait = self.wait(cx, &health, &run_file, &mut staying_up);
         let (result, synced) = tokio::join!(wait, self.sync());
@@ -108,7 +108,7 @@ impl CheckHealth {
         let mut wrong_since = None;
         loop {
             let open = open_soon(cx, &address).await?;
-            // Who listens takes a while to find out, the first answer too.
+            // Both finding the listener and the first answer take a while.
             let (seen, answer) =
                 tokio::join!(Seen::look(cx, run_file, &address, staying_up), async {
                     match open {
@@ -157,7 +157,7 @@ impl CheckHealth {
         site.visit(probe, path, is_meant, REQUEST).await
     }
 
-    /// The fault of a page that is not as it should be, and whose fault that is, as far as it can be told.
+    /// The fault for a wrong page, with the cause as far as it can be determined.
     async fn failed(&self, cx: &Cx, health: &Health, address: &App, wrong: Fault) -> Fault {
         let Fault { message, hint, .. } = wrong;
         let page = Page {
@@ -198,8 +198,8 @@ fn hint_about(health: &Health) -> String {
     )
 }
 
-/// Waits a moment for anybody to listen; `false`: nobody did. Looking closely costs supervisord and
-/// the kernel work that the starting app needs.
+/// Waits a moment for anything to listen; `false`: nothing did. Looking closely costs supervisord and the
+/// kernel work that the starting app needs.
 async fn open_soon(cx: &Cx, address: &App) -> Result<bool, Fault> {
     let closely = Instant::now() + LONGEST_PAUSE;
     while !address.is_open(cx).await {
@@ -214,10 +214,11 @@ async fn open_soon(cx: &Cx, address: &App) -> Result<bool, Fault> {
     Ok(true)
 }
 
-/// What is to be seen of the processes just started.
+/// What can be seen of the processes just started.
 struct Seen {
     processes: Vec<Process>,
-    /// Whether the web process listens where it should; where else, in words. `None`: there is none.
+    /// `Ok` if the web process listens where it should; else where it listens, in words. `None`: there is
+    /// none.
     place: Option<Result<(), String>>,
 }
 
@@ -239,7 +240,7 @@ impl Seen {
     }
 }
 
-/// Does the process just started listen where it should, and was the answer as expected?
+/// Whether the process just started listens where it should and answered as expected.
 fn judge(
     health: &Health,
     seen: Seen,
@@ -278,7 +279,7 @@ enum State {
     Silent(String),
 }
 
-/// Where the web process is to listen.
+/// Where the web process should listen.
 fn address_of(run_file: &RunFile) -> App {
     let port = run_file.env.get("PORT").and_then(|port| port.parse().ok());
     match AppSocket::of(run_file) {
@@ -288,7 +289,7 @@ fn address_of(run_file: &RunFile) -> App {
 }
 
 impl App {
-    /// Whether anybody listens there: a first, cheap glance.
+    /// Whether anything listens there: a first, cheap check.
     async fn is_open(&self, cx: &Cx) -> bool {
         match self {
             Self::Port(port) => cx.sys().probe.is_open(*port).await,

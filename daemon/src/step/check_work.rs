@@ -1,4 +1,4 @@
-//! Before a workspace's folder goes: was work made since a caller was told that there is none?
+//! Before a workspace's folder goes: has work been made since the caller was told that there is none?
 
 use crate::{
     engine::{Cx, Step},
@@ -11,17 +11,17 @@ use cid_protocol::{
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
-/// Refuses to go on where there is work by now that is nowhere else. Nothing of the workspace runs any
-/// more, so what it finds is what goes.
+/// Refuses to continue if there now is work that exists nowhere else. The workspace's processes have ended,
+/// so nothing can change after the check.
 #[derive(Serialize, Deserialize)]
 pub struct CheckWork {
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
-    /// The bare mirror, which the caller's look brought up to date.
+    /// The bare mirror. The caller's check brought it up to date.
     pub mirror: PathBuf,
     /// The project's remote; `None`: the project's file cannot be read.
     pub origin: Option<Origin>,
-    /// Which commits the caller's look found on remotes: these are not asked for again.
+    /// The commits that the caller's check found on remotes: not looked up again.
     pub judged: String,
 }
 
@@ -73,7 +73,7 @@ impl Step for CheckWork {
             .as_ref()
             .filter(|_| report.loses_work() && is_new)
         {
-            // What was committed since may have been pushed as well.
+            // Commits made since may have been pushed as well.
             let unasked = cx.fetch(self.fetch(origin, cx)).await.err();
             let unasked =
                 unasked.map(|fault| format!("the project's remote cannot be asked: {fault}"));

@@ -66,7 +66,7 @@ impl Step for Clone {
                 email: self.email.clone(),
             },
         };
-        // The ledger writes while the helper works; a job that fails takes the workspace with it.
+        // The ledger writes while the helper works. A job that fails removes the workspace with it.
         let (recorded, cloned) = tokio::join!(
             cx.store().set_commit(cx.workspace(), commit),
             cx.ask(cx.user(), request)

@@ -1,5 +1,5 @@
-//! Writes the workspace's configuration: `.env`, the operator's files, shared links, and the run
-//! file that its processes are started by.
+//! Writes the workspace's configuration: `.env`, the operator's files, shared links, and the run file that
+//! starts its processes.
 
 use super::{
     Inspect, InstallDependencies,
@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-/// What apps print is for root alone, and whoever asks the daemon for it.
+/// Only root, and callers who ask the daemon, read what apps print.
 pub(crate) const APP_LOG_DIR_MODE: u32 = 0o750;
 
 /// Writes the workspace's configuration.
@@ -51,7 +51,7 @@ impl Step for Configure {
         "write the configuration".into()
     }
 
-    /// Big shared things may be copied.
+    /// Large shared things may be copied.
     fn limit(&self, limits: &Limits) -> Duration {
         *limits.purge
     }
@@ -98,12 +98,12 @@ impl Step for Configure {
             run_as: self.run_as(&project, &facts, cx),
         };
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
-        // On a host its reader is root; in a sandbox all are one user.
+        // On a host root reads it; in a sandbox all are one user.
         fs::write_atomic(&layout.run_file(cx.unit()), &text, 0o600)?;
         fs::make_dir(&layout.app_log_dir(cx.unit()), APP_LOG_DIR_MODE)
     }
 
-    /// The tree goes with its folder; what is outside of it goes here.
+    /// The tree goes with its folder; files outside it are removed here.
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let layout = &cx.sys().layout;
         fs::remove_file(&layout.run_file(cx.unit()))?;
@@ -120,7 +120,7 @@ struct Facts {
 }
 
 impl Configure {
-    /// As whom the processes run, and what they may reach; `None` in a sandbox.
+    /// The user that runs the processes, and what they may reach; `None` in a sandbox.
     fn run_as(&self, project: &Project, facts: &Facts, cx: &Cx) -> Option<RunAs> {
         let made = made(cx)?;
         let layout = &cx.sys().layout;
@@ -128,7 +128,7 @@ impl Configure {
         writable.push(self.directory.clone());
         let linked = project.links.iter().map(|link| link.source.to_path_buf());
         let mut readable: Vec<PathBuf> = linked.collect();
-        // The clone's objects are there.
+        // The clone borrows objects from it.
         readable.push(layout.mirror_dir(cx.project_name()));
         readable.extend(facts.installed.path.clone());
         readable.extend(facts.installed.shared.clone());
@@ -144,7 +144,7 @@ impl Configure {
         })
     }
 
-    /// What cid and the operator tell the app: written to `.env`, and what templates may use.
+    /// Variables that cid and the operator give the app: written to `.env` and available to templates.
     fn own_variables(&self, project: &Project, facts: &Facts) -> BTreeMap<String, String> {
         let mut own: BTreeMap<String, String> = project
             .env
@@ -182,9 +182,9 @@ impl Configure {
             ("HOME".to_owned(), text(&self.directory.join(HOME))),
             ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
-            // Lines of an app appear in its log when they are written, not a block later.
+            // Lines of an app appear in its log as they are written, not a block at a time.
             ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
-            // By these marks what an app left running is found, and whose it is.
+            // These marks identify the processes that an app left running, and their workspace.
             ("CID_RUN_DIR".to_owned(), text(&facts.run_dir)),
             ("CID_UNIT".to_owned(), facts.unit.clone()),
         ]);

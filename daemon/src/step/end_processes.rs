@@ -8,8 +8,8 @@ use crate::{
 use cid_protocol::{fault::Fault, request};
 use serde::{Deserialize, Serialize};
 
-/// Ends every process of the workspace's user: also one that threw its environment away and began a
-/// session of its own.
+/// Ends every process of the workspace's user, including one that cleared its environment and started its
+/// own session.
 #[derive(Serialize, Deserialize)]
 pub struct EndProcesses {
     /// Whose.
@@ -35,14 +35,14 @@ impl Step for EndProcesses {
         end_all(&self.account, ask, cx).await
     }
 
-    /// What the stop before it stopped is started again by that step's undo.
+    /// The preceding stop step restarts in its own undo what it stopped.
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 }
 
-/// Ends every process of an account, or removes what they left outside of the workspace's folder, such as shared
-/// memory, which cannot be taken back; one that is gone has nothing.
+/// Ends every process of an account, or removes what they left outside the workspace's folder, such as
+/// shared memory. Neither can be undone. An account that is gone has nothing to end.
 pub(super) async fn end_all(
     account: &Account,
     ask: request::EndProcesses,
@@ -62,8 +62,8 @@ pub(super) async fn end_all(
     Ok(())
 }
 
-/// Removes an account when nothing runs as it any more, whoever started it and wherever, with what its processes
-/// left outside of the workspace's folder.
+/// Removes an account once nothing runs as it, however and wherever that was started, with what its
+/// processes left outside the workspace's folder.
 pub(super) async fn remove_with_processes(account: &Account, cx: &Cx) -> Result<(), Fault> {
     // Processes once more: a service may have started something since.
     let ask = request::EndProcesses {

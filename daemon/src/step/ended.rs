@@ -5,11 +5,11 @@ use cid_protocol::{
     request::{Exited, Resource},
 };
 
-/// 128 + SIGXFSZ, by which the kernel ends who writes on.
+/// 128 + SIGXFSZ: the kernel ends a process that writes beyond its limit.
 const TOO_LONG_A_FILE: i32 = 153;
 
-/// Whether a command did what it should; `cannot` says what for, `shown` is the command and `hint`
-/// what to do about its own failure.
+/// Whether a command succeeded. `cannot` says what it was for, `shown` is the command, and `hint` says what
+/// to do when the command itself failed.
 pub(super) fn judge(exited: Exited, cannot: &str, shown: &str, hint: &str) -> Result<(), Fault> {
     let ran_out = |what: &str, key: &str| {
         Err(

@@ -81,7 +81,7 @@ impl Step for InstallDependencies {
                 local,
             } => {
                 let shared = Shared::of(cx, key);
-                // A complete one is never changed again: nobody need be asked to look.
+                // A complete one never changes again, so no helper needs to check it.
                 if !shared.is_complete(cx) {
                     self.share(cx, &shared, &inspected.commit, dependencies)
                         .await?;
@@ -121,7 +121,7 @@ impl Step for InstallDependencies {
         Ok(())
     }
 
-    /// Half a shared environment is of no use to anybody. Where this fails the next build removes it.
+    /// Half a shared environment is useless. If this fails, the next build removes it.
     async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         if cx.is_taken_back()
             && let Ok(inspected) = cx.output::<Inspect>()
@@ -138,8 +138,8 @@ impl Step for InstallDependencies {
 struct Shared {
     key: String,
     target: PathBuf,
-    /// Says on a host that it is complete: cid cannot look into what is the builder's, and does not
-    /// believe what a build may have written.
+    /// Says on a host that the environment is complete. cid cannot read the builder's folder and does not
+    /// trust what a build may have written there.
     mark: PathBuf,
 }
 
@@ -160,7 +160,7 @@ impl Shared {
         }
     }
 
-    /// Removes what is there of one that is not complete.
+    /// Removes an environment that is not complete.
     async fn discard_half(&self, cx: &Cx) {
         if self.is_complete(cx) || !fs::exists(&self.target) {
             return;
@@ -170,7 +170,7 @@ impl Shared {
         if let Err(fault) = cx.ask(cx.builder(&self.key), discard).await {
             tracing::warn!("{fault}");
         }
-        // On a host that only empties it.
+        // On a host the helper only empties it.
         let _ = std::fs::remove_dir(&self.target);
     }
 
@@ -181,20 +181,20 @@ impl Shared {
         };
         let project = cx.project_name();
         let (uid, gid) = accounts.numbers(&builder(project), &project_group(project))?;
-        // Who gets this far is said by the folder that it is in.
+        // The parent folder decides who gets this far.
         fs::make_dir(&self.target, 0o755)?;
         fs::give_to(&self.target, uid, gid)
     }
 }
 
-/// The project's turn to build: all its builds run as one user, and what runs as one user can signal,
-/// and on a kernel without Landlock change, whatever else does.
+/// The project's turn to build. All its builds run as one user, and processes of one user can signal each
+/// other and, on a kernel without Landlock, change each other.
 fn builds(cx: &Cx) -> Resource {
     Resource::Builds(cx.project_name().clone())
 }
 
-/// Builds, with uv brought in where it is missing, and gives the core it was done on. While uv is waited
-/// for, none is held.
+/// Builds, bringing in uv if it is missing, and returns the core that it used. No core is held while uv is
+/// brought in.
 async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result<Turn, Fault> {
     let core = cx.turn(Resource::Core).await?;
     if cx.ask(identity.clone(), request.clone()).await? == Built::Complete {
@@ -216,11 +216,12 @@ async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result
     Ok(core)
 }
 
-/// By somebody who runs no repository's code: whoever builds could leave another uv for the next one.
+/// Runs as an account that runs no repository's code: a builder could leave a different uv for the next
+/// build.
 async fn bring_uv(cx: &Cx, tools_dir: &Path) -> Result<(), Fault> {
     let _turn = cx.turn(Resource::Tools).await?;
     let tools_dir = tools_dir.to_owned();
-    // For all projects: nothing of one project's counts.
+    // Shared by all projects, so no project's settings apply.
     let env = network();
     cx.ask(Identity::Tools, BringUv { tools_dir, env }).await
 }
@@ -246,7 +247,7 @@ fn ready(path: PathBuf) -> Result<PathBuf, Fault> {
 }
 
 impl InstallDependencies {
-    /// Builds an environment for all, unless somebody else has meanwhile.
+    /// Builds an environment for all, unless another job has built it meanwhile.
     async fn share(
         &self,
         cx: &Cx,
@@ -258,7 +259,7 @@ impl InstallDependencies {
         if shared.is_complete(cx) {
             return Ok(());
         }
-        // What an earlier build left running, whose job has not ended yet or whose daemon was killed.
+        // Ends what an earlier build left running, if its job has not ended yet or its daemon was killed.
         cx.sys().helpers.end_builds(cx.project_name()).await?;
         shared.make_place(cx)?;
         let request = self.request(cx, commit, Some(dependencies), &shared.target)?;
@@ -323,7 +324,7 @@ impl InstallDependencies {
             ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
             ("VIRTUAL_ENV".to_owned(), text(environment)),
             ("UV_PROJECT_ENVIRONMENT".to_owned(), text(environment)),
-            // Hard links into a cache would give whoever may write here a way into others' files.
+            // Hard links into a cache would let everyone who may write here reach other people's files.
             ("UV_LINK_MODE".to_owned(), "copy".to_owned()),
         ]);
         let shown = command.join(" ");

@@ -73,8 +73,8 @@ impl Step for GrantAccess {
 }
 
 impl GrantAccess {
-    /// Lets nginx's workers, and the daemon to look, to the web process's socket: it is made by somebody
-    /// else, and later. In a sandbox all are one user. A port needs none of it.
+    /// Lets nginx's workers reach the web process's socket, and the daemon look at it: another user makes
+    /// it, later. In a sandbox all are one user. A port needs none of this.
     async fn open_socket(&self, cx: &Cx) -> Result<(), Fault> {
         if cx.sys().accounts.is_none() || !cx.output::<Inspect>()?.recipe.web_on_socket {
             return Ok(());
@@ -98,7 +98,7 @@ pub(super) struct Who {
 }
 
 impl Who {
-    /// As the project's file says now.
+    /// The people in the project's current file.
     pub(super) fn of(access: &Access, email: &Email) -> Result<Self, Fault> {
         let developer = access.people.get(email);
         let uids = developer.into_iter().map(|account| uid_of(account));
@@ -109,10 +109,10 @@ impl Who {
         })
     }
 
-    /// The request that lets them in.
+    /// The request that gives them access.
     pub(super) fn grant(self, directory: &Path, account: Option<&Account>) -> request::GrantAccess {
         let mut uids = self.uids;
-        // What others make in the tree is theirs, and the workspace's own user must read it too.
+        // The workspace's own user must read what others make in the tree.
         uids.extend(account.map(|account| account.uid));
         // A sandbox makes the environment's folder only for what is installed there.
         let venv = Inside::new(directory, VENV);
@@ -127,21 +127,21 @@ impl Who {
     }
 }
 
-/// Says what was left alone.
+/// Reports what was skipped.
 pub(super) fn note_skipped(cx: &Cx, granted: Granted) {
     for skipped in granted.skipped {
         cx.note(skipped.to_string());
     }
 }
 
-/// Lets those who share files read what their workspaces borrow from the project: the mirror, whose
-/// objects the clones have, and the shared environments. Without these their own git finds nothing, and
-/// `.venv` leads nowhere. On a host; elsewhere all is one user's.
+/// Lets people who share files read what their workspaces borrow from the project: the mirror, whose
+/// objects the clones use, and the shared environments. Without it their own git finds no objects, and
+/// `.venv` is unreadable. On a host only; elsewhere everything belongs to one user.
 pub(super) async fn share_project(cx: &Cx, access: &Access) {
     if cx.sys().accounts.is_none() {
         return;
     }
-    // Who has no account yet gets in when a later workspace is made, or by `cictl access repair`.
+    // People without an account yet get access when a later workspace is made, or by `cictl access repair`.
     let people = access.people.values().filter_map(|name| uid_of(name).ok());
     let uids: Vec<u32> = people.collect::<BTreeSet<_>>().into_iter().collect();
     let groups = access.group.iter().filter_map(|name| gid_of(name).ok());
@@ -156,7 +156,7 @@ pub(super) async fn share_project(cx: &Cx, access: &Access) {
     }
 }
 
-/// The request that lets them read, and no more: what is borrowed is other workspaces' too.
+/// The request for read access only: other workspaces use the same files.
 fn read(root: PathBuf, uids: Vec<u32>, gids: Vec<u32>) -> request::GrantAccess {
     request::GrantAccess {
         roots: vec![root],

@@ -1,4 +1,4 @@
-//! What has changed since a workspace's processes were set up, and does not reach them by a restart.
+//! What has changed since a workspace's processes were set up and a restart does not apply.
 
 use super::TREE;
 use crate::{config::Project, domain::Workspace};
@@ -32,8 +32,8 @@ pub(crate) fn look_at(workspace: &Workspace, project: &Project) -> LookAtTree {
     }
 }
 
-/// What the processes of a workspace do not have: files of its tree (`changed`, as a look at it tells), and
-/// keys of its project's file. Empty: all is in effect. No value is shown.
+/// What the processes of a workspace do not have yet: files of its tree (`changed`, as a look at it
+/// reports) and keys of its project's file. Empty: everything is in effect. No value is shown.
 pub(crate) fn not_in_effect(
     project: &Project,
     run_file: &RunFile,
@@ -77,7 +77,7 @@ fn app_limits(project: &Project) -> cid_protocol::run_file::Limits {
     project.limits.app.of_app()
 }
 
-/// Names in `[env]` with another value than the processes have, and those that are gone from it.
+/// Names in `[env]` whose value differs from the processes' value, and names removed from it.
 fn variables<'a>(project: &'a Project, run_file: &'a RunFile) -> Vec<&'a str> {
     let is_own = |name: &str| OWN.contains(&name) && name != "PATH";
     let env: Vec<(&str, &String)> = project

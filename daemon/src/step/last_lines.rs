@@ -11,7 +11,7 @@ use std::{
 const LINES: usize = 30;
 const BYTES: u64 = 16 * 1024;
 
-/// Tells the last lines that a process wrote since this job started it.
+/// Reports the last lines that a process wrote since this job started it.
 pub(super) async fn last_lines(cx: &Cx, process: &str) {
     let dir = cx.sys().layout.app_log_dir(cx.unit());
     let name = format!("{process}.log");
@@ -28,7 +28,7 @@ pub(super) async fn last_lines(cx: &Cx, process: &str) {
     }
 }
 
-/// The end of a log, as text; nothing of before `from`. A shorter one has been begun anew.
+/// The end of a log, as text, from `from` on. A shorter log has been started anew.
 fn end_of(path: &Path, from: u64) -> Vec<String> {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(path)?;

@@ -26,7 +26,7 @@ pub struct Made {
 
 impl Step for MakeAccount {
     const KIND: &'static str = "make-account.v1";
-    /// Whether there was one of that name: then it is somebody else's, and stays.
+    /// Whether an account of that name existed: then it belongs to somebody else and stays.
     type Before = bool;
     type Output = Made;
 

@@ -30,7 +30,7 @@ pub struct MakeDirectory {
     pub directory: PathBuf,
     /// The bare mirror.
     pub mirror: PathBuf,
-    /// `WORK_DIR/.kept/NAME-DATE`: where it goes instead when somebody worked in it before it is taken back.
+    /// `WORK_DIR/.kept/NAME-DATE`: where undo moves it if somebody has worked in it.
     pub kept: PathBuf,
 }
 
@@ -89,13 +89,13 @@ impl Step for MakeDirectory {
         }
     }
 
-    /// Removes it at once, and not by way of a trash: it may be what fills the disk. What people made in it
-    /// meanwhile is moved aside.
+    /// Removes it at once, without a trash: it may be what fills the disk. What people made in it is moved
+    /// aside.
     async fn undo(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
         if before.existed {
             return Ok(());
         }
-        // What still runs could go on writing there.
+        // A process that still runs could go on writing there.
         if let Some(made) = made(cx) {
             end_all(&made.account, EndProcesses::default(), cx).await?;
         }
@@ -121,13 +121,14 @@ impl MakeDirectory {
         };
         match cx.ask(cx.user(), request).await {
             Err(fault) if fault.cancelled => Err(fault),
-            // It may hold anything.
+            // Its content is unknown.
             Err(fault) => Ok(Some(format!("what is there, for {fault}"))),
             Ok(report) => Ok(report.loses_work().then(|| told(&report))),
         }
     }
 
-    /// Moves the folder aside, without what cid makes again; by a rename alone, for the disk may be full.
+    /// Moves the folder aside without the parts that cid can make again. Uses only a rename, because the
+    /// disk may be full.
     async fn keep(&self, what: &str, cx: &Cx) -> Result<(), Fault> {
         if let Some(folder) = self.kept.parent() {
             fs::make_dir(folder, KEPT_MODE)?;
@@ -143,8 +144,8 @@ impl MakeDirectory {
         Ok(())
     }
 
-    /// The folder itself stays root's, so that nobody can put something else in place of those inside;
-    /// these are made here, where the account could not.
+    /// The folder itself stays root's, so nobody can replace those inside. They are made here because the
+    /// account cannot make them.
     fn give_to(&self, made: &Made) -> Result<(), Fault> {
         let uid = made.account.uid;
         for name in [TREE, VENV, HOME, TMP, RUN] {
@@ -157,7 +158,7 @@ impl MakeDirectory {
     }
 }
 
-/// Removes a folder and all that is in it; none is no error.
+/// Removes a folder and its content; a missing one is no error.
 pub(super) async fn purge(folder: &Path, cx: &Cx) -> Result<(), Fault> {
     let Some(parent) = folder.parent().filter(|_| fs::exists(folder)) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What every command is told that installs or builds.
+//! Settings for every command that installs or builds.
 
 use crate::{config::Project, engine::Cx};
 use cid_protocol::environment::{completed, network};
@@ -13,8 +13,8 @@ pub(super) fn for_installers(project: &Project) -> BTreeMap<String, String> {
     all
 }
 
-/// Where a person's own settings of installers are, whose sandbox it is; built-in installing reads them in
-/// that person's HOME.
+/// The folder of a person's own installer settings in their sandbox; built-in installing reads them in that
+/// person's HOME.
 pub(super) fn settings_of_person(cx: &Cx) -> Option<PathBuf> {
     if cx.sys().accounts.is_some() {
         return None;

@@ -82,7 +82,7 @@ impl Step for Publish {
     }
 }
 
-/// What of a workspace its vhost is made from, beside its project's file.
+/// What a workspace's vhost is made from, besides its project's file.
 pub(crate) struct Published<'a> {
     /// Whose the vhost is.
     pub unit: &'a UnitName,
@@ -129,7 +129,7 @@ impl Published<'_> {
         vhost.render()
     }
 
-    /// By which path nginx reaches the app's socket. In a sandbox all are one user.
+    /// The path by which nginx reaches the app's socket. In a sandbox all are one user.
     fn socket(&self, sys: &System) -> Result<PathBuf, Fault> {
         let socket = web_socket(self.directory);
         match (sys.accounts.is_some(), socket.file_name()) {
@@ -145,7 +145,7 @@ impl Published<'_> {
 /// What to do when nginx refuses a host name for its length.
 pub(crate) const LONGER_NAMES: &str = "echo 'server_names_hash_bucket_size 128;' > /etc/nginx/conf.d/names.conf, or raise the one that is there, then: systemctl reload nginx";
 
-/// nginx's own words name the setting, and not where to put it.
+/// nginx's message names the setting, but not where to put it.
 fn hinted(fault: Fault) -> Fault {
     match fault.message.contains("server_names_hash_bucket_size") {
         true => fault.hint(LONGER_NAMES),
@@ -153,8 +153,8 @@ fn hinted(fault: Fault) -> Fault {
     }
 }
 
-/// The project's certificate as nginx will read it. A new one that is no good is no reason to fail
-/// while the last one is: the project's own check says so.
+/// The project's certificate as nginx will read it. A bad new certificate does not fail the step while the
+/// last one is good: the project's own check reports it.
 async fn certificate(cx: &Cx) -> Result<VhostTls, Fault> {
     let (sys, project) = (cx.sys(), cx.project()?);
     let refreshed = sys.certificates.refresh(&project).await;
@@ -175,7 +175,7 @@ async fn certificate(cx: &Cx) -> Result<VhostTls, Fault> {
     }
 }
 
-/// Brings the vhost back to what it was.
+/// Restores the previous vhost.
 pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
     match before {
         Some(vhost) => cx.sys().nginx.put(cx.unit(), vhost).await,

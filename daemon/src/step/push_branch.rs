@@ -1,4 +1,4 @@
-//! Pushes the workspace's branch: the one step that the outside must take back.
+//! Pushes the workspace's branch: the one step with an effect outside the machine.
 
 use super::{Fetch, Inspect};
 use crate::{
@@ -27,7 +27,7 @@ pub struct PushBranch {
 /// What there was and will be.
 #[derive(Serialize, Deserialize)]
 pub struct Before {
-    /// The branch was there before cid and is never touched.
+    /// The branch existed before cid and is never touched.
     existed: bool,
     commit: String,
 }

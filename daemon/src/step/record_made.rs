@@ -1,4 +1,4 @@
-//! Writes down what cid and the project's commands made in a workspace, before anybody works there.
+//! Records what cid and the project's commands made in a workspace, before anybody works there.
 
 use super::make_account::made;
 use crate::engine::{Cx, Step};
@@ -6,8 +6,8 @@ use cid_protocol::{fault::Fault, request};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Writes down what the app's start made in the workspace besides what the release commands had made: a delete does
-/// not take it for work. Where people and processes are one user it could as well be a person's.
+/// Records what the app's start made in the workspace in addition to what the release commands made: a
+/// delete does not take it for work. Where people and processes are one user, a person may have made it.
 #[derive(Serialize, Deserialize)]
 pub struct RecordMade {
     /// `WORK_DIR/NAME`; taken back with it.
@@ -37,7 +37,7 @@ impl Step for RecordMade {
     }
 }
 
-/// Writes down what is there by now. Without it a delete asks more often: no reason to fail.
+/// Records what exists by now. Without the record a delete asks more often, which is no reason to fail.
 pub(super) async fn record(directory: &Path, cx: &Cx) -> Result<(), Fault> {
     let request = request::RecordMade {
         directory: directory.to_owned(),

@@ -14,8 +14,8 @@ use cid_protocol::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Runs the release commands, e.g. database migrations. What they do to the workspace's own files
-/// goes with its folder; what they do to a shared database cannot be taken back.
+/// Runs the release commands, e.g. database migrations. Changes to the workspace's own files go with its
+/// folder; changes to a shared database cannot be undone.
 #[derive(Serialize, Deserialize)]
 pub struct Release {}
 
@@ -38,8 +38,8 @@ impl Step for Release {
         Ok(())
     }
 
-    /// What all commands made is written down at their end: from here on people are let in, and what they make
-    /// is told from it if the creation is taken back.
+    /// Records at the end what all commands made. People get access from here on, and the record tells
+    /// their files apart if the creation is undone.
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         self.run(cx).await?;
         record(cx.directory(), cx).await
@@ -58,7 +58,7 @@ impl Release {
         }
         let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
         let is_shared = cx.project()?.database.is_some();
-        // Two migrations of one database at a time would run into each other.
+        // Two migrations of one database would conflict.
         let _turn = match is_shared {
             true => Some(
                 cx.turn(Resource::Database(cx.project_name().clone()))

@@ -25,7 +25,7 @@ impl Step for ReleasePort {
             .map_err(|error| Fault::new(error.to_string()))
     }
 
-    /// Giving it back is left to `finish`: until then the job may still be taken back.
+    /// `finish` gives it back: until then the job may still be undone.
     async fn apply(&self, _: &Self::Before, _: &Cx) -> Result<(), Fault> {
         Ok(())
     }

@@ -28,7 +28,7 @@ impl Step for RemoveAccount {
         Ok(())
     }
 
-    /// What its processes left elsewhere goes as late as can be: it cannot be brought back.
+    /// What its processes left elsewhere is removed as late as possible: it cannot be restored.
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         remove_with_processes(&self.account, cx).await
     }

@@ -16,7 +16,7 @@ use std::{path::PathBuf, time::Duration};
 pub struct RemoveDirectory {
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
-    /// `WORK_DIR/.trash/JOB`: what it is called there.
+    /// `WORK_DIR/.trash/JOB`: its place in the trash.
     pub trash: PathBuf,
 }
 
@@ -55,7 +55,7 @@ impl Step for RemoveDirectory {
             return Ok(());
         }
         let moved = into_trash(&self.directory, &self.trash);
-        // The drop-in of a work_dir that the project's file does not name any more may be gone, too.
+        // The drop-in of a work_dir that the project's file no longer names may be gone, too.
         let work_dir = self.directory.parent().unwrap_or(&self.directory);
         moved.map(drop).map_err(|fault| match cx.sys().accounts {
             Some(_) => unwritable(work_dir).unwrap_or(fault),

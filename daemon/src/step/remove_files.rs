@@ -25,13 +25,13 @@ pub struct RemoveFiles {
 pub struct Doomed {
     /// Where it is.
     pub path: PathBuf,
-    /// What it is called in a trash on the same mount: a unit's writable folders are mounts of their own, and
-    /// nothing is renamed across those.
+    /// Its place in a trash on the same mount: a unit's writable folders are separate mounts, and a rename
+    /// cannot cross mounts.
     pub trash: PathBuf,
 }
 
-/// Moves something to its place in a trash, by a rename alone: on a full disk there is no room for a folder.
-/// What does not exist is moved already, or was not there.
+/// Moves something to its place in a trash, by a rename alone: a full disk has no room for a new folder. A
+/// missing path has been moved already or never existed.
 pub(super) fn into_trash(path: &Path, place: &Path) -> Result<(), Fault> {
     let trash = place.parent().unwrap_or(place);
     fs::make_dir(trash, 0o700)?;

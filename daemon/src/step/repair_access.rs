@@ -1,4 +1,4 @@
-//! Gives access to the files once more: as the project's file says now, and also to what the
+//! Gives access to the files again: to the people in the project's current file, and also to files that the
 //! developer made, which the workspace's user could not change.
 
 use super::{
@@ -18,7 +18,7 @@ use std::{path::PathBuf, time::Duration};
 
 const ROOT: u32 = 0;
 
-/// Gives access to the files once more, whoever of those who share them made them.
+/// Gives access to the files again, no matter which of the people who share them made them.
 #[derive(Serialize, Deserialize)]
 pub struct RepairAccess {
     /// `WORK_DIR/NAME`.
@@ -63,16 +63,16 @@ impl Step for RepairAccess {
         Ok(())
     }
 
-    /// What everybody may do who should is nothing to take back.
+    /// Giving people the access they should have needs no undo.
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 }
 
 impl RepairAccess {
-    /// Whose files are the workspace's. The helper has root's rights to change a list, so a file of
-    /// somebody else's that was moved into the tree must not become its developer's. In a sandbox there
-    /// is but one user.
+    /// The users whose files count as the workspace's. The helper can change any ACL as root, so another
+    /// user's file that was moved into the tree must not become the developer's. A sandbox has only one
+    /// user.
     fn owners(&self, access: &Access, request: &GrantAccess) -> Vec<u32> {
         if self.account.is_none() {
             return Vec::new();
@@ -82,7 +82,7 @@ impl RepairAccess {
         let members = group.map(|group| group.mem).unwrap_or_default();
         let numbers = members.iter().filter_map(|name| uid_of(name).ok());
         let mut owners: Vec<u32> = request.uids.iter().copied().chain(numbers).collect();
-        // Whoever says that root shares the files does not mean root's own ones.
+        // Sharing files with root does not include root's own files.
         owners.retain(|uid| *uid != ROOT);
         owners
     }

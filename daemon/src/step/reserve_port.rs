@@ -1,4 +1,4 @@
-//! Reserves a port that nobody uses.
+//! Reserves a free port.
 
 use crate::{
     engine::{Cx, Step},
@@ -65,7 +65,7 @@ pub(super) async fn port(cx: &Cx) -> Result<u16, Fault> {
 }
 
 impl ReservePort {
-    /// Gives a port up that another program has taken, for the next one that is free.
+    /// Gives up a port that another program has taken, and takes the next free one.
     pub(super) async fn give_up(&self, cx: &Cx) -> Result<u16, Fault> {
         let released = cx.store().release_port(cx.workspace()).await;
         released.map_err(|error| ledger(&error))?;
@@ -79,7 +79,7 @@ impl ReservePort {
             if is_reserved || !cx.sys().probe.port_is_free(port) {
                 continue;
             }
-            // Another job may have been quicker since the list was read.
+            // Another job may have taken it since the list was read.
             if cx
                 .store()
                 .reserve_port(cx.workspace(), cx.unit().clone(), port)

@@ -10,12 +10,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 #[derive(Serialize, Deserialize)]
 pub struct RestartProcesses {}
 
-/// How long each log was before, in bytes, by its file's name: what follows is of the new start.
+/// Each log's length in bytes before the restart, by file name: what follows belongs to the new start.
 #[derive(Default, Serialize, Deserialize)]
 pub struct LogsBefore(pub BTreeMap<String, u64>);
 
 impl LogsBefore {
-    /// What cannot be read counts as empty.
+    /// An unreadable log counts as empty.
     fn look(dir: &Path) -> Self {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
         let length = |entry: fs::DirEntry| {
@@ -46,13 +46,13 @@ impl Step for RestartProcesses {
         Ok(before)
     }
 
-    /// A restart leaves nothing behind that could be taken back.
+    /// A restart leaves nothing to undo.
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 }
 
-/// Says what people may expect of a restart and do not get.
+/// Reports what a restart does not apply although people may expect it.
 async fn note_stale(cx: &Cx) {
     let workspace = cx.store().workspace(cx.workspace()).await;
     let (Ok(project), Ok(Some(workspace))) = (cx.project(), workspace) else {

@@ -10,8 +10,8 @@ use crate::{
 use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
-/// Writes the workspace's program file and has supervisord run what it says. Where another program has taken the
-/// port since it was reserved, the next one is, and what names it is written again.
+/// Writes the workspace's program file and has supervisord run it. If another program has taken the port
+/// since it was reserved, the next port is used, and the files that name the port are written again.
 #[derive(Serialize, Deserialize)]
 pub struct StartProcesses {
     /// How a port is reserved.
@@ -57,7 +57,7 @@ impl StartProcesses {
         if !recipe.has_web() || recipe.web_on_socket {
             return Ok(());
         }
-        // Begun before, by a daemon that was killed: the app itself may listen.
+        // An earlier daemon that was killed started it: the listener may be the app itself.
         if cx.sys().supervisor.read(cx.unit())?.is_some() {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl StartProcesses {
     }
 }
 
-/// Brings program file and processes back to what they were.
+/// Restores the previous program file and processes.
 pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
     match before {
         Some(program) => cx.sys().supervisor.put(cx.unit(), program).await,
@@ -89,7 +89,7 @@ pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Faul
 fn program(cx: &Cx) -> Result<String, Fault> {
     let layout = &cx.sys().layout;
     let names = cx.output::<Inspect>()?.recipe.processes.into_keys();
-    // The recipe has none that is no process type.
+    // The recipe contains only process types.
     let types = names.filter_map(|name| ProcessType::parse(&name)).collect();
     let program = Program {
         unit: cx.unit().clone(),

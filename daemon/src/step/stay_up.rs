@@ -1,4 +1,4 @@
-//! Whether the processes just started stay up, and which of them is to blame when they do not.
+//! Whether the processes just started stay up, and which one failed if they do not.
 
 use super::last_lines::last_lines;
 use crate::{
@@ -17,22 +17,23 @@ use std::{
 };
 use tokio::task::spawn_blocking;
 
-/// So long a process has to run: it may take its time to read its code and fail. One that answers has done so.
+/// How long a process must run, because it may load its code slowly and then fail. A process that answers
+/// has proved itself.
 const MOMENT: Duration = Duration::from_secs(3);
-/// One end may be an accident; a process that has ended so often will end again.
+/// One exit may be an accident; a process that has exited this often will exit again.
 const TOO_OFTEN: u32 = 2;
 
 /// Watches the processes that a job has just started.
 #[derive(Default)]
 pub(super) struct StayingUp {
-    /// Since when each is seen to run, by name and process id.
+    /// Since when each has been seen running, by name and process id.
     up: BTreeMap<(String, u32), Instant>,
-    /// Who was to blame has been told.
+    /// The failed process has been reported.
     pub(super) has_blamed: bool,
 }
 
 impl StayingUp {
-    /// All processes; one that has ended too often is the fault, and its last lines are told.
+    /// All processes. One that has ended too often is the fault, and its last lines are reported.
     ///
     /// # Errors
     /// A process ends again and again, or supervisord does not tell.
@@ -54,7 +55,8 @@ impl StayingUp {
         Ok(processes)
     }
 
-    /// Those that have not run for long enough yet. `answers`: the web process has, which is proof enough.
+    /// The processes that have not run long enough yet. `answers`: the web process has answered, which is
+    /// proof enough.
     pub(super) fn unsettled<'a>(
         &self,
         processes: &'a [Process],
@@ -132,7 +134,7 @@ mod tests {
         );
         assert!(young.unsettled(&processes[..1], true).is_none());
         assert!(seen(MOMENT).unsettled(&processes, false).is_none());
-        // One that was started again begins anew.
+        // A process that was started again counts from zero.
         let again = [running("worker", 3)];
         assert!(seen(MOMENT).unsettled(&again, true).is_some());
     }

@@ -1,9 +1,9 @@
-//! What the files that cid writes for a workspace should say.
+//! The intended content of the files that cid writes for a workspace.
 
 use super::{Store, StoreError};
 use rusqlite::{OptionalExtension, params};
 
-/// A file of an engine's.
+/// A configuration file of nginx or supervisord.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Artifact {
     /// nginx's.
@@ -22,7 +22,7 @@ impl Artifact {
 }
 
 impl Store {
-    /// Records what a workspace's file should say; it is forgotten with the workspace.
+    /// Records the intended content of a workspace's file; it is forgotten with the workspace.
     ///
     /// # Errors
     /// The ledger's.
@@ -43,7 +43,7 @@ impl Store {
         .await
     }
 
-    /// What a workspace's file should say; `None`: it should have none.
+    /// The intended content of a workspace's file; `None`: there should be none.
     ///
     /// # Errors
     /// The ledger's.

@@ -1,4 +1,4 @@
-//! The audit log: who did what, one line a request, for a while.
+//! The audit log: who did what, one line per request, kept for a limited time.
 
 use super::{
     Store, StoreError,
@@ -7,10 +7,10 @@ use super::{
 use rusqlite::{Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-/// Lines are kept so long...
+/// Lines are kept this long...
 const KEEP: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 90);
-/// ...and so many. Those of requests that were not allowed have a bound of their own, so that
-/// nobody drives out what he did by asking for what he may not.
+/// ...and at most this many. Denied requests have a limit of their own, so nobody can push out the record
+/// of what they did by making requests that are denied.
 const KEEP_ALLOWED: u32 = 100_000;
 const KEEP_OTHERS: u32 = 20_000;
 
@@ -18,18 +18,18 @@ const KEEP_OTHERS: u32 = 20_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It may be.
+    /// It is allowed.
     Allowed,
-    /// It may not.
+    /// It is denied.
     Denied,
-    /// It could not be right, so nobody was asked.
+    /// The request was invalid, so the authority was not asked.
     NotAsked,
 }
 
 /// One request. Texts are empty where there is nothing to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditLine {
-    /// Number in the ledger; of no meaning for one that is to be written.
+    /// Number in the ledger; meaningless for a line yet to be written.
     pub id: i64,
     /// When it came.
     pub at: jiff::Timestamp,
@@ -51,7 +51,7 @@ pub struct AuditLine {
     pub project: String,
     /// The workspace's name.
     pub workspace: String,
-    /// The job it began or was about.
+    /// The job it started or was about.
     pub job: String,
     /// What was decided.
     pub verdict: Verdict,
@@ -114,7 +114,7 @@ fn insert(transaction: &Transaction<'_>, line: &AuditLine) -> Result<(), StoreEr
 }
 
 impl Store {
-    /// Writes lines down, all or none.
+    /// Writes lines, all or none.
     ///
     /// # Errors
     /// The ledger's.
@@ -123,7 +123,7 @@ impl Store {
             .await
     }
 
-    /// A page of them, newest first: not older than `since`, written before the line `before`.
+    /// A page of lines, newest first: not older than `since`, written before the line `before`.
     ///
     /// # Errors
     /// The ledger's.
@@ -148,7 +148,7 @@ impl Store {
         .await
     }
 
-    /// Forgets what is too old or too much; says how many lines.
+    /// Deletes lines that are too old or too many; returns how many.
     ///
     /// # Errors
     /// The ledger's.

@@ -13,9 +13,9 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Requests that may wait for the ledger's thread; callers beyond wait for room.
+/// Requests that may wait for the ledger's thread; further callers wait for room.
 const QUEUE: usize = 256;
-/// How long SQLite waits for a foreign lock.
+/// How long SQLite waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/01-ledger.sql"))];
@@ -167,7 +167,7 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Brings what SQLite has written ahead into the ledger's own file, so that its room can be used again.
+    /// Moves SQLite's write-ahead log into the ledger's own file, so that its space can be reused.
     ///
     /// # Errors
     /// SQLite's, translated.
@@ -179,7 +179,7 @@ impl Store {
         .await
     }
 
-    /// Gives the reserve back to the file system, so that a full disk leaves room for undoing.
+    /// Gives the reserve back to the file system, so that a full disk has room for undoing.
     pub fn release_reserve(&self) {
         reserve(&self.path).give_back();
     }
@@ -189,8 +189,7 @@ impl Store {
         reserve(&self.path).ensure_room();
     }
 
-    /// Takes the reserve again, when there is room.
-    /// Says whether it is there.
+    /// Takes the reserve again if there is room. Returns whether it exists.
     pub fn renew_reserve(&self) -> bool {
         reserve(&self.path).renew()
     }
@@ -209,7 +208,7 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
     private.map_err(|error| StoreError::Open(path.to_owned(), error.to_string()))
 }
 
-/// Kept aside so that a full disk still leaves room to journal how a job is taken back.
+/// Reserved so that a full disk still has room to journal how a job is undone.
 fn reserve(path: &Path) -> Reserve {
     Reserve::at(path.with_extension("reserve"))
 }

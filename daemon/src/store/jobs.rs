@@ -47,9 +47,9 @@ pub struct JobRow {
     pub creator: Creator,
 }
 
-/// About which workspace a new job is.
+/// The workspace that a new job is about.
 pub enum Subject {
-    /// One that is to be: its row is made in the same transaction, under the first free one of
+    /// A workspace yet to be made: its row is made in the same transaction, under the first free one of
     /// these names. `make` turns the name into the row.
     New {
         /// Candidates, best first.
@@ -59,7 +59,7 @@ pub enum Subject {
         /// Makes the row; its `id` is ignored.
         make: Box<dyn Fn(&Name) -> Workspace + Send>,
     },
-    /// One that is there, and the state it gets.
+    /// An existing workspace, and its new state.
     Existing(Box<Workspace>, WorkspaceState),
 }
 
@@ -80,7 +80,7 @@ pub struct NewJob {
     pub limit: u32,
 }
 
-/// What became of a [`NewJob`].
+/// The result of a [`NewJob`].
 pub enum Appended {
     /// It is journalled.
     Job(Box<Workspace>),
@@ -90,11 +90,11 @@ pub enum Appended {
     InTheWay(Uuid, JobKind),
     /// The workspace has gone meanwhile.
     Gone,
-    /// There are as many workspaces as there may be.
+    /// The limit on workspaces is reached.
     Full(Reached),
     /// Every candidate name is taken.
     NoName,
-    /// As many jobs are live as may be; the oldest ones.
+    /// The limit on live jobs is reached; the oldest ones.
     TooMany(Vec<JobRow>),
 }
 
@@ -109,7 +109,7 @@ pub struct JobFilter {
     pub before: Option<Uuid>,
 }
 
-/// So many of those at work are named to who may begin no further job.
+/// How many live jobs a refusal at the limit names.
 const NAMED: u32 = 5;
 const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
 const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at, \
@@ -163,13 +163,13 @@ impl Store {
     /// Journals a new job: its row, its workspace's row or new state, and its first line.
     ///
     /// # Errors
-    /// The ledger's; what stands in the way is no error but an [`Appended`].
+    /// The ledger's; an obstacle is not an error but an [`Appended`].
     pub async fn submit(&self, new: NewJob) -> Result<Appended, StoreError> {
         self.write(move |t| submit(t, new)).await
     }
 
-    /// Appends lines to a job's journal, in one transaction with what they make of the job's and
-    /// its workspace's rows. Gives the number of the last line.
+    /// Appends lines to a job's journal, and in the same transaction updates the job's and its workspace's
+    /// rows. Returns the number of the last line.
     ///
     /// # Errors
     /// The ledger's.
@@ -211,7 +211,7 @@ impl Store {
         .await
     }
 
-    /// Jobs that are to go on, oldest first.
+    /// Jobs to continue, oldest first.
     ///
     /// # Errors
     /// The ledger's.
@@ -237,8 +237,8 @@ impl Store {
         self.read(move |c| live_job(c, workspace)).await
     }
 
-    /// A job's journal after a line: as many lines as have `bytes` together, but at least the next
-    /// one. None: there is nothing after it.
+    /// A job's journal after a line: as many lines as fit into `bytes`, but at least the next one. Empty:
+    /// there is nothing after it.
     ///
     /// # Errors
     /// The ledger's.
@@ -266,7 +266,7 @@ impl Store {
         .await
     }
 
-    /// What makes a job's journal a state: all of it but output and notes.
+    /// The lines that determine a job's state: all but output and notes.
     ///
     /// # Errors
     /// The ledger's.
@@ -411,7 +411,7 @@ fn append(t: &Transaction<'_>, id: Uuid, whats: &[What]) -> Result<u64, StoreErr
                 t.execute(sql, params![key, serde_json::to_string(failure)?])?;
                 enter(t, &key, JobState::Undoing, &at)?;
             }
-            // A step that is undone again after a crash says it again.
+            // A step that is undone again after a crash reports it again.
             What::Kept { text, .. } => {
                 let sql = "UPDATE jobs SET failure = json_set(failure, '$.message', \
                            failure ->> '$.message' || '; ' || ?2) \
@@ -425,7 +425,7 @@ fn append(t: &Transaction<'_>, id: Uuid, whats: &[What]) -> Result<u64, StoreErr
     Ok(seq)
 }
 
-/// What a job's new state means for its row and its workspace's.
+/// Applies a job's new state to its row and its workspace's row.
 fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<(), StoreError> {
     t.execute(
         "UPDATE jobs SET state = ?2 WHERE id = ?1",
@@ -463,7 +463,7 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
             params![workspace, text(&state)?],
         )?,
         None => {
-            // Older stuck jobs of a workspace that is gone have nothing left to go on with.
+            // Older stuck jobs of a workspace that is gone have nothing left to continue.
             t.execute("UPDATE jobs SET state = 'cancelled', ended_at = ?2 WHERE workspace = ?1 AND state = 'stuck'", params![workspace, at])?;
             t.execute("DELETE FROM artifacts WHERE workspace = ?1", [workspace])?;
             t.execute("DELETE FROM workspaces WHERE id = ?1", [workspace])?
@@ -472,7 +472,7 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
     Ok(())
 }
 
-/// A stuck job is live again, in the direction it had.
+/// Makes a stuck job live again, in the direction it had.
 fn retried(t: &Transaction<'_>, key: &str) -> Result<(), StoreError> {
     t.execute(
         "UPDATE jobs SET state = CASE WHEN failure IS NULL THEN 'running' ELSE 'undoing' END \

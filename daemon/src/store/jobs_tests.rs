@@ -2,7 +2,7 @@ use super::*;
 use crate::{domain::Creator, store::Artifact};
 use tempfile::TempDir;
 
-/// A ledger and the workspaces that are asked for in it.
+/// A ledger and the workspaces that tests request in it.
 struct Ledger {
     store: Store,
     _dir: TempDir,
@@ -36,7 +36,7 @@ impl Ledger {
         (id, *workspace)
     }
 
-    /// A job about a workspace that there is.
+    /// A job about an existing workspace.
     async fn on(&self, kind: JobKind, workspace: &Workspace) -> Uuid {
         let subject = Subject::Existing(Box::new(workspace.clone()), workspace.state);
         let (id, appended) = self.submit(kind, subject, 9).await;
@@ -103,7 +103,7 @@ async fn so_many_jobs_are_live_and_no_more() {
     assert_eq!(ledger.state(third).await, None);
     let all = ledger.store.workspaces(None, 0, 9).await.unwrap();
     assert_eq!(all.len(), 2);
-    // One that waits for a person is not at work.
+    // A job that waits for a person is not at work.
     ledger.enter(first, &[JobState::Stuck]).await;
     let (_, again) = ledger
         .submit(JobKind::Create, new("c@example.com"), 2)

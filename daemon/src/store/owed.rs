@@ -1,4 +1,4 @@
-//! What finished jobs could not do and cid goes on trying.
+//! What finished jobs could not do and cid keeps trying.
 
 use super::{
     Store, StoreError,
@@ -30,7 +30,7 @@ pub enum Debt {
         remote: Remote,
         /// The branch.
         branch: String,
-        /// The commit it had; with another it is somebody's and stays.
+        /// The commit it had; a branch with another commit is somebody's and stays.
         expected: String,
     },
 }
@@ -52,9 +52,9 @@ impl fmt::Display for Debt {
 pub struct OwedRow {
     /// Number in the ledger.
     pub id: i64,
-    /// Whose job owes it.
+    /// The job that owes it.
     pub job: Uuid,
-    /// About which workspace.
+    /// The workspace it is about.
     pub unit: UnitName,
     /// What.
     pub debt: Debt,
@@ -63,7 +63,7 @@ pub struct OwedRow {
 }
 
 impl Store {
-    /// Writes a debt down; one that is there already keeps its number and gets the new reason.
+    /// Records a debt; an existing one keeps its number and gets the new reason.
     ///
     /// # Errors
     /// The ledger's.
@@ -110,7 +110,7 @@ impl Store {
         .await
     }
 
-    /// Strikes debts out and frees the ports that waited for them.
+    /// Deletes debts and frees the ports that waited for them.
     ///
     /// # Errors
     /// The ledger's.

@@ -1,4 +1,4 @@
-//! How many workspaces there may be.
+//! Limits on the number of workspaces.
 
 use super::{
     StoreError,
@@ -7,14 +7,14 @@ use super::{
 use crate::domain::{Email, ProjectName, Workspace};
 use rusqlite::{Transaction, params};
 
-/// The most workspaces that there may be, whatever state they are in.
+/// The most workspaces allowed, in whatever state they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// In all.
     pub in_all: u32,
     /// Of the project.
     pub per_project: u32,
-    /// Of those that their creator has made, in all projects.
+    /// Of the same creator, in all projects.
     pub per_creator: u32,
 }
 
@@ -29,18 +29,18 @@ pub enum Bound {
     PerCreator,
 }
 
-/// A bound that is reached, and the workspaces that count for it, oldest first.
+/// A limit that is reached, and the workspaces that count towards it, oldest first.
 #[derive(Clone, Debug)]
 pub struct Reached {
     /// Which.
     pub bound: Bound,
-    /// How many there may be.
+    /// How many are allowed.
     pub limit: u32,
-    /// Those that there are.
+    /// The existing ones.
     pub have: Vec<(Email, ProjectName)>,
 }
 
-/// The bound that one more workspace would break, inside the transaction that would make its row.
+/// The limit that one more workspace would exceed, checked inside the transaction that makes its row.
 pub(super) fn reached(
     t: &Transaction<'_>,
     draft: &Workspace,

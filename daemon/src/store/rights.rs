@@ -1,11 +1,12 @@
-//! People's rights by the last good file of each project: a file may be bad or gone at the next start.
+//! People's rights from the last good file of each project: at the next start the file may be bad or
+//! missing.
 
 use super::{Store, StoreError, rows::parse};
 use crate::domain::RightsByProject;
 use rusqlite::params;
 
 impl Store {
-    /// What was kept.
+    /// The stored rights.
     ///
     /// # Errors
     /// The ledger's.
@@ -23,7 +24,7 @@ impl Store {
         .await
     }
 
-    /// Keeps these, and those of no other project.
+    /// Stores these rights and deletes those of all other projects.
     ///
     /// # Errors
     /// The ledger's.

@@ -11,7 +11,7 @@ pub(super) fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
     }
 }
 
-/// The other way.
+/// The inverse of [`text`].
 pub(super) fn parse<T: DeserializeOwned>(text: String) -> Result<T, StoreError> {
     Ok(serde_json::from_value(serde_json::Value::String(text))?)
 }

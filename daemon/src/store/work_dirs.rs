@@ -1,5 +1,5 @@
-//! Where projects' workspaces live or lived, for the day when a project is taken away: its file may be gone
-//! by then, or name another folder.
+//! Where projects' workspaces live or lived. Needed to remove a project whose file is gone or names another
+//! folder.
 
 use super::{Store, StoreError, rows::parse};
 use crate::domain::ProjectName;
@@ -19,7 +19,7 @@ pub struct WorkDir {
 }
 
 impl Store {
-    /// Notes such a folder, before it is made; one that is noted already stays as it was first.
+    /// Records such a folder before it is made; a folder recorded already stays unchanged.
     ///
     /// # Errors
     /// The ledger's.
@@ -38,7 +38,7 @@ impl Store {
         .await
     }
 
-    /// A project's.
+    /// The folders of a project.
     ///
     /// # Errors
     /// The ledger's.
@@ -59,7 +59,7 @@ impl Store {
         .await
     }
 
-    /// The projects that have any.
+    /// The projects that have such folders.
     ///
     /// # Errors
     /// The ledger's.
@@ -76,7 +76,7 @@ impl Store {
         .await
     }
 
-    /// Forgets what it knows of a project that was taken away; its jobs stay as history.
+    /// Deletes what is stored about a removed project; its jobs stay as history.
     ///
     /// # Errors
     /// The ledger's.

@@ -43,12 +43,12 @@ fn query(
     Ok(found)
 }
 
-/// One by its number, inside a transaction.
+/// A workspace by its number, inside a transaction.
 pub(super) fn by_id(connection: &Connection, id: i64) -> Result<Option<Workspace>, StoreError> {
     Ok(query(connection, "WHERE w.id = ?1", [id])?.pop())
 }
 
-/// One by whose and of what, inside a transaction.
+/// A workspace by address and project, inside a transaction.
 pub(super) fn by_email(
     connection: &Connection,
     project: &ProjectName,
@@ -71,7 +71,7 @@ pub(super) fn is_free(connection: &Connection, draft: &Workspace) -> Result<bool
     Ok(query(connection, rest, values)?.is_empty())
 }
 
-/// Stores a new row and gives its number; `workspace.id` is ignored.
+/// Stores a new row and returns its number; `workspace.id` is ignored.
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     workspace: &Workspace,
@@ -96,7 +96,7 @@ pub(super) fn insert(
 }
 
 impl Store {
-    /// One by its number.
+    /// A workspace by its number.
     ///
     /// # Errors
     /// The ledger's.
@@ -104,7 +104,7 @@ impl Store {
         self.read(move |connection| by_id(connection, id)).await
     }
 
-    /// All of an address, in every project.
+    /// All workspaces of an address, in every project.
     ///
     /// # Errors
     /// The ledger's.
@@ -113,7 +113,7 @@ impl Store {
             .await
     }
 
-    /// A page of them by number: those after `after`, at most `limit`; all projects or one.
+    /// A page of workspaces by number: those after `after`, at most `limit`; all projects or one.
     ///
     /// # Errors
     /// The ledger's.
@@ -131,7 +131,7 @@ impl Store {
         .await
     }
 
-    /// The projects that have workspaces, and how many.
+    /// The projects that have workspaces, and how many each has.
     ///
     /// # Errors
     /// The ledger's.
@@ -164,7 +164,7 @@ impl Store {
         .await
     }
 
-    /// Takes the address away from a workspace that has nothing to answer there.
+    /// Removes the address of a workspace that has nothing to answer there.
     ///
     /// # Errors
     /// The ledger's.
@@ -188,7 +188,7 @@ impl Store {
         .await
     }
 
-    /// All ports that are reserved, with their units.
+    /// All reserved ports, with their units.
     ///
     /// # Errors
     /// The ledger's.
@@ -205,7 +205,8 @@ impl Store {
         .await
     }
 
-    /// Reserves a port for a workspace; one it has already is kept. `false`: somebody has it.
+    /// Reserves a port for a workspace, which keeps the port it has. `false`: another workspace has the
+    /// port.
     ///
     /// # Errors
     /// The ledger's.
@@ -225,7 +226,7 @@ impl Store {
         .await
     }
 
-    /// Gives a workspace's port back; while an nginx reload is owed for it, only later.
+    /// Gives a workspace's port back; while an nginx reload is owed for it, only afterwards.
     ///
     /// # Errors
     /// The ledger's.
