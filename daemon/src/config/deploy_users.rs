@@ -1,11 +1,11 @@
-//! Deploy users may not use cid, so none may be a person who does.
+//! Deploy users may not use cid, so no deploy user may be a person who does.
 
 use super::{Project, Shelf};
 use crate::domain::{ProjectName, RightsByProject};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Refuses files that make one account both. `before` are the rights as they were: of two files the one that
-/// says something new is wrong.
+/// Refuses files that make one account both. `before` are the previous rights: of two files, the one that
+/// changed is wrong.
 pub(super) fn refuse_people(
     shelf: &mut Shelf,
     before: &RightsByProject,

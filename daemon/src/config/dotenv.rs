@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Why a value has no form that all readers understand. Holds nothing of the value.
+/// Why no form of a value is read alike everywhere. Contains nothing of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// A line end or another control character.
@@ -36,7 +36,7 @@ pub fn assignment(name: &str, value: &str) -> Result<String, Unreadable> {
     Ok(line)
 }
 
-/// No reader decodes anything between these quotes, for this value.
+/// The quotes within which no reader decodes anything in this value.
 fn quote_for(value: &str) -> Result<Option<char>, Unreadable> {
     // Python ends lines at the last two as well.
     let ends_line = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');

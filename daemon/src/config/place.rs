@@ -1,5 +1,5 @@
-//! Where in a file a key stands, for rules over more than one value: a value's own rule is broken while it is
-//! read, and the reader knows where.
+//! Where in a file a key stands, for rules over several values. A rule for one value fails while the value
+//! is read, and the reader knows the place.
 
 use std::borrow::Cow;
 use toml::{
@@ -34,7 +34,7 @@ impl Broken {
     }
 }
 
-/// The line of a key like `git.branch`, from 1 on; `None`: it is left to its default.
+/// The line of a key like `git.branch`, from 1; `None`: the file does not set it.
 pub(super) fn line(text: &str, key: &str) -> Option<usize> {
     let document = DeTable::parse(text).ok()?;
     let begin = begin(document.get_ref(), key)?;

@@ -21,7 +21,7 @@ pub type Shelf = BTreeMap<String, Result<Arc<Project>, ConfigError>>;
 /// The projects; read again on SIGHUP.
 pub struct Projects {
     dir: PathBuf,
-    /// Below which projects without a `work_dir` have theirs.
+    /// The parent of the work folders of projects without a `work_dir`.
     work_root: PathBuf,
     shelf: ArcSwap<Shelf>,
     /// What is missing that a reload should have made, by project.
@@ -277,8 +277,8 @@ fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The usable projects in the order of their right to what two of them want: whoever `had` it before, then
-/// the older file.
+/// The usable projects, in the order of their right to something that two of them want: first a project
+/// that `had` it before, then the older file.
 fn by_right(shelf: &Shelf, had: impl Fn(&Project) -> bool) -> Vec<Arc<Project>> {
     let mut projects: Vec<Arc<Project>> = shelf.values().flatten().cloned().collect();
     let age = |project: &Project| {

@@ -1,4 +1,4 @@
-//! The way back, and the end: steps are undone or finished, again if need be.
+//! The way back, and the end: steps are undone or finished, with retries.
 
 use super::{
     Phase,
@@ -13,7 +13,7 @@ use crate::domain::{
 use cid_protocol::fault::Fault;
 use std::time::{Duration, Instant};
 
-/// Undo and finish are tried so often before the job is stuck.
+/// How often undo and finish are tried before the job is stuck.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -25,12 +25,12 @@ pub(super) enum Part {
 }
 
 impl Runner {
-    /// Takes every observed step back, last first.
+    /// Undoes every observed step, last first.
     pub(super) async fn back(&mut self) -> Result<(), Halt> {
         self.work.ensure_room();
         self.journal.flush().await?;
         self.end_helpers().await;
-        // A job that is being taken back cannot be cancelled any more, only stopped with the daemon.
+        // A job that is being undone can no longer be cancelled, only stopped with the daemon.
         self.cancel = self.work.inner.stopping.child_token();
         for index in (0..self.work.steps.len()).rev() {
             if matches!(
@@ -61,7 +61,7 @@ impl Runner {
         self.complete(state).await
     }
 
-    /// Undoes or finishes a step, again if need be.
+    /// Undoes or finishes a step, with retries.
     pub(super) async fn attempt(
         &mut self,
         index: usize,
@@ -94,7 +94,7 @@ impl Runner {
         }
     }
 
-    /// Whoever of the job is still at work must not go on beside what comes now.
+    /// Helpers of the job that still run must not run beside what comes now.
     async fn end_helpers(&self) {
         let row = &self.work.row;
         if let Err(fault) = self.work.inner.sys.helpers.end(row.id).await {

@@ -42,7 +42,7 @@ pub struct Cx {
     pub(super) kept: Mutex<Option<String>>,
     pub(crate) cancel: CancellationToken,
     pub(super) limit: Duration,
-    /// What must not show in anything that people see.
+    /// Values that must not appear in anything that people see.
     pub(super) secrets: Vec<String>,
     pub(super) who: Arc<Who>,
     pub(super) taken_back: bool,
@@ -64,7 +64,7 @@ impl Cx {
         &self.inner.settings.limits
     }
 
-    /// Whose work this is.
+    /// The job that the step belongs to.
     pub fn job(&self) -> Uuid {
         self.job
     }
@@ -89,7 +89,7 @@ impl Cx {
         &self.project
     }
 
-    /// The project as its file says now; secrets are read here and never journalled.
+    /// The project's current file; secrets are read here and never journalled.
     ///
     /// # Errors
     /// The file is gone or bad.
@@ -100,7 +100,7 @@ impl Cx {
             .map_err(|error| Fault::new(error.to_string()))
     }
 
-    /// What an earlier step of this job left for later ones.
+    /// The output that an earlier step of this job left for later ones.
     ///
     /// # Errors
     /// The plan has no such step before this one.
@@ -141,7 +141,7 @@ impl Cx {
         })
     }
 
-    /// The identity that ends all that runs as the workspace's user.
+    /// The identity that ends everything that runs as the workspace's user.
     pub fn reaper(&self) -> Identity {
         Identity::Reaper(self.unit.clone(), self.workspace)
     }
@@ -171,19 +171,19 @@ impl Cx {
         }
     }
 
-    /// Says in the job's failure what the way back has not taken back, and where it is.
+    /// Adds to the job's failure what the way back did not undo, and where it is.
     pub fn kept(&self, text: impl Into<String>) {
         let text = self.redact(text.into());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         *kept = Some(budget::cut(&text, ERROR_TEXT.most).to_owned());
     }
 
-    /// Puts stars in place of what must not be shown.
+    /// Replaces secrets by stars.
     pub(super) fn redact(&self, text: String) -> String {
         redact(&self.secrets, text)
     }
 
-    /// Brings the project's mirror up to date; those who wait for it share one fetch.
+    /// Brings the project's mirror up to date; jobs that wait for it share one fetch.
     ///
     /// # Errors
     /// The remote cannot be reached or has no base branch.
@@ -200,12 +200,12 @@ impl Cx {
         let settings = &self.inner.settings;
         match self.project() {
             Ok(project) => project.limits.max_repository(settings),
-            // Without its file a project has no limits of its own.
+            // A project without a readable file has no limits of its own.
             Err(_) => *settings.max_repository,
         }
     }
 
-    /// Waits for a turn. What is waited does not count as the step's time, and those who watch are told.
+    /// Waits for a turn. The wait does not count as the step's time, and people who watch the job see it.
     ///
     /// # Errors
     /// The job is cancelled.
@@ -214,12 +214,12 @@ impl Cx {
         queues.take(resource, &self.who, &self.cancel).await
     }
 
-    /// Takes a turn if nobody has one.
+    /// Takes a turn if it is free.
     pub fn try_turn(&self, resource: Resource) -> Option<Turn> {
         self.inner.sys.queues.try_take(resource, &self.who)
     }
 
-    /// Records what a file of the workspace should say from now on.
+    /// Records the new intended content of a file of the workspace.
     ///
     /// # Errors
     /// The ledger's.
@@ -231,7 +231,7 @@ impl Cx {
         recorded.map_err(|error| Fault::new(error.to_string()))
     }
 
-    /// Writes down what cannot be done now and will be tried again.
+    /// Records what cannot be done now and will be tried again.
     ///
     /// # Errors
     /// The ledger's.

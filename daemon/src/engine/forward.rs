@@ -63,7 +63,7 @@ impl Runner {
         Ok(Ok(()))
     }
 
-    /// Applies steps at the same time and waits for all; gives the first that failed.
+    /// Applies steps at the same time and waits for all; returns the first failure.
     async fn apply(
         &mut self,
         ready: Vec<Running>,
@@ -91,7 +91,7 @@ impl Runner {
                 (running, begin, applied)
             })
             .collect();
-        // Where there is nothing to take back, nothing is lost with lines that are not on disk yet.
+        // A step with nothing to undo can run before its lines are on disk: losing them loses nothing.
         let (writer, lines) = (journal.writer.clone(), journal.take());
         let mut writing = pin!(async move { writer.write(lines).await });
         let mut written = false;
@@ -116,7 +116,7 @@ impl Runner {
                 // Stopped because of the first one.
                 Err(_) => {}
             }
-            // Whoever watches sees it at once, not when the others have ended too.
+            // So that watchers see it at once, not only when the others have ended.
             if written && !applies.is_empty() {
                 journal.flush().await?;
             }

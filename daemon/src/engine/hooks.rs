@@ -1,8 +1,8 @@
-//! Where tests may look on, or end the process. The shipped daemon uses [`NoHooks`].
+//! Where tests may observe the engine, or end the process. The shipped daemon uses [`NoHooks`].
 
 use async_trait::async_trait;
 
-/// A place between two things that the engine does.
+/// A point between two actions of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
     /// KIND of the step; empty for the job as a whole.
@@ -40,14 +40,14 @@ impl Phase {
     ];
 }
 
-/// What looks on.
+/// Observes the engine.
 #[async_trait]
 pub trait Hooks: Send + Sync {
     /// The engine is at this point.
     async fn at(&self, point: Point);
 }
 
-/// Nobody looks on.
+/// Observes nothing.
 pub struct NoHooks;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! A job's journal as the one who carries it holds it: where the job stands, and what is not on disk yet.
+//! A job's journal as its runner holds it: where the job stands, and what is not on disk yet.
 
 use super::{Inner, output::Ended, work::Running};
 use crate::{
@@ -88,12 +88,12 @@ impl Journal {
         })
     }
 
-    /// Ends a log and journals what it and the notes say; gives its last lines.
+    /// Ends a log and journals its lines and the notes; returns its last lines.
     pub(super) async fn end_log(&mut self, running: Running) -> Result<Vec<String>, Halt> {
         let Running { index, cx, log } = running;
         let notes = mem::take(&mut *cx.notes.lock().unwrap_or_else(PoisonError::into_inner));
         let kept = mem::take(&mut *cx.kept.lock().unwrap_or_else(PoisonError::into_inner));
-        // The log ends with the last who may write to it.
+        // The log ends when its last writer is dropped.
         drop(cx);
         for text in notes {
             self.record(What::Note { step: index, text })?;
@@ -135,8 +135,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Puts lines on disk; waits as long as the ledger is locked or the disk is full. A job whose
-    /// lines cannot be written is left as it is on disk.
+    /// Puts lines on disk; waits while the ledger is locked or the disk is full. A job whose lines cannot
+    /// be written stays as it is on disk.
     pub(super) async fn write(&self, lines: Vec<What>) -> Result<(), Halt> {
         if lines.is_empty() {
             return Ok(());
@@ -151,7 +151,8 @@ impl Writer {
                     tracing::error!(job = %self.job, project = %self.project, workspace = %self.name, "the job waits: {error}");
                     if matches!(error, StoreError::Full(_)) {
                         self.store.release_reserve();
-                        // What waits in SQLite's log has room in the ledger itself, and the log begins anew.
+                        // A checkpoint moves SQLite's log into the ledger, which has room, and the log
+                        // starts anew.
                         let _ = self.store.checkpoint().await;
                     }
                     tokio::select! {

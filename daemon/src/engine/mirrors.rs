@@ -1,4 +1,4 @@
-//! One fetch at a time for each project's mirror, shared by those who wait for it.
+//! One fetch at a time for each project's mirror, shared by the jobs that wait for it.
 
 use crate::{
     domain::ProjectName,
@@ -31,10 +31,10 @@ impl Mirrors {
         }
     }
 
-    /// Waits for the mirror's turn and has the request done. A fetch that began after this was asked
-    /// for has seen all that this one would see: then the mirror is only read.
+    /// Waits for the mirror's turn and runs the request. If another fetch began after this call, it has
+    /// seen everything that this one would: the mirror is then only read.
     ///
-    /// Turns also keep a fetch from clearing away another's lock files as a dead one's.
+    /// Turns also keep one fetch from deleting another's lock files as those of a dead one.
     pub(crate) async fn fetch<F>(
         &self,
         project: &ProjectName,
@@ -56,7 +56,7 @@ impl Mirrors {
         let (was_fresh, tags) = (request.is_fresh, request.tags);
         let fetched = ask(request).await?;
         if !was_fresh {
-            // Who needs no tags is served by it, too.
+            // It also serves requests that need no tags.
             let served = [false, true].into_iter().filter(|&one| tags || !one);
             self.begun().extend(served.map(|one| (key(one), begin)));
         }

@@ -1,4 +1,4 @@
-//! Carries plans out, or back. The contract is in `README.md` beside this file.
+//! Carries plans out, or undoes them. The contract is in `README.md` beside this file.
 
 mod back;
 pub mod cx;
@@ -76,16 +76,16 @@ struct Live {
 
 /// A job somebody asks for.
 pub struct Submission {
-    /// What for.
+    /// The kind of job.
     pub kind: JobKind,
-    /// About which workspace; gets the job's id.
+    /// The workspace it is about; gets the job's id.
     pub subject: Box<dyn FnOnce(Uuid) -> Subject + Send>,
     /// Its plan, now that the workspace has its name and number.
     pub plan: Box<dyn FnOnce(&Workspace) -> Plan + Send>,
 }
 
 impl Engine {
-    /// An engine with no job; [`Engine::recover`] takes up those of the ledger. `decode` knows the steps.
+    /// An engine with no job; [`Engine::recover`] resumes those of the ledger. `decode` knows the steps.
     pub fn new(
         sys: System,
         store: Store,
@@ -109,10 +109,10 @@ impl Engine {
         }))
     }
 
-    /// Journals a job and begins it. Whoever holds a [`Permit`] may; it is used up.
+    /// Journals a job and starts it. Needs a [`Permit`] and consumes it.
     ///
     /// # Errors
-    /// What stands in the way, or the ledger; nothing is changed then.
+    /// An obstacle, or the ledger; nothing is changed then.
     pub async fn submit(
         &self,
         permit: Permit,
@@ -132,7 +132,7 @@ impl Engine {
             limit: self.0.settings.max_jobs.get(),
         };
         if kind == JobKind::Delete {
-            // What frees space must be possible on a full disk.
+            // Jobs that free space must be possible on a full disk.
             self.0.store.ensure_room();
             disk::of_units(&self.0.sys.layout.run_dir).ensure_room();
         }
@@ -160,7 +160,7 @@ impl Engine {
             }
         };
         tracing::info!(job = %id, project = %workspace.project, workspace = %workspace.name, uid = permit.uid(), caller = %permit, "job accepted: {kind:?}");
-        // What it needs first can start while its plan is read.
+        // The helper that it needs first can start while its plan is read.
         let ahead = match kind {
             JobKind::Create => Some(Identity::Deploy(workspace.project.clone())),
             _ => None,
@@ -169,7 +169,7 @@ impl Engine {
         Ok((workspace, id))
     }
 
-    /// Takes up every job that an earlier daemon left; they run on their own.
+    /// Resumes every job that an earlier daemon left; they run on their own.
     ///
     /// # Errors
     /// The ledger's.
@@ -182,7 +182,7 @@ impl Engine {
         Ok(jobs.len())
     }
 
-    /// Stops a job's running step and takes the job back.
+    /// Stops a job's running step and undoes the job.
     ///
     /// # Errors
     /// There is no such job, or it is not on its way there.
@@ -202,7 +202,7 @@ impl Engine {
         }
     }
 
-    /// Makes a stuck job go on.
+    /// Makes a stuck job continue.
     ///
     /// # Errors
     /// There is no such job, it is not stuck, or another job of its workspace is live.
@@ -325,7 +325,7 @@ impl Engine {
     fn change_live(&self, change: impl FnOnce(&mut HashMap<Uuid, Live>) -> Option<Live>) {
         let mut live = self.live();
         change(&mut live);
-        // While nobody else changes it, so that the last one told is the last one true.
+        // Under the lock, so that the last value sent is the current one.
         self.0.running.send_replace(live.len());
     }
 
@@ -334,7 +334,7 @@ impl Engine {
     }
 }
 
-/// Why no further job can begin, with those that have been at work for longest.
+/// Why no further job can start, with the longest-running ones.
 fn too_many(limit: u32, oldest: &[JobRow]) -> Error {
     let now = jiff::Timestamp::now();
     let holder = |job: &JobRow| {
@@ -361,7 +361,7 @@ fn too_many(limit: u32, oldest: &[JobRow]) -> Error {
     }
 }
 
-/// Why there can be no further workspace, with those that there are.
+/// Why there can be no further workspace, with the existing ones.
 fn full(reached: &Reached) -> Error {
     let Reached { bound, limit, have } = reached;
     let (of, key) = match bound {

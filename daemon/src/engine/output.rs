@@ -1,5 +1,5 @@
-//! The log of a running step: lines go into the journal in batches, and their last ones stay at
-//! hand for the failure.
+//! The log of a running step: lines go into the journal in batches, and the last ones are kept for the
+//! failure.
 
 use crate::{domain::event::What, store::Store};
 use cid_protocol::budget::{
@@ -36,7 +36,7 @@ pub(super) struct Ended {
     pub(super) rest: Vec<String>,
 }
 
-/// Where a log goes and what must not show in it.
+/// Where a log goes, and what must not appear in it.
 pub(super) struct Sink {
     pub(super) store: Store,
     pub(super) job: Uuid,
@@ -119,7 +119,7 @@ impl Sink {
             Ok(seq) => {
                 self.seq.send_replace(seq);
             }
-            // A log is no reason to stop a job.
+            // A failing log does not stop a job.
             Err(error) => tracing::warn!(job = %self.job, "lines of the log are lost: {error}"),
         }
     }
@@ -129,7 +129,7 @@ impl Sink {
     }
 }
 
-/// Puts stars in place of what must not be shown.
+/// Replaces secrets by stars.
 pub(super) fn redact(secrets: &[String], mut text: String) -> String {
     for secret in secrets {
         if text.contains(secret) {

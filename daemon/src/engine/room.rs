@@ -1,5 +1,5 @@
-//! Room on disk while a job runs: a step that would use up what is to stay free is stopped, and the way back
-//! gets what was kept aside.
+//! Disk space while a job runs: a step that would use up the reserved free space is stopped, and the way
+//! back gets the reserve.
 
 use super::{Cx, work::Work};
 use crate::domain::JobKind;
@@ -29,7 +29,7 @@ impl Work {
             done = &mut part => return done,
             shortage = self.shortage(least) => shortage,
         };
-        // Ends what writes; what this step alone has begun is stopped by it.
+        // Cancels only this step: it ends the processes that write.
         cx.cancel.cancel();
         let _ = part.await;
         Err(Fault::new(format!("cannot go on: {shortage}")).hint(Shortage::HINT))
@@ -53,14 +53,13 @@ impl Work {
         directory.parent().unwrap_or(directory).to_owned()
     }
 
-    /// Gives back what was kept aside where there is no room left for the journal; for a job that takes things
-    /// away.
+    /// Releases the reserve if there is no room left for the journal; for a job that deletes things.
     pub(super) fn ensure_room(&self) {
         self.inner.store.ensure_room();
         room::of_units(&self.inner.sys.layout.run_dir).ensure_room();
     }
 
-    /// Keeps it aside again, now that the job has ended.
+    /// Takes the reserve again, now that the job has ended.
     pub(super) fn renew_reserve(&self) {
         self.inner.store.renew_reserve();
         if self.inner.sys.accounts.is_some() {

@@ -1,4 +1,4 @@
-//! Carries one job: forward until every step is applied, or back until none is.
+//! Carries one job: forward until every step is applied, or back until every step is undone.
 
 use super::{
     Inner, Phase, Plan,
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Whether anything of a job may be there already.
+/// Whether a job may have left anything already.
 pub(super) enum Begin {
     /// It has just been journalled.
     New {
@@ -38,7 +38,7 @@ impl Begin {
             Self::New {
                 ahead: Some(identity),
             } => inner.sys.helpers.prepare(id, identity).await,
-            // What was started for this job must be dead before anything is done again.
+            // Processes that were started for this job must be dead before anything runs again.
             Self::Again => {
                 if let Err(fault) = inner.sys.helpers.end(id).await {
                     tracing::error!(job = %id, "{fault}");
@@ -58,7 +58,7 @@ pub(super) async fn carry(
 ) {
     let result = async {
         let load = Runner::load(Arc::clone(&inner), id, cancel, seq);
-        // The ledger is asked first: it answers while the helper is started.
+        // The ledger is asked first: it answers while the helper starts.
         let (runner, ()) = tokio::join!(biased; load, begin.prepare(&inner, id));
         match runner? {
             Some(runner) => runner.run().await,
@@ -157,7 +157,7 @@ impl Runner {
         self.work.inner.stopping.is_cancelled()
     }
 
-    /// Turns the job around; the step is to blame.
+    /// Turns the job around; the step is the cause.
     pub(super) async fn fail(&mut self, running: Running, fault: Fault) -> Result<(), Halt> {
         if self.is_stopping() {
             return Err(Halt::Stopping);

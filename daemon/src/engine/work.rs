@@ -96,7 +96,7 @@ impl Work {
         Who::step(row.id, row.project.clone(), row.email.clone(), work)
     }
 
-    /// What must not show in anything that people see.
+    /// Values that must not appear in anything that people see.
     fn secrets(&self) -> Vec<String> {
         let project = self.inner.projects.get(self.row.project.as_str());
         let mut secrets = project.map_or_else(|_| Vec::new(), |project| project.secrets());
@@ -107,7 +107,7 @@ impl Work {
 
     fn limit(&self, index: usize) -> Duration {
         let settings = &self.inner.settings.limits;
-        // Without its file a project has no limits of its own.
+        // A project without a readable file has no limits of its own.
         match self.inner.projects.get(self.row.project.as_str()) {
             Ok(project) => self.steps[index].limit(&project.limits.over(settings)),
             Err(_) => self.steps[index].limit(settings),
@@ -127,8 +127,8 @@ impl Work {
     }
 }
 
-/// A part of a step within its time; a fault of it tells no secret. Whoever is cancelled gets some seconds
-/// to end its helper.
+/// A part of a step within its time limit; its fault shows no secret. A cancelled part gets some seconds to
+/// end its helper.
 pub(super) async fn within<T>(
     cx: &Cx,
     work: impl Future<Output = Result<T, Fault>>,
@@ -142,7 +142,7 @@ pub(super) async fn within<T>(
     };
     let result = tokio::select! {
         result = work => result,
-        // Helpers have the same limit and say better what took so long: they go first.
+        // Helpers have the same limit and report better what took so long, so they time out first.
         () = worked_for(cx, cx.limit + Duration::from_secs(7)) => Err(too_long()),
         () = cancelled_for(&cx.cancel, Duration::from_secs(8)) => Err(Fault::cancelled()),
     };
@@ -153,7 +153,7 @@ pub(super) async fn within<T>(
     })
 }
 
-/// Returns after this time; what is waited for a turn does not count.
+/// Returns after this time, not counting waits for a turn.
 async fn worked_for(cx: &Cx, limit: Duration) {
     let (begin, waited) = (Instant::now(), cx.who.waited());
     loop {

@@ -1,4 +1,4 @@
-//! Pushes the workspace's branch: the one step with an effect outside the machine.
+//! Pushes the workspace's branch: the one step whose undo needs the remote.
 
 use super::{Fetch, Inspect};
 use crate::{

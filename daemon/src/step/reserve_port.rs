@@ -54,7 +54,7 @@ impl Step for ReservePort {
     }
 }
 
-/// The workspace's port. It may be another one than was reserved at first.
+/// The workspace's port. It may differ from the one reserved first.
 pub(super) async fn port(cx: &Cx) -> Result<u16, Fault> {
     let port = cx
         .store()

@@ -205,8 +205,7 @@ impl Store {
         .await
     }
 
-    /// Reserves a port for a workspace, which keeps the port it has. `false`: another workspace has the
-    /// port.
+    /// Reserves a port for a workspace; a port that it has already is kept. `false`: nothing was reserved.
     ///
     /// # Errors
     /// The ledger's.
