@@ -98,7 +98,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<Unpublish>(),
 ];
 
-/// KIND of the one step whose undo needs the remote; tests stop there.
+/// KIND of the one step of a create that only the remote can undo; tests stop there.
 #[cfg(test)]
 pub(crate) const PUSH_BRANCH: &str = <PushBranch as crate::engine::Step>::KIND;
 

@@ -1,4 +1,4 @@
-//! Pushes the workspace's branch: the one step whose undo needs the remote.
+//! Pushes the workspace's branch: the one step of a create that only the remote can undo.
 
 use super::{Fetch, Inspect};
 use crate::{
