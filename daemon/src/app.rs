@@ -1,4 +1,4 @@
-//! The daemon's life: configuration, ledger, engines, sockets, jobs - until somebody says stop.
+//! The daemon's life: configuration, ledger, engines, sockets and jobs, until it is told to stop.
 
 use crate::{
     authz::{Gate, OwnerOnly},
@@ -42,7 +42,7 @@ use std::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A day: how often old jobs are forgotten.
+/// One day: the pause between two removals of old jobs.
 const FORGET_PAUSE: Duration = Duration::from_hours(24);
 
 const DEFAULT_HTTP_PORT: u16 = 8080;
@@ -50,27 +50,26 @@ const DEFAULT_HTTPS_PORT: u16 = 8443;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// How a sandbox is run.
+/// Options of a sandbox.
 pub struct SandboxOptions {
-    /// Its folder; made when missing.
+    /// The sandbox's folder; created when missing.
     pub dir: PathBuf,
-    /// Where its nginx listens on the loopback; `None`: where it did the last time, or 8080.
+    /// The loopback port on which nginx listens; `None`: the port of the last run, or 8080.
     pub http_port: Option<u16>,
-    /// Where it listens for HTTPS once a project has a certificate; `None`: where it did the last
-    /// time, or 8443.
+    /// The HTTPS port, used once a project has a certificate; `None`: the port of the last run, or 8443.
     pub https_port: Option<u16>,
-    /// Where `cid-helper` and `cid-web` are.
+    /// The folder of `cid-helper` and `cid-web`.
     pub bin_dir: PathBuf,
-    /// What looks on at the engine.
+    /// Observers of the engine.
     pub hooks: Arc<dyn Hooks>,
 }
 
 /// Runs a sandbox until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// It cannot be started, or not be stopped in an orderly way.
+/// The sandbox cannot be started, or cannot be stopped in an orderly way.
 pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
-    // Before anything else, so that no signal is missed.
+    // This comes first so that no signal is missed.
     let signals = Signals::new()?;
     let dir = std::path::absolute(&options.dir).context("cannot tell the sandbox's folder")?;
     let layout = Arc::new(Layout::sandbox(&dir));
@@ -88,7 +87,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let store = Store::open(&layout.database())?;
     let http_port = port(&HTTP, options.http_port, &layout, &store).await?;
     let https_port = port(&HTTPS, options.https_port, &layout, &store).await?;
-    // Whatever can say no comes before the engines, which outlive a daemon that fails.
+    // All checks that can fail come before the engines are started: engines outlive a daemon that fails.
     let doors = Doors::bind(&layout)?;
     let engines = Engines::start(&layout, http_port, &options.bin_dir).await?;
     let site = Site {
@@ -142,18 +141,18 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How an installed host is run.
+/// Options of an installed host.
 pub struct HostOptions {
-    /// Where `cid-helper` is.
+    /// The folder of `cid-helper`.
     pub bin_dir: PathBuf,
-    /// What looks on at the engine.
+    /// Observers of the engine.
     pub hooks: Arc<dyn Hooks>,
 }
 
 /// Serves an installed host until SIGTERM. systemd has made the sockets and keeps the engines up.
 ///
 /// # Errors
-/// It cannot be started, or not be stopped in an orderly way.
+/// The daemon cannot be started, or cannot be stopped in an orderly way.
 pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     let signals = Signals::new()?;
     let layout = Arc::new(Layout::host());
@@ -170,12 +169,12 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     let gate = Gate::new(Arc::new(host::authority(&cid.projects, &cid.settings)?));
     let helpers = Arc::clone(&cid.sys.helpers);
     serve(cid, gate, doors, signals).await?;
-    // systemd kills what this process has left of its own, and says so in the log each time.
+    // systemd kills processes that the daemon leaves behind, and logs it each time.
     helpers.stop().await;
     Ok(())
 }
 
-/// What calls are answered with; a host's.
+/// Builds what all calls are answered with, on a host.
 fn assemble(
     sys: System,
     store: Store,
@@ -208,7 +207,7 @@ fn assemble(
     }
 }
 
-/// Says what is wrong, and has it remembered for who asks later.
+/// Reports what is wrong with projects, and remembers it for later questions.
 async fn prepare_projects(cid: &Cid, shelf: &Shelf) -> Vec<String> {
     for project in shelf.values().flatten() {
         if let Err(fault) = cid.note_work_dir(project).await {
@@ -268,7 +267,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     served.map_err(Into::into)
 }
 
-/// Where this daemon is found.
+/// Says how to reach this daemon.
 fn how_to_use(cid: &Cid) -> String {
     let socket = cid.layout.socket();
     match cid.front_url.as_str() {
@@ -280,7 +279,8 @@ fn how_to_use(cid: &Cid) -> String {
     }
 }
 
-/// An earlier daemon's helpers that worked for no job: questions such as what a delete would lose.
+/// Ends an earlier daemon's helpers that belonged to no job: they answered questions, such as what a delete
+/// would lose.
 async fn end_stray_helpers(cid: Cid) {
     for job in cid.sys.helpers.strays() {
         if cid.engine.follow(job).is_some() {
@@ -317,7 +317,7 @@ async fn reload(cid: &Cid) -> Vec<String> {
             return vec![fault.to_string()];
         }
     };
-    // A certificate that is no good leaves the last good one in place, and is tried again.
+    // An invalid certificate leaves the last valid one in place, and is tried again.
     doctor::keep_sites(cid).await;
     match doctor::gone::gone(cid).await {
         Ok(gone) => {
@@ -339,7 +339,7 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
         (layout.projects_dir(), 0o755),
         (layout.run_dir.clone(), 0o755),
         (layout.run_dir.join("web"), 0o755),
-        // Environments and `.env` hold secrets, the ledger addresses: nobody else's business here.
+        // Environments and `.env` hold secrets, the ledger holds addresses: other users must not read them.
         (layout.state_dir.clone(), 0o700),
         (layout.log_dir.clone(), 0o755),
         (layout.app_pid_dir(), 0o770),
@@ -355,8 +355,8 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
         .try_for_each(|(dir, mode)| fs::make_dir(dir, *mode))
 }
 
-/// Folders for workspaces and their trash. A project whose folder cannot be made says so when it is
-/// used or checked; the others do not suffer.
+/// Creates folders for workspaces and their trash. A failure is reported when its project is used or checked;
+/// other projects are not affected.
 fn make_work_dirs(shelf: &Shelf, layout: &Layout) -> BTreeMap<ProjectName, String> {
     let mut problems = BTreeMap::new();
     for project in shelf.values().flatten() {
@@ -379,10 +379,10 @@ fn make_work_dirs(shelf: &Shelf, layout: &Layout) -> BTreeMap<ProjectName, Strin
     problems
 }
 
-/// A port that the sandbox's nginx answers on.
+/// A port on which the sandbox's nginx answers.
 struct SandboxPort {
     default: u16,
-    /// In `state`: which one it was the last time.
+    /// The file in `state` that records the port of the last run.
     file: &'static str,
     option: &'static str,
     /// What addresses with this port begin with.
@@ -402,8 +402,8 @@ const HTTPS: SandboxPort = SandboxPort {
     scheme: "https://",
 };
 
-/// A port that the sandbox answers on. It is part of its workspaces' addresses and vhosts, so it changes
-/// only while there are none with it.
+/// Chooses a port for the sandbox. The port is part of workspaces' addresses and vhosts, so it changes only
+/// while no workspace uses it.
 async fn port(
     of: &SandboxPort,
     wanted: Option<u16>,
@@ -430,7 +430,7 @@ async fn port(
     Ok(port)
 }
 
-/// Held as long as the daemon lives; the kernel gives it back when it dies.
+/// Takes the lock, which is held as long as the daemon lives. The kernel releases it when the daemon dies.
 fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
     let path = layout.lock_file();
     let file = OpenOptions::new()
@@ -440,7 +440,7 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
         .open(&path)
         .map_err(|error| Fault::io("open", &path, error))?;
     let mut tried = Flock::lock(file, FlockArg::LockExclusiveNonblock);
-    // One that was killed a moment ago may still be on its way out.
+    // A daemon that was killed a moment ago may still be exiting.
     for _ in 0..LOCK_TRIES {
         let Err((file, _)) = tried else { break };
         std::thread::sleep(LOCK_PAUSE);
@@ -453,7 +453,7 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
     })
 }
 
-/// A host's alone: nobody else starts helpers by systemd.
+/// For a host only: a sandbox does not start helpers through systemd.
 fn renew_room_for_units(cid: &Cid) {
     if cid.sys.accounts.is_some() {
         room::of_units(&cid.layout.run_dir).renew();
@@ -478,10 +478,10 @@ async fn forget_forever(cid: Cid) {
     }
 }
 
-/// The folder that this program and its companions are in.
+/// The folder of this program and its companions.
 ///
 /// # Errors
-/// The kernel does not tell.
+/// The kernel does not tell where this program is.
 pub fn bin_dir() -> Result<PathBuf, Fault> {
     let program = std::env::current_exe().cannot("find this program's own file")?;
     Ok(program.parent().unwrap_or(Path::new("/")).to_owned())

@@ -76,7 +76,7 @@ enum Verb {
     },
 }
 
-/// All of `cid`; `hooks` is what looks on at the engine.
+/// Runs `cid`; `hooks` observe the engine.
 pub fn main(hooks: Arc<dyn Hooks>) -> ExitCode {
     let arguments = Arguments::parse();
     log();
@@ -133,15 +133,15 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
-/// To the journal under systemd, readable lines on standard error otherwise. `CID_LOG` sets what is
-/// said, e.g. `debug` or `cid_daemon::engine=debug`.
+/// Logs to the journal under systemd, otherwise as readable lines on standard error. `CID_LOG` sets the
+/// filter, e.g. `debug` or `cid_daemon::engine=debug`.
 fn log() {
     let filter = EnvFilter::try_from_env("CID_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {
-        // Without a prefix: `journalctl WORKSPACE=...` is what people type.
+        // No prefix: people type `journalctl WORKSPACE=...`.
         registry.with(journal.with_field_prefix(None)).init();
         return;
     }

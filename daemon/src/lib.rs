@@ -1,5 +1,4 @@
-//! The daemon `cid`. `docs/architecture.md` tells the whole; each folder is
-//! one idea:
+//! The daemon `cid`. `docs/architecture.md` describes it; each folder holds one idea:
 
 #![cfg_attr(
     test,
@@ -10,7 +9,7 @@
 pub mod app;
 /// Who may do what: one table, one gate, a permit.
 pub mod authz;
-/// What everything is answered with.
+/// The state that services share to answer calls.
 pub mod cid;
 /// The command line of `cid`.
 pub mod cli;
@@ -22,9 +21,9 @@ pub mod doctor;
 pub mod domain;
 /// Carries plans out, or back.
 pub mod engine;
-/// What a caller is told.
+/// What callers are told.
 pub mod error;
-/// Whether a workspace is what its visitors get.
+/// Whether workspaces work for their visitors.
 pub mod health;
 /// An installed host: units, accounts, polkit.
 pub mod host;
@@ -34,9 +33,9 @@ pub mod layout;
 pub mod plan;
 /// What to install, release and run.
 pub mod recipe;
-/// Has the daemon read the projects again, and waits.
+/// Makes the daemon read the projects again, and waits.
 mod reload;
-/// proto to domain and back, a few lines a method.
+/// Translates between proto and domain, a few lines per method.
 pub mod rpc;
 /// A whole cid in one folder, without root.
 pub mod sandbox;

@@ -1,7 +1,7 @@
-//! `systemctl reload cid`, which ends when the projects have been read and says what is wrong with them.
+//! `systemctl reload cid`: returns when the projects have been read, and reports what is wrong with them.
 //!
-//! The daemon keeps a small file while and after it reads; `cid reload`, which systemd runs, sends the
-//! signal and waits for the file to tell of a reading that began afterwards.
+//! The daemon records its readings in a small file. systemd runs `cid reload`, which sends the signal and
+//! waits until the file shows a reading that began afterwards.
 
 use crate::layout::Layout;
 use cid_kernel::fs;
@@ -19,30 +19,30 @@ use std::{
 
 /// systemd itself waits for 90 s.
 const LIMIT: Duration = Duration::from_secs(75);
-/// What the daemon's process is called.
+/// The name of the daemon's process.
 const NAME: &str = "cid";
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What the daemon tells of its readings.
+/// What the daemon records about its readings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Told {
-    /// How many have begun since the daemon did.
+    /// How many readings have begun since the daemon started.
     begun: u64,
     /// How many of them have ended.
     ended: u64,
-    /// What was wrong in the last one.
+    /// What was wrong in the last reading.
     problems: Vec<String>,
 }
 
 /// The daemon's side.
 pub(crate) struct Telling {
-    /// `None`: in a sandbox nobody asks.
+    /// `None` in a sandbox, where nobody asks.
     path: Option<PathBuf>,
     told: Told,
 }
 
 impl Telling {
-    /// Takes away what an earlier daemon told.
+    /// Removes what an earlier daemon recorded.
     pub(crate) fn new(layout: &Layout, is_host: bool) -> Self {
         let path = is_host.then(|| layout.reload_file());
         if let Some(Err(fault)) = path.as_deref().map(fs::remove_file) {
@@ -65,7 +65,7 @@ impl Telling {
         self.write();
     }
 
-    /// Who waits ends by time when this fails.
+    /// When this fails, those who wait run into their time limit.
     fn write(&self) {
         let Some(path) = &self.path else { return };
         let text = serde_json::to_vec(&self.told).unwrap_or_default();
@@ -75,7 +75,7 @@ impl Telling {
     }
 }
 
-/// Another process would get a signal that ends it.
+/// The signal would end any other process.
 fn refuse_others(daemon: i32) -> Result<(), Fault> {
     let name = std::fs::read_to_string(format!("/proc/{daemon}/comm")).unwrap_or_default();
     match name.trim_end() == NAME {
@@ -87,11 +87,11 @@ fn refuse_others(daemon: i32) -> Result<(), Fault> {
     }
 }
 
-/// Has the daemon with this process id read the projects again, and waits until it has.
+/// Makes the daemon with this process id read the projects again, and waits until it has.
 ///
 /// # Errors
-/// It is not there, does not end in time, or a project cannot be used. The others are then as their
-/// files say all the same.
+/// The daemon is not running, does not finish in time, or a project cannot be used. The other projects are in
+/// effect all the same.
 pub(crate) fn reload(layout: &Layout, daemon: i32) -> Result<(), Fault> {
     refuse_others(daemon)?;
     tell(layout, daemon)
@@ -107,7 +107,7 @@ fn tell(layout: &Layout, daemon: i32) -> Result<(), Fault> {
         if told.ended > before {
             return judge(&told.problems);
         }
-        // Whether it still lives.
+        // Checks whether the daemon still lives.
         signal(daemon, None)?;
         if Instant::now() > deadline {
             return Err(Fault::new(format!(
@@ -155,7 +155,7 @@ mod tests {
         let layout = Layout::sandbox(dir.path());
         fs::make_dir(&layout.run_dir, 0o755).unwrap();
         let mut telling = Telling::new(&layout, true);
-        // One is under way: it may have read the files before they were changed.
+        // A reading is under way: it may have read the files before they were changed.
         telling.begin();
         let mut sleeper = process::Command::new("sh")
             .args(["-c", "trap '' HUP; exec sleep 60"])

@@ -1,4 +1,4 @@
-//! What systemd is told of the daemon while it runs: that it lives, and what it does.
+//! What the daemon tells systemd while it runs: that it lives, and what it does.
 
 use crate::{
     cid::Cid,
@@ -9,13 +9,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Between two lines of status; a burst of jobs tells its last state.
+/// Pause between two status lines; of a burst of changes only the last state is sent.
 const PAUSE: Duration = Duration::from_millis(100);
-/// systemd is told again after that, in case it has lost one.
+/// The status is sent again after this time, in case systemd has lost one.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Tells systemd that jobs can go on: the ledger, which every step of theirs waits for, has answered.
-/// A daemon that systemd hears nothing of is killed and started again.
+/// Tells systemd that jobs can make progress: the ledger, which every step needs, has answered. systemd kills
+/// and restarts a daemon that it does not hear from.
 pub(crate) async fn feed_watchdog(cid: Cid) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
@@ -31,7 +31,7 @@ pub(crate) async fn feed_watchdog(cid: Cid) {
     }
 }
 
-/// Keeps what `systemctl status` says of the jobs true, until the daemon stops.
+/// Keeps the jobs in `systemctl status` up to date until the daemon stops.
 pub(crate) async fn keep_told(
     running: watch::Receiver<usize>,
     queues: Arc<Queues>,
@@ -77,7 +77,7 @@ async fn tell(
     }
 }
 
-/// How many jobs there are, and of those that wait the first one's reason.
+/// How many jobs there are, and the reason of the first one that waits.
 fn line(jobs: usize, waiting: &[Waiting]) -> String {
     let at_work = match jobs {
         0 => return "idle".to_owned(),

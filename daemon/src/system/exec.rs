@@ -1,5 +1,5 @@
-//! Runs programs that are no helpers: nginx, supervisord, the front. Everything they get is said
-//! here: a clean environment, no input, a time limit, bounded output.
+//! Runs programs other than helpers: nginx, supervisord, the front. Each gets a clean environment, no input,
+//! a time limit and bounded output.
 
 use cid_protocol::{
     environment::PATH,
@@ -11,9 +11,9 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// What is kept of each stream; the rest is read and thrown away, so that nobody blocks on it.
+/// How much of each stream is kept. The rest is read and discarded, so that the program does not block.
 const OUTPUT_LIMIT: u64 = 64 * 1024;
-/// A program that went into the background may hold its streams open.
+/// A program in the background may hold the streams open.
 const STREAMS_AFTER_EXIT: Duration = Duration::from_millis(500);
 
 /// What a program left behind.
@@ -30,7 +30,7 @@ pub struct Output {
 /// Runs a program to its end.
 ///
 /// # Errors
-/// It cannot be started, or has not ended within `limit`; it is then killed.
+/// It cannot be started, or it has not ended within `limit`; it is then killed.
 pub async fn output(
     program: impl AsRef<OsStr>,
     args: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -56,7 +56,7 @@ pub async fn output(
             tokio::select! {
                 _ = &mut reading => child.wait().await,
                 status = child.wait() => {
-                    // What was not read by then belongs to somebody in the background.
+                    // The rest belongs to a process in the background.
                     drop(tokio::time::timeout(STREAMS_AFTER_EXIT, &mut reading).await);
                     status
                 }
@@ -79,8 +79,7 @@ pub async fn output(
     })
 }
 
-/// Starts a program in a session of its own, so that it outlives the daemon. Its output replaces
-/// what is in `log`.
+/// Starts a program in a session of its own, so that it outlives the daemon. Its output overwrites `log`.
 ///
 /// # Errors
 /// It cannot be started.
@@ -100,7 +99,7 @@ pub fn spawn_detached(
     let second = log_file
         .try_clone()
         .map_err(|error| Fault::io("open", log, error))?;
-    // setsid(1) becomes the program, in place: a new session without a line of unsafe code.
+    // setsid(1) becomes the program in place: a new session without unsafe code.
     command(OsStr::new("setsid"), [program])
         .args(args)
         .envs(env.iter().copied())
@@ -110,7 +109,7 @@ pub fn spawn_detached(
         .map_err(|error| cannot_start(program, &error))
 }
 
-/// Finds a program the way [`output`] and [`spawn_detached`] do.
+/// Finds a program as [`output`] and [`spawn_detached`] do.
 pub fn find(program: &str) -> Option<std::path::PathBuf> {
     PATH.split(':')
         .map(|dir| Path::new(dir).join(program))
@@ -132,7 +131,7 @@ fn command(program: &OsStr, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -
 
 async fn read(stream: Option<impl AsyncRead + Unpin>, buffer: &mut Vec<u8>) {
     let Some(mut stream) = stream else { return };
-    // A stream that fails has ended; what came before counts.
+    // A stream that fails has ended; what came before it counts.
     if (&mut stream)
         .take(OUTPUT_LIMIT)
         .read_to_end(buffer)
@@ -215,7 +214,7 @@ mod tests {
             .await
             .unwrap();
         let pid = Pid::from_raw(output.stdout.trim().parse().unwrap());
-        // It is still at work.
+        // The program still runs.
         kill(pid, Signal::SIGKILL).unwrap();
     }
 }

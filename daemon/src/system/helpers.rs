@@ -1,4 +1,4 @@
-//! Starts helpers: processes that do one job's work under one identity.
+//! Starts helpers: processes that work for one job under one identity.
 
 use super::queue::Who;
 use crate::domain::{ProjectName, UnitName, Workspace};
@@ -12,46 +12,48 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Who does a piece of work. In the sandbox all are the user who runs it.
+/// Who does a piece of work. In a sandbox, everyone is the user who runs it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// The project's deploy user: the network half of git.
     Deploy(ProjectName),
     /// The workspace's user: everything inside its tree.
     Workspace(WorkspaceUser),
-    /// The workspace's own user once more, to end all that runs as it: behind walls of Landlock it would
-    /// not see what that is.
+    /// The workspace's own user again, to end all processes of that user: behind Landlock's walls it could
+    /// not see them.
     Reaper(UnitName, i64),
-    /// The project's build user, on the shared environment of this key: others' are complete, and used.
+    /// The project's build user, for the shared environment with this key. Complete environments of other
+    /// keys are used.
     Build(ProjectName, String),
-    /// Who brings in what builds run and must not change, e.g. uv. Runs no code of any repository. Also
-    /// looks names up for nginx's test.
+    /// Installs what builds run and must not change, e.g. uv. Runs no code of any repository. Also looks up
+    /// names for nginx's test.
     Tools,
-    /// Root with two capabilities, which may write this folder alone: what a workspace's user cannot remove.
+    /// Root with two capabilities, which may write this folder only: removes what a workspace's user cannot.
     Purge(PathBuf),
-    /// The same, which may write nothing: looks at trees that the daemon cannot look into.
+    /// The same, without write access: looks at trees that the daemon cannot look into.
     Look,
-    /// The same, confined to one workspace: access lists of what the developer made there.
+    /// The same, confined to one workspace: sets access lists on what the developer made there.
     Access(UnitName, PathBuf),
-    /// Changes the machine's accounts. Stands ready.
+    /// Changes the machine's accounts. Is kept ready.
     Accounts,
-    /// Tests nginx's configuration, without a network. Stands ready.
+    /// Tests nginx's configuration without a network. Is kept ready.
     NginxTest,
 }
 
-/// A workspace's user and where it works, as the ledger knows them: the project's file may be gone, or say something else by now.
+/// A workspace's user and folder, as the ledger records them: the project's file may be gone or changed by
+/// now.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkspaceUser {
-    /// What it is called.
+    /// Its name.
     pub unit: UnitName,
-    /// Its number in the ledger, which is its account's too.
+    /// Its number in the ledger and of its account.
     pub number: i64,
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
 }
 
 impl WorkspaceUser {
-    /// The user of a workspace.
+    /// A workspace's user.
     pub fn of(workspace: &Workspace) -> Self {
         Self {
             unit: workspace.unit(),
@@ -64,24 +66,24 @@ impl WorkspaceUser {
 /// The frame of one call to a helper.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// On whose account; one helper per job and identity serves its calls in turn.
+    /// The job that the call belongs to; one helper per job and identity serves calls in turn.
     pub job: Uuid,
-    /// Under which identity.
+    /// The identity it runs under.
     pub identity: Identity,
     /// After this time the helper and all that it started are killed.
     pub limit: Duration,
     /// Where output lines go (without line feed, at most 16 KiB each). A full queue makes the
     /// helper wait.
     pub lines: mpsc::Sender<String>,
-    /// When fired, the helper and all that it started are killed.
+    /// When fired, kills the helper and all that it started.
     pub cancel: CancellationToken,
-    /// For whom, where something has to be waited for.
+    /// Who it is for, in queues.
     pub who: Arc<Who>,
 }
 
 impl Identity {
-    /// Whether a helper of this identity may stand ready for the next job that wants it: who that will be is
-    /// known before.
+    /// Whether a helper of this identity may stand ready for the next job: only where its user is known in
+    /// advance.
     pub fn may_wait(&self) -> bool {
         matches!(self, Self::Deploy(_))
     }
@@ -90,31 +92,30 @@ impl Identity {
 /// Starts helpers and carries requests to them.
 #[async_trait]
 pub trait Launcher: Send + Sync {
-    /// Has one request done. Use [`ask`], which knows the reply's type.
+    /// Makes a helper do one request. Use [`ask`], which knows the reply's type.
     ///
     /// # Errors
-    /// The helper's own [`Fault`]; or it cannot be started, was cancelled, took too long, died.
+    /// The helper's own [`Fault`]; or the helper cannot be started, was cancelled, took too long or died.
     async fn call(&self, call: &Call, request: Request) -> Result<serde_json::Value, Fault>;
 
-    /// Starts a job's helper for an identity ahead of its first call; one that cannot be started
-    /// says so at that call.
+    /// Starts a job's helper for an identity ahead of its first call. A failure to start is reported by that
+    /// call.
     async fn prepare(&self, _job: Uuid, _identity: Identity) {}
 
-    /// Ends the connections that a job's helper of this identity keeps open for what follows. Starts no
+    /// Ends the connections that a job's helper of this identity keeps open for later requests. Starts no
     /// helper for it.
     async fn hang_up(&self, _job: Uuid, _identity: &Identity) {}
 
-    /// Ends what waits for a project that is not one of these any more, and exchanges what would be
-    /// otherwise now: to be called when projects were read again.
+    /// Ends helpers that stand ready for projects not among these, and replaces those that would be started
+    /// differently now. To be called after projects were read again.
     async fn look_over(&self, _projects: &BTreeSet<ProjectName>) {}
 
-    /// Jobs with helpers that nobody may hold any more, such as an earlier daemon's.
+    /// Jobs whose helpers nobody holds any more, such as an earlier daemon's.
     fn strays(&self) -> BTreeSet<Uuid> {
         BTreeSet::new()
     }
 
-    /// Ends all units in which a project's environments are built, whatever job they are of; none in a
-    /// sandbox.
+    /// Ends all units that build a project's environments, for any job. A sandbox has none.
     ///
     /// # Errors
     /// systemd cannot end one.
@@ -122,19 +123,19 @@ pub trait Launcher: Send + Sync {
         Ok(())
     }
 
-    /// Ends the helpers that nobody uses, those that stand ready too, and starts no others for them; for a
-    /// daemon that is about to end.
+    /// Ends unused helpers, including those that stand ready, and starts no replacements. For a daemon that
+    /// is about to end.
     async fn stop(&self) {}
 
     /// Ends the helpers of a job and everything they started; returns when all are dead. Also ends
     /// those that an earlier daemon started for it.
     ///
     /// # Errors
-    /// Something of it lives on after several seconds.
+    /// Something of the job still lives after several seconds.
     async fn end(&self, job: Uuid) -> Result<(), Fault>;
 }
 
-/// Has one request done that belongs to no job, and ends its helper. Its output goes nowhere.
+/// Makes a helper do one request that belongs to no job, and ends that helper. Its output is discarded.
 ///
 /// # Errors
 /// As [`Launcher::call`].
@@ -168,7 +169,7 @@ pub async fn ask_once<A: Ask>(
     reply
 }
 
-/// Has one request done and reads its reply.
+/// Makes a helper do one request and reads its reply.
 ///
 /// # Errors
 /// As [`Launcher::call`].

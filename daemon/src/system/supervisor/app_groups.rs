@@ -1,5 +1,5 @@
-//! The control groups of workspaces' apps on a host. Whatever an app started is in its group, as the
-//! kernel lets nobody but root out: so a group is how all of it is ended, and only that.
+//! Control groups of workspaces' apps on a host. Only root can move a process out of its group, so the group
+//! holds everything that an app started, and nothing else.
 
 use crate::{domain::UnitName, system::exec};
 use cid_kernel::{cgroup, fs};
@@ -14,14 +14,14 @@ const SERVICE: &str = "cid-supervisor.service";
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
-/// Kills all that is left of a workspace's app and removes its group; none is no error.
+/// Kills what is left of a workspace's app and removes its group; it is no error if there is none.
 ///
 /// # Errors
-/// systemd does not say where the groups are, or something of it takes no signal.
+/// systemd does not tell where the groups are, or a process cannot be signalled.
 pub(super) async fn end(unit: &UnitName) -> Result<(), Fault> {
     match service_group().await? {
         Some(service) => end_group(&service.join(cgroup::name_of(unit.as_str()))).await,
-        // supervisord does not run, and with it ended all in its group.
+        // supervisord does not run, and everything in its group ended with it.
         None => Ok(()),
     }
 }
@@ -29,7 +29,7 @@ pub(super) async fn end(unit: &UnitName) -> Result<(), Fault> {
 /// The workspaces whose apps have groups, sorted.
 ///
 /// # Errors
-/// systemd does not say where the groups are.
+/// systemd does not tell where the groups are.
 pub(super) async fn all() -> Result<Vec<UnitName>, Fault> {
     let names = match service_group().await? {
         Some(service) => fs::names(&service)?,
@@ -39,8 +39,8 @@ pub(super) async fn all() -> Result<Vec<UnitName>, Fault> {
     Ok(units.filter_map(UnitName::parse).collect())
 }
 
-/// The folder of the supervisor's group. Asked of systemd each time, as operators may move units
-/// from slice to slice.
+/// The folder of the supervisor's group. systemd is asked each time, as operators may move units between
+/// slices.
 async fn service_group() -> Result<Option<PathBuf>, Fault> {
     let args = ["show", "--property=ControlGroup", "--value", SERVICE];
     let output = exec::output("systemctl", args, ASK_LIMIT).await?;
@@ -57,12 +57,12 @@ async fn service_group() -> Result<Option<PathBuf>, Fault> {
 async fn end_group(group: &Path) -> Result<(), Fault> {
     let deadline = Instant::now() + KILL_LIMIT;
     loop {
-        // Asked first: where cid may not write, as below a supervisor's unit from before an upgrade, a
-        // folder that is not there cannot be removed either, and for another reason.
+        // Checked first: where cid may not write, as below a supervisor's unit from before an upgrade,
+        // removing a missing folder fails with a different error.
         if fs::is_missing(group) {
             return Ok(());
         }
-        // One that has processes cannot be removed, nor one with groups of process types.
+        // A group with processes or subgroups for process types cannot be removed.
         for inner in groups_in(group) {
             let _ = std::fs::remove_dir(inner);
         }
@@ -92,12 +92,12 @@ mod tests {
 
     #[tokio::test]
     async fn none_is_no_error_also_where_nothing_may_be_written() {
-        // The kernel's own folders take no changes of this kind from anybody.
+        // The kernel refuses such changes to its own folders.
         end_group(Path::new("/proc/self/fdinfo/none"))
             .await
             .unwrap();
         let dir = tempfile::tempdir().unwrap();
-        // Where nothing runs, the groups of its process types go along.
+        // If nothing runs, the groups of its process types are removed as well.
         std::fs::create_dir(dir.path().join("web")).unwrap();
         end_group(dir.path()).await.unwrap();
         assert!(!dir.path().exists());

@@ -1,26 +1,26 @@
-//! Before each start of supervisord: one program file that it does not take is that workspace's trouble and
-//! nobody else's. Needs no daemon.
+//! Runs before each start of supervisord: a program file that supervisord refuses must affect its own
+//! workspace only. Needs no daemon.
 
 use super::refusal;
 use crate::system::{exec, included};
 use cid_protocol::fault::{Fault, FaultContext};
 use std::{env, path::Path, process::Command};
 
-/// Reads the configuration as supervisord does at its start, and nothing else.
+/// Reads the configuration as supervisord does when it starts, and does nothing else.
 const READ: &str = "import sys; from supervisor.options import ServerOptions; ServerOptions().realize(sys.argv[1:])";
-/// How `systemd` says that a service ended by itself, and badly.
+/// systemd's word for a service that ended by itself with a failure.
 const ENDED_BADLY: &str = "exit-code";
 
-/// After supervisord has ended badly: moves the program files aside that it does not take, so that its
-/// next start is one for all others. The daemon's doctor misses them and can write them again.
+/// After supervisord has failed: moves program files aside that it refuses, so that its next start works for
+/// all others. The daemon's doctor misses them and can write them again.
 ///
 /// # Errors
-/// It cannot be asked; or what it does not take is not one of these files.
+/// supervisord cannot be asked, or it refuses something other than these files.
 pub fn set_aside(programs: &Path, config: &Path) -> Result<(), Fault> {
     if env::var_os("SERVICE_RESULT").is_none_or(|result| result != ENDED_BADLY) {
         return Ok(());
     }
-    // Each turn takes one of them away.
+    // Each turn removes one of them.
     while let Some(said) = complaint(config)? {
         let refusal = refusal::parse(&said);
         let Some(file) = refusal.file.filter(|file| file.parent() == Some(programs)) else {
@@ -40,15 +40,15 @@ pub fn set_aside(programs: &Path, config: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What supervisord has against its configuration.
+/// supervisord's complaint about its configuration.
 #[expect(
     clippy::disallowed_methods,
     reason = "before systemd starts it: there is no runtime"
 )]
 fn complaint(config: &Path) -> Result<Option<String>, Fault> {
     let python = exec::find("python3").ok_or_else(|| Fault::new("cannot find python3"))?;
-    // Nothing of the folder that this happens to run in, nor of root's home. PYTHONPATH is the unit's, and has
-    // cid's own part of supervisord.
+    // Reads nothing from the current folder or root's home. The unit sets PYTHONPATH, which holds cid's own
+    // part of supervisord.
     let mut read = Command::new(&python);
     read.args(["-P", "-s", "-c", READ, "-c"]).arg(config);
     let output = read.output().cannot("run python3")?;

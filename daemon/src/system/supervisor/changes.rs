@@ -24,26 +24,26 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-/// Where somebody restarts supervisord, it answers again within this time.
+/// A supervisord that is being restarted answers again within this time.
 const RESTART_LIMIT: Duration = Duration::from_secs(3);
 
-/// What holds a workspace's processes together, also those that left supervisord's group of them.
+/// How a workspace's processes are found, including those that left supervisord's group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keeper {
-    /// Process ids that they wrote down, descent, and marks in their environment.
+    /// By the process ids they wrote down, descent, and marks in their environment.
     Marks,
-    /// A control group.
+    /// By a control group.
     ControlGroup,
 }
 
-/// Makes changes to workspaces' groups.
+/// Changes workspaces' groups.
 pub(super) struct Changes {
     layout: Layout,
     keeper: Keeper,
     pub(super) rpc: Rpc,
     pub(super) link: Link,
     pub(super) programs: Included,
-    /// One change of a group at a time.
+    /// Each group is changed by one caller at a time.
     locks: Mutex<HashMap<UnitName, Weak<tokio::sync::Mutex<()>>>>,
 }
 
@@ -68,11 +68,11 @@ impl Changes {
         self.refuse_earlier(&unit).await?;
         let started = match self.programs.replace(&put).await? {
             Some(_) => self.replace(&unit).await,
-            // A unit that had no file has no processes: looking for them takes longer than a start.
+            // A unit without a file has no processes; looking for them would take longer than a start.
             None => self.start(&unit).await,
         };
         if let Err(fault) = started {
-            // Without its file the group would come back with the next supervisord.
+            // Without removing the file, the group would come back with the next supervisord.
             self.programs.remove(&unit).await?;
             drop(self.rpc.remove_group(unit.as_str()).await);
             return Err(fault);
@@ -116,7 +116,7 @@ impl Changes {
         self.replace(unit).await
     }
 
-    /// Before anything is stopped: a supervisord of an earlier version cannot read one file alone.
+    /// Comes before anything is stopped: a supervisord of an earlier version cannot read a single file.
     async fn refuse_earlier(&self, unit: &UnitName) -> Result<(), Fault> {
         let tells = self.link.is_told().await;
         let tells = tells.map_err(|error| error.fault(format_args!("start the group {unit}")))?;
@@ -129,7 +129,7 @@ impl Changes {
         }
     }
 
-    /// Stops what runs of a workspace and starts its group as its file says.
+    /// Stops a workspace's processes and starts its group from its file.
     async fn replace(&self, unit: &UnitName) -> Result<(), Fault> {
         let leavers = self.leavers(unit);
         self.remove_group(unit).await?;
@@ -146,7 +146,7 @@ impl Changes {
     async fn start(&self, unit: &UnitName) -> Result<(), Fault> {
         let file = self.programs.path(unit);
         let mut loaded = self.rpc.load(unit.as_str(), &file).await;
-        // Most groups are new: that there is one of the name already is learned by trying.
+        // Most groups are new: trying is the quickest way to learn that the name is taken.
         if is_there(&loaded) {
             self.remove_group(unit).await?;
             loaded = self.rpc.load(unit.as_str(), &file).await;
@@ -156,7 +156,7 @@ impl Changes {
                 self.link.seen(told).await;
                 Ok(())
             }
-            // supervisord was restarted in between and started it.
+            // supervisord was restarted in between and has started it.
             Err(error) if error.is(code::ALREADY_ADDED) => Ok(()),
             Err(RpcError::Refused {
                 code: code::CANT_REREAD,
@@ -173,8 +173,8 @@ impl Changes {
         }
     }
 
-    /// Ends processes of a workspace that its stopped group left behind. Who they are is noted
-    /// before the stop: who left the group cannot be found from it afterwards.
+    /// Ends processes that a workspace's stopped group left behind. They are recorded before the stop,
+    /// because a process that left the group cannot be found from it afterwards.
     async fn end_leavers(&self, unit: &UnitName, leavers: Orphans) -> Result<(), Fault> {
         let mut living = leavers.end().await;
         living.extend(self.leavers(unit).end().await);
@@ -191,7 +191,7 @@ impl Changes {
         }
     }
 
-    /// Groups without a file go, files without a group are started. What a file says is not compared.
+    /// Removes groups without a file and starts files without a group. Contents of files are not compared.
     pub(super) async fn settle(&self) -> Result<(), Fault> {
         self.wait_until_up().await;
         let files = BTreeSet::from_iter(self.programs.list()?);
@@ -203,7 +203,7 @@ impl Changes {
         let groups = self.units().await?;
         let mut done = Ok(());
         for unit in files.symmetric_difference(&groups) {
-            // What is wrong with one is no reason to leave the others.
+            // One failure must not stop the others.
             done = done.and(self.settle_one(unit).await);
         }
         done?;
@@ -213,7 +213,7 @@ impl Changes {
         }
     }
 
-    /// As it is when its turn comes: somebody may have put or removed it meanwhile.
+    /// Checked again when its turn comes: another caller may have put or removed it meanwhile.
     async fn settle_one(&self, unit: &UnitName) -> Result<(), Fault> {
         let lock = self.lock(unit);
         let _held = lock.lock().await;
@@ -231,7 +231,7 @@ impl Changes {
         }
     }
 
-    /// The workspaces that supervisord has groups of.
+    /// The workspaces that have groups in supervisord.
     async fn units(&self) -> Result<BTreeSet<UnitName>, Fault> {
         let units = self.link.look(|groups| {
             let names = groups.keys();
@@ -242,7 +242,7 @@ impl Changes {
             .map_err(|error| error.fault("ask for the processes"))
     }
 
-    /// Ends apps that have no program file any more: what a removal could not end at once.
+    /// Ends apps without a program file: what a removal could not end at once.
     async fn end_orphans(&self) -> Result<(), Fault> {
         for unit in app_groups::all().await? {
             let lock = self.lock(&unit);
@@ -254,7 +254,7 @@ impl Changes {
         Ok(())
     }
 
-    /// Somebody may be restarting supervisord just now. Whether it came back, the next call tells.
+    /// supervisord may be restarting. The next call shows whether it came back.
     async fn wait_until_up(&self) {
         let started = Instant::now();
         while started.elapsed() < RESTART_LIMIT
@@ -283,7 +283,7 @@ fn is_there(loaded: &Result<u64, RpcError>) -> bool {
     matches!(loaded, Err(error) if error.is(code::ALREADY_ADDED))
 }
 
-/// What supervisord has against a program file. The file is named where it is not the workspace's own.
+/// supervisord's complaint about a program file. The file is named if it is not the workspace's own.
 fn refused(unit: &UnitName, said: &str) -> Fault {
     let refusal = refusal::parse(said);
     let own = format!("{unit}.conf");

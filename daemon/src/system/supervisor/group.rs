@@ -1,5 +1,5 @@
-//! Starting and stopping one group of supervisord's, without waiting inside supervisord: its own
-//! waiting calls look once a second.
+//! Starts and stops one supervisord group without waiting inside supervisord, whose own waiting calls check
+//! once a second.
 
 use super::rpc::{Rpc, RpcError, code};
 use crate::system::procs;
@@ -12,42 +12,43 @@ use tokio::time::{Instant, sleep};
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 const EXEC_LIMIT: Duration = Duration::from_millis(500);
 
-/// Groups by what supervisord would have to do with them: added, changed, removed.
+/// Groups by what supervisord would do with them: added, changed, removed.
 pub(crate) type Differences = (Vec<String>, Vec<String>, Vec<String>);
 
 impl Rpc {
-    /// Starts the group of a program file, reading no other; says how many lines supervisord has told by then.
+    /// Starts the group of one program file and reads no other file. Returns how many lines supervisord has
+    /// sent by then.
     ///
     /// # Errors
-    /// `CANT_REREAD` where the file is no good; `ALREADY_ADDED` where there is a group of the name.
+    /// `CANT_REREAD`: the file is invalid; `ALREADY_ADDED`: a group of that name exists.
     pub(super) async fn load(&self, name: &str, file: &Path) -> Result<u64, RpcError> {
         let path = file.to_string_lossy().into_owned();
         let told: i32 = self.call_own("load", (name, path)).await?;
         Ok(u64::try_from(told).unwrap_or_default())
     }
 
-    /// Has all files read again. Starts and stops nothing.
+    /// Makes supervisord read all files again. Starts and stops nothing.
     pub(crate) async fn reread(&self) -> Result<Differences, RpcError> {
         let answer: Vec<Differences> = self.call("reloadConfig", ()).await?;
         Ok(answer.into_iter().next().unwrap_or_default())
     }
 
-    /// Starts the group as supervisord last read it, after stopping what ran under its name.
+    /// Starts the group as supervisord last read it, after stopping a group of its name.
     pub(crate) async fn replace_group(&self, name: &str) -> Result<(), Fault> {
         let cannot = |error: RpcError| error.fault(format_args!("start the group {name}"));
         self.remove_group(name).await.map_err(cannot)?;
         match self.call::<bool>("addProcessGroup", name).await {
             Ok(_) => {}
-            // supervisord was restarted in between and started it.
+            // supervisord was restarted in between and has started it.
             Err(error) if error.is(code::ALREADY_ADDED) => {}
             Err(error) => return Err(cannot(error)),
         }
-        // It starts processes when its loop comes round, which any call makes it do.
+        // supervisord starts processes on the next pass of its loop, which any call triggers.
         drop(self.call::<Value>("getState", ()).await);
         Ok(())
     }
 
-    /// Stops and removes a group; none of that name is fine.
+    /// Stops and removes a group; it is no error if there is none.
     pub(crate) async fn remove_group(&self, name: &str) -> Result<(), RpcError> {
         self.wait_for_exec().await;
         match self.call::<Value>("stopProcessGroup", (name, false)).await {
@@ -57,7 +58,7 @@ impl Rpc {
         }
         let started = Instant::now();
         loop {
-            // Each call also makes supervisord look after its processes.
+            // Each call also makes supervisord check its processes.
             match self.call::<bool>("removeProcessGroup", name).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is(code::BAD_NAME) => return Ok(()),
@@ -68,8 +69,8 @@ impl Rpc {
         }
     }
 
-    /// Waits until the children that supervisord has just forked are programs. Before that they
-    /// have its signal handlers, and a TERM is lost: the stop would take the 10 s until KILL.
+    /// Waits until children that supervisord has just forked have become programs. Before that they have its
+    /// signal handlers and lose a TERM: the stop would take the 10 s until KILL.
     pub(crate) async fn wait_for_exec(&self) {
         let Ok(pid) = self.call::<i32>("getPID", ()).await.map(i32::unsigned_abs) else {
             return;

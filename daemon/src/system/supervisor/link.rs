@@ -1,5 +1,5 @@
-//! What is known of all processes: cid's part of supervisord tells each change on a connection that it makes
-//! to the daemon. When the connection is lost, all states are read anew.
+//! What is known of all processes. cid's part of supervisord connects to the daemon and sends each change.
+//! When the connection is lost, all states are read again.
 
 use super::{
     rpc::{Rpc, RpcError, code},
@@ -18,16 +18,16 @@ use uuid::Uuid;
 
 /// supervisord has connected before it answers.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// Between two tries to reach a supervisord that does not answer.
+/// Pause between attempts to reach a supervisord that does not answer.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Between two looks whether a supervisord without cid's part was restarted with it.
+/// Pause between checks whether a supervisord without cid's part was restarted with it.
 const LONG_PAUSE: Duration = Duration::from_secs(30);
-/// What a change made is told before its answer comes.
+/// What a change caused is sent before its answer.
 const SEEN_LIMIT: Duration = Duration::from_secs(2);
-/// A line tells one group: 20 processes of 300 bytes.
+/// One line describes one group: 20 processes of 300 bytes.
 const LINE_LIMIT: u64 = 64 * 1024;
 
-/// What is known of all processes, kept up to date as long as this lives.
+/// What is known of all processes; kept up to date while this lives.
 pub(super) struct Link {
     shared: Arc<Shared>,
     _stop: DropGuard,
@@ -37,23 +37,23 @@ struct Shared {
     rpc: Rpc,
     socket: PathBuf,
     known: watch::Sender<Known>,
-    /// Held by the one who connects.
+    /// Held while connecting.
     listener: Mutex<Option<UnixListener>>,
     stopping: CancellationToken,
 }
 
-/// All that was told.
+/// Everything received.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// Changes are being told.
+    /// Whether changes are being sent.
     is_live: bool,
-    /// The number of the last line.
+    /// The number of the last line received.
     told: u64,
     groups: Groups,
 }
 
 impl Link {
-    /// Begins to watch the supervisord behind this socket. Inside a tokio runtime.
+    /// Begins to watch the supervisord behind this socket. Must be called inside a tokio runtime.
     pub(super) fn start(rpc: Rpc, socket: PathBuf) -> Self {
         let stopping = CancellationToken::new();
         let shared = Arc::new(Shared {
@@ -70,7 +70,7 @@ impl Link {
         }
     }
 
-    /// What `of` makes of all processes. Where changes are not told, supervisord is asked.
+    /// What `of` computes from all processes. If changes are not sent, supervisord is asked.
     pub(super) async fn look<R>(&self, of: impl FnOnce(&Groups) -> R) -> Result<R, RpcError> {
         match self.shared.connect().await? {
             true => Ok(of(&self.shared.known.borrow().groups)),
@@ -81,17 +81,17 @@ impl Link {
         }
     }
 
-    /// Whether changes are told.
+    /// Whether changes are sent.
     pub(super) async fn is_told(&self) -> Result<bool, RpcError> {
         self.shared.connect().await
     }
 
-    /// Waits until what an answer speaks of is known here too: so many lines.
+    /// Waits until this many lines have been received: those that an answer refers to.
     pub(super) async fn seen(&self, told: u64) {
         self.wait(|known| known.told >= told).await;
     }
 
-    /// Waits until a group that was removed is gone here too.
+    /// Waits until the removal of a group has been received.
     pub(super) async fn seen_gone(&self, group: &str) {
         self.wait(|known| !known.groups.contains_key(group)).await;
     }
@@ -99,14 +99,14 @@ impl Link {
     async fn wait(&self, is_known: impl Fn(&Known) -> bool) {
         let mut known = self.shared.known.subscribe();
         let waiting = known.wait_for(|known| !known.is_live || is_known(known));
-        // Not within the limit: a connection that is stuck. Nobody needs it more than an answer.
+        // On timeout the connection is stuck. Answering the caller matters more.
         drop(timeout(SEEN_LIMIT, waiting).await);
     }
 }
 
 impl Shared {
-    /// Whether changes are told; connects where it can be done. `false`: supervisord runs without cid's part, or
-    /// with one of another version.
+    /// Whether changes are sent; connects if possible. `false`: supervisord runs without cid's part, or with
+    /// another version of it.
     async fn connect(self: &Arc<Self>) -> Result<bool, RpcError> {
         if self.known.borrow().is_live {
             return Ok(true);
@@ -144,7 +144,7 @@ impl Shared {
     }
 
     fn listen(&self) -> io::Result<UnixListener> {
-        // One of an earlier daemon's.
+        // A socket of an earlier daemon.
         fs::remove_file(&self.socket).map_err(|fault| io::Error::other(fault.message))?;
         UnixListener::bind(&self.socket)
     }
@@ -153,7 +153,7 @@ impl Shared {
         RpcError::Unreachable(format!("{}: {error}", self.socket.display()))
     }
 
-    /// Takes changes in until the connection ends.
+    /// Receives changes until the connection ends.
     async fn read(self: Arc<Self>, mut lines: BufReader<UnixStream>) {
         loop {
             let line = tokio::select! {
@@ -171,7 +171,7 @@ impl Shared {
     }
 }
 
-/// Connects anew whenever the connection is lost, so that changes are told although nobody asks.
+/// Reconnects whenever the connection is lost, so that changes are received even if nobody asks.
 async fn keep_up(shared: Arc<Shared>) {
     let mut known = shared.known.subscribe();
     let lost = async {
@@ -189,7 +189,7 @@ async fn keep_up(shared: Arc<Shared>) {
     }
 }
 
-/// The connection that begins with the token; others are hung up on.
+/// Accepts the connection that begins with the token; others are closed.
 async fn accept(listener: &UnixListener, token: &str) -> io::Result<BufReader<UnixStream>> {
     loop {
         let (stream, _) = listener.accept().await?;
@@ -200,7 +200,7 @@ async fn accept(listener: &UnixListener, token: &str) -> io::Result<BufReader<Un
     }
 }
 
-/// One line without its end.
+/// One line without its line feed.
 async fn line(lines: &mut BufReader<UnixStream>) -> io::Result<String> {
     let mut line = String::new();
     lines.take(LINE_LIMIT).read_line(&mut line).await?;

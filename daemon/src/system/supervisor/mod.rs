@@ -1,4 +1,4 @@
-//! supervisord: one program group per workspace, spoken to by XML-RPC over its Unix socket.
+//! supervisord: one program group per workspace, controlled by XML-RPC over its Unix socket.
 
 mod app_groups;
 pub mod at_start;
@@ -21,7 +21,7 @@ use crate::domain::UnitName;
 use async_trait::async_trait;
 use cid_protocol::fault::Fault;
 
-/// cid's own part of supervisord: the name of its file, and what is in it.
+/// cid's own part of supervisord: file name and content.
 pub(crate) const PLUGIN: (&str, &str) = (
     "cid_supervisor.py",
     include_str!("../../../../packaging/supervisor/cid_supervisor.py"),
@@ -30,15 +30,15 @@ pub(crate) const PLUGIN: (&str, &str) = (
 /// What keeps the workspaces' processes running.
 #[async_trait]
 pub trait Supervisor: Send + Sync {
-    /// Puts a workspace's program file in place and starts its group, replacing a group of that
-    /// name. Returns when supervisord has taken it, not when the processes are up.
+    /// Installs a workspace's program file and starts its group, replacing a group of that name. Returns when
+    /// supervisord has accepted it, not when the processes are up.
     ///
     /// # Errors
     /// supervisord cannot be reached or refuses; the file and the group are then gone again.
     async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault>;
 
-    /// Stops a workspace's processes, removes group and file; also when supervisord is down (its
-    /// orphans are then stopped by process id). Nothing there is no error.
+    /// Stops a workspace's processes and removes group and file. Works when supervisord is down: orphans are
+    /// then stopped by process id. It is no error if there is nothing.
     ///
     /// # Errors
     /// The file cannot be removed.
@@ -62,26 +62,26 @@ pub trait Supervisor: Send + Sync {
     /// The folder cannot be read.
     fn list(&self) -> Result<Vec<UnitName>, Fault>;
 
-    /// The processes of one group; empty when supervisord has none of that name.
+    /// The processes of one group; empty when supervisord has no group of that name.
     ///
     /// # Errors
     /// supervisord cannot be reached.
     async fn processes(&self, unit: &UnitName) -> Result<Vec<Process>, Fault>;
 
-    /// All groups supervisord runs, by group name, foreign ones included.
+    /// All groups that supervisord runs, by name, including foreign ones.
     ///
     /// # Errors
     /// supervisord cannot be reached.
     async fn groups(&self) -> Result<Vec<(String, Vec<Process>)>, Fault>;
 
-    /// Whether supervisord tells each change and can load one file. It does not when it was started by an earlier
-    /// version of cid: it is asked then, and nothing is put or restarted.
+    /// Whether supervisord reports each change and can load a single file. A supervisord started by an
+    /// earlier version of cid cannot: it is polled, and nothing is put or restarted.
     ///
     /// # Errors
     /// supervisord cannot be reached.
     async fn tells(&self) -> Result<bool, Fault>;
 
-    /// Makes supervisord's groups agree with the program files: what an [`Effect::Owed`] asks for.
+    /// Makes supervisord's groups agree with the program files: completes an [`Effect::Owed`].
     ///
     /// # Errors
     /// supervisord cannot be reached.

@@ -1,5 +1,5 @@
-//! Processes of workspaces that supervisord does not know: those it left when it was killed, and
-//! those that left their group.
+//! Processes of workspaces that supervisord does not know: those it left when it was killed, and those that
+//! left their group.
 
 use crate::{
     domain::UnitName,
@@ -16,15 +16,15 @@ use std::{
     time::Duration,
 };
 
-/// How long they have between TERM and KILL: a workspace waits for its port meanwhile.
+/// Time between TERM and KILL; a workspace waits for its port meanwhile.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What every process below our supervisord has in its environment, unless it took it out.
+/// Every process below our supervisord has this in its environment, unless it removed it.
 pub(crate) fn run_dir_setting(layout: &Layout) -> String {
     format!("CID_RUN_DIR={}", layout.run_dir.display())
 }
 
-/// What every process of a workspace has in its environment, unless it took it out.
+/// Every process of a workspace has this in its environment, unless it removed it.
 pub(crate) fn unit_setting(unit: &UnitName) -> String {
     format!("CID_UNIT={unit}")
 }
@@ -37,8 +37,8 @@ pub(crate) struct Orphans {
 }
 
 impl Orphans {
-    /// Those of one workspace: by the process ids its processes wrote down, what descends from
-    /// them, and by their environment.
+    /// Processes of one workspace: those whose ids are written down, their descendants, and those with its
+    /// mark in their environment.
     pub(crate) fn of_unit(layout: &Layout, unit: &UnitName) -> Self {
         let mut orphans = Self::default();
         for (pid_unit, file) in pid_files(&layout.app_pid_dir()) {
@@ -50,8 +50,8 @@ impl Orphans {
         orphans
     }
 
-    /// Those of all workspaces and of the front. Only for when supervisord does not run: they are
-    /// its processes otherwise.
+    /// Processes of all workspaces and of the front. Only while supervisord does not run: otherwise they are
+    /// its own.
     pub(crate) fn of_all(layout: &Layout) -> Self {
         let mut orphans = Self::default();
         for (_, file) in pid_files(&layout.app_pid_dir()) {
@@ -61,13 +61,13 @@ impl Orphans {
         orphans
     }
 
-    /// Also ends these, and what descends from them.
+    /// Adds these and their descendants.
     pub(crate) fn add_pids(&mut self, pids: &[u32]) {
         self.ids
             .extend(procs::with_descendants(pids).iter().map(|stat| stat.id));
     }
 
-    /// Ends them; gives those that could not be ended.
+    /// Ends them; returns those that could not be ended.
     pub(crate) async fn end(self) -> Vec<ProcessId> {
         if self.ids.is_empty() && self.groups.is_empty() {
             return Vec::new();
@@ -79,8 +79,8 @@ impl Orphans {
         procs::end(&ids, &groups, GRACE).await
     }
 
-    /// A file says `PID START_TIME` of the leader of a process group. Where the leader has ended,
-    /// its group may live on: the kernel gives the number to nobody else until then.
+    /// The file holds `PID START_TIME` of a process group's leader. The group may outlive its leader; until
+    /// the group is empty, the kernel does not reuse the number.
     fn add_pid_file(&mut self, file: &Path) {
         let Some((id, owner)) = read_pid_file(file) else {
             return;
@@ -88,7 +88,7 @@ impl Orphans {
         if procs::stat(id.pid).is_some_and(|stat| stat.id != id) {
             return;
         }
-        // Its writer may name anybody: it speaks for its own processes only.
+        // A writer can name any process: it counts only for its own.
         let may_end = |stat: &procs::Stat| owner == 0 || procs::user(stat.id.pid) == Some(owner);
         let members: Vec<_> = procs::all()
             .into_iter()
@@ -108,10 +108,10 @@ impl Orphans {
         }
     }
 
-    /// Not what this daemon itself started: its helpers end with their job.
+    /// Adds marked processes, except those that this daemon started: its helpers end with their job.
     fn add_marked(&mut self, settings: &[String]) {
         let own: BTreeSet<_> = match std::process::id() {
-            // As the first process of a container it is the parent of all orphans.
+            // As the first process of a container, this daemon is the parent of all orphans.
             1 => BTreeSet::from([1]),
             pid => procs::with_descendants(&[pid])
                 .iter()
@@ -133,7 +133,7 @@ impl Orphans {
 pub(crate) fn forget(layout: &Layout, unit: &UnitName) {
     for (pid_unit, file) in pid_files(&layout.app_pid_dir()) {
         if pid_unit == unit.as_str() {
-            // One that stays names a process that is gone, which everybody checks.
+            // A file that stays names a process that is gone, and every reader checks that.
             drop(fs::remove_file(file));
         }
     }
@@ -159,8 +159,8 @@ fn pid_files(dir: &Path) -> Vec<(String, PathBuf)> {
     entries.flatten().filter_map(named).collect()
 }
 
-/// Who the file names, and who wrote it. Apps' users write into this folder: no links are followed
-/// and nothing is waited for.
+/// Which process the file names, and who wrote it. Apps' users write into this folder, so links are not
+/// followed and nothing blocks.
 fn read_pid_file(path: &Path) -> Option<(ProcessId, u32)> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = OpenOptions::new()
@@ -240,7 +240,7 @@ mod tests {
             std::os::unix::fs::chown(&file, Some(me), None).unwrap();
         }
         assert!(!Orphans::of_unit(&layout, &unit).ids.is_empty());
-        // A pipe makes nobody wait, a link leads nowhere.
+        // A pipe does not block the reader, and a link is not followed.
         fs::rename(&file, layout.run_dir.join("target")).unwrap();
         std::os::unix::fs::symlink(layout.run_dir.join("target"), &file).unwrap();
         assert!(Orphans::of_unit(&layout, &unit).ids.is_empty());

@@ -9,27 +9,27 @@ use std::fmt;
 pub struct Process {
     /// Process type, e.g. `web`.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: ProcessState,
     /// Its process id while it runs.
     pub pid: Option<u32>,
-    /// Since when it is in this state; `None`: supervisord does not tell.
+    /// When it entered this state; `None`: supervisord does not tell.
     pub since: Option<Timestamp>,
-    /// How often it was started again since its group was.
+    /// How often it was restarted since its group was started.
     pub restarts: u32,
     /// How often it ended by itself since its group was started.
     pub ends: u32,
-    /// How it last ended by itself; `None`: it did not.
+    /// How it last ended by itself; `None`: it has not.
     pub ended: Option<Ended>,
 }
 
 impl Process {
-    /// Whether it runs, as far as supervisord can tell.
+    /// Whether it runs, as far as supervisord knows.
     pub fn is_up(&self) -> bool {
         matches!(self.state, ProcessState::Running | ProcessState::Starting)
     }
 
-    /// What it did last: `has ended 3 times, last with exit status 1`, or its state.
+    /// A summary: `has ended 3 times, last with exit status 1`, or its state.
     pub fn told(&self) -> String {
         let Some(ended) = &self.ended else {
             return format!("is {}", self.state);
@@ -63,7 +63,7 @@ pub enum ProcessState {
 }
 
 impl ProcessState {
-    /// By supervisord's name of it.
+    /// The state with this name of supervisord's.
     pub(super) fn named(name: &str) -> Self {
         match name {
             "STOPPED" => Self::Stopped,
@@ -93,14 +93,14 @@ impl fmt::Display for ProcessState {
     }
 }
 
-/// The end of a process that nobody asked for.
+/// An end of a process that was not requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How.
+    /// How it ended.
     pub how: How,
-    /// When; `None`: supervisord does not tell.
+    /// When it ended; `None`: supervisord does not tell.
     pub at: Option<Timestamp>,
-    /// When it had ended by itself the time before.
+    /// When it last ended by itself before that.
     pub before: Option<Timestamp>,
 }
 
@@ -111,12 +111,12 @@ pub enum How {
     Exit(i32),
     /// Killed by this signal.
     Signal(i32),
-    /// Only supervisord's words are known, e.g. that it could not be started.
+    /// Only supervisord's message is known, e.g. that it could not be started.
     Words(String),
 }
 
 impl How {
-    /// The signal that ended the process; a shell tells by 128 + N that one has ended what it ran.
+    /// The signal that ended the process. A shell reports 128 + N when signal N ended its command.
     pub fn signal(&self) -> Option<i32> {
         match self {
             Self::Signal(number) => Some(*number),

@@ -1,5 +1,5 @@
-//! What a workspace's program file says: one program for each process, one group for all of them.
-//! No text of a user's gets in; the helper reads what to execute from the run file.
+//! Content of a workspace's program file: one program per process, one group for all. It holds no text of
+//! users; the helper reads what to execute from the run file.
 
 use crate::{
     domain::{ProcessType, UnitName},
@@ -12,22 +12,22 @@ use std::path::PathBuf;
 /// A workspace's program file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Whose it is; also the group's name.
+    /// The workspace; also the group's name.
     pub unit: UnitName,
-    /// Its processes, in the order in which they are started.
+    /// Its processes, in start order.
     pub processes: Vec<ProcessType>,
     /// `cid-helper`.
     pub helper: PathBuf,
-    /// Says what the helper executes.
+    /// The run file, which says what the helper executes.
     pub run_file: PathBuf,
     /// Whether a run file that names no user is refused.
     pub require_user: bool,
-    /// Where the logs go; must exist when supervisord reads the file.
+    /// The folder of the logs; must exist when supervisord reads the file.
     pub log_dir: PathBuf,
 }
 
 impl Program {
-    /// The program file.
+    /// Renders the program file.
     ///
     /// # Errors
     /// There is no process, or a path cannot be written into supervisord's configuration.

@@ -1,4 +1,4 @@
-//! supervisord itself. Touches only the group it is about; never restarts supervisord.
+//! The real supervisord. Touches only the group in question; never restarts supervisord.
 
 use super::{
     Process, Supervisor,
@@ -21,15 +21,15 @@ pub struct RealSupervisor {
 }
 
 impl RealSupervisor {
-    /// Takes charge of the program files of this layout, and of processes that leave their group.
-    /// Inside a tokio runtime.
+    /// Manages the program files of this layout, and processes that leave their group. Must be called inside
+    /// a tokio runtime.
     pub fn new(layout: &Layout) -> Self {
         Self {
             inner: Arc::new(Changes::new(layout, Keeper::Marks)),
         }
     }
 
-    /// As [`RealSupervisor::new`] on a host, where processes are other users': those that leave their
+    /// Like [`RealSupervisor::new`], on a host. Processes belong to other users there: those that leave their
     /// group are found in the control group of their workspace's app.
     pub fn of_host(layout: &Layout) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl RealSupervisor {
         }
     }
 
-    /// Does a piece of work to its end, also when the caller stops waiting.
+    /// Runs work to its end, even if the caller stops waiting.
     async fn finish<F, R>(&self, work: impl FnOnce(Arc<Changes>) -> F) -> Result<R, Fault>
     where
         F: Future<Output = Result<R, Fault>> + Send + 'static,
@@ -107,7 +107,7 @@ impl Supervisor for RealSupervisor {
 
     async fn tells(&self) -> Result<bool, Fault> {
         let cannot = |error: RpcError| error.fault("ask for the processes");
-        // One that hangs has told all it could.
+        // A call that hangs has already sent all it could.
         let state = self.inner.rpc.call::<Value>("getState", ()).await;
         state.map_err(cannot)?;
         self.inner.link.is_told().await.map_err(cannot)

@@ -1,4 +1,4 @@
-//! What supervisord has against a program file, out of its own words.
+//! Extracts from supervisord's messages what it has against a program file.
 
 use crate::system::included::Refusal;
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// A process takes about 2 KiB in an answer.
 const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
 
-/// supervisord's fault codes, as far as they are told apart.
+/// The fault codes of supervisord that are told apart.
 pub(crate) mod code {
     pub(crate) const UNKNOWN_METHOD: i32 = 1;
     pub(crate) const SHUTDOWN_STATE: i32 = 6;
@@ -23,24 +23,24 @@ pub(crate) mod code {
     pub(crate) const CANT_REREAD: i32 = 92;
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RpcError {
-    /// Nobody answers, not in time, or not in a way that makes sense.
+    /// No answer, none in time, or an answer that makes no sense.
     #[error("{0}")]
     Unreachable(String),
-    /// supervisord says no.
+    /// supervisord refuses.
     #[error("{text} (fault {code})")]
     Refused { code: i32, text: String },
 }
 
 impl RpcError {
-    /// Whether supervisord says no with this code.
+    /// Whether supervisord refuses with this code.
     pub(crate) fn is(&self, wanted: i32) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == wanted)
     }
 
-    /// The fault for a call made in order to `verb` something.
+    /// The fault of a call that was to `verb` something.
     pub(crate) fn fault(&self, verb: impl std::fmt::Display) -> Fault {
         match self {
             Self::Unreachable(why) => {
@@ -59,7 +59,7 @@ pub(crate) struct Rpc {
 }
 
 impl Rpc {
-    /// The supervisord that listens, or will listen, there.
+    /// The supervisord that listens, or will listen, on this socket.
     pub(crate) fn new(socket: PathBuf) -> Self {
         Self { socket }
     }

@@ -1,4 +1,4 @@
-//! What cid's part of supervisord tells, and what supervisord itself tells without it.
+//! What cid's part of supervisord reports, and what supervisord itself reports without it.
 
 use super::process::{Ended, How, Process, ProcessState};
 use dxr::{TryFromValue, Value};
@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Processes by the name of their group.
+/// Processes by group name.
 pub(super) type Groups = BTreeMap<String, Vec<Process>>;
 
-/// Must be the one in `packaging/supervisor/cid_supervisor.py`.
+/// Must equal the one in `packaging/supervisor/cid_supervisor.py`.
 pub(super) const VERSION: u32 = 1;
 
 /// The answer to `cid.watch`.
 #[derive(Deserialize)]
 pub(super) struct Snapshot {
     pub(super) version: u32,
-    /// Lines told before; only a part of this version tells what follows.
+    /// How many lines were sent before this answer. Only a part of this version sends the following ones.
     pub(super) told: u64,
     groups: BTreeMap<String, Vec<Record>>,
 }
@@ -31,7 +31,7 @@ impl Snapshot {
     }
 }
 
-/// A change: all that is now known of one group.
+/// A change: everything now known of one group.
 #[derive(Deserialize)]
 pub(super) struct Change {
     /// The number of this line.
@@ -102,7 +102,7 @@ fn timestamp(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_millisecond(millis).ok()
 }
 
-/// All processes out of supervisord's own answer, which tells less.
+/// All processes from supervisord's own answer, which holds less.
 pub(super) fn plain(all: &[Value]) -> Groups {
     let mut groups = Groups::new();
     for (group, process) in all.iter().filter_map(read_info) {
@@ -177,7 +177,7 @@ mod tests {
         assert!(groups.is_empty());
     }
 
-    /// The two halves are changed together.
+    /// Both halves are changed together.
     #[test]
     fn supervisords_half_is_of_this_version() {
         let theirs = super::super::PLUGIN.1;
