@@ -10,7 +10,7 @@ use std::{fs::File, io::Read, path::Path};
 
 /// A file longer than this holds something else.
 const MAX_LEN: u64 = 4096;
-/// Who a server takes somebody for that comes with a token alone; most servers do not look.
+/// The user name sent with a token alone; most servers ignore it.
 const ANYBODY: &str = "x-access-token";
 
 /// Reads `USER:TOKEN` or a token alone.

@@ -1,5 +1,5 @@
-//! The way to git servers: few connections at a time to each of them, one kept for what follows it, and
-//! another one where one was lost.
+//! Access to git servers: few connections at a time to each, one kept for later requests, and a new one when
+//! one is lost.
 
 use super::{
     helpers::{Call, Identity, Launcher},
@@ -21,16 +21,16 @@ use std::{
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-/// The pause after the first loss; the next ones are twice as long each, up to [`GROWTH`] times.
+/// The pause after the first loss. Each further pause is twice as long, up to [`GROWTH`] times.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const GROWTH: u32 = 20;
-/// So often a server is tried that cannot be reached at all. One that broke off is tried for as long as
-/// there is time.
+/// Number of attempts to reach a server that cannot be reached at all. A server that broke off is retried as
+/// long as there is time.
 const TRIES: u32 = 3;
 /// How long a helper may take to hang up.
 const HANG_UP_LIMIT: Duration = Duration::from_secs(10);
 
-/// A [`Launcher`] that minds the git servers' side.
+/// A [`Launcher`] that limits and retries connections to git servers.
 pub struct GitServers {
     helpers: Arc<dyn Launcher>,
     queues: Arc<Queues>,
@@ -38,7 +38,7 @@ pub struct GitServers {
     first_pause: Duration,
 }
 
-/// A connection that nobody uses now: its job may need it again, and others may have its place.
+/// An unused connection: its job may need it again, and others may take its place.
 struct Kept {
     server: String,
     job: Uuid,
@@ -145,8 +145,7 @@ impl GitServers {
     }
 }
 
-/// Between half of it and all of it, so that those who were turned away together do not come together
-/// again.
+/// Between half and all of it, so that callers rejected together do not return together.
 fn pause(first: Duration, tries: u32) -> Duration {
     let half = first * 2_u32.saturating_pow(tries - 1).min(GROWTH) / 2;
     // The last bytes are random.
@@ -223,7 +222,7 @@ impl Launcher for GitServers {
         drop(mem::take(&mut *self.kept()));
     }
 
-    /// With the helpers their connections end.
+    /// The connections end with their helpers.
     async fn end(&self, job: Uuid) -> Result<(), Fault> {
         let ended = self.helpers.end(job).await;
         self.forget(job);

@@ -1,5 +1,5 @@
-//! A folder of `UNIT.conf` files that an engine includes, and how files get into it without
-//! breaking the engine for everybody else.
+//! A folder of `UNIT.conf` files that an engine includes, and how files are added without breaking the engine
+//! for other units.
 
 use crate::domain::UnitName;
 use async_trait::async_trait;
@@ -13,19 +13,19 @@ pub struct Included {
     dir: PathBuf,
 }
 
-/// A file that wants in.
+/// A file to be added.
 #[derive(Clone, Debug)]
 pub struct Put {
-    /// Whose it is.
+    /// The unit it belongs to.
     pub unit: UnitName,
     /// Its content.
     pub text: String,
 }
 
-/// What an engine has against its configuration.
+/// The engine's complaint about its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The engine's words.
+    /// The engine's message.
     pub message: String,
     /// The file it names.
     pub file: Option<PathBuf>,
@@ -33,33 +33,34 @@ pub struct Refusal {
     pub line: Option<u32>,
 }
 
-/// Why a test did not pass.
+/// Why a test failed.
 #[derive(Clone, Debug)]
 pub enum Objection {
-    /// The engine has looked and says no.
+    /// The engine refuses the configuration.
     Refused(Refusal),
     /// The engine could not be asked.
     Failed(Fault),
 }
 
-/// Somebody who can say whether the engine would run with the files as they are.
+/// Tests whether the engine would run with the current files.
 #[async_trait]
 pub trait Tester: Send + Sync {
-    /// Asks.
+    /// Runs the test.
     async fn test(&self) -> Result<(), Objection>;
     /// The fault for a file that is itself to blame.
     fn culprit(&self, unit: &UnitName, refusal: &Refusal) -> Fault;
-    /// The fault for changes that wait for somebody else to mend a file.
+    /// The fault for changes that wait until another file is repaired.
     fn foreign(&self, refusal: &Refusal) -> Fault;
-    /// Sets files of the folder aside that went bad after they were taken; whether there were any.
+    /// Sets files of the folder aside that became invalid after they were accepted; returns whether there
+    /// were any.
     async fn set_aside(&self, _: &Refusal) -> Result<bool, Fault> {
         Ok(false)
     }
 }
 
-/// What came of [`Included::admit`].
+/// The result of [`Included::admit`].
 pub struct Admission {
-    /// For each file, in their order: what it replaced, or why it is not in.
+    /// For each file, in order: what it replaced, or why it was refused.
     pub verdicts: Vec<Result<Option<String>, Fault>>,
     /// Whether the engine would run with what is there now.
     pub standing: Result<(), Fault>,
@@ -81,7 +82,7 @@ impl Included {
         fs::read_optional(&self.path(unit))
     }
 
-    /// All units that have a file, sorted. Files of other names are somebody else's.
+    /// All units that have a file, sorted. Files with other names are ignored.
     pub fn list(&self) -> Result<Vec<UnitName>, Fault> {
         let names = fs::names(&self.dir)?;
         let mut units: Vec<_> = names
@@ -92,7 +93,7 @@ impl Included {
         Ok(units)
     }
 
-    /// Takes a unit's file away, also one that was set aside; `false` when there was none.
+    /// Removes a unit's file, including one that was set aside; `false` when there was none.
     pub async fn remove(&self, unit: &UnitName) -> Result<bool, Fault> {
         self.forget_aside(unit).await;
         let path = self.path(unit);
@@ -120,9 +121,9 @@ impl Included {
         blocking(move || fs::write_atomic(&path, text.as_bytes(), 0o644)).await
     }
 
-    /// Puts files in place so that the engine accepts them: all at once where it does, otherwise
-    /// one by one, so that only those stay out that are to blame. When the engine refuses its
-    /// configuration without them too, all stay out and the fault names the foreign file.
+    /// Adds files so that the engine accepts them: all at once if possible, otherwise one by one, so that
+    /// only faulty files are refused. If the engine refuses its configuration even without them, none is
+    /// added and the fault names the foreign file.
     pub async fn admit(&self, puts: &[Put], tester: &dyn Tester) -> Admission {
         let mut verdicts = Vec::with_capacity(puts.len());
         for put in puts {
@@ -186,9 +187,9 @@ impl Included {
         }
     }
 
-    /// Tests without the new files. An old file of one of these units may be what is broken, left
-    /// by a daemon that was killed before its test: it is replaced anyway, so it goes. One of another
-    /// unit's is set aside.
+    /// Tests without the new files. The broken file may be an old one of these units, left by a daemon that
+    /// was killed before its test: it would be replaced anyway, so it is removed. A file of another unit is
+    /// set aside.
     async fn test_without(
         &self,
         puts: &[Put],
@@ -242,14 +243,14 @@ impl Included {
     }
 }
 
-/// Where a file goes that keeps an engine from starting.
+/// Where a file is moved that keeps an engine from starting.
 pub fn aside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".broken");
     name.into()
 }
 
-/// Moves a file aside that keeps an engine from starting for everybody; says where it is now.
+/// Moves a file aside that keeps an engine from starting; returns its new path.
 ///
 /// # Errors
 /// It cannot be moved.
@@ -285,7 +286,7 @@ impl Refusal {
     }
 }
 
-/// fsync takes its time: not on the threads that answer callers.
+/// fsync is slow: it must not run on the threads that answer callers.
 async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, Fault> + Send + 'static,
 ) -> Result<R, Fault> {

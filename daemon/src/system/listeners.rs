@@ -63,7 +63,7 @@ pub(super) struct Listener {
 }
 
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
-/// A line of these tables. Who asks for no more makes the kernel look no further.
+/// A line of these tables. Reading no further keeps the kernel from looking further.
 const LINE: usize = 150;
 
 /// Whether there is such a TCP socket. Those that listen stand first; the rest is not looked at, as

@@ -46,7 +46,7 @@ pub struct System {
     pub nginx: Arc<dyn nginx::Nginx>,
     /// Projects' certificates, as nginx reads them.
     pub certificates: Arc<tls::Certificates>,
-    /// What keeps the workspaces' processes running.
+    /// Keeps the workspaces' processes running.
     pub supervisor: Arc<dyn supervisor::Supervisor>,
     /// This machine's accounts; `None` in a sandbox, where all is one user's.
     pub accounts: Option<Arc<dyn accounts::Accounts>>,
@@ -54,7 +54,7 @@ pub struct System {
     pub units: Option<Arc<launcher::Units>>,
     /// Work done under other identities.
     pub helpers: Arc<dyn helpers::Launcher>,
-    /// What only so many may use at the same time.
+    /// Queues for limited resources.
     pub queues: Arc<queue::Queues>,
     /// Looks at ports and pages.
     pub probe: Arc<dyn probe::Probe>,
@@ -73,7 +73,7 @@ pub struct Site {
     pub listen_https: Vec<SocketAddr>,
     /// The port in their URLs; 443 is left out.
     pub https_port: u16,
-    /// This nginx answers for names of nobody with a page of cid's own already.
+    /// Whether this nginx already answers unknown names with a page of cid's own.
     pub has_default_server: bool,
     /// The `cid-helper` program.
     pub helper: PathBuf,

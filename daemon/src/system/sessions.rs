@@ -1,5 +1,5 @@
-//! Which commands people run in workspaces right now: how many there may be, and that they end with
-//! their workspace.
+//! The commands that people run in workspaces now: how many are allowed, and that they end with their
+//! workspace.
 
 use crate::domain::UnitName;
 use cid_protocol::budget::{RUNS, RUNS_OF_USER, RUNS_OF_WORKSPACE};
@@ -33,7 +33,7 @@ struct Open {
     uids: Vec<u32>,
 }
 
-/// Which bound keeps another command from starting.
+/// Which limit keeps another command from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The caller's own.
@@ -61,10 +61,10 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// Takes a place for a command of this user's in a workspace.
+    /// Reserves a place for a command of this user in a workspace.
     ///
     /// # Errors
-    /// There are as many as there may be.
+    /// The limit is reached.
     pub fn begin(self: &Arc<Self>, unit: &UnitName, uid: u32) -> Result<Place, Full> {
         let mut open = self.lock();
         let of_user = |open: &Open| open.uids.iter().filter(|of| **of == uid).count();
@@ -93,12 +93,12 @@ impl Sessions {
     /// Ends a workspace's commands.
     pub fn end(&self, unit: &UnitName) {
         if let Some(open) = self.lock().get_mut(unit) {
-            // One that begins later is not meant.
+            // Commands that begin later are not affected.
             std::mem::take(&mut open.ended).cancel();
         }
     }
 
-    /// Lets no further command begin, and waits so long for those that are being ended. Tells whether
+    /// Lets no further command begin, and waits up to this long for those that are ending. Returns whether
     /// none is left.
     pub async fn close(&self, limit: Duration) -> bool {
         let closed = timeout(limit, self.all.acquire_many(ALL as u32)).await;
@@ -111,7 +111,7 @@ impl Sessions {
     }
 }
 
-/// A command's place among those that may be; given back when it is dropped.
+/// A command's place within the limits; released on drop.
 #[must_use]
 pub struct Place {
     sessions: Arc<Sessions>,

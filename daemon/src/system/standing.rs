@@ -1,5 +1,5 @@
-//! Helpers that stand ready as long as the daemon lives: what they do is asked for in every creation, and
-//! a unit takes systemd longer to start than they take to do it.
+//! Helpers that stand ready as long as the daemon lives: every creation needs them, and systemd takes longer
+//! to start a unit than they take to do the work.
 
 use super::{
     exec,
@@ -43,7 +43,7 @@ impl Standing {
         self.launcher.prepare(STANDING, self.identity.clone()).await;
     }
 
-    /// Has the helper do something to its end, also when nobody waits for that any more: half of it would stay.
+    /// Makes the helper do something to its end, even if the caller stops waiting: half of it would stay.
     /// Gives the reply, and the first MiB of what was printed.
     ///
     /// # Errors
@@ -69,8 +69,8 @@ impl Standing {
         drop(self.turn.lock().await);
     }
 
-    /// Runs a tool to its end. Both of its streams are in both of the output's, line by line, the first
-    /// MiB of them.
+    /// Runs a tool to its end. Both fields of the output hold both streams, line by line, up to the first
+    /// MiB.
     ///
     /// # Errors
     /// The helper cannot be started, or the tool has not ended within `limit`.
@@ -113,7 +113,7 @@ impl Standing {
         };
         let run = async {
             let reply = ask(self.launcher.as_ref(), &call, request).await;
-            // With it goes the last who may print.
+            // The last sender of output is dropped with it.
             drop(call);
             reply
         };

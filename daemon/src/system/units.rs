@@ -1,7 +1,6 @@
-//! Transient units of systemd's: how a host runs what is not the daemon itself. What each kind of
-//! helper may do is said in the repository's `systemd/helpers/`, in unit files that
-//! `systemd-analyze` reads as well; they are part of this program, so that nobody can change them
-//! apart from it.
+//! Transient units of systemd: how a host runs everything outside the daemon. The unit files in the
+//! repository's `systemd/helpers/` define what each kind of helper may do, and `systemd-analyze` can read
+//! them. They are compiled into this program, so they cannot be changed apart from it.
 
 use std::{
     ffi::OsString,
@@ -117,9 +116,9 @@ impl Unit {
         self.name.as_deref()
     }
 
-    /// The command line that runs a program with its arguments as this unit, with this process's
-    /// standard streams, and ends with its status when nothing of it is left. The program gets the
-    /// arguments as they are here; its own path must hold no dollar sign.
+    /// The command line that runs a program with its arguments as this unit, with this process's standard
+    /// streams, and exits with the program's status when nothing of the unit is left. The arguments are
+    /// passed unchanged; the program's path must hold no dollar sign.
     pub fn running(&self, program: &Path, arguments: Vec<OsString>) -> Vec<OsString> {
         let mut command = self.command();
         command.push(program.into());
@@ -157,8 +156,7 @@ impl Unit {
     }
 }
 
-/// systemd puts variables of the unit's into a command's words: `$NAME` and `${NAME}`. It takes two
-/// dollar signs for one.
+/// systemd expands `$NAME` and `${NAME}` in a command's words. Two dollar signs stand for one.
 fn literal(word: OsString) -> OsString {
     if !word.as_bytes().contains(&b'$') {
         return word;

@@ -1,6 +1,6 @@
-//! A second way to the workspaces' folders on a host, for nginx alone: a mount on which the kernel
-//! follows no link. Who owns a folder can put a link where its socket should be, and nginx may connect
-//! to more than a workspace may.
+//! A second path to the workspaces' folders on a host, for nginx only: a mount on which the kernel follows no
+//! links. The owner of a folder could replace a socket with a link, and nginx may connect to more than a
+//! workspace may.
 
 use crate::layout::Layout;
 use cid_protocol::fault::{Fault, FaultContext};
@@ -17,8 +17,8 @@ const HARD_LINKS: &str = "/proc/sys/fs/protected_hardlinks";
 /// Where nginx sees a folder of `work_root` or one below it.
 ///
 /// # Errors
-/// It is not below `work_root`, nginx does not see it or would follow links there, or somebody may link
-/// a socket that is not theirs.
+/// It is not below `work_root`, nginx does not see it or would follow links there, or users may make hard
+/// links to sockets that are not theirs.
 pub(crate) fn of(layout: &Layout, folder: &Path) -> Result<PathBuf, Fault> {
     let below = folder.strip_prefix(&layout.work_root).map_err(|_| {
         Fault::new(format!(
@@ -30,7 +30,7 @@ pub(crate) fn of(layout: &Layout, folder: &Path) -> Result<PathBuf, Fault> {
     })?;
     let seen = layout.work_view().join(below);
     check(folder, &seen)?;
-    // A name of a socket's is as good as its place.
+    // A hard link to a socket is as good as its path.
     let protected = fs::read_to_string(HARD_LINKS).cannot(format!("read {HARD_LINKS}"))?;
     if protected.trim() != "1" {
         return Err(Fault::new(

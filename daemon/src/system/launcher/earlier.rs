@@ -1,5 +1,5 @@
-//! Helpers that this daemon does not hold: an earlier daemon's, or those of calls that were
-//! dropped. Their lock files tell of them.
+//! Helpers that this daemon does not hold: those of an earlier daemon or of dropped calls. Lock files record
+//! them.
 
 use cid_kernel::reaper::{self, Process};
 use cid_protocol::{fault::Fault, wire::CONNECTION};
@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Waits until all helpers of a job have ended - their input has, so they are about to -, kills
-/// those that have not after `limit`, and removes their lock files.
+/// Waits until all helpers of a job have ended (their input has closed, so they are about to), kills those
+/// that have not after `limit`, and removes their lock files.
 pub(super) async fn end(folder: &Path, job: Uuid, limit: Duration) -> Result<(), Fault> {
     let files = lock_files(folder, job)?;
     if files.is_empty() {
@@ -30,7 +30,7 @@ pub(super) async fn end(folder: &Path, job: Uuid, limit: Duration) -> Result<(),
     for path in files {
         end_one(&path, limit).await?;
     }
-    // A helper that was killed could not clean up, and who left its session is found by its mark alone.
+    // A killed helper could not clean up, and a process that left its session is found by its mark alone.
     let gone =
         tokio::task::spawn_blocking(move || reaper::kill_marked(&job.to_string(), limit)).await;
     match gone {
@@ -41,8 +41,8 @@ pub(super) async fn end(folder: &Path, job: Uuid, limit: Duration) -> Result<(),
     }
 }
 
-/// Kills a helper that does not end by itself: first its descendants, as they could not be found
-/// any more without it, then itself.
+/// Kills a helper that does not end by itself: first its descendants, which could not be found without it,
+/// then the helper.
 pub(super) async fn kill_with_descendants(pid: i32, limit: Duration) -> Result<(), Fault> {
     let gone = tokio::task::spawn_blocking(move || {
         // Stopped, it cannot start more.

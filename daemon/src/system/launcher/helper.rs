@@ -25,10 +25,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// A reply longer than this is taken for nonsense.
+/// A longer reply is treated as invalid.
 const MAX_ANSWER: u64 = HELPER_ANSWER.most as u64;
 
-/// What a call came to.
+/// The result of a call.
 pub(super) enum Outcome {
     /// The helper answered and can be asked again.
     Answered(Result<serde_json::Value, Fault>),
@@ -107,7 +107,7 @@ impl Helper {
             return Outcome::Lost;
         };
         text.push(b'\n');
-        // A helper that died before it read shows when its answer is read.
+        // If the helper died before reading, the error shows when its answer is read.
         let _ = self.input.write_all(&text).await;
         let _ = self.input.flush().await;
         loop {
@@ -134,7 +134,7 @@ impl Helper {
         }
     }
 
-    /// Whether it is as one of this shape would be.
+    /// Whether it was started with this shape.
     pub(super) fn is_like(&self, shape: &Shape) -> bool {
         self.shape == *shape
     }
@@ -159,8 +159,8 @@ impl Helper {
             output,
             ..
         } = self;
-        // Its input's end is the sign to clean up. Nobody reads its output any more, or it would
-        // wait for that.
+        // Closing its input tells the helper to clean up. Its output is closed too: nobody reads it, and the
+        // helper would block on it.
         drop((input, output));
         let status = match timeout(limit, child.wait()).await {
             Ok(status) => status,

@@ -1,4 +1,4 @@
-//! How a helper is ended for sure, with all that it started.
+//! Ends a helper reliably, with all that it started.
 
 use super::earlier::kill_with_descendants;
 use crate::system::exec;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What holds a helper and everything it starts together.
+/// What ties a helper to everything it starts.
 #[derive(Clone, Debug)]
 pub(super) enum Keeper {
     /// It is a child of the daemon's: descent, and its session.
@@ -26,7 +26,7 @@ impl Keeper {
         }
     }
 
-    /// Ends what a helper that was killed from outside could not clean up.
+    /// Cleans up for a helper that was killed from outside.
     pub(super) async fn sweep(&self, pid: i32, limit: Duration) -> Result<(), Fault> {
         match self {
             Self::Child => {
@@ -45,8 +45,8 @@ impl Keeper {
     }
 }
 
-/// Kills all of a unit and returns when nothing of it is left; none of that name is no error. A pattern
-/// means every unit that it fits.
+/// Kills a whole unit and returns when nothing of it is left; a missing unit is no error. A pattern matches
+/// every unit that fits it.
 pub(in crate::system) async fn stop(unit: &str, limit: Duration) -> Result<(), Fault> {
     let killed = systemctl(&["kill", "--kill-who=all", "--signal=KILL", unit], limit).await?;
     let stopped = systemctl(&["stop", unit], limit * 2).await?;

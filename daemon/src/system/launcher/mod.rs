@@ -79,7 +79,7 @@ impl HelperLauncher {
         }
     }
 
-    /// The one that stands ready, if it is as one would be now, or a new one.
+    /// The helper that stands ready, if it would be started the same way now; otherwise a new one.
     async fn start(&self, job: Uuid, identity: &Identity) -> Result<Helper, Fault> {
         if job != STANDING
             && identity.may_wait()
@@ -91,7 +91,7 @@ impl HelperLauncher {
     }
 
     async fn waiting(&self, job: Uuid, identity: &Identity) -> Option<Helper> {
-        // The project's file may say something else by now.
+        // The project's file may have changed.
         let now = self.starter.ready(identity)?;
         let mut helper = self.take(identity).await?;
         if helper.is_alive() && helper.is_like(&now) {
@@ -108,13 +108,13 @@ impl HelperLauncher {
         }
     }
 
-    /// The one that stands ready under this identity, and nobody else's from now on.
+    /// Takes the helper that stands ready under this identity; nobody else gets it.
     async fn take(&self, identity: &Identity) -> Option<Helper> {
         self.slot(STANDING, identity).helper.lock().await.take()
     }
 
-    /// This one, or another where it was ended from outside since its last call, or is one that stands ready
-    /// and would be started in another way now.
+    /// This helper, or another one if it was ended from outside since its last call, or stands ready and
+    /// would be started differently now.
     async fn living(&self, mut helper: Helper, call: &Call) -> Result<Helper, Fault> {
         let now = match call.job {
             STANDING => self.starter.ready(&call.identity),
@@ -127,7 +127,7 @@ impl HelperLauncher {
         self.start(call.job, &call.identity).await
     }
 
-    /// Has the next job find a helper waiting, too.
+    /// Prepares a helper for the next job as well.
     async fn renew(&self, ended: Identity) {
         if ended.may_wait() && self.starter.ready(&ended).is_some() {
             self.prepare(STANDING, ended).await;
@@ -152,7 +152,8 @@ impl HelperLauncher {
         Ok(())
     }
 
-    /// Whether a helper stands ready under an identity, as one would be started now; another one is ended.
+    /// Whether a helper that would be started the same way now stands ready under an identity; any other is
+    /// ended.
     async fn stands(&self, identity: &Identity) -> bool {
         let Some(now) = self.starter.ready(identity) else {
             return false;
@@ -187,8 +188,8 @@ impl Launcher for HelperLauncher {
         let credential = credential_for(&request)?;
         let work = async {
             let mut place = slot.helper.lock().await;
-            // Taken out, so that a call that is dropped half-way leaves no helper in an unknown
-            // state behind: dropping it closes its input, and it ends itself.
+            // The helper is taken out, so that a dropped call leaves no helper in an unknown state: dropping
+            // it closes its input, and it exits.
             let mut helper = match place.take() {
                 Some(helper) => self.living(helper, call).await?,
                 None => self.start(call.job, &call.identity).await?,
@@ -308,7 +309,7 @@ impl Launcher for HelperLauncher {
     }
 }
 
-/// What the git server of a request is to be given. Read each time: the operator may have changed it.
+/// The credential for the git server of a request. It is read each time: the operator may have changed it.
 fn credential_for(request: &Request) -> Result<Option<Request>, Fault> {
     let file = request
         .remote()
@@ -317,7 +318,7 @@ fn credential_for(request: &Request) -> Result<Option<Request>, Fault> {
     Ok(read.map(Request::UseCredential))
 }
 
-/// Has a request done, after the one that makes it possible.
+/// Has a request done, after the request that makes it possible.
 async fn ask(
     helper: &mut Helper,
     before: Option<Request>,

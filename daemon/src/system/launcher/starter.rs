@@ -33,16 +33,16 @@ pub(super) struct Start {
     pub(super) shape: Shape,
 }
 
-/// What a helper is, to tell whether one that stands ready is still as one would be started now.
+/// Describes a helper, to tell whether one that stands ready would be started the same way now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// Program and arguments.
     command: Vec<OsString>,
-    /// What these name: a folder that was made again is another one, and not the one that the helper sees.
+    /// The files and folders that these name: a recreated folder is not the one that the helper sees.
     files: Vec<Option<FileId>>,
 }
 
-/// Which file it is. Inodes are given again, at another time.
+/// Identifies a file. Inode numbers are reused, so the time is part of it.
 #[derive(Debug, PartialEq, Eq)]
 struct FileId {
     device: u64,
@@ -89,27 +89,26 @@ pub(super) trait Starter: Send + Sync {
         None
     }
 
-    /// Gives a helper that stood ready to a job.
+    /// Gives a job a helper that stood ready.
     fn give(&self, _: &Keeper, _: Uuid) {}
 
-    /// A helper that was started has ended, and nothing of it is left.
+    /// A started helper has ended, and nothing of it is left.
     fn ended(&self, keeper: &Keeper);
 
-    /// Ends helpers of a job that nobody holds any more: an earlier daemon's, or those of calls
-    /// that were dropped.
+    /// Ends helpers of a job that nobody holds any more: those of an earlier daemon or of dropped calls.
     async fn end_stray(&self, job: Uuid, limit: Duration) -> Result<(), Fault>;
 
     /// Jobs with helpers that nobody may hold any more.
     fn strays(&self) -> BTreeSet<Uuid>;
 
-    /// Ends whatever runs for an identity; in a sandbox its job's end does.
+    /// Ends everything that runs for an identity; in a sandbox the end of its job does that.
     async fn end_all_of(&self, _: &Identity, _: Duration) -> Result<(), Fault> {
         Ok(())
     }
 }
 
-/// In the sandbox: children of the daemon, with its own identity. Lock files tell of those that an
-/// earlier daemon started.
+/// In a sandbox: children of the daemon, with its own identity. Lock files record those that an earlier
+/// daemon started.
 pub(super) struct Children {
     pub(super) layout: Arc<Layout>,
     pub(super) binary: PathBuf,
@@ -164,8 +163,8 @@ pub type Units = dyn Fn(&Identity) -> Result<Place, Fault> + Send + Sync;
 pub(super) struct Transient {
     pub(super) binary: PathBuf,
     pub(super) units: Arc<Units>,
-    /// Units that were started and are not known to have ended. Those that stood ready with the job that
-    /// they were given to.
+    /// Units that were started and are not known to have ended. Those that stood ready are listed under the
+    /// job that they were given to.
     started: Mutex<BTreeMap<String, Option<Uuid>>>,
 }
 
@@ -182,13 +181,13 @@ const SESSION: &str = "cid-run-";
 impl Transient {
     /// Also learns which units an earlier daemon left.
     pub(super) async fn new(binary: PathBuf, units: Arc<Units>) -> Result<Self, Fault> {
-        // What an earlier daemon has begun to change of the accounts goes on to its end without it.
+        // An earlier daemon's changes to accounts run to their end without it.
         keeper::wait_for(&ready_name(&Identity::Accounts), FINISH_LIMIT).await?;
-        // Those of an earlier daemon ended with its last word to them; the names must be free.
+        // An earlier daemon's helpers ended with its connection to them; their names must be free.
         for unit in keeper::units(READY).await? {
             keeper::stop(&unit, READY_LIMIT).await?;
         }
-        // Nobody listens any more to the commands that people ran; a killed daemon ended none of them.
+        // Nobody listens to the commands that people ran; a killed daemon ended none of them.
         keeper::stop(&format!("{SESSION}*.service"), READY_LIMIT).await?;
         let left = keeper::units(PREFIX).await?;
         Ok(Self {

@@ -1,6 +1,6 @@
-//! One vhost that nginx does not take keeps it from starting, and with it every site of the machine. Here is
-//! how cid's own are told from others' and set aside: another one stands in, which keeps the names and
-//! answers with an error, so that no other site answers for them.
+//! A single vhost that nginx refuses keeps it from starting, and with it every site of the machine. This
+//! module tells cid's vhosts from others' and sets them aside: a stand-in keeps the names and answers with an
+//! error, so that no other site answers for them.
 
 use super::worker::directives;
 use crate::{
@@ -89,8 +89,8 @@ pub(crate) fn set_aside(file: &Path, why: &str) -> Result<(), Fault> {
     fs::write_atomic(file, stand_in(&text, &aside, why).as_bytes(), 0o644)
 }
 
-/// A vhost for the names and addresses of another one. Of that, only what can be nothing else is taken
-/// over: it is in a bad way.
+/// A vhost for the names and addresses of another one. That one is broken, so only unambiguous parts are
+/// taken over.
 fn stand_in(vhost: &str, aside: &Path, why: &str) -> String {
     let why = why.replace(char::is_control, " ");
     let mut lines = vec![

@@ -1,5 +1,5 @@
-//! Before each start of nginx: whatever is wrong with a workspace's site, a certificate that is gone for
-//! one, is that site's trouble and nobody else's. Needs no daemon.
+//! Runs before each start of nginx: an error in one workspace's site, such as a missing certificate, must
+//! affect that site only. Needs no daemon.
 
 use super::{aside, check, names};
 use cid_protocol::fault::{Fault, FaultContext};

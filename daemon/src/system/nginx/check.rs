@@ -1,9 +1,9 @@
 //! `nginx -t`: whether nginx would take the files as they are.
 //!
-//! nginx first reads all of its configuration: certificates, names of upstreams, hashes. Then it says that
-//! the syntax is right, and only then comes what is the machine's: its pid file, folders, logs, addresses.
-//! That part is left to the reload, where it is for real and what it fails of is undone; so the test
-//! needs no right to write or to bind anything.
+//! nginx first reads all of its configuration: certificates, names of upstreams, hashes. Then it reports that
+//! the syntax is right. Only then does it touch the machine: pid file, folders, logs, addresses. That part is
+//! left to the reload, which does it for real and is undone when it fails; so the test needs no right to
+//! write or to bind.
 
 use super::{NginxPaths, aside, names};
 use crate::{

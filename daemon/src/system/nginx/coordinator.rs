@@ -1,4 +1,4 @@
-//! The one who changes nginx: all changes that wait are made, tested and loaded together.
+//! Changes nginx: all waiting changes are made, tested and loaded together.
 
 use super::{Nginx, certificate, files, master, names::Names};
 use crate::{
@@ -137,7 +137,7 @@ impl Turn for Coordinator {
     }
 
     async fn run(&mut self, changes: Vec<Change>) -> Vec<Self::Reply> {
-        // What goes needs no test, and may be what makes the test fail: it goes first.
+        // Removals need no test, and may fix a failing one: they come first.
         let mut removed = Vec::new();
         let mut puts = Vec::new();
         for change in &changes {
@@ -199,8 +199,8 @@ impl Coordinator {
                 tracing::error!(unit = %put.unit, %fault, "a vhost could not be put back");
             }
         }
-        // nginx may have loaded some of it: let it see what is true now. The next turn counts on
-        // no reload being under way.
+        // nginx may have loaded some of it: it reloads what is on disk now. The next turn relies on no reload
+        // being under way.
         if restored
             && master::running(&self.paths.pid_file).is_some()
             && self.paths.test().await.is_ok()

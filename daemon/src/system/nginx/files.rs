@@ -1,5 +1,5 @@
-//! What nginx reads, put together as its `include`s say. nginx prints it too, but only where its whole test
-//! passes, and with it what is not for an unprivileged one to do.
+//! What nginx reads, assembled by its `include`s. nginx prints it too, but only where its whole test passes,
+//! including the parts that an unprivileged user cannot do.
 
 use super::worker::directives;
 use cid_protocol::fault::Fault;

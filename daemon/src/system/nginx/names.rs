@@ -1,6 +1,6 @@
-//! Names that nginx looks up when it reads its configuration, such as upstreams'. Its test reaches no
-//! network: whoever else may asks for them, and the test finds them in a hosts file of its own, which has
-//! what the machine's has, and what was learnt.
+//! Names that nginx looks up when it reads its configuration, such as upstreams. Its test has no network:
+//! another helper looks the names up, and the test reads them from a hosts file of its own, which holds the
+//! machine's entries and the learnt ones.
 
 use crate::system::helpers::{Identity, Launcher, ask_once};
 use cid_kernel::fs;
@@ -62,8 +62,8 @@ impl HostsFile {
         }
     }
 
-    /// Where it is, and a word that is another one whenever it says something else: who has an earlier
-    /// one does not see it change. `None`: the machine's will do.
+    /// Its path, and a word that changes whenever the content changes: a unit that has an earlier file does
+    /// not see the change. `None`: the machine's file is enough.
     pub(crate) fn current(&self) -> Option<(&Path, String)> {
         let state = self.state();
         let text = state.text.as_ref()?;

@@ -1,6 +1,6 @@
-//! As whom nginx answers.
+//! The account that nginx answers as.
 
-/// What nginx takes when nobody says anything (`configure --user`, which Debian does not give).
+/// nginx's default (`configure --user`, which Debian does not set).
 const DEFAULT: &str = "nobody";
 
 /// The account of nginx's workers, by all that nginx reads.
@@ -15,7 +15,7 @@ pub(crate) fn directives<'a>(
     configuration: &'a str,
     name: &'a str,
 ) -> impl Iterator<Item = &'a str> {
-    // What follows a `#` begins with it, and so is none.
+    // Text after a `#` begins with the `#`, so it does not count as a directive.
     let statements = configuration
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'))

@@ -1,5 +1,5 @@
-//! One queue. Turns go round projects, and within a project round people, so that nobody's many jobs
-//! keep another's one from its turn.
+//! One queue. Turns rotate between projects, and within a project between people, so that one person's many
+//! jobs do not delay another's.
 
 use super::{Ahead, Resource, Waiting, Who};
 use crate::domain::{Email, ProjectName};
@@ -10,14 +10,14 @@ use uuid::Uuid;
 /// Who is at work and who waits.
 pub(super) struct Line {
     places: usize,
-    /// Places beyond these, for projects that have nobody at work.
+    /// Extra places, for projects with none at work.
     extra: usize,
     at_work: Vec<Place>,
     waiting: Vec<(Place, oneshot::Sender<()>)>,
     shares: Shares,
     projects: HashMap<Option<ProjectName>, usize>,
     people: HashMap<(usize, Option<Email>), usize>,
-    /// By the numbers of those who wait, how many of them come before; `None`: to be found out.
+    /// For each waiting number, how many come before it; `None`: to be computed.
     order: Option<HashMap<u64, usize>>,
 }
 
@@ -83,7 +83,7 @@ impl Line {
         self.admit();
     }
 
-    /// Whoever it is, at work or waiting, is not any more.
+    /// Removes an entry, whether at work or waiting.
     pub(super) fn leave(&mut self, number: u64) {
         let is = |place: &Place| place.number == number;
         if let Some(index) = self.at_work.iter().position(is) {
@@ -142,15 +142,15 @@ impl Line {
         told.collect()
     }
 
-    /// Lets in whoever there is room for.
+    /// Admits as many as there is room for.
     fn admit(&mut self) {
         self.order = None;
         while let Some(index) = self
             .shares
             .next(self.waiting.iter().map(|(place, _)| place))
         {
-            // It is of a project that has the fewest at work: where there is no room for it, there is
-            // none for anybody.
+            // The next one's project has the fewest at work: if there is no room for it, there is none for
+            // any other.
             let is_first = self.shares.projects[self.waiting[index].0.project].at_work == 0;
             let places = self.places + if is_first { self.extra } else { 0 };
             if self.at_work.len() >= places {
@@ -160,12 +160,12 @@ impl Line {
             self.shares.begin(&place);
             place.since = Instant::now();
             self.at_work.push(place);
-            // One that does not listen any more is about to leave.
+            // A receiver that no longer listens is about to leave.
             let _ = go.send(());
         }
     }
 
-    /// As if a place became free again and again.
+    /// Simulates places becoming free one after the other.
     fn in_order(&self) -> HashMap<u64, usize> {
         let mut shares = self.shares.clone();
         let mut left: Vec<&Place> = self.waiting.iter().map(|(place, _)| place).collect();
@@ -180,8 +180,8 @@ impl Line {
 }
 
 impl Shares {
-    /// Of the project with the fewest at work, and of those the one whose last turn is longest ago; of its
-    /// people likewise; then who came first.
+    /// Picks the project with the fewest at work, and among those the one whose last turn is longest ago;
+    /// then its people by the same rule; then the first to arrive.
     fn next<'a>(&self, waiting: impl Iterator<Item = &'a Place>) -> Option<usize> {
         let rank = |place: &Place| {
             let (project, person) = (self.projects[place.project], self.people[place.person]);

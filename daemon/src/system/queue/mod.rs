@@ -1,5 +1,4 @@
-//! Queues for what only so many may use at the same time: who goes next, and what is told to those who
-//! wait.
+//! Queues for limited resources: who is next, and what those who wait are told.
 
 mod line;
 #[cfg(test)]
@@ -24,11 +23,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Cores beyond [`Queues::new`]'s, for projects that have none: what hangs in one project must not stop
+/// Extra cores beyond those of [`Queues::new`], for projects that have none: a hanging project must not stop
 /// the others.
 const EXTRA_CORES: usize = 4;
 
-/// What there is only so much of.
+/// A limited resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Resource {
     /// A core, for what computes for long: installing, release commands.
@@ -45,7 +44,7 @@ pub enum Resource {
     GitServer(String),
 }
 
-/// For whom and what for something is used or waited for.
+/// Who uses or waits for a resource, and for what.
 #[derive(Debug, Default)]
 pub struct Who {
     /// The job; `None`: a question that belongs to no job.
@@ -78,7 +77,7 @@ impl Who {
         }
     }
 
-    /// What cid does without a job.
+    /// Work that cid does without a job.
     pub fn nobody(project: Option<ProjectName>, work: &str) -> Self {
         Self {
             project,
@@ -87,7 +86,7 @@ impl Who {
         }
     }
 
-    /// How long it has waited so far. That does not count as time of its work.
+    /// How long it has waited so far. Waiting does not count as working time.
     pub fn waited(&self) -> Duration {
         let waited = self.lock();
         waited.before + waited.since.map_or(Duration::ZERO, |since| since.elapsed())
@@ -140,7 +139,7 @@ impl Queues {
         }
     }
 
-    /// Waits for a turn. It is over when the [`Turn`] is dropped.
+    /// Waits for a turn, which ends when the [`Turn`] is dropped.
     ///
     /// # Errors
     /// `cancel` was fired first.
@@ -153,7 +152,7 @@ impl Queues {
         self.enter(resource, who).come(cancel).await
     }
 
-    /// Takes a turn if nobody has one.
+    /// Takes a turn if nobody uses the resource or waits for it.
     pub fn try_take(self: &Arc<Self>, resource: Resource, who: &Arc<Who>) -> Option<Turn> {
         if self.lines().of.contains_key(&resource) {
             return None;
@@ -198,7 +197,7 @@ impl Queues {
             .map(|(_, waiting)| waiting)
     }
 
-    /// What each job waits for that does.
+    /// What each waiting job waits for.
     pub fn all_waiting(&self) -> BTreeMap<Uuid, Waiting> {
         let mut all = BTreeMap::new();
         for (resource, line) in &mut self.lines().of {
@@ -243,7 +242,7 @@ impl fmt::Debug for Queues {
     }
 }
 
-/// A place in a queue. Dropped, it is given up.
+/// A place in a queue; given up on drop.
 pub struct Entry {
     turn: Turn,
     who: Arc<Who>,
@@ -271,7 +270,7 @@ impl Entry {
     }
 }
 
-/// Somebody's turn, over when it is dropped.
+/// A turn; ends on drop.
 #[must_use]
 pub struct Turn {
     queues: Arc<Queues>,

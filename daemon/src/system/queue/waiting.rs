@@ -1,4 +1,4 @@
-//! What a job is told that waits.
+//! What a waiting job is told.
 
 use super::Resource;
 use crate::domain::{Email, ProjectName};
@@ -9,10 +9,10 @@ use std::fmt;
 pub struct Waiting {
     /// What for.
     pub resource: Resource,
-    /// How many have to end before its turn comes, those at work among them. The order may change when
-    /// somebody of a project comes that has had fewer turns.
+    /// How many must end before its turn, including those at work. The order may change when a project with
+    /// fewer turns joins.
     pub ahead: usize,
-    /// Of those at work, the one that has been longest.
+    /// The one that has been at work longest.
     pub first: Option<Ahead>,
 }
 

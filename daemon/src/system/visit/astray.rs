@@ -1,4 +1,4 @@
-//! Redirects that bring a site's visitors nowhere, in words, and what usually makes them.
+//! Describes redirects that lead visitors nowhere, and their usual causes.
 
 use std::fmt;
 
@@ -56,7 +56,7 @@ const TRUSTS_NO_PROXY: &str = "the app does not know that its visitors came by H
     X-Forwarded-Proto that nginx sends";
 
 impl Astray {
-    /// What usually makes such a redirect.
+    /// The usual cause of such a redirect.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoTls(_) => {
