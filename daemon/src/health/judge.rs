@@ -6,8 +6,8 @@ use cid_protocol::run_file::WEB;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
-/// A process that was ended by itself again and again counts as calm when it has run for twice as long as it did
-/// before, and at least and at most this long.
+/// A process that ended by itself again and again counts as calm once it has run for twice as long as before,
+/// within these minimum and maximum times.
 const CALM: (SignedDuration, SignedDuration) =
     (SignedDuration::from_secs(60), SignedDuration::from_mins(10));
 

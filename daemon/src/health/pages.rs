@@ -28,20 +28,20 @@ use tokio::{
 
 /// A page is not asked for again within this time.
 const FRESH: Duration = Duration::from_secs(30);
-/// But for one behind which no app listens yet: nginx answers itself.
+/// The same for a page behind which no app listens yet: nginx answers itself.
 const SOON: Duration = Duration::from_secs(2);
-/// What nobody has looked at for so long is forgotten.
+/// What nobody has looked at for this long is forgotten.
 const FORGOTTEN: Duration = Duration::from_hours(1);
-/// One request may take as long as this.
+/// Time limit of one request.
 const REQUEST: Duration = Duration::from_secs(5);
-/// So many requests are under way at once.
+/// Number of requests under way at once.
 const AT_ONCE: usize = 16;
 
 /// A page to ask for.
 pub(super) struct Ask {
     pub(super) workspace: i64,
     pub(super) unit: UnitName,
-    /// The process that will answer: another one is another app.
+    /// The process that will answer: a different process is a different app.
     pub(super) web: u32,
     pub(super) host: String,
     pub(super) certificate: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub(super) enum Answer {
     Good,
     /// Not what it should; says how.
     Wrong(String),
-    /// There was none, or nginx's own that there is no app; says so.
+    /// No answer, or nginx's own page for a missing app; says which.
     Silent(String),
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn prepare(
         .map_err(|fault| unwritable(&work_dir).unwrap_or(fault))
 }
 
-/// What builds run is nobody's to change but of who brings it in.
+/// Only the account that installs what builds run may change it.
 ///
 /// # Errors
 /// The package's account is missing, or the folder cannot be given to it.

@@ -104,7 +104,7 @@ impl Identities {
     fn reaper(&self, unit: &UnitName, number: i64) -> Result<Place, Fault> {
         let Place { unit, checks } = as_account(self.account(number)?, &unit.project());
         let unit = unit
-            // It must see all that is left, also who tried to hide.
+            // It must see all processes that are left, including those that tried to hide.
             .with("ProtectProc", "default")
             // It removes what apps left: message queues and the like are the machine's...
             .with("PrivateIPC", "no")
@@ -138,7 +138,7 @@ impl Identities {
         Place { unit, checks }
     }
 
-    /// What it brings in is everybody's to run, and nobody else's to change.
+    /// Everyone runs what it installs, and nobody else may change it.
     fn tools(&self) -> Place {
         let tools = self.layout.tools_dir();
         let home = self.layout.helper_home();
@@ -153,7 +153,7 @@ impl Identities {
         Place { unit, checks }
     }
 
-    /// It has no network: names that the machine's own file does not have are in one that is put in its place.
+    /// It has no network: names missing from the machine's hosts file are in a file mounted in its place.
     fn nginx_test(&self) -> Place {
         let mut unit = Unit::new(Profile::NginxTest);
         if let Some((path, mark)) = self.hosts.current() {

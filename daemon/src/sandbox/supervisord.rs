@@ -35,7 +35,7 @@ use tokio::{
 
 /// 1,000 program files take 2 s.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// An adopted one that is silent for this long is no use.
+/// An adopted supervisord that is silent for this long is unusable.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// supervisord gives each app 10 s.
 const STOP_LIMIT: Duration = Duration::from_secs(15);

@@ -87,7 +87,8 @@ impl Input {
 
 /// What runs a command.
 pub struct Running {
-    /// The helper; on a host what stands for it here, and ends with it but not the other way round.
+    /// The helper; on a host, a process that stands for it here: it ends with the helper, but not the
+    /// reverse.
     child: Child,
     /// The unit that the helper and the command are in, on a host.
     unit: Option<String>,
@@ -144,7 +145,7 @@ impl Running {
     /// It cannot be waited for.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait().await?;
-        // Somebody killed what stands for the unit, and not the unit.
+        // The process that stands for the unit was killed, but the unit was not.
         if let (Some(unit), Some(_)) = (&self.unit, status.signal()) {
             stop(unit).await;
         }
@@ -173,7 +174,8 @@ impl Running {
         self.child.wait().await
     }
 
-    /// What stands for the unit here waits for its end, and would not end it by its own.
+    /// The process that stands for the unit waits for the unit's end; ending that process would not end the
+    /// unit.
     async fn end_unit(&mut self, unit: &str) -> io::Result<ExitStatus> {
         let deadline = Instant::now() + END_LIMIT;
         while Instant::now() < deadline {

@@ -210,7 +210,7 @@ impl RealAccounts {
         Err(unchanged(wanted.name(), "something of it is left"))
     }
 
-    /// Noted before it is made: a daemon that dies in between leaves no group of nobody's.
+    /// Recorded before it is made: a daemon that dies in between leaves no unrecorded group.
     async fn make_group(&self, group: &str) -> Result<(), Fault> {
         fs::make_dir(&self.made_groups, 0o700)?;
         let note = self.made_groups.join(group);
@@ -224,7 +224,7 @@ impl RealAccounts {
         made
     }
 
-    /// A tool that changed something and failed was killed half-way: one goes on from there.
+    /// A tool that changed something and failed was killed half-way: work continues from there.
     async fn advance(
         &self,
         wanted: &Wanted,
@@ -237,8 +237,7 @@ impl RealAccounts {
         }
     }
 
-    /// A tool that was killed leaves a lock behind, which others take for somebody's once its number is another
-    /// process's.
+    /// A killed tool leaves a lock behind. Others take it for a live lock once its process number is reused.
     async fn run(&self, tool: &[String]) -> Result<(), Fault> {
         let ran = self.run_once(tool).await;
         if ran.is_err() && !self.leftovers(true).await?.is_empty() {

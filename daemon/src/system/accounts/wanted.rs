@@ -5,8 +5,8 @@ use super::tables::{EXPIRED, Tables, Traces};
 use crate::domain::Account;
 
 const NO_LOGIN: &str = "/usr/sbin/nologin";
-/// Services look for people's files in their homes, and believe them: keys, what to do with mail, units. What a
-/// workspace can write must not be one.
+/// Services look for people's files in their homes and trust them: keys, mail rules, units. A home must not
+/// be a folder that a workspace can write.
 const NO_HOME: &str = "/nonexistent";
 /// What a workspace's account says of itself.
 pub(super) const WORKSPACE: &str = "cid workspace";
