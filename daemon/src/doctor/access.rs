@@ -1,4 +1,4 @@
-//! What of a workspace's files those who share them cannot use.
+//! Finds files of a workspace that the people who share them cannot use.
 
 use super::Finding;
 use crate::{
@@ -19,13 +19,13 @@ use std::{
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// Looking through one tree may take so long.
+/// Time limit for looking through one tree.
 const LIMIT: Duration = Duration::from_secs(20);
-/// No further one is looked through after this time: whoever asked waits.
+/// After this time no further tree is looked through, because the caller waits.
 const TOTAL: Duration = Duration::from_secs(90);
 
-/// Looks through the trees of these workspaces, by one helper for all. In a sandbox there is one user,
-/// who can use everything.
+/// Looks through the trees of these workspaces with one helper for all. In a sandbox there is only one
+/// user, who can use everything.
 pub(super) async fn closed(cid: &Cid, workspaces: &[&Workspace], findings: &mut Vec<Finding>) {
     if cid.sys.accounts.is_none() || workspaces.is_empty() {
         return;
@@ -66,7 +66,7 @@ pub(super) async fn closed(cid: &Cid, workspaces: &[&Workspace], findings: &mut 
     }
 }
 
-/// What is wrong with one, if anything is.
+/// What is wrong with one workspace, if anything.
 async fn look(cid: &Cid, call: &Call, workspace: &Workspace) -> Result<Option<String>, Fault> {
     let Some(account) = cid.account_range().of(workspace) else {
         return Ok(None);
@@ -82,7 +82,7 @@ async fn look(cid: &Cid, call: &Call, workspace: &Workspace) -> Result<Option<St
         root: workspace.directory.join(TREE),
         uid: account.uid,
         gids: vec![account.uid, gid_of(&project_group(&workspace.project))?],
-        // An account that is missing is said by another check. Whose the files are needs no list.
+        // Another check reports a missing account. The owner of the files needs no list.
         people: developer
             .and_then(|name| uid_of(name).ok())
             .filter(|uid| *uid != account.uid),
@@ -93,7 +93,7 @@ async fn look(cid: &Cid, call: &Call, workspace: &Workspace) -> Result<Option<St
     };
     let mut report = ask(cid.sys.helpers.as_ref(), call, request).await?;
     if access.is_none() {
-        // Nobody knows who should have some: the file is gone or bad.
+        // It is unknown who should have access: the file is gone or bad.
         report.other_uids.clear();
         report.other_gids.clear();
     }
@@ -118,7 +118,7 @@ fn told(report: &AccessReport) -> Option<String> {
     })
 }
 
-/// Those who are let in and should not be.
+/// Who has access and should not.
 fn others(report: &AccessReport) -> Option<String> {
     let user = |&uid: &u32| {
         User::from_uid(uid.into())

@@ -1,6 +1,6 @@
-//! Accounts that cid made: whether they are whole and nobody can log in as them, and those of workspaces that are in
-//! no ledger, as after one was put back from a backup. Their numbers would be given again, and what belongs to them
-//! with it.
+//! Accounts that cid made: checks that they are complete and closed to login, and finds those of workspaces that are
+//! missing from the ledger, e.g. after it was restored from a backup. Their numbers would be given out again, and
+//! their belongings with them.
 
 use super::{Finding, outsiders::outsiders};
 use crate::{
@@ -20,16 +20,15 @@ use std::{
     path::PathBuf,
 };
 
-/// The front's.
+/// The front's account.
 const FRONT: &str = "cid-web";
 const MEND: &str = "cictl doctor --repair mends it";
 
-/// Completes and closes the accounts that there should be, ends what runs as them outside of cid, and removes what
-/// killed tools left: to be called when
-/// the daemon starts. What cannot be mended is said in the log.
+/// Completes and closes the accounts that should exist, ends what runs as them outside of cid, and removes what
+/// killed tools left. Called when the daemon starts. Logs what cannot be mended.
 ///
 /// # Errors
-/// The ledger's.
+/// The ledger fails.
 pub async fn mend_accounts(cid: &Cid) -> Result<(), StoreError> {
     let Some(tools) = &cid.sys.accounts else {
         return Ok(());
@@ -53,10 +52,10 @@ pub async fn mend_accounts(cid: &Cid) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Names what is wrong with cid's accounts, and with `repair` mends it.
+/// Reports what is wrong with cid's accounts, and with `repair` mends it.
 ///
 /// # Errors
-/// The ledger's.
+/// The ledger fails.
 pub(super) async fn accounts(
     cid: &Cid,
     repair: bool,
@@ -67,12 +66,12 @@ pub(super) async fn accounts(
     };
     leftovers(tools.as_ref(), repair, findings).await;
     wrong(cid, tools.as_ref(), repair, findings).await?;
-    // After they are closed: nothing more can begin.
+    // After the accounts are closed: nothing more can begin.
     outsiders(cid, repair, findings).await?;
     strays(cid, tools.as_ref(), repair, findings).await
 }
 
-/// Files beside the tables.
+/// Files next to the account tables.
 async fn leftovers(tools: &dyn Accounts, repair: bool, findings: &mut Vec<Finding>) {
     let found = match tools.leftovers(repair).await {
         Ok(found) => found,
@@ -91,7 +90,7 @@ async fn leftovers(tools: &dyn Accounts, repair: bool, findings: &mut Vec<Findin
     }));
 }
 
-/// Accounts that are not as they should be.
+/// Accounts that are in a wrong state.
 async fn wrong(
     cid: &Cid,
     tools: &dyn Accounts,
@@ -116,7 +115,7 @@ async fn wrong(
     if lacking.is_empty() {
         return Ok(());
     }
-    // Once more, for what has gone meanwhile, and for a tool that was at work.
+    // Once more, to drop what has gone meanwhile, and in case a tool was at work.
     let still = wanted(cid).await?;
     let tables = Tables::read().unwrap_or(tables);
     for one in still {
@@ -133,12 +132,12 @@ async fn wrong(
     Ok(())
 }
 
-/// The accounts that there should be, but for those that a job is making or removing.
+/// The accounts that should exist, except those that a job is making or removing.
 async fn wanted(cid: &Cid) -> Result<Vec<Wanted>, StoreError> {
     let range = cid.account_range();
     let mut wanted = vec![Wanted::package(TOOLS), Wanted::package(FRONT)];
     for project in cid.projects.all().values().flatten() {
-        // One that cannot be prepared says so itself.
+        // A project that cannot be prepared reports that itself.
         if cid.projects.unprepared(&project.name).is_none() {
             let name = &project.name;
             wanted.push(Wanted::builder(builder(name), project_group(name)));
@@ -155,8 +154,8 @@ async fn wanted(cid: &Cid) -> Result<Vec<Wanted>, StoreError> {
     Ok(wanted)
 }
 
-/// Accounts that belong to no workspace; with `repair` those are removed that are surely cid's and that nothing is
-/// left of.
+/// Accounts that belong to no workspace. With `repair` it removes those that certainly are cid's and have left
+/// nothing behind.
 async fn strays(
     cid: &Cid,
     tools: &dyn Accounts,
@@ -164,8 +163,8 @@ async fn strays(
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
     let uids = &cid.settings.workspace_uids.0;
-    // Before the ledger, where a number is noted before its account is made; and after it, for what has gone
-    // meanwhile.
+    // Before the ledger is read, because a number is recorded there before its account is made; and once more after
+    // it, to drop what has gone meanwhile.
     let before = Tables::read().map(|tables| accounts::workspaces(&tables, uids));
     let known = known(cid).await?;
     let found = before.and_then(|before| {
@@ -197,7 +196,7 @@ async fn strays(
     Ok(())
 }
 
-/// Numbers that are workspaces', or a live job's.
+/// Numbers that belong to workspaces or to a live job.
 pub(super) async fn known(cid: &Cid) -> Result<BTreeSet<i64>, StoreError> {
     let jobs = cid.store.live_jobs().await?;
     let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
@@ -228,7 +227,7 @@ fn in_the_way(found: &Found, folder: impl FnOnce() -> Option<PathBuf>) -> Option
     Some((message, format!("move {shown} away; {THEN}")))
 }
 
-/// The folder of a workspace whose files are this user's.
+/// The folder of a workspace whose files belong to this user.
 fn folder_of(cid: &Cid, uid: u32) -> Option<PathBuf> {
     let of_projects = cid.projects.all();
     let of_projects = of_projects.values().flatten();
@@ -257,7 +256,7 @@ mod tests {
 
     #[test]
     fn an_account_goes_when_nothing_is_left_of_it() {
-        // Nobody has so high a number.
+        // No account has so high a number.
         let found = |uid: u32, is_cids: bool| Found {
             number: 3,
             account: Account {

@@ -8,15 +8,15 @@ use crate::{
 use cid_protocol::{fault::Fault, request::DeleteBranch};
 use std::time::Duration;
 
-/// Debts are tried again so often.
+/// How often debts are tried again.
 const PAUSE: Duration = Duration::from_secs(10);
-/// A branch on a server that does not answer is asked for less and less often, up to this.
+/// The longest pause between attempts for a branch on a server that does not answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// Tries every debt once; strikes out those that are paid.
+/// Tries every debt once, and removes those that are paid.
 ///
 /// # Errors
-/// The ledger's. A debt that cannot be paid yet is no error: it stays, with the newest reason.
+/// The ledger fails. A debt that cannot be paid yet is no error: it stays, with the newest reason.
 pub async fn settle_debts(cid: &Cid) -> Result<usize, StoreError> {
     let owed = cid.store.owed().await?;
     let left = owed.len();
@@ -76,11 +76,11 @@ async fn delete_branch(cid: &Cid, row: &OwedRow) -> Result<(), Fault> {
         request,
     )
     .await;
-    // A branch that has moved is somebody's by now: nothing is owed any more.
+    // A branch that has moved is in use again: nothing is owed any more.
     result.map(drop)
 }
 
-/// Tries again and again until the daemon goes down.
+/// Repeats this until the daemon stops.
 pub async fn settle_forever(cid: Cid) {
     let mut pause = PAUSE;
     loop {

@@ -1,4 +1,4 @@
-//! Projects that the ledger knows and that have no file any more.
+//! Projects that the ledger knows and whose file is gone.
 
 use super::Finding;
 use crate::{cid::Cid, domain::ProjectName, error::Error, store::StoreError};
@@ -36,7 +36,7 @@ impl Gone {
 /// All projects that have workspaces and no file.
 ///
 /// # Errors
-/// The ledger's.
+/// The ledger fails.
 pub(crate) async fn gone(cid: &Cid) -> Result<Vec<Gone>, StoreError> {
     let shelf = cid.projects.all();
     let counts = cid.store.workspace_counts().await?;
@@ -50,10 +50,10 @@ pub(crate) async fn gone(cid: &Cid) -> Result<Vec<Gone>, StoreError> {
         .collect())
 }
 
-/// Names them, and those of which other things are left.
+/// Reports them, and projects of which other things are left.
 ///
 /// # Errors
-/// The ledger's, or a folder cannot be read.
+/// The ledger fails, or a folder cannot be read.
 pub(super) async fn find(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
     let gone = gone(cid).await?;
     let mut others = traces(cid).await?;

@@ -1,4 +1,4 @@
-//! Folders that somebody needs: nobody may be told to remove one, or one around it.
+//! Folders that are in use: no advice may say to remove one, or a folder around it.
 
 use crate::{
     cid::Cid,
@@ -8,7 +8,7 @@ use crate::{
 use cid_kernel::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders of workspaces, what project files name, and cid's own, all without links.
+/// The folders of workspaces, the paths that project files name, and cid's own folders, all with links resolved.
 pub(super) fn folders<'a>(
     cid: &Cid,
     workspaces: impl Iterator<Item = &'a Workspace>,

@@ -1,24 +1,24 @@
-//! What accounts that are gone have left outside of their workspaces' folders: a delete removes it, as far as no
-//! other account is in the way.
+//! Finds what removed accounts left outside of their workspaces' folders. A delete removes it, unless another
+//! account is in the way.
 
 use super::Finding;
 use crate::{cid::Cid, domain::Account, store::StoreError, system::inside::Inside};
 use cid_kernel::{fs, sysvipc};
 use std::{collections::BTreeSet, path::Path};
 
-/// Where everybody may put files, and the daemon sees them.
+/// Folders that everybody may write to and the daemon can see.
 const FOLDERS: [&str; 2] = ["/dev/shm", "/dev/mqueue"];
 
-/// Names it.
+/// Reports it.
 ///
 /// # Errors
-/// The ledger's.
+/// The ledger fails.
 pub(super) async fn left(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
     if cid.sys.accounts.is_none() {
         return Ok(());
     }
-    // Before the ledger, where a number is noted before its account is made; and after it, for what has gone
-    // meanwhile.
+    // Before the ledger is read, because a number is recorded there before its account is made; and once more after
+    // it, to drop what has gone meanwhile.
     let folders = FOLDERS.map(Path::new);
     let mut found = owned(&folders);
     let uids = &cid.settings.workspace_uids.0;
@@ -39,7 +39,7 @@ pub(super) async fn left(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), S
     Ok(())
 }
 
-/// Whose things are, what they are called, and what removes them.
+/// The owners of each thing, its name, and the command that removes it.
 fn owned(folders: &[&Path]) -> Vec<(Vec<u32>, String, String)> {
     let mut found = Vec::new();
     for folder in folders {

@@ -1,4 +1,4 @@
-//! What should be there and is not.
+//! Finds what should exist and does not.
 
 use super::{Finding, sites};
 use crate::{
@@ -19,16 +19,16 @@ use cid_kernel::fs;
 use cid_protocol::run_file::{RunFile, WEB};
 use std::path::{Path, PathBuf};
 
-/// How a workspace's app is now.
+/// The current state of a workspace's app.
 #[derive(Clone, Copy)]
 pub(super) struct Now<'a> {
-    /// `None`: supervisord does not tell.
+    /// `None` if supervisord does not say.
     pub(super) processes: Option<&'a [Process]>,
-    /// It was started a moment ago, as after a boot: that it does not listen yet is no finding.
+    /// It was started a moment ago, e.g. after a boot: not listening yet is no finding.
     pub(super) is_starting: bool,
 }
 
-/// What a ready workspace should have and has not.
+/// What a ready workspace should have and lacks.
 pub(super) async fn missing(
     cid: &Cid,
     unit: &UnitName,
@@ -40,7 +40,7 @@ pub(super) async fn missing(
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    // It may have begun to go since the list was read.
+    // Its removal may have begun since the list was read.
     let now = cid.store.workspace(workspace.id).await?;
     let is_busy = cid.store.live_job(workspace.id).await?.is_some();
     if is_busy || now.is_none_or(|now| now.state != workspace.state) {
@@ -55,7 +55,7 @@ pub(super) async fn missing(
         TREE.into(),
         Path::new(TREE).join(".git"),
     ] {
-        // A link in its place is not it. On a host the tree is its user's, and cid cannot look inside.
+        // A link in its place does not count. On a host the tree belongs to its user, and cid cannot look inside.
         let folder = Inside::new(&workspace.directory, inner);
         if !folder.may_be_folder() {
             let subject = format!("directory {}", folder.display());
@@ -154,7 +154,7 @@ pub(super) async fn missing(
     Ok(())
 }
 
-/// What a file should say and in which way it does not.
+/// What a file should contain, and how it differs.
 fn differs(wanted: Option<String>, found: Option<&str>) -> Option<(String, &'static str)> {
     match (wanted?, found) {
         (wanted, None) => Some((wanted, "its file is gone")),
@@ -165,7 +165,7 @@ fn differs(wanted: Option<String>, found: Option<&str>) -> Option<(String, &'sta
     }
 }
 
-/// nginx does not get to the app's socket, or would follow a link in its place.
+/// nginx cannot reach the app's socket, or would follow a link in its place.
 fn unseen(cid: &Cid, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
     let folder = run_file.web_socket.as_ref()?.parent()?;
     cid.sys.accounts.as_ref()?;
@@ -178,7 +178,7 @@ fn unseen(cid: &Cid, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
     ))
 }
 
-/// The web process runs, but its address is nobody's or somebody else's.
+/// The web process runs, but nothing, or another process, listens on its address.
 fn silent(
     cid: &Cid,
     unit: &UnitName,

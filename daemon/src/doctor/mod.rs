@@ -1,5 +1,5 @@
-//! Compares the ledger with the machine, both ways: what should be there and is not, what is there
-//! and should not be. On a host also what cid needs from it.
+//! Compares the ledger with the machine, both ways: what should exist and does not, what exists and
+//! should not. On a host it also checks what cid needs from the host.
 
 mod access;
 mod accounts;
@@ -36,10 +36,10 @@ use std::{
     time::Duration,
 };
 
-/// So long pages are waited for.
+/// How long pages may take to answer.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
 
-/// One thing that was found.
+/// One finding.
 #[derive(Clone, Debug)]
 pub struct Finding {
     kind: v1::FindingKind,
@@ -103,14 +103,14 @@ impl From<Finding> for v1::Finding {
     }
 }
 
-/// Looks at everything, and with `repair` mends what can be mended without losing anything.
+/// Checks everything, and with `repair` mends what can be mended without losing anything.
 ///
 /// # Errors
 /// The ledger cannot be read.
 pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     let mut findings = debts(cid, repair).await?;
     let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
-    // What a running job is about is in motion and is judged when the job has ended.
+    // The subject of a running job is changing; it is judged when the job has ended.
     let busy: BTreeSet<UnitName> = cid
         .store
         .live_jobs()
@@ -121,7 +121,7 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     let units: BTreeMap<UnitName, &Workspace> = workspaces.iter().map(|w| (w.unit(), w)).collect();
     let groups: Option<HashMap<String, Vec<Process>>> = match cid.sys.supervisor.groups().await {
         Ok(groups) => Some(groups.into_iter().collect()),
-        // On a host a check of its own says so.
+        // On a host a separate check reports it.
         Err(_) if cid.sys.accounts.is_some() => None,
         Err(fault) => {
             findings.push(Finding::drift(
@@ -150,7 +150,7 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
         .collect();
     let trees: Vec<&Workspace> = at_rest.iter().map(|(_, workspace)| **workspace).collect();
     let looked = cid.health.look(&trees, HEALTH_LIMIT).await;
-    // Without it no page answers, and that is one finding.
+    // Without it no page answers, and that counts as one finding.
     let has_nginx = cid.sys.probe.is_open(cid.sys.site.http_port).await;
     for ((unit, workspace), looked) in at_rest.iter().zip(looked) {
         let processes = groups
@@ -163,7 +163,7 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
             is_starting,
         };
         missing::missing(cid, unit, workspace, now, repair, &mut findings).await?;
-        // What is missing is why it fails.
+        // If something is missing, that explains the failure.
         let is_whole = has_nginx && findings.len() == before;
         if is_whole && looked.health.condition == Condition::Failing {
             findings.push(failing(unit, workspace, &looked.health));
@@ -221,7 +221,7 @@ fn failing(unit: &UnitName, workspace: &Workspace, health: &Health) -> Finding {
     )
 }
 
-/// cid itself never restarts supervisord: every app would go down, at a moment of nobody's choice.
+/// cid itself never restarts supervisord: every app would go down, at a moment that nobody chose.
 fn of_an_earlier_version(cid: &Cid) -> Finding {
     let restart = match cid.sys.accounts.is_some() {
         true => "systemctl restart cid-supervisor",

@@ -1,5 +1,5 @@
-//! Processes that run as a workspace's account and are not cid's: a manager of units or a session from when somebody
-//! could still log in as it, or what a service of the machine's started.
+//! Processes that run as a workspace's account and are not cid's: a manager of units or a session from a time when
+//! login as that account was still possible, or something that one of the machine's services started.
 
 use super::Finding;
 use crate::{
@@ -15,15 +15,15 @@ use cid_kernel::cgroup;
 use cid_protocol::request::EndProcesses;
 use std::{collections::BTreeSet, time::Duration};
 
-/// Ending them may take so long.
+/// Time limit for ending them.
 const LIMIT: Duration = Duration::from_secs(15);
-/// So many programs are named.
+/// At most this many programs are named.
 const NAMED: usize = 5;
 
-/// Names them, and with `repair` ends them.
+/// Reports them, and with `repair` ends them.
 ///
 /// # Errors
-/// The ledger's.
+/// The ledger fails.
 pub(super) async fn outsiders(
     cid: &Cid,
     repair: bool,
@@ -73,7 +73,7 @@ fn outside(uid: u32) -> Vec<u32> {
     found
 }
 
-/// What they run, each program once.
+/// The programs that they run, each once.
 fn named(pids: &[u32]) -> String {
     let program = |pid: &u32| procs::command_line(*pid).into_iter().next();
     let programs: BTreeSet<String> = pids.iter().filter_map(program).collect();

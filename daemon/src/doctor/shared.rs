@@ -1,5 +1,5 @@
-//! What a project's workspaces share beside the repository: media and the file of a SQLite database. Each
-//! workspace is another user, so their group must be let in, and nginx to what it shows.
+//! What a project's workspaces share besides the repository: media and the file of a SQLite database. Each
+//! workspace is a separate user, so their group needs access, and nginx needs it to what it serves.
 
 use crate::{
     cid::Cid,
@@ -26,20 +26,20 @@ const READ: u16 = 5;
 const WRITE: u16 = 7;
 const WRITE_FILE: u16 = 6;
 
-/// One thing that is shared: what it is called in the project file, and how it is.
+/// One shared thing: its key in the project file, and its state.
 pub(crate) type Shared = (&'static str, Result<String, Fault>);
 
-/// Somebody who is to use it.
+/// One of its intended users.
 struct Who {
     /// In words, for people.
     name: String,
     uid: u32,
     gids: Vec<u32>,
-    /// How setfacl calls whom it is to let in.
+    /// The user or group as setfacl writes it.
     entry: String,
 }
 
-/// A question, and what to say when the answer is no.
+/// A question, and the message for when the answer is no.
 struct Question<'a> {
     key: &'static str,
     who: &'a Who,
@@ -47,13 +47,13 @@ struct Question<'a> {
     verb: &'static str,
     path: PathBuf,
     rights: u16,
-    /// Opens it.
+    /// The command that opens it.
     mend: String,
-    /// Makes it.
+    /// The command that makes it.
     make: String,
 }
 
-/// Looks at all that a project shares. On a host: in a sandbox all are one user.
+/// Checks everything that a project shares. Only on a host: in a sandbox there is only one user.
 pub(crate) async fn look(cid: &Cid, project: &Project) -> Vec<Shared> {
     let (media, file) = (project.media.as_ref(), project.database_file());
     let keys = media.map(|_| "media").into_iter();
@@ -73,7 +73,7 @@ pub(crate) async fn look(cid: &Cid, project: &Project) -> Vec<Shared> {
 async fn answers(cid: &Cid, project: &Project) -> Result<Vec<Shared>, Fault> {
     let group = project_group(&project.name);
     let workspaces = workspaces(cid, project, &group)?;
-    // Without media nginx reads nothing; where it cannot be asked, others say so.
+    // Without media nginx reads nothing; other checks report that nginx cannot be asked.
     let nginx = match &project.media {
         Some(_) => cid.sys.nginx.configuration().await.ok(),
         None => None,
@@ -98,7 +98,7 @@ async fn answers(cid: &Cid, project: &Project) -> Result<Vec<Shared>, Fault> {
     Ok(told(&questions, &report.obstacles))
 }
 
-/// Of each thing the first trouble, or that there is none.
+/// The first problem of each thing, or that it has none.
 fn told(questions: &[Question<'_>], obstacles: &[Option<Obstacle>]) -> Vec<Shared> {
     let mut told: Vec<Shared> = Vec::new();
     for (question, obstacle) in questions.iter().zip(obstacles) {
@@ -158,7 +158,7 @@ fn of_database<'a>(file: &Path, group: &str, workspaces: &'a Who) -> Vec<Questio
         mend: open.clone(),
         make: make.clone(),
     };
-    // SQLite makes its journal beside the file.
+    // SQLite makes its journal next to the file.
     vec![question(file, WRITE_FILE), question(folder, WRITE)]
 }
 
@@ -193,13 +193,13 @@ impl Question<'_> {
     }
 }
 
-/// Helpers and apps see no homes.
+/// Helpers and apps cannot see home directories.
 fn hidden(path: &Path) -> bool {
     let homes = ["/home", "/root", "/run/user"];
     homes.iter().any(|home| path.starts_with(home))
 }
 
-/// Any of the project's workspaces, as the one that nothing belongs to.
+/// Any of the project's workspaces, represented by one that owns nothing.
 fn workspaces(cid: &Cid, project: &Project, group: &str) -> Result<Who, Fault> {
     let gid = gid_of(group).map_err(|fault| fault.hint("systemctl reload cid makes it"))?;
     Ok(Who {

@@ -1,6 +1,5 @@
-//! What projects have in nginx beside their workspaces' vhosts: a certificate, and a vhost for all
-//! names that no workspace has. Kept as the project files say; nothing of one project's is in another
-//! one's way.
+//! What projects have in nginx besides their workspaces' vhosts: a certificate, and a vhost for all
+//! names that no workspace has. Both follow the project files. No project gets in another's way.
 
 use super::{Finding, vhosts};
 use crate::{
@@ -20,18 +19,18 @@ use cid_protocol::fault::Fault;
 use futures::future::join_all;
 use std::{collections::BTreeSet, time::Duration};
 
-/// How often renewed certificates are looked for.
+/// How often cid looks for renewed certificates.
 const PAUSE: Duration = Duration::from_hours(1);
-/// What did not work is tried again after this time: nginx may have been down.
+/// The pause before a retry after a failure: nginx may have been down.
 const SHORT_PAUSE: Duration = Duration::from_secs(30);
 
 /// Brings all projects' certificates and vhosts for unknown names up to date, and removes those of
-/// projects that are gone. What is wrong with one project is logged and stops no other; says how many
-/// projects something is wrong with.
+/// projects that are gone. An error in one project is logged and does not stop the others. Returns the
+/// number of projects with an error.
 pub async fn keep_sites(cid: &Cid) -> usize {
     let shelf = cid.projects.all();
     let mut failed = 0;
-    // A project whose file is bad at the moment keeps what it has.
+    // A project whose file is currently bad keeps what it has.
     for project in shelf.values().flatten() {
         if let Err(fault) = keep_site(cid, project).await {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
@@ -45,7 +44,7 @@ pub async fn keep_sites(cid: &Cid) -> usize {
     failed
 }
 
-/// Does so until the daemon goes down.
+/// Repeats this until the daemon stops.
 pub async fn keep_sites_forever(cid: Cid) {
     loop {
         let pause = match keep_sites(&cid).await {
@@ -82,7 +81,7 @@ async fn keep_site(cid: &Cid, project: &Project) -> Result<(), Fault> {
         .and(vhosts::keep_vhosts(cid, project).await)
 }
 
-/// Puts the vhosts of a project's workspaces back that were set aside, once its certificate is good again.
+/// Restores the set-aside vhosts of a project's workspaces once its certificate is good again.
 async fn put_back(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
     let mut aside = cid.sys.nginx.list()?;
     aside.retain(|unit| unit.project() == *project && !unit.is_catch_all());
@@ -116,15 +115,15 @@ async fn put_back(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
             puts.push((unit, wanted));
         }
     }
-    // All at once are one reload.
+    // One reload for all of them.
     let puts = puts
         .iter()
         .map(|(unit, wanted)| cid.sys.nginx.put(unit, wanted));
     join_all(puts).await.into_iter().collect()
 }
 
-/// Vhosts that name a certificate which is not there would keep nginx from starting, for everybody: its
-/// test sets them aside.
+/// A vhost that names a missing certificate would keep nginx from starting, for everybody: nginx's test
+/// sets such vhosts aside.
 async fn take_down(cid: &Cid) -> Result<(), Fault> {
     let projects: BTreeSet<ProjectName> = cid
         .sys
@@ -159,8 +158,8 @@ fn naming(cid: &Cid, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
     Ok(naming)
 }
 
-/// What answers for the names below a project's domain that nobody has; `None`: nginx's default server
-/// does, which is cid's.
+/// The vhost for unused names below a project's domain; `None` if nginx's default server, which is
+/// cid's, answers for them.
 fn catch_all(cid: &Cid, project: &Project) -> Result<Option<String>, Fault> {
     let site = &cid.sys.site;
     let tls = match &project.tls {
@@ -209,7 +208,7 @@ async fn remove_strays(cid: &Cid, shelf: &Shelf) -> Result<(), Fault> {
             Some(Err(_)) => false,
             None => true,
         };
-        // Workspaces made before go on with it.
+        // Existing workspaces keep using it.
         if has_none && naming(cid, &project)?.is_empty() {
             cid.sys.certificates.remove(&project).await?;
         }
@@ -217,7 +216,7 @@ async fn remove_strays(cid: &Cid, shelf: &Shelf) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether a project has anything in nginx beside its workspaces.
+/// Whether a project has anything in nginx besides its workspaces.
 ///
 /// # Errors
 /// The vhost cannot be read.
@@ -226,18 +225,18 @@ pub(crate) fn has_site(cid: &Cid, project: &ProjectName) -> Result<bool, Fault> 
     Ok(vhost.is_some() || cid.sys.certificates.copy(project).is_some())
 }
 
-/// Removes that of a project which has no workspaces.
+/// Removes the certificate and vhost of a project that has no workspaces.
 ///
 /// # Errors
 /// A file cannot be removed.
 pub(crate) async fn remove_site(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
-    // Where nginx cannot be told, it forgets at its next start.
+    // If nginx cannot be reloaded, it forgets them at its next start.
     let unit = UnitName::catch_all(project);
     cid.sys.nginx.remove(&unit).await?;
     cid.sys.certificates.remove(project).await
 }
 
-/// What is wrong with projects' certificates and with their vhosts for unknown names.
+/// Reports what is wrong with projects' certificates and with their vhosts for unknown names.
 ///
 /// # Errors
 /// A vhost cannot be read.
@@ -275,7 +274,7 @@ pub(super) async fn sites(
     Ok(())
 }
 
-/// What to say of a vhost that is not as it should be.
+/// The message about a wrong vhost.
 pub(super) fn otherwise(unit: &UnitName, found: Option<&str>, what: &str) -> Finding {
     let subject = format!("vhost {unit}");
     match found.and_then(aside::reason) {

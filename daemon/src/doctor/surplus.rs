@@ -1,4 +1,4 @@
-//! What is there and should not be.
+//! Finds what exists and should not.
 
 use super::{Finding, kept, sites};
 use crate::{
@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is there and belongs to no workspace.
+/// What exists and belongs to no workspace.
 pub(super) async fn surplus(
     cid: &Cid,
     units: &BTreeMap<UnitName, &Workspace>,
@@ -124,7 +124,7 @@ pub(super) async fn surplus(
     Ok(())
 }
 
-/// Run files and log folders of nobody.
+/// Run files and log folders that belong to no workspace.
 fn files(
     cid: &Cid,
     is_known: &dyn Fn(&UnitName) -> bool,
@@ -162,7 +162,7 @@ fn files(
     Ok(())
 }
 
-/// Folders of nobody where workspaces live, and trash of jobs that are over.
+/// Folders that belong to no workspace, where workspaces live, and trash of finished jobs.
 async fn directories(
     cid: &Cid,
     units: &BTreeMap<UnitName, &Workspace>,
@@ -210,7 +210,7 @@ async fn directories(
     }
     for project in cid.projects.all().values().flatten() {
         let mirror = cid.layout.mirror(&project.name);
-        // On a host the environments are their builder's, and cid looks at its own notes of them.
+        // On a host the environments belong to their builder, so cid looks at its own records of them.
         let environments = fs::names(&match cid.sys.accounts {
             Some(_) => cid.layout.environment_marks(&project.name),
             None => cid.layout.environments(&project.name),
@@ -251,8 +251,8 @@ async fn directories(
     Ok(())
 }
 
-/// Where workspaces live, and of which project: as project files say now, and where there are some from
-/// before a file was changed or removed.
+/// The folders where workspaces live, with their project: those that project files name now, and those
+/// that still hold workspaces from before a file was changed or removed.
 pub(super) fn work_dirs<'a>(
     cid: &Cid,
     workspaces: impl Iterator<Item = &'a Workspace>,
@@ -270,7 +270,7 @@ pub(super) fn work_dirs<'a>(
     dirs
 }
 
-/// What all workspaces' processes are started by, as text.
+/// The run files of all workspaces, as text.
 fn run_files(cid: &Cid) -> Result<Vec<String>, Fault> {
     let dir = cid.layout.run_file_dir();
     let texts = fs::names(&dir)?
@@ -283,7 +283,7 @@ fn run_files(cid: &Cid) -> Result<Vec<String>, Fault> {
         .collect())
 }
 
-/// Those of these environments in `folder` that no run file names, in whichever setting.
+/// The environments in `folder` that no run file names in any setting.
 fn unused<'a>(environments: &'a [String], folder: &Path, run_files: &[String]) -> Vec<&'a str> {
     let is_used = |name: &&str| {
         let path = folder.join(name).display().to_string();

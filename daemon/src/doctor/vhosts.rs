@@ -1,5 +1,5 @@
 //! Workspaces' vhosts follow their project's file: its `[nginx]`, its certificate, its `media.scripts`.
-//! What the processes were started with stays.
+//! The settings that the processes were started with stay.
 
 use crate::{
     cid::Cid,
@@ -11,10 +11,10 @@ use crate::{
 use cid_protocol::{fault::Fault, run_file::RunFile};
 use futures::future::join_all;
 
-/// Writes those again that say something else than the project's file would have them say.
+/// Rewrites the vhosts that differ from what the project's file asks for.
 ///
 /// # Errors
-/// The ledger cannot be read, or nginx takes a vhost not; the others are written all the same.
+/// The ledger cannot be read, or nginx rejects a vhost; the others are written all the same.
 pub(super) async fn keep_vhosts(cid: &Cid, project: &Project) -> Result<(), Fault> {
     let of = Some(project.name.clone());
     let workspaces = cid.store.workspaces(of, 0, usize::MAX >> 1).await;
@@ -24,7 +24,7 @@ pub(super) async fn keep_vhosts(cid: &Cid, project: &Project) -> Result<(), Faul
             stale.push((workspace, wanted));
         }
     }
-    // All at once are one reload.
+    // One reload for all of them.
     let puts = stale.into_iter().map(async |(workspace, wanted)| {
         cid.sys.nginx.put(&workspace.unit(), &wanted).await?;
         let noted = cid
@@ -35,7 +35,7 @@ pub(super) async fn keep_vhosts(cid: &Cid, project: &Project) -> Result<(), Faul
     join_all(puts).await.into_iter().collect()
 }
 
-/// The vhost of a workspace that has another one.
+/// The wanted vhost of a workspace whose present one differs.
 async fn wanted(
     cid: &Cid,
     project: &Project,
@@ -67,11 +67,11 @@ async fn wanted(
     Ok((wanted != present).then_some(wanted))
 }
 
-/// As the project's file and the workspace's processes have it; `None`: the two do not go together, and the
-/// workspace keeps what it was made with.
+/// The vhost for the project's file and the workspace's processes; `None` if the two do not fit together,
+/// and the workspace keeps the vhost that it was made with.
 fn vhost(cid: &Cid, project: &Project, workspace: &Workspace) -> Result<Option<String>, Fault> {
     let unit = workspace.unit();
-    // Doctor names a run file that is gone.
+    // Another check reports a missing run file.
     let Ok(run_file) = RunFile::read(&cid.layout.run_file(&unit)) else {
         return Ok(None);
     };

@@ -1,10 +1,10 @@
-//! What works today and is likely not what was meant, or will not work for long.
+//! Settings that work today but are likely a mistake, or will stop working soon.
 
 use crate::{config::Project, system::tls::Certificates};
 use jiff::{SignedDuration, Timestamp};
 use std::{fs, os::unix::fs::MetadataExt};
 
-/// certbot renews 30 days before the end: at half of that something is wrong with it.
+/// certbot renews 30 days before the end: when half of that is left, renewal has failed.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A key in the project file, what is worrying about it, and what to do.
@@ -19,7 +19,7 @@ pub(crate) struct Worry {
 
 /// All worries about a project.
 pub(crate) async fn worries(project: &Project) -> Vec<Worry> {
-    // One that is no good is told as an error.
+    // A certificate that is not usable is reported as an error.
     let pair = Certificates::read(project).await.ok().flatten();
     let ends = pair.and_then(|pair| ends_soon(pair.not_after(), Timestamp::now()));
     let database = project.empty_database().map(|fault| Worry {

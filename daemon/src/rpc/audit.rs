@@ -1,5 +1,5 @@
-//! Who did what: a line to the log at once, and to the ledger a moment later, in batches. No request
-//! waits for either.
+//! Who did what: each line goes to the log at once, and to the ledger a moment later, in batches. No
+//! request waits for either.
 
 use super::convert;
 use crate::{
@@ -22,16 +22,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-/// Lines that may wait to be written; further ones are counted and lost to the ledger.
+/// At most this many lines wait to be written. Further lines are counted and missing from the ledger.
 const QUEUE: usize = 1024;
 const BATCH: usize = 256;
-/// One commit at most in so long.
+/// The shortest time between two commits.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Old lines are thrown away once in so long.
+/// How often old lines are deleted.
 const FORGET_PAUSE: Duration = Duration::from_mins(10);
-/// At the end the last lines may take so long.
+/// How long writing the last lines may take at the end.
 const FINISH: Duration = Duration::from_secs(5);
-/// A path or a reason may be as long as a caller likes.
+/// Callers can make a path or a reason arbitrarily long, so it is cut here.
 const MAX_TEXT: usize = 300;
 
 /// Where the lines go. Cheap to clone.
@@ -42,7 +42,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Begins to write to this ledger.
+    /// Starts writing to this ledger.
     pub fn start(store: Store) -> (Self, Writer) {
         let (queue, lines) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
@@ -51,8 +51,8 @@ impl Audit {
         (Self { queue, lost }, Writer { task, closing })
     }
 
-    /// A call has been answered so. What showed that workspaces, jobs and projects are there, as it might,
-    /// is not worth a line.
+    /// Records how a call was answered. A permitted call that only listed or showed workspaces, jobs or
+    /// projects gets no line.
     pub(super) fn tell(&self, call: &Call, outcome: Code) {
         let line = line(call, outcome);
         let is_overview = call
@@ -135,7 +135,7 @@ fn log(line: &AuditLine) {
         Verdict::Denied => "denied",
         Verdict::NotAsked => "not asked",
     };
-    // A field of which nothing is known is left out.
+    // An unknown field is left out.
     let ran = if program.is_empty() { "" } else { " of " };
     let [
         account,
@@ -162,7 +162,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Takes no more lines, and returns when those that were taken are written.
+    /// Accepts no more lines, and returns when the accepted ones are written.
     pub async fn finish(self) {
         self.closing.cancel();
         if !matches!(timeout(FINISH, self.task).await, Ok(Ok(()))) {
@@ -203,7 +203,7 @@ async fn write(
                 tracing::warn!("old lines of the audit log are kept: {error}");
             }
         }
-        // What comes meanwhile goes into one commit.
+        // Lines that arrive meanwhile go into one commit.
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
             () = closing.cancelled() => {}

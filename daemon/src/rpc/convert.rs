@@ -55,12 +55,12 @@ fn duration(millis: u64) -> Option<prost_types::Duration> {
     Duration::from_millis(millis).try_into().ok()
 }
 
-/// Names of users by their numbers, each looked up once.
+/// User names by user id, each looked up once.
 #[derive(Default)]
 pub(super) struct Users(HashMap<u32, String>);
 
 impl Users {
-    /// The account's name, or the number where there is no such account any more; an address as it is.
+    /// The account's name, or its number if the account no longer exists. An address is returned unchanged.
     fn name(&mut self, creator: &Creator) -> String {
         let uid = match creator {
             Creator::User(uid) => *uid,
@@ -112,7 +112,7 @@ fn condition(condition: Condition) -> v1::Health {
     }
 }
 
-/// A process, and what it has in memory.
+/// A process, and its memory.
 pub(super) fn process(process: &Process, memory: u64) -> v1::Process {
     let state = match process.state {
         _ if is_crashing(process, jiff::Timestamp::now()) => v1::ProcessState::Crashing,
@@ -155,7 +155,7 @@ fn step_state(state: StepState) -> v1::StepState {
     }
 }
 
-/// A job with its steps as far as its journal goes; `progress` is `None` in lists.
+/// A job with its steps as of its journal; `progress` is `None` in lists.
 pub(super) fn job(
     row: &JobRow,
     progress: Option<&Progress>,
@@ -219,7 +219,7 @@ pub(super) fn waiting(waiting: &Waiting) -> v1::Waiting {
     }
 }
 
-/// Tells those who watch a job what it waits for; `None`: it goes on.
+/// Tells the watchers of a job what it waits for; `None` if it continues.
 pub(super) fn waiting_event(job: Uuid, seq: u64, waits_for: Option<&Waiting>) -> v1::Event {
     v1::Event {
         job: job.to_string(),
@@ -264,7 +264,7 @@ fn failure(
     })
 }
 
-/// A journal line for those who watch; `None` for lines that mean nothing to them.
+/// A journal line for watchers; `None` for lines that mean nothing to them.
 pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
     use v1::event::What as Out;
     let index = |step: usize| u32::try_from(step).unwrap_or(u32::MAX);

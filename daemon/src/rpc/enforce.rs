@@ -1,5 +1,5 @@
-//! The layer every call goes through: asks the gate, leaves the claim, sees to it that it was used,
-//! and tells the audit log.
+//! The layer that every call passes: it asks the gate, attaches the claim, checks that the claim was
+//! used, and writes to the audit log.
 
 use super::audit::Audit;
 use crate::{
@@ -20,10 +20,10 @@ use tonic::{
 };
 use tower::{Layer, Service};
 
-/// A client sends this when it has somebody who can be asked for a password.
+/// A client sends this when it can ask a person for a password.
 const INTERACTIVE: &str = "cid-interactive";
 
-/// The claim of one call, until somebody takes it.
+/// The claim of one call, until it is taken.
 #[derive(Clone)]
 pub(super) struct ClaimSlot(Arc<Mutex<Option<Claim>>>);
 
@@ -42,7 +42,7 @@ pub struct Enforce {
 }
 
 impl Enforce {
-    /// Lets in what this gate permits, as much at once as may be, and tells this log.
+    /// Lets in what this gate permits, up to its limits, and writes to this log.
     pub fn new(gate: Gate, audit: Audit, streams: Streams) -> Self {
         Self {
             gate,
@@ -91,7 +91,7 @@ where
             audit,
             streams,
         } = self.enforce.clone();
-        // The one that is ready must be the one that is called.
+        // The service that was polled ready must be the one that is called.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         Box::pin(async move {
@@ -100,7 +100,7 @@ where
                 tracing::warn!(rpc, "denied: no credentials");
                 return Ok(Status::permission_denied("the caller is unknown").into_http());
             };
-            // Until the answer is read, or given up.
+            // Held until the answer is read or abandoned.
             let place = match streams.begin(caller.uid, Kind::Calls) {
                 Ok(place) => place,
                 Err(error) => return Ok(error.into_status().into_http()),
@@ -137,8 +137,8 @@ where
     }
 }
 
-/// What was done without asking whether it may be is not given away, and neither is the reason why
-/// it could not be done, to those who may not see what there is.
+/// A result whose permission was never asked for is withheld. So is the reason for a failure, from
+/// callers who may not see what exists.
 async fn settle(gate: &Gate, call: &Call, answer: http::Response<Body>) -> http::Response<Body> {
     if call.known().decision.is_some() {
         return answer;
@@ -159,12 +159,12 @@ async fn settle(gate: &Gate, call: &Call, answer: http::Response<Body>) -> http:
     }
 }
 
-/// An error stands in the head of an answer; otherwise it is a good one, or the beginning of one.
+/// An error is in the headers of an answer; without one the answer is good, or begins well.
 fn code(head: &HeaderMap) -> Code {
     Status::from_header_map(head).map_or(Code::Ok, |status| status.code())
 }
 
-/// Tells the audit log of a call, also of one whose client has gone before it was answered.
+/// Writes a call to the audit log, even if the client left before the answer.
 struct Told {
     call: Arc<Call>,
     audit: Audit,

@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-/// A watcher looks again after so long even when nobody told it to.
+/// A watcher looks again after this time, even without a notification.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 #[tonic::async_trait]
@@ -114,7 +114,7 @@ impl Jobs for Cid {
         if with_output {
             viewer.has_read(&subject).await;
         }
-        // What nobody has read yet is what was read at once, and one line.
+        // The unread output is at most one chunk that was read at once, and one line.
         let (sender, receiver) = mpsc::channel(1);
         let cid = self.clone();
         tokio::spawn(async move {
@@ -161,7 +161,7 @@ fn id(text: &str) -> Result<Uuid, Error> {
         .map_err(|_| Error::invalid("id", format!("{text:?} is not the id of a job")))
 }
 
-/// Who asks; the enforcing layer left it.
+/// The caller, as the enforcing layer stored it.
 fn viewer<T>(request: &Request<T>) -> Result<Viewer, Error> {
     let viewer = request.extensions().get::<Viewer>().cloned();
     viewer.ok_or_else(|| Error::Denied {
@@ -170,7 +170,7 @@ fn viewer<T>(request: &Request<T>) -> Result<Viewer, Error> {
     })
 }
 
-/// Instead of a failure's last lines.
+/// Shown instead of a failure's last lines.
 fn withheld(denial: &Denial) -> String {
     let right = Action::ReadLogs.id();
     format!(
@@ -179,7 +179,7 @@ fn withheld(denial: &Denial) -> String {
     )
 }
 
-/// Output is for those who ask for the one job, and may read its workspace's logs.
+/// Output is shown only to callers who ask for this one job and may read its workspace's logs.
 fn without_output(mut job: v1::Job) -> v1::Job {
     if let Some(failure) = &mut job.failure {
         failure.output.clear();
@@ -229,7 +229,7 @@ impl Cid {
         })
     }
 
-    /// Sends the journal after a line, then what comes, until the job is at rest.
+    /// Sends the journal after a line, then new lines, until the job is at rest.
     async fn watch_job(
         &self,
         row: JobRow,
@@ -241,7 +241,7 @@ impl Cid {
             .map_err(|_| Status::internal("cannot read the job's plan"))?;
         let mut told = None;
         loop {
-            // First the receiver, then the reading: a line written between the two is told of.
+            // Subscribe first, then read: a line written between the two is still announced.
             let news = self.engine.follow(row.id);
             let events = self
                 .store

@@ -1,5 +1,5 @@
-//! Reads the logs of a workspace's processes, a piece at a time and only as fast as the caller reads:
-//! nothing is read ahead.
+//! Reads the logs of a workspace's processes in pieces, and only as fast as the caller reads: nothing
+//! is read ahead.
 
 use crate::{authz::Permit, cid::streams::Place, domain::ProcessType, error::Error};
 use cid_kernel::fs;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 const DEFAULT_LINES: usize = 100;
-/// Read at once; a whole line and its end fit in.
+/// How much is read at once; a whole line with its end fits in.
 const PIECE: usize = 2 * LINE.most;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -25,16 +25,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub(super) struct Wanted {
     /// Only this process; empty: all.
     pub(super) process: String,
-    /// So many last lines of each; 0: 100.
+    /// How many last lines of each process; 0 means 100.
     pub(super) lines: u32,
-    /// And what comes after them.
+    /// Whether to follow new lines.
     pub(super) follow: bool,
 }
 
-/// The last lines of each process's log, and with `follow` what comes. `place` is held until it ends.
+/// The last lines of each process's log, and with `follow` new lines. `place` is held until it ends.
 ///
 /// # Errors
-/// There is no log of that process, or too many lines are asked for.
+/// That process has no log, or too many lines are requested.
 pub(super) fn stream(
     permit: &Permit,
     place: Place,
@@ -93,9 +93,9 @@ fn logs_of(dir: &Path, process: &str) -> Result<Vec<Log>, Error> {
 /// One caller's reading.
 struct Reader {
     logs: Vec<Log>,
-    /// Which of them is being read.
+    /// The log that is being read.
     current: usize,
-    /// How many last lines of each are wanted; `None`: they have been read, and what comes is.
+    /// How many last lines of each are wanted; `None` once they are read and new lines are followed.
     tail: Option<usize>,
     follow: bool,
     piece: Piece,
@@ -119,7 +119,7 @@ impl Reader {
         }
     }
 
-    /// Begins anew with the first log, a moment later; `None`: that was all.
+    /// Starts again with the first log, a moment later; `None` if nothing more is wanted.
     async fn again(&mut self) -> Option<()> {
         if !self.follow {
             return None;
@@ -142,18 +142,18 @@ struct Log {
     inode: u64,
     /// The beginning of the next line.
     offset: u64,
-    /// As long as it was when the reading of its last lines began; `None`: it has not begun.
+    /// Its length when reading its last lines began; `None` before that.
     end: Option<u64>,
-    /// The line that is read was longer than a line may be: its rest is left out.
+    /// The current line is too long: its rest is left out.
     skips: bool,
 }
 
-/// What was read of a log and not given yet.
+/// What was read of a log and not returned yet.
 #[derive(Default)]
 struct Piece {
     bytes: Vec<u8>,
     given: usize,
-    /// The log went on behind it.
+    /// The log continues after it.
     has_more: bool,
 }
 
@@ -169,8 +169,8 @@ impl Log {
         }
     }
 
-    /// The next whole line, or the beginning of one that is too long; `None`: there is none now. A log
-    /// that cannot be read has none.
+    /// The next whole line, or the beginning of one that is too long; `None` if there is none now. A log
+    /// that cannot be read has no lines.
     fn next(&mut self, piece: &mut Piece, tail: Option<usize>) -> Option<Vec<u8>> {
         loop {
             let rest = &piece.bytes[piece.given..];
@@ -194,14 +194,14 @@ impl Log {
                         return None;
                     }
                 }
-                // Nothing, or a line that is still being written, and is read again.
+                // Nothing, or an incomplete line, which is read again later.
                 None if !self.read(piece, tail).ok()? => return None,
                 None => {}
             }
         }
     }
 
-    /// Reads what comes next; `false`: no more than was known.
+    /// Reads the next piece; `false` if there is nothing new.
     fn read(&mut self, piece: &mut Piece, tail: Option<usize>) -> io::Result<bool> {
         let known = piece.bytes.len() - piece.given;
         if !piece.bytes.is_empty() && !piece.has_more {
@@ -212,7 +212,7 @@ impl Log {
         let limit = match (tail, self.end) {
             (Some(lines), None) => self.seek(&file, &meta, lines)?,
             (Some(_), Some(end)) if meta.ino() == self.inode => end,
-            // It was rotated away while its last lines were read.
+            // It was rotated while its last lines were read.
             (Some(_), Some(_)) => return Ok(false),
             (None, _) => {
                 if meta.ino() != self.inode || meta.len() < self.offset {
@@ -234,7 +234,7 @@ impl Log {
         Ok(read > known)
     }
 
-    /// Goes to where the last lines begin, which are looked for from the end; gives the end.
+    /// Moves to the start of the last lines, searching backwards from the end. Returns the end.
     fn seek(&mut self, file: &File, meta: &Metadata, lines: usize) -> io::Result<u64> {
         let end = meta.len();
         let first = end.saturating_sub(LOG_TAIL.most as u64);
@@ -336,7 +336,7 @@ mod tests {
         let mut content = vec![b'\n'; LOG_TAIL.most];
         content.splice(..0, *b"first\n");
         let dir = log(&content);
-        // Of a sparse log, the lines are too far away from each other.
+        // In a sparse log the lines are too far apart.
         let file = File::options()
             .write(true)
             .open(dir.path().join("web.log"))

@@ -1,5 +1,5 @@
-//! proto to domain and back. What is decided here is only how a request is read and an answer
-//! written; who may ask is [`enforce`]'s, what happens is the engine's.
+//! Converts proto to domain and back. This module decides only how requests are read and answers
+//! written; [`enforce`] decides who may ask, the engine decides what happens.
 
 mod audit;
 mod convert;
@@ -33,8 +33,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 impl Cid {
-    /// Reads the project files again. What a project needs is made before anybody can use it. Says what is
-    /// wrong with projects; the others do not suffer.
+    /// Reads the project files again. What a project needs is made before the project can be used. Returns
+    /// what is wrong with projects; the other projects are not affected.
     ///
     /// # Errors
     /// The folder cannot be read; the projects stay as they were.
@@ -53,7 +53,7 @@ impl Cid {
     /// The workspace that a request means.
     ///
     /// # Errors
-    /// The address is bad, there is none, or there are several and no project is named.
+    /// The address is bad, it has no workspace, or it has several and no project is named.
     async fn resolve(&self, reference: Option<WorkspaceRef>) -> Result<Workspace, Error> {
         let reference = reference.unwrap_or_default();
         let email = email(&reference)?;
@@ -61,7 +61,7 @@ impl Cid {
         if !reference.project.is_empty() {
             let project = ProjectName::parse(&reference.project);
             if !found.iter().any(|w| Some(&w.project) == project.as_ref()) {
-                // A project that is not there at all is the better answer.
+                // If the project does not exist, that is the better answer.
                 self.known_project(&reference.project).await?;
             }
             found.retain(|w| Some(&w.project) == project.as_ref());
@@ -102,7 +102,7 @@ impl Cid {
             .await
     }
 
-    /// What a call is about.
+    /// The subject of a call.
     fn subject(
         &self,
         project: &ProjectName,
@@ -120,7 +120,7 @@ impl Cid {
         }
     }
 
-    /// A project that has a file, or at least had one and still has workspaces.
+    /// A project that has a file, or had one and still has workspaces.
     async fn known_project(&self, name: &str) -> Result<ProjectName, Error> {
         if let Some(project) = ProjectName::parse(name) {
             let is_here = self.projects.all().contains_key(name);
@@ -162,7 +162,7 @@ fn email(reference: &WorkspaceRef) -> Result<Email, Error> {
 /// The claim that [`enforce`] left in a request about a workspace; it can be taken once.
 ///
 /// # Errors
-/// There is none: the request did not come by the enforcing layer, or its row of the table does not
+/// There is no claim: the request did not pass the enforcing layer, or its row of the table does not
 /// say that it is about a workspace.
 fn take_claim<T>(request: &tonic::Request<T>) -> Result<Claim, Error> {
     let slot = request.extensions().get::<enforce::ClaimSlot>();
@@ -173,14 +173,14 @@ fn take_claim<T>(request: &tonic::Request<T>) -> Result<Claim, Error> {
         })
 }
 
-/// Notes for the audit log which project a request is about.
+/// Records for the audit log which project a request is about.
 fn concerns<T>(request: &tonic::Request<T>, project: &ProjectName) {
     if let Some(call) = request.extensions().get::<Arc<Call>>() {
         call.concerns(project);
     }
 }
 
-/// A page's length as asked for: 0 means `default`, more than [`PAGE`] is refused.
+/// The requested page length: 0 means `default`, more than [`PAGE`] is refused.
 fn page_size(asked: u32, default: usize) -> Result<usize, Error> {
     if asked == 0 {
         return Ok(default);

@@ -80,7 +80,7 @@ impl Projects for Cid {
         if let Some(project) = ProjectName::parse(&name) {
             concerns(&request, &project);
         }
-        // A file that was added or mended a moment ago counts.
+        // Includes a file that was added or mended a moment ago.
         self.read_projects().await.map_err(Error::from)?;
         doctor::keep_sites(self).await;
         let shelf = self.projects.all();
@@ -130,7 +130,7 @@ impl Projects for Cid {
         };
         concerns(&request, &project);
         let cid = self.clone();
-        // It goes on when whoever asked has gone.
+        // It continues if the caller disconnects.
         let removing = tokio::spawn(async move { removal::remove(&cid, &project).await });
         let removed = removing.await.map_err(|error| {
             Error::Fault(Fault::new(format!("cannot go on removing: {error}")))
@@ -307,10 +307,10 @@ impl Cid {
         }));
     }
 
-    /// Notes where a project's workspaces live, before cid makes the folder.
+    /// Records where a project's workspaces live, before cid makes the folder.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The ledger fails.
     pub(crate) async fn note_work_dir(&self, project: &Project) -> Result<(), Fault> {
         let work_dir = Shelf::work_dir(project, &self.layout.work_root);
         let noted = self
@@ -320,7 +320,7 @@ impl Cid {
         noted.map_err(|error| Fault::new(error.to_string()))
     }
 
-    /// Makes it where it is missing, and looks whether workspaces can be made there.
+    /// Makes it if it is missing, and checks that workspaces can be made in it.
     fn check_work_dir(&self, project: &Project) -> Result<String, Fault> {
         let work_dir = Shelf::work_dir(project, &self.layout.work_root);
         let made = fs::make_dir(&work_dir, 0o755);
@@ -334,7 +334,7 @@ impl Cid {
         }
     }
 
-    /// Whether the certificate is good, for us and for nginx, which gets it if it is new.
+    /// Checks the certificate, for us and for nginx. nginx gets it if it is new.
     async fn check_certificate(&self, project: &Project) -> Result<String, Fault> {
         let pair = Certificates::read(project).await?;
         self.sys.certificates.refresh(project).await?;
@@ -346,8 +346,8 @@ impl Cid {
         ))
     }
 
-    /// What the remote said, and the commit of base. The branch of a workspace is tried as well, and not
-    /// made.
+    /// What the remote said, and the commit of base. Pushing a workspace's branch is tried too, without
+    /// creating it.
     async fn check_remote(&self, project: &Project) -> Result<(String, String), Fault> {
         let limit = *self.settings.limits.git;
         let branch = sample_branch(project);
@@ -369,8 +369,8 @@ impl Cid {
         Ok((message, base))
     }
 
-    /// Whether a workspace at this commit would have something to run, and what of it a person may not
-    /// expect.
+    /// Checks that a workspace at this commit would have something to run, and reports anything unexpected
+    /// about it.
     async fn check_app(
         &self,
         project: &Project,
@@ -401,7 +401,7 @@ impl Cid {
 const PUSH_TRIED: &str =
     "it lets a push begin (hooks, protected branches and its disk were not tried)";
 
-/// As a workspace's would be called.
+/// The name that a workspace's branch would have.
 fn sample_branch(project: &Project) -> String {
     let name = Email::parse("project-check@example.org")
         .ok()

@@ -1,6 +1,6 @@
-//! A project is taken away: all that cid keeps for it besides workspaces, of which there are none by then.
+//! Removes a project: everything that cid keeps for it. Its workspaces must be gone by then.
 //!
-//! Everything may be done twice: a removal that was interrupted goes on when it is asked for again.
+//! Every step may run twice: an interrupted removal continues when it is requested again.
 
 use crate::{
     cid::Cid,
@@ -15,15 +15,15 @@ use cid_kernel::fs;
 use cid_protocol::{fault::Fault, request::Purge};
 use std::path::{Path, PathBuf};
 
-/// So many set-aside files of one project's are kept apart.
+/// At most this many set-aside files of one project are kept.
 const MOST_ASIDE: u32 = 100;
-/// So many workspaces are named.
+/// At most this many workspaces are named.
 const NAMED: usize = 20;
 
-/// What was taken away.
+/// What was removed.
 #[derive(Debug, Default)]
 pub(super) struct Removed {
-    /// Where the project's file is now; `None`: there was none.
+    /// Where the project's file is now; `None` if there was none.
     pub(super) file: Option<PathBuf>,
     /// Folders, accounts and the like, for people.
     pub(super) removed: Vec<String>,
@@ -31,12 +31,12 @@ pub(super) struct Removed {
     pub(super) kept: Vec<String>,
 }
 
-/// Takes a project away that has no workspaces. Its file is set aside first: from then on nobody can begin
-/// one.
+/// Removes a project that has no workspaces. Its file is set aside first, so that no workspace can be
+/// created from then on.
 ///
 /// # Errors
-/// It has workspaces, or there is nothing of it; nothing is changed then. Or something cannot be taken
-/// away; the same again goes on from there.
+/// The project has workspaces, or nothing of it exists; then nothing changes. Or something cannot be
+/// removed; a second call continues from there.
 pub(super) async fn remove(cid: &Cid, project: &ProjectName) -> Result<Removed, Error> {
     let _turn = cid.turns.removing.lock().await;
     let mut removed = Removed {
@@ -57,7 +57,7 @@ pub(super) async fn remove(cid: &Cid, project: &ProjectName) -> Result<Removed, 
     Ok(removed)
 }
 
-/// Sees to it that the project has no workspaces and can get none; gives where its file is now.
+/// Ensures that the project has no workspaces and can get none. Returns where its file is now.
 async fn close(cid: &Cid, project: &ProjectName) -> Result<Option<PathBuf>, Error> {
     let _turn = cid.turns.creating.write().await;
     refuse_workspaces(cid, project).await?;
@@ -70,7 +70,7 @@ async fn close(cid: &Cid, project: &ProjectName) -> Result<Option<PathBuf>, Erro
     if cid.projects.all().contains_key(project.as_str()) {
         cid.read_projects().await?;
     } else if aside.is_none() && left(cid, project).await?.is_empty() {
-        // Says which projects there are.
+        // The error names the projects that exist.
         cid.projects.get(project.as_str())?;
     }
     Ok(aside)
@@ -147,22 +147,22 @@ fn set_aside(file: &Path) -> Result<PathBuf, Error> {
 
 /// Something that cid keeps for a project.
 enum Part {
-    /// Helpers that stand ready, and builds under way.
+    /// Standing helpers, and running builds.
     Helpers,
-    /// The vhost for names that no workspace has, and the copy of the certificate.
+    /// The vhost for unknown names, and the copy of the certificate.
     Site,
-    /// A folder of caches, with all that is in it.
+    /// A folder of caches, with its contents.
     Folder(PathBuf),
     /// Where its workspaces lived.
     WorkDir(WorkDir),
     /// Its builder and its group.
     Accounts,
-    /// Branches that were to be deleted when their server answers.
+    /// Branches that are still to be deleted once their server answers.
     Debts(Vec<OwedRow>),
 }
 
 impl Part {
-    /// What people call it.
+    /// Its name for people.
     fn shown(&self) -> String {
         match self {
             Self::Helpers => "its helpers".into(),
@@ -177,7 +177,7 @@ impl Part {
         }
     }
 
-    /// What of it is there after all, and why.
+    /// What of it remains, and why.
     fn kept(&self) -> Option<String> {
         match self {
             Self::WorkDir(dir) if fs::exists(&dir.path) => {
@@ -192,10 +192,10 @@ impl Part {
     }
 }
 
-/// What there is of a project, in the order in which it is taken away.
+/// What exists of a project, in the order of removal.
 ///
 /// # Errors
-/// The machine or the ledger does not tell.
+/// The machine or the ledger cannot be read.
 async fn left(cid: &Cid, project: &ProjectName) -> Result<Vec<Part>, Error> {
     let layout = &cid.layout;
     let mut parts = Vec::new();
@@ -272,8 +272,8 @@ async fn purge(cid: &Cid, path: &Path) -> Result<(), Fault> {
         .map(drop)
 }
 
-/// Only what is empty goes: anything else in there is nobody's that cid knows of. A folder that was there
-/// before cid is the operator's.
+/// Removes the folder only if it is empty: cid does not know the owner of anything else in it. A folder
+/// that existed before cid belongs to the operator.
 fn remove_work_dir(dir: &WorkDir) -> Result<(), Fault> {
     let trash = trash_dir(&dir.path.join("any"));
     fs::remove_empty_dir(&trash)?;

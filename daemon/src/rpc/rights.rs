@@ -1,22 +1,22 @@
-//! People's rights follow the project files, and outlive them: a typo must not shut everybody out of their
+//! People's rights follow the project files, and outlive them: a typo must not lock people out of their
 //! own workspaces, nor let a deploy user in.
 
 use crate::{cid::Cid, config::Shelf, store::StoreError};
 
 impl Cid {
-    /// Brings back the rights that an earlier daemon kept; before anybody is let in.
+    /// Restores the rights that an earlier daemon stored. Runs before any caller is let in.
     ///
     /// # Errors
-    /// The ledger's.
+    /// The ledger fails.
     pub(crate) async fn recall_rights(&self) -> Result<(), StoreError> {
         self.projects.set_rights(self.store.rights().await?);
         self.keep_rights(&self.projects.all()).await
     }
 
-    /// Has the rights follow these files, and keeps them for the next start.
+    /// Derives the rights from these files, and stores them for the next start.
     ///
     /// # Errors
-    /// The ledger's; they stay as they were.
+    /// The ledger fails; the rights stay as they were.
     pub(crate) async fn keep_rights(&self, shelf: &Shelf) -> Result<(), StoreError> {
         let counts = self.store.workspace_counts().await?;
         let is_used = |project: &_| counts.contains_key(project);
@@ -31,7 +31,7 @@ impl Cid {
     /// Uses these files from now on.
     ///
     /// # Errors
-    /// The ledger's; the projects stay as they were.
+    /// The ledger fails; the projects stay as they were.
     pub(crate) async fn take_up(&self, shelf: Shelf) -> Result<(), StoreError> {
         self.keep_rights(&shelf).await?;
         self.projects.replace(shelf);

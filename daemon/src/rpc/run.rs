@@ -1,4 +1,4 @@
-//! Runs a command in a workspace, its streams going both ways.
+//! Runs a command in a workspace, with streams in both directions.
 
 use crate::{
     authz::{Claim, Permit},
@@ -29,11 +29,11 @@ use tonic::{Status, Streaming};
 
 const QUEUE: usize = 16;
 const CHUNK: usize = 16 * 1024;
-/// What the log and the audit call a shell for a person.
+/// The name of an interactive shell in the log and the audit.
 const SHELL: &str = "shell";
-/// A kind of terminal has a shorter name.
+/// The longest name of a terminal type.
 const MAX_NAME: usize = 64;
-/// Where a client does not know.
+/// Used if the client does not know the size.
 const DEFAULT_SIZE: Size = Size {
     rows: 24,
     columns: 80,
@@ -44,7 +44,7 @@ type Sender = mpsc::Sender<Result<RunResponse, Status>>;
 /// Starts the command of the first message; ends with its exit status.
 ///
 /// # Errors
-/// The first message is no start, or the workspace is not ready.
+/// The first message is not a start, or the workspace is not ready.
 pub(super) async fn run(
     cid: &Cid,
     claim: Claim,
@@ -76,12 +76,12 @@ pub(super) async fn run(
         let err = tokio::spawn(forward(stderr, sender.clone(), Out::Stderr));
         let (status, cut) = tokio::select! {
             status = running.wait() => (status, None),
-            // Nobody listens any more.
+            // The client has gone.
             () = sender.closed() => (running.end().await, None),
             () = stopping.cancelled() => (running.end().await, Some(daemon_stops())),
             () = ended.cancelled() => (running.end().await, Some(workspace_goes())),
         };
-        // Nothing of it is left, whether its last words are read or not.
+        // No process of it remains, whether its last output is read or not.
         drop(place);
         feeder.abort();
         let _ = tokio::join!(out, err);
@@ -129,7 +129,7 @@ async fn begin(
             hint: Some("cictl show tells its state and its job".into()),
         });
     }
-    // Before the command starts: a delete that begins now finds it.
+    // Before the command starts, so that a delete that begins now finds it.
     let place = cid.sys.sessions.begin(&workspace.unit(), permit.uid());
     let place = place.map_err(exhausted)?;
     let unit = match &cid.sys.units {

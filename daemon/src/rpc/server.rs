@@ -39,9 +39,9 @@ use tonic::{
     transport::{Server, server::Connected},
 };
 
-/// After an accept that failed (no descriptors left) the next is tried so much later.
+/// Delay after a failed accept (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Answers that are under way when the daemon goes down get so long.
+/// How long open answers may take when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// The daemon's sockets.
@@ -51,8 +51,8 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Binds both sockets. A socket file that nobody listens on is left from an earlier daemon and
-    /// goes; anything else in its place is refused.
+    /// Binds both sockets. A socket file without a listener is a leftover of an earlier daemon and is
+    /// removed; anything else in its place is an error.
     ///
     /// # Errors
     /// One cannot be bound.
@@ -68,7 +68,7 @@ impl Doors {
     /// Takes over both sockets from systemd, each known by the path it is bound to.
     ///
     /// # Errors
-    /// One is missing: this was not started by its socket units.
+    /// One is missing: the socket units did not start this daemon.
     pub fn inherited(layout: &Layout) -> Result<Self, Fault> {
         let mut given = listenfd::ListenFd::from_env();
         let mut sockets = HashMap::new();
@@ -115,7 +115,7 @@ fn bind(path: &Path, mode: u32) -> Result<UnixListener, Fault> {
     Ok(listener)
 }
 
-/// Serves until `stopping` is fired and the answers under way are given.
+/// Serves until `stopping` fires and the open answers are complete.
 ///
 /// # Errors
 /// The server fails as a whole.
@@ -180,7 +180,7 @@ pub(super) fn routes(cid: &Cid) -> Routes {
         .add_service(SystemServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
 }
 
-/// How many connections there may be.
+/// Limits on connections.
 #[derive(Clone)]
 struct Bounds {
     all: Arc<Semaphore>,
@@ -191,9 +191,9 @@ struct Bounds {
 /// One user's share.
 #[derive(Clone)]
 struct OfUser {
-    /// Those that are served, and those that wait for them.
+    /// Connections that are served, and those that wait.
     places: Arc<Semaphore>,
-    /// Those that are served.
+    /// Connections that are served.
     turns: Arc<Semaphore>,
 }
 
@@ -264,7 +264,7 @@ async fn accept(
     }
 }
 
-/// A connection whose peer is known; it gives its places back when it goes.
+/// A connection whose peer is known. Dropping it frees its places.
 struct Connection {
     stream: UnixStream,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! Before a delete: is there work that is nowhere else?
+//! Looks before a delete for work that exists nowhere else.
 
 use crate::{
     cid::Cid,
@@ -19,17 +19,17 @@ use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// Asking the project's remote may take so long.
+/// Time limit for asking the project's remote.
 const FETCH: Duration = Duration::from_secs(20);
-/// Looking at the workspace may take so long, with the remotes of other repositories in it.
+/// Time limit for looking at the workspace, including the remotes of other repositories in it.
 const LOOK: Duration = Duration::from_secs(80);
-/// Looking where its clone stands may take so long.
+/// Time limit for finding the state of its clone.
 const GLANCE: Duration = Duration::from_secs(10);
 
-/// For so long a look is good for the delete that follows it: somebody reads, and answers.
+/// How long a look stays valid for the delete that follows it: a person has to read and answer.
 const LOOKED: SignedDuration = SignedDuration::from_mins(10);
 
-/// The remote of a workspace's project as it is now: asked once, and only if it matters.
+/// The current state of the project's remote: asked once, and only if needed.
 pub(super) struct RemoteNow<'a> {
     cid: &'a Cid,
     workspace: &'a Workspace,
@@ -58,7 +58,7 @@ impl<'a> RemoteNow<'a> {
 }
 
 impl Cid {
-    /// Where a workspace's clone stands, and what is not in effect; `None`: that cannot be told.
+    /// The state of a workspace's clone, and what is not in effect; `None` if it cannot be determined.
     pub(super) async fn standing(&self, workspace: &Workspace) -> Option<v1::Standing> {
         if workspace.state != WorkspaceState::Ready {
             return None;
@@ -81,8 +81,8 @@ impl Cid {
         })
     }
 
-    /// Refuses where a delete would lose work; otherwise says what else goes with the workspace. Remotes are
-    /// not asked for commits that were `judged` a moment ago.
+    /// Fails if a delete would lose work; otherwise returns what else goes with the workspace. Remotes are
+    /// not asked about commits that were `judged` a moment ago.
     pub(super) async fn refuse_losing_work(
         &self,
         remote: &RemoteNow<'_>,
@@ -99,8 +99,8 @@ impl Cid {
         Ok(report)
     }
 
-    /// A remote branch that is to go must not hold commits that base does not have. A server that
-    /// does not answer is left to the job, which says so.
+    /// A remote branch that is to be deleted must not hold commits that base lacks. A server that does not
+    /// answer is left to the job, which reports it.
     pub(super) async fn refuse_losing_commits(
         &self,
         remote: &RemoteNow<'_>,
@@ -116,8 +116,8 @@ impl Cid {
         }
     }
 
-    /// What a workspace holds that is nowhere else. The mirror is brought up to date first: a branch that
-    /// was there at the last fetch may be gone.
+    /// What a workspace holds that exists nowhere else. The mirror is updated first: a branch that existed
+    /// at the last fetch may be gone.
     async fn work_of(
         &self,
         remote: &RemoteNow<'_>,
@@ -156,7 +156,7 @@ impl Cid {
         )
         .await;
         report.map_err(|fault| {
-            // A fault that knows better what to do is left alone.
+            // A fault with better advice is left alone.
             let discard = "delete it all the same, with whatever it holds: --discard";
             let hint = fault.hint.clone().unwrap_or_else(|| discard.to_owned());
             Error::Fault(fault.hint(hint))
@@ -164,12 +164,12 @@ impl Cid {
     }
 }
 
-/// What a client that looked shows when it deletes. It need not be secret: who may delete may lose work too.
+/// A client that looked sends this with its delete. It need not be secret: whoever may delete may also lose work.
 pub(super) fn looked(report: &WorkReport) -> String {
     format!("{}.{}", Timestamp::now().as_second(), report.fingerprint)
 }
 
-/// Which commits a look found on remotes, unless that was too long ago.
+/// The commits that a look found on remotes, unless the look has expired.
 pub(super) fn judged(looked: &str) -> Option<&str> {
     let (at, fingerprint) = looked.split_once('.')?;
     let at = Timestamp::from_second(at.parse().ok()?).ok()?;

@@ -26,18 +26,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-/// An answer about one workspace may wait so long for its page.
+/// How long an answer about one workspace may wait for its page.
 const SHOW_LIMIT: Duration = Duration::from_secs(3);
-/// One about all: what answers later is known to the next who asks.
+/// The same for an answer about all workspaces. A later page is known to the next caller.
 const LIST_LIMIT: Duration = Duration::from_millis(150);
 /// What can be done with a workspace whose project has no file.
 const NOTHING_ELSE: &str = "without it a workspace can be shown, run commands and be deleted";
 
-/// Which accounts workspaces have.
+/// The accounts of workspaces.
 pub(crate) struct AccountRange(Option<RangeInclusive<u32>>);
 
 impl AccountRange {
-    /// A workspace's; `None` in a sandbox, and where the range is used up.
+    /// The account of one workspace; `None` in a sandbox, and if the range is used up.
     pub(crate) fn of(&self, workspace: &Workspace) -> Option<Account> {
         Account::of(workspace.id, self.0.as_ref()?)
     }
@@ -63,7 +63,7 @@ impl Workspaces for Cid {
         let project = self.project(&reference)?;
         let subject = self.subject(&project.name, &email, None, None);
         let permit = claim.bind(subject).await?;
-        // It may have been taken away while somebody typed a password.
+        // It may have been removed while a person typed a password.
         let _turn = self.turns.creating.read().await;
         let project = self.project(&reference)?;
         refuse_bad_certificate(&project).await?;
@@ -220,7 +220,7 @@ impl Workspaces for Cid {
             }
             .into());
         }
-        // What looks needs a little room as well.
+        // The look needs a little space too.
         self.store.ensure_room();
         room::of_units(&self.layout.run_dir).ensure_room();
         let remote = RemoteNow::new(self, &workspace);
@@ -229,7 +229,7 @@ impl Workspaces for Cid {
             true => None,
             false => Some(self.refuse_losing_work(&remote, judged).await?),
         };
-        // After a look the job's own question is enough: it comes before anything is changed.
+        // After a look the job's own check is enough: it runs before anything changes.
         let has_looked = judged.is_some() && !request.look;
         if let Some(branch) = branch.as_ref().filter(|one| !one.force && !has_looked) {
             self.refuse_losing_commits(&remote, &branch.project).await?;
@@ -337,7 +337,7 @@ impl Workspaces for Cid {
     }
 }
 
-/// A bad certificate is said before anything is begun.
+/// Reports a bad certificate before anything is begun.
 async fn refuse_bad_certificate(project: &Project) -> Result<(), Error> {
     match Certificates::read(project).await {
         Ok(_) => Ok(()),
@@ -348,7 +348,7 @@ async fn refuse_bad_certificate(project: &Project) -> Result<(), Error> {
     }
 }
 
-/// What each process and its descendants have in memory, in bytes; 0 for one that does not run.
+/// The memory of each process and its descendants, in bytes; 0 if it does not run.
 async fn memory_of(processes: &[Process]) -> Vec<u64> {
     let pids: Vec<Option<u32>> = processes.iter().map(|process| process.pid).collect();
     let count = pids.len();
@@ -357,7 +357,7 @@ async fn memory_of(processes: &[Process]) -> Vec<u64> {
 }
 
 impl Cid {
-    /// Submits a job and tells the audit log which one it became.
+    /// Submits a job and records its id for the audit log.
     async fn submit(
         &self,
         permit: Permit,
@@ -369,7 +369,7 @@ impl Cid {
         Ok((workspace, job))
     }
 
-    /// Starts a job that leaves its workspace in the state that it has.
+    /// Starts a job that does not change its workspace's state.
     async fn begin(
         &self,
         claim: Claim,
@@ -398,8 +398,8 @@ impl Cid {
         self.submit(permit, submission).await
     }
 
-    /// The project of a workspace that is there, for what cannot be done without its file; `otherwise` says
-    /// what can be.
+    /// The project of an existing workspace, for operations that need the project's file. `otherwise` says
+    /// what is possible without it.
     ///
     /// # Errors
     /// The file is gone or bad.
@@ -415,13 +415,13 @@ impl Cid {
         })
     }
 
-    /// Beginning on a full disk would only mean taking it all back.
+    /// A job begun on a full disk would only have to be undone.
     fn refuse_full_disk(&self, project: &Project) -> Result<(), Error> {
         let work_dir = Projects::work_dir(project, &self.layout.work_root);
         let places = self.layout.places(&project.name, &work_dir);
         let why = match room::shortage(&places, self.settings.min_free_mib) {
             Some(shortage) => shortage.to_string(),
-            // Without it a job that fills the disk could not even be taken back.
+            // Without it a job that fills the disk could not even be undone.
             None if !self.store.renew_reserve() => format!(
                 "the disk of {} is full: there is no space to keep aside for taking it back",
                 self.layout.state_dir.display()
@@ -438,7 +438,7 @@ impl Cid {
         })
     }
 
-    /// Whether helpers can be started, and still be when all is taken back.
+    /// Whether helpers can be started now, and later to undo everything.
     fn has_units(&self) -> bool {
         room::of_units(&self.layout.run_dir).renew()
             && room::has_room_for_units(&self.layout.run_dir)

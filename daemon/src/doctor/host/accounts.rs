@@ -23,7 +23,7 @@ fn deploy_user(cid: &Cid, project: &Project) -> Option<Trouble> {
         let trouble = Trouble::new(about, "the project file names none");
         return Some(trouble.mend("set deploy_user to the account whose keys git is to use"));
     };
-    // Since the file was read; of others the file is refused.
+    // They joined the group after the file was read: a file that names a member is refused.
     if cid.projects.is_member(user) {
         let what = format!("{user} is in the group cid, and may not use cid as a deploy user");
         let mend = format!("deluser {user} cid, or give git an account of its own");

@@ -14,7 +14,7 @@ use std::{
 };
 
 const MIB: u64 = 1024 * 1024;
-/// A workspace has some thousand files; with fewer to spare the next one may not fit.
+/// A workspace has some thousand files; with fewer free inodes the next one may not fit.
 const LEAST_FILES: u64 = 10_000;
 
 /// Where workspaces live.
@@ -36,19 +36,19 @@ async fn places(cid: &Cid) -> Result<BTreeSet<PathBuf>, Fault> {
     let mut places = work_dirs(cid).await?;
     places.extend(media.map(|media| media.path.to_path_buf()));
     places.extend([cid.layout.state_dir.clone(), cid.layout.log_dir.clone()]);
-    // What is missing is said where it is asked for.
+    // Missing folders are reported by other checks.
     places.retain(|place| place.is_dir());
     Ok(places)
 }
 
-/// Folders of workspaces that the daemon cannot write, as a rule because its unit does not let it.
+/// Folders of workspaces that the daemon cannot write to, usually because its unit does not allow it.
 pub(super) async fn writable(cid: Cid) -> Troubles {
     let dirs = work_dirs(&cid).await?;
     let faults = dirs.iter().filter_map(|dir| unwritable(dir));
     Ok(faults.map(|fault| Trouble::from_fault("", fault)).collect())
 }
 
-/// What workspaces share and somebody who is to use it cannot.
+/// What workspaces share and one of its intended users cannot use.
 pub(super) async fn shared(cid: Cid) -> Troubles {
     let shelf = cid.projects.all();
     let mut troubles = Vec::new();
@@ -61,7 +61,7 @@ pub(super) async fn shared(cid: Cid) -> Troubles {
     Ok(troubles)
 }
 
-/// File systems that are as good as full.
+/// File systems that are almost full.
 pub(super) async fn room(cid: Cid) -> Troubles {
     let least = cid.settings.min_free_mib * MIB;
     let places = places(&cid).await?;

@@ -10,11 +10,11 @@ use cid_protocol::request::{Resolve, Resolved};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// A name server that does not answer by then is as good as none.
+/// A name server that does not answer within this time counts as absent.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Domains that browsers or their machine's own files lead to it; no name server knows them
-/// (RFC 6761).
+/// Domains that browsers resolve to their own machine, by themselves or by its hosts file. No name server
+/// knows them (RFC 6761).
 const RESERVED: [&str; 2] = ["localhost", "test"];
 
 /// Projects whose domain has no wildcard.
@@ -36,8 +36,8 @@ fn is_reserved(domain: &str) -> bool {
     RESERVED.contains(&top)
 }
 
-/// Asks for two names that nobody has made a record of. The daemon's own unit reaches no name server,
-/// so the deploy user's asks.
+/// Asks for two names that cannot have a record of their own. The daemon's own unit reaches no name
+/// server, so the deploy user's unit asks.
 async fn wildcard(cid: &Cid, project: &Arc<Project>) -> Option<Trouble> {
     let domain = &*project.domain;
     // The last digits of such a number are random.

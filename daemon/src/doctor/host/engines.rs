@@ -1,11 +1,11 @@
-//! What keeps workspaces up and brings visitors to them.
+//! The services that run workspaces and route visitors to them.
 
 use super::{Trouble, Troubles};
 use crate::{cid::Cid, system::exec};
 use cid_kernel::fs;
 use std::{path::Path, time::Duration};
 
-/// Where Debian's own supervisord has its programs.
+/// Where Debian's own supervisord reads its programs from.
 const OTHERS_PROGRAMS: &str = "/etc/supervisor/conf.d";
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 
@@ -19,7 +19,7 @@ pub(super) async fn supervisord(cid: Cid) -> Troubles {
         .collect())
 }
 
-/// Whether somebody takes connections where workspaces answer.
+/// Whether anything accepts connections where workspaces answer.
 pub(super) async fn nginx(cid: Cid) -> Troubles {
     let port = cid.sys.site.http_port;
     if cid.sys.probe.is_open(port).await {
@@ -31,7 +31,7 @@ pub(super) async fn nginx(cid: Cid) -> Troubles {
     )])
 }
 
-/// Whether Debian's own supervisord runs and has no program. What cannot be told is no.
+/// Whether Debian's own supervisord runs and has no program. If that cannot be determined, the answer is no.
 pub(super) async fn unused_supervisord() -> bool {
     let args = ["is-active", "--quiet", "supervisor.service"];
     let asked = exec::output("systemctl", args, ASK_LIMIT).await;

@@ -4,7 +4,7 @@ use super::{Trouble, Troubles};
 use crate::cid::Cid;
 use std::time::Duration;
 
-/// A server that does not answer by then is as good as down.
+/// A server that does not answer within this time counts as down.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Projects whose repository the deploy user cannot read: keys, host keys, address.

@@ -1,5 +1,5 @@
 //! What cid needs from the host and does not make itself: a table of checks, each with a question and
-//! what to do when the answer is no. In a sandbox cid brings all of it along, and nothing is asked.
+//! advice for when the answer is no. In a sandbox cid brings all of it along, and nothing is checked.
 
 mod accounts;
 mod disk;
@@ -18,10 +18,10 @@ const LIMIT: Duration = Duration::from_secs(45);
 
 /// Something that a check found wrong.
 struct Trouble {
-    /// What exactly it is about, e.g. `of pressa`; may be empty.
+    /// Its exact subject, e.g. `of pressa`; may be empty.
     about: String,
     message: String,
-    /// What to do; `None`: what the check says.
+    /// What to do; `None` for the check's own advice.
     mend: Option<String>,
 }
 
@@ -53,16 +53,16 @@ type Looking = Pin<Box<dyn Future<Output = Troubles> + Send>>;
 
 /// One thing that cid needs from the host.
 struct Check {
-    /// What a finding is called by.
+    /// The name of its findings.
     name: &'static str,
-    /// What is asked.
+    /// The question.
     question: &'static str,
-    /// What to do when the answer is no, and nothing better is known.
+    /// What to do if the answer is no and there is no better advice.
     mend: &'static str,
     look: fn(Cid) -> Looking,
 }
 
-/// All of them, in the order in which people set a server up.
+/// All checks, in the order in which people set up a server.
 const CHECKS: &[Check] = &[
     Check {
         name: "deploy user",
@@ -144,7 +144,7 @@ const CHECKS: &[Check] = &[
     },
 ];
 
-/// Carries all checks out, side by side.
+/// Runs all checks in parallel.
 pub(super) async fn check(cid: &Cid, findings: &mut Vec<Finding>) {
     if cid.sys.accounts.is_none() {
         return;
@@ -166,7 +166,7 @@ pub(super) async fn check(cid: &Cid, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Debian's own supervisord, which comes with the package and starts by itself. It is in nobody's way.
+/// Debian's own supervisord, which comes with the package and starts by itself. It does no harm.
 pub(super) async fn unused_supervisord(cid: &Cid) -> Option<Finding> {
     cid.sys.accounts.as_ref()?;
     engines::unused_supervisord().await.then(|| {

@@ -1,5 +1,5 @@
-//! What nginx's configuration must say for workspaces to answer, by what nginx itself says that it
-//! reads.
+//! What nginx's configuration must contain for workspaces to answer. The configuration is the one that
+//! nginx itself reports.
 
 use super::{Trouble, Troubles};
 use crate::{
@@ -12,7 +12,7 @@ use cid_protocol::fault::FaultContext;
 use nix::unistd::User;
 use std::path::Path;
 
-/// What nginx takes when nobody says anything: the length of a line of the processor's cache.
+/// nginx's default: the length of a processor cache line.
 const DEFAULT_BUCKET: usize = 64;
 /// A workspace's name has at most so many characters, and a dot follows.
 const LONGEST_NAME: usize = 41;
@@ -24,7 +24,7 @@ const BRING_BACK: &str = "/etc/nginx/conf.d/cid.conf is missing; bring it back w
 
 /// Whether the folder of the workspaces' sites is included.
 pub(super) async fn include(cid: Cid) -> Troubles {
-    // One that is broken is said by nginx's own test.
+    // nginx's own test reports a broken configuration.
     let Ok(configuration) = cid.sys.nginx.configuration().await else {
         return Ok(Vec::new());
     };
@@ -40,8 +40,8 @@ pub(super) async fn include(cid: Cid) -> Troubles {
     }])
 }
 
-/// nginx reads what its workers' account may: media that people upload, and sockets of apps. An account
-/// with further rights would serve what nobody meant to publish.
+/// nginx reads what its workers' account may read: media that people upload, and sockets of apps. An
+/// account with further rights would serve files that were never meant to be public.
 pub(super) async fn worker(cid: Cid) -> Troubles {
     let Ok(configuration) = cid.sys.nginx.configuration().await else {
         return Ok(Vec::new());
@@ -117,8 +117,8 @@ fn bucket(configuration: &str) -> usize {
     })
 }
 
-/// The longest name that fits into a bucket: beside it there are two pointers and its length, and all is
-/// rounded up to whole pointers (`NGX_HASH_ELT_SIZE` in nginx's `ngx_hash.c`).
+/// The longest name that fits into a bucket. A bucket also holds two pointers and the name's length, and
+/// is rounded up to whole pointers (`NGX_HASH_ELT_SIZE` in nginx's `ngx_hash.c`).
 fn capacity(bucket: usize) -> usize {
     const POINTER: usize = 8;
     (bucket.saturating_sub(2 * POINTER) / POINTER * POINTER).saturating_sub(2)

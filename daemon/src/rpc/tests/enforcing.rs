@@ -70,8 +70,8 @@ async fn every_rpc_about_a_workspace_asks_about_it_and_does_nothing_without_a_ye
     );
 }
 
-/// Whoever is asked about one thing must not have said yes to another: while the answer is awaited, the
-/// workspace may become another one of the same name, and others may ask for the same with more.
+/// A yes to one question must not count for another: while the answer is pending, the workspace may be
+/// replaced by another of the same name, and others may ask for the same and more.
 #[tokio::test]
 async fn what_changes_while_an_answer_is_awaited_is_not_covered_by_it() {
     const SLOW: u32 = 1000;
@@ -82,7 +82,7 @@ async fn what_changes_while_an_answer_is_awaited_is_not_covered_by_it() {
         let word = Arc::new(Notify::new());
         *stage.judge.keeps_waiting.lock().unwrap() = Some((SLOW, Arc::clone(&word)));
         let meanwhile = async {
-            // It has been asked about the first one.
+            // The question was about the first one.
             while stage
                 .judge
                 .asked
@@ -120,7 +120,7 @@ async fn what_changes_while_an_answer_is_awaited_is_not_covered_by_it() {
     }
 }
 
-/// The one workspace there is, made if need be.
+/// The only workspace, created if needed.
 async fn workspace_after(stage: &Stage, uid: u32) -> i64 {
     if ids(stage).await.is_empty() {
         let code = stage
@@ -144,7 +144,7 @@ async fn an_answer_that_nobody_decided_about_is_not_given() {
     let rpc = "/cid.v1.Workspaces/Delete";
     let code = stage.call_of(forgetful, 1000, rpc, &[]).await;
     assert_eq!(code, Code::PermissionDenied);
-    // What is decided before the request is read needs no claim.
+    // A decision made before the request is read needs no claim.
     let rpc = "/cid.v1.Workspaces/List";
     assert_eq!(stage.call_of(forgetful, 1000, rpc, &[]).await, Code::Ok);
     let lines = stage.lines().await;
@@ -301,7 +301,7 @@ async fn who_reads_logs_or_runs_a_program_is_in_the_audit_log() {
     );
 }
 
-/// A typo and a reload must not shut people out of what is theirs, nor a restart after that.
+/// A typo and a reload must not lock people out of their own workspaces, nor must a restart after that.
 #[tokio::test]
 async fn a_workspace_stays_its_persons_own_while_the_file_is_bad_or_gone() {
     let stage = Stage::new();
@@ -334,7 +334,7 @@ async fn a_workspace_stays_its_persons_own_while_the_file_is_bad_or_gone() {
                 }
             }
         }
-        // What needs the file says that as the reason.
+        // A request that needs the file names that as the reason.
         stage.deny(&[]);
         let told = match file.exists() {
             true => "unknown field",

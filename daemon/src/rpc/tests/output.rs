@@ -1,4 +1,4 @@
-//! Who is shown what a job's commands wrote, and how much one user may leave unread.
+//! Who sees the output of a job's commands, and how much one user may leave unread.
 
 use super::stage::{EMAIL, Stage, create};
 use crate::{
@@ -21,7 +21,7 @@ use tonic::{
 };
 use tower::service_fn;
 
-/// A job of anna's that failed, with output of its commands and its app's last lines.
+/// A failed job of anna's, with the output of its commands and its app's last lines.
 async fn failed_job(stage: &Stage) -> String {
     failed_job_of(stage, 1000, &create()).await
 }
@@ -88,7 +88,7 @@ async fn output_of_a_job_takes_the_right_to_read_logs() {
         "{said}"
     );
     let lines = stage.lines().await;
-    // Of the output of her own job there is no line, of others' reading there is.
+    // Reading the output of her own job leaves no line; reading others' does.
     let read: Vec<u32> = lines
         .iter()
         .filter(|line| line.action == "org.cid.read-logs")

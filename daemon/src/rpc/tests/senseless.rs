@@ -1,4 +1,4 @@
-//! Requests that make no sense: a clear no, and nothing changes.
+//! Requests that make no sense: they are refused clearly, and nothing changes.
 
 use super::stage::{Stage, anna, create};
 use cid_proto::v1;

@@ -1,5 +1,5 @@
-//! The services behind the enforcing layer, on a made-up machine, and a good request for each RPC about a
-//! workspace.
+//! The services behind the enforcing layer on a made-up machine, and a valid request for each RPC about
+//! a workspace.
 
 use super::super::{Audit, audit, enforce::Enforce, server};
 use crate::{
@@ -31,10 +31,10 @@ use tonic::{
 use tower::{Layer, Service, ServiceExt};
 
 pub(super) const EMAIL: &str = "anna@example.com";
-/// Hers, as user 1000; one that every machine has, as access lists need one.
+/// Her account, as user 1000. It exists on every machine, as access lists need a real one.
 pub(super) const ACCOUNT: &str = "nobody";
 
-/// Denies some actions and remembers what it was asked. Lets some user wait for its word.
+/// Denies some actions and remembers what it was asked. Can keep a user waiting for its answer.
 #[derive(Default)]
 pub(super) struct Judge {
     denies: Mutex<Vec<Action>>,
@@ -136,7 +136,7 @@ impl Stage {
         }
     }
 
-    /// The answer of the real services to a call of this user's.
+    /// The real services' answer to a call by this user.
     pub(super) async fn call(&self, uid: u32, rpc: &str, message: &[u8]) -> Code {
         let services = server::routes(&self.cid);
         self.call_of(services, uid, rpc, message).await
@@ -159,14 +159,14 @@ impl Stage {
         Status::from_header_map(&trailers).map_or(Code::Ok, |status| status.code())
     }
 
-    /// The real services' refusal of a call of this user's.
+    /// The real services' refusal of a call by this user.
     pub(super) async fn refusal(&self, uid: u32, rpc: &str, message: &[u8]) -> Status {
         let services = server::routes(&self.cid);
         let response = self.answer(services, uid, Door::People, rpc, message).await;
         Status::from_header_map(response.headers()).unwrap()
     }
 
-    /// All that the real services say to a call by this door.
+    /// The complete answer of the real services to a call through this door.
     pub(super) async fn said(&self, uid: u32, door: Door, rpc: &str, message: &[u8]) -> String {
         let services = server::routes(&self.cid);
         let response = self.answer(services, uid, door, rpc, message).await;
@@ -213,7 +213,7 @@ impl Stage {
         self.judge.asked.lock().unwrap().clear();
     }
 
-    /// What the audit log says in the end, oldest first.
+    /// The final audit log, oldest first.
     pub(super) async fn lines(self) -> Vec<AuditLine> {
         self.writer.finish().await;
         let mut lines = self.cid.store.audit(None, None, 100).await.unwrap();
@@ -233,7 +233,7 @@ pub(super) fn create() -> Vec<u8> {
     v1::CreateRequest { workspace: anna() }.encode_to_vec()
 }
 
-/// A good request for each RPC that is about a workspace.
+/// A valid request for each RPC that is about a workspace.
 pub(super) fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
     let (workspace, id) = (anna(), job.to_owned());
     let start = RunStart {
