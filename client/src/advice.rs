@@ -1,13 +1,13 @@
-//! What to do when the daemon cannot be connected to: what the machine knows about socket and caller, not
-//! what is likely.
+//! Advice for when the daemon cannot be connected to. It follows from the state of the socket and the caller,
+//! not from guesses.
 
 use crate::{DEFAULT_SOCKET, connect::DialError};
 use nix::unistd::{Gid, Group, User, getegid, getgrouplist, getgroups, getuid};
 use std::{ffi::CString, path::Path};
 
-/// On a host the socket is this group's.
+/// On a host the socket belongs to this group.
 const GROUP: &str = "cid";
-/// Where there is this program, the package is installed.
+/// If this program exists, the package is installed.
 const INSTALLED: &str = "/usr/lib/cid/cid";
 
 /// What to do about a socket that could not be connected to, for this reason.
@@ -29,22 +29,22 @@ const STOPPED: &str = "cid is installed here and its socket is not served: an ad
 const ELSEWHERE: &str = "is cid running? pass its socket with --socket or CID_SOCKET; a sandbox has it at \
      DIR/run/cid.sock";
 
-/// What names of accounts begin with that cid makes.
+/// The prefix of the names of accounts that cid makes.
 const CIDS: [&str; 3] = ["cidw-", "cidb-", "cid-tools"];
 
-/// Who could not open a host's socket.
+/// The user who could not open a host's socket.
 struct Caller {
     /// The account's name, whatever the environment says.
     account: String,
     membership: Membership,
 }
 
-/// What somebody has of the group.
+/// A user's membership in the group.
 #[derive(Clone, Copy)]
 enum Membership {
-    /// This process has it.
+    /// This process is in the group.
     Here,
-    /// The account does, but not since this login.
+    /// The account is in the group, but this login began before that.
     OnPaper,
     /// Neither.
     None,

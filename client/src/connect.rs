@@ -12,8 +12,8 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 /// How long dialling may take.
 const DIAL_LIMIT: Duration = Duration::from_secs(5);
-/// How many bytes of headers an answer may have. The details of a refusal are among them, and with
-/// them all work that would be lost.
+/// How many bytes of headers an answer may have. They include the details of a refusal, and so all work
+/// that would be lost.
 const MAX_HEADER_LIST: u32 = 4 * 1024 * 1024;
 
 /// The socket could not be connected to. A type of its own, so that it can be

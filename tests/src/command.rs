@@ -44,7 +44,7 @@ impl Output {
     /// Standard output as one JSON document.
     ///
     /// # Errors
-    /// It is none.
+    /// It is not a JSON document.
     pub fn json(&self) -> Result<serde_json::Value> {
         serde_json::from_str(&self.stdout).with_context(|| format!("not one JSON document: {self}"))
     }

@@ -186,7 +186,7 @@ impl GitServer {
             .collect())
     }
 
-    /// Adds a commit with this file to a branch, as somebody else would from elsewhere.
+    /// Adds a commit with this file to a branch, as another person would from another clone.
     ///
     /// # Errors
     /// git fails.

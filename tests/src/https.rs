@@ -22,8 +22,8 @@ impl HttpsGit {
     /// The server's program, in Python: `PORT ROOT TOKEN_FILE CERTIFICATE`, the last with its key.
     pub const PROGRAM: &str = include_str!("https.py");
 
-    /// Serves the repositories in `root` to who comes with what `token_file` holds, `USER:TOKEN`. Its
-    /// own files go into `dir`.
+    /// Serves the repositories in `root` to clients that present the `USER:TOKEN` in `token_file`. Its own
+    /// files go into `dir`.
     ///
     /// # Errors
     /// There is no openssl or python3, or it does not answer.

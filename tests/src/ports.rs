@@ -22,7 +22,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// Takes a block that nobody has and in which nothing listens.
+    /// Takes a free block of ports in which nothing listens.
     ///
     /// # Errors
     /// There is none left.

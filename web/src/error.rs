@@ -6,7 +6,7 @@ use axum::{
 };
 use cid_client::{Error, Kind};
 
-/// Why there is another page than the one that was asked for.
+/// Why another page is shown than the one that was requested.
 #[derive(Debug)]
 pub enum Problem {
     /// Nothing is served at this path.
@@ -32,10 +32,10 @@ impl From<Error> for Problem {
 }
 
 impl Problem {
-    /// The same, where a thing that the daemon does not know is `missing`.
+    /// The same; a thing that the daemon does not know becomes `missing`.
     pub fn or_missing(error: Error, missing: Self) -> Self {
         match error.kind {
-            // What cannot be a name cannot be the name of anything.
+            // An invalid name is the name of nothing.
             Kind::NotFound | Kind::Invalid => missing,
             _ => Self::Daemon(error),
         }
@@ -95,7 +95,7 @@ impl Problem {
             Self::Busy => plain(t.busy(), Some(t.busy_text())),
             Self::Daemon(error) => match error.kind {
                 Kind::Unreachable | Kind::Disconnected | Kind::Timeout => {
-                    // The daemon's path and the client's hints are the operator's, in the log.
+                    // The daemon's path and the client's hints are for the operator, in the log.
                     plain(t.unreachable(), Some(t.unreachable_text()))
                 }
                 Kind::Busy => plain(t.busy(), Some(t.busy_text())),

@@ -3,7 +3,7 @@ use axum::{Form, extract::rejection::FormRejection};
 /// The fields of a request's form, in order, as [`axum`] reads them.
 pub type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
 
-/// What somebody asks for. Whether the address and the project are any good, the daemon says.
+/// The request. The daemon decides whether the address and the project are valid.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wish {
     /// The address as it was typed, without blanks around it.
@@ -13,8 +13,8 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// Reads the form: exactly one `email`, at most one `project`, nothing else. Two addresses
-    /// must never mean one for whoever checks and the other for whoever acts.
+    /// Reads the form: exactly one `email`, at most one `project`, nothing else. With two addresses, a
+    /// check could see one and the action the other.
     pub fn read(fields: Vec<(String, String)>) -> Option<Self> {
         let (mut email, mut project) = (None, None);
         for (name, value) in fields {

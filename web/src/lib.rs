@@ -1,7 +1,7 @@
 //! The web front of cid: a form, a table and a page of live progress.
 //!
-//! It holds no privilege and no state. Whatever it shows it has just asked the daemon for, over
-//! the one socket it can reach; whatever it is asked to do, the daemon decides.
+//! It holds no privilege and no state. Everything that it shows comes fresh from the daemon, over the
+//! one socket that it can reach, and the daemon decides on every request.
 
 /// The state all pages share, the routes and the layers around them.
 pub mod app;

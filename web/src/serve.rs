@@ -59,7 +59,7 @@ fn bind_unix(path: &Path) -> anyhow::Result<os::unix::net::UnixListener> {
         Err(err) if err.kind() == ErrorKind::ConnectionRefused && is_socket(path) => {
             fs::remove_file(path).context("cannot remove the old socket")?;
         }
-        // Whatever else is there, bind refuses to replace it.
+        // bind refuses to replace anything else in its place.
         Err(_) => {}
     }
     // Only root or the owner may change modes later, and between bind and chmod anybody could
@@ -132,7 +132,7 @@ impl Door {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         loop {
-            // First the place, then the visitor: who finds none waits in the kernel's queue.
+            // Take a place first, then accept: without a free place visitors wait in the kernel's queue.
             let place = self.places.clone().acquire_owned().await?;
             let io = match accept().await {
                 Ok(io) => io,

@@ -1,4 +1,4 @@
-//! Somebody who can be asked for a password: polkit's own agent for terminals.
+//! Asking a person for a password: polkit's own agent for terminals.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{

@@ -69,7 +69,7 @@ fn succeeded(cx: &Cx, job: Job) -> Result<Job, Failure> {
     Ok(job)
 }
 
-/// The failure that a job is; its document stands last on standard output all the same.
+/// The failure for a job. Its document is the last on standard output all the same.
 pub(super) fn failed(cx: &Cx, job: Job) -> Result<Failure, Failure> {
     if cx.is_json() {
         cx::json_line(&job)?;

@@ -15,9 +15,9 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-/// Where TERM is not set, or is no name.
+/// Used if TERM is not set or is not a valid name.
 const PLAIN: &str = "dumb";
-/// They end `cictl`, and with it what runs. Control-C is a key like another.
+/// These signals end `cictl`, and with it the command. Control-C is passed on like any key.
 const ENDING: [Signal; 4] = [
     Signal::SIGHUP,
     Signal::SIGINT,
@@ -25,8 +25,8 @@ const ENDING: [Signal; 4] = [
     Signal::SIGTERM,
 ];
 
-/// Whether input, output and error output are a terminal: what is written to one of them elsewhere
-/// would come out at the other.
+/// Whether input, output and error output are all a terminal: if one output went elsewhere, its
+/// text would come out at the other.
 pub(super) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal()
 }
@@ -39,7 +39,7 @@ pub(super) async fn run(cx: &Cx, target: &Target, command: Vec<String>) -> Outco
         name: name(),
         size: size(),
     };
-    // Only when it may run are keys read: until then an administrator's password may be asked for.
+    // Keys are read only once the command may run: until then an administrator's password may be asked for.
     let mut answers = client
         .run(
             &target.email,
@@ -55,7 +55,7 @@ pub(super) async fn run(cx: &Cx, target: &Target, command: Vec<String>) -> Outco
     let mut stopped = on(SignalKind::from_raw(Signal::SIGTSTP as i32))?;
     let mut continued = on(SignalKind::from_raw(Signal::SIGCONT as i32))?;
     let raw = Raw::set()?;
-    // At the end of the input there is no sender any more, and the terminal in the workspace hangs up.
+    // At the end of the input the sender is dropped, and the terminal in the workspace hangs up.
     let told = sender.downgrade();
     read_input(sender)?;
     loop {
@@ -74,7 +74,7 @@ pub(super) async fn run(cx: &Cx, target: &Target, command: Vec<String>) -> Outco
                 let _ = signal::raise(Signal::SIGSTOP);
             }
             Some(()) = continued.recv() => {
-                // Who had the terminal meanwhile may have set it otherwise.
+                // Another program may have changed the terminal's settings meanwhile.
                 raw.enter();
                 tell_size(&told);
             }
@@ -97,7 +97,7 @@ fn ending() -> Result<impl Future<Output = Signal> + Unpin, Failure> {
     Ok(select_all(watched).map(|(signal, _, _)| signal))
 }
 
-/// One that is not taken now is followed by another, or by what is typed.
+/// A size that is not taken now is followed by another, or by input.
 fn tell_size(to: &mpsc::WeakSender<RunInput>) {
     if let Some(to) = to.upgrade() {
         let _ = to.try_send(RunInput::Size(size()));
@@ -124,7 +124,7 @@ fn size() -> TerminalSize {
     )
 }
 
-/// Has the terminal hand over each key as it is; as it was when this is dropped.
+/// Makes the terminal pass on each key unchanged. Dropping this restores its settings.
 struct Raw {
     before: Termios,
     raw: Termios,
@@ -142,7 +142,7 @@ impl Raw {
         Ok(raw)
     }
 
-    /// A terminal that takes no settings has gone, and its input ends.
+    /// A terminal that accepts no settings has gone, and its input ends.
     fn enter(&self) {
         let _ = termios::tcsetattr(io::stdin(), OptionalActions::Drain, &self.raw);
     }

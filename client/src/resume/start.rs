@@ -118,7 +118,7 @@ impl Client {
             .map(|job| job.id))
     }
 
-    /// The live job in our way, if it does what we asked for.
+    /// The conflicting live job, if it does what we asked for.
     async fn adopt(&self, kind: JobKind, conflict: Error) -> Result<String> {
         let in_the_way = conflict.conflict.as_ref().and_then(|it| it.job.clone());
         match in_the_way {

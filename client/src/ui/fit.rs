@@ -1,11 +1,11 @@
-//! Lists in a terminal that is too narrow for them: whole columns go, then one is cut, and it is said.
+//! Lists in a terminal that is too narrow for them: whole columns are left out, then one is cut. The list says so.
 
 /// A column that is cut keeps this much.
 const LEAST: usize = 12;
 /// Between two columns.
 const GAP: usize = 2;
 
-/// What may go where there is too little room.
+/// What may be left out if there is too little room.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Narrow {
     /// Columns that are left out, the first one first.
@@ -14,7 +14,7 @@ pub(super) struct Narrow {
     pub(super) cut: Option<&'static str>,
 }
 
-/// Makes header and rows fit into `width` columns, as far as they may; tells what was left out.
+/// Makes header and rows fit into `width` columns as far as possible. Returns what was left out.
 pub(super) fn fit(
     header: &mut Vec<String>,
     rows: &mut [Vec<String>],

@@ -1,4 +1,4 @@
-//! What goes with a workspace and is no work, for people.
+//! Text for people: what is deleted with a workspace and is not work.
 
 use super::text::clean;
 use cid_client::LeftFiles;

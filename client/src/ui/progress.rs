@@ -25,7 +25,7 @@ pub(crate) struct Progress {
     show: Show,
     /// The labels of the steps that run, by their place in the plan.
     running: BTreeMap<u32, String>,
-    /// What was last said to be waited for, without the time that goes by.
+    /// What the job was last said to wait for, without the elapsed time.
     waiting: Option<(WaitingFor, u32)>,
 }
 
@@ -91,7 +91,7 @@ impl Progress {
         self.running.values().next().map(String::as_str)
     }
 
-    /// Where lines stay, each place in the queue has one, and not each minute.
+    /// Where lines stay, each place in the queue gets one line, not each minute.
     fn wait(&mut self, what: &What) -> Option<Line> {
         let What::Waiting { waiting } = what else {
             return None;
@@ -134,7 +134,7 @@ impl Progress {
                     took: *took,
                 })
             }
-            // A job turns round in the step that failed, or that was stopped; with it those beside it.
+            // A job turns round in the step that failed or was stopped, together with the steps running beside it.
             What::Job {
                 state: JobState::Undoing,
                 failed_step,
@@ -218,7 +218,7 @@ fn has_display() -> bool {
 
 fn spinner() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    // The template is a constant; the default style stands in where it were wrong.
+    // The template is a constant; the default style would replace a wrong one.
     if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
         bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
     }

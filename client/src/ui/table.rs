@@ -1,5 +1,5 @@
-//! Tables and lists without borders or colours, one thing a line, fit for `grep` and `awk`. Nothing is
-//! left out but in a terminal that is too narrow, where a list says what.
+//! Tables and lists without borders or colours, one thing a line, fit for `grep` and `awk`. Columns are
+//! left out only in a terminal that is too narrow, and the list says which.
 
 use super::fit::{Narrow, fit};
 use super::left::size;
@@ -24,7 +24,7 @@ pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> Stri
                 workspace.email.clone(),
                 workspace.project.clone(),
                 workspace.state.to_string(),
-                // What is not ready has no health, and the column before this one may be left out.
+                // A workspace that is not ready has no health, and the column before this one may be left out.
                 match workspace.state {
                     WorkspaceState::Ready => workspace.health.to_string(),
                     state => state.to_string(),
@@ -130,7 +130,7 @@ fn head(standing: &Standing) -> String {
     format!("{commit}{on}{counts}")
 }
 
-/// Jobs, one a line, then what those wait for that do; nothing when there are none.
+/// Jobs, one a line, then what the waiting ones wait for; nothing when there are none.
 pub(crate) fn jobs(jobs: &[Job], width: Option<usize>) -> String {
     let mut text = job_lines(jobs, width);
     let waiting = jobs
@@ -315,7 +315,7 @@ pub(crate) fn findings(findings: &[Finding]) -> String {
     }))
 }
 
-/// Names and values, a pair a line; `-` stands for what there is not.
+/// Names and values, a pair a line; `-` stands for an absent value.
 pub(crate) fn pairs(pairs: Vec<(&str, String)>) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines: Vec<String> = pairs
@@ -341,7 +341,7 @@ fn marked<'a>(
     lines.join("\n")
 }
 
-/// A table that leaves out what `width` columns have no room for, and says so.
+/// A table that leaves out what does not fit into `width` columns, and says so.
 fn list<const N: usize>(
     width: Option<usize>,
     narrow: Narrow,

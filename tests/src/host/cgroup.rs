@@ -1,5 +1,5 @@
-//! Control groups of a host's own: two hosts would share one otherwise, and what is in them is the
-//! host's and nobody else's, even when its owner was killed.
+//! A host's own control groups: otherwise two hosts would share one. Everything in them belongs to this
+//! host alone, even after its owner was killed.
 
 use crate::wait::wait_until;
 use anyhow::{Context, Result};

@@ -81,7 +81,7 @@ impl Container {
         Ok(())
     }
 
-    /// Ends all that is in it, without a word to anybody.
+    /// Kills everything in it at once, without a shutdown.
     pub(super) fn kill(mut self) -> Result<()> {
         if self.leader > 0 {
             // The kernel ends all others with the first, and systemd-nspawn tidies up after it.

@@ -126,7 +126,7 @@ impl Host {
             let Some((parent, shown)) = line.trim_start().split_once(' ') else {
                 continue;
             };
-            // What has no parent in the host was brought in from outside: this very look.
+            // A process without a parent in the host was brought in from outside: it is this look itself.
             let shown = shown.trim_start();
             let is_ours = parent == "0" && !shown.ends_with("/systemd");
             if !is_ours {
@@ -137,8 +137,8 @@ impl Host {
     }
 }
 
-/// Whether somebody can connect to a socket, by a line of `ss`. One for datagrams is never listening, and
-/// counts as connected once somebody is connected to it.
+/// Whether a socket accepts connections, by a line of `ss`. A datagram socket is never listening, and
+/// counts as connected once a peer is connected to it.
 fn can_be_called(words: &[&str]) -> bool {
     let has_name = words.get(4).is_some_and(|name| *name != "*");
     words.get(1) == Some(&"LISTEN") || (words.first() == Some(&"u_dgr") && has_name)

@@ -1,4 +1,4 @@
-//! Folders that are built once, then only read, by as many processes as like.
+//! Folders that are built once, then only read, by any number of processes.
 
 use super::dir;
 use anyhow::{Context, Result};
@@ -12,7 +12,7 @@ use std::{
 const UNUSED: Duration = Duration::from_secs(24 * 3600);
 const BUILDING: &str = "building";
 
-/// A finished folder, which nobody removes while this lives.
+/// A finished folder, which is not removed while this lives.
 #[derive(Debug)]
 pub(super) struct Stored {
     path: PathBuf,

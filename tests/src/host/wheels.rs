@@ -5,7 +5,7 @@ use crate::command::run;
 use anyhow::{Context, Result};
 use std::{fs, path::Path, process::Command, time::Duration};
 
-/// The variables that say to pip and uv what the image's own configuration says as well.
+/// Variables that tell pip and uv the same as the image's own configuration.
 pub const OFFLINE: [(&str, &str); 5] = [
     ("PIP_NO_INDEX", "1"),
     ("PIP_FIND_LINKS", "/opt/wheels"),

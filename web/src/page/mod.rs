@@ -38,7 +38,7 @@ pub fn html(lang: Lang, status: StatusCode, template: &impl Template) -> Respons
     }
 }
 
-/// Whatever has no route.
+/// The answer for paths without a route.
 pub async fn missing(lang: Lang) -> Response {
     Problem::NoPage.page(lang)
 }
@@ -57,7 +57,7 @@ pub fn workspace_path(workspace: &Workspace) -> String {
     )
 }
 
-/// The address to link to, where there is one: what is no web address is never made a link.
+/// The address to link to, if any: only a web address becomes a link.
 pub fn link(url: &Option<String>) -> Option<&str> {
     url.as_deref().filter(|url| is_web_address(url))
 }

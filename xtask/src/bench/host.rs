@@ -19,7 +19,7 @@ use std::{
 const SANDBOX: &str = "/srv/sandbox";
 const SOCKET: &str = "/srv/sandbox/run/cid.sock";
 const LIMIT: Duration = Duration::from_secs(180);
-/// What is made ready for the next one, and what just went, has its time.
+/// A pause in which the next workspace's preparation and the last one's removal can finish.
 const PAUSE: Duration = Duration::from_millis(700);
 
 /// Measures and prints.
@@ -48,7 +48,7 @@ fn measure(host: &Host, runs: u8) -> Result<()> {
     };
     println!("==> the first workspaces, which install the environments");
     for socket in [None, Some(SOCKET)] {
-        // The second finds what waits for it.
+        // The second one finds what was prepared for it.
         for email in ["first@example.com", "second@example.com"] {
             create(socket, email)?;
         }

@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
     sandbox.stop()
 }
 
-/// What somebody else wrote would be waited for by whoever syncs next.
+/// Flushes what others wrote: otherwise the next sync would wait for it.
 fn quiet_disk() {
     nix::unistd::sync();
 }

@@ -1,4 +1,4 @@
-//! What is made from something else, so that it cannot say anything else: settings, manual pages,
+//! Files generated from their source, so that they cannot contradict it: settings, manual pages,
 //! completions, the list of libraries.
 
 use super::{control::output, man, stage::Stage};

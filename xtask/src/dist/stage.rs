@@ -158,7 +158,7 @@ impl Stage {
             folder.push(part);
             if !folder.is_dir() {
                 fs::create_dir(&folder)?;
-                // Whatever the umask of whoever builds.
+                // Independent of the builder's umask.
                 fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
             }
         }
