@@ -133,8 +133,8 @@ pub(super) fn environment(run_file: &RunFile) -> Environment {
 }
 
 /// Ends what an earlier start of this process has left, in a sandbox; on a host its control group tells.
-/// supervisord knows only the process that it started: where that one was killed alone, what it had
-/// started would keep the port. A file of an earlier one's is there only then, or when it has just ended.
+/// supervisord knows only the process that it started: if that one was killed alone, its children would keep
+/// the port. A PID file of an earlier start exists only then, or when that start has just ended.
 fn end_left(run_file: &RunFile, env: &Environment, name: &str) -> Result<(), Fault> {
     let is_first = || fs::symlink_metadata(pid_file(run_file, name)).is_err();
     if run_file.run_as.is_some() || is_first() {
@@ -174,8 +174,8 @@ fn enter_group(run_file: &RunFile, name: &str) -> Result<Kept, Fault> {
     }
 }
 
-/// Takes away the socket of an earlier web process, which a kill or a power cut has left: not every
-/// program does so itself, and none can listen there while it is there. Only the workspace can make it.
+/// Removes the socket of an earlier web process, left by a kill or a power cut. Not every program does so
+/// itself, and none can listen there while it exists. Only the workspace can make it.
 fn remove_left_socket(run_file: &RunFile, name: &str) -> Result<(), Fault> {
     let Some(socket) = run_file.web_socket.as_ref().filter(|_| name == WEB) else {
         return Ok(());

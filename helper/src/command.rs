@@ -24,8 +24,8 @@ use std::{
 /// How long leftovers of a command that has ended may take to die.
 const LEFTOVER_LIMIT: Duration = Duration::from_secs(5);
 
-/// The job all commands belong to: their mark, by which they are found when this process was killed
-/// and they are nobody's children any more.
+/// The job that all commands belong to. It marks them, so that they are found after this process was killed
+/// and they are orphans.
 static JOB: OnceLock<String> = OnceLock::new();
 
 /// Marks all commands from now on.
@@ -42,7 +42,7 @@ pub(super) fn close() {
     *CLOSED.lock().unwrap_or_else(PoisonError::into_inner) = true;
 }
 
-/// Whose word decides what a command does.
+/// Who decides what a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
     /// A repository's, or a package's: it is confined.
@@ -125,8 +125,8 @@ fn run_sparing(
     })
 }
 
-/// Starts it from a thread that has given up what the command must not have: this process itself needs
-/// some of it.
+/// Starts it from a thread that has given up the calls that the command must not make: this process itself
+/// needs some of them.
 fn spawn_confined(command: &mut Command) -> Result<io::Result<Child>, Fault> {
     thread::scope(|scope| {
         let starter = thread::Builder::new().spawn_scoped(scope, || {

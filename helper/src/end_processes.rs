@@ -1,5 +1,5 @@
-//! Ends what a user runs: what a delete needs to be complete when an app threw its environment away, began a session
-//! of its own, and is nobody's child any more; and what services of the machine's started as that user.
+//! Ends what a user runs. A complete delete needs this when an app threw its environment away, began a
+//! session of its own and is an orphan. It also ends what the machine's services started as that user.
 
 use crate::{Lines, leavings};
 use cid_kernel::{

@@ -28,14 +28,14 @@ use std::{
 
 /// Where everybody may put files; in the reaper's unit the last two are the apps' own.
 const FOLDERS: [&str; 4] = ["/dev/shm", "/dev/mqueue", "/tmp", "/var/tmp"];
-/// Others' folders in there are looked into as well, so deep and so many entries in all.
+/// Others' folders in there are searched as well, to this depth and this number of entries in all.
 const DEPTH: usize = 8;
 const ENTRIES: usize = 200_000;
 /// How many things that stay are named.
 const NAMED: usize = 10;
 
-/// Removes all of it; gives the first of what could not be removed, and why: others may have put something of
-/// theirs into a folder of this user's, which must not keep a delete from its end.
+/// Removes all of it. Returns the first of what could not be removed, and why: others may have put files of
+/// their own into a folder of this user's, and that must not block a delete.
 pub(super) fn remove(user: Uid, lines: Lines) -> Vec<String> {
     let mut sweep = Sweep {
         user: user.as_raw(),

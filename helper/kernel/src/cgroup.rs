@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is left of an earlier start may take so long to die.
+/// How long what is left of an earlier start may take to die.
 const LEFT_LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(1);
 /// supervisord's own.
@@ -50,7 +50,7 @@ pub fn name_of(unit: &str) -> String {
     format!("{PREFIX}{unit}")
 }
 
-/// Whose app's group is called so; the other way of [`name_of`].
+/// The unit whose app's group has this name; the inverse of [`name_of`].
 pub fn unit_of(name: &str) -> Option<&str> {
     name.strip_prefix(PREFIX)
 }
@@ -76,8 +76,8 @@ fn locate(mounts: &str, group: &Path) -> Option<PathBuf> {
     whole.map(|(_, folder)| folder)
 }
 
-/// Whether a process is in a control group of a unit of cid's; where that cannot be told, it is. Not by what a
-/// manager of units of a user's own has, whose names that user chooses.
+/// Whether a process is in a control group of one of cid's units. True where that cannot be told. Groups
+/// below a user's own systemd manager do not count: that user chooses their names.
 pub fn is_cids(pid: u32) -> bool {
     group_of(pid).is_none_or(|group| has_unit(&group, UNITS))
 }
@@ -165,7 +165,7 @@ fn join(group: &Path, process: &str, limits: &Limits) -> Result<Kept, Fault> {
     Ok(kept)
 }
 
-/// Kills what runs in a group; none, and no such group, is the usual case.
+/// Kills what runs in a group. Usually nothing does, or there is no such group.
 fn end_left(group: &Path) -> Result<(), Fault> {
     let deadline = Instant::now() + LEFT_LIMIT;
     while has_processes(group)? {

@@ -73,8 +73,9 @@ pub fn shortage(places: &[PathBuf], least_mib: u64) -> Option<Shortage> {
     })
 }
 
-/// systemd writes each helper's unit beside this folder of a host's daemon: where that file system is full, nothing can
-/// be begun and nothing taken back. Kept aside as the ledger's is, but on a host alone.
+/// The reserve for helpers' units. systemd writes each unit on the file system of this folder of a host's
+/// daemon; when it is full, nothing can be begun and nothing taken back. Kept like the ledger's reserve, but
+/// on a host only.
 pub fn of_units(run_dir: &Path) -> Reserve {
     Reserve::at(run_dir.join("reserve"))
 }

@@ -1,4 +1,4 @@
-//! System V shared memory, message queues and semaphores, see sysvipc(7): who has which.
+//! System V shared memory, message queues and semaphores, and who owns them; see sysvipc(7).
 
 use std::{fs, path::PathBuf};
 

@@ -160,8 +160,8 @@ budgets! {
     CONNECTIONS_WAITING = count 512, "connections of one user id that wait for its others";
     /// The front has one connection for all that watch.
     STREAMS = count 512, "calls at once on a connection";
-    /// Of one user id, on all its connections, until the answer is read. More than a few connections full of
-    /// calls, so that a program that has gone wild keeps not even its own user out.
+    /// Of one user id, on all its connections, until the answer is read. This is more than a few connections
+    /// full of calls, so that a runaway program does not lock out even its own user.
     CALLS_OF_USER = count 2560, "calls at once of one user id";
     /// Over all users.
     CALLS = count 8192, "calls at once, in all";
@@ -199,7 +199,7 @@ budgets! {
     LOG_TAIL = bytes 4 * MIB, "the end of a log that is searched for its last lines";
     /// The rest of a longer line is left out.
     LINE = bytes 16 * KIB, "a line of a log or of a command's output";
-    /// Journal lines that one watcher has before him; it takes no more until they are read.
+    /// Journal lines that wait for one watcher; no more are read until it has taken them.
     WATCH_BATCH = bytes 64 * KIB, "entries of the journal that are read at once for one who watches";
     /// An error's message and its hint, each.
     ERROR_TEXT = bytes KIB, "the text of an error in an answer";

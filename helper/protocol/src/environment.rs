@@ -86,7 +86,7 @@ pub const DISTURBING: &[&str] = &[
 /// Where installers keep what they fetched: nothing of the network's.
 const CACHES: &[&str] = &["PIP_CACHE_DIR", "UV_CACHE_DIR"];
 
-/// Who told one program means the other as well: where it is missing, the first takes the value of the
+/// Settings that mean the same to several programs. Where the first is missing, it takes the value of the
 /// first of the others that is set.
 const SAME: &[(&str, &[&str])] = &[
     ("UV_DEFAULT_INDEX", &["PIP_INDEX_URL", "UV_INDEX_URL"]),

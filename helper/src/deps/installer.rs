@@ -31,7 +31,7 @@ pub(super) struct Installer<'a> {
 }
 
 impl<'a> Installer<'a> {
-    /// Finds tools and Python; `None`: there is no uv, and whoever asked would bring it in.
+    /// Finds tools and Python; `None`: there is no uv, and the request does not want pip instead.
     ///
     /// # Errors
     /// No Python fits what the repository wants.

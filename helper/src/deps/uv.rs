@@ -41,8 +41,8 @@ fn works(uv: &Path, env: &Environment) -> bool {
     .is_ok_and(|(status, _)| status.success())
 }
 
-/// Installs it beside its place and renames it, so that it is there whole or not at all. One that is
-/// there stays. Whoever asks sees to it that nobody else does at the same time.
+/// Installs it beside its place and renames it, so that it is there whole or not at all. An existing one
+/// stays. The caller makes sure that no other process does the same at the same time.
 ///
 /// # Errors
 /// It cannot be installed.

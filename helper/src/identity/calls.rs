@@ -69,7 +69,7 @@ const UNSEEN: [i64; 4] = [
     libc::SYS_openat2,
 ];
 
-/// Both answer who comes by TCP as well, and Landlock's rules for ports do not know them.
+/// Both answer TCP clients as well, and Landlock's rules for ports do not know them.
 const OTHER_TCP: [i32; 2] = [libc::IPPROTO_MPTCP, 256 /* IPPROTO_SMC */];
 
 /// From here on a number means a call of x32 on x86-64: a second way to all of them.

@@ -57,8 +57,8 @@ pub(crate) struct Walls<'a> {
     pub(crate) readable: &'a [PathBuf],
     /// What is for everybody, and lives as long as a process.
     pub(crate) scratch: &'a [&'a str],
-    /// TCP ports it may listen on, besides those that the kernel chooses. Whoever could take any would
-    /// get the visitors of a neighbour whose app is down. Since Linux 6.7.
+    /// TCP ports it may listen on, besides those that the kernel chooses. A process that could take any port
+    /// would get the visitors of a neighbour whose app is down. Since Linux 6.7.
     pub(crate) ports: &'a [u16],
     /// The device of its own terminal.
     pub(crate) terminal: Option<&'a Path>,

@@ -158,7 +158,7 @@ fn takes_no_port_of_a_neighbour_and_calls_no_nameless_socket() {
         ("own", listen(own)),
         ("any", listen(0)),
         ("neighbours", listen(neighbours)),
-        // A listener of MPTCP's answers who comes by TCP, and Landlock does not know it.
+        // A listener of MPTCP's answers TCP clients as well, and Landlock does not know it.
         (
             "multipath",
             python("s.socket(s.AF_INET, s.SOCK_STREAM, 262)"),

@@ -121,7 +121,7 @@ fn a_persons_command_opens_its_own_terminal_alone() {
     }
 }
 
-/// Who traces a helper has it make the calls.
+/// A process that traces a helper can have it make the calls.
 #[test]
 fn no_command_traces_its_helper() {
     let Some(scene) = Scene::set() else { return };

@@ -1,11 +1,11 @@
-//! Lets others into one folder, and says nothing of what is in it.
+//! Lets others into one folder without any access to what is in it.
 
 use crate::acl::list::{ACCESS, EXECUTE, List, READ};
 use cid_protocol::{fault::Fault, request::GrantAccess};
 use rustix::fs::{Mode, OFlags, fstat, open};
 use std::path::Path;
 
-/// These accounts and groups may list the folder and pass through it; of those who are named no others.
+/// Lets exactly these accounts and groups list the folder and pass through it. Drops all other named entries.
 ///
 /// # Errors
 /// It cannot be opened, or its file system keeps no access lists.

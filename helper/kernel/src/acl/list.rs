@@ -105,7 +105,7 @@ impl List {
         entries.collect::<Option<_>>().map(Self)
     }
 
-    /// Whether it gives those whom `wanted` names what that gives them, nobody else anything, and others
+    /// Whether it gives the accounts and groups in `wanted` their rights, names no others, and gives others
     /// nothing. What is made in a folder with a default list begins with more, behind a mask.
     pub fn serves(&self, wanted: &Self) -> bool {
         let named = |list: &Self| -> Vec<(Tag, u32, u16)> {
@@ -147,7 +147,7 @@ impl List {
         self.rights(Tag::OwningGroup, NOBODY)
     }
 
-    /// What somebody who is not the owner may do: `groups` are all of theirs, `group` the owning one.
+    /// What an account other than the owner may do. `groups` are all its groups, `group` is the owning one.
     pub fn rights_of(&self, uid: u32, groups: &[u32], group: u32) -> u16 {
         let mask = self.rights(Tag::Mask, NOBODY).unwrap_or(ALL);
         if let Some(rights) = self.rights(Tag::User, uid) {
@@ -199,8 +199,8 @@ impl List {
     }
 }
 
-/// By way of `/proc`, because a handle opened without reading - which neither waits at a pipe nor
-/// wakes a device - takes no attributes itself.
+/// Goes through `/proc`: a handle opened without reading neither waits at a pipe nor wakes a device, but
+/// takes no attributes itself.
 fn place(handle: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", handle.as_raw_fd())
 }

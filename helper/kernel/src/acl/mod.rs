@@ -1,4 +1,4 @@
-//! POSIX access lists: who but owner and group may use a file or folder.
+//! POSIX access lists: who may use a file or folder besides its owner and group.
 
 mod folder;
 mod list;

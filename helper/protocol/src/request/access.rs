@@ -26,14 +26,14 @@ pub struct GrantAccess {
     pub uids: Vec<u32>,
     /// Groups with access.
     pub gids: Vec<u32>,
-    /// What belongs to none of these accounts is left alone; empty: to whomever it belongs. Somebody
-    /// with more rights than the tree's owner must say so: files of others can be moved into a tree.
+    /// Leaves alone what belongs to none of these accounts; empty: any owner will do. A helper with more
+    /// rights than the tree's owner must set this: files of others can be moved into a tree.
     pub owners: Vec<u32>,
     /// Access to read; otherwise to read and write.
     pub reads_only: bool,
 }
 
-/// See [`super::Request::OpenSockets`]. Nobody else, but for the folder's owner, gets there.
+/// See [`super::Request::OpenSockets`]. Only these accounts and the folder's owner get there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OpenSockets {
     /// The folder, which belongs to the helper's user.
@@ -97,8 +97,8 @@ pub struct LookAtAccess {
     pub gids: Vec<u32>,
     /// The developer, who must be able to use the tree's folder.
     pub people: Option<u32>,
-    /// Groups that share the tree. Accounts and groups that its folder's lists name beside these, the
-    /// developer and the workspace's user have no business there.
+    /// Groups that share the tree. The folder's lists should name no accounts and groups but these, the
+    /// developer and the workspace's user.
     pub sharing: Vec<u32>,
 }
 

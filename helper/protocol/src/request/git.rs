@@ -65,7 +65,7 @@ pub struct Fetch {
     pub base: String,
     /// The workspace's branch, which need not exist.
     pub branch: String,
-    /// Brings the tags too, for who asks what the remote holds.
+    /// Brings the tags too, for callers that ask what the remote holds.
     pub tags: bool,
     /// The mirror has been brought up to date a moment ago: only read it.
     pub is_fresh: bool,

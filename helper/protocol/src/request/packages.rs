@@ -15,7 +15,7 @@ pub struct Inspect {
     pub base: String,
     /// Where in the repository the app lives; `.` for its root.
     pub app_dir: PathBuf,
-    /// What the project file says itself, so that the repository's word does not count.
+    /// What the project file itself gives; it overrides the repository.
     pub given: Given,
 }
 

@@ -92,7 +92,8 @@ pub(super) fn find(directory: &Path, deadline: Instant) -> Found {
     walk.found
 }
 
-/// What is in a workspace's folder. On a host that is root's, who alone may list it, and holds these.
+/// What is in a workspace's folder. On a host the folder belongs to root, only root may list it, and it holds
+/// these.
 fn folders(directory: &Path) -> BTreeSet<PathBuf> {
     let mut found: BTreeSet<PathBuf> = FOLDERS.iter().map(|name| directory.join(name)).collect();
     let is_folder = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());

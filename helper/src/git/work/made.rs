@@ -101,8 +101,8 @@ pub(crate) fn record(ask: &RecordMade) -> Result<(), Fault> {
     made.write(&tree)
 }
 
-/// Writes down anew what cid has made once more, such as the file that names another port: a difference to the
-/// first one is nobody's work.
+/// Records anew what cid has made once more, such as the file that names another port: its difference to the
+/// first one is not work.
 pub(crate) fn made_again<'a>(
     tree: &Path,
     targets: impl Iterator<Item = &'a PathBuf>,

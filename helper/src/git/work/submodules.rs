@@ -42,7 +42,7 @@ pub(super) fn changes(repository: &Repository, workdir: &Path) -> Result<Vec<Str
     Ok(changes)
 }
 
-/// The commits of submodules that the commits of a remote record: who has the remote finds them.
+/// The commits of submodules that the commits of a remote record: they can be found through the remote.
 pub(super) fn recorded(
     repository: &Repository,
     held: &HashSet<Oid>,

@@ -34,7 +34,7 @@ pub(crate) fn look(ask: &LookAtAccess) -> Result<AccessReport, Fault> {
     Ok(report)
 }
 
-/// Who is named at the root is named in all that is in it: lists are given to whole trees.
+/// Accounts named at the root are named in all that is in it: lists are given to whole trees.
 fn note_others(ask: &LookAtAccess, met: &Met<'_>, report: &mut AccessReport) {
     let lists = [ACCESS, DEFAULT].map(|kind| List::read(met.handle, kind));
     for list in lists.iter().flatten() {
@@ -61,7 +61,7 @@ fn is_closed(ask: &LookAtAccess, met: &Met<'_>) -> bool {
     rights(met, ask.uid, &ask.gids) & needed != needed
 }
 
-/// What somebody who is not its owner may do with it.
+/// What an account other than its owner may do with it.
 fn rights(met: &Met<'_>, uid: u32, groups: &[u32]) -> u16 {
     rights_by(met.handle, met.mode(), met.stat.stx_gid, uid, groups)
 }

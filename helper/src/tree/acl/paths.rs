@@ -1,5 +1,5 @@
-//! Whether accounts can use what lies outside of their workspaces. Nobody opens anything for it: what is
-//! looked at is who may.
+//! Whether accounts can use what lies outside of their workspaces. Looks at permissions alone and opens
+//! nothing as those accounts.
 
 use crate::tree::acl::look::rights_by;
 use cid_kernel::acl::{ALL, EXECUTE, bits};

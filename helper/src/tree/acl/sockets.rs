@@ -4,7 +4,7 @@ use cid_kernel::acl::{ACCESS, ALL, DEFAULT, EXECUTE, List, READ, WRITE};
 use cid_protocol::{fault::Fault, request::OpenSockets};
 use rustix::fs::{Mode, OFlags, open};
 
-/// Who is named may pass through the folder, and use what is made in it.
+/// Lets the named accounts pass through the folder and use what is made in it.
 ///
 /// # Errors
 /// The folder cannot be opened, or its file system keeps no access lists.

@@ -23,7 +23,7 @@ pub fn world() -> Origin {
     origin
 }
 
-/// git with a name, as who commits needs one.
+/// git with a name, which a commit needs.
 pub fn own(dir: &Path, arguments: &[&str]) -> String {
     let who = [
         "-c",
