@@ -83,7 +83,7 @@ pub struct Resolved {
 /// See [`super::Request::EndProcesses`]. Refused as root, and where the user started the helper.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct EndProcesses {
-    /// End nothing: only check that nothing runs any more but helpers of cid's.
+    /// End no process: only helpers of cid's run any more.
     pub spare: bool,
     /// Only those in no control group of cid's: the app goes on.
     pub outside_only: bool,
