@@ -109,7 +109,7 @@ pub fn main() -> ExitCode {
             lock,
             finish,
             expectations,
-        } => serve::serve(job, lock.as_deref(), finish, &expectations),
+        } => serve::serve(job, lock.as_deref(), finish, expectations),
         Verb::App {
             require_user,
             run_file,

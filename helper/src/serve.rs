@@ -49,7 +49,7 @@ pub(super) fn serve(
     job: uuid::Uuid,
     lock: Option<&Path>,
     finish: bool,
-    expectations: &Expectations,
+    mut expectations: Expectations,
 ) -> Result<ExitCode, Fault> {
     if let Err(fault) = expectations.verify() {
         super::failed(&fault);
@@ -66,6 +66,8 @@ pub(super) fn serve(
     let (sender, requests) = mpsc::channel();
     thread::spawn(move || watch(sender, finish));
     for line in requests {
+        // This thread serves all requests and starts all commands.
+        expectations.narrow()?;
         let answer = match serde_json::from_str(&line) {
             Ok(request) => answer(request),
             Err(error) => Err(Fault::new(format!(

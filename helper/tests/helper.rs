@@ -24,6 +24,8 @@ mod calls;
 mod deps;
 #[path = "helper/life.rs"]
 mod life;
+#[path = "helper/narrow.rs"]
+mod narrow;
 #[path = "helper/purge.rs"]
 mod purge;
 #[path = "helper/settle.rs"]

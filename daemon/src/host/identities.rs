@@ -77,7 +77,7 @@ impl Identities {
         let name = user.unit.project();
         let project = self.project(&name).ok();
         let Place { unit, mut checks } = as_account(self.account(user.number)?, &name);
-        // Its own folder may be made while this unit starts. The others in there are other users'.
+        // Its own folder may be made while this unit starts; from then on it is confined to that.
         let work_dir = user
             .directory
             .parent()
@@ -98,6 +98,7 @@ impl Identities {
             [work_dir].into_iter().chain(shared),
         ));
         checks.extend(confine("--confine-read", self.readable(&name)));
+        checks.extend(confine("--narrow", [user.directory.clone()]));
         Ok(Place { unit, checks })
     }
 

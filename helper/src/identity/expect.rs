@@ -8,7 +8,11 @@ use crate::identity::{
 use caps::Capability;
 use cid_protocol::fault::{Fault, FaultContext};
 use nix::unistd::{Group, User};
-use std::{collections::BTreeSet, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Expectations {
@@ -37,6 +41,9 @@ pub(crate) struct Expectations {
     /// Read nothing but the system's own files and what is in such folders
     #[arg(long, value_name = "PATH")]
     confine_read: Vec<PathBuf>,
+    /// From the first request that finds this folder, change nothing else in the folder it is in
+    #[arg(long, value_name = "PATH")]
+    narrow: Option<PathBuf>,
 }
 
 impl Expectations {
@@ -75,8 +82,28 @@ impl Expectations {
         if self.confine_write.is_empty() && self.confine_read.is_empty() {
             return Ok(());
         }
+        self.confine_to(&self.confine_write)
+    }
+
+    /// Confines the calling thread, and all that it starts from here on, to the folder that was not there
+    /// yet at the start. Does nothing while it is missing, and once it is done.
+    ///
+    /// # Errors
+    /// The kernel knows Landlock and refuses.
+    pub(crate) fn narrow(&mut self) -> Result<(), Fault> {
+        let Some(folder) = self.narrow.take_if(|folder| folder.is_dir()) else {
+            return Ok(());
+        };
+        let around = folder.parent().map(Path::to_owned);
+        self.confine_write
+            .retain(|path| Some(path) != around.as_ref());
+        self.confine_write.push(folder);
+        self.confine_to(&self.confine_write)
+    }
+
+    fn confine_to(&self, writable: &[PathBuf]) -> Result<(), Fault> {
         confine(&Walls {
-            writable: &self.confine_write,
+            writable,
             readable: &self.confine_read,
             scratch: UNITS_OWN,
             ports: &[],
