@@ -151,8 +151,7 @@ impl Layout {
     pub fn tools_dir(&self) -> PathBuf {
         self.state_dir.join("tools")
     }
-    /// Says of a shared environment that cid saw it completed: on a host cid itself cannot look into
-    /// the builder's folders.
+    /// Says of a shared environment that cid saw it completed.
     pub fn environment_mark(&self, project: &ProjectName, key: &str) -> PathBuf {
         self.environment_marks(project).join(key)
     }

@@ -130,7 +130,7 @@ fn run_sparing(
 fn spawn_confined(command: &mut Command) -> Result<io::Result<Child>, Fault> {
     thread::scope(|scope| {
         let starter = thread::Builder::new().spawn_scoped(scope, || {
-            identity::refuse_calls()?;
+            identity::restrain()?;
             Ok(command.spawn())
         });
         let ended = starter.cannot("start a thread")?.join();

@@ -159,6 +159,8 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::open_umask();
             reply(deps::build(&ask, lines))
         }
+        Request::SealEnvironment(ask) => reply(deps::seal(&ask)),
+        Request::CheckEnvironment(ask) => reply(deps::check(&ask)),
         Request::DiscardEnvironment(ask) => reply(deps::discard(&ask.target)),
         Request::InstallLocal(ask) => {
             drop::open_umask();

@@ -10,6 +10,7 @@ mod kept;
 mod left;
 mod missing;
 mod outsiders;
+mod packages;
 pub(crate) mod shared;
 mod sites;
 mod surplus;
@@ -173,6 +174,7 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     surplus::surplus(cid, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
     accounts::accounts(cid, repair, &mut findings).await?;
     left::left(cid, &mut findings).await?;
+    packages::changed(cid, repair, &mut findings).await?;
     for job in cid.store.stuck_jobs().await? {
         let repair = format!(
             "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",

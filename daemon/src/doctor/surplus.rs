@@ -210,11 +210,7 @@ async fn directories(
     }
     for project in cid.projects.all().values().flatten() {
         let mirror = cid.layout.mirror(&project.name);
-        // On a host the environments belong to their builder, so cid looks at its own records of them.
-        let environments = fs::names(&match cid.sys.accounts {
-            Some(_) => cid.layout.environment_marks(&project.name),
-            None => cid.layout.environments(&project.name),
-        })?;
+        let environments = fs::names(&cid.layout.environment_marks(&project.name))?;
         let is_gone = fs::is_missing(&mirror);
         if is_gone && units.values().any(|w| w.project == project.name) {
             findings.push(Finding::drift(

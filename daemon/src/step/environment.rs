@@ -21,8 +21,8 @@ use cid_protocol::{
     environment::network,
     fault::Fault,
     request::{
-        BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK,
-        InstallLocal, RunCommand,
+        BringUv, BuildEnvironment, Built, CheckEnvironment, Dependencies, DiscardEnvironment,
+        InstallLocal, RunCommand, SealEnvironment,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -81,8 +81,7 @@ impl Step for InstallDependencies {
                 local,
             } => {
                 let shared = Shared::of(cx, key);
-                // A complete one never changes again, so no helper needs to check it.
-                if !shared.is_complete(cx) {
+                if !shared.is_sound(cx).await? {
                     self.share(cx, &shared, &inspected.commit, dependencies)
                         .await?;
                 }
@@ -138,8 +137,7 @@ impl Step for InstallDependencies {
 struct Shared {
     key: String,
     target: PathBuf,
-    /// Says on a host that the environment is complete. cid cannot read the builder's folder and does not
-    /// trust what a build may have written there.
+    /// Says that the environment is complete, and not what a build may have written there.
     mark: PathBuf,
 }
 
@@ -153,16 +151,34 @@ impl Shared {
         }
     }
 
-    fn is_complete(&self, cx: &Cx) -> bool {
-        match cx.sys().accounts {
-            Some(_) => fs::exists(&self.mark),
-            None => fs::exists(&self.target.join(ENVIRONMENT_MARK)),
+    fn is_complete(&self) -> bool {
+        fs::exists(&self.mark)
+    }
+
+    /// Whether it is complete and nobody has changed it since: in a sandbox its workspaces run as the user who
+    /// may, and anywhere a folder can be removed by hand.
+    async fn is_sound(&self, cx: &Cx) -> Result<bool, Fault> {
+        if !self.is_complete() {
+            return Ok(false);
         }
+        let check = CheckEnvironment {
+            target: self.target.clone(),
+            closely: false,
+        };
+        let Some(damage) = cx.ask(cx.user(), check).await?.damage else {
+            return Ok(true);
+        };
+        let shown = self.target.display();
+        cx.line(format!(
+            "the packages in {shown} are not as they were installed ({damage}): they are installed again"
+        ))
+        .await;
+        Ok(false)
     }
 
     /// Removes an environment that is not complete.
     async fn discard_half(&self, cx: &Cx) {
-        if self.is_complete(cx) || !fs::exists(&self.target) {
+        if self.is_complete() || !fs::exists(&self.target) {
             return;
         }
         let target = self.target.clone();
@@ -256,18 +272,19 @@ impl InstallDependencies {
         dependencies: Dependencies,
     ) -> Result<(), Fault> {
         let _turn = cx.turn(builds(cx)).await?;
-        if shared.is_complete(cx) {
+        if shared.is_sound(cx).await? {
             return Ok(());
         }
+        fs::remove_file(&shared.mark)?;
         // Ends what an earlier build left running, if its job has not ended yet or its daemon was killed.
         cx.sys().helpers.end_builds(cx.project_name()).await?;
         shared.make_place(cx)?;
         let request = self.request(cx, commit, Some(dependencies), &shared.target)?;
-        let _core = build(cx, cx.builder(&shared.key), request).await?;
-        match cx.sys().accounts {
-            Some(_) => fs::write_atomic(&shared.mark, b"", 0o644),
-            None => Ok(()),
-        }
+        let builder = cx.builder(&shared.key);
+        let _core = build(cx, builder.clone(), request).await?;
+        let target = shared.target.clone();
+        cx.ask(builder, SealEnvironment { target }).await?;
+        fs::write_atomic(&shared.mark, b"", 0o644)
     }
 
     fn request(

@@ -24,8 +24,8 @@ use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
     request::{
-        AccessReport, AccountFiles, BranchDeletion, Built, Configured, Dependencies, Ended,
-        Fetched, Granted, Inspection, LocalInstalled, PathReport, Purged, Request, Resolved,
+        AccessReport, AccountFiles, BranchDeletion, Built, Checked, Configured, Dependencies,
+        Ended, Fetched, Granted, Inspection, LocalInstalled, PathReport, Purged, Request, Resolved,
         ToolExited, TreeLook, WorkReport,
     },
 };
@@ -374,6 +374,10 @@ impl Launcher for Fake {
                 fs::make_dir(&ask.target, 0o755)?;
                 encode(serde_json::to_value(Built::Complete))
             }
+            Request::SealEnvironment(_) => Ok(Value::Null),
+            Request::CheckEnvironment(ask) => encode(serde_json::to_value(Checked {
+                damage: (!ask.target.is_dir()).then(|| "it is gone".into()),
+            })),
             Request::InstallLocal(ask) => {
                 fs::make_dir(&ask.environment, 0o755)?;
                 encode(serde_json::to_value(LocalInstalled::default()))

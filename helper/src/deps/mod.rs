@@ -8,6 +8,7 @@ mod export;
 mod installer;
 mod local;
 pub(super) mod python;
+mod seal;
 mod settings;
 mod uv;
 mod work;
@@ -21,16 +22,13 @@ use super::{
 use cid_protocol::{
     fault::Fault,
     request::{
-        BringUv, BuildEnvironment, Built, Dependencies, ENVIRONMENT_MARK, InstallLocal,
-        LocalInstalled,
+        BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, InstallLocal,
+        LocalInstalled, SealEnvironment,
     },
 };
 use installer::Installer;
-use std::{fs::File, io::Write, path::Path};
+use std::path::Path;
 use work::Work;
-
-/// Written as the last act: an environment without it is half-made.
-const MARK: &str = ENVIRONMENT_MARK;
 
 /// Brings uv in where it is not there yet.
 ///
@@ -75,6 +73,22 @@ pub(super) fn discard(target: &Path) -> Result<(), Fault> {
         .or_else(|_| purge::make_empty(target))
 }
 
+/// Makes a complete one read-only and writes down what it looks like.
+///
+/// # Errors
+/// As [`seal::seal`].
+pub(super) fn seal(ask: &SealEnvironment) -> Result<(), Fault> {
+    seal::seal(&ask.target)
+}
+
+/// Says whether a sealed one is as it was.
+///
+/// # Errors
+/// It cannot be looked at.
+pub(super) fn check(ask: &CheckEnvironment) -> Result<Checked, Fault> {
+    seal::check(ask)
+}
+
 fn install(
     ask: &BuildEnvironment,
     mirror: &git2::Repository,
@@ -102,17 +116,5 @@ fn install(
         }
     }
     work.end()?;
-    mark(&ask.target)?;
     Ok(Built::Complete)
-}
-
-fn mark(target: &Path) -> Result<(), Fault> {
-    let path = target.join(MARK);
-    File::create(&path)
-        .and_then(|mut file| {
-            file.write_all(b"made by cid\n")
-                .and_then(|()| file.sync_all())
-        })
-        .and_then(|()| File::open(target)?.sync_all())
-        .map_err(|error| Fault::io("write", &path, error))
 }

@@ -7,10 +7,10 @@ mod credentials;
 mod expect;
 mod limits;
 
-pub(super) use calls::refuse_calls;
 pub(super) use expect::Expectations;
 
-use caps::CapSet;
+use calls::refuse_calls;
+use caps::{CapSet, Capability};
 use cid_kernel::cgroup::Kept;
 use cid_protocol::{
     fault::{Fault, FaultContext},
@@ -58,7 +58,7 @@ pub(super) fn assume(
                 run_file.unit
             )));
         }
-        return refuse_calls();
+        return restrain();
     };
     let expected = expected(run_as)?;
     if unistd::geteuid().is_root() {
@@ -80,6 +80,22 @@ pub(super) fn assume(
         ports: &run_as.ports,
         terminal,
     })?;
+    restrain()
+}
+
+/// Leaves code of a repository or a package without calls that it must not make, for good and for all that it
+/// starts. Root's own, as it may be in a sandbox, obeys the modes of files from now on: it would else change the
+/// packages of all workspaces, which are sealed by these. Of the calling thread alone.
+///
+/// # Errors
+/// The kernel refuses.
+pub(super) fn restrain() -> Result<(), Fault> {
+    if unistd::geteuid().is_root() {
+        for set in [CapSet::Effective, CapSet::Permitted] {
+            caps::drop(None, set, Capability::CAP_DAC_OVERRIDE)
+                .cannot("give up CAP_DAC_OVERRIDE")?;
+        }
+    }
     refuse_calls()
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn make_empty(path: &Path) -> Result<(), Fault> {
     refuse_mounts(path, false)?;
     let root = sys::open(path, FOLDER, Mode::empty())
         .map_err(|error| Fault::io("open the folder", path, error))?;
+    open_up(&root);
     Purge::new(path).empty(&root)
 }
 
@@ -207,12 +208,7 @@ impl<'a> Purge<'a> {
     }
 
     fn unlink(&mut self, folder: &OwnedFd, name: &CStr) -> Result<(), Fault> {
-        let unlink = || sys::unlinkat(folder, name, AtFlags::empty());
-        let unlinked = match unlink() {
-            Err(Errno::ACCESS) if allow(folder).is_ok() => unlink(),
-            other => other,
-        };
-        match unlinked {
+        match sys::unlinkat(folder, name, AtFlags::empty()) {
             Ok(()) => {
                 self.removed += 1;
                 Ok(())
@@ -238,10 +234,7 @@ impl<'a> Purge<'a> {
                 // A folder that gets another parent must itself be writable.
                 Err(Errno::ACCESS) if !allowed => {
                     allowed = true;
-                    let _ = allow(folder);
-                    let _ = self.open(folder.as_fd(), name).and_then(|inner| {
-                        allow(&inner).map_err(|error| Fault::io("open up", self.path, error))
-                    });
+                    let _ = self.open(folder.as_fd(), name);
                 }
                 Err(error) => {
                     // Nothing has moved: counted, it would look as if a further pass were of use.
@@ -252,8 +245,8 @@ impl<'a> Purge<'a> {
         }
     }
 
-    /// Opens a folder for reading, on the same mount as its parent. One that its owner closed is
-    /// opened up first.
+    /// Opens a folder to empty it, on the same mount as its parent. One that its owner closed, or sealed, is
+    /// opened up.
     fn open(&self, parent: std::os::fd::BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Fault> {
         let resolve = CONFINED | ResolveFlags::NO_XDEV;
         match sys::openat2(parent, name, FOLDER, Mode::empty(), resolve) {
@@ -265,6 +258,7 @@ impl<'a> Purge<'a> {
             }
             other => other,
         }
+        .inspect(open_up)
         .map_err(|error| self.fault(name, error))
     }
 
@@ -321,12 +315,21 @@ impl<'a> Purge<'a> {
     }
 }
 
+/// Where it fails, removing says so.
+fn open_up(folder: &OwnedFd) {
+    let _ = allow(folder);
+}
+
 /// Lets this process's user read and change a folder of its own; by descriptor, also of one opened
 /// only as a handle.
 fn allow(folder: &OwnedFd) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(sys::fstat(folder)?.st_mode);
+    if mode.contains(Mode::RWXU) {
+        return Ok(());
+    }
     sys::chmod(
         format!("/proc/self/fd/{}", folder.as_raw_fd()),
-        Mode::from_raw_mode(0o700),
+        mode | Mode::RWXU,
     )
 }
 

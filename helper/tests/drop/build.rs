@@ -1,7 +1,7 @@
 //! An environment in a folder whose parent is root's.
 
 use crate::{rig::Helper, scene::Scene};
-use cid_protocol::request::{BuildEnvironment, Dependencies};
+use cid_protocol::request::{BuildEnvironment, Dependencies, SealEnvironment};
 use git2::{Repository, Signature};
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, process::Command};
 
@@ -32,7 +32,7 @@ fn is_built_in_place_and_emptied_when_that_fails() {
     }
     let lock = scene.folder("lock", scene.uid, 0o700).join("lock");
     let mut helper = Helper::start_by(command, &lock);
-    let mut build = |text: &str| {
+    let build = |helper: &mut Helper, text: &str| {
         helper.ask(BuildEnvironment {
             env: BTreeMap::new(),
             mirror: mirror.clone(),
@@ -45,15 +45,23 @@ fn is_built_in_place_and_emptied_when_that_fails() {
             own_home: true,
         })
     };
-    let (fault, _) = build("six==0.0.0.0.1\n").unwrap_err();
+    let (fault, _) = build(&mut helper, "six==0.0.0.0.1\n").unwrap_err();
     assert!(fault.starts_with("cannot install the dep"), "{fault}");
     assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
-    build("six\n").unwrap();
+    build(&mut helper, "six\n").unwrap();
     let works = Command::new(target.join("bin/python"))
         .args(["-I", "-c", "import six"])
         .status();
     assert!(works.unwrap().success());
-    let mark = fs::metadata(target.join(".cid-complete")).unwrap();
-    assert_eq!(mark.uid(), scene.uid);
+    let python = fs::symlink_metadata(target.join("bin/python")).unwrap();
+    assert_eq!(python.uid(), scene.uid);
+    // A sealed one is built again in its folder, by a user whom its write bits stop.
+    let seal = SealEnvironment {
+        target: target.clone(),
+    };
+    helper.ask(seal).unwrap();
+    assert_eq!(fs::metadata(&target).unwrap().mode() & 0o222, 0);
+    build(&mut helper, "six\n").unwrap();
+    assert_eq!(fs::metadata(&target).unwrap().mode() & 0o700, 0o700);
     assert_eq!(fs::read_dir(&tools).unwrap().count(), 0);
 }

@@ -1,7 +1,10 @@
 //! Real installers, with one small package from the package index.
 
 use crate::rig::Helper;
-use cid_protocol::request::{BringUv, BuildEnvironment, Built, Dependencies};
+use cid_protocol::request::{
+    BringUv, BuildEnvironment, Built, CheckEnvironment, Dependencies, DiscardEnvironment,
+    RunCommand, SealEnvironment,
+};
 use git2::{Repository, Signature};
 use std::{
     collections::BTreeMap,
@@ -202,7 +205,7 @@ fn by_uv_that_somebody_else_brings_in() {
     assert_eq!(built, Built::Complete);
     assert!(works(dir.path()) && is_compiled(dir.path()));
     let target = dir.path().join("environments/one");
-    assert!(target.join(".cid-complete").exists() && !target.join(".cid-build").exists());
+    assert!(!target.join(".cid-build").exists());
     let find = ["-type", "f", "-links", "+1"];
     let linked = Command::new("find").arg(&target).args(find).output();
     assert_eq!(linked.unwrap().stdout, b"", "files that are elsewhere too");
@@ -211,6 +214,51 @@ fn by_uv_that_somebody_else_brings_in() {
     fs::remove_file(target.join("bin/python")).unwrap();
     build_by(dir.path(), "six\n", false).unwrap();
     assert!(works(dir.path()));
+    seal_and_attack(dir.path());
+}
+
+/// Ordinary tools fail on a sealed environment, root's too, and the helper removes it all the same.
+fn seal_and_attack(dir: &Path) {
+    let target = dir.join("environments/one");
+    let mut helper = Helper::start(&dir.join("lock"));
+    let seal = SealEnvironment { target };
+    helper.ask(seal.clone()).unwrap();
+    let target = seal.target;
+    for attack in [
+        "$UV pip uninstall --python bin/python six",
+        "$UV pip install --python bin/python six==1.16.0",
+        "bin/python -m ensurepip",
+        "rm lib/python*/site-packages/six.py",
+        "echo x >> lib/python*/site-packages/six.py",
+        "touch bin/new",
+        "mv lib other",
+    ] {
+        let command = format!(
+            "UV=$(command -v uv || echo {}/tools/uv/bin/uv); {attack}",
+            dir.display()
+        );
+        let ask = RunCommand {
+            command: vec!["sh".into(), "-c".into(), command],
+            dir: target.clone(),
+            env: BTreeMap::from([
+                ("PATH".into(), std::env::var("PATH").unwrap()),
+                ("HOME".into(), dir.display().to_string()),
+            ]),
+        };
+        let exited = helper.ask(ask).unwrap();
+        assert_ne!(exited.status, 0, "{attack}: {:?}", helper.lines);
+        let check = CheckEnvironment {
+            target: target.clone(),
+            closely: true,
+        };
+        assert_eq!(helper.ask(check).unwrap().damage, None, "{attack}");
+    }
+    assert!(works(dir));
+    let discard = DiscardEnvironment {
+        target: target.clone(),
+    };
+    helper.ask(discard).unwrap();
+    assert!(!target.exists());
 }
 
 #[test]

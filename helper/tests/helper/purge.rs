@@ -121,6 +121,8 @@ fn of_folders_that_their_owner_closed() {
             fs::set_permissions(closed, Permissions::from_mode(mode)).unwrap();
         }
     }
+    let tree = dir.path().join("tree");
+    fs::set_permissions(&tree, Permissions::from_mode(0o555)).unwrap();
     let mut before = String::from("exec");
     if is_root() {
         // Root is stopped by no mode, so somebody else does it.
@@ -137,9 +139,7 @@ fn of_folders_that_their_owner_closed() {
         before = format!("exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups");
     }
     let removed = helper(dir.path(), &before)
-        .ask(Purge {
-            path: dir.path().join("tree"),
-        })
+        .ask(Purge { path: tree })
         .unwrap()
         .removed;
     assert_eq!(removed, 1 + 4 * 5);

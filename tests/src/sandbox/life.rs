@@ -12,7 +12,8 @@ use nix::{
 };
 use std::{
     fs,
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -218,6 +219,17 @@ impl Sandbox {
     }
 }
 
+fn open_folders(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    for entry in entries.flatten().filter(is_folder) {
+        open_folders(&entry.path());
+    }
+}
+
 impl Drop for Sandbox {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
@@ -233,6 +245,8 @@ impl Drop for Sandbox {
                 self.log()
             );
         }
+        // Nobody may write there, and what cannot be written to cannot be emptied.
+        open_folders(&self.dir.join("state/environments"));
         if self.home.is_none() {
             // Beside a folder of the caller's nothing is left lying about.
             let _ = fs::remove_file(&self.log_path);

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
-    request::{BuildEnvironment, Built, ENVIRONMENT_MARK, Request, RunCommand},
+    request::{BuildEnvironment, Built, Checked, Request, RunCommand},
 };
 use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
@@ -24,7 +24,7 @@ use tokio::sync::{Barrier, Notify};
 const INSTALL: &str = InstallDependencies::KIND;
 const BEN: &str = "ben@example.com";
 
-/// The environment that the made-up repository declares, and what says on a host that it is complete.
+/// The environment that the made-up repository declares, and what says that it is complete.
 fn shared(stage: &Stage) -> (PathBuf, PathBuf) {
     let state = &stage.layout.state_dir;
     (
@@ -136,12 +136,57 @@ async fn a_complete_one_outlives_the_job_that_built_it_and_serves_the_next() {
 async fn one_that_is_not_complete_is_built_whatever_is_there() {
     let stage = Stage::new();
     let (target, mark) = shared(&stage);
-    // What a build says of itself counts in a sandbox alone.
     fs::make_dir(&target, 0o755).unwrap();
-    std::fs::write(target.join(ENVIRONMENT_MARK), "").unwrap();
     assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
     assert_eq!(builds(&stage).len(), 1);
     assert!(mark.is_file());
+}
+
+#[tokio::test]
+async fn one_that_is_damaged_or_gone_is_built_again_and_said() {
+    let damages = ["lib/django has changed", "it is gone"];
+    for damage in damages {
+        let stage = Stage::new();
+        assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+        let (target, mark) = shared(&stage);
+        if damage == damages[1] {
+            std::fs::remove_dir(&target).unwrap();
+        } else {
+            stage.fake.answer(move |request| match request {
+                Request::CheckEnvironment(_) => {
+                    let damage = Some(damage.to_owned());
+                    Some(Box::pin(async { Ok(json!(Checked { damage })) }))
+                }
+                _ => None,
+            });
+        }
+        let engine = stage.engine(Arc::new(NoHooks));
+        let job = stage.submit_of(&engine, Kind::Create, BEN).await;
+        assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+        assert_eq!(builds(&stage).len(), 2);
+        assert!(target.is_dir() && mark.is_file());
+        let requests = stage.fake.requests();
+        let is_seal = |request: &&Request| matches!(request, Request::SealEnvironment(_));
+        assert_eq!(requests.iter().filter(is_seal).count(), 2);
+        let events = stage.store.events(job, 0, usize::MAX).await.unwrap();
+        assert!(format!("{events:?}").contains(damage), "{events:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_whose_building_anew_fails_is_complete_no_more() {
+    let stage = Stage::new();
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    let (target, mark) = shared(&stage);
+    std::fs::remove_dir(&target).unwrap();
+    stage.fake.answer(|request| match request {
+        Request::BuildEnvironment(_) => Some(Box::pin(async { Err(Fault::new("cannot install")) })),
+        _ => None,
+    });
+    let engine = stage.engine(Arc::new(NoHooks));
+    let job = stage.submit_of(&engine, Kind::Create, BEN).await;
+    assert_eq!(stage.ended(&engine, job).await, JobState::Undone);
+    assert!(!mark.exists());
 }
 
 #[tokio::test]

@@ -21,8 +21,8 @@ pub use git::{
     UseCredential,
 };
 pub use packages::{
-    BringUv, BuildEnvironment, Built, Dependencies, DiscardEnvironment, ENVIRONMENT_MARK, Inspect,
-    Inspection, InstallLocal, LocalInstalled,
+    BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
+    Inspect, Inspection, InstallLocal, LocalInstalled, SealEnvironment,
 };
 pub use tree::{Configure, Configured, FileSource, Purge, Purged, TreeFile, TreeLink};
 pub use work::{
@@ -71,6 +71,10 @@ requests! {
     DeleteBranch => BranchDeletion,
     /// Installs dependencies into an environment.
     BuildEnvironment => Built,
+    /// Makes a complete environment read-only.
+    SealEnvironment => (),
+    /// Says whether a sealed environment is as it was.
+    CheckEnvironment => Checked,
     /// Installs packages of the repository from a workspace's tree.
     InstallLocal => LocalInstalled,
     /// Brings uv in, where it is not there yet.

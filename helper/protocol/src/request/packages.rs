@@ -61,12 +61,9 @@ pub enum Dependencies {
     Pyproject,
 }
 
-/// The file in an environment that says that it is complete.
-pub const ENVIRONMENT_MARK: &str = ".cid-complete";
-
 /// See [`super::Request::BuildEnvironment`]. Installs without the repository's own packages, which
-/// [`super::Request::InstallLocal`] adds, compiles to bytecode, and marks the environment complete as its last act. Begins with an empty folder: what an earlier
-/// build left there is removed.
+/// [`super::Request::InstallLocal`] adds, and compiles to bytecode. Begins with an empty folder: what an earlier build
+/// left there is removed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BuildEnvironment {
     /// The bare mirror, from which the declaring files are taken.
@@ -99,6 +96,29 @@ pub enum Built {
     Complete,
     /// Nothing was installed: there is no uv.
     WantsUv,
+}
+
+/// See [`super::Request::SealEnvironment`]. Takes write bits away, and writes down what the environment looks like.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SealEnvironment {
+    /// The environment's folder.
+    pub target: PathBuf,
+}
+
+/// See [`super::Request::CheckEnvironment`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckEnvironment {
+    /// The environment's folder.
+    pub target: PathBuf,
+    /// Also whether a file's content may have changed; takes several times as long.
+    pub closely: bool,
+}
+
+/// Reply to [`CheckEnvironment`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// What is not as it was sealed, the first thing found, e.g. `lib is gone`.
+    pub damage: Option<String>,
 }
 
 /// See [`super::Request::InstallLocal`]. Which packages these are the environment's build has written down.
