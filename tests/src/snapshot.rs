@@ -15,9 +15,10 @@ use std::{
 };
 
 /// What is kept for the next workspace, or changes all the time.
-const CACHES: [&str; 10] = [
+const CACHES: [&str; 11] = [
     "state/mirrors",
     "state/environments",
+    "state/built",
     "state/tools",
     "state/cache",
     "state/cid.db",

@@ -156,7 +156,7 @@ fn files(
         findings.push(Finding::drift(
             format!("logs {}", path.display()),
             "no workspace has them",
-            "remove the folder",
+            format!("when nobody needs them: rm -r {}", path.display()),
         ));
     }
     Ok(())

@@ -81,7 +81,7 @@ impl Step for InstallDependencies {
                 local,
             } => {
                 let shared = Shared::of(cx, key);
-                if !shared.is_sound(cx).await? {
+                if shared.look(cx).await? != Condition::Sound {
                     self.share(cx, &shared, &inspected.commit, dependencies)
                         .await?;
                 }
@@ -141,6 +141,17 @@ struct Shared {
     mark: PathBuf,
 }
 
+/// What there is of an environment.
+#[derive(Debug, PartialEq, Eq)]
+enum Condition {
+    /// It can be used.
+    Sound,
+    /// It was never completed.
+    Incomplete,
+    /// It is not as it was when it was completed; in which way.
+    Damaged(String),
+}
+
 impl Shared {
     fn of(cx: &Cx, key: String) -> Self {
         let (layout, project) = (&cx.sys().layout, cx.project_name());
@@ -155,25 +166,18 @@ impl Shared {
         fs::exists(&self.mark)
     }
 
-    /// Whether it is complete and nobody has changed it since: in a sandbox its workspaces run as the user who
-    /// may, and anywhere a folder can be removed by hand.
-    async fn is_sound(&self, cx: &Cx) -> Result<bool, Fault> {
+    /// Looks at it: in a sandbox its workspaces run as the user who may change it, and anywhere a folder can be
+    /// removed by hand.
+    async fn look(&self, cx: &Cx) -> Result<Condition, Fault> {
         if !self.is_complete() {
-            return Ok(false);
+            return Ok(Condition::Incomplete);
         }
         let check = CheckEnvironment {
             target: self.target.clone(),
             closely: false,
         };
-        let Some(damage) = cx.ask(cx.user(), check).await?.damage else {
-            return Ok(true);
-        };
-        let shown = self.target.display();
-        cx.line(format!(
-            "the packages in {shown} are not as they were installed ({damage}): they are installed again"
-        ))
-        .await;
-        Ok(false)
+        let checked = cx.ask(cx.user(), check).await?;
+        Ok(checked.damage.map_or(Condition::Sound, Condition::Damaged))
     }
 
     /// Removes an environment that is not complete.
@@ -272,8 +276,13 @@ impl InstallDependencies {
         dependencies: Dependencies,
     ) -> Result<(), Fault> {
         let _turn = cx.turn(builds(cx)).await?;
-        if shared.is_sound(cx).await? {
-            return Ok(());
+        match shared.look(cx).await? {
+            Condition::Sound => return Ok(()),
+            Condition::Incomplete => {}
+            Condition::Damaged(damage) => cx.note(format!(
+                "the packages in {} are not as they were installed ({damage}): they were installed again",
+                shared.target.display()
+            )),
         }
         fs::remove_file(&shared.mark)?;
         // Ends what an earlier build left running, if its job has not ended yet or its daemon was killed.

@@ -2,7 +2,7 @@
 //! mended.
 
 use crate::stage::{ANNA, BERT, SOON, Stage};
-use cid_testkit::wait_until;
+use cid_testkit::{Tree, wait_until};
 use serde_json::Value;
 use std::{
     fs,
@@ -106,6 +106,48 @@ fn what_says_something_else_is_written_again() {
     finds(&stage, "anna---example-com/src");
     let refused = stage.cictl_ends(5, &["delete", ANNA, "--yes"]).text();
     assert!(!refused.contains("passwd"), "{refused}");
+}
+
+/// What is installed once for all is nobody's to change; where it was changed all the same, it is made anew.
+#[test]
+fn packages_that_all_use_are_sealed_and_made_anew_when_damaged() {
+    let stage = Stage::of(&Tree::hello().with("requirements.txt", "six==1.17.0\n"), "");
+    let anna = stage.create(ANNA);
+    let works = "import six; assert six.__version__ == '1.17.0'";
+    for attack in [
+        "rm .venv/lib/python*/site-packages/six.py",
+        "echo raise >> .venv/lib/python*/site-packages/six.py",
+        "rm -rf .venv/lib/.",
+        ".venv/bin/python -m ensurepip --default-pip",
+        "mv .venv/bin/python .venv/bin/other",
+        "python3 -c 'import glob, os; os.remove(glob.glob(\".venv/lib/python*/site-packages/six.py\")[0])'",
+    ] {
+        let said = stage.cictl(&["run", ANNA, "--", "sh", "-c", attack]);
+        assert_ne!(said.status, 0, "{attack}: {said}");
+        stage.cictl_ends(0, &["run", ANNA, "--", "python", "-c", works]);
+    }
+    stage.cictl_ends(0, &["doctor"]);
+
+    let packages = fs::canonicalize(anna.tree().join(".venv")).unwrap();
+    let open = |path: &str| {
+        let line = format!("chmod -R u+w {0} && rm -r {0}{path}", packages.display());
+        let done = Command::new("sh").args(["-c", &line]).status().unwrap();
+        assert!(done.success());
+    };
+    // One whose owner insists, and one without its folder.
+    for (harm, email) in [
+        ("/lib/python*/site-packages/six.py", BERT),
+        ("", "eve@example.com"),
+    ] {
+        open(harm);
+        let finding = finds(&stage, &packages.display().to_string());
+        assert_eq!(finding["kind"], "drift", "{finding}");
+        let said = stage.cictl_ends(0, &["create", email]).text();
+        assert!(said.contains("are not as they were installed"), "{said}");
+        stage.cictl_ends(0, &["run", email, "--", "python", "-c", works]);
+        stage.cictl_ends(0, &["run", ANNA, "--", "python", "-c", works]);
+        stage.cictl_ends(0, &["doctor"]);
+    }
 }
 
 #[test]

@@ -212,7 +212,20 @@ fn too_little_room_anywhere_is_said_before_anything_is_done() {
         assert!(said.contains("cannot make a workspace"), "{said}");
         assert!(said.contains(lacking) && said.contains(place), "{said}");
         stage.assert_same(&before);
+        let found = stage.cictl_ends(1, &["doctor"]).text();
+        let told = format!(
+            "the disk of {}",
+            home.path().join("box").join(place).display()
+        );
+        assert!(
+            found.contains(lacking) && found.contains("min_free_mib"),
+            "{found}"
+        );
+        assert!(found.contains(&told), "{found}");
         mount.make_room();
+        if !options.contains("inodes") {
+            stage.cictl_ends(0, &["doctor"]);
+        }
         stage.sandbox.stop().unwrap();
     }
 }

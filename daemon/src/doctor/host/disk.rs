@@ -4,18 +4,17 @@ use super::{Trouble, Troubles};
 use crate::system::unwritable::unwritable;
 use crate::{
     cid::Cid,
+    config::Projects,
     doctor::{shared, surplus},
 };
+use cid_kernel::room::{Shortage, shortage};
 use cid_protocol::fault::Fault;
 use rustix::{fs as sys, io::Errno};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    slice,
 };
-
-const MIB: u64 = 1024 * 1024;
-/// A workspace has some thousand files; with fewer free inodes the next one may not fit.
-const LEAST_FILES: u64 = 10_000;
 
 /// Where workspaces live.
 async fn work_dirs(cid: &Cid) -> Result<BTreeSet<PathBuf>, Fault> {
@@ -61,30 +60,21 @@ pub(super) async fn shared(cid: Cid) -> Troubles {
     Ok(troubles)
 }
 
-/// File systems that are almost full.
+/// File systems with less room than a creation needs.
 pub(super) async fn room(cid: Cid) -> Troubles {
-    let least = cid.settings.min_free_mib * MIB;
-    let places = places(&cid).await?;
-    Ok(places
-        .iter()
-        .filter_map(|place| full(place, least))
-        .collect())
-}
-
-fn full(place: &Path, least: u64) -> Option<Trouble> {
-    let stat = sys::statvfs(place).ok()?;
-    let free = stat.f_bavail * stat.f_frsize;
-    let shown = place.display();
-    if free < least {
-        let (free, least) = (free / MIB, least / MIB);
-        let message = format!("{free} MiB are free in {shown}, and cid wants {least}");
-        return Some(Trouble::new("", message));
+    let least = cid.settings.min_free_mib;
+    let mut places = places(&cid).await?;
+    for project in cid.projects.all().values().flatten() {
+        let work_dir = Projects::work_dir(project, &cid.layout.work_root);
+        places.extend(cid.layout.places(&project.name, &work_dir));
     }
-    // Some file systems do not count files.
-    (stat.f_files > 0 && stat.f_favail < LEAST_FILES).then(|| {
-        let message = format!("{shown} has room for {} more files", stat.f_favail);
-        Trouble::new("", message)
-    })
+    let mut told = BTreeSet::new();
+    let troubles = places.into_iter().filter_map(|place| {
+        let shortage = shortage(slice::from_ref(&place), least)?;
+        let is_new = told.insert(sys::stat(&place).ok()?.st_dev);
+        is_new.then(|| Trouble::new("", shortage.to_string()).mend(Shortage::HINT))
+    });
+    Ok(troubles.collect())
 }
 
 /// File systems that keep no access lists.
@@ -111,15 +101,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_a_full_disk_and_a_folder_that_is_not_there() {
+    fn knows_a_folder_that_is_not_there() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(full(dir.path(), 0).is_none_or(|trouble| trouble.message.contains("files")));
-        assert!(
-            full(dir.path(), u64::MAX)
-                .unwrap()
-                .message
-                .contains("MiB are free")
-        );
         let missing = unwritable(&dir.path().join("x")).unwrap();
         assert!(missing.hint.unwrap().starts_with("mkdir -p "));
         assert!(unwritable(Path::new("/home/x")).is_some());

@@ -1,5 +1,5 @@
 //! What cid needs from the host and does not make itself: a table of checks, each with a question and
-//! advice for when the answer is no. In a sandbox cid brings all of it along, and nothing is checked.
+//! advice for when the answer is no. In a sandbox cid brings almost all of it along.
 
 mod accounts;
 mod disk;
@@ -59,6 +59,8 @@ struct Check {
     question: &'static str,
     /// What to do if the answer is no and there is no better advice.
     mend: &'static str,
+    /// A sandbox needs it too.
+    in_sandbox: bool,
     look: fn(Cid) -> Looking,
 }
 
@@ -68,89 +70,101 @@ const CHECKS: &[Check] = &[
         name: "deploy user",
         question: "does the account exist that talks to the git server?",
         mend: "make it, or mend deploy_user in the project file",
+        in_sandbox: false,
         look: |cid| Box::pin(async move { Ok(accounts::deploy_users(&cid)) }),
     },
     Check {
         name: "access",
         question: "do the accounts and groups exist that share workspaces' files?",
         mend: "make it, or mend [access] in the project file",
+        in_sandbox: false,
         look: |cid| Box::pin(async move { Ok(accounts::people(&cid)) }),
     },
     Check {
         name: "work_dir",
         question: "can the daemon write where workspaces live?",
         mend: "see the file's permissions",
+        in_sandbox: false,
         look: |cid| Box::pin(disk::writable(cid)),
     },
     Check {
         name: "shared",
         question: "can workspaces and nginx use media and the shared database?",
         mend: "let the group cid-PROJECT and nginx in",
+        in_sandbox: false,
         look: |cid| Box::pin(disk::shared(cid)),
     },
     Check {
         name: "disk",
         question: "is there room for another workspace?",
         mend: "free some space there, or delete workspaces that nobody needs",
+        in_sandbox: true,
         look: |cid| Box::pin(disk::room(cid)),
     },
     Check {
         name: "access lists",
         question: "does the file system keep POSIX access lists?",
         mend: "use a file system that does, such as ext4 or xfs, and mount it without noacl",
+        in_sandbox: false,
         look: |cid| Box::pin(disk::access_lists(cid)),
     },
     Check {
         name: "supervisord",
         question: "does the supervisord of the workspaces' processes run?",
         mend: "systemctl start cid-supervisor; why it stopped: journalctl -u cid-supervisor",
+        in_sandbox: false,
         look: |cid| Box::pin(engines::supervisord(cid)),
     },
     Check {
         name: "nginx",
         question: "does nginx run?",
         mend: "systemctl start nginx; why it stopped: journalctl -u nginx",
+        in_sandbox: false,
         look: |cid| Box::pin(engines::nginx(cid)),
     },
     Check {
         name: "nginx include",
         question: "does nginx read the workspaces' sites?",
         mend: "let the http block of /etc/nginx/nginx.conf include /etc/nginx/conf.d/*.conf, then: systemctl reload nginx",
+        in_sandbox: false,
         look: |cid| Box::pin(nginx::include(cid)),
     },
     Check {
         name: "nginx workers",
         question: "do nginx's workers run as an account of their own?",
         mend: "let nginx.conf say `user www-data;`, then: systemctl restart nginx",
+        in_sandbox: false,
         look: |cid| Box::pin(nginx::worker(cid)),
     },
     Check {
         name: "nginx names",
         question: "does nginx take host names as long as they can get?",
         mend: LONGER_NAMES,
+        in_sandbox: false,
         look: |cid| Box::pin(nginx::names(cid)),
     },
     Check {
         name: "dns",
         question: "do names below the domain lead somewhere?",
         mend: "make a wildcard record *.DOMAIN that leads to this machine",
+        in_sandbox: false,
         look: |cid| Box::pin(dns::wildcards(cid)),
     },
     Check {
         name: "remote",
         question: "does the git server let the deploy user in?",
         mend: "cictl project check tells more",
+        in_sandbox: false,
         look: |cid| Box::pin(git::remotes(cid)),
     },
 ];
 
 /// Runs all checks in parallel.
 pub(super) async fn check(cid: &Cid, findings: &mut Vec<Finding>) {
-    if cid.sys.accounts.is_none() {
-        return;
-    }
+    let is_sandbox = cid.sys.accounts.is_none();
     let checks: Vec<_> = CHECKS
         .iter()
+        .filter(|check| check.in_sandbox || !is_sandbox)
         .map(|check| {
             let looking = tokio::time::timeout(LIMIT, (check.look)(cid.clone()));
             (check, tokio::spawn(looking))
