@@ -5,6 +5,7 @@ use crate::{
     command,
     drop::{self, Role},
     identity::{self, Keeper},
+    socket,
 };
 use cid_kernel::{
     cgroup::{self, Kept},
@@ -45,12 +46,12 @@ pub(super) const CREDENTIAL: &str = "-";
 /// The run file cannot be read or has no such process, or names no user although `user_required`;
 /// the user cannot be taken on; the program cannot be found or started.
 pub(super) fn become_app(
-    run_file: &Path,
+    path: &Path,
     name: &str,
     user_required: bool,
 ) -> Result<Infallible, Fault> {
     drop::settle(Role::App)?;
-    let run_file = read(run_file)?;
+    let run_file = read(path)?;
     let wanted = run_file.processes.get(name).ok_or_else(|| {
         let known: Vec<_> = run_file.processes.keys().map(String::as_str).collect();
         Fault::new(format!(
@@ -71,10 +72,13 @@ pub(super) fn become_app(
     end_left(&run_file, &env, name)?;
     write_pid(&run_file, name)?;
     let kept = enter_group(&run_file, name)?;
+    if name == WEB && run_file.web_socket.is_some() {
+        socket::name_later(path, user_required);
+    }
     identity::assume(&run_file, user_required, Keeper::Group(kept), None)?;
     remove_left_socket(&run_file, name)?;
-    let path = command::find(program, &env, &run_file.dir)?;
-    let error = Command::new(&path)
+    let program_path = command::find(program, &env, &run_file.dir)?;
+    let error = Command::new(&program_path)
         .arg0(program)
         .args(arguments)
         .env_clear()
@@ -83,7 +87,7 @@ pub(super) fn become_app(
         .exec();
     Err(Fault::new(format!(
         "cannot run {} in {}: {error}",
-        path.display(),
+        program_path.display(),
         run_file.dir.display()
     )))
 }

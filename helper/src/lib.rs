@@ -25,6 +25,7 @@ mod programs;
 mod run;
 mod serve;
 mod shell;
+mod socket;
 mod supervise;
 mod terminal;
 mod tree;
@@ -73,6 +74,19 @@ enum Verb {
         /// Which of its processes
         process: String,
     },
+    /// Give nginx's name to the socket of a workspace's web process once it listens
+    NameSocket {
+        /// Refuse a run file that names no user
+        #[arg(long)]
+        require_user: bool,
+        /// Be the process that waits
+        #[arg(long)]
+        stay: bool,
+        /// The workspace's run file
+        run_file: PathBuf,
+        /// Number of the web process
+        process: i32,
+    },
     /// Become supervisord, in a control group of its own
     Supervise {
         /// Folder of program files...
@@ -115,6 +129,12 @@ pub fn main() -> ExitCode {
             run_file,
             process,
         } => app::become_app(&run_file, &process, require_user).map(|never| match never {}),
+        Verb::NameSocket {
+            require_user,
+            stay,
+            run_file,
+            process,
+        } => socket::name_when_it_listens(&run_file, process, stay, require_user),
         Verb::Supervise {
             programs,
             logs,

@@ -7,7 +7,7 @@ use crate::{
     drop::{self, Role},
     end_processes, git,
     identity::Expectations,
-    inspect, tree,
+    inspect, socket, tree,
 };
 use cid_kernel::{cgroup::Refusals, reaper};
 use cid_protocol::wire::CONNECTION;
@@ -172,6 +172,8 @@ fn answer(request: Request) -> Result<Value, Fault> {
         }
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::OpenSockets(ask) => reply(tree::acl::open_sockets(&ask)),
+        Request::AnswerBy(ask) => reply(socket::answer_by(&ask)),
+        Request::RemoveSocket(ask) => reply(socket::remove(&ask)),
         Request::LookAtAccess(ask) => reply(tree::acl::look(&ask)),
         Request::LookAtPaths(ask) => reply(tree::acl::look_at_paths(&ask)),
         Request::Resolve(ask) => reply(Ok(resolve(&ask))),
@@ -193,6 +195,14 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::RunTool(ask) => {
             drop::system_umask();
             reply(run_tool(&ask, lines))
+        }
+        Request::UpdateTree(ask) => {
+            drop::tree_umask();
+            reply(git::work::update(&ask))
+        }
+        Request::TakeBackTree(ask) => {
+            drop::tree_umask();
+            reply(git::work::take_back(&ask))
         }
         Request::RunCommand(ask) => {
             drop::tree_umask();

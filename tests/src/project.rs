@@ -48,6 +48,16 @@ impl Tree {
             .with("app.py", HELLO)
     }
 
+    /// An app without dependencies on its Unix socket. It answers with `VERSION from <name>`, posts with the
+    /// SHA-256 of their body, `/slow` after four seconds, `/pid` with its number; `bad` as a version never listens.
+    #[must_use]
+    pub fn on_socket() -> Self {
+        Self::default()
+            .with("Procfile", "web: exec python3 app.py $SOCKET\n")
+            .with("version", "one")
+            .with("app.py", ON_SOCKET)
+    }
+
     /// With one more file, or another content of one.
     #[must_use]
     pub fn with(mut self, path: &str, content: &str) -> Self {
@@ -91,6 +101,58 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 print("hello starts", flush=True)
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+const ON_SOCKET: &str = r#"import hashlib
+import http.server
+import os
+import socketserver
+import sys
+import time
+
+VERSION = open("version").read().strip()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def address_string(self):
+        return "nginx"
+
+    def answer(self, text):
+        body = f"{text}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(4)
+        if self.path == "/pid":
+            return self.answer(os.getpid())
+        self.answer(f"{VERSION} from {os.environ['CID_WORKSPACE']}")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(hashlib.sha256(body).hexdigest())
+
+
+class OnSocket(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class OnPort(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+print(f"{VERSION} starts", flush=True)
+while VERSION == "bad":
+    time.sleep(1)
+place = sys.argv[1]
+server = OnPort(("127.0.0.1", int(place)), Handler) if place.isdigit() else OnSocket(place, Handler)
+server.serve_forever()
 "#;
 
 /// Copies a folder without what running the app there may have left.

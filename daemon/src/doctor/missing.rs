@@ -40,6 +40,7 @@ pub(super) async fn missing(
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
+    let instance = &workspace.instance();
     // Its removal may have begun since the list was read.
     let now = cid.store.workspace(workspace.id).await?;
     let is_busy = cid.store.live_job(workspace.id).await?.is_some();
@@ -67,9 +68,9 @@ pub(super) async fn missing(
             break;
         }
     }
-    if let Err(fault) = RunFile::read(&cid.layout.run_file(unit)) {
+    if let Err(fault) = RunFile::read(&cid.layout.run_file(instance)) {
         findings.push(Finding::drift(
-            format!("run file of {unit}"),
+            format!("run file of {instance}"),
             fault.message,
             &anew,
         ));
@@ -98,14 +99,14 @@ pub(super) async fn missing(
         });
     }
     let wanted = cid.store.artifact(workspace.id, Artifact::Program).await?;
-    if let Some((wanted, what)) = differs(wanted, cid.sys.supervisor.read(unit)?.as_deref()) {
+    if let Some((wanted, what)) = differs(wanted, cid.sys.supervisor.read(instance)?.as_deref()) {
         let finding = Finding::drift(
-            format!("program {unit}"),
+            format!("program {instance}"),
             what,
             "cictl doctor --repair writes it again and restarts the processes",
         );
         findings.push(if repair {
-            finding.repaired_if(cid.sys.supervisor.put(unit, &wanted).await)
+            finding.repaired_if(cid.sys.supervisor.put(instance, &wanted).await)
         } else {
             finding
         });
@@ -116,7 +117,7 @@ pub(super) async fn missing(
     };
     if processes.is_empty() {
         let finding = Finding::drift(
-            format!("program {unit}"),
+            format!("program {instance}"),
             "supervisord does not run it",
             "cictl doctor --repair makes supervisord read its file",
         );
@@ -126,7 +127,7 @@ pub(super) async fn missing(
             finding
         });
     }
-    let run_file = RunFile::read(&cid.layout.run_file(unit)).ok();
+    let run_file = RunFile::read(&cid.layout.run_file(instance)).ok();
     if let Some(run_file) = run_file {
         findings.extend(unseen(cid, unit, &run_file));
         if !is_starting {
@@ -143,7 +144,7 @@ pub(super) async fn missing(
             false => "it does not run",
         };
         findings.push(Finding::drift(
-            format!("process {unit}:{}", process.name),
+            format!("process {instance}:{}", process.name),
             format!("{what}: it {}", process.told()),
             format!(
                 "look why (cictl logs {0} -p {1} {2}), then: cictl restart {0} -p {1}",

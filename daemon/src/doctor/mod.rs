@@ -154,9 +154,11 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     // Without it no page answers, and that counts as one finding.
     let has_nginx = cid.sys.probe.is_open(cid.sys.site.http_port).await;
     for ((unit, workspace), looked) in at_rest.iter().zip(looked) {
-        let processes = groups
-            .as_ref()
-            .map(|groups| groups.get(unit.as_str()).map_or(&[][..], Vec::as_slice));
+        let processes = groups.as_ref().map(|groups| {
+            groups
+                .get(workspace.instance().as_str())
+                .map_or(&[][..], Vec::as_slice)
+        });
         let before = findings.len();
         let is_starting = looked.health.condition == Condition::Starting;
         let now = missing::Now {

@@ -25,7 +25,23 @@ pub(super) async fn surplus(
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let is_known = |unit: &UnitName| units.contains_key(unit) || busy.contains(unit);
+    let is_known = |unit: &UnitName| {
+        let workspace = unit.workspace();
+        units.contains_key(&workspace) || busy.contains(&workspace)
+    };
+    let stuck = cid.store.stuck_jobs().await?;
+    let stuck = stuck
+        .iter()
+        .map(|job| UnitName::new(&job.project, &job.name));
+    let stuck: BTreeSet<UnitName> = stuck.collect();
+    // A job may be about two instances of its workspace, and so may one that is to be continued.
+    let is_current = |unit: &UnitName| {
+        let workspace = unit.workspace();
+        let of_workspace = units.get(&workspace);
+        of_workspace.is_some_and(|one| one.instance() == *unit)
+            || busy.contains(&workspace)
+            || stuck.contains(&workspace)
+    };
     let shelf = cid.projects.all();
     let is_known_vhost = |unit: &UnitName| is_known(unit) || sites::is_wanted(cid, &shelf, unit);
     for unit in cid
@@ -54,7 +70,7 @@ pub(super) async fn surplus(
         .supervisor
         .list()?
         .iter()
-        .filter(|unit| !is_known(unit))
+        .filter(|unit| !is_current(unit))
     {
         let finding = Finding::drift(
             format!("program {unit}"),
@@ -72,7 +88,7 @@ pub(super) async fn surplus(
         .into_iter()
         .flat_map(HashMap::keys)
         .filter_map(|group| UnitName::parse(group));
-    for unit in running.filter(|unit| !is_known(unit) && !on_disk.contains(unit)) {
+    for unit in running.filter(|unit| !is_current(unit) && !on_disk.contains(unit)) {
         let finding = Finding::drift(
             format!("program {unit}"),
             "supervisord runs it, but there is no file of it",
@@ -99,7 +115,7 @@ pub(super) async fn surplus(
             finding
         });
     }
-    files(cid, &is_known, repair, findings)?;
+    files(cid, &is_known, &is_current, repair, findings)?;
     directories(cid, units, busy, findings).await?;
     let owed: BTreeSet<UnitName> = cid
         .store
@@ -128,12 +144,13 @@ pub(super) async fn surplus(
 fn files(
     cid: &Cid,
     is_known: &dyn Fn(&UnitName) -> bool,
+    is_current: &dyn Fn(&UnitName) -> bool,
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     for name in fs::names(&cid.layout.run_file_dir())? {
         let unit = name.strip_suffix(".json").and_then(UnitName::parse);
-        let Some(unit) = unit.filter(|unit| !is_known(unit)) else {
+        let Some(unit) = unit.filter(|unit| !is_current(unit)) else {
             continue;
         };
         let finding = Finding::drift(
@@ -236,7 +253,11 @@ async fn directories(
         }
     }
     for dir in trash {
-        for name in fs::names(&dir)?.iter().filter(|name| !live.contains(*name)) {
+        let job = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        for name in fs::names(&dir)?
+            .iter()
+            .filter(|name| !live.contains(&job(name)))
+        {
             findings.push(Finding::drift(
                 format!("trash {}", dir.join(name).display()),
                 "its job is over",

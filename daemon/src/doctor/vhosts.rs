@@ -72,7 +72,7 @@ async fn wanted(
 fn vhost(cid: &Cid, project: &Project, workspace: &Workspace) -> Result<Option<String>, Fault> {
     let unit = workspace.unit();
     // Another check reports a missing run file.
-    let Ok(run_file) = RunFile::read(&cid.layout.run_file(&unit)) else {
+    let Ok(run_file) = RunFile::read(&cid.layout.run_file(&workspace.instance())) else {
         return Ok(None);
     };
     let (Some(host), Some(port)) = (workspace.host(), workspace.port) else {

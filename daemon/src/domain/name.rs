@@ -131,7 +131,8 @@ impl<'de> Deserialize<'de> for ProjectName {
     }
 }
 
-/// `PROJECT.NAME`: the name of a workspace's vhost, program group, run file and log folder.
+/// `PROJECT.NAME`: the name of a workspace's vhost and log folder. `PROJECT.NAME.N`: an instance of it, with a
+/// program group and a run file of its own; the first instance has the workspace's name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct UnitName(String);
@@ -153,10 +154,44 @@ impl UnitName {
         self.name() == CATCH_ALL
     }
 
+    /// The instance of this number; the workspace itself is the first, 0.
+    #[must_use]
+    pub fn instance(&self, number: u32) -> Self {
+        let Self(workspace) = self.workspace();
+        match number {
+            0 => Self(workspace),
+            number => Self(format!("{workspace}.{number}")),
+        }
+    }
+
+    /// The workspace that an instance is of.
+    #[must_use]
+    pub fn workspace(&self) -> Self {
+        Self(format!("{}.{}", self.project(), self.name()))
+    }
+
+    /// The instance's number.
+    pub fn number(&self) -> u32 {
+        let number = self.0.splitn(3, '.').nth(2);
+        number.map_or(0, |number| number.parse().unwrap_or_default())
+    }
+
     /// Parses one, e.g. from a file name; `None` when it does not have the form.
     pub fn parse(text: &str) -> Option<Self> {
-        let (project, name) = text.split_once('.')?;
+        let (project, rest) = text.split_once('.')?;
         ProjectName::parse(project)?;
+        let (name, number) = match rest.split_once('.') {
+            Some((name, number)) => (name, Some(number)),
+            None => (rest, None),
+        };
+        // In one form only.
+        let is_number = |text: &str| {
+            let number = text.parse::<u32>();
+            number.is_ok_and(|number| number > 0 && number.to_string() == text)
+        };
+        if !number.is_none_or(is_number) {
+            return None;
+        }
         let name = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(name);
         Name::deserialize(name).ok()?;
         Some(Self(text.to_owned()))
@@ -175,7 +210,7 @@ impl UnitName {
 
     /// The workspace's part.
     pub fn name(&self) -> &str {
-        self.0.split_once('.').map_or("", |(_, name)| name)
+        self.0.split('.').nth(1).unwrap_or_default()
     }
 }
 
@@ -259,9 +294,34 @@ mod tests {
             assert_eq!(ProjectName::parse(bad), None, "{bad:?}");
             assert_eq!(UnitName::parse(&format!("{bad}.anna")), None, "{bad:?}");
         }
-        for bad in ["a", "a.", "a.-b", "a.b.c", ".b", "a.B"] {
+        for bad in [
+            "a",
+            "a.",
+            "a.-b",
+            "a.b.c",
+            ".b",
+            "a.B",
+            "a.b.",
+            "a.b.0",
+            "a.b.01",
+            "a.b.+1",
+            "a.b.1.2",
+            "a.b.4294967296",
+        ] {
             assert_eq!(UnitName::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_instance_has_a_number_behind_its_workspaces_name() {
+        let unit = UnitName::parse("shop.anna").unwrap();
+        assert_eq!((unit.number(), unit.instance(0)), (0, unit.clone()));
+        let seventh = unit.instance(7);
+        assert_eq!(seventh.as_str(), "shop.anna.7");
+        assert_eq!(UnitName::parse("shop.anna.7"), Some(seventh.clone()));
+        assert_eq!((seventh.name(), seventh.number()), ("anna", 7));
+        assert_eq!(seventh.workspace(), unit);
+        assert_eq!(seventh.instance(8).as_str(), "shop.anna.8");
     }
 
     fn address() -> impl Strategy<Value = String> {

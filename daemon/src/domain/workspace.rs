@@ -29,6 +29,8 @@ pub struct Workspace {
     pub commit: Option<String>,
     /// When it was asked for.
     pub created_at: jiff::Timestamp,
+    /// The number of the instance that answers.
+    pub deployment: u32,
     /// The newest job.
     pub job: uuid::Uuid,
     /// Who asked for it.
@@ -39,6 +41,11 @@ impl Workspace {
     /// `PROJECT.NAME`.
     pub fn unit(&self) -> UnitName {
         UnitName::new(&self.project, &self.name)
+    }
+
+    /// What supervisord runs for it: `PROJECT.NAME`, or `PROJECT.NAME.N` after a deployment.
+    pub fn instance(&self) -> UnitName {
+        self.unit().instance(self.deployment)
     }
 
     /// The host name in its address; `None` if it has none. The project's domain may have changed since.

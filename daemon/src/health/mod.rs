@@ -49,7 +49,7 @@ impl Looker {
         let processes: Vec<Option<&[Process]>> = workspaces
             .iter()
             .map(|workspace| {
-                let group = groups.as_ref()?.get(workspace.unit().as_str());
+                let group = groups.as_ref()?.get(workspace.instance().as_str());
                 Some(group.map_or(&[][..], Vec::as_slice))
             })
             .collect();
@@ -83,7 +83,7 @@ impl Looker {
         match workspaces {
             [] => None,
             [one] => {
-                let unit = one.unit();
+                let unit = one.instance();
                 let processes = self.sys.supervisor.processes(&unit).await.ok()?;
                 Some(HashMap::from([(unit.as_str().to_owned(), processes)]))
             }
@@ -110,7 +110,7 @@ impl Looker {
         let is_ready = workspace.state == WorkspaceState::Ready;
         Some(Ask {
             workspace: workspace.id,
-            unit: workspace.unit(),
+            unit: workspace.instance(),
             web: web_pid(processes).filter(|_| is_calm && is_ready)?,
             host: workspace.host()?.to_owned(),
             certificate: workspace

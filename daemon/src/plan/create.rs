@@ -27,16 +27,20 @@ pub fn create(facts: &Facts<'_>) -> Plan {
     let base = || project.git.base.to_string();
     let branch = || workspace.branch.clone();
     let ports = &settings.ports.0;
+    let instance = || workspace.instance();
     let reserve_port = ReservePort {
+        instance: instance(),
         from: *ports.start(),
         to: *ports.end(),
     };
     let configure = Configure {
+        instance: instance(),
         directory: directory(),
         name: workspace.name.to_string(),
         url: workspace.url.clone(),
     };
     let publish = Publish {
+        instance: instance(),
         host: host(),
         directory: directory(),
         tls: workspace.is_https(),
@@ -70,7 +74,9 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             directory: directory(),
         })
         .then(&configure)
-        .then(&Release {})
+        .then(&Release {
+            instance: instance(),
+        })
         .beside(&publish)
         // Not before: programs such as SQLite say themselves what may be done with what they make, and
         // would leave the developer out.
@@ -84,6 +90,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             publish: publish.clone(),
         })
         .then(&CheckHealth {
+            instance: instance(),
             host: host(),
             tls: workspace.is_https(),
             directory: Some(directory()),

@@ -44,6 +44,12 @@ pub fn delete(
     let unit = workspace.unit();
     let job = workspace.job.to_string();
     let mirror = || layout.mirror(&workspace.project);
+    // A deployment that is stuck has one more, beside the one that answers.
+    let numbers = workspace.deployment.saturating_sub(1)..=workspace.deployment.saturating_add(1);
+    let run_files = numbers.map(|number| Doomed {
+        path: layout.run_file(&unit.instance(number)),
+        trash: layout.trash_dir().join(format!("{job}.{number}")),
+    });
     let mut plan = Plan::new(JobKind::Delete);
     if let Some(BranchChoice { project, force }) = branch {
         plan = plan.then(&CheckBranch {
@@ -74,16 +80,12 @@ pub fn delete(
     }
     plan = plan
         .then(&RemoveFiles {
-            paths: vec![
-                Doomed {
-                    path: layout.run_file(&unit),
-                    trash: layout.trash_dir().join(&job),
-                },
-                Doomed {
+            paths: run_files
+                .chain([Doomed {
                     path: layout.app_log_dir(&unit),
                     trash: layout.log_trash_dir().join(&job),
-                },
-            ],
+                }])
+                .collect(),
         })
         .then(&RemoveDirectory {
             directory: workspace.directory.clone(),

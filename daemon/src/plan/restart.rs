@@ -15,8 +15,11 @@ pub fn restart(facts: &Facts<'_>) -> Plan {
     // The project's domain may be another by now.
     let host = workspace.host().map(str::to_owned);
     Plan::new(JobKind::Restart)
-        .then(&RestartProcesses {})
+        .then(&RestartProcesses {
+            instance: workspace.instance(),
+        })
         .then(&CheckHealth {
+            instance: workspace.instance(),
             host: host.unwrap_or_else(|| project.host_for(&workspace.name)),
             tls: workspace.is_https(),
             directory: None,

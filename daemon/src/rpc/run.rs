@@ -141,7 +141,7 @@ async fn begin(
     };
     let session = session::start(
         &cid.sys.site.helper,
-        &cid.layout.run_file(&workspace.unit()),
+        &cid.layout.run_file(&workspace.instance()),
         unit,
         wanted.terminal.is_some(),
     )?;

@@ -69,7 +69,7 @@ impl Cid {
         let (helpers, cancel) = (self.sys.helpers.as_ref(), self.stopping.clone());
         let look = ask_once(helpers, identity, GLANCE, cancel, request).await;
         let look = look.inspect_err(|fault| tracing::debug!("{fault}")).ok()?;
-        let run_file = RunFile::read(&self.layout.run_file(&workspace.unit())).ok();
+        let run_file = RunFile::read(&self.layout.run_file(&workspace.instance())).ok();
         let stale = run_file.map(|run_file| not_in_effect(&project, &run_file, &look.changed));
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Some(v1::Standing {

@@ -98,6 +98,7 @@ impl Workspaces for Cid {
                     branch: project.branch_for(name),
                     url: site.url(&project.host_for(name), project.tls.is_some()),
                     commit: None,
+                    deployment: 0,
                     created_at: jiff::Timestamp::now(),
                     job,
                     creator: creator.clone(),

@@ -3,6 +3,7 @@
 use super::{last_lines::last_lines, stay_up::StayingUp};
 use crate::{
     config::{Health, Limits},
+    domain::UnitName,
     engine::{Cx, Step},
     health::page::wrong,
     system::{
@@ -39,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Waits until the workspace answers.
 #[derive(Serialize, Deserialize)]
 pub struct CheckHealth {
+    /// Whose processes.
+    pub instance: UnitName,
     /// `NAME.DOMAIN`.
     pub host: String,
     /// Requested over HTTPS, as the workspace's address says: HTTP would only redirect there.
@@ -50,7 +53,7 @@ pub struct CheckHealth {
 }
 
 impl Step for CheckHealth {
-    const KIND: &'static str = "check-health.v1";
+    const KIND: &'static str = "check-health.v2";
     const HAS_UNDO: bool = false;
     type Before = ();
     type Output = ();
@@ -70,10 +73,10 @@ impl Step for CheckHealth {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let health = cx.project()?.app.health.clone();
-        let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
+        let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
         // A ready workspace's tree must survive a power cut. Syncing it costs no extra time while the app
         // starts.
-        let mut staying_up = StayingUp::default();
+        let mut staying_up = StayingUp::of(self.instance.clone());
         let wait = self.wait(cx, &health, &run_file, &mut staying_up);
         let (result, synced) = tokio::join!(wait, self.sync());
         if result.is_err() && !staying_up.has_blamed {

@@ -5,11 +5,12 @@ use super::{
     Inspect, InstallDependencies,
     environment::{Installed, search_path},
     make_account::made,
-    make_directory::{HOME, TMP, TREE, purge, web_socket},
+    make_directory::{HOME, TMP, TREE, own_socket, purge},
     reserve_port,
 };
 use crate::{
     config::{Limits, LinkMode, Project, dotenv},
+    domain::UnitName,
     engine::{Cx, Step},
 };
 use cid_kernel::fs;
@@ -33,6 +34,8 @@ pub(crate) const APP_LOG_DIR_MODE: u32 = 0o750;
 /// Writes the workspace's configuration.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Configure {
+    /// Which instance's run file is written.
+    pub instance: UnitName,
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
     /// The workspace's name.
@@ -42,7 +45,7 @@ pub struct Configure {
 }
 
 impl Step for Configure {
-    const KIND: &'static str = "configure.v1";
+    const KIND: &'static str = "configure.v2";
     const FILLS_DISK: bool = true;
     type Before = ();
     type Output = ();
@@ -65,9 +68,8 @@ impl Step for Configure {
         let recipe = cx.output::<Inspect>()?.recipe;
         let facts = Facts {
             installed: cx.output::<InstallDependencies>()?,
-            port: reserve_port::port(cx).await?,
+            port: reserve_port::port(&self.instance, cx).await?,
             run_dir: cx.sys().layout.run_dir.clone(),
-            unit: cx.unit().to_string(),
         };
         let own = self.own_variables(&project, &facts);
         let request = request::Configure {
@@ -84,7 +86,7 @@ impl Step for Configure {
         }
         let layout = &cx.sys().layout;
         let run_file = RunFile {
-            unit: cx.unit().to_string(),
+            unit: self.instance.to_string(),
             dir: project.app.inside(&self.directory.join(TREE)),
             env: self.environment(&facts, own.clone()),
             network: network(),
@@ -93,20 +95,22 @@ impl Step for Configure {
                 .into_iter()
                 .map(|(name, command)| (name, filled_in(command, &own)))
                 .collect(),
-            web_socket: recipe.web_on_socket.then(|| web_socket(&self.directory)),
+            web_socket: recipe
+                .web_on_socket
+                .then(|| own_socket(&self.directory, &self.instance)),
             pid_dir: layout.app_pid_dir(),
             run_as: self.run_as(&project, &facts, cx),
         };
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
         // On a host root reads it; in a sandbox all are one user.
-        fs::write_atomic(&layout.run_file(cx.unit()), &text, 0o600)?;
+        fs::write_atomic(&layout.run_file(&self.instance), &text, 0o600)?;
         fs::make_dir(&layout.app_log_dir(cx.unit()), APP_LOG_DIR_MODE)
     }
 
     /// The tree goes with its folder; files outside it are removed here.
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let layout = &cx.sys().layout;
-        fs::remove_file(&layout.run_file(cx.unit()))?;
+        fs::remove_file(&layout.run_file(&self.instance))?;
         purge(&layout.app_log_dir(cx.unit()), cx).await
     }
 }
@@ -116,7 +120,6 @@ struct Facts {
     installed: Installed,
     port: u16,
     run_dir: PathBuf,
-    unit: String,
 }
 
 impl Configure {
@@ -151,7 +154,8 @@ impl Configure {
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), value.clone()))
             .collect();
-        let socket = web_socket(&self.directory).to_string_lossy().into_owned();
+        let socket = own_socket(&self.directory, &self.instance);
+        let socket = socket.to_string_lossy().into_owned();
         let mut set = |name: &str, value: String| own.insert(name.to_owned(), value);
         set("PORT", facts.port.to_string());
         set("HOST", "127.0.0.1".into());
@@ -186,7 +190,7 @@ impl Configure {
             ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
             // These marks identify the processes that an app left running, and their workspace.
             ("CID_RUN_DIR".to_owned(), text(&facts.run_dir)),
-            ("CID_UNIT".to_owned(), facts.unit.clone()),
+            ("CID_UNIT".to_owned(), self.instance.to_string()),
         ]);
         if let Some(environment) = path {
             all.insert("VIRTUAL_ENV".to_owned(), text(environment));

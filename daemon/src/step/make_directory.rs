@@ -6,16 +6,18 @@ use super::{
 };
 use crate::{
     config::Limits,
+    domain::UnitName,
     engine::{Cx, Step},
     error,
     layout::KEPT_MODE,
     system::helpers::Identity,
 };
 use cid_kernel::fs;
-pub use cid_protocol::request::{HOME, TREE};
+pub use cid_protocol::request::{HOME, OTHER_VENV, TREE, VENV};
 use cid_protocol::{
     fault::Fault,
     request::{EndProcesses, Purge, UnfinishedWork, WorkReport},
+    run_file::{WEB_SOCKET, own_web_socket},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -40,16 +42,20 @@ pub struct Before {
     existed: bool,
 }
 
-/// An environment of the workspace's own.
-pub const VENV: &str = "venv";
 /// TMPDIR of the workspace's commands and processes.
 pub const TMP: &str = "tmp";
 /// Where the web process's Unix socket is.
 pub const RUN: &str = "run";
 
-/// The web process's Unix socket.
+/// The Unix socket by which nginx reaches the web process: another name of the socket of the instance that answers.
 pub fn web_socket(directory: &Path) -> PathBuf {
-    directory.join(RUN).join("web.sock")
+    directory.join(RUN).join(WEB_SOCKET)
+}
+
+/// The Unix socket that the web process of an instance binds. No instance binds [`web_socket`]: programs remove
+/// what they have bound when they stop, and it may be another instance's by then.
+pub fn own_socket(directory: &Path, instance: &UnitName) -> PathBuf {
+    directory.join(RUN).join(own_web_socket(instance.number()))
 }
 
 impl Step for MakeDirectory {
@@ -134,7 +140,7 @@ impl MakeDirectory {
             fs::make_dir(folder, KEPT_MODE)?;
         }
         fs::rename_new(&self.directory, &self.kept)?;
-        for name in [VENV, TMP, RUN] {
+        for name in [VENV, OTHER_VENV, TMP, RUN] {
             purge(&self.kept.join(name), cx).await?;
         }
         let kept = self.kept.display();

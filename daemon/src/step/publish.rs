@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 /// Puts the workspace's sub-domain into nginx.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Publish {
+    /// The instance that visitors get.
+    pub instance: UnitName,
     /// `NAME.DOMAIN`.
     pub host: String,
     /// `WORK_DIR/NAME`.
@@ -33,7 +35,7 @@ pub struct Publish {
 }
 
 impl Step for Publish {
-    const KIND: &'static str = "publish.v1";
+    const KIND: &'static str = "publish.v2";
     /// The vhost that was there.
     type Before = Option<String>;
     type Output = ();
@@ -56,7 +58,7 @@ impl Step for Publish {
         }
         let port = match recipe.web_on_socket {
             true => None,
-            false => Some(reserve_port::port(cx).await?),
+            false => Some(reserve_port::port(&self.instance, cx).await?),
         };
         let published = Published {
             unit: cx.unit(),

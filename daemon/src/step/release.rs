@@ -3,6 +3,7 @@
 use super::{Inspect, configure::filled_in, ended::judge, record_made::record};
 use crate::{
     config::Limits,
+    domain::UnitName,
     engine::{Cx, Step},
     system::queue::Resource,
 };
@@ -17,10 +18,13 @@ use std::time::Duration;
 /// Runs the release commands, e.g. database migrations. Changes to the workspace's own files go with its
 /// folder; changes to a shared database cannot be undone.
 #[derive(Serialize, Deserialize)]
-pub struct Release {}
+pub struct Release {
+    /// With the run file of this instance.
+    pub instance: UnitName,
+}
 
 impl Step for Release {
-    const KIND: &'static str = "release.v1";
+    const KIND: &'static str = "release.v2";
     const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
     type Before = ();
@@ -56,7 +60,7 @@ impl Release {
         if commands.is_empty() {
             return Ok(());
         }
-        let run_file = RunFile::read(&cx.sys().layout.run_file(cx.unit()))?;
+        let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
         let is_shared = cx.project()?.database.is_some();
         // Two migrations of one database would conflict.
         let _turn = match is_shared {

@@ -1,45 +1,42 @@
-//! Gives the port back, as soon as nginx no longer passes requests to it.
+//! Gives the ports back, as soon as nginx no longer passes requests to it.
 
 use crate::engine::{Cx, Step};
 use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
-/// Gives the workspace's port back.
+/// Gives the workspace's ports back.
 #[derive(Serialize, Deserialize)]
 pub struct ReleasePort {}
 
 impl Step for ReleasePort {
-    const KIND: &'static str = "release-port.v1";
+    const KIND: &'static str = "release-port.v2";
     const HAS_FINISH: bool = true;
-    type Before = Option<u16>;
+    type Before = ();
     type Output = ();
 
     fn label(&self) -> String {
         "release the port".into()
     }
 
-    async fn observe(&self, cx: &Cx) -> Result<Self::Before, Fault> {
-        cx.store()
-            .port_of(cx.workspace())
-            .await
-            .map_err(|error| Fault::new(error.to_string()))
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
     }
 
     /// `finish` gives it back: until then the job may still be undone.
-    async fn apply(&self, _: &Self::Before, _: &Cx) -> Result<(), Fault> {
+    async fn apply(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn undo(&self, _: &Self::Before, _: &Cx) -> Result<(), Fault> {
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn finish(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+    async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         if cx.is_taken_back() {
             return Ok(());
         }
         cx.store()
-            .release_port(cx.workspace())
+            .release_port(cx.workspace(), None)
             .await
             .map_err(|error| Fault::new(error.to_string()))
     }

@@ -1,6 +1,7 @@
 //! Reserves a free port.
 
 use crate::{
+    domain::UnitName,
     engine::{Cx, Step},
     store::StoreError,
 };
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Reserves a port of this range, both ends included.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ReservePort {
+    /// Which instance it is for.
+    pub instance: UnitName,
     /// The lowest one.
     pub from: u16,
     /// The highest one.
@@ -24,7 +27,7 @@ pub struct Reserved {
 }
 
 impl Step for ReservePort {
-    const KIND: &'static str = "reserve-port.v1";
+    const KIND: &'static str = "reserve-port.v2";
     type Before = ();
     type Output = Reserved;
 
@@ -37,39 +40,39 @@ impl Step for ReservePort {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Reserved, Fault> {
-        if let Some(port) = cx
-            .store()
-            .port_of(cx.workspace())
-            .await
-            .map_err(|error| ledger(&error))?
-        {
-            return Ok(Reserved { port });
+        match reserved(&self.instance, cx).await? {
+            Some(port) => Ok(Reserved { port }),
+            None => self.reserve(cx).await,
         }
-        self.reserve(cx).await
     }
 
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        let released = cx.store().release_port(cx.workspace()).await;
-        released.map_err(|error| ledger(&error))
+        self.release(cx).await
     }
 }
 
-/// The workspace's port. It may differ from the one reserved first.
-pub(super) async fn port(cx: &Cx) -> Result<u16, Fault> {
-    let port = cx
-        .store()
-        .port_of(cx.workspace())
-        .await
-        .map_err(|error| ledger(&error))?;
+/// An instance's port. It may differ from the one reserved first.
+pub(super) async fn port(instance: &UnitName, cx: &Cx) -> Result<u16, Fault> {
+    let port = reserved(instance, cx).await?;
     port.ok_or_else(|| Fault::new("cannot go on: no port is reserved"))
+}
+
+async fn reserved(instance: &UnitName, cx: &Cx) -> Result<Option<u16>, Fault> {
+    let port = cx.store().port_of(cx.workspace(), instance.number()).await;
+    port.map_err(|error| ledger(&error))
 }
 
 impl ReservePort {
     /// Gives up a port that another program has taken, and takes the next free one.
     pub(super) async fn give_up(&self, cx: &Cx) -> Result<u16, Fault> {
-        let released = cx.store().release_port(cx.workspace()).await;
-        released.map_err(|error| ledger(&error))?;
+        self.release(cx).await?;
         Ok(self.reserve(cx).await?.port)
+    }
+
+    async fn release(&self, cx: &Cx) -> Result<(), Fault> {
+        let number = Some(self.instance.number());
+        let released = cx.store().release_port(cx.workspace(), number).await;
+        released.map_err(|error| ledger(&error))
     }
 
     async fn reserve(&self, cx: &Cx) -> Result<Reserved, Fault> {
@@ -82,7 +85,7 @@ impl ReservePort {
             // Another job may have taken it since the list was read.
             if cx
                 .store()
-                .reserve_port(cx.workspace(), cx.unit().clone(), port)
+                .reserve_port(cx.workspace(), self.instance.clone(), port)
                 .await
                 .map_err(|error| ledger(&error))?
             {

@@ -1,14 +1,20 @@
 //! Restarts the workspace's processes.
 
 use super::{look_at, not_in_effect};
-use crate::engine::{Cx, Step};
+use crate::{
+    domain::UnitName,
+    engine::{Cx, Step},
+};
 use cid_protocol::{fault::Fault, run_file::RunFile};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Restarts the workspace's processes.
 #[derive(Serialize, Deserialize)]
-pub struct RestartProcesses {}
+pub struct RestartProcesses {
+    /// Which of its instances answers.
+    pub instance: UnitName,
+}
 
 /// Each log's length in bytes before the restart, by file name: what follows belongs to the new start.
 #[derive(Default, Serialize, Deserialize)]
@@ -27,7 +33,7 @@ impl LogsBefore {
 }
 
 impl Step for RestartProcesses {
-    const KIND: &'static str = "restart-processes.v1";
+    const KIND: &'static str = "restart-processes.v2";
     type Before = ();
     type Output = LogsBefore;
 
@@ -40,9 +46,9 @@ impl Step for RestartProcesses {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<LogsBefore, Fault> {
-        note_stale(cx).await;
+        note_stale(&self.instance, cx).await;
         let before = LogsBefore::look(&cx.sys().layout.app_log_dir(cx.unit()));
-        cx.sys().supervisor.restart(cx.unit()).await?;
+        cx.sys().supervisor.restart(&self.instance).await?;
         Ok(before)
     }
 
@@ -53,12 +59,12 @@ impl Step for RestartProcesses {
 }
 
 /// Reports what a restart does not apply although people may expect it.
-async fn note_stale(cx: &Cx) {
+async fn note_stale(instance: &UnitName, cx: &Cx) {
     let workspace = cx.store().workspace(cx.workspace()).await;
     let (Ok(project), Ok(Some(workspace))) = (cx.project(), workspace) else {
         return;
     };
-    let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(cx.unit())) else {
+    let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(instance)) else {
         return;
     };
     let look = cx.ask(cx.user(), look_at(&workspace, &project)).await;

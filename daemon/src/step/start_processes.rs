@@ -2,7 +2,7 @@
 
 use super::{Configure, Inspect, Publish, ReservePort, reserve_port};
 use crate::{
-    domain::ProcessType,
+    domain::{ProcessType, UnitName},
     engine::{Cx, Step},
     store::{Artifact, Debt},
     system::supervisor::program::Program,
@@ -23,7 +23,7 @@ pub struct StartProcesses {
 }
 
 impl Step for StartProcesses {
-    const KIND: &'static str = "start-processes.v1";
+    const KIND: &'static str = "start-processes.v2";
     /// The program file that was there.
     type Before = Option<String>;
     type Output = ();
@@ -33,35 +33,39 @@ impl Step for StartProcesses {
     }
 
     async fn observe(&self, cx: &Cx) -> Result<Self::Before, Fault> {
-        cx.sys().supervisor.read(cx.unit())
+        cx.sys().supervisor.read(self.instance())
     }
 
     async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
         self.leave_taken_port(cx).await?;
-        let program = program(cx)?;
+        let program = program(self.instance(), cx)?;
         let (recorded, put) = tokio::join!(
             cx.record(Artifact::Program, &program),
-            cx.sys().supervisor.put(cx.unit(), &program),
+            cx.sys().supervisor.put(self.instance(), &program),
         );
         recorded.and(put)
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
-        restore(before, cx).await
+        restore(self.instance(), before, cx).await
     }
 }
 
 impl StartProcesses {
+    fn instance(&self) -> &UnitName {
+        &self.configure.instance
+    }
+
     async fn leave_taken_port(&self, cx: &Cx) -> Result<(), Fault> {
         let recipe = cx.output::<Inspect>()?.recipe;
         if !recipe.has_web() || recipe.web_on_socket {
             return Ok(());
         }
         // An earlier daemon that was killed started it: the listener may be the app itself.
-        if cx.sys().supervisor.read(cx.unit())?.is_some() {
+        if cx.sys().supervisor.read(self.instance())?.is_some() {
             return Ok(());
         }
-        let taken = reserve_port::port(cx).await?;
+        let taken = reserve_port::port(self.instance(), cx).await?;
         if cx.sys().probe.port_is_free(taken) {
             return Ok(());
         }
@@ -74,28 +78,32 @@ impl StartProcesses {
     }
 }
 
-/// Restores the previous program file and processes.
-pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
+/// Restores the previous program file and processes of an instance.
+pub(super) async fn restore(
+    instance: &UnitName,
+    before: &Option<String>,
+    cx: &Cx,
+) -> Result<(), Fault> {
     match before {
-        Some(program) => cx.sys().supervisor.put(cx.unit(), program).await,
+        Some(program) => cx.sys().supervisor.put(instance, program).await,
         None => {
-            let effect = cx.sys().supervisor.remove(cx.unit()).await?;
+            let effect = cx.sys().supervisor.remove(instance).await?;
             cx.owe_effect(effect, Debt::SupervisorUpdate).await
         }
     }
 }
 
-/// The workspace's program file.
-fn program(cx: &Cx) -> Result<String, Fault> {
+/// An instance's program file.
+fn program(instance: &UnitName, cx: &Cx) -> Result<String, Fault> {
     let layout = &cx.sys().layout;
     let names = cx.output::<Inspect>()?.recipe.processes.into_keys();
     // The recipe contains only process types.
     let types = names.filter_map(|name| ProcessType::parse(&name)).collect();
     let program = Program {
-        unit: cx.unit().clone(),
+        unit: instance.clone(),
         processes: types,
         helper: cx.sys().site.app_helper.clone(),
-        run_file: layout.run_file(cx.unit()),
+        run_file: layout.run_file(instance),
         require_user: cx.sys().accounts.is_some(),
         log_dir: layout.app_log_dir(cx.unit()),
     };

@@ -2,6 +2,7 @@
 
 use super::last_lines::last_lines;
 use crate::{
+    domain::UnitName,
     engine::Cx,
     system::{
         listeners,
@@ -24,8 +25,8 @@ const MOMENT: Duration = Duration::from_secs(3);
 const TOO_OFTEN: u32 = 2;
 
 /// Watches the processes that a job has just started.
-#[derive(Default)]
 pub(super) struct StayingUp {
+    instance: UnitName,
     /// Since when each has been seen running, by name and process id.
     up: BTreeMap<(String, u32), Instant>,
     /// The failed process has been reported.
@@ -33,12 +34,21 @@ pub(super) struct StayingUp {
 }
 
 impl StayingUp {
+    /// Has seen nothing of this instance yet.
+    pub(super) fn of(instance: UnitName) -> Self {
+        Self {
+            instance,
+            up: BTreeMap::new(),
+            has_blamed: false,
+        }
+    }
+
     /// All processes. One that has ended too often is the fault, and its last lines are reported.
     ///
     /// # Errors
     /// A process ends again and again, or supervisord does not tell.
     pub(super) async fn look(&mut self, cx: &Cx, address: &App) -> Result<Vec<Process>, Fault> {
-        let processes = cx.sys().supervisor.processes(cx.unit()).await?;
+        let processes = cx.sys().supervisor.processes(&self.instance).await?;
         let is_hopeless =
             |process: &&Process| process.ends >= TOO_OFTEN || process.state == ProcessState::Fatal;
         if let Some(process) = processes.iter().find(is_hopeless) {
@@ -121,6 +131,7 @@ mod tests {
                 .map(|process| (key(process), Instant::now().checked_sub(age).unwrap()))
                 .collect(),
             has_blamed: false,
+            instance: UnitName::parse("shop.anna").unwrap(),
         };
         let name = |process: Option<&Process>| process.map(|process| process.name.clone());
         let young = seen(MOMENT / 2);

@@ -2,20 +2,21 @@
 
 use super::start_processes::restore;
 use crate::{
+    domain::UnitName,
     engine::{Cx, Step},
     store::Debt,
 };
 use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
-/// Stops the workspace's processes and removes their program file.
+/// Stops the workspace's processes and removes their program files, of all its instances.
 #[derive(Serialize, Deserialize)]
 pub struct StopProcesses {}
 
 impl Step for StopProcesses {
-    const KIND: &'static str = "stop-processes.v1";
-    /// The program file that was there.
-    type Before = Option<String>;
+    const KIND: &'static str = "stop-processes.v2";
+    /// The program files that were there.
+    type Before = Vec<(UnitName, String)>;
     type Output = ();
 
     fn label(&self) -> String {
@@ -23,19 +24,35 @@ impl Step for StopProcesses {
     }
 
     async fn observe(&self, cx: &Cx) -> Result<Self::Before, Fault> {
-        cx.sys().supervisor.read(cx.unit())
+        let supervisor = &cx.sys().supervisor;
+        let mut all = supervisor.list()?;
+        all.retain(|instance| instance.workspace() == *cx.unit());
+        let mut before = Vec::new();
+        for instance in all {
+            if let Some(program) = supervisor.read(&instance)? {
+                before.push((instance, program));
+            }
+        }
+        Ok(before)
     }
 
     async fn apply(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
-        if before.is_none() {
-            cx.note("supervisord had no program of it");
-        }
         cx.sys().sessions.end(cx.unit());
-        let effect = cx.sys().supervisor.remove(cx.unit()).await?;
-        cx.owe_effect(effect, Debt::SupervisorUpdate).await
+        if before.is_empty() {
+            cx.note("supervisord had no program of it");
+            return restore(cx.unit(), &None, cx).await;
+        }
+        for (instance, _) in before {
+            let effect = cx.sys().supervisor.remove(instance).await?;
+            cx.owe_effect(effect, Debt::SupervisorUpdate).await?;
+        }
+        Ok(())
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
-        restore(before, cx).await
+        for (instance, program) in before {
+            cx.sys().supervisor.put(instance, program).await?;
+        }
+        Ok(())
     }
 }

@@ -69,6 +69,7 @@ fn new(email: &str) -> Subject {
         branch: name.to_string(),
         url: String::new(),
         commit: None,
+        deployment: 0,
         created_at: jiff::Timestamp::now(),
         creator: Creator::User(0),
         job: Uuid::nil(),

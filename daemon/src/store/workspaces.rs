@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::{collections::BTreeMap, path::PathBuf};
 
 const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port, w.directory, w.branch, \
-     w.url, w.commit_id, w.created_at, w.job, w.creator FROM workspaces w LEFT JOIN ports p ON p.workspace = w.id";
+     w.url, w.commit_id, w.deployment, w.created_at, w.job, w.creator FROM workspaces w \
+     LEFT JOIN ports p ON p.workspace = w.id AND p.deployment = w.deployment";
 
 fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
     Ok(Workspace {
@@ -23,9 +24,10 @@ fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
         branch: row.get(7)?,
         url: row.get(8)?,
         commit: row.get(9)?,
-        created_at: parse(row.get(10)?)?,
-        job: parse(row.get(11)?)?,
-        creator: parse(row.get(12)?)?,
+        deployment: row.get(10)?,
+        created_at: parse(row.get(11)?)?,
+        job: parse(row.get(12)?)?,
+        creator: parse(row.get(13)?)?,
     })
 }
 
@@ -176,14 +178,32 @@ impl Store {
         .await
     }
 
-    /// The port a workspace has reserved.
+    /// Records which instance of a workspace answers.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn port_of(&self, workspace: i64) -> Result<Option<u16>, StoreError> {
+    pub async fn set_deployment(&self, workspace: i64, number: u32) -> Result<(), StoreError> {
+        self.write(move |t| {
+            let sql = "UPDATE workspaces SET deployment = ?2 WHERE id = ?1";
+            t.execute(sql, params![workspace, number])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The port that an instance of a workspace has reserved.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn port_of(
+        &self,
+        workspace: i64,
+        deployment: u32,
+    ) -> Result<Option<u16>, StoreError> {
         self.read(move |c| {
-            let sql = "SELECT port FROM ports WHERE workspace = ?1";
-            Ok(c.query_row(sql, [workspace], |row| row.get(0)).optional()?)
+            let sql = "SELECT port FROM ports WHERE workspace = ?1 AND deployment = ?2";
+            let values = params![workspace, deployment];
+            Ok(c.query_row(sql, values, |row| row.get(0)).optional()?)
         })
         .await
     }
@@ -205,35 +225,42 @@ impl Store {
         .await
     }
 
-    /// Reserves a port for a workspace; a port that it has already is kept. `false`: nothing was reserved.
+    /// Reserves a port for an instance of a workspace; a port that it has already is kept. `false`: nothing was
+    /// reserved.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn reserve_port(
         &self,
         workspace: i64,
-        unit: UnitName,
+        instance: UnitName,
         port: u16,
     ) -> Result<bool, StoreError> {
         self.write(move |t| {
+            let unit = instance.workspace();
             let changed = t.execute(
-                "INSERT INTO ports (port, workspace, unit) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                params![port, workspace, unit.as_str()],
+                "INSERT INTO ports (port, workspace, deployment, unit) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                params![port, workspace, instance.number(), unit.as_str()],
             )?;
             Ok(changed == 1)
         })
         .await
     }
 
-    /// Gives a workspace's port back; while an nginx reload is owed for it, only afterwards.
+    /// Gives a workspace's ports back; while an nginx reload is owed for it, only afterwards. `deployment`: that
+    /// of this instance alone.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn release_port(&self, workspace: i64) -> Result<(), StoreError> {
+    pub async fn release_port(
+        &self,
+        workspace: i64,
+        deployment: Option<u32>,
+    ) -> Result<(), StoreError> {
         self.write(move |t| {
             t.execute(
-                "UPDATE ports SET released = 1 WHERE workspace = ?1",
-                [workspace],
+                "UPDATE ports SET released = 1 WHERE workspace = ?1 AND (?2 IS NULL OR deployment = ?2)",
+                params![workspace, deployment],
             )?;
             free_ports(t)
         })

@@ -26,7 +26,7 @@ use cid_protocol::{
     request::{
         AccessReport, AccountFiles, BranchDeletion, Built, Checked, Configured, Dependencies,
         Ended, Fetched, Granted, Inspection, LocalInstalled, PathReport, Purged, Request, Resolved,
-        ToolExited, TreeLook, WorkReport,
+        ToolExited, TreeLook, TreeState, WorkReport,
     },
 };
 use serde_json::{Value, json};
@@ -369,7 +369,11 @@ impl Launcher for Fake {
                 base_key: Some("key".into()),
                 ..Inspection::default()
             })),
-            Request::CloneTree(ask) => made(fs::make_dir(&ask.target.join(".git"), 0o755)),
+            Request::CloneTree(ask) => {
+                let git = ask.target.join(".git");
+                fs::make_dir(&git, 0o755)?;
+                made(at_commit(&git, &ask.commit))
+            }
             Request::BuildEnvironment(ask) => {
                 fs::make_dir(&ask.target, 0o755)?;
                 encode(serde_json::to_value(Built::Complete))
@@ -395,7 +399,38 @@ impl Launcher for Fake {
             }
             Request::EndProcesses(_) => encode(serde_json::to_value(Ended::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
-            Request::OpenSockets(_) => encode(serde_json::to_value(())),
+            Request::AnswerBy(ask) => {
+                // A file's name says which one answers, and no file: the first one.
+                for name in fs::names(&ask.folder)? {
+                    if name.starts_with("answers-by-") {
+                        fs::remove_file(&ask.folder.join(name))?;
+                    }
+                }
+                if ask.instance > 0 {
+                    let name = format!("answers-by-{}", ask.instance);
+                    fs::write_atomic(&ask.folder.join(name), b"", 0o600)?;
+                }
+                Ok(json!(true))
+            }
+            Request::UpdateTree(ask) => {
+                let git = ask.directory.join("src/.git");
+                let at = match ask.commit {
+                    Some(commit) => commit,
+                    None => COMMIT.into(),
+                };
+                made(at_commit(&git, &at))?;
+                encode(serde_json::to_value(TreeState {
+                    fingerprint: at.clone(),
+                    commit: at,
+                    snapshot: COMMIT.into(),
+                    ..TreeState::default()
+                }))
+            }
+            Request::TakeBackTree(ask) => {
+                made(at_commit(&ask.directory.join("src/.git"), &ask.to))?;
+                encode(serde_json::to_value(None::<String>))
+            }
+            Request::OpenSockets(_) | Request::RemoveSocket(_) => encode(serde_json::to_value(())),
             Request::LookAtAccess(_) => encode(serde_json::to_value(AccessReport::default())),
             Request::LookAtPaths(ask) => encode(serde_json::to_value(PathReport {
                 obstacles: vec![None; ask.asks.len()],
@@ -457,6 +492,16 @@ impl Launcher for Fake {
     async fn end(&self, _: Uuid) -> Result<(), Fault> {
         Ok(())
     }
+}
+
+/// A file's name says which commit a clone is at.
+fn at_commit(git: &Path, commit: &str) -> Result<(), Fault> {
+    for name in fs::names(git)? {
+        if name.starts_with("at-") {
+            fs::remove_file(&git.join(name))?;
+        }
+    }
+    fs::write_atomic(&git.join(format!("at-{commit}")), b"", 0o600)
 }
 
 fn made(result: Result<(), Fault>) -> Result<Value, Fault> {

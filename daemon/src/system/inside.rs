@@ -3,7 +3,10 @@
 //! once, beneath the workspace's folder and never through a link, and what was opened is looked at and
 //! used, not what the name means a moment later.
 
-use cid_protocol::{fault::Fault, run_file::RunFile};
+use cid_protocol::{
+    fault::Fault,
+    run_file::{RunFile, WEB_SOCKET},
+};
 use rustix::{
     fs::{FileType, Mode, OFlags, Stat, fstat, open, openat},
     io::Errno,
@@ -99,6 +102,8 @@ impl Inside {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppSocket {
     place: Inside,
+    /// By which nginx reaches it.
+    name: Inside,
     /// Who makes it.
     owner: u32,
 }
@@ -109,9 +114,11 @@ impl AppSocket {
         let path = run_file.web_socket.as_ref()?;
         let directory = path.parent()?.parent()?;
         let inner = path.strip_prefix(directory).ok()?;
+        let name = inner.with_file_name(WEB_SOCKET);
         let own = || nix::unistd::geteuid().as_raw();
         Some(Self {
             place: Inside::new(directory, inner),
+            name: Inside::new(directory, name),
             owner: run_file.run_as.as_ref().map_or_else(own, |user| user.uid),
         })
     }
@@ -165,7 +172,10 @@ impl AppSocket {
         if stat.st_uid != self.owner {
             return Some("it belongs to somebody else");
         }
-        (stat.st_nlink != 1).then_some("it has another name elsewhere")
+        let is_same = |other: &Stat| (other.st_dev, other.st_ino) == (stat.st_dev, stat.st_ino);
+        let named = self.name.open().and_then(|opened| fstat(&opened));
+        let names = 1 + u64::from(named.is_ok_and(|named| is_same(&named)));
+        (stat.st_nlink != names).then_some("it has another name elsewhere")
     }
 }
 
@@ -205,7 +215,7 @@ mod tests {
                 env: Default::default(),
                 network: Default::default(),
                 processes: Default::default(),
-                web_socket: Some(self.path("w/run/web.sock")),
+                web_socket: Some(self.path("w/run/web.0.sock")),
                 pid_dir: PathBuf::new(),
                 run_as: None,
             };
@@ -221,10 +231,15 @@ mod tests {
     async fn connects_to_the_workspaces_own_socket() {
         let scene = Scene::new();
         assert!(!scene.socket().is_there());
-        let own = Listener::bind(scene.path("w/run/web.sock")).unwrap();
+        let own = Listener::bind(scene.path("w/run/web.0.sock")).unwrap();
         assert!(scene.socket().is_there());
         scene.socket().connect().await.unwrap();
         own.accept().unwrap();
+        // By which nginx reaches it.
+        fs::hard_link(scene.path("w/run/web.0.sock"), scene.path("w/run/web.sock")).unwrap();
+        scene.socket().connect().await.unwrap();
+        fs::rename(scene.path("w/run/web.sock"), scene.path("elsewhere")).unwrap();
+        assert!(!scene.socket().is_there());
     }
 
     #[tokio::test]
@@ -232,26 +247,30 @@ mod tests {
         type Attack = fn(&Scene);
         let attacks: [(&str, Attack); 6] = [
             ("a link", |s| {
-                symlink(s.path("victim.sock"), s.path("w/run/web.sock")).unwrap();
+                symlink(s.path("victim.sock"), s.path("w/run/web.0.sock")).unwrap();
             }),
             ("a relative link", |s| {
-                symlink("../../victim.sock", s.path("w/run/web.sock")).unwrap();
+                symlink("../../victim.sock", s.path("w/run/web.0.sock")).unwrap();
             }),
             ("a hard link", |s| {
-                fs::hard_link(s.path("victim.sock"), s.path("w/run/web.sock")).unwrap();
+                fs::hard_link(s.path("victim.sock"), s.path("w/run/web.0.sock")).unwrap();
             }),
             ("a link in place of the folder", |s| {
                 fs::rename(s.path("w/run"), s.path("w/old")).unwrap();
                 fs::create_dir(s.path("other")).unwrap();
-                fs::rename(s.path("victim.sock"), s.path("other/web.sock")).unwrap();
+                fs::rename(s.path("victim.sock"), s.path("other/web.0.sock")).unwrap();
                 symlink("../other", s.path("w/run")).unwrap();
             }),
             ("a magic link", |s| {
                 let victim = s.victim.as_raw_fd();
-                symlink(format!("/proc/self/fd/{victim}"), s.path("w/run/web.sock")).unwrap();
+                symlink(
+                    format!("/proc/self/fd/{victim}"),
+                    s.path("w/run/web.0.sock"),
+                )
+                .unwrap();
             }),
             ("a folder", |s| {
-                fs::create_dir(s.path("w/run/web.sock")).unwrap();
+                fs::create_dir(s.path("w/run/web.0.sock")).unwrap();
             }),
         ];
         for (what, attack) in attacks {
@@ -266,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn a_socket_of_another_user_is_not_the_workspaces() {
         let scene = Scene::new();
-        let _own = Listener::bind(scene.path("w/run/web.sock")).unwrap();
+        let _own = Listener::bind(scene.path("w/run/web.0.sock")).unwrap();
         let mut socket = scene.socket();
         socket.owner += 1;
         assert!(!socket.is_there());
@@ -278,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn a_race_is_not_won() {
         let scene = Scene::new();
-        let (name, link) = (scene.path("w/run/web.sock"), scene.path("w/run/link"));
+        let (name, link) = (scene.path("w/run/web.0.sock"), scene.path("w/run/link"));
         let own = Listener::bind(&name).unwrap();
         own.set_nonblocking(true).unwrap();
         symlink(scene.path("victim.sock"), &link).unwrap();

@@ -11,7 +11,7 @@ use std::{
 /// Environment and processes of one workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFile {
-    /// `PROJECT.NAME`.
+    /// `PROJECT.NAME`, or `PROJECT.NAME.N`: the instance.
     pub unit: String,
     /// Working folder of every process.
     pub dir: PathBuf,
@@ -89,6 +89,15 @@ impl RunFile {
 
 /// The process type behind nginx.
 pub const WEB: &str = "web";
+
+/// What nginx connects to, in the folder of the workspace's sockets: another name (a hard link) of the socket
+/// that the web process of the instance that answers has bound.
+pub const WEB_SOCKET: &str = "web.sock";
+
+/// The name of the socket that the web process of an instance binds, in the same folder.
+pub fn own_web_socket(instance: u32) -> String {
+    format!("web.{instance}.sock")
+}
 
 /// What to execute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ mod bad_input;
 mod boundaries;
 mod crash;
 mod create_delete;
+mod deploy;
 mod doctor;
 mod engines;
 mod faults;

@@ -291,6 +291,7 @@ fn workspace(
         branch: project.branch_for(name),
         url: String::new(),
         commit: None,
+        deployment: 0,
         created_at: jiff::Timestamp::now(),
         creator: Creator::User(0),
         job,

@@ -8,6 +8,8 @@ CREATE TABLE workspaces (
     branch     TEXT NOT NULL,
     url        TEXT NOT NULL,
     commit_id  TEXT,
+    -- The number of the instance that answers; each deployment has the next one.
+    deployment INTEGER NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL,
     job        TEXT NOT NULL,
     -- 'uid:NUMBER', or 'address:EMAIL' by the form.
@@ -24,12 +26,14 @@ CREATE UNIQUE INDEX one_workspace_per_url ON workspaces (url) WHERE url <> '';
 CREATE INDEX workspaces_by_creator ON workspaces (creator);
 
 -- A port outlives its workspace until nginx has reloaded, or its next owner would answer under
--- the old name.
+-- the old name. Each instance has one.
 CREATE TABLE ports (
-    port      INTEGER PRIMARY KEY,
-    workspace INTEGER NOT NULL UNIQUE,
-    unit      TEXT NOT NULL,
-    released  INTEGER NOT NULL DEFAULT 0
+    port       INTEGER PRIMARY KEY,
+    workspace  INTEGER NOT NULL,
+    deployment INTEGER NOT NULL,
+    unit       TEXT NOT NULL,
+    released   INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (workspace, deployment)
 ) STRICT;
 
 CREATE TABLE jobs (

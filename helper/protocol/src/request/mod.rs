@@ -5,6 +5,7 @@ mod access;
 mod command;
 mod git;
 mod packages;
+mod socket;
 mod tree;
 mod work;
 
@@ -24,10 +25,11 @@ pub use packages::{
     BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
     Inspect, Inspection, InstallLocal, LocalInstalled, SealEnvironment,
 };
+pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{Configure, Configured, FileSource, Purge, Purged, TreeFile, TreeLink};
 pub use work::{
-    HOME, LeftFile, LeftFiles, Listing, LookAtTree, RecordMade, RepositoryWork, TREE, TreeLook,
-    UnfinishedWork, WorkReport, WorkStatus,
+    HOME, LeftFile, LeftFiles, Listing, LookAtTree, OTHER_VENV, RecordMade, RepositoryWork, TREE,
+    TakeBackTree, TreeLook, TreeState, UnfinishedWork, UpdateTree, VENV, WorkReport, WorkStatus,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -87,6 +89,10 @@ requests! {
     GrantAccess => Granted,
     /// Lets accounts connect to the sockets that are made in a folder.
     OpenSockets => (),
+    /// Has nginx reach an instance by its socket.
+    AnswerBy => bool,
+    /// Removes the socket of an instance that has stopped.
+    RemoveSocket => (),
     /// Says what of a tree its workspace's user cannot use.
     LookAtAccess => AccessReport,
     /// Says whether accounts can use paths that others gave them.
@@ -103,6 +109,10 @@ requests! {
     UnfinishedWork => WorkReport,
     /// Says where a workspace's clone stands.
     LookAtTree => TreeLook,
+    /// Brings a workspace's clone up to date, where that loses nothing.
+    UpdateTree => TreeState,
+    /// Takes that back, where that loses nothing.
+    TakeBackTree => Option<String>,
     /// Writes down what cid and the project's commands made, which is nobody's work.
     RecordMade => (),
     /// Says where names lead.

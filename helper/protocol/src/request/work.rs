@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 /// The clone, inside a workspace's folder.
 pub const TREE: &str = "src";
+/// An environment of the workspace's own.
+pub const VENV: &str = "venv";
+/// The same, of every other instance: one that serves keeps its own while the next one's is made.
+pub const OTHER_VENV: &str = "venv2";
 /// HOME of the workspace's commands and processes.
 pub const HOME: &str = "home";
 
@@ -34,6 +38,45 @@ pub struct UnfinishedWork {
     pub mirror: PathBuf,
     /// The workspace's commands and processes run as the helper's own user, and people do not.
     pub own_account: bool,
+}
+
+/// See [`Request::UpdateTree`](super::Request::UpdateTree). Loses nothing: a tree with work in it is left as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UpdateTree {
+    /// The workspace's folder, which holds the clone.
+    pub directory: PathBuf,
+    /// The workspace's branch.
+    pub branch: String,
+    /// Its commit on the remote, which the mirror has; `None`: there is no such branch.
+    pub commit: Option<String>,
+}
+
+/// Reply to [`UpdateTree`]: what the clone holds now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeState {
+    /// The commit that is checked out.
+    pub commit: String,
+    /// The files as they are, as a tree of git's in the clone; what is large is left out.
+    pub snapshot: String,
+    /// Another text whenever there is another commit or another change of somebody's.
+    pub fingerprint: String,
+    /// How many files have changes of somebody's.
+    pub uncommitted: usize,
+    /// Why the tree was not brought up to date, where the remote has another commit.
+    pub left_alone: Option<String>,
+}
+
+/// See [`Request::TakeBackTree`](super::Request::TakeBackTree). The reply says why the tree stays as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TakeBackTree {
+    /// The workspace's folder, which holds the clone.
+    pub directory: PathBuf,
+    /// The workspace's branch.
+    pub branch: String,
+    /// The commit to which the tree was brought.
+    pub from: String,
+    /// The one that it had before.
+    pub to: String,
 }
 
 /// See [`Request::LookAtTree`](super::Request::LookAtTree). Changes nothing.

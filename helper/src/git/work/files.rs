@@ -79,8 +79,40 @@ pub(super) fn look(
     files
         .uncommitted
         .extend(submodules::changes(&repository, workdir)?);
-    let (mut work, mut made_paths) = (Vec::new(), Vec::new());
-    for entry in entries(&repository, workdir)? {
+    let judged = judge(&repository, workdir, checkouts, made)?;
+    files
+        .uncommitted
+        .extend(grouped(&repository, &judged.work, &judged.made)?);
+    files.left = judged.left;
+    Ok(files)
+}
+
+/// Changes of a clone's files that are somebody's.
+pub(super) fn work(
+    repository: &Repository,
+    workdir: &Path,
+    checkouts: &HashSet<PathBuf>,
+    made: &Made,
+) -> Result<Vec<Entry>, git2::Error> {
+    Ok(judge(repository, workdir, checkouts, made)?.work)
+}
+
+/// Whose the changes are.
+#[derive(Default)]
+struct Judged {
+    work: Vec<Entry>,
+    made: Vec<PathBuf>,
+    left: Vec<PathBuf>,
+}
+
+fn judge(
+    repository: &Repository,
+    workdir: &Path,
+    checkouts: &HashSet<PathBuf>,
+    made: &Made,
+) -> Result<Judged, git2::Error> {
+    let mut judged = Judged::default();
+    for entry in entries(repository, workdir)? {
         let path = workdir.join(&entry.path);
         if entry.is_ignored() || entry.is_untracked() {
             // It is looked at by itself.
@@ -93,21 +125,18 @@ pub(super) fn look(
                 _ => made.judge(&path),
             };
             match verdict {
-                Verdict::Made => made_paths.push(entry.path),
-                Verdict::Changed => work.push(entry),
+                Verdict::Made => judged.made.push(entry.path),
+                Verdict::Changed => judged.work.push(entry),
                 Verdict::Other if !entry.is_ignored() && made.is_somebodys_new(&path) => {
-                    work.push(entry);
+                    judged.work.push(entry);
                 }
-                Verdict::Grown | Verdict::Other => files.left.push(path),
+                Verdict::Grown | Verdict::Other => judged.left.push(path),
             }
         } else if !(entry.is_of_the_file_alone() && made.has_changed(&path)) {
-            work.push(entry);
+            judged.work.push(entry);
         }
     }
-    files
-        .uncommitted
-        .extend(grouped(&repository, &work, &made_paths)?);
-    Ok(files)
+    Ok(judged)
 }
 
 /// All paths that are not as they were committed, also ignored ones; a folder that is ignored as a whole

@@ -13,10 +13,12 @@ mod sizes;
 mod submodules;
 mod tree;
 mod unfinished;
+mod update;
 
 pub(crate) use made::{made_again, record};
 pub(crate) use tree::look;
 pub(crate) use unfinished::unfinished;
+pub(crate) use update::{take_back, update};
 
 use crate::git::work::{
     find::{Checkout, shown_below},

@@ -1,0 +1,274 @@
+//! The name by which nginx reaches a workspace's web process. Each instance binds a socket of its own; the one
+//! that answers has a second name, which changes hands by a hard link and a rename: no request meets a missing
+//! or a dead socket. No program binds that name, for programs remove what they have bound when they stop.
+
+use crate::{
+    app,
+    drop::{self, Role},
+    identity::{self, Keeper},
+};
+use cid_kernel::{cgroup::Kept, reaper::Process};
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    request::{AnswerBy, RemoveSocket},
+    run_file::{RunFile, WEB_SOCKET, own_web_socket},
+};
+use std::{
+    env, fs,
+    io::{self, ErrorKind},
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt},
+        net::UnixStream,
+    },
+    path::Path,
+    process::{self, Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Where the name is made before it takes the place of the old one.
+const NEW_NAME: &str = "web.sock.new";
+/// Another process may be doing the same.
+const TRIES: usize = 5;
+/// How often to look whether the web process listens: at first, and when it takes long.
+const PAUSE: Duration = Duration::from_millis(5);
+const LONG_PAUSE: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_secs(10);
+
+/// Has nginx reach this instance from now on; `false`: it has no socket.
+///
+/// # Errors
+/// The folder cannot be written, or something that is no socket is in the name's place.
+pub(crate) fn answer_by(ask: &AnswerBy) -> Result<bool, Fault> {
+    let own = ask.folder.join(own_web_socket(ask.instance));
+    let is_socket = fs::symlink_metadata(&own).is_ok_and(|meta| meta.file_type().is_socket());
+    match is_socket {
+        true => take_name(&own).map(|()| true),
+        false => Ok(false),
+    }
+}
+
+/// Removes the socket of an instance that has stopped; not the name by which nginx reaches another one.
+///
+/// # Errors
+/// It cannot be removed.
+pub(crate) fn remove(ask: &RemoveSocket) -> Result<(), Fault> {
+    remove_file(&ask.folder.join(own_web_socket(ask.instance)))
+}
+
+/// Starts the process that gives the name to this web process once it listens, unless another instance answers
+/// by then. It outlives this program, which becomes the web process, and is no child of it: not every program
+/// expects children that it did not start.
+pub(crate) fn name_later(run_file: &Path, user_required: bool) {
+    let started = || -> Result<(), Fault> {
+        let me = process::id();
+        let mut command = own_program()?;
+        command
+            .arg("name-socket")
+            .args(user_required.then_some("--require-user"))
+            .arg(run_file)
+            .arg(me.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        // It starts another one and ends.
+        command.status().cannot("start cid-helper").map(drop)
+    };
+    if let Err(fault) = started() {
+        eprintln!("cid-helper: nginx may not find the app: {fault}");
+    }
+}
+
+/// Waits until the web process of this id listens, and gives it the name, unless another instance answers.
+///
+/// # Errors
+/// The run file cannot be read, its user cannot be taken on, or the name cannot be taken.
+pub(crate) fn name_when_it_listens(
+    path: &Path,
+    web: i32,
+    stays: bool,
+    user_required: bool,
+) -> Result<ExitCode, Fault> {
+    drop::settle(Role::App)?;
+    if !stays {
+        let mut command = own_program()?;
+        command
+            .args(env::args_os().skip(1))
+            .arg("--stay")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        return command
+            .spawn()
+            .cannot("start cid-helper")
+            .map(|_| ExitCode::SUCCESS);
+    }
+    let run_file = app::read(path)?;
+    let process = Process::read(web);
+    identity::assume(
+        &run_file,
+        user_required,
+        Keeper::Group(Kept::default()),
+        None,
+    )?;
+    wait_and_name(&run_file, process).map(|()| ExitCode::SUCCESS)
+}
+
+fn wait_and_name(run_file: &RunFile, process: Option<Process>) -> Result<(), Fault> {
+    let (Some(process), Some(own)) = (process, &run_file.web_socket) else {
+        return Ok(());
+    };
+    let begin = Instant::now();
+    let is_alive = || {
+        let now = Process::read(process.pid);
+        now.is_some_and(|now| now.start == process.start && !now.ended)
+    };
+    while is_alive() {
+        if listens(own) {
+            return match listens(&own.with_file_name(WEB_SOCKET)) {
+                true => Ok(()),
+                false => take_name(own),
+            };
+        }
+        thread::sleep(match begin.elapsed() < SOON {
+            true => PAUSE,
+            false => LONG_PAUSE,
+        });
+    }
+    Ok(())
+}
+
+fn own_program() -> Result<Command, Fault> {
+    env::current_exe()
+        .cannot("find cid-helper")
+        .map(Command::new)
+}
+
+/// A queue that is full is one too.
+fn listens(socket: &Path) -> bool {
+    match UnixStream::connect(socket) {
+        Ok(_) => true,
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
+    }
+}
+
+/// A bare rename would not do: the program must find what it has bound when it stops.
+fn take_name(own: &Path) -> Result<(), Fault> {
+    let (new, name) = (own.with_file_name(NEW_NAME), own.with_file_name(WEB_SOCKET));
+    let take = || -> io::Result<()> {
+        // rename(2) leaves both where they are one file already.
+        if inode(own)? == inode(&name).unwrap_or_default() {
+            return Ok(());
+        }
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::hard_link(own, &new)?;
+        fs::rename(&new, &name)
+    };
+    let mut taken = take();
+    for _ in 1..TRIES {
+        match &taken {
+            Err(error)
+                if [ErrorKind::AlreadyExists, ErrorKind::NotFound].contains(&error.kind()) =>
+            {
+                taken = take();
+            }
+            _ => break,
+        }
+    }
+    taken.map_err(|error| Fault::io("give the name to a socket:", &name, error))
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()))
+}
+
+fn remove_file(path: &Path) -> Result<(), Fault> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Fault::io("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::socket::*;
+    use std::os::unix::net::UnixListener;
+
+    fn answering(folder: &Path) -> Option<u64> {
+        inode(&folder.join(WEB_SOCKET)).ok().map(|(_, inode)| inode)
+    }
+
+    #[test]
+    fn the_name_changes_hands_and_is_never_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let ask = |instance| AnswerBy {
+            folder: folder.to_owned(),
+            instance,
+        };
+        assert!(!answer_by(&ask(0)).unwrap());
+        let bind = |name: &str| UnixListener::bind(folder.join(name)).unwrap();
+        let (first, second) = (bind("web.0.sock"), bind("web.1.sock"));
+        // What an interrupted attempt left is no obstacle.
+        fs::write(folder.join(NEW_NAME), "").unwrap();
+        for instance in [0, 0, 1, 1, 0] {
+            assert!(answer_by(&ask(instance)).unwrap());
+            let own = inode(&folder.join(own_web_socket(instance))).unwrap();
+            assert_eq!(answering(folder), Some(own.1));
+            assert!(!folder.join(NEW_NAME).exists());
+        }
+        drop((first, second));
+        let gone = |instance| RemoveSocket {
+            folder: folder.to_owned(),
+            instance,
+        };
+        for _ in 0..2 {
+            remove(&gone(1)).unwrap();
+        }
+        assert!(answering(folder).is_some());
+        // Somebody's folder in its place is not replaced.
+        fs::remove_file(folder.join(WEB_SOCKET)).unwrap();
+        fs::create_dir(folder.join(WEB_SOCKET)).unwrap();
+        assert!(answer_by(&ask(0)).is_err());
+    }
+
+    #[test]
+    fn a_process_that_comes_back_takes_the_name_only_from_the_dead() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let run_file = |instance| RunFile {
+            unit: "p.w".into(),
+            dir: folder.into(),
+            env: Default::default(),
+            network: Default::default(),
+            processes: Default::default(),
+            web_socket: Some(folder.join(own_web_socket(instance))),
+            pid_dir: folder.into(),
+            run_as: None,
+        };
+        let me = || Process::read(process::id().cast_signed());
+        let wait = |instance| wait_and_name(&run_file(instance), me()).unwrap();
+        let bind = |name: &str| UnixListener::bind(folder.join(name)).unwrap();
+        let first = bind("web.0.sock");
+        wait(0);
+        let inode_of = |name: &str| inode(&folder.join(name)).unwrap().1;
+        assert_eq!(answering(folder), Some(inode_of("web.0.sock")));
+        // The next one waits for its turn, as long as the first one listens.
+        let second = bind("web.1.sock");
+        wait(1);
+        assert_eq!(answering(folder), Some(inode_of("web.0.sock")));
+        drop(first);
+        fs::remove_file(folder.join("web.0.sock")).unwrap();
+        let _again = bind("web.0.sock");
+        wait(0);
+        assert_eq!(answering(folder), Some(inode_of("web.0.sock")));
+        drop(second);
+        // A process that is gone is not waited for.
+        let gone = Process {
+            start: 0,
+            ..me().unwrap()
+        };
+        wait_and_name(&run_file(7), Some(gone)).unwrap();
+    }
+}
