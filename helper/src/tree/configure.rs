@@ -1,6 +1,6 @@
 //! Writes the operator's files and links into a tree. Running it twice gives what once gives.
 
-use crate::git::work::made_again;
+use crate::git::work::made_by_cid;
 use crate::tree::{
     beneath::{FOLDER, Root, plain_path},
     copy, exclude, purge,
@@ -65,7 +65,8 @@ pub(crate) fn configure(ask: &Configure) -> Result<Configured, Fault> {
         make_link(&tree, target, link, *claim)?;
     }
     tracked.save()?;
-    made_again(&ask.tree, paths.iter())?;
+    let copies = links.iter().filter(|(_, link, _)| link.copy);
+    made_by_cid(&ask.tree, paths.iter(), copies.map(|(target, ..)| target))?;
     Ok(Configured { kept })
 }
 

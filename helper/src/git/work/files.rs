@@ -30,6 +30,8 @@ const LFS_MARK: &[u8] = b"version https://git-lfs.github.com/spec/";
 pub(super) struct Files {
     /// For people: changed and untracked paths.
     pub(super) uncommitted: Vec<String>,
+    /// Work in folders that cid copied, and git does not keep: a delete loses it, and nothing else is in its way.
+    pub(super) copied: Vec<String>,
     /// Files and folders that git does not keep and that do not count as work.
     pub(super) left: Vec<PathBuf>,
 }
@@ -83,7 +85,7 @@ pub(super) fn look(
     files
         .uncommitted
         .extend(grouped(&repository, &judged.work, &judged.made)?);
-    files.left = judged.left;
+    (files.copied, files.left) = (judged.copied, judged.left);
     Ok(files)
 }
 
@@ -101,6 +103,7 @@ pub(super) fn work(
 #[derive(Default)]
 struct Judged {
     work: Vec<Entry>,
+    copied: Vec<String>,
     made: Vec<PathBuf>,
     left: Vec<PathBuf>,
 }
@@ -117,6 +120,10 @@ fn judge(
         if entry.is_ignored() || entry.is_untracked() {
             // It is looked at by itself.
             if checkouts.contains(&path) {
+                continue;
+            }
+            if let Some(inside) = made.inside(&path).filter(|_| entry.is_ignored()) {
+                judged.look_inside(inside, workdir, made);
                 continue;
             }
             let verdict = match entry.is_ignored() {
@@ -137,6 +144,26 @@ fn judge(
         }
     }
     Ok(judged)
+}
+
+impl Judged {
+    /// Looks at the files of a folder that cid copied.
+    fn look_inside(&mut self, inside: Vec<PathBuf>, workdir: &Path, made: &Made) {
+        for path in inside {
+            let is_work = match made.judge(&path) {
+                Verdict::Made => continue,
+                Verdict::Grown => false,
+                Verdict::Changed => true,
+                Verdict::Other => made.is_somebodys_copy(&path),
+            };
+            match path.strip_prefix(workdir) {
+                Ok(relative) if is_work => {
+                    self.copied.push(relative.to_string_lossy().into_owned());
+                }
+                _ => self.left.push(path),
+            }
+        }
+    }
 }
 
 /// All paths that are not as they were committed, also ignored ones; a folder that is ignored as a whole

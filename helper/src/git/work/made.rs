@@ -13,7 +13,7 @@ use nix::unistd;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Read,
     os::unix::fs::MetadataExt,
@@ -32,6 +32,10 @@ const BEGINNING: u64 = 1024 * 1024;
 const SAMPLE: u64 = 8000;
 /// SQLite keeps these beside a database.
 const COMPANIONS: &[&str] = &["-journal", "-shm", "-wal"];
+/// A copied folder with more files than these is one thing: what is in it is not looked at.
+const COPIED: usize = 2000;
+/// By and by others may have come into a smaller one; so many of all are looked at.
+const INSIDE: usize = 100_000;
 /// Looking may take so long.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -39,6 +43,10 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Made {
     paths: BTreeMap<String, Option<Mark>>,
+    /// Folders that cid copied: git ignores them for cid's sake, and the repository says nothing of them.
+    copies: BTreeSet<String>,
+    /// Install and release commands had ended: what they made is written down.
+    is_recorded: bool,
     #[serde(skip)]
     directory: PathBuf,
     #[serde(skip)]
@@ -47,8 +55,6 @@ pub(super) struct Made {
 
 /// How files of a creation that is taken back are told apart.
 struct Creation {
-    /// Install and release commands had ended: what they made is written down.
-    is_recorded: bool,
     /// The user that all of the workspace runs as, where people are others.
     account: Option<u32>,
 }
@@ -83,29 +89,43 @@ pub(super) enum Verdict {
 pub(crate) fn record(ask: &RecordMade) -> Result<(), Fault> {
     let tree = ask.directory.join(TREE);
     let repository = open::open(&tree.join(".git"), Some(&tree)).cannot("open the clone")?;
-    let is_first = fs::symlink_metadata(tree.join(FILE)).is_err();
     let mut made = Made::read(&ask.directory);
+    let is_first = !made.is_recorded;
     let account = ask.own_account.then(|| unistd::getuid().as_raw());
     let deadline = Instant::now() + LIMIT;
     let entries = files::entries(&repository, &tree).cannot("look at the clone's files")?;
     let is_no_persons = |path: &Path| account.is_some_and(|account| !is_of_another(path, account));
     let is_to_be_told = |path: &PathBuf| is_first || is_no_persons(path);
     let entries = entries.iter().filter(|entry| is_first || entry.is_new());
-    let paths = entries.map(|entry| tree.join(&entry.path));
+    let paths = entries.flat_map(|entry| {
+        let path = tree.join(&entry.path);
+        match made.inside(&path) {
+            Some(inside) if !is_first || inside.len() <= COPIED => inside,
+            _ => vec![path],
+        }
+    });
+    let paths: Vec<PathBuf> = paths.collect();
     let home = sizes::children(&ask.directory.join(HOME));
-    for path in paths.chain(home).filter(is_to_be_told).take(PATHS) {
+    for path in paths
+        .into_iter()
+        .chain(home)
+        .filter(is_to_be_told)
+        .take(PATHS)
+    {
         if let Some(key) = made.key(&path).filter(|key| !made.paths.contains_key(key)) {
             made.paths.insert(key, mark(&path, deadline));
         }
     }
+    made.is_recorded = true;
     made.write(&tree)
 }
 
-/// Records anew what cid has made once more, such as the file that names another port: its difference to the
-/// first one is not work.
-pub(crate) fn made_again<'a>(
+/// Records which folders cid has copied, and anew what it has made once more, such as the file that names another
+/// port: its difference to the first one is not work.
+pub(crate) fn made_by_cid<'a>(
     tree: &Path,
     targets: impl Iterator<Item = &'a PathBuf>,
+    copies: impl Iterator<Item = &'a PathBuf>,
 ) -> Result<(), Fault> {
     let Some(directory) = tree.parent() else {
         return Ok(());
@@ -117,6 +137,11 @@ pub(crate) fn made_again<'a>(
         if let Some(key) = made.key(&path).filter(|key| made.paths.contains_key(key)) {
             made.paths.insert(key, mark(&path, deadline));
             is_other = true;
+        }
+    }
+    for copy in copies {
+        if let Some(key) = made.key(&tree.join(copy)) {
+            is_other |= made.copies.insert(key);
         }
     }
     match is_other {
@@ -145,12 +170,8 @@ impl Made {
     /// The same for a creation that is taken back; `account`: the user that all of the workspace runs as, where
     /// people are others.
     pub(super) fn of_creation(directory: &Path, account: Option<u32>) -> Self {
-        let is_recorded = fs::symlink_metadata(directory.join(TREE).join(FILE)).is_ok();
         Self {
-            creation: Some(Creation {
-                is_recorded,
-                account,
-            }),
+            creation: Some(Creation { account }),
             ..Self::read(directory)
         }
     }
@@ -165,7 +186,48 @@ impl Made {
             }) => is_of_another(path, *account),
             // All are one user: what is there while commands run may be theirs, and so may be what lies in
             // repositories that they brought.
-            Some(creation) => creation.is_recorded && self.is_of_the_clone(path),
+            Some(_) => self.is_recorded && self.is_of_the_clone(path),
+        }
+    }
+
+    /// The files in a folder that cid copied, which are looked at one by one; `None`: it is none, or was written down
+    /// as one thing.
+    pub(super) fn inside(&self, folder: &Path) -> Option<Vec<PathBuf>> {
+        let key = self.key(folder)?;
+        let is_folder = fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_dir());
+        if !is_folder || !self.copies.contains(&key) || self.paths.contains_key(&key) {
+            return None;
+        }
+        let (mut files, mut places) = (Vec::new(), vec![folder.to_owned()]);
+        while let Some(place) = places.pop() {
+            for path in sizes::children(&place) {
+                match fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
+                    // A repository is looked at by itself.
+                    true if fs::symlink_metadata(path.join(".git")).is_ok() => {}
+                    true => places.push(path),
+                    false => files.push(path),
+                }
+            }
+            if files.len() > INSIDE {
+                break;
+            }
+        }
+        Some(files)
+    }
+
+    /// Whether a new file in a folder that cid copied is work: a text, which nobody else has. What is no text is
+    /// an upload or a database, and a log is a program's.
+    pub(super) fn is_somebodys_copy(&self, path: &Path) -> bool {
+        match &self.creation {
+            None => {
+                let is_log = path.extension().is_some_and(|end| end == "log");
+                let is_text = |sample: Vec<u8>| !sample.is_empty() && !sample.contains(&0);
+                !is_log && beginning(path, SAMPLE).is_some_and(is_text)
+            }
+            // In a sandbox the app may have written it by now.
+            Some(Creation { account }) => {
+                account.is_some_and(|account| is_of_another(path, account))
+            }
         }
     }
 
@@ -174,9 +236,7 @@ impl Made {
         let verdict = self.judge(path);
         match &self.creation {
             None => verdict == Verdict::Made,
-            Some(Creation {
-                is_recorded: true, ..
-            }) => verdict != Verdict::Other,
+            Some(_) if self.is_recorded => verdict != Verdict::Other,
             // Nobody is let in before that.
             Some(Creation {
                 account: Some(account),

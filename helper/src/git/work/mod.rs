@@ -15,7 +15,7 @@ mod tree;
 mod unfinished;
 mod update;
 
-pub(crate) use made::{made_again, record};
+pub(crate) use made::{made_by_cid, record};
 pub(crate) use tree::look;
 pub(crate) use unfinished::unfinished;
 pub(crate) use update::{take_back, update};
@@ -150,7 +150,7 @@ impl Look<'_> {
             };
             match files::look(checkout, workdir, &workdirs, made) {
                 Ok(files) => {
-                    for item in &files.uncommitted {
+                    for item in files.uncommitted.iter().chain(&files.copied) {
                         self.of(&checkout.shown).uncommitted.push(item);
                     }
                     self.left.extend(files.left);

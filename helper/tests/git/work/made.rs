@@ -1,7 +1,7 @@
 use super::{assert_nothing, world};
 use crate::origin::{Origin, git};
-use cid_protocol::request::{LeftFiles, RecordMade};
-use std::{fs, io::Write};
+use cid_protocol::request::{Configure, LeftFiles, RecordMade, TreeLink};
+use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::symlink};
 
 /// A workspace in which the release commands made things, git ignoring some of them.
 fn released() -> Origin {
@@ -148,6 +148,80 @@ fn ignored_and_loose_files_are_named_with_their_size() {
     }
     let files = origin.look().files;
     assert_eq!((files.biggest.len(), files.more), (10, 12));
+}
+
+/// git ignores these for cid's sake, so what a person writes there is nowhere else.
+#[test]
+fn texts_in_what_cid_copied_are_work_and_what_apps_keep_there_is_not() {
+    let mut origin = world();
+    let (clone, directory) = (origin.target(), origin.workspace());
+    let shared = directory.with_extension("shared");
+    fs::create_dir_all(shared.join("deep")).unwrap();
+    for name in ["a.json", "deep/b.json", "local.ini", "photo.jpg"] {
+        fs::write(shared.join(name), format!("{name}\n")).unwrap();
+    }
+    let copy = |source: &str, target: &str| TreeLink {
+        source: shared.join(source),
+        target: target.into(),
+        copy: true,
+        replace: false,
+        yields: false,
+    };
+    let configure = || Configure {
+        tree: clone.clone(),
+        files: Vec::new(),
+        links: vec![
+            copy("", "data/own"),
+            copy("local.ini", "local.ini"),
+            copy("deep", "many"),
+        ],
+        variables: BTreeMap::new(),
+    };
+    origin.helper.ask(configure()).unwrap();
+    let record = |own_account| RecordMade {
+        directory: directory.clone(),
+        own_account,
+    };
+    origin.helper.ask(record(false)).unwrap();
+    assert_nothing(&mut origin);
+    assert!(left(&mut origin).is_empty());
+
+    // What an app keeps there goes along, and is named.
+    let own = clone.join("data/own");
+    for (name, content) in [
+        ("upload.jpg", &b"\xff\xd8\0\0"[..]),
+        ("deep/app.log", b"started\n"),
+        ("db.sqlite3", b"SQLite format 3\0"),
+        ("photo.jpg", b"photo.jpg\0 again"),
+        ("empty", b""),
+    ] {
+        fs::write(own.join(name), content).unwrap();
+    }
+    assert_nothing(&mut origin);
+    let named = left(&mut origin);
+    assert_eq!(named.len(), 5, "{named:?}");
+    assert!(
+        named.contains(&"src/data/own/upload.jpg".to_owned()),
+        "{named:?}"
+    );
+
+    // What a person writes does not, new or not, at any depth; a second look of cid's does not change that.
+    fs::write(own.join("deep/new.json"), "{}\n").unwrap();
+    fs::write(own.join("a.json"), "other\n").unwrap();
+    fs::write(clone.join("local.ini"), "mine\n").unwrap();
+    let expected = ["local.ini", "data/own/a.json", "data/own/deep/new.json"];
+    assert_eq!(origin.work("src").uncommitted.items, expected);
+    origin.helper.ask(record(false)).unwrap();
+    assert_eq!(origin.work("src").uncommitted.items, expected);
+
+    // A link is not followed, and uploads hide nothing.
+    fs::remove_dir_all(clone.join("many")).unwrap();
+    symlink(&shared, clone.join("many")).unwrap();
+    assert_eq!(origin.work("src").uncommitted.items, expected);
+    for number in 0..3000 {
+        fs::write(own.join(number.to_string()), [0]).unwrap();
+    }
+    assert_eq!(origin.work("src").uncommitted.items, expected);
 }
 
 #[test]
