@@ -2,7 +2,7 @@
 
 use super::Project;
 use cid_protocol::fault::Fault;
-use std::fs;
+use rustix::fs::{FileType, lstat};
 
 impl Project {
     /// Why a workspace will find no tables: with a shared database nothing is migrated unasked.
@@ -12,7 +12,10 @@ impl Project {
         let is_filled = release
             .as_ref()
             .is_some_and(|commands| !commands.is_empty());
-        let is_empty = fs::metadata(&file).is_ok_and(|meta| meta.len() == 0);
+        // Workspaces may write its folder, so a link there may lead anywhere.
+        let is_empty = lstat(&file).is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_size == 0
+        });
         (is_empty && !is_filled).then(|| {
             let shown = file.display();
             Fault::new(format!(

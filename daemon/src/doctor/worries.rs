@@ -104,7 +104,12 @@ mod tests {
         assert!(with.empty_database().is_none());
         let none = project(&format!("{database}\napp.release = []"));
         assert!(none.empty_database().is_some());
-        fs::write(&file, "SQLite format 3").unwrap();
+        let other = dir.path().join("other");
+        fs::rename(&file, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &file).unwrap();
+        assert!(without.empty_database().is_none(), "no link is followed");
+        fs::write(&other, "SQLite format 3").unwrap();
+        fs::rename(&other, &file).unwrap();
         assert!(without.empty_database().is_none());
     }
 }

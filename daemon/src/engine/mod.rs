@@ -22,7 +22,7 @@ use crate::domain::event::What;
 use crate::{
     authz::Permit,
     config::{Project, Projects, Settings},
-    domain::{JobKind, Workspace},
+    domain::{JobKind, JobState, Workspace},
     error::Error,
     store::{Appended, Bound, JobRow, NewJob, Reached, Store, Subject},
     system::{
@@ -70,7 +70,8 @@ pub(crate) struct Inner {
 
 /// A job that a task of this daemon carries.
 struct Live {
-    cancel: CancellationToken,
+    /// `None`: all its steps are applied, and it is ending.
+    cancel: Option<CancellationToken>,
     seq: watch::Sender<u64>,
 }
 
@@ -188,18 +189,21 @@ impl Engine {
     /// There is no such job, or it is not on its way there.
     pub async fn cancel(&self, permit: Permit, id: Uuid) -> Result<(), Error> {
         let job = self.job(id).await?;
-        let cancel = self.live().get(&id).map(|live| live.cancel.clone());
-        match (job.state, cancel) {
-            (state, Some(cancel)) if !state.is_ended() && job.failure.is_none() => {
+        let live = self.live();
+        let cancel = live.get(&id).map(|live| live.cancel.as_ref());
+        let why = match (job.state, cancel) {
+            (state, Some(Some(cancel))) if !state.is_ended() && job.failure.is_none() => {
                 tracing::info!(job = %id, caller = %permit, "job cancelled");
                 cancel.cancel();
-                Ok(())
+                return Ok(());
             }
-            (state, _) => Err(Error::Precondition {
-                message: format!("the job cannot be cancelled: it is {state:?}").to_lowercase(),
-                hint: None,
-            }),
-        }
+            (JobState::Running, Some(None)) => "it is ending".to_owned(),
+            (state, _) => format!("it is {state:?}").to_lowercase(),
+        };
+        Err(Error::Precondition {
+            message: format!("the job cannot be cancelled: {why}"),
+            hint: None,
+        })
     }
 
     /// Makes a stuck job continue.
@@ -208,7 +212,7 @@ impl Engine {
     /// There is no such job, it is not stuck, or another job of its workspace is live.
     pub async fn retry(&self, permit: Permit, id: Uuid) -> Result<(), Error> {
         let job = self.job(id).await?;
-        if job.state != crate::domain::JobState::Stuck {
+        if job.state != JobState::Stuck {
             let message =
                 format!("only a stuck job can be retried: it is {:?}", job.state).to_lowercase();
             return Err(Error::Precondition {
@@ -311,7 +315,7 @@ impl Engine {
         let cancel = self.0.stopping.child_token();
         let (seq, _) = watch::channel(0);
         let live = Live {
-            cancel: cancel.clone(),
+            cancel: Some(cancel.clone()),
             seq: seq.clone(),
         };
         self.change_live(|all| all.insert(id, live));
@@ -331,6 +335,16 @@ impl Engine {
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Live>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// From now on the job cannot be cancelled.
+    fn end_cancelling(&self, id: Uuid) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = live.get_mut(&id) {
+            live.cancel = None;
+        }
     }
 }
 

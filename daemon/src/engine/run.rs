@@ -147,7 +147,13 @@ impl Runner {
             let mut steps = self.journal.progress.steps.iter();
             match steps.position(|s| matches!(s, StepState::Planned | StepState::Observed)) {
                 Some(index) => self.forward(self.work.plan.together_with(index)).await?,
-                None => return self.complete(JobState::Done).await,
+                None => {
+                    // What is thrown away at the end is not to be had back.
+                    self.work.inner.end_cancelling(self.work.row.id);
+                    if !self.cancel.is_cancelled() {
+                        return self.complete(JobState::Done).await;
+                    }
+                }
             }
         }
         self.back().await

@@ -10,7 +10,10 @@ use crate::{
     domain::JobState,
     step::{MakeDirectory, PUSH_BRANCH, Publish, RecordMade, Release},
 };
+use cid_protocol::request::{Purged, Request};
+use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 #[tokio::test]
 async fn a_job_that_is_cancelled_anywhere_begins_nothing_more_and_leaves_nothing() {
@@ -40,6 +43,33 @@ async fn a_job_that_is_cancelled_anywhere_begins_nothing_more_and_leaves_nothing
             assert_no_trace(&before, &stage.snapshot().await, &what);
         }
     }
+}
+
+#[tokio::test]
+async fn a_delete_that_throws_things_away_already_cannot_be_cancelled_and_ends() {
+    let stage = Stage::new();
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let words = (Arc::clone(&begun), Arc::clone(&go_on));
+    stage.fake.answer(move |request| match request {
+        Request::Purge(_) => {
+            let (begun, go_on) = (Arc::clone(&words.0), Arc::clone(&words.1));
+            Some(Box::pin(async move {
+                begun.notify_one();
+                go_on.notified().await;
+                go_on.notify_one();
+                Ok(json!(Purged { removed: 1 }))
+            }))
+        }
+        _ => None,
+    });
+    let engine = stage.engine(Arc::new(NoHooks));
+    let job = stage.submit(&engine, Kind::Delete).await;
+    begun.notified().await;
+    let refused = engine.cancel(Permit::for_tests(), job).await.unwrap_err();
+    assert!(refused.to_string().contains("it is ending"), "{refused}");
+    go_on.notify_one();
+    assert_eq!(stage.ended(&engine, job).await, JobState::Done);
 }
 
 #[tokio::test]
