@@ -362,10 +362,18 @@ fn hash(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
-/// What lies in `home` and beside it, but for repositories and tools' caches.
+/// What lies in `home` and beside it, but for repositories and tools' caches; and the clone's hooks, which git keeps
+/// nowhere else.
 pub(super) fn loose(directory: &Path) -> Vec<PathBuf> {
     let mut loose = sizes::children(&directory.join(HOME));
     loose.retain(|path| !find::is_cache(directory, path));
     loose.extend(find::beside(directory));
+    loose.extend(hooks(directory));
     loose
+}
+
+fn hooks(directory: &Path) -> Vec<PathBuf> {
+    let mut hooks = sizes::children(&directory.join(TREE).join(".git/hooks"));
+    hooks.retain(|path| path.extension().is_none_or(|end| end != "sample"));
+    hooks
 }

@@ -130,6 +130,10 @@ fn ignored_and_loose_files_are_named_with_their_size() {
     fs::write(home.join("notes.txt"), "12345").unwrap();
     fs::create_dir_all(home.join(".cache/pip")).unwrap();
     fs::write(home.join(".cache/pip/x"), "x").unwrap();
+    // git keeps its hooks nowhere else; its examples are nobody's.
+    fs::create_dir_all(clone.join(".git/hooks")).unwrap();
+    fs::write(clone.join(".git/hooks/pre-commit"), "#!").unwrap();
+    fs::write(clone.join(".git/hooks/pre-push.sample"), "#!").unwrap();
     // A repository is looked at by itself, and what tools make again is nobody's.
     git(&home, &["init", "--quiet", "repository"]);
     fs::create_dir_all(clone.join("media/venv")).unwrap();
@@ -140,14 +144,15 @@ fn ignored_and_loose_files_are_named_with_their_size() {
         .iter()
         .map(|f| (f.path.as_str(), f.bytes))
         .collect();
-    assert_eq!(named, [("src/media/", 6000), ("home/notes.txt", 5)]);
-    assert_eq!((files.files, files.bytes, files.more), (3, 6005, 0));
+    let hook = ("src/.git/hooks/pre-commit", 2);
+    assert_eq!(named, [("src/media/", 6000), ("home/notes.txt", 5), hook]);
+    assert_eq!((files.files, files.bytes, files.more), (4, 6007, 0));
     assert_nothing(&mut origin);
     for number in 0..20 {
         fs::write(home.join(format!("file-{number}")), "x").unwrap();
     }
     let files = origin.look().files;
-    assert_eq!((files.biggest.len(), files.more), (10, 12));
+    assert_eq!((files.biggest.len(), files.more), (10, 13));
 }
 
 /// git ignores these for cid's sake, so what a person writes there is nowhere else.
