@@ -29,6 +29,8 @@ pub mod health;
 pub mod host;
 /// Where things are on disk.
 pub mod layout;
+/// What is decided before a job begins: checks, permission, submission.
+pub mod operation;
 /// What each kind of job does.
 pub mod plan;
 /// What to install, release and run.

@@ -3,6 +3,7 @@
 //! the permit by value.
 
 mod accounts;
+mod actor;
 mod call;
 mod caller;
 mod deny;
@@ -14,6 +15,7 @@ pub mod table;
 mod viewer;
 
 pub use accounts::Accounts;
+pub use actor::Actor;
 pub use call::{Call, Known};
 pub use caller::{Caller, Door, Process};
 pub use deny::DenyList;
@@ -154,12 +156,12 @@ impl Gate {
                 Decision::Denied(denial) => Err(refused(&denial)),
             },
             Right::About { own, other } => match self.authority.admit(&call.caller).await {
-                Decision::Allowed => Ok(Some(Claim {
-                    gate: self.clone(),
-                    call: Arc::clone(call),
+                Decision::Allowed => Ok(Some(Claim::of_call(
+                    self.clone(),
+                    Arc::clone(call),
                     own,
                     other,
-                })),
+                ))),
                 Decision::Denied(denial) => {
                     self.account(call).await;
                     call.decided(Decision::Denied(denial.clone()));

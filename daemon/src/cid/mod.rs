@@ -1,17 +1,21 @@
 //! What everything is answered with: engine, ledger, projects, the outside.
 
+mod rights;
 pub mod streams;
 
 pub use streams::Streams;
 
 use crate::{
-    config::{Projects, Settings, Shelf},
+    config::{Project, Projects, Settings, Shelf},
+    domain::AccountRange,
     engine::Engine,
     health::Looker,
     layout::Layout,
     store::Store,
     system::System,
 };
+use cid_kernel::fs;
+use cid_protocol::fault::Fault;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::{Mutex, RwLock};
@@ -60,4 +64,42 @@ pub struct Turns {
     pub(crate) removing: Mutex<()>,
     /// The files are read by one at a time.
     pub(crate) reading: Mutex<()>,
+}
+
+impl Cid {
+    /// The accounts of all workspaces.
+    pub(crate) fn account_range(&self) -> AccountRange {
+        let uids = self.settings.workspace_uids.0.clone();
+        AccountRange::new(self.sys.accounts.is_some().then_some(uids))
+    }
+
+    /// Reads the project files again. What a project needs is made before the project can be used. Returns
+    /// what is wrong with projects; the other projects are not affected.
+    ///
+    /// # Errors
+    /// The folder cannot be read; the projects stay as they were.
+    pub(crate) async fn read_projects(&self) -> Result<Vec<String>, Fault> {
+        let _turn = self.turns.reading.lock().await;
+        let shelf = self.projects.read()?;
+        let unusable = shelf.values().filter_map(|entry| entry.as_ref().err());
+        let mut problems: Vec<String> = unusable.map(ToString::to_string).collect();
+        problems.extend((self.prepare)(self, &shelf).await);
+        let taken = self.take_up(shelf).await;
+        taken.map_err(|error| Fault::new(error.to_string()))?;
+        self.sys.helpers.look_over(&self.projects.usable()).await;
+        Ok(problems)
+    }
+
+    /// Records where a project's workspaces live, before cid makes the folder.
+    ///
+    /// # Errors
+    /// The ledger fails.
+    pub(crate) async fn note_work_dir(&self, project: &Project) -> Result<(), Fault> {
+        let work_dir = Projects::work_dir(project, &self.layout.work_root);
+        let noted = self
+            .store
+            .note_work_dir(project.name.clone(), &work_dir, !fs::exists(&work_dir))
+            .await;
+        noted.map_err(|error| Fault::new(error.to_string()))
+    }
 }

@@ -1,6 +1,6 @@
 //! Unix accounts that cid makes: one per workspace, one builder and one group per project.
 
-use super::ProjectName;
+use super::{ProjectName, Workspace};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -26,6 +26,22 @@ impl Account {
             name: format!("cidw-{number}"),
             uid,
         })
+    }
+}
+
+/// The accounts of all workspaces; empty in a sandbox.
+#[derive(Clone, Debug)]
+pub struct AccountRange(Option<std::ops::RangeInclusive<u32>>);
+
+impl AccountRange {
+    /// These user ids; `None` in a sandbox.
+    pub fn new(uids: Option<std::ops::RangeInclusive<u32>>) -> Self {
+        Self(uids)
+    }
+
+    /// The account of one workspace; `None` in a sandbox, and if the range is used up.
+    pub fn of(&self, workspace: &Workspace) -> Option<Account> {
+        Account::of(workspace.id, self.0.as_ref()?)
     }
 }
 

@@ -8,7 +8,7 @@ pub mod name;
 pub mod rights;
 pub mod workspace;
 
-pub use account::{Account, TOOLS, builder, project_group};
+pub use account::{Account, AccountRange, TOOLS, builder, project_group};
 pub use cid_protocol::process_type::ProcessType;
 pub use creator::Creator;
 pub use email::{Email, EmailError};

@@ -79,9 +79,9 @@ struct Live {
 pub struct Submission {
     /// The kind of job.
     pub kind: JobKind,
-    /// The workspace it is about; gets the job's id.
-    pub subject: Box<dyn FnOnce(Uuid) -> Subject + Send>,
-    /// Its plan, now that the workspace has its name and number.
+    /// The workspace it is about.
+    pub subject: Subject,
+    /// Makes its plan, in the transaction in which the workspace gets its name and number.
     pub plan: Box<dyn FnOnce(&Workspace) -> Plan + Send>,
 }
 
@@ -128,7 +128,7 @@ impl Engine {
         let new = NewJob {
             id,
             kind,
-            subject: subject(id),
+            subject,
             plan: Box::new(move |workspace| serde_json::to_value(plan(workspace))),
             limit: self.0.settings.max_jobs.get(),
         };

@@ -2,11 +2,13 @@
 
 mod create;
 mod delete;
+mod order;
 mod repair_access;
 mod restart;
 
 pub use create::create;
 pub use delete::{BranchChoice, Looked, delete};
+pub use order::{Ground, Order};
 pub use repair_access::repair_access;
 pub use restart::restart;
 

@@ -1,15 +1,18 @@
 //! Domain values as messages.
 
 use crate::{
-    config::{Project, Projects},
+    config::Projects,
     domain::{
         Creator, JobKind, JobState, Workspace, WorkspaceState,
-        event::{Event, Progress, StepState, What},
+        event::{Event, StepState, What},
     },
     engine::Plan,
     health::{Condition, Health, is_crashing},
     layout::Layout,
-    store::JobRow,
+    operation::{
+        Shown, ShownJob, Standing,
+        project::{Item, Severity, ShownProject},
+    },
     system::{
         queue::{Resource, Waiting},
         supervisor::{Process, ProcessState},
@@ -101,6 +104,36 @@ pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users
     }
 }
 
+pub(super) fn shown(shown: Shown) -> v1::GetResponse {
+    let Shown {
+        workspace: row,
+        seen,
+        memory,
+        standing: clone,
+    } = shown;
+    let mut message = workspace(&row, seen.health, &mut Users::default());
+    let processes = seen.processes.iter().zip(memory);
+    message.processes = processes
+        .map(|(one, memory)| process(one, memory))
+        .collect();
+    v1::GetResponse {
+        workspace: Some(message),
+        standing: clone.map(standing),
+    }
+}
+
+fn standing(standing: Standing) -> v1::Standing {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (ahead, behind) = standing.ahead_behind.unzip();
+    v1::Standing {
+        head: standing.head,
+        branch: standing.branch,
+        ahead: ahead.map(count),
+        behind: behind.map(count),
+        stale: standing.stale,
+    }
+}
+
 fn condition(condition: Condition) -> v1::Health {
     match condition {
         Condition::Unknown => v1::Health::Unknown,
@@ -113,7 +146,7 @@ fn condition(condition: Condition) -> v1::Health {
 }
 
 /// A process, and its memory.
-pub(super) fn process(process: &Process, memory: u64) -> v1::Process {
+fn process(process: &Process, memory: u64) -> v1::Process {
     let state = match process.state {
         _ if is_crashing(process, jiff::Timestamp::now()) => v1::ProcessState::Crashing,
         ProcessState::Starting => v1::ProcessState::Starting,
@@ -156,15 +189,11 @@ fn step_state(state: StepState) -> v1::StepState {
 }
 
 /// A job with its steps as of its journal; `progress` is `None` in lists.
-pub(super) fn job(
-    row: &JobRow,
-    progress: Option<&Progress>,
-    stuck: Option<&str>,
-    owed: Vec<String>,
-) -> v1::Job {
+pub(super) fn job(shown: &ShownJob) -> v1::Job {
+    let ShownJob { row, progress, .. } = shown;
     let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();
     let planned = plan.map(|plan| plan.steps).unwrap_or_default();
-    let steps = progress.map(|progress| {
+    let steps = progress.as_ref().map(|progress| {
         let step = |(index, step): (usize, &crate::engine::Planned)| v1::Step {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             kind: step.kind.clone(),
@@ -174,25 +203,28 @@ pub(super) fn job(
         };
         planned.iter().enumerate().map(step).collect()
     });
-    let kind = match row.kind {
-        JobKind::Create => v1::JobKind::Create,
-        JobKind::Delete => v1::JobKind::Delete,
-        JobKind::Restart => v1::JobKind::Restart,
-        JobKind::RepairAccess => v1::JobKind::RepairAccess,
-    };
     v1::Job {
         id: row.id.to_string(),
-        kind: kind.into(),
+        kind: job_kind(row.kind).into(),
         state: job_state(row.state).into(),
         email: row.email.to_string(),
         project: row.project.to_string(),
         name: row.name.to_string(),
         steps: steps.unwrap_or_default(),
-        failure: failure(row, stuck, &planned),
+        failure: failure(shown, &planned),
         created_at: Some(timestamp(row.created_at)),
         ended_at: row.ended_at.map(timestamp),
-        owed,
-        waiting: None,
+        owed: shown.owed.clone(),
+        waiting: shown.waiting.as_ref().map(waiting),
+    }
+}
+
+fn job_kind(kind: JobKind) -> v1::JobKind {
+    match kind {
+        JobKind::Create => v1::JobKind::Create,
+        JobKind::Delete => v1::JobKind::Delete,
+        JobKind::Restart => v1::JobKind::Restart,
+        JobKind::RepairAccess => v1::JobKind::RepairAccess,
     }
 }
 
@@ -232,11 +264,8 @@ pub(super) fn waiting_event(job: Uuid, seq: u64, waits_for: Option<&Waiting>) ->
     }
 }
 
-fn failure(
-    row: &JobRow,
-    stuck: Option<&str>,
-    planned: &[crate::engine::Planned],
-) -> Option<v1::Failure> {
+fn failure(shown: &ShownJob, planned: &[crate::engine::Planned]) -> Option<v1::Failure> {
+    let (row, stuck) = (&shown.row, shown.stuck.as_deref());
     let stuck_hint = || format!("mend what is in the way, then: cictl jobs retry {}", row.id);
     let Some(failure) = &row.failure else {
         return stuck.map(|message| v1::Failure {
@@ -260,7 +289,7 @@ fn failure(
             failure.hint.clone().unwrap_or_default()
         },
         output: failure.output.clone(),
-        output_withheld: String::new(),
+        output_withheld: shown.withheld.clone(),
     })
 }
 
@@ -314,18 +343,40 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
     }
 }
 
-pub(super) fn project(project: &Project, layout: &Layout, workspaces: u32) -> v1::Project {
+pub(super) fn project(shown: ShownProject, layout: &Layout) -> v1::Project {
+    let Some(project) = shown.project else {
+        return v1::Project {
+            name: shown.name,
+            error: shown.error,
+            workspaces: shown.workspaces,
+            ..v1::Project::default()
+        };
+    };
     v1::Project {
         name: project.name.to_string(),
         domain: project.domain.to_string(),
         git_url: project.git.url.to_string(),
         base_branch: project.git.base.to_string(),
-        work_dir: Projects::work_dir(project, &layout.work_root)
+        work_dir: Projects::work_dir(&project, &layout.work_root)
             .to_string_lossy()
             .into_owned(),
         deploy_user: project.deploy_user.clone().unwrap_or_default(),
         file: project.file.to_string_lossy().into_owned(),
-        error: String::new(),
-        workspaces,
+        error: shown.error,
+        workspaces: shown.workspaces,
+    }
+}
+
+pub(super) fn item(item: Item) -> v1::CheckItem {
+    let severity = match item.severity {
+        Severity::Ok => v1::Severity::Ok,
+        Severity::Warning => v1::Severity::Warning,
+        Severity::Error => v1::Severity::Error,
+    };
+    v1::CheckItem {
+        severity: severity.into(),
+        subject: item.subject,
+        message: item.message,
+        hint: item.hint,
     }
 }

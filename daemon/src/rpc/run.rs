@@ -1,25 +1,18 @@
 //! Runs a command in a workspace, with streams in both directions.
 
+use super::named;
 use crate::{
-    authz::{Claim, Permit},
+    authz::Claim,
     cid::Cid,
-    domain::WorkspaceState,
     error::Error,
-    system::{
-        helpers::{Identity, WorkspaceUser},
-        launcher::session_name,
-        session::{self, Input, Session},
-        sessions::{Full, Place},
-    },
+    operation::{self, Running},
+    system::session::{self, Input, Session},
 };
 use cid_proto::v1::{
-    RunRequest, RunResponse, RunStart, WindowSize, run_request::Message as In,
+    self, RunRequest, RunResponse, WindowSize, run_request::Message as In,
     run_response::Message as Out,
 };
-use cid_protocol::{
-    budget::RUN_COMMAND,
-    frame::{Size, Start, Terminal},
-};
+use cid_protocol::frame::{Size, Start, Terminal};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::mpsc,
@@ -29,10 +22,6 @@ use tonic::{Status, Streaming};
 
 const QUEUE: usize = 16;
 const CHUNK: usize = 16 * 1024;
-/// The name of an interactive shell in the log and the audit.
-const SHELL: &str = "shell";
-/// The longest name of a terminal type.
-const MAX_NAME: usize = 64;
 /// Used if the client does not know the size.
 const DEFAULT_SIZE: Size = Size {
     rows: 24,
@@ -58,9 +47,10 @@ pub(super) async fn run(
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
-    let (session, wanted, place, permit) = begin(cid, claim, &start).await?;
-    let program = start.command.first().map_or(SHELL, String::as_str);
-    tracing::info!(caller = %permit, program, "running a command in a workspace");
+    claim.runs(operation::program(&start.command));
+    let named = named(start.workspace)?;
+    let wanted = wanted(start.command, start.terminal);
+    let Running { session, place } = operation::run(cid, claim, &named, &wanted).await?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stopping = cid.stopping.clone();
     let ended = place.ended();
@@ -107,81 +97,14 @@ fn workspace_goes() -> Status {
     Status::aborted("the command was ended: its workspace is being deleted")
 }
 
-async fn begin(
-    cid: &Cid,
-    claim: Claim,
-    start: &RunStart,
-) -> Result<(Session, Start, Place, Permit), Error> {
-    claim.runs(start.command.first().map_or(SHELL, String::as_str));
-    let wanted = wanted(start)?;
-    let bytes = start.command.iter().map(|word| word.len() + 1).sum();
-    let taken = RUN_COMMAND.check(bytes, "this command");
-    taken.map_err(|over| Error::over("command", &over))?;
-    let workspace = cid.resolve(start.workspace.clone()).await?;
-    let permit = cid.bind(claim, &workspace).await?;
-    if workspace.state != WorkspaceState::Ready {
-        if let Some(job) = cid.store.live_job(workspace.id).await? {
-            let (job, kind) = (job.id, job.kind);
-            return Err(Error::JobInTheWay { job, kind });
-        }
-        return Err(Error::Precondition {
-            message: format!("the workspace of {} is not ready", workspace.email),
-            hint: Some("cictl show tells its state and its job".into()),
-        });
-    }
-    // Before the command starts, so that a delete that begins now finds it.
-    let place = cid.sys.sessions.begin(&workspace.unit(), permit.uid());
-    let place = place.map_err(exhausted)?;
-    let unit = match &cid.sys.units {
-        Some(units) => {
-            let identity = Identity::Workspace(WorkspaceUser::of(&workspace));
-            Some(units(&identity)?.unit.named(session_name(&identity)))
-        }
-        None => None,
-    };
-    let session = session::start(
-        &cid.sys.site.helper,
-        &cid.layout.run_file(&workspace.instance()),
-        unit,
-        wanted.terminal.is_some(),
-    )?;
-    Ok((session, wanted, place, permit))
-}
-
-fn wanted(start: &RunStart) -> Result<Start, Error> {
-    let terminal = start.terminal.as_ref().map(|terminal| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
-        let name = &terminal.name;
-        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(plain) {
-            return Err(Error::invalid(
-                "terminal",
-                "the kind of a terminal is a name as in TERM",
-            ));
-        }
-        Ok(Terminal {
-            name: name.clone(),
+fn wanted(command: Vec<String>, terminal: Option<v1::Terminal>) -> Start {
+    Start {
+        command: Some(command).filter(|command| !command.is_empty()),
+        terminal: terminal.map(|terminal| Terminal {
             size: terminal.size.as_ref().map_or(DEFAULT_SIZE, size),
-        })
-    });
-    let terminal = terminal.transpose()?;
-    if start.command.is_empty() && terminal.is_some() {
-        return Ok(Start {
-            command: None,
-            terminal,
-        });
+            name: terminal.name,
+        }),
     }
-    if start.command.first().is_none_or(String::is_empty)
-        || start.command.iter().any(|word| word.contains('\0'))
-    {
-        return Err(Error::invalid(
-            "command",
-            "a command needs a program, and must not hold NUL",
-        ));
-    }
-    Ok(Start {
-        command: Some(start.command.clone()),
-        terminal,
-    })
 }
 
 fn size(told: &WindowSize) -> Size {
@@ -192,17 +115,6 @@ fn size(told: &WindowSize) -> Size {
     Size {
         rows: bounded(told.rows, DEFAULT_SIZE.rows),
         columns: bounded(told.columns, DEFAULT_SIZE.columns),
-    }
-}
-
-fn exhausted(full: Full) -> Error {
-    let hint = match full {
-        Full::User | Full::Workspace => "end one of them, or wait until one has ended",
-        Full::All => "try again when some have ended",
-    };
-    Error::Exhausted {
-        message: full.to_string(),
-        hint: Some(hint.into()),
     }
 }
 
@@ -237,44 +149,13 @@ async fn forward(mut from: impl AsyncRead + Unpin, to: Sender, wrap: fn(Vec<u8>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cid_proto::v1;
-
-    fn start(command: &[&str], terminal: Option<&str>) -> RunStart {
-        RunStart {
-            workspace: None,
-            command: command.iter().map(|&word| word.into()).collect(),
-            terminal: terminal.map(|name| v1::Terminal {
-                name: name.into(),
-                size: Some(WindowSize {
-                    rows: 70_000,
-                    columns: 132,
-                }),
-            }),
-        }
-    }
 
     #[test]
-    fn a_shell_takes_a_terminal_and_all_else_a_program() {
-        let shell = wanted(&start(&[], Some("xterm-256color"))).unwrap();
-        assert_eq!(shell.command, None);
-        let size = shell.terminal.unwrap().size;
+    fn sizes_that_no_terminal_has_are_left_out() {
+        let told = |rows, columns| size(&WindowSize { rows, columns });
+        let size = told(70_000, 132);
         assert_eq!((size.rows, size.columns), (24, 132));
-        let command = wanted(&start(&["ls", ""], None)).unwrap();
-        assert_eq!(command.command.unwrap(), ["ls", ""]);
-        for (command, terminal) in [
-            (&[][..], None),
-            (&[""], None),
-            (&["", "x"], Some("xterm")),
-            (&["a", "b\0c"], None),
-            (&["a"], Some("")),
-            (&["a"], Some("x\ny")),
-            (&["a"], Some("../x")),
-            (&["a"], Some(&"x".repeat(65))),
-        ] {
-            assert!(
-                wanted(&start(command, terminal)).is_err(),
-                "{command:?} {terminal:?}"
-            );
-        }
+        let size = told(50, 0);
+        assert_eq!((size.rows, size.columns), (50, 80));
     }
 }

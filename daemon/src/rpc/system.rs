@@ -1,6 +1,6 @@
 //! Service `System`.
 
-use super::page_size;
+use super::{page_size, page_token};
 use crate::{cid::Cid, doctor, error::Error};
 use cid_proto::v1::{self, system_server::System};
 use tonic::{Request, Response, Status};
@@ -35,14 +35,7 @@ impl System for Cid {
         let request = request.into_inner();
         let limit = page_size(request.page_size, 100)?;
         let since = request.since.map(time).transpose()?;
-        let before = match request.page_token.as_str() {
-            "" => None,
-            token => Some(
-                token
-                    .parse()
-                    .map_err(|_| Error::invalid("page_token", "this is no page token of cid's"))?,
-            ),
-        };
+        let before = page_token(&request.page_token)?;
         let lines = self
             .store
             .audit(since, before, limit)

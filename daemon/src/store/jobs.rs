@@ -50,14 +50,12 @@ pub struct JobRow {
 /// The workspace that a new job is about.
 pub enum Subject {
     /// A workspace yet to be made: its row is made in the same transaction, under the first free one of
-    /// these names. `make` turns the name into the row.
+    /// these names.
     New {
-        /// Candidates, best first.
-        names: Vec<Name>,
+        /// The row under each name, best first; `id` and `job` are ignored.
+        candidates: Vec<Workspace>,
         /// How many there may be.
         quota: Quota,
-        /// Makes the row; its `id` is ignored.
-        make: Box<dyn Fn(&Name) -> Workspace + Send>,
     },
     /// An existing workspace, and its new state.
     Existing(Box<Workspace>, WorkspaceState),
@@ -325,20 +323,19 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
         return Ok(Appended::TooMany(query(t, &oldest, [NAMED])?));
     }
     let (workspace, prior) = match new.subject {
-        Subject::New { names, quota, make } => {
-            let Some(first) = names.first() else {
+        Subject::New { candidates, quota } => {
+            let Some(first) = candidates.first() else {
                 return Ok(Appended::NoName);
             };
-            let draft = make(first);
-            if let Some(existing) = by_email(t, &draft.project, &draft.email)? {
+            if let Some(existing) = by_email(t, &first.project, &first.email)? {
                 let job = live_job(t, existing.id)?.map(|job| job.id);
                 return Ok(Appended::Exists(Box::new(existing), job));
             }
-            if let Some(reached) = reached(t, &draft, quota)? {
+            if let Some(reached) = reached(t, first, quota)? {
                 return Ok(Appended::Full(reached));
             }
             let mut free = None;
-            for draft in names.iter().map(&make) {
+            for draft in candidates {
                 if is_free(t, &draft)? {
                     free = Some(draft);
                     break;
@@ -347,6 +344,7 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
             let Some(mut workspace) = free else {
                 return Ok(Appended::NoName);
             };
+            workspace.job = new.id;
             workspace.id = insert(t, &workspace)?;
             (workspace, None)
         }

@@ -57,8 +57,7 @@ impl Ledger {
 
 fn new(email: &str) -> Subject {
     let email = Email::parse(email).unwrap();
-    let names = Name::candidates(&email).collect();
-    let make = move |name: &Name| Workspace {
+    let make = |name: Name| Workspace {
         id: 0,
         email: email.clone(),
         project: ProjectName::parse("shop").unwrap(),
@@ -80,8 +79,7 @@ fn new(email: &str) -> Subject {
             per_project: 99,
             per_creator: 99,
         },
-        names,
-        make: Box::new(make),
+        candidates: Name::candidates(&email).map(make).collect(),
     }
 }
 

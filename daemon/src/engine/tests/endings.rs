@@ -94,9 +94,7 @@ async fn one_live_job_per_workspace_and_one_workspace_per_address() {
     let workspace = stage.store.workspace(row.workspace).await.unwrap().unwrap();
     let submission = Submission {
         kind: JobKind::Delete,
-        subject: Box::new(move |_| {
-            Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
-        }),
+        subject: Subject::Existing(Box::new(workspace), WorkspaceState::Deleting),
         plan: Box::new(|_| Plan::new(JobKind::Delete)),
     };
     let refused = engine
@@ -191,9 +189,7 @@ async fn a_step_of_an_unknown_kind_makes_the_job_stuck() {
     };
     let submission = Submission {
         kind: JobKind::Delete,
-        subject: Box::new(move |_| {
-            Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
-        }),
+        subject: Subject::Existing(Box::new(workspace), WorkspaceState::Deleting),
         plan: Box::new(move |_| Plan {
             kind: JobKind::Delete,
             steps: vec![unknown],

@@ -127,17 +127,16 @@ impl Stage {
                 let planned = Arc::clone(&project);
                 Submission {
                     kind: JobKind::Create,
-                    subject: Box::new(move |job| Subject::New {
+                    subject: Subject::New {
                         quota: Quota {
                             in_all: 500,
                             per_project: 100,
                             per_creator: 50,
                         },
-                        names: Name::candidates(&email).collect(),
-                        make: Box::new(move |name| {
-                            workspace(&email, &project, name, &work_dir, job)
-                        }),
-                    }),
+                        candidates: Name::candidates(&email)
+                            .map(|name| workspace(&email, &project, &name, &work_dir))
+                            .collect(),
+                    },
                     plan: Box::new(move |workspace| {
                         let settings = Settings::default();
                         plan::create(&Facts {
@@ -158,9 +157,7 @@ impl Stage {
                 });
                 Submission {
                     kind: JobKind::Delete,
-                    subject: Box::new(move |_| {
-                        Subject::Existing(Box::new(workspace), WorkspaceState::Deleting)
-                    }),
+                    subject: Subject::Existing(Box::new(workspace), WorkspaceState::Deleting),
                     plan: Box::new(move |workspace| {
                         let looked = Looked {
                             project: None,
@@ -179,9 +176,7 @@ impl Stage {
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
                 Submission {
                     kind,
-                    subject: Box::new(move |_| {
-                        Subject::Existing(Box::new(workspace), WorkspaceState::Ready)
-                    }),
+                    subject: Subject::Existing(Box::new(workspace), WorkspaceState::Ready),
                     plan: Box::new(move |workspace| {
                         let settings = Settings::default();
                         make(&Facts {
@@ -278,7 +273,6 @@ fn workspace(
     project: &crate::config::Project,
     name: &Name,
     work_dir: &Path,
-    job: Uuid,
 ) -> Workspace {
     Workspace {
         id: 0,
@@ -294,7 +288,7 @@ fn workspace(
         deployment: 0,
         created_at: jiff::Timestamp::now(),
         creator: Creator::User(0),
-        job,
+        job: Uuid::nil(),
     }
 }
 

@@ -1,9 +1,17 @@
 //! Reads the logs of a workspace's processes in pieces, and only as fast as the caller reads: nothing
 //! is read ahead.
 
-use crate::{authz::Permit, cid::streams::Place, domain::ProcessType, error::Error};
+use super::{Named, bind, resolve};
+use crate::{
+    authz::Claim,
+    cid::{
+        Cid,
+        streams::{Kind, Place},
+    },
+    domain::ProcessType,
+    error::Error,
+};
 use cid_kernel::fs;
-use cid_proto::v1::LogsResponse;
 use cid_protocol::budget::{LINE, LOG_LINES, LOG_TAIL};
 use futures::stream::{self, Stream};
 use std::{
@@ -14,7 +22,6 @@ use std::{
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 
 const DEFAULT_LINES: usize = 100;
 /// How much is read at once; a whole line with its end fits in.
@@ -22,26 +29,46 @@ const PIECE: usize = 2 * LINE.most;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What is asked for.
-pub(super) struct Wanted {
+pub struct WantedLogs {
     /// Only this process; empty: all.
-    pub(super) process: String,
+    pub process: String,
     /// How many last lines of each process; 0 means 100.
-    pub(super) lines: u32,
+    pub lines: u32,
     /// Whether to follow new lines.
-    pub(super) follow: bool,
+    pub follow: bool,
+}
+
+/// A process type, and a line without its end.
+pub type LogLine = (String, Vec<u8>);
+
+/// The last lines of each of a workspace's logs, and with `follow` new lines.
+///
+/// # Errors
+/// There is no such workspace or log, too many lines are requested, or the actor may not.
+pub async fn logs(
+    cid: &Cid,
+    claim: Claim,
+    named: &Named,
+    wanted: &WantedLogs,
+) -> Result<impl Stream<Item = LogLine> + Send + use<>, Error> {
+    let workspace = resolve(cid, named).await?;
+    let permit = bind(cid, claim, &workspace).await?;
+    let dir = cid.layout.app_log_dir(&workspace.unit());
+    let place = cid.streams.begin(permit.uid(), Kind::Logs)?;
+    tracing::debug!(caller = %permit, "reading logs");
+    stream(place, &dir, wanted, cid.stopping.clone())
 }
 
 /// The last lines of each process's log, and with `follow` new lines. `place` is held until it ends.
 ///
 /// # Errors
 /// That process has no log, or too many lines are requested.
-pub(super) fn stream(
-    permit: &Permit,
+fn stream(
     place: Place,
     dir: &Path,
-    wanted: &Wanted,
+    wanted: &WantedLogs,
     stopping: CancellationToken,
-) -> Result<impl Stream<Item = Result<LogsResponse, Status>> + use<>, Error> {
+) -> Result<impl Stream<Item = LogLine> + Send + use<>, Error> {
     let lines = match wanted.lines as usize {
         0 => DEFAULT_LINES,
         lines => {
@@ -51,7 +78,6 @@ pub(super) fn stream(
         }
     };
     let logs = logs_of(dir, &wanted.process)?;
-    tracing::debug!(caller = %permit, "reading logs");
     let reader = Reader {
         logs,
         current: 0,
@@ -63,7 +89,7 @@ pub(super) fn stream(
     };
     Ok(stream::unfold(reader, async |mut reader| {
         let line = reader.next().await?;
-        Some((Ok(line), reader))
+        Some((line, reader))
     }))
 }
 
@@ -104,15 +130,14 @@ struct Reader {
 }
 
 impl Reader {
-    async fn next(&mut self) -> Option<LogsResponse> {
+    async fn next(&mut self) -> Option<LogLine> {
         loop {
             let Some(log) = self.logs.get_mut(self.current) else {
                 self.again().await?;
                 continue;
             };
             if let Some(line) = log.next(&mut self.piece, self.tail) {
-                let process = log.process.clone();
-                return Some(LogsResponse { process, line });
+                return Some((log.process.clone(), line));
             }
             self.piece = Piece::default();
             self.current += 1;
@@ -262,25 +287,25 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cid::streams::{Kind, Streams};
+    use crate::cid::streams::Streams;
     use futures::StreamExt;
     use std::io::Write;
 
-    type Lines = std::pin::Pin<Box<dyn Stream<Item = Result<LogsResponse, Status>>>>;
+    type Lines = std::pin::Pin<Box<dyn Stream<Item = LogLine>>>;
 
     fn read(dir: &Path, lines: u32, follow: bool) -> Lines {
         let place = Streams::default().begin(7, Kind::Logs).unwrap();
-        let wanted = Wanted {
+        let wanted = WantedLogs {
             process: "web".into(),
             lines,
             follow,
         };
         let stopping = CancellationToken::new();
-        Box::pin(stream(&Permit::for_tests(), place, dir, &wanted, stopping).unwrap())
+        Box::pin(stream(place, dir, &wanted, stopping).unwrap())
     }
 
     async fn all(lines: Lines) -> Vec<Vec<u8>> {
-        lines.map(|line| line.unwrap().line).collect().await
+        lines.map(|(_, line)| line).collect().await
     }
 
     fn log(content: &[u8]) -> tempfile::TempDir {
@@ -353,7 +378,7 @@ mod tests {
         let dir = log(b"a\n");
         let path = dir.path().join("web.log");
         let mut lines = read(dir.path(), 5, true);
-        let mut next = async || lines.next().await.unwrap().unwrap().line;
+        let mut next = async || lines.next().await.unwrap().1;
         assert_eq!(next().await, b"a");
         let mut file = File::options().append(true).open(&path).unwrap();
         file.write_all(b"b\nha").unwrap();
@@ -368,7 +393,7 @@ mod tests {
     #[test]
     fn more_lines_than_may_be_are_refused() {
         let dir = log(b"a\n");
-        let wanted = |lines| Wanted {
+        let wanted = |lines| WantedLogs {
             process: String::new(),
             lines,
             follow: false,
@@ -376,14 +401,7 @@ mod tests {
         let ask = |lines| {
             let place = Streams::default().begin(7, Kind::Logs).unwrap();
             let stopping = CancellationToken::new();
-            stream(
-                &Permit::for_tests(),
-                place,
-                dir.path(),
-                &wanted(lines),
-                stopping,
-            )
-            .map(drop)
+            stream(place, dir.path(), &wanted(lines), stopping).map(drop)
         };
         let most = u32::try_from(LOG_LINES.most).unwrap();
         assert!(ask(most).is_ok());

@@ -22,13 +22,13 @@ const NAMED: usize = 20;
 
 /// What was removed.
 #[derive(Debug, Default)]
-pub(super) struct Removed {
+pub struct Removed {
     /// Where the project's file is now; `None` if there was none.
-    pub(super) file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
     /// Folders, accounts and the like, for people.
-    pub(super) removed: Vec<String>,
+    pub removed: Vec<String>,
     /// What stays, and why.
-    pub(super) kept: Vec<String>,
+    pub kept: Vec<String>,
 }
 
 /// Removes a project that has no workspaces. Its file is set aside first, so that no workspace can be
@@ -37,7 +37,7 @@ pub(super) struct Removed {
 /// # Errors
 /// The project has workspaces, or nothing of it exists; then nothing changes. Or something cannot be
 /// removed; a second call continues from there.
-pub(super) async fn remove(cid: &Cid, project: &ProjectName) -> Result<Removed, Error> {
+pub async fn remove(cid: &Cid, project: &ProjectName) -> Result<Removed, Error> {
     let _turn = cid.turns.removing.lock().await;
     let mut removed = Removed {
         file: close(cid, project).await?,

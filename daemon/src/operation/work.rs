@@ -3,17 +3,14 @@
 use crate::{
     cid::Cid,
     config::Project,
-    domain::{Workspace, WorkspaceState},
+    domain::Workspace,
     error::Error,
-    step::{look_at, not_in_effect},
     system::helpers::{Identity, WorkspaceUser, ask_once},
 };
 use cid_kernel::fs;
-use cid_proto::v1;
 use cid_protocol::{
     fault::Fault,
     request::{Fetched, WorkReport, WorkStatus},
-    run_file::RunFile,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -23,9 +20,6 @@ use tokio::sync::OnceCell;
 const FETCH: Duration = Duration::from_secs(20);
 /// Time limit for looking at the workspace, including the remotes of other repositories in it.
 const LOOK: Duration = Duration::from_secs(80);
-/// Time limit for finding the state of its clone.
-const GLANCE: Duration = Duration::from_secs(10);
-
 /// How long a look stays valid for the delete that follows it: a person has to read and answer.
 const LOOKED: SignedDuration = SignedDuration::from_mins(10);
 
@@ -55,44 +49,17 @@ impl<'a> RemoteNow<'a> {
         };
         self.fetched.get_or_init(fetch).await
     }
-}
-
-impl Cid {
-    /// The state of a workspace's clone, and what is not in effect; `None` if it cannot be determined.
-    pub(super) async fn standing(&self, workspace: &Workspace) -> Option<v1::Standing> {
-        if workspace.state != WorkspaceState::Ready {
-            return None;
-        }
-        let project = self.projects.get(workspace.project.as_str()).ok()?;
-        let identity = Identity::Workspace(WorkspaceUser::of(workspace));
-        let request = look_at(workspace, &project);
-        let (helpers, cancel) = (self.sys.helpers.as_ref(), self.stopping.clone());
-        let look = ask_once(helpers, identity, GLANCE, cancel, request).await;
-        let look = look.inspect_err(|fault| tracing::debug!("{fault}")).ok()?;
-        let run_file = RunFile::read(&self.layout.run_file(&workspace.instance())).ok();
-        let stale = run_file.map(|run_file| not_in_effect(&project, &run_file, &look.changed));
-        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Some(v1::Standing {
-            head: look.head.unwrap_or_default(),
-            branch: look.branch.unwrap_or_default(),
-            ahead: look.ahead_behind.map(|(ahead, _)| count(ahead)),
-            behind: look.ahead_behind.map(|(_, behind)| count(behind)),
-            stale: stale.unwrap_or_default(),
-        })
-    }
 
     /// Fails if a delete would lose work; otherwise returns what else goes with the workspace. Remotes are
     /// not asked about commits that were `judged` a moment ago.
     pub(super) async fn refuse_losing_work(
         &self,
-        remote: &RemoteNow<'_>,
         judged: Option<&str>,
     ) -> Result<WorkReport, Error> {
-        let workspace = remote.workspace;
-        let report = self.work_of(remote, judged).await?;
+        let report = self.work(judged).await?;
         if report.loses_work() {
             return Err(Error::WorkWouldBeLost {
-                email: workspace.email.to_string(),
+                email: self.workspace.email.to_string(),
                 report: Box::new(report),
             });
         }
@@ -101,14 +68,10 @@ impl Cid {
 
     /// A remote branch that is to be deleted must not hold commits that base lacks. A server that does not
     /// answer is left to the job, which reports it.
-    pub(super) async fn refuse_losing_commits(
-        &self,
-        remote: &RemoteNow<'_>,
-        project: &Project,
-    ) -> Result<(), Error> {
-        match remote.ask().await {
+    pub(super) async fn refuse_losing_commits(&self, project: &Project) -> Result<(), Error> {
+        match self.ask().await {
             Ok(fetched) if fetched.ahead > 0 => Err(Error::BranchWouldBeLost {
-                branch: remote.workspace.branch.clone(),
+                branch: self.workspace.branch.clone(),
                 base: project.git.base.to_string(),
                 ahead: fetched.ahead,
             }),
@@ -118,40 +81,36 @@ impl Cid {
 
     /// What a workspace holds that exists nowhere else. The mirror is updated first: a branch that existed
     /// at the last fetch may be gone.
-    async fn work_of(
-        &self,
-        remote: &RemoteNow<'_>,
-        judged: Option<&str>,
-    ) -> Result<WorkReport, Error> {
-        let workspace = remote.workspace;
+    async fn work(&self, judged: Option<&str>) -> Result<WorkReport, Error> {
+        let (cid, workspace) = (self.cid, self.workspace);
         if !fs::exists(&workspace.directory) {
             return Ok(WorkReport::default());
         }
-        let project = self.projects.get(workspace.project.as_str()).ok();
+        let project = cid.projects.get(workspace.project.as_str()).ok();
         let request = |unasked: Option<String>, judged: Option<&str>| WorkStatus {
             directory: workspace.directory.clone(),
-            mirror: self.layout.mirror(&workspace.project),
+            mirror: cid.layout.mirror(&workspace.project),
             url: project.as_ref().map(|project| project.git.url.to_string()),
             unasked,
             judged: judged.map(str::to_owned),
         };
         if let Some(judged) = judged {
-            let report = self.look(workspace, request(None, Some(judged))).await?;
+            let report = self.look(request(None, Some(judged))).await?;
             if report.fingerprint == judged {
                 return Ok(report);
             }
         }
-        let unasked = remote.ask().await.as_ref().err();
+        let unasked = self.ask().await.as_ref().err();
         let unasked = unasked.map(|fault| format!("the project's remote cannot be asked: {fault}"));
-        self.look(workspace, request(unasked, None)).await
+        self.look(request(unasked, None)).await
     }
 
-    async fn look(&self, workspace: &Workspace, request: WorkStatus) -> Result<WorkReport, Error> {
+    async fn look(&self, request: WorkStatus) -> Result<WorkReport, Error> {
         let report = ask_once(
-            self.sys.helpers.as_ref(),
-            Identity::Workspace(WorkspaceUser::of(workspace)),
+            self.cid.sys.helpers.as_ref(),
+            Identity::Workspace(WorkspaceUser::of(self.workspace)),
             LOOK,
-            self.stopping.clone(),
+            self.cid.stopping.clone(),
             request,
         )
         .await;

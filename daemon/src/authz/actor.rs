@@ -1,0 +1,51 @@
+//! On whose behalf something is done.
+
+use super::{Caller, Door};
+use crate::domain::{Creator, Email, ProjectName};
+use std::fmt;
+
+/// On whose behalf something is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A local user, by the kernel's word.
+    User(u32),
+    /// A visitor of the front, which has this user id. Nobody knows who they are.
+    Visitor(u32),
+    /// cid itself, which has this user id, because a remote has something new of this project.
+    Trigger(u32, ProjectName),
+}
+
+impl Actor {
+    /// The caller of an RPC.
+    pub fn of(caller: &Caller) -> Self {
+        match caller.door {
+            Door::People => Self::User(caller.uid),
+            Door::Front => Self::Visitor(caller.uid),
+        }
+    }
+
+    /// The user id whose process asks.
+    pub fn uid(&self) -> u32 {
+        match self {
+            Self::User(uid) | Self::Visitor(uid) | Self::Trigger(uid, _) => *uid,
+        }
+    }
+
+    /// The creator of a workspace that this actor makes for this address. Of a visitor, only the address is
+    /// known.
+    pub fn creator(&self, email: &Email) -> Creator {
+        match self {
+            Self::User(uid) => Creator::User(*uid),
+            Self::Visitor(_) | Self::Trigger(..) => Creator::Address(email.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(uid) | Self::Visitor(uid) => write!(f, "uid {uid}"),
+            Self::Trigger(_, project) => write!(f, "the trigger of {project}"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Jobs as they are now, and what is done to them.
+
+use super::subject;
+use crate::{
+    authz::{Action, Claim, Decision, Denial, Permit, Subject, Viewer},
+    cid::Cid,
+    domain::{
+        JobState,
+        event::{Progress, What},
+    },
+    engine::Plan,
+    error::Error,
+    store::{JobFilter, JobRow},
+    system::queue::Waiting,
+};
+use uuid::Uuid;
+
+/// A job as it is now.
+#[derive(Debug)]
+pub struct ShownJob {
+    /// Its row, without output that the caller may not see.
+    pub row: JobRow,
+    /// How far its steps are; `None` in a list.
+    pub progress: Option<Progress>,
+    /// What is in the way of a stuck job.
+    pub stuck: Option<String>,
+    /// What it could not do and cid goes on trying.
+    pub owed: Vec<String>,
+    /// What it waits for.
+    pub waiting: Option<Waiting>,
+    /// Why the last lines of its failure are not shown.
+    pub withheld: String,
+}
+
+/// One job, with the last lines of its failure if this viewer may see them.
+///
+/// # Errors
+/// There is none, or the ledger fails.
+pub async fn show_job(cid: &Cid, viewer: &Viewer, id: Uuid) -> Result<ShownJob, Error> {
+    let mut job = shown(cid, cid.engine.job(id).await?).await?;
+    let subject = about(cid, &job.row);
+    if let Some(failure) = job.row.failure.as_mut().filter(|f| !f.output.is_empty()) {
+        match viewer.may_see_output(&subject).await {
+            Decision::Allowed => viewer.has_read(&subject).await,
+            Decision::Denied(denial) => {
+                failure.output.clear();
+                job.withheld = withheld(&denial);
+            }
+        }
+    }
+    Ok(job)
+}
+
+/// Jobs, newest first, at most `limit`, without output.
+///
+/// # Errors
+/// The ledger fails.
+pub async fn list_jobs(cid: &Cid, filter: JobFilter, limit: usize) -> Result<Vec<ShownJob>, Error> {
+    let rows = cid.store.jobs(filter, limit).await?;
+    let mut waiting = cid.sys.queues.all_waiting();
+    let listed = |row: JobRow| ShownJob {
+        progress: None,
+        stuck: None,
+        owed: Vec::new(),
+        waiting: waiting.remove(&row.id),
+        withheld: String::new(),
+        row: without_output(row),
+    };
+    Ok(rows.into_iter().map(listed).collect())
+}
+
+/// Stops a job and has it undone.
+///
+/// # Errors
+/// There is none, it cannot be cancelled now, or the actor may not.
+pub async fn cancel_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, Error> {
+    let permit = bind(cid, claim, id).await?;
+    cid.engine.cancel(permit, id).await?;
+    shown(cid, without_output(cid.engine.job(id).await?)).await
+}
+
+/// Makes a stuck job continue.
+///
+/// # Errors
+/// There is none, it is not stuck, or the actor may not.
+pub async fn retry_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, Error> {
+    let permit = bind(cid, claim, id).await?;
+    cid.engine.retry(permit, id).await?;
+    shown(cid, without_output(cid.engine.job(id).await?)).await
+}
+
+/// The workspace that a job is about.
+pub(super) fn about(cid: &Cid, job: &JobRow) -> Subject {
+    let made = Some((&job.name, &job.creator));
+    subject(cid, &job.project, &job.email, made, Some(job.id))
+}
+
+async fn bind(cid: &Cid, claim: Claim, id: Uuid) -> Result<Permit, Error> {
+    let job = cid.engine.job(id).await?;
+    claim.bind(about(cid, &job)).await
+}
+
+/// Shown instead of a failure's last lines.
+fn withheld(denial: &Denial) -> String {
+    let right = Action::ReadLogs.id();
+    format!(
+        "not shown: output is for those who may read the workspace's logs ({right}): {}",
+        denial.reason
+    )
+}
+
+/// Output is shown only to callers who ask for this one job and may read its workspace's logs.
+fn without_output(mut row: JobRow) -> JobRow {
+    if let Some(failure) = &mut row.failure {
+        failure.output.clear();
+    }
+    row
+}
+
+async fn shown(cid: &Cid, row: JobRow) -> Result<ShownJob, Error> {
+    let id = row.id;
+    let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();
+    let mut progress = Progress::new(plan.map_or(0, |plan| plan.steps.len()));
+    let mut stuck = None;
+    for event in cid.store.milestones(id).await? {
+        match &event.what {
+            What::Stuck { message, .. } => stuck = Some(message.clone()),
+            What::Retried => stuck = None,
+            _ => {}
+        }
+        if let Err(error) = progress.next(&event.what) {
+            tracing::warn!(job = %id, "{error}");
+        }
+    }
+    let owed = cid.store.owed().await?;
+    let owed = owed
+        .iter()
+        .filter(|owed| owed.job == id)
+        .map(|owed| format!("{} ({})", owed.debt, owed.reason));
+    Ok(ShownJob {
+        progress: Some(progress),
+        stuck: stuck.filter(|_| row.state == JobState::Stuck),
+        owed: owed.collect(),
+        waiting: cid.engine.waiting(id),
+        withheld: String::new(),
+        row,
+    })
+}

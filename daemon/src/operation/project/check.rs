@@ -1,0 +1,276 @@
+//! Checks that a project can be used: its file, its remote, its app, and what they name.
+
+use crate::{
+    cid::Cid,
+    config::{Project, Projects},
+    doctor,
+    domain::{Email, Name},
+    error::Error,
+    operation::known_project,
+    recipe::{self, Recipe},
+    step::{gid_of, uid_of},
+    system::{
+        credential,
+        helpers::{Identity, ask_once},
+        tls::Certificates,
+        unwritable::unwritable,
+    },
+};
+use cid_kernel::fs;
+use cid_protocol::{
+    fault::Fault,
+    request::{Inspect, Push},
+};
+use std::path::Path;
+
+/// How an [`Item`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Good.
+    Ok,
+    /// Works, and may be a mistake.
+    Warning,
+    /// Does not work.
+    Error,
+}
+
+/// One thing that was checked.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// How it counts.
+    pub severity: Severity,
+    /// `PROJECT: KEY`.
+    pub subject: String,
+    /// What came of it.
+    pub message: String,
+    /// What to do; empty if nothing.
+    pub hint: String,
+}
+
+/// Checks one project, or (empty) all.
+///
+/// # Errors
+/// There is no such project, or the files or the ledger cannot be read.
+pub async fn check(cid: &Cid, name: &str) -> Result<Vec<Item>, Error> {
+    // Includes a file that was added or mended a moment ago.
+    cid.read_projects().await?;
+    doctor::keep_sites(cid).await;
+    let shelf = cid.projects.all();
+    if !name.is_empty() {
+        known_project(cid, name).await?;
+    }
+    let is_meant = |one: &str| name.is_empty() || one == name;
+    let bad = |project: &str, message: String, hint: &str| {
+        item(Severity::Error, project, "file", message, hint)
+    };
+    let mut items = Vec::new();
+    for gone in doctor::gone::gone(cid).await? {
+        let project = gone.project.as_str();
+        if is_meant(project) {
+            items.push(bad(project, gone.told(), &gone.mend(cid)));
+        }
+    }
+    for (stem, entry) in shelf.iter().filter(|(stem, _)| is_meant(stem)) {
+        match entry {
+            Err(error) => items.push(bad(stem, error.to_string(), "mend the file")),
+            Ok(project) => check_one(cid, project, &mut items).await,
+        }
+    }
+    Ok(items)
+}
+
+fn item(severity: Severity, project: &str, subject: &str, message: String, hint: &str) -> Item {
+    Item {
+        severity,
+        subject: format!("{project}: {subject}"),
+        message,
+        hint: hint.to_owned(),
+    }
+}
+
+async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
+    let name = project.name.as_str();
+    let mut say = |subject: &str, result: Result<String, Fault>| {
+        items.push(match result {
+            Ok(message) => item(Severity::Ok, name, subject, message, ""),
+            Err(fault) => {
+                let hint = fault.hint.clone().unwrap_or_default();
+                item(Severity::Error, name, subject, fault.message, &hint)
+            }
+        });
+    };
+    say("file", Ok(format!("{} reads well", project.file.display())));
+    if let Some(why) = cid.projects.unprepared(&project.name) {
+        say("prepared", Err(Fault::new(why)));
+    }
+    let mut notes = Vec::new();
+    match remote(cid, project).await {
+        Ok((message, base)) => {
+            say("remote", Ok(message));
+            match app(cid, project, base).await {
+                Ok((message, found)) => {
+                    say("app", Ok(message));
+                    notes = found;
+                }
+                Err(fault) => say("app", Err(fault)),
+            }
+        }
+        Err(fault) => say("remote", Err(fault)),
+    }
+    if project.tls.is_some() {
+        say("tls", certificate(cid, project).await);
+    }
+    let noted = cid.note_work_dir(project).await;
+    say("work_dir", noted.and_then(|()| work_dir(cid, project)));
+    let is_there = |path: &Path| match path.exists() {
+        true => Ok(format!("{} is there", path.display())),
+        false => Err(Fault::new(format!("cannot find {}", path.display()))
+            .hint("make it, or mend the project file")),
+    };
+    for (subject, path) in [
+        ("git.identity_file", &project.git.identity_file),
+        ("git.known_hosts", &project.git.known_hosts),
+    ] {
+        if let Some(path) = path {
+            say(subject, is_there(path));
+        }
+    }
+    if let Some(path) = &project.git.credential_file {
+        let shown = path.display();
+        say(
+            "git.credential_file",
+            credential::read(path).map(|_| format!("{shown} is cid's alone")),
+        );
+    }
+    if let Some(env) = &project.app.env {
+        say("app.env", is_there(&env.join("bin")));
+    }
+    match cid.sys.accounts {
+        Some(_) => {
+            for (subject, state) in doctor::shared::look(cid, project).await {
+                say(subject, state);
+            }
+        }
+        None => {
+            if let Some(media) = &project.media {
+                say("media", is_there(&media.path));
+            }
+        }
+    }
+    for link in &project.links {
+        say("links", is_there(&link.source));
+    }
+    for file in project
+        .files
+        .iter()
+        .filter(|file| file.template.is_absolute())
+    {
+        say("files", is_there(&file.template));
+    }
+    if let Some(group) = &project.access.group {
+        say(
+            "access.group",
+            gid_of(group).map(|gid| format!("{group} is group {gid}")),
+        );
+    }
+    for account in project.access.people.values() {
+        say(
+            "access.people",
+            uid_of(account).map(|uid| format!("{account} is user {uid}")),
+        );
+    }
+    for note in notes {
+        items.push(item(Severity::Warning, name, "app", note, ""));
+    }
+    let worries = doctor::worries::worries(project).await;
+    items.extend(worries.into_iter().map(|worry| {
+        let (key, message) = (worry.key, worry.message);
+        item(Severity::Warning, name, key, message, &worry.mend)
+    }));
+}
+
+/// Makes it if it is missing, and checks that workspaces can be made in it.
+fn work_dir(cid: &Cid, project: &Project) -> Result<String, Fault> {
+    let work_dir = Projects::work_dir(project, &cid.layout.work_root);
+    let made = fs::make_dir(&work_dir, 0o755);
+    let unwritable = match cid.sys.accounts {
+        Some(_) => unwritable(&work_dir),
+        None => None,
+    };
+    match unwritable {
+        Some(fault) => Err(fault),
+        None => made.map(|()| format!("{} is there", work_dir.display())),
+    }
+}
+
+/// Checks the certificate, for us and for nginx. nginx gets it if it is new.
+async fn certificate(cid: &Cid, project: &Project) -> Result<String, Fault> {
+    let pair = Certificates::read(project).await?;
+    cid.sys.certificates.refresh(project).await?;
+    let until = pair.map(|pair| pair.not_after().to_string());
+    Ok(format!(
+        "the certificate is for *.{} and good until {}",
+        *project.domain,
+        until.unwrap_or_default()
+    ))
+}
+
+/// What the remote said, and the commit of base. Pushing a workspace's branch is tried too, without
+/// creating it.
+async fn remote(cid: &Cid, project: &Project) -> Result<(String, String), Fault> {
+    let limit = *cid.settings.limits.git;
+    let branch = sample_branch(project);
+    let fetched = cid.engine.fetch(project, &branch, limit).await?;
+    let base = fetched.base;
+    let push = Push {
+        mirror: cid.layout.mirror(&project.name),
+        remote: project.remote(),
+        branch,
+        commit: base.clone(),
+        expected: fetched.branch,
+        dry_run: true,
+    };
+    let identity = Identity::Deploy(project.name.clone());
+    let cancel = cid.stopping.clone();
+    ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, push).await?;
+    let (url, branch) = (&*project.git.url, &*project.git.base);
+    let message = format!("{url} answers; {branch} is at {base:.10}; {PUSH_TRIED}");
+    Ok((message, base))
+}
+
+/// Checks that a workspace at this commit would have something to run, and reports anything unexpected
+/// about it.
+async fn app(cid: &Cid, project: &Project, base: String) -> Result<(String, Vec<String>), Fault> {
+    let request = Inspect {
+        mirror: cid.layout.mirror(&project.name),
+        commit: base.clone(),
+        base,
+        app_dir: project.app.dir().to_owned(),
+        given: recipe::given(project),
+    };
+    let (identity, limit) = (
+        Identity::Deploy(project.name.clone()),
+        *cid.settings.limits.step,
+    );
+    let cancel = cid.stopping.clone();
+    let inspection = ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, request).await?;
+    let recipe = Recipe::new(project, &inspection)?;
+    let processes: Vec<&str> = recipe.processes.keys().map(String::as_str).collect();
+    let message = format!("processes: {}", processes.join(", "));
+    Ok((message, inspection.notes))
+}
+
+/// A push that is only tried ends before the server looks at what it would store.
+const PUSH_TRIED: &str =
+    "it lets a push begin (hooks, protected branches and its disk were not tried)";
+
+/// The name that a workspace's branch would have.
+fn sample_branch(project: &Project) -> String {
+    let name = Email::parse("project-check@example.org")
+        .ok()
+        .and_then(|email| Name::candidates(&email).next());
+    name.map_or_else(
+        || project.git.base.to_string(),
+        |name| project.branch_for(&name),
+    )
+}

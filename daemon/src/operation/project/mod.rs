@@ -1,0 +1,97 @@
+//! Projects: as they are now, checked, taken away.
+
+mod check;
+mod remove;
+
+pub use check::{Item, Severity, check};
+pub use remove::{Removed, remove};
+
+use super::known_project;
+use crate::{
+    cid::Cid,
+    config::{ConfigError, Project},
+    doctor::gone::Gone,
+    domain::ProjectName,
+    error::Error,
+    system::tls::Certificates,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// A project as it is now.
+#[derive(Debug)]
+pub struct ShownProject {
+    /// Its name.
+    pub name: String,
+    /// What its file says, if it can be read.
+    pub project: Option<Arc<Project>>,
+    /// Why it cannot be used; empty if it can.
+    pub error: String,
+    /// How many workspaces it has.
+    pub workspaces: u32,
+}
+
+/// One project.
+///
+/// # Errors
+/// There is none, or the ledger fails.
+pub async fn show(cid: &Cid, name: &str) -> Result<ShownProject, Error> {
+    let shelf = cid.projects.all();
+    known_project(cid, name).await?;
+    let counts = cid.store.workspace_counts().await?;
+    Ok(shown(cid, name, shelf.get(name), &counts).await)
+}
+
+/// At most `limit` projects whose names follow `after`.
+///
+/// # Errors
+/// The ledger fails.
+pub async fn list(cid: &Cid, after: &str, limit: usize) -> Result<Vec<ShownProject>, Error> {
+    let shelf = cid.projects.all();
+    let counts = cid.store.workspace_counts().await?;
+    let gone = counts.keys().map(ProjectName::as_str);
+    let names: BTreeSet<&str> = shelf.keys().map(String::as_str).chain(gone).collect();
+    let mut projects = Vec::new();
+    for name in names.into_iter().filter(|name| *name > after).take(limit) {
+        projects.push(shown(cid, name, shelf.get(name), &counts).await);
+    }
+    Ok(projects)
+}
+
+/// `entry` is `None` for a project that has no file, and workspaces.
+async fn shown(
+    cid: &Cid,
+    name: &str,
+    entry: Option<&Result<Arc<Project>, ConfigError>>,
+    counts: &BTreeMap<ProjectName, u32>,
+) -> ShownProject {
+    let of = ProjectName::parse(name);
+    let count = of.as_ref().and_then(|project| counts.get(project));
+    let workspaces = count.copied().unwrap_or_default();
+    let error = match (entry, of) {
+        (Some(Ok(project)), _) => {
+            let certificate = Certificates::read(project).await;
+            let unprepared = cid.projects.unprepared(&project.name);
+            unprepared
+                .or(certificate.err().map(|fault| fault.message))
+                .unwrap_or_default()
+        }
+        (Some(Err(error)), _) => error.to_string(),
+        (None, Some(project)) => {
+            let gone = Gone {
+                project,
+                workspaces,
+            };
+            format!("{}: {}", gone.told(), gone.mend(cid))
+        }
+        (None, None) => "it has no file".to_owned(),
+    };
+    ShownProject {
+        name: name.to_owned(),
+        project: entry.and_then(|entry| entry.as_ref().ok()).cloned(),
+        error,
+        workspaces,
+    }
+}

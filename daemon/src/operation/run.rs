@@ -1,0 +1,153 @@
+//! A command in a workspace, for as long as somebody waits for it.
+
+use super::{Named, bind, refuse_live_job, resolve};
+use crate::{
+    authz::Claim,
+    cid::Cid,
+    domain::WorkspaceState,
+    error::Error,
+    system::{
+        helpers::{Identity, WorkspaceUser},
+        launcher::session_name,
+        session::{self, Session},
+        sessions::{Full, Place},
+    },
+};
+use cid_protocol::{budget::RUN_COMMAND, frame::Start};
+
+/// The name of an interactive shell in the log and the audit.
+const SHELL: &str = "shell";
+/// The longest name of a terminal type.
+const MAX_NAME: usize = 64;
+
+/// A command that has started.
+pub struct Running {
+    /// Its streams.
+    pub session: Session,
+    /// Held until it ends; tells when its workspace goes.
+    pub place: Place,
+}
+
+/// The program that is to be run, for the log.
+pub fn program(command: &[String]) -> &str {
+    command.first().map_or(SHELL, String::as_str)
+}
+
+/// Starts a command, or a shell on a terminal.
+///
+/// # Errors
+/// It makes no sense, the workspace is not ready, too many run, or the actor may not.
+pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: &Start) -> Result<Running, Error> {
+    let command = wanted.command.as_deref().unwrap_or_default();
+    check(wanted)?;
+    let bytes = command.iter().map(|word| word.len() + 1).sum();
+    let taken = RUN_COMMAND.check(bytes, "this command");
+    taken.map_err(|over| Error::over("command", &over))?;
+    let workspace = resolve(cid, named).await?;
+    let permit = bind(cid, claim, &workspace).await?;
+    if workspace.state != WorkspaceState::Ready {
+        refuse_live_job(cid, &workspace).await?;
+        return Err(Error::Precondition {
+            message: format!("the workspace of {} is not ready", workspace.email),
+            hint: Some("cictl show tells its state and its job".into()),
+        });
+    }
+    // Before the command starts, so that a delete that begins now finds it.
+    let place = cid.sys.sessions.begin(&workspace.unit(), permit.uid());
+    let place = place.map_err(exhausted)?;
+    let unit = match &cid.sys.units {
+        Some(units) => {
+            let identity = Identity::Workspace(WorkspaceUser::of(&workspace));
+            Some(units(&identity)?.unit.named(session_name(&identity)))
+        }
+        None => None,
+    };
+    let session = session::start(
+        &cid.sys.site.helper,
+        &cid.layout.run_file(&workspace.instance()),
+        unit,
+        wanted.terminal.is_some(),
+    )?;
+    tracing::info!(caller = %permit, program = program(command), "running a command in a workspace");
+    Ok(Running { session, place })
+}
+
+/// A shell needs a terminal, and everything else a program.
+fn check(wanted: &Start) -> Result<(), Error> {
+    if let Some(terminal) = &wanted.terminal {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+        let name = &terminal.name;
+        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(plain) {
+            return Err(Error::invalid(
+                "terminal",
+                "the kind of a terminal is a name as in TERM",
+            ));
+        }
+    }
+    let is_runnable = match &wanted.command {
+        None => wanted.terminal.is_some(),
+        Some(command) => {
+            command.first().is_some_and(|program| !program.is_empty())
+                && !command.iter().any(|word| word.contains('\0'))
+        }
+    };
+    match is_runnable {
+        true => Ok(()),
+        false => Err(Error::invalid(
+            "command",
+            "a command needs a program, and must not hold NUL",
+        )),
+    }
+}
+
+fn exhausted(full: Full) -> Error {
+    let hint = match full {
+        Full::User | Full::Workspace => "end one of them, or wait until one has ended",
+        Full::All => "try again when some have ended",
+    };
+    Error::Exhausted {
+        message: full.to_string(),
+        hint: Some(hint.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cid_protocol::frame::{Size, Terminal};
+
+    fn start(command: &[&str], terminal: Option<&str>) -> Start {
+        let command: Vec<String> = command.iter().map(|&word| word.into()).collect();
+        Start {
+            command: Some(command).filter(|command| !command.is_empty()),
+            terminal: terminal.map(|name| Terminal {
+                name: name.into(),
+                size: Size {
+                    rows: 24,
+                    columns: 80,
+                },
+            }),
+        }
+    }
+
+    #[test]
+    fn a_shell_takes_a_terminal_and_all_else_a_program() {
+        assert!(check(&start(&[], Some("xterm-256color"))).is_ok());
+        assert!(check(&start(&["ls", ""], None)).is_ok());
+        for (command, terminal) in [
+            (&[][..], None),
+            (&[""], None),
+            (&["", "x"], Some("xterm")),
+            (&["a", "b\0c"], None),
+            (&["a"], Some("")),
+            (&["a"], Some("x\ny")),
+            (&["a"], Some("../x")),
+            (&["a"], Some(&"x".repeat(65))),
+        ] {
+            assert!(
+                check(&start(command, terminal)).is_err(),
+                "{command:?} {terminal:?}"
+            );
+        }
+    }
+}

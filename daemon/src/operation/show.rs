@@ -1,0 +1,120 @@
+//! Workspaces as they are now.
+
+use super::{Named, known_project, resolve};
+use crate::{
+    cid::Cid,
+    domain::{Workspace, WorkspaceState},
+    error::Error,
+    health::Seen,
+    step::{look_at, not_in_effect},
+    system::{
+        helpers::{Identity, WorkspaceUser, ask_once},
+        procs,
+        supervisor::Process,
+    },
+};
+use cid_protocol::run_file::RunFile;
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+
+/// How long an answer about one workspace may wait for its page.
+const SHOW_LIMIT: Duration = Duration::from_secs(3);
+/// The same for an answer about all workspaces. A later page is known to the next caller.
+const LIST_LIMIT: Duration = Duration::from_millis(150);
+/// Time limit for finding the state of a clone.
+const GLANCE: Duration = Duration::from_secs(10);
+
+/// A workspace as it is now.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its row.
+    pub workspace: Workspace,
+    /// Its health, and its processes.
+    pub seen: Seen,
+    /// The memory of each process and its descendants, in bytes; 0 if it does not run.
+    pub memory: Vec<u64>,
+    /// The state of its clone, if asked for and to be had.
+    pub standing: Option<Standing>,
+}
+
+/// The state of a workspace's clone.
+#[derive(Debug)]
+pub struct Standing {
+    /// The commit of HEAD.
+    pub head: String,
+    /// The branch of HEAD.
+    pub branch: String,
+    /// How many commits HEAD is ahead of base and behind it.
+    pub ahead_behind: Option<(usize, usize)>,
+    /// What was changed and is not in effect yet.
+    pub stale: Vec<String>,
+}
+
+/// One workspace; with the state of its clone if `look` says so.
+///
+/// # Errors
+/// There is no such workspace.
+pub async fn show(cid: &Cid, named: &Named, look: bool) -> Result<Shown, Error> {
+    let workspace = resolve(cid, named).await?;
+    let mut looked = cid.health.look(&[&workspace], SHOW_LIMIT).await;
+    let seen = looked.pop().unwrap_or_default();
+    let memory = memory_of(&seen.processes).await;
+    let standing = match look {
+        true => standing(cid, &workspace).await,
+        false => None,
+    };
+    Ok(Shown {
+        workspace,
+        seen,
+        memory,
+        standing,
+    })
+}
+
+/// At most `limit` workspaces after the one with this number, of one project or (empty) all.
+///
+/// # Errors
+/// There is no such project, or the ledger fails.
+pub async fn list(
+    cid: &Cid,
+    project: &str,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<(Workspace, Seen)>, Error> {
+    let project = match project {
+        "" => None,
+        name => Some(known_project(cid, name).await?),
+    };
+    let page = cid.store.workspaces(project, after, limit).await?;
+    let all: Vec<&Workspace> = page.iter().collect();
+    let looked = cid.health.look(&all, LIST_LIMIT).await;
+    Ok(page.into_iter().zip(looked).collect())
+}
+
+async fn memory_of(processes: &[Process]) -> Vec<u64> {
+    let pids: Vec<Option<u32>> = processes.iter().map(|process| process.pid).collect();
+    let count = pids.len();
+    let memory = spawn_blocking(move || procs::memory_of(&pids)).await;
+    memory.unwrap_or_else(|_| vec![0; count])
+}
+
+/// The state of a workspace's clone, and what is not in effect; `None` if it cannot be determined.
+async fn standing(cid: &Cid, workspace: &Workspace) -> Option<Standing> {
+    if workspace.state != WorkspaceState::Ready {
+        return None;
+    }
+    let project = cid.projects.get(workspace.project.as_str()).ok()?;
+    let identity = Identity::Workspace(WorkspaceUser::of(workspace));
+    let request = look_at(workspace, &project);
+    let (helpers, cancel) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
+    let look = ask_once(helpers, identity, GLANCE, cancel, request).await;
+    let look = look.inspect_err(|fault| tracing::debug!("{fault}")).ok()?;
+    let run_file = RunFile::read(&cid.layout.run_file(&workspace.instance())).ok();
+    let stale = run_file.map(|run_file| not_in_effect(&project, &run_file, &look.changed));
+    Some(Standing {
+        head: look.head.unwrap_or_default(),
+        branch: look.branch.unwrap_or_default(),
+        ahead_behind: look.ahead_behind,
+        stale: stale.unwrap_or_default(),
+    })
+}

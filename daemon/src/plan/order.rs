@@ -1,0 +1,81 @@
+//! What a job is to do, as data.
+
+use super::{BranchChoice, Facts, Looked, create, delete, repair_access, restart};
+use crate::{
+    config::{Project, Settings},
+    domain::{AccountRange, JobKind, Workspace},
+    engine::Plan,
+    layout::Layout,
+};
+use std::sync::Arc;
+
+/// What a job is to do. It becomes a plan when its workspace has a name and a number.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Make the workspace.
+    Create {
+        /// The project as its file says now.
+        project: Arc<Project>,
+    },
+    /// Remove the workspace.
+    Delete {
+        /// The remote branch that is to go as well.
+        branch: Option<BranchChoice>,
+        /// What a look for work came to; without it, work may be lost.
+        looked: Option<Looked>,
+    },
+    /// Restart the workspace's processes.
+    Restart {
+        /// The project as its file says now.
+        project: Arc<Project>,
+    },
+    /// Give the workspace's people their access again.
+    RepairAccess {
+        /// The project as its file says now.
+        project: Arc<Project>,
+    },
+}
+
+/// What all plans are made on.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// Where things are.
+    pub layout: Arc<Layout>,
+    /// The daemon's settings.
+    pub settings: Arc<Settings>,
+    /// The accounts of workspaces.
+    pub accounts: AccountRange,
+}
+
+impl Order {
+    /// The kind of job.
+    pub fn kind(&self) -> JobKind {
+        match self {
+            Self::Create { .. } => JobKind::Create,
+            Self::Delete { .. } => JobKind::Delete,
+            Self::Restart { .. } => JobKind::Restart,
+            Self::RepairAccess { .. } => JobKind::RepairAccess,
+        }
+    }
+
+    /// The steps, for this workspace.
+    pub fn plan(&self, ground: &Ground, workspace: &Workspace) -> Plan {
+        let facts = |project| Facts {
+            layout: &ground.layout,
+            settings: &ground.settings,
+            project,
+            workspace,
+            account: ground.accounts.of(workspace),
+        };
+        match self {
+            Self::Create { project } => create(&facts(project)),
+            Self::Restart { project } => restart(&facts(project)),
+            Self::RepairAccess { project } => repair_access(&facts(project)),
+            Self::Delete { branch, looked } => {
+                let account = ground.accounts.of(workspace);
+                let (branch, looked) = (branch.as_ref(), looked.as_ref());
+                delete(&ground.layout, workspace, branch, looked, account)
+            }
+        }
+    }
+}
