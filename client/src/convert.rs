@@ -101,6 +101,7 @@ impl From<pb::JobKind> for job::JobKind {
             pb::JobKind::Delete => Self::Delete,
             pb::JobKind::Restart => Self::Restart,
             pb::JobKind::RepairAccess => Self::RepairAccess,
+            pb::JobKind::Build => Self::Build,
         }
     }
 }

@@ -146,6 +146,10 @@ impl Layout {
     pub fn environments(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("environments").join(project.as_str())
     }
+    /// Builds of a project, one folder a number.
+    pub fn builds(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("builds").join(project.as_str())
+    }
     /// Tools that cid brought in itself, e.g. uv: whoever builds runs them and must not be able to
     /// change them.
     pub fn tools_dir(&self) -> PathBuf {
@@ -162,12 +166,13 @@ impl Layout {
             self.state_dir.clone(),
             self.mirror_dir(project),
             self.environments(project),
+            self.builds(project),
             self.log_dir.clone(),
         ]
     }
     /// The folders that have one for each project.
-    pub fn folders_by_project(&self) -> [PathBuf; 3] {
-        ["mirrors", "environments", "built"].map(|name| self.state_dir.join(name))
+    pub fn folders_by_project(&self) -> [PathBuf; 4] {
+        ["mirrors", "environments", "built", "builds"].map(|name| self.state_dir.join(name))
     }
     /// The folder of those.
     pub fn environment_marks(&self, project: &ProjectName) -> PathBuf {
@@ -198,6 +203,9 @@ impl Layout {
         self.state_dir.join("home")
     }
 }
+
+/// In a build's folder: the throw-away copy that its tests run in.
+pub const TEST: &str = "test";
 
 /// Where folders of creations that were taken back are kept: people reach what is in them, and list nothing.
 pub const KEPT_MODE: u32 = 0o711;

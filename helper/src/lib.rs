@@ -13,6 +13,7 @@
 
 mod account_files;
 mod app;
+mod build;
 mod command;
 mod deps;
 mod drop;

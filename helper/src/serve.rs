@@ -1,7 +1,7 @@
 //! Serves a daemon's requests one after the other.
 
 use crate::{
-    Lines, account_files,
+    Lines, account_files, build,
     command::{self, Code},
     deps,
     drop::{self, Role},
@@ -152,6 +152,17 @@ fn answer(request: Request) -> Result<Value, Fault> {
         }
         Request::Fetch(ask) => reply(git::fetch::fetch(&ask)),
         Request::Inspect(ask) => reply(inspect::inspect(&ask)),
+        Request::FindCommit(ask) => reply(build::find(&ask)),
+        Request::ExportCommit(ask) => {
+            drop::open_umask();
+            reply(build::export(&ask))
+        }
+        Request::SealBuild(ask) => reply(build::seal(&ask)),
+        Request::CopyBuild(ask) => {
+            drop::open_umask();
+            reply(build::copy(&ask))
+        }
+        Request::ReadReports(ask) => reply(build::read_reports(&ask)),
         Request::HangUp(_) => reply(git::ssh::hang_up()),
         Request::Push(ask) => reply(git::push::push(&ask)),
         Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),

@@ -263,6 +263,15 @@ impl Lang {
                 "The access to the files was not repaired",
                 "Доступ к файлам не восстановлен",
             ),
+            (JobKind::Build, JobState::Running) => {
+                self.pick("Making and testing the build", "Собираем и проверяем")
+            }
+            (JobKind::Build, JobState::Done) => {
+                self.pick("The build is made and tested", "Сборка готова и проверена")
+            }
+            (JobKind::Build, JobState::Undone) => {
+                self.pick("The build was not made", "Сборка не сделана")
+            }
             (JobKind::Unknown, JobState::Done) => self.pick("Done", "Готово"),
             (JobKind::Unknown, JobState::Undone) => self.pick("Not done", "Не сделано"),
             (JobKind::Unknown, JobState::Running) | (_, JobState::Unknown) => {

@@ -82,7 +82,7 @@ names!(WaitingFor {
     GitServer => "git-server",
 });
 
-/// What a job does to its workspace.
+/// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobKind {
     /// A kind this client does not know.
@@ -95,6 +95,8 @@ pub enum JobKind {
     Restart,
     /// Gives access to its files once more.
     RepairAccess,
+    /// Makes a build of a commit and tests it.
+    Build,
 }
 
 names!(JobKind {
@@ -103,6 +105,7 @@ names!(JobKind {
     Delete => "delete",
     Restart => "restart",
     RepairAccess => "repair-access",
+    Build => "build",
 });
 
 /// Where a job has got to.

@@ -130,10 +130,13 @@ fn taken_back(job: &Job) -> String {
 }
 
 fn default_message(job: &Job) -> String {
-    let what = format!(
-        "cannot {} the workspace of {} in {}",
-        job.kind, job.email, job.project
-    );
+    let what = match job.kind {
+        JobKind::Build => format!("cannot make {} of {}", job.name, job.project),
+        kind => format!(
+            "cannot {kind} the workspace of {} in {}",
+            job.email, job.project
+        ),
+    };
     match job.state {
         JobState::Cancelled => format!("{what}: the job was cancelled; {}", taken_back(job)),
         JobState::Stuck => format!("{what}: the job is stuck"),

@@ -150,7 +150,7 @@ mod tests {
     fn subject(project: &str) -> Subject {
         Subject {
             project: ProjectName::parse(project).unwrap(),
-            email: Email::parse("anna@example.com").unwrap(),
+            email: Some(Email::parse("anna@example.com").unwrap()),
             workspace: None,
             account: None,
             creator: None,

@@ -5,13 +5,13 @@ use crate::domain::{Creator, Email, Name, ProjectName};
 use std::fmt;
 use uuid::Uuid;
 
-/// The workspace that a call is about. It exists, or the call is to make it.
+/// What a call is about: a workspace that exists or that the call is to make, or a project's builds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// Its project.
     pub project: ProjectName,
-    /// Its owner's address.
-    pub email: Email,
+    /// Its owner's address; `None`: it is about the project's builds.
+    pub email: Option<Email>,
     /// Its name; `None` if it is yet to be made.
     pub workspace: Option<Name>,
     /// The Unix account that the project file gives this address.
@@ -31,6 +31,9 @@ impl Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.email, self.project)
+        match &self.email {
+            Some(email) => write!(f, "{email} in {}", self.project),
+            None => write!(f, "builds of {}", self.project),
+        }
     }
 }

@@ -21,7 +21,9 @@ pub struct App {
     pub install: Option<Vec<Command>>,
     /// Commands before every start, e.g. migrations, instead of what is found.
     pub release: Option<Vec<Command>>,
-    /// Commands that test the project; for the test gate.
+    /// Commands that make what a build needs beside its packages, e.g. collected assets.
+    pub build: Option<Vec<Command>>,
+    /// Commands that test a build.
     pub test: Option<Vec<Command>>,
     /// Process type -> command, instead of what is found. `web` is the one behind nginx.
     pub run: BTreeMap<ProcessType, Command>,

@@ -12,6 +12,7 @@ mod place;
 mod project;
 mod projects;
 mod settings;
+mod test_gate;
 mod tls;
 mod values;
 
@@ -23,6 +24,7 @@ pub use project::{
 };
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};
+pub use test_gate::{TestGate, TestNetwork};
 pub use tls::{HstsSeconds, Tls};
 pub use values::{
     AbsolutePath, BranchPattern, Domain, GitUrl, PlainPath, RefName, RelativePath, SearchPath,

@@ -18,6 +18,7 @@ pub(super) fn check(project: &Project) -> Result<(), Broken> {
     for (key, commands) in [
         ("app.install", &app.install),
         ("app.release", &app.release),
+        ("app.build", &app.build),
         ("app.test", &app.test),
     ] {
         within(&COMMANDS, commands.as_ref().map_or(0, Vec::len), key)?;
@@ -29,6 +30,14 @@ pub(super) fn check(project: &Project) -> Result<(), Broken> {
     let variables = project.env.iter();
     let bytes = variables.map(|(name, value)| name.as_str().len() + value.len());
     within(&VARIABLES_BYTES, bytes.sum(), "env")?;
+    let test = &project.test.env;
+    within(&VARIABLES, test.len(), "test.env")?;
+    let longest = test.values().map(String::len).max();
+    within(&VARIABLE, longest.unwrap_or(0), "test.env")?;
+    let bytes = test
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    within(&VARIABLES_BYTES, bytes.sum(), "test.env")?;
     within(&ENTRIES, project.files.len(), "files")?;
     within(&ENTRIES, project.links.len(), "links")?;
     within(&PEOPLE, project.access.people.len(), "access.people")
@@ -64,9 +73,10 @@ mod tests {
 
     #[test]
     fn each_number_is_taken_at_its_bound_and_not_above() {
-        let files: [(&Budget, File); 11] = [
+        let files: [(&Budget, File); 12] = [
             (&COMMANDS, |n| commands("install", n)),
             (&COMMANDS, |n| commands("release", n)),
+            (&COMMANDS, |n| commands("build", n)),
             (&COMMANDS, |n| commands("test", n)),
             (&PROCESS_TYPES, |n| {
                 many("[app.run]\n", n, |n| format!("p{n} = [\"x\"]"))

@@ -3,7 +3,7 @@
 
 use super::{
     AbsolutePath, BranchPattern, ConfigError, Domain, GitUrl, NginxSettings, PlainPath,
-    ProjectLimits, RefName, RelativePath, Tls, WorkDir, app::App, dotenv, numbers, parse,
+    ProjectLimits, RefName, RelativePath, TestGate, Tls, WorkDir, app::App, dotenv, numbers, parse,
     place::Broken, read, values,
 };
 use crate::domain::{Email, Name, ProjectName, Rights};
@@ -43,6 +43,9 @@ pub struct Project {
     /// What the repository does not say or says wrongly.
     #[serde(default)]
     pub app: App,
+    /// The surroundings of its tests.
+    #[serde(default)]
+    pub test: TestGate,
     /// Given to every command and process.
     #[serde(default, deserialize_with = "variables")]
     pub env: BTreeMap<EnvName, String>,
@@ -234,7 +237,7 @@ fn template<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Er
 }
 
 /// Texts that can be in an environment; where one cannot, no value is shown.
-fn variables<'de, D: Deserializer<'de>>(
+pub(super) fn variables<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<EnvName, String>, D::Error> {
     #[derive(Deserialize)]

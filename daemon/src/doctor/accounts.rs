@@ -200,7 +200,7 @@ async fn strays(
 pub(super) async fn known(cid: &Cid) -> Result<BTreeSet<i64>, StoreError> {
     let jobs = cid.store.live_jobs().await?;
     let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
-    let jobs = jobs.iter().map(|job| job.workspace);
+    let jobs = jobs.iter().map(|job| job.about.workspace());
     let workspaces = workspaces.iter().map(|workspace| workspace.id);
     Ok(jobs.chain(workspaces).collect())
 }

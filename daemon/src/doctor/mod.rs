@@ -117,7 +117,7 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
         .live_jobs()
         .await?
         .iter()
-        .map(|job| UnitName::new(&job.project, &job.name))
+        .map(|job| job.about.unit(&job.project))
         .collect();
     let units: BTreeMap<UnitName, &Workspace> = workspaces.iter().map(|w| (w.unit(), w)).collect();
     let groups: Option<HashMap<String, Vec<Process>>> = match cid.sys.supervisor.groups().await {
@@ -184,7 +184,7 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
         );
         findings.push(Finding::drift(
             format!("job {}", job.id),
-            format!("the {:?} job of {} is stuck", job.kind, job.email).to_lowercase(),
+            format!("the {:?} job of {} is stuck", job.kind, job.about).to_lowercase(),
             repair,
         ));
     }

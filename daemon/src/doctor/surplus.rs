@@ -30,9 +30,7 @@ pub(super) async fn surplus(
         units.contains_key(&workspace) || busy.contains(&workspace)
     };
     let stuck = cid.store.stuck_jobs().await?;
-    let stuck = stuck
-        .iter()
-        .map(|job| UnitName::new(&job.project, &job.name));
+    let stuck = stuck.iter().map(|job| job.about.unit(&job.project));
     let stuck: BTreeSet<UnitName> = stuck.collect();
     // A job may be about two instances of its workspace, and so may one that is to be continued.
     let is_current = |unit: &UnitName| {

@@ -1,6 +1,8 @@
 //! Names and values that are valid by construction; no I/O.
 
+pub mod about;
 pub mod account;
+pub mod build;
 pub mod creator;
 pub mod email;
 pub mod event;
@@ -8,7 +10,9 @@ pub mod name;
 pub mod rights;
 pub mod workspace;
 
+pub use about::About;
 pub use account::{Account, AccountRange, TOOLS, builder, project_group};
+pub use build::{Build, BuildState, Source, Verdict};
 pub use cid_protocol::process_type::ProcessType;
 pub use creator::Creator;
 pub use email::{Email, EmailError};

@@ -149,6 +149,11 @@ impl UnitName {
         Self(format!("{project}.{CATCH_ALL}"))
     }
 
+    /// What a build's work is called. As of [`UnitName::catch_all`], it cannot clash with a workspace.
+    pub fn build(project: &ProjectName, number: u32) -> Self {
+        Self(format!("{project}.build-{number}"))
+    }
+
     /// Whether it is the unit for all names that no workspace has.
     pub fn is_catch_all(&self) -> bool {
         self.name() == CATCH_ALL

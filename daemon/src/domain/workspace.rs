@@ -87,6 +87,8 @@ pub enum JobKind {
     /// Gives access to a workspace's files again.
     #[serde(rename = "repair-access")]
     RepairAccess,
+    /// Makes a build and tests it.
+    Build,
 }
 
 impl fmt::Display for JobKind {
@@ -96,6 +98,7 @@ impl fmt::Display for JobKind {
             Self::Delete => "delete",
             Self::Restart => "restart",
             Self::RepairAccess => "repair-access",
+            Self::Build => "build",
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::{Inner, output::redact, plan::Step};
 use crate::{
     config::{Limits, Project},
-    domain::{ProjectName, UnitName},
+    domain::{About, Build, ProjectName, UnitName},
     store::{Artifact, Debt, Store},
     system::{
         Effect, System,
@@ -19,7 +19,7 @@ use cid_protocol::{
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -27,12 +27,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// How long a helper may take to end when it is told to.
+const KILLED_WITHIN: Duration = Duration::from_secs(15);
+
 /// What a running step can reach.
 pub struct Cx {
     pub(super) inner: Arc<Inner>,
     pub(super) job: Uuid,
-    pub(super) workspace: i64,
-    pub(super) directory: PathBuf,
+    pub(super) about: About,
     pub(super) project: ProjectName,
     pub(super) unit: UnitName,
     /// KIND -> output of the steps before.
@@ -69,17 +71,31 @@ impl Cx {
         self.job
     }
 
-    /// Number of the workspace.
+    /// Number of the workspace; 0, which no workspace has, for a build.
     pub fn workspace(&self) -> i64 {
-        self.workspace
+        self.about.workspace()
     }
 
-    /// The workspace's folder.
+    /// The build's row.
+    ///
+    /// # Errors
+    /// The job is about no build, or the ledger fails.
+    pub async fn build(&self) -> Result<Build, Fault> {
+        let About::Build { number, .. } = self.about else {
+            return Err(Fault::new("cannot go on: the job is about no build"));
+        };
+        let found = self.store().build(self.project.clone(), number).await;
+        found
+            .map_err(|error| Fault::new(error.to_string()))?
+            .ok_or_else(|| Fault::new("cannot go on: the ledger has no such build"))
+    }
+
+    /// The workspace's or the build's folder.
     pub fn directory(&self) -> &Path {
-        &self.directory
+        self.about.directory()
     }
 
-    /// `PROJECT.NAME` of the workspace.
+    /// `PROJECT.NAME` of the workspace; a build has one that no workspace can have.
     pub fn unit(&self) -> &UnitName {
         &self.unit
     }
@@ -127,23 +143,76 @@ impl Cx {
         ask(self.inner.sys.helpers.as_ref(), &call, request).await
     }
 
+    /// The same within a time of its own, in which waiting counts. `None`: it took longer, and is dead.
+    /// Each line goes to `each` as well.
+    ///
+    /// # Errors
+    /// The helper's.
+    pub async fn ask_for<A: Ask>(
+        &self,
+        identity: Identity,
+        request: A,
+        limit: Duration,
+        mut each: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Option<A::Reply>, Fault> {
+        let (lines, mut coming) = mpsc::channel::<String>(64);
+        let (log, secrets) = (self.lines.clone(), self.secrets.clone());
+        let passing = tokio::spawn(async move {
+            while let Some(line) = coming.recv().await {
+                each(&redact(&secrets, line.clone()));
+                // Only a log that has ended refuses lines.
+                let _ = log.send(line).await;
+            }
+        });
+        let cancel = self.cancel.child_token();
+        let call = Call {
+            job: self.job,
+            identity,
+            limit: limit.max(self.limit),
+            lines,
+            cancel: cancel.clone(),
+            who: Arc::clone(&self.who),
+        };
+        let helpers = self.inner.sys.helpers.as_ref();
+        // Owns the call, so that the lines end with it.
+        let asked = async move { ask(helpers, &call, request).await };
+        let mut asked = Box::pin(asked);
+        let ended = tokio::select! {
+            ended = &mut asked => Some(ended),
+            () = tokio::time::sleep(limit) => {
+                cancel.cancel();
+                // A helper that does not end is killed with the job's others.
+                let _ = tokio::time::timeout(KILLED_WITHIN, asked.as_mut()).await;
+                None
+            }
+        };
+        drop(asked);
+        let _ = passing.await;
+        ended.transpose()
+    }
+
     /// The identity for git over the network.
     pub fn deploy(&self) -> Identity {
         Identity::Deploy(self.project.clone())
     }
 
-    /// The identity of the workspace.
+    /// The identity that works in the workspace's or the build's folder.
     pub fn user(&self) -> Identity {
-        Identity::Workspace(WorkspaceUser {
-            unit: self.unit.clone(),
-            number: self.workspace,
-            directory: self.directory.clone(),
-        })
+        match &self.about {
+            About::Workspace { id, directory, .. } => Identity::Workspace(WorkspaceUser {
+                unit: self.unit.clone(),
+                number: *id,
+                directory: directory.clone(),
+            }),
+            About::Build { directory, .. } => {
+                Identity::Builder(self.project.clone(), directory.clone())
+            }
+        }
     }
 
     /// The identity that ends everything that runs as the workspace's user.
     pub fn reaper(&self) -> Identity {
-        Identity::Reaper(self.unit.clone(), self.workspace)
+        Identity::Reaper(self.unit.clone(), self.about.workspace())
     }
 
     /// The identity that builds the shared environment of this key.
@@ -226,7 +295,7 @@ impl Cx {
     pub async fn record(&self, artifact: Artifact, content: &str) -> Result<(), Fault> {
         let recorded = self
             .store()
-            .set_artifact(self.workspace, artifact, content.to_owned())
+            .set_artifact(self.about.workspace(), artifact, content.to_owned())
             .await;
         recorded.map_err(|error| Fault::new(error.to_string()))
     }

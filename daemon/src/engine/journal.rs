@@ -3,7 +3,7 @@
 use super::{Inner, output::Ended, work::Running};
 use crate::{
     domain::{
-        Name, ProjectName,
+        About, ProjectName,
         event::{Impossible, Progress, What},
     },
     store::{JobRow, Store, StoreError},
@@ -60,7 +60,7 @@ impl Journal {
                 stopping: inner.stopping.clone(),
                 job: job.id,
                 project: job.project.clone(),
-                name: job.name.clone(),
+                about: job.about.clone(),
                 seq,
             },
         })
@@ -130,7 +130,7 @@ pub(super) struct Writer {
     stopping: CancellationToken,
     job: Uuid,
     project: ProjectName,
-    name: Name,
+    about: About,
     seq: watch::Sender<u64>,
 }
 
@@ -148,7 +148,7 @@ impl Writer {
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => {
-                    tracing::error!(job = %self.job, project = %self.project, workspace = %self.name, "the job waits: {error}");
+                    tracing::error!(job = %self.job, project = %self.project, about = %self.about, "the job waits: {error}");
                     if matches!(error, StoreError::Full(_)) {
                         self.store.release_reserve();
                         // A checkpoint moves SQLite's log into the ledger, which has room, and the log

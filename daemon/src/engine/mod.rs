@@ -22,9 +22,9 @@ use crate::domain::event::What;
 use crate::{
     authz::Permit,
     config::{Project, Projects, Settings},
-    domain::{JobKind, JobState, Workspace},
+    domain::{Build, Creator, JobKind, JobState, Workspace},
     error::Error,
-    store::{Appended, Bound, JobRow, NewJob, Reached, Store, Subject},
+    store::{Appended, AppendedBuild, Bound, JobRow, NewBuild, NewJob, Reached, Store, Subject},
     system::{
         System,
         helpers::{Identity, ask_once},
@@ -170,6 +170,38 @@ impl Engine {
         Ok((workspace, id))
     }
 
+    /// Journals the job of a new build and starts it. Needs a [`Permit`] and consumes it. The second
+    /// value is false where the same has been built, or is being built.
+    ///
+    /// # Errors
+    /// There are too many jobs, or the ledger fails; nothing is changed then.
+    pub async fn submit_build(
+        &self,
+        permit: Permit,
+        draft: Build,
+        again: bool,
+        creator: Creator,
+        plan: impl FnOnce(&Build) -> Plan + Send + 'static,
+    ) -> Result<(Build, bool), Error> {
+        let limit = self.0.settings.max_jobs.get();
+        let new = NewBuild {
+            draft,
+            again,
+            creator,
+            plan: Box::new(move |build| serde_json::to_value(plan(build))),
+            limit,
+        };
+        match self.0.store.submit_build(new).await? {
+            AppendedBuild::Job(build) => {
+                tracing::info!(job = %build.job, project = %build.project, uid = permit.uid(), caller = %permit, "build {} accepted: {}", build.number, build.source.commit);
+                self.spawn(build.job, run::Begin::New { ahead: None });
+                Ok((*build, true))
+            }
+            AppendedBuild::Exists(build) => Ok((*build, false)),
+            AppendedBuild::TooMany(oldest) => Err(too_many(limit, &oldest)),
+        }
+    }
+
     /// Resumes every job that an earlier daemon left; they run on their own.
     ///
     /// # Errors
@@ -177,7 +209,7 @@ impl Engine {
     pub async fn recover(&self) -> Result<usize, Error> {
         let jobs = self.0.store.live_jobs().await?;
         for job in &jobs {
-            tracing::info!(job = %job.id, project = %job.project, workspace = %job.name, "taking up the {:?} job of {}", job.kind, job.email);
+            tracing::info!(job = %job.id, project = %job.project, "taking up the {:?} job of {}", job.kind, job.about);
             self.spawn(job.id, run::Begin::Again);
         }
         Ok(jobs.len())
@@ -220,7 +252,7 @@ impl Engine {
                 hint: None,
             });
         }
-        if let Some(other) = self.0.store.live_job(job.workspace).await? {
+        if let Some(other) = self.0.store.live_job_about(job.about).await? {
             return Err(Error::JobInTheWay {
                 job: other.id,
                 kind: other.kind,
@@ -355,7 +387,7 @@ fn too_many(limit: u32, oldest: &[JobRow]) -> Error {
         let minutes = now.duration_since(job.created_at).as_mins().max(0);
         format!(
             "{} of {} in {}, {minutes} min",
-            job.kind, job.email, job.project
+            job.kind, job.about, job.project
         )
     };
     let mut named: Vec<String> = oldest.iter().map(holder).collect();

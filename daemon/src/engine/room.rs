@@ -49,7 +49,7 @@ impl Work {
     }
 
     fn work_dir(&self) -> PathBuf {
-        let directory = &self.row.directory;
+        let directory = self.row.about.directory();
         directory.parent().unwrap_or(directory).to_owned()
     }
 

@@ -8,11 +8,14 @@ use super::{
 };
 use crate::{
     domain::{
-        JobState,
+        About, JobState,
         event::{Failure, StepState, What},
     },
     store::StoreError,
-    system::helpers::Identity,
+    system::{
+        helpers::Identity,
+        queue::{Resource, Turn, Who},
+    },
 };
 use cid_protocol::fault::Fault;
 use std::sync::Arc;
@@ -121,6 +124,7 @@ impl Runner {
     }
 
     async fn run(mut self) -> Result<(), Halt> {
+        let _turn = self.turn().await;
         if self.journal.progress.state == JobState::Queued {
             self.journal.record(What::Job {
                 state: JobState::Running,
@@ -159,6 +163,17 @@ impl Runner {
         self.back().await
     }
 
+    /// One build at a time for each project, until it has ended. A job that is cancelled needs none.
+    async fn turn(&self) -> Option<Turn> {
+        let (row, queues) = (&self.work.row, &self.work.inner.sys.queues);
+        let About::Build { .. } = row.about else {
+            return None;
+        };
+        let resource = Resource::Build(row.project.clone());
+        let who = Arc::new(Who::step(row.id, row.project.clone(), None, "build"));
+        queues.take(resource, &who, &self.cancel).await.ok()
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         self.work.inner.stopping.is_cancelled()
     }
@@ -172,7 +187,7 @@ impl Runner {
         let output = self.journal.end_log(running).await?;
         let cancelled = self.cancel.is_cancelled();
         let row = &self.work.row;
-        tracing::info!(job = %row.id, project = %row.project, workspace = %row.name, step = self.work.plan.steps[index].kind, "step failed: {fault}");
+        tracing::info!(job = %row.id, project = %row.project, about = %row.about, step = self.work.plan.steps[index].kind, "step failed: {fault}");
         let message = if cancelled {
             "cancelled".to_owned()
         } else {
@@ -211,7 +226,7 @@ impl Runner {
 
     pub(super) async fn stuck(&mut self, index: usize, fault: &Fault) -> Result<(), Halt> {
         let row = &self.work.row;
-        tracing::error!(job = %row.id, project = %row.project, workspace = %row.name, step = self.work.plan.steps[index].kind, "job is stuck: {fault}");
+        tracing::error!(job = %row.id, project = %row.project, about = %row.about, step = self.work.plan.steps[index].kind, "job is stuck: {fault}");
         self.journal.record(What::Stuck {
             step: index,
             message: fault.message.clone(),
@@ -223,7 +238,7 @@ impl Runner {
         self.journal.record(What::Job { state })?;
         self.journal.flush().await?;
         let row = &self.work.row;
-        tracing::info!(job = %row.id, project = %row.project, workspace = %row.name, "job ended: {state:?}");
+        tracing::info!(job = %row.id, project = %row.project, about = %row.about, "job ended: {state:?}");
         Ok(())
     }
 }

@@ -4,11 +4,7 @@ use super::{
     AnyStep, Cx, Inner, Phase, Plan, Point,
     output::{Log, Sink},
 };
-use crate::{
-    domain::{UnitName, event::Progress},
-    store::JobRow,
-    system::queue::Who,
-};
+use crate::{domain::event::Progress, store::JobRow, system::queue::Who};
 use cid_protocol::{
     environment::{credentials, network},
     fault::Fault,
@@ -69,10 +65,9 @@ impl Work {
         let cx = Cx {
             inner: Arc::clone(&self.inner),
             job: self.row.id,
-            workspace: self.row.workspace,
-            directory: self.row.directory.clone(),
+            about: self.row.about.clone(),
             project: self.row.project.clone(),
-            unit: UnitName::new(&self.row.project, &self.row.name),
+            unit: self.row.about.unit(&self.row.project),
             outputs,
             lines,
             notes: Mutex::default(),
@@ -86,14 +81,15 @@ impl Work {
         Running { index, cx, log }
     }
 
-    /// The person that a step works for, and the step in one word: its KIND without the version.
+    /// Whom a step works for, and the step in one word: its KIND without the version.
     fn who(&self, index: usize) -> Who {
         let kind = &self.plan.steps[index].kind;
         let work = kind
             .rsplit_once('.')
             .map_or(kind.as_str(), |(work, _)| work);
         let row = &self.row;
-        Who::step(row.id, row.project.clone(), row.email.clone(), work)
+        let email = row.about.email().cloned();
+        Who::step(row.id, row.project.clone(), email, work)
     }
 
     /// Values that must not appear in anything that people see.

@@ -35,6 +35,7 @@ pub(super) async fn prepare(
     for (path, uid) in [
         (layout.mirror_dir(name), deploy),
         (layout.environments(name), 0),
+        (layout.builds(name), 0),
     ] {
         fs::make_dir(&path, 0o750)?;
         fs::give_to(&path, uid, gid)?;

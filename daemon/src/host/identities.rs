@@ -4,7 +4,7 @@ use super::limits::Controllers;
 use crate::{
     config::{GitUrl, Project, Projects, Settings},
     domain::{Account, ProjectName, TOOLS, UnitName, builder, project_group},
-    layout::Layout,
+    layout::{Layout, TEST},
     system::{
         helpers::{Identity, WorkspaceUser},
         launcher::Place,
@@ -44,6 +44,10 @@ impl Identities {
             Identity::Workspace(user) => self.workspace(user),
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project, key) => Ok(self.build(project, key)),
+            Identity::Builder(project, directory) => Ok(self.builder(project, directory)),
+            Identity::Tester(project, directory, network) => {
+                Ok(self.tester(project, directory, *network))
+            }
             Identity::Tools => Ok(self.tools()),
             // What it removes is in the trash by then.
             Identity::Purge(trash) => Ok(as_purge(Unit::new(Profile::Purge).writable(trash))),
@@ -122,9 +126,27 @@ impl Identities {
     }
 
     fn build(&self, name: &ProjectName, key: &str) -> Place {
+        self.as_builder(name, self.layout.environments(name).join(key), None)
+    }
+
+    fn builder(&self, name: &ProjectName, directory: &Path) -> Place {
+        self.as_builder(name, directory.to_owned(), None)
+    }
+
+    fn tester(&self, name: &ProjectName, directory: &Path, network: bool) -> Place {
+        let test = directory.join(TEST);
+        let Place { unit, checks } = self.as_builder(name, test, Some(directory));
+        let unit = match network {
+            true => unit,
+            false => unit.with("PrivateNetwork", "yes"),
+        };
+        Place { unit, checks }
+    }
+
+    /// A unit of the project's builder that may write in this folder, and read in that one.
+    fn as_builder(&self, name: &ProjectName, environment: PathBuf, read: Option<&Path>) -> Place {
         let (user, group) = (builder(name), project_group(name));
         let mut checks = expect(&user, std::slice::from_ref(&group));
-        let environment = self.layout.environments(name).join(key);
         let unit = Unit::new(Profile::Build)
             .with("User", user)
             .with("Group", group)
@@ -132,6 +154,7 @@ impl Identities {
             .env("HOME", &self.layout.helper_home());
         checks.extend(confine("--confine-write", [environment]));
         checks.extend(confine("--confine-read", self.readable(name)));
+        checks.extend(confine("--confine-read", read.map(Path::to_owned)));
         let unit = match self.project(name) {
             Ok(project) => self.controllers.limit(unit, &project.limits.commands),
             Err(_) => unit,

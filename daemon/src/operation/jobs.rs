@@ -5,7 +5,7 @@ use crate::{
     authz::{Action, Claim, Decision, Denial, Permit, Subject, Viewer},
     cid::Cid,
     domain::{
-        JobState,
+        About, JobState,
         event::{Progress, What},
     },
     engine::Plan,
@@ -91,8 +91,21 @@ pub async fn retry_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, Er
 
 /// The workspace that a job is about.
 pub(super) fn about(cid: &Cid, job: &JobRow) -> Subject {
-    let made = Some((&job.name, &job.creator));
-    subject(cid, &job.project, &job.email, made, Some(job.id))
+    let creator = job.about.creator();
+    match &job.about {
+        About::Workspace { email, name, .. } => {
+            let made = Some((name, creator));
+            subject(cid, &job.project, email, made, Some(job.id))
+        }
+        About::Build { .. } => Subject {
+            project: job.project.clone(),
+            email: None,
+            workspace: None,
+            account: None,
+            creator: Some(creator.clone()),
+            job: Some(job.id),
+        },
+    }
 }
 
 async fn bind(cid: &Cid, claim: Claim, id: Uuid) -> Result<Permit, Error> {

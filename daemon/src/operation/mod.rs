@@ -146,7 +146,7 @@ pub(crate) fn subject(
 ) -> Subject {
     Subject {
         project: project.clone(),
-        email: email.clone(),
+        email: Some(email.clone()),
         workspace: made.map(|(name, _)| name.clone()),
         creator: made.map(|(_, creator)| creator.clone()),
         account: cid.projects.account_of(project, email),

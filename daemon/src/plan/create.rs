@@ -55,6 +55,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         .beside(&reserve_port)
         .then(&Inspect {
             mirror: facts.mirror(),
+            commit: None,
         })
         .beside(&MakeDirectory {
             directory: directory(),

@@ -1,11 +1,13 @@
 //! What each kind of job does, as pure functions from facts to a [`Plan`](crate::engine::Plan).
 
+mod build;
 mod create;
 mod delete;
 mod order;
 mod repair_access;
 mod restart;
 
+pub use build::{build, recipe_of};
 pub use create::create;
 pub use delete::{BranchChoice, Looked, delete};
 pub use order::{Ground, Order};

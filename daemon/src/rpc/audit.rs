@@ -87,7 +87,10 @@ fn line(call: &Call, outcome: Code) -> AuditLine {
         door: call.caller.door.as_str().to_owned(),
         rpc: short(&call.rpc),
         action: known.action.map(|a| a.id().to_owned()).unwrap_or_default(),
-        email: subject.map(|s| s.email.to_string()).unwrap_or_default(),
+        email: subject
+            .and_then(|s| s.email.as_ref())
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         project: subject
             .map(|s| &s.project)
             .or(known.project.as_ref())

@@ -207,9 +207,13 @@ pub(super) fn job(shown: &ShownJob) -> v1::Job {
         id: row.id.to_string(),
         kind: job_kind(row.kind).into(),
         state: job_state(row.state).into(),
-        email: row.email.to_string(),
+        email: row
+            .about
+            .email()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         project: row.project.to_string(),
-        name: row.name.to_string(),
+        name: row.about.name(),
         steps: steps.unwrap_or_default(),
         failure: failure(shown, &planned),
         created_at: Some(timestamp(row.created_at)),
@@ -225,6 +229,7 @@ fn job_kind(kind: JobKind) -> v1::JobKind {
         JobKind::Delete => v1::JobKind::Delete,
         JobKind::Restart => v1::JobKind::Restart,
         JobKind::RepairAccess => v1::JobKind::RepairAccess,
+        JobKind::Build => v1::JobKind::Build,
     }
 }
 
@@ -233,7 +238,9 @@ pub(super) fn waiting(waiting: &Waiting) -> v1::Waiting {
     let (resource, of) = match &waiting.resource {
         Resource::Core => (v1::WaitingFor::Turn, ""),
         Resource::Mirror(project) => (v1::WaitingFor::Mirror, project.as_str()),
-        Resource::Builds(project) => (v1::WaitingFor::Build, project.as_str()),
+        Resource::Builds(project) | Resource::Build(project) => {
+            (v1::WaitingFor::Build, project.as_str())
+        }
         Resource::Database(project) => (v1::WaitingFor::Database, project.as_str()),
         Resource::Tools => (v1::WaitingFor::Uv, ""),
         Resource::GitServer(server) => (v1::WaitingFor::GitServer, server.as_str()),

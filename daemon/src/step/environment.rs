@@ -209,7 +209,7 @@ impl Shared {
 
 /// The project's turn to build. All its builds run as one user, and processes of one user can signal each
 /// other and, on a kernel without Landlock, change each other.
-fn builds(cx: &Cx) -> Resource {
+pub(super) fn builds(cx: &Cx) -> Resource {
     Resource::Builds(cx.project_name().clone())
 }
 

@@ -16,6 +16,9 @@ use std::path::PathBuf;
 pub struct Inspect {
     /// The bare mirror.
     pub mirror: PathBuf,
+    /// The commit to look at; `None`: the one that [`Fetch`] found.
+    #[serde(default)]
+    pub commit: Option<String>,
 }
 
 /// What was found.
@@ -42,13 +45,20 @@ impl Step for Inspect {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Inspected, Fault> {
-        let fetched = cx.output::<Fetch>()?;
         let project = cx.project()?;
-        let commit = fetched.branch.unwrap_or_else(|| fetched.base.clone());
+        let (commit, base) = match &self.commit {
+            // Its packages are what it declares itself.
+            Some(commit) => (commit.clone(), commit.clone()),
+            None => {
+                let fetched = cx.output::<Fetch>()?;
+                let branch = fetched.branch.unwrap_or_else(|| fetched.base.clone());
+                (branch, fetched.base)
+            }
+        };
         let request = request::Inspect {
             mirror: self.mirror.clone(),
             commit: commit.clone(),
-            base: fetched.base,
+            base,
             app_dir: project.app.dir().to_owned(),
             given: recipe::given(&project),
         };

@@ -9,12 +9,14 @@ mod delete_branch;
 mod end_processes;
 mod ended;
 mod environment;
+mod export_commit;
 mod fetch;
 mod grant_access;
 mod in_effect;
 mod inspect;
 mod last_lines;
 mod make_account;
+mod make_build_folder;
 mod make_directory;
 mod network;
 mod publish;
@@ -28,9 +30,12 @@ mod remove_files;
 mod repair_access;
 mod reserve_port;
 mod restart_processes;
+mod run_build;
+mod seal_files;
 mod start_processes;
 mod stay_up;
 mod stop_processes;
+mod test_build;
 mod unpublish;
 
 pub use check_branch::CheckBranch;
@@ -42,12 +47,14 @@ pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
 pub use end_processes::EndProcesses;
 pub use environment::InstallDependencies;
+pub use export_commit::ExportCommit;
 pub use fetch::Fetch;
 pub use grant_access::GrantAccess;
 pub(crate) use grant_access::{gid_of, uid_of};
 pub(crate) use in_effect::{look_at, not_in_effect};
 pub use inspect::Inspect;
 pub use make_account::MakeAccount;
+pub use make_build_folder::MakeBuildFolder;
 pub use make_directory::{MakeDirectory, TREE};
 pub use publish::Publish;
 pub(crate) use publish::{LONGER_NAMES, Published};
@@ -61,8 +68,11 @@ pub use remove_files::{Doomed, RemoveFiles};
 pub use repair_access::RepairAccess;
 pub use reserve_port::ReservePort;
 pub use restart_processes::RestartProcesses;
+pub use run_build::RunBuild;
+pub use seal_files::SealFiles;
 pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
+pub use test_build::{OUTPUT, TestBuild};
 pub use unpublish::Unpublish;
 
 use crate::engine::{AnyStep, Planned, StepEntry, UnknownStep};
@@ -76,11 +86,13 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<Configure>(),
     StepEntry::of::<DeleteBranch>(),
     StepEntry::of::<EndProcesses>(),
+    StepEntry::of::<ExportCommit>(),
     StepEntry::of::<Fetch>(),
     StepEntry::of::<GrantAccess>(),
     StepEntry::of::<Inspect>(),
     StepEntry::of::<InstallDependencies>(),
     StepEntry::of::<MakeAccount>(),
+    StepEntry::of::<MakeBuildFolder>(),
     StepEntry::of::<MakeDirectory>(),
     StepEntry::of::<Publish>(),
     StepEntry::of::<PushBranch>(),
@@ -93,8 +105,11 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<RepairAccess>(),
     StepEntry::of::<ReservePort>(),
     StepEntry::of::<RestartProcesses>(),
+    StepEntry::of::<RunBuild>(),
+    StepEntry::of::<SealFiles>(),
     StepEntry::of::<StartProcesses>(),
     StepEntry::of::<StopProcesses>(),
+    StepEntry::of::<TestBuild>(),
     StepEntry::of::<Unpublish>(),
 ];
 

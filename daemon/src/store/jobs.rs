@@ -3,17 +3,18 @@
 
 use super::{
     Store, StoreError,
+    about::about,
+    builds,
     quota::{Quota, Reached, reached},
     rows::{parse, text, time},
     workspaces::{by_email, by_id, insert, is_free},
 };
 use crate::domain::{
-    Creator, Email, JobKind, JobState, Name, ProjectName, Workspace, WorkspaceState,
+    About, Email, JobKind, JobState, ProjectName, Workspace, WorkspaceState,
     event::{Event, Failure, What},
 };
 use cid_protocol::budget::PLAN;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use std::path::PathBuf;
 use uuid::Uuid;
 
 /// A job as the ledger has it, without its journal.
@@ -21,14 +22,10 @@ use uuid::Uuid;
 pub struct JobRow {
     /// Which.
     pub id: Uuid,
-    /// Number of its workspace.
-    pub workspace: i64,
-    /// Its workspace's address.
-    pub email: Email,
-    /// Its workspace's project.
+    /// Its project.
     pub project: ProjectName,
-    /// Its workspace's name.
-    pub name: Name,
+    /// What it is about.
+    pub about: About,
     /// What for.
     pub kind: JobKind,
     /// Where it stands.
@@ -41,10 +38,6 @@ pub struct JobRow {
     pub created_at: jiff::Timestamp,
     /// When it ended.
     pub ended_at: Option<jiff::Timestamp>,
-    /// `WORK_DIR/NAME` of its workspace; empty where that is gone.
-    pub directory: PathBuf,
-    /// Who asked for its workspace.
-    pub creator: Creator,
 }
 
 /// The workspace that a new job is about.
@@ -111,15 +104,14 @@ pub struct JobFilter {
 const NAMED: u32 = 5;
 const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
 const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at, \
-    (SELECT directory FROM workspaces WHERE workspaces.id = jobs.workspace), creator FROM jobs";
+    (SELECT directory FROM workspaces WHERE workspaces.id = jobs.workspace), creator, \
+    build, (SELECT directory FROM builds WHERE builds.id = jobs.build) FROM jobs";
 
 fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
     Ok(JobRow {
         id: parse(row.get(0)?)?,
-        workspace: row.get(1)?,
-        email: parse(row.get(2)?)?,
         project: parse(row.get(3)?)?,
-        name: parse(row.get(4)?)?,
+        about: about(row)?,
         kind: parse(row.get(5)?)?,
         state: parse(row.get(6)?)?,
         plan: serde_json::from_str(&row.get::<_, String>(7)?)?,
@@ -129,8 +121,6 @@ fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
             .transpose()?,
         created_at: parse(row.get(9)?)?,
         ended_at: row.get::<_, Option<String>>(10)?.map(parse).transpose()?,
-        directory: row.get::<_, Option<String>>(11)?.unwrap_or_default().into(),
-        creator: parse(row.get(12)?)?,
     })
 }
 
@@ -157,7 +147,26 @@ fn live_job(connection: &Connection, workspace: i64) -> Result<Option<JobRow>, S
     .pop())
 }
 
+/// The live job of what another job is about.
+fn live_job_about(connection: &Connection, about: &About) -> Result<Option<JobRow>, StoreError> {
+    match about {
+        About::Workspace { id, .. } => live_job(connection, *id),
+        About::Build { id, .. } => {
+            let rest = format!("WHERE build = ?1 AND {LIVE}");
+            Ok(query(connection, &rest, [id])?.pop())
+        }
+    }
+}
+
 impl Store {
+    /// The live job of what another job is about.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn live_job_about(&self, about: About) -> Result<Option<JobRow>, StoreError> {
+        self.read(move |c| live_job_about(c, &about)).await
+    }
+
     /// Journals a new job: its row, its workspace's row or new state, and its first line.
     ///
     /// # Errors
@@ -312,15 +321,23 @@ fn event(job: Uuid, row: &Row<'_>, data: &str) -> Result<Event, StoreError> {
     })
 }
 
-fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
+/// The oldest live jobs, where there are as many as there may be.
+pub(super) fn too_many(t: &Transaction<'_>, limit: u32) -> Result<Option<Vec<JobRow>>, StoreError> {
     let live: u32 = t.query_row(
         &format!("SELECT count(*) FROM jobs WHERE {LIVE}"),
         [],
         |row| row.get(0),
     )?;
-    if live >= new.limit {
-        let oldest = format!("WHERE {LIVE} ORDER BY id LIMIT ?1");
-        return Ok(Appended::TooMany(query(t, &oldest, [NAMED])?));
+    if live < limit {
+        return Ok(None);
+    }
+    let oldest = format!("WHERE {LIVE} ORDER BY id LIMIT ?1");
+    Ok(Some(query(t, &oldest, [NAMED])?))
+}
+
+fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
+    if let Some(oldest) = too_many(t, new.limit)? {
+        return Ok(Appended::TooMany(oldest));
     }
     let (workspace, prior) = match new.subject {
         Subject::New { candidates, quota } => {
@@ -393,7 +410,7 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
     Ok(Appended::Job(Box::new(workspace)))
 }
 
-fn append(t: &Transaction<'_>, id: Uuid, whats: &[What]) -> Result<u64, StoreError> {
+pub(super) fn append(t: &Transaction<'_>, id: Uuid, whats: &[What]) -> Result<u64, StoreError> {
     let key = id.to_string();
     let sql = "SELECT coalesce(max(seq), 0) FROM events WHERE job = ?1";
     let mut seq: u64 = t.prepare_cached(sql)?.query_row([&key], |row| row.get(0))?;
@@ -435,23 +452,25 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
             params![key, at],
         )?;
     }
-    let sql = "SELECT workspace, kind, prior_state FROM jobs WHERE id = ?1";
-    let found: Option<(i64, String, Option<String>)> = t
+    type Found = (Option<i64>, String, Option<String>, Option<i64>);
+    let sql = "SELECT workspace, kind, prior_state, build FROM jobs WHERE id = ?1";
+    let found: Option<Found> = t
         .query_row(sql, [key], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let Some((workspace, kind, prior)) = found else {
-        return Ok(());
+    let (workspace, kind, prior) = match found {
+        Some((_, _, _, Some(build))) => return builds::enter(t, build, state),
+        Some((Some(workspace), kind, prior, None)) => (workspace, kind, prior),
+        _ => return Ok(()),
     };
     let kind: JobKind = parse(kind)?;
     let prior: Option<WorkspaceState> = prior.map(parse).transpose()?;
     let becomes = match (state, kind) {
         (JobState::Done, JobKind::Delete) => None,
         (JobState::Done, JobKind::Create | JobKind::Restart) => Some(WorkspaceState::Ready),
-        (JobState::Done, JobKind::RepairAccess) | (JobState::Undone | JobState::Cancelled, _) => {
-            prior
-        }
+        (JobState::Done, JobKind::RepairAccess | JobKind::Build)
+        | (JobState::Undone | JobState::Cancelled, _) => prior,
         (JobState::Stuck, _) => Some(WorkspaceState::Failed),
         (JobState::Queued | JobState::Running | JobState::Undoing, _) => return Ok(()),
     };

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{domain::Creator, store::Artifact};
+use crate::{
+    domain::{Creator, Name},
+    store::Artifact,
+};
 use tempfile::TempDir;
 
 /// A ledger and the workspaces that tests request in it.
@@ -97,7 +100,10 @@ async fn so_many_jobs_are_live_and_no_more() {
     let Appended::TooMany(oldest) = refused else {
         panic!("a third job is live");
     };
-    let named: Vec<&str> = oldest.iter().map(|job| job.email.as_str()).collect();
+    let named: Vec<&str> = oldest
+        .iter()
+        .map(|job| job.about.email().unwrap().as_str())
+        .collect();
     assert_eq!(named, ["a@example.com", "b@example.com"]);
     assert_eq!(ledger.state(third).await, None);
     let all = ledger.store.workspaces(None, 0, 9).await.unwrap();

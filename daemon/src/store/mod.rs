@@ -2,8 +2,10 @@
 //! with one writer; WAL with `synchronous=FULL`, because NORMAL loses acknowledged commits at a power
 //! cut.
 
+mod about;
 mod artifacts;
 mod audit;
+mod builds;
 mod db;
 mod jobs;
 mod owed;
@@ -15,6 +17,7 @@ mod workspaces;
 
 pub use artifacts::Artifact;
 pub use audit::{AuditLine, Verdict};
+pub use builds::{AppendedBuild, NewBuild};
 pub use db::{Store, StoreError};
 pub use jobs::{Appended, JobFilter, JobRow, NewJob, Subject};
 pub use owed::{Debt, OwedRow};

@@ -25,8 +25,9 @@ use cid_protocol::{
     fault::Fault,
     request::{
         AccessReport, AccountFiles, BranchDeletion, Built, Checked, Configured, Dependencies,
-        Ended, Fetched, Granted, Inspection, LocalInstalled, PathReport, Purged, Request, Resolved,
-        ToolExited, TreeLook, TreeState, WorkReport,
+        Ended, Exported, Fetched, FoundCommit, Granted, Inspection, LocalInstalled, PathReport,
+        Purged, Reports, Request, Resolved, SealedBuild, ToolExited, TreeLook, TreeState,
+        WorkReport,
     },
 };
 use serde_json::{Value, json};
@@ -369,6 +370,23 @@ impl Launcher for Fake {
                 base_key: Some("key".into()),
                 ..Inspection::default()
             })),
+            Request::FindCommit(_) => encode(serde_json::to_value(Some(FoundCommit {
+                commit: COMMIT.into(),
+                subject: "One".into(),
+                author: "anna@example.com".into(),
+            }))),
+            Request::ExportCommit(ask) => {
+                fs::make_dir(&ask.target, 0o755)?;
+                made(fs::write_atomic(&ask.target.join("app.py"), b"x", 0o600))?;
+                encode(serde_json::to_value(Exported::default()))
+            }
+            Request::SealBuild(_) => encode(serde_json::to_value(SealedBuild {
+                digest: "d".into(),
+                files: 1,
+                bytes: 1,
+            })),
+            Request::CopyBuild(_) => Ok(Value::Null),
+            Request::ReadReports(_) => encode(serde_json::to_value(Reports::default())),
             Request::CloneTree(ask) => {
                 let git = ask.target.join(".git");
                 fs::make_dir(&git, 0o755)?;

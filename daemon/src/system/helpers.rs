@@ -25,6 +25,10 @@ pub enum Identity {
     /// The project's build user, for the shared environment with this key. Complete environments of other
     /// keys are used.
     Build(ProjectName, String),
+    /// The project's build user in the folder of one build.
+    Builder(ProjectName, PathBuf),
+    /// The same, for tests: reads that folder and writes in `test` alone. `false`: without a network.
+    Tester(ProjectName, PathBuf, bool),
     /// Installs what builds run and must not change, e.g. uv. Runs no code of any repository. Also looks up
     /// names for nginx's test.
     Tools,

@@ -114,7 +114,7 @@ async fn who_made_a_workspace_may_cancel_and_delete_it_unless_it_is_somebody_els
         claim.bind(made).await.is_ok()
     };
     let bert = || Creator::User(member.uid);
-    let by_form = || Creator::Address(subject().email);
+    let by_form = || Creator::Address(subject().email.unwrap());
     for (rpc, creators) in [
         ("/cid.v1.Workspaces/Delete", true),
         ("/cid.v1.Jobs/Cancel", true),

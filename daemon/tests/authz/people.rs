@@ -51,7 +51,7 @@ pub fn subject() -> Subject {
     Subject {
         project: ProjectName::parse("shop").unwrap(),
         workspace: name,
-        email,
+        email: Some(email),
         account: Some("anna".into()),
         creator: None,
         job: None,

@@ -107,6 +107,18 @@ budgets! {
     REPOSITORY_BYTES = bytes 32 * MIB, "all files of the repository that are read to inspect it";
     /// Folders that are looked through for `wsgi.py`.
     REPOSITORY_FOLDERS = count 1000, "folders of the app that are looked through";
+    /// Files, folders and links, of a commit and of what it is built into.
+    BUILD_ENTRIES = count 500_000, "files, folders and links of a build";
+    /// A file of a commit that is exported; it is in memory as a whole.
+    BUILD_FILE = bytes 512 * MIB, "a file of the repository that is built";
+    /// Reports of one test run.
+    REPORT_FILES = count 1000, "files with test reports of a build";
+    /// All of them together.
+    REPORT_BYTES = bytes 64 * MIB, "all test reports of a build";
+    /// Names of failed tests that are kept.
+    FAILED_TESTS = count 100, "names of failed tests of a build";
+    /// The whole output of a build's tests, in a file beside it.
+    TEST_OUTPUT = bytes 64 * MIB, "the output of a build's tests that is kept";
     /// A template in the repository or of the operator's.
     TEMPLATE = bytes MIB, "a template";
     /// A loop in a template makes much of little.
@@ -118,7 +130,7 @@ budgets! {
 
     /// The file as a whole.
     PROJECT_FILE = bytes MIB, "a project file";
-    /// Of `install`, `release` and `test` each.
+    /// Of `install`, `release`, `build` and `test` each.
     COMMANDS = count 20, "commands in one list of a project file";
     /// `[env]`.
     VARIABLES = count 256, "variables in [env]";

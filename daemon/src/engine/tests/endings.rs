@@ -84,14 +84,19 @@ async fn one_live_job_per_workspace_and_one_workspace_per_address() {
     assert_eq!(
         stage
             .store
-            .live_job(row.workspace)
+            .live_job(row.about.workspace())
             .await
             .unwrap()
             .unwrap()
             .id,
         job
     );
-    let workspace = stage.store.workspace(row.workspace).await.unwrap().unwrap();
+    let workspace = stage
+        .store
+        .workspace(row.about.workspace())
+        .await
+        .unwrap()
+        .unwrap();
     let submission = Submission {
         kind: JobKind::Delete,
         subject: Subject::Existing(Box::new(workspace), WorkspaceState::Deleting),

@@ -4,6 +4,8 @@
 
 /// Branches on the remote, and work in a workspace, that a job must not lose.
 mod branches;
+/// Builds: their verdict, and what their tests get to see.
+mod builds;
 /// A job that is cancelled, and a daemon that goes down.
 mod cancels;
 /// A daemon that dies at any point.

@@ -8,12 +8,13 @@ use crate::{
     authz::Permit,
     config::{Projects, Settings},
     domain::{
-        Account, Creator, Email, JobKind, JobState, Name, Workspace, WorkspaceState, event::Failure,
+        Account, Build, BuildState, Creator, Email, JobKind, JobState, Name, Source, Workspace,
+        WorkspaceState, event::Failure,
     },
     layout::Layout,
     plan::{self, BranchChoice, Facts, Looked},
     store::{Quota, Store, Subject},
-    system::fake::Fake,
+    system::fake::{COMMIT, Fake},
 };
 use cid_kernel::fs;
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
@@ -46,14 +47,16 @@ pub(super) enum Kind {
     DeleteByForce,
     Restart,
     RepairAccess,
+    Build,
 }
 
-pub(super) const KINDS: [Kind; 5] = [
+pub(super) const KINDS: [Kind; 6] = [
     Kind::Create,
     Kind::Delete,
     Kind::DeleteWithBranch,
     Kind::Restart,
     Kind::RepairAccess,
+    Kind::Build,
 ];
 
 /// The project file's lines that every project of the tests has.
@@ -61,7 +64,7 @@ const PROJECT: &str = "domain = \"demo.localhost\"\n[git]\nurl = \"/srv/demo.git
 
 impl Stage {
     pub(super) fn new() -> Self {
-        Self::with("")
+        Self::with("[app]\nbuild = [[\"make\"]]\ntest = [[\"check\"]]\n")
     }
 
     /// With these lines more in the project's file.
@@ -84,6 +87,7 @@ impl Stage {
             layout.work_root.join("demo/.kept"),
             layout.state_dir.join("built/demo"),
             layout.state_dir.join("environments/demo"),
+            layout.state_dir.join("builds/demo"),
         ] {
             fs::make_dir(&dir, 0o755).unwrap();
         }
@@ -122,6 +126,7 @@ impl Stage {
         let project = self.projects.only().unwrap();
         let layout = Arc::clone(&self.layout);
         let submission = match kind {
+            Kind::Build => return self.submit_build(engine).await,
             Kind::Create => {
                 let work_dir = self.layout.work_root.join("demo");
                 let planned = Arc::clone(&project);
@@ -197,11 +202,38 @@ impl Stage {
             .1
     }
 
+    async fn submit_build(&self, engine: &Engine) -> Uuid {
+        let (project, layout) = (self.projects.only().unwrap(), Arc::clone(&self.layout));
+        let draft = Build {
+            id: 0,
+            number: 0,
+            source: Source {
+                commit: COMMIT.into(),
+                reference: "main".into(),
+                subject: "One".into(),
+                author: "anna@example.com".into(),
+            },
+            recipe: plan::recipe_of(&project),
+            state: BuildState::Queued,
+            verdict: None,
+            digest: None,
+            directory: layout.builds(&project.name),
+            created_at: jiff::Timestamp::now(),
+            took_ms: None,
+            job: Uuid::now_v7(),
+            project: project.name.clone(),
+        };
+        let permit = Permit::for_tests();
+        let plan = move |build: &Build| plan::build(&layout, &project, build);
+        let submitted = engine.submit_build(permit, draft, true, Creator::User(0), plan);
+        submitted.await.unwrap().0.job
+    }
+
     /// A machine on which this kind of job can begin.
     pub(super) async fn ready_for(kind: Kind) -> Self {
         let stage = Self::new();
         let first = match kind {
-            Kind::Create => None,
+            Kind::Create | Kind::Build => None,
             Kind::Delete
             | Kind::DeleteWithBranch
             | Kind::DeleteByForce

@@ -205,6 +205,7 @@ async fn left(cid: &Cid, project: &ProjectName) -> Result<Vec<Part>, Error> {
     let folders = [
         layout.mirror_dir(project),
         layout.environments(project),
+        layout.builds(project),
         layout.environment_marks(project),
     ];
     let folders = folders.into_iter().filter(|path| fs::exists(path));

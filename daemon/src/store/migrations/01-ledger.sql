@@ -38,9 +38,13 @@ CREATE TABLE ports (
 
 CREATE TABLE jobs (
     id          TEXT PRIMARY KEY,
-    workspace   INTEGER NOT NULL,
+    -- What it is about: one of these.
+    workspace   INTEGER,
+    build       INTEGER,
+    -- A workspace's; empty for a build.
     email       TEXT NOT NULL,
     project     TEXT NOT NULL,
+    -- A workspace's name, a build's number.
     name        TEXT NOT NULL,
     kind        TEXT NOT NULL,
     state       TEXT NOT NULL,
@@ -51,11 +55,40 @@ CREATE TABLE jobs (
     -- The workspace's, which may be gone by now.
     creator     TEXT NOT NULL,
     created_at  TEXT NOT NULL,
-    ended_at    TEXT
+    ended_at    TEXT,
+    CHECK ((workspace IS NULL) <> (build IS NULL))
 ) STRICT;
 
 CREATE UNIQUE INDEX one_live_job ON jobs (workspace) WHERE state IN ('queued', 'running', 'undoing');
+CREATE UNIQUE INDEX one_live_job_per_build ON jobs (build) WHERE state IN ('queued', 'running', 'undoing');
 CREATE INDEX jobs_by_time ON jobs (created_at);
+
+CREATE TABLE builds (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    project    TEXT NOT NULL,
+    number     INTEGER NOT NULL,
+    commit_id  TEXT NOT NULL,
+    reference  TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    author     TEXT NOT NULL,
+    -- Names the commands that it was built and tested by.
+    recipe     TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    -- As JSON.
+    verdict    TEXT,
+    digest     TEXT,
+    directory  TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    took_ms    INTEGER,
+    job        TEXT NOT NULL,
+    UNIQUE (project, number)
+) STRICT;
+
+-- A number is not given twice, not even when the newest build goes.
+CREATE TABLE build_numbers (
+    project TEXT PRIMARY KEY,
+    last    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
     job  TEXT NOT NULL,

@@ -321,6 +321,12 @@ fn mark(identity: &Identity) -> String {
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
         // All builds of a project run as one user and are ended together.
         Identity::Build(project, _) => format!("build {project}"),
+        Identity::Builder(project, directory) => {
+            format!("builder {project} {}", directory.display())
+        }
+        Identity::Tester(project, directory, network) => {
+            format!("tester {project} {} {network}", directory.display())
+        }
         Identity::Tools => "tools".into(),
         Identity::Purge(trash) => format!("purge {}", trash.display()),
         Identity::Look => "look".into(),

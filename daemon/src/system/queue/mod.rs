@@ -34,8 +34,10 @@ pub enum Resource {
     Core,
     /// A project's mirror, for fetching into it.
     Mirror(ProjectName),
-    /// A project's shared environments, for building one.
+    /// A project's builder, for installing what workspaces share, or for commands of a build.
     Builds(ProjectName),
+    /// A project's turn to have one of its commits built.
+    Build(ProjectName),
     /// A project's shared database, for release commands.
     Database(ProjectName),
     /// The folder of cid's own tools, for bringing one in.
@@ -67,11 +69,11 @@ struct Waited {
 
 impl Who {
     /// A step of a job.
-    pub fn step(job: Uuid, project: ProjectName, email: Email, work: &str) -> Self {
+    pub fn step(job: Uuid, project: ProjectName, email: Option<Email>, work: &str) -> Self {
         Self {
             job: Some(job),
             project: Some(project),
-            email: Some(email),
+            email,
             work: work.to_owned(),
             ..Self::default()
         }

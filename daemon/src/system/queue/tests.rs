@@ -3,7 +3,7 @@ use super::*;
 fn who(project: &str, person: &str) -> Arc<Who> {
     let project = ProjectName::parse(project).unwrap();
     let email = Email::parse(&format!("{person}@example.com")).unwrap();
-    Arc::new(Who::step(Uuid::now_v7(), project, email, "install"))
+    Arc::new(Who::step(Uuid::now_v7(), project, Some(email), "install"))
 }
 
 fn job(who: &Who) -> Uuid {

@@ -60,7 +60,8 @@ impl fmt::Display for Resource {
         match self {
             Self::Core => f.write_str("a turn"),
             Self::Mirror(project) => write!(f, "the mirror of {project}"),
-            Self::Builds(project) => write!(f, "a build of {project}"),
+            Self::Builds(project) => write!(f, "the builder of {project}"),
+            Self::Build(project) => write!(f, "another build of {project}"),
             Self::Database(project) => write!(f, "the shared database of {project}"),
             Self::Tools => f.write_str("uv"),
             Self::GitServer(server) => write!(f, "a connection to {server}"),

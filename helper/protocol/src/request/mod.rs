@@ -2,6 +2,7 @@
 //! [`super`] for the way back.
 
 mod access;
+mod build;
 mod command;
 mod git;
 mod packages;
@@ -12,6 +13,10 @@ mod work;
 pub use access::{
     AccessReport, Given, GrantAccess, Granted, LookAtAccess, LookAtPaths, Obstacle, OpenSockets,
     PathAsk, PathReport, SkipReason, Skipped,
+};
+pub use build::{
+    CopyBuild, ExportCommit, Exported, FindCommit, FoundCommit, ReadReports, Reports, SealBuild,
+    SealedBuild,
 };
 pub use command::{
     AccountFiles, EndProcesses, Ended, Exited, FindAccountFiles, Resolve, Resolved, Resource,
@@ -63,6 +68,16 @@ requests! {
     Fetch => Fetched,
     /// Looks at what a commit holds, in the mirror.
     Inspect => Inspection,
+    /// Finds a commit of the mirror; `None`: it has no such commit.
+    FindCommit => Option<FoundCommit>,
+    /// Writes a commit's files into a folder, without their history.
+    ExportCommit => Exported,
+    /// Takes write bits away from a build's files, and says what they are.
+    SealBuild => SealedBuild,
+    /// Copies a build's files for its tests.
+    CopyBuild => (),
+    /// Reads what tests reported.
+    ReadReports => Reports,
     /// Makes the clone.
     CloneTree => (),
     /// Ends the connection to a git server that is kept for what follows.

@@ -1,0 +1,94 @@
+//! What a job is about.
+
+use super::{Creator, Email, Name, ProjectName, UnitName};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// What a job is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A workspace.
+    Workspace {
+        /// Its number.
+        id: i64,
+        /// Its address.
+        email: Email,
+        /// Its name.
+        name: Name,
+        /// `WORK_DIR/NAME`; empty where it is gone.
+        directory: PathBuf,
+        /// Who asked for it.
+        creator: Creator,
+    },
+    /// A build.
+    Build {
+        /// Its number in the ledger.
+        id: i64,
+        /// Its number in the project.
+        number: u32,
+        /// The folder of its files; empty where it is gone.
+        directory: PathBuf,
+        /// Who asked for it.
+        creator: Creator,
+    },
+}
+
+impl About {
+    /// The folder that the job works in.
+    pub fn directory(&self) -> &Path {
+        match self {
+            Self::Workspace { directory, .. } | Self::Build { directory, .. } => directory,
+        }
+    }
+
+    /// Who asked for it.
+    pub fn creator(&self) -> &Creator {
+        match self {
+            Self::Workspace { creator, .. } | Self::Build { creator, .. } => creator,
+        }
+    }
+
+    /// The person it is for; a build is for nobody alone.
+    pub fn email(&self) -> Option<&Email> {
+        match self {
+            Self::Workspace { email, .. } => Some(email),
+            Self::Build { .. } => None,
+        }
+    }
+
+    /// The workspace's name, or `build-12`, which no workspace can have.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Workspace { name, .. } => name.to_string(),
+            Self::Build { number, .. } => format!("build-{number}"),
+        }
+    }
+
+    /// Number of the workspace; 0, which no workspace has, for a build.
+    pub fn workspace(&self) -> i64 {
+        match self {
+            Self::Workspace { id, .. } => *id,
+            Self::Build { .. } => 0,
+        }
+    }
+
+    /// `PROJECT.NAME`.
+    pub fn unit(&self, project: &ProjectName) -> UnitName {
+        match self {
+            Self::Workspace { name, .. } => UnitName::new(project, name),
+            Self::Build { number, .. } => UnitName::build(project, *number),
+        }
+    }
+}
+
+/// For people: an address, or `build 12`.
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workspace { email, .. } => write!(f, "{email}"),
+            Self::Build { number, .. } => write!(f, "build {number}"),
+        }
+    }
+}

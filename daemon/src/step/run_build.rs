@@ -1,0 +1,100 @@
+//! Runs the commands of `app.build`.
+
+use super::{
+    InstallDependencies,
+    ended::judge,
+    environment::{builds, search_path},
+    make_directory::{HOME, TMP, TREE},
+    network::for_installers,
+};
+use crate::{
+    config::Limits,
+    engine::{Cx, Step},
+    system::queue::Resource,
+};
+use cid_protocol::{fault::Fault, request::RunCommand};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Runs the commands of `app.build` in the build's files, as the project's builder.
+#[derive(Serialize, Deserialize)]
+pub struct RunBuild {
+    /// The build's folder.
+    pub directory: PathBuf,
+    /// Where in the repository the app lives.
+    pub app_dir: PathBuf,
+    /// The commands, in order.
+    pub commands: Vec<Vec<String>>,
+}
+
+impl Step for RunBuild {
+    const KIND: &'static str = "run-build.v1";
+    const FILLS_DISK: bool = true;
+    const HAS_UNDO: bool = false;
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "run the build commands".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.install
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        if self.commands.is_empty() {
+            return Ok(());
+        }
+        let mut env = for_installers(&*cx.project()?);
+        env.extend(surroundings(&self.directory, cx)?);
+        let _turn = cx.turn(builds(cx)).await?;
+        let _core = cx.turn(Resource::Core).await?;
+        for command in &self.commands {
+            let shown = command.join(" ");
+            cx.line(format!("$ {shown}")).await;
+            let request = RunCommand {
+                command: command.clone(),
+                dir: self.directory.join(TREE).join(&self.app_dir),
+                env: env.clone(),
+            };
+            let hint = "see its last lines of output; mend it in the repository, or `build` in [app] of the project file";
+            judge(cx.ask(cx.user(), request).await?, "build", &shown, hint)?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Where commands of a build find programs, and where they may leave things; `home` is the folder with HOME
+/// and TMPDIR.
+pub(super) fn surroundings(home: &Path, cx: &Cx) -> Result<BTreeMap<String, String>, Fault> {
+    let installed = cx.output::<InstallDependencies>()?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let environments = [&installed.path, &installed.shared];
+    let environments = environments.into_iter().flatten().map(PathBuf::as_path);
+    let mut all = BTreeMap::from([
+        ("PATH".to_owned(), search_path(environments)),
+        ("HOME".to_owned(), text(&home.join(HOME))),
+        ("TMPDIR".to_owned(), text(&home.join(TMP))),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
+        // Compiled files would be another content each time.
+        ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
+    ]);
+    if let Some(environment) = &installed.path {
+        all.insert("VIRTUAL_ENV".to_owned(), text(environment));
+    }
+    Ok(all)
+}

@@ -1,0 +1,69 @@
+//! Seals a build's files.
+
+use super::make_directory::{TREE, VENV};
+use crate::{
+    config::Limits,
+    engine::{Cx, Step},
+};
+use cid_protocol::{
+    fault::Fault,
+    request::{SealBuild, SealedBuild},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Seals a build's files and its own packages: nothing writes them any more.
+#[derive(Serialize, Deserialize)]
+pub struct SealFiles {
+    /// The build's folder.
+    pub directory: PathBuf,
+}
+
+impl Step for SealFiles {
+    const KIND: &'static str = "seal-files.v1";
+    const HAS_UNDO: bool = false;
+    type Before = ();
+    type Output = String;
+
+    fn label(&self) -> String {
+        "seal the files".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.install
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<String, Fault> {
+        let sealed = cx.ask(cx.user(), request(&self.directory, false)).await?;
+        let SealedBuild {
+            digest,
+            files,
+            bytes,
+        } = sealed;
+        cx.line(format!("{files} files, {bytes} bytes, {digest}"))
+            .await;
+        let build = cx.build().await?;
+        let recorded = cx.store().set_digest(build.id, digest.clone()).await;
+        recorded.map_err(|error| Fault::new(error.to_string()))?;
+        Ok(digest)
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Seals, or says what is there.
+pub(super) fn request(directory: &Path, reads_only: bool) -> SealBuild {
+    SealBuild {
+        roots: [TREE, VENV].map(|name| directory.join(name)).into(),
+        reads_only,
+    }
+}

@@ -1,0 +1,293 @@
+//! Builds. A build's state changes in the transaction that changes its job's.
+
+use super::{
+    JobRow, Store, StoreError,
+    jobs::{append, too_many},
+    rows::{parse, text, time},
+};
+use crate::domain::{
+    Build, BuildState, Creator, JobKind, JobState, ProjectName, Source, Verdict, event::What,
+};
+use cid_protocol::budget::PLAN;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::path::PathBuf;
+
+/// Makes a plan's JSON for a build that has its number.
+pub type MakePlan = Box<dyn FnOnce(&Build) -> serde_json::Result<serde_json::Value> + Send>;
+
+/// A build to be stored, with its job.
+pub struct NewBuild {
+    /// The row; its `id` and `number` are ignored.
+    pub draft: Build,
+    /// Builds although the same has been built.
+    pub again: bool,
+    /// Who asks.
+    pub creator: Creator,
+    /// Makes the stored plan, now that the build has its number.
+    pub plan: MakePlan,
+    /// The most jobs that may be live.
+    pub limit: u32,
+}
+
+/// The result of a [`NewBuild`].
+pub enum AppendedBuild {
+    /// It is journalled.
+    Job(Box<Build>),
+    /// The same commit has been built by the same recipe, or is being built.
+    Exists(Box<Build>),
+    /// The limit on live jobs is reached; the oldest ones.
+    TooMany(Vec<JobRow>),
+}
+
+const COLUMNS: &str = "SELECT id, project, number, commit_id, reference, subject, author, recipe, state, \
+     verdict, digest, directory, created_at, took_ms, job FROM builds";
+
+fn build(row: &Row<'_>) -> Result<Build, StoreError> {
+    let verdict: Option<String> = row.get(9)?;
+    Ok(Build {
+        id: row.get(0)?,
+        project: parse(row.get(1)?)?,
+        number: row.get(2)?,
+        source: Source {
+            commit: row.get(3)?,
+            reference: row.get(4)?,
+            subject: row.get(5)?,
+            author: row.get(6)?,
+        },
+        recipe: row.get(7)?,
+        state: parse(row.get(8)?)?,
+        verdict: verdict
+            .map(|text| serde_json::from_str(&text))
+            .transpose()?,
+        digest: row.get(10)?,
+        directory: PathBuf::from(row.get::<_, String>(11)?),
+        created_at: parse(row.get(12)?)?,
+        took_ms: row.get(13)?,
+        job: parse(row.get(14)?)?,
+    })
+}
+
+fn query(
+    connection: &Connection,
+    rest: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<Build>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS} {rest}"))?;
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(build(row)?);
+    }
+    Ok(found)
+}
+
+fn submit_build(t: &Transaction<'_>, new: NewBuild) -> Result<AppendedBuild, StoreError> {
+    if let Some(oldest) = too_many(t, new.limit)? {
+        return Ok(AppendedBuild::TooMany(oldest));
+    }
+    if !new.again
+        && let Some(build) = same(t, &new.draft)?
+    {
+        return Ok(AppendedBuild::Exists(Box::new(build)));
+    }
+    let build = insert(t, new.draft)?;
+    let plan = (new.plan)(&build)?.to_string();
+    PLAN.check(plan.len(), "this job")?;
+    t.execute(
+        "INSERT INTO jobs (id, build, email, project, name, kind, state, plan, creator, created_at) \
+         VALUES (?1, ?2, '', ?3, ?4, ?5, 'queued', ?6, ?7, ?8)",
+        params![
+            build.job.to_string(),
+            build.id,
+            build.project.as_str(),
+            build.number.to_string(),
+            text(&JobKind::Build)?,
+            plan,
+            text(&new.creator)?,
+            time(build.created_at),
+        ],
+    )?;
+    let state = JobState::Queued;
+    append(t, build.job, &[What::Job { state }])?;
+    Ok(AppendedBuild::Job(Box::new(build)))
+}
+
+/// The newest build of the same commit by the same recipe, unless it could not be made.
+fn same(connection: &Connection, draft: &Build) -> Result<Option<Build>, StoreError> {
+    let rest = "WHERE project = ?1 AND commit_id = ?2 AND recipe = ?3 AND state <> 'error' \
+                ORDER BY number DESC LIMIT 1";
+    let values = params![draft.project.as_str(), draft.source.commit, draft.recipe];
+    Ok(query(connection, rest, values)?.pop())
+}
+
+/// Stores a new row under the project's next number, which also names its folder.
+fn insert(t: &Transaction<'_>, mut draft: Build) -> Result<Build, StoreError> {
+    draft.number = t.query_row(
+        "INSERT INTO build_numbers (project, last) VALUES (?1, 1) \
+         ON CONFLICT (project) DO UPDATE SET last = last + 1 RETURNING last",
+        [draft.project.as_str()],
+        |row| row.get(0),
+    )?;
+    draft.directory.push(draft.number.to_string());
+    t.execute(
+        "INSERT INTO builds (project, number, commit_id, reference, subject, author, recipe, state, directory, \
+         created_at, job) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            draft.project.as_str(),
+            draft.number,
+            draft.source.commit,
+            draft.source.reference,
+            draft.source.subject,
+            draft.source.author,
+            draft.recipe,
+            text(&draft.state)?,
+            draft.directory.to_string_lossy(),
+            time(draft.created_at),
+            draft.job.to_string(),
+        ],
+    )?;
+    draft.id = t.last_insert_rowid();
+    Ok(draft)
+}
+
+/// Applies its job's new state.
+pub(super) fn enter(t: &Transaction<'_>, id: i64, job: JobState) -> Result<(), StoreError> {
+    let found = query(t, "WHERE id = ?1", [id])?.pop();
+    let Some(build) = found else { return Ok(()) };
+    let state = match job {
+        JobState::Queued => return Ok(()),
+        // One that goes on after a restart may have come further.
+        JobState::Running if build.state != BuildState::Queued => return Ok(()),
+        JobState::Running => BuildState::Building,
+        JobState::Done if build.verdict.is_some_and(|verdict| verdict.passed) => BuildState::Passed,
+        JobState::Done => BuildState::Failed,
+        JobState::Undoing | JobState::Undone | JobState::Cancelled | JobState::Stuck => {
+            BuildState::Error
+        }
+    };
+    set_state(t, id, state)?;
+    if job.is_ended() {
+        let took = jiff::Timestamp::now().duration_since(build.created_at);
+        let took = u64::try_from(took.as_millis()).unwrap_or_default();
+        t.execute(
+            "UPDATE builds SET took_ms = ?2 WHERE id = ?1",
+            params![id, took],
+        )?;
+    }
+    Ok(())
+}
+
+fn set_state(t: &Transaction<'_>, id: i64, state: BuildState) -> Result<(), StoreError> {
+    let sql = "UPDATE builds SET state = ?2 WHERE id = ?1";
+    t.execute(sql, params![id, text(&state)?])?;
+    Ok(())
+}
+
+impl Store {
+    /// Journals the job of a new build, with its row.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn submit_build(&self, new: NewBuild) -> Result<AppendedBuild, StoreError> {
+        self.write(move |t| submit_build(t, new)).await
+    }
+
+    /// A build by its number in its project.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn build(
+        &self,
+        project: ProjectName,
+        number: u32,
+    ) -> Result<Option<Build>, StoreError> {
+        self.read(move |c| {
+            let values = params![project.as_str(), number];
+            Ok(query(c, "WHERE project = ?1 AND number = ?2", values)?.pop())
+        })
+        .await
+    }
+
+    /// Builds of a project, or of all, the newest first, at most `limit`; those older than `before`, by
+    /// their number in the ledger.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn builds(
+        &self,
+        project: Option<ProjectName>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Build>, StoreError> {
+        let project = project.map(|project| project.as_str().to_owned());
+        self.read(move |c| {
+            let rest = "WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR id < ?2) \
+                        ORDER BY id DESC LIMIT ?3";
+            query(c, rest, params![project, before, limit])
+        })
+        .await
+    }
+
+    /// The newest build of a commit by a recipe that could be made, or is being made.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn same_build(&self, draft: Build) -> Result<Option<Build>, StoreError> {
+        self.read(move |c| same(c, &draft)).await
+    }
+
+    /// Records what a build's sealed files are.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn set_digest(&self, id: i64, digest: String) -> Result<(), StoreError> {
+        self.write(move |t| {
+            let sql = "UPDATE builds SET digest = ?2 WHERE id = ?1";
+            t.execute(sql, params![id, digest])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records that a build's tests run.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn set_testing(&self, id: i64) -> Result<(), StoreError> {
+        self.write(move |t| set_state(t, id, BuildState::Testing))
+            .await
+    }
+
+    /// Records what a build's tests came to; it counts once the job is done.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn set_verdict(&self, id: i64, verdict: Verdict) -> Result<(), StoreError> {
+        self.write(move |t| {
+            let sql = "UPDATE builds SET verdict = ?2 WHERE id = ?1";
+            t.execute(sql, params![id, serde_json::to_string(&verdict)?])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets a build, unless a job of it is live; `false`: one is.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn forget_build(&self, id: i64) -> Result<bool, StoreError> {
+        self.write(move |t| {
+            let sql = "SELECT 1 FROM jobs WHERE build = ?1 AND state NOT IN ('done', 'undone', 'cancelled')";
+            let live: Option<i64> = t.query_row(sql, [id], |row| row.get(0)).optional()?;
+            if live.is_none() {
+                t.execute("DELETE FROM builds WHERE id = ?1", [id])?;
+            }
+            Ok(live.is_none())
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+#[path = "builds_tests.rs"]
+mod tests;

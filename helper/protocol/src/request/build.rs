@@ -1,0 +1,95 @@
+//! Requests about builds: a commit's files, ready to run.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// See [`super::Request::FindCommit`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FindCommit {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// A branch, a tag, or the beginning of a commit's name.
+    pub revision: String,
+}
+
+/// A commit of the mirror.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundCommit {
+    /// Its name, 40 hex digits.
+    pub commit: String,
+    /// The first line of its message.
+    pub subject: String,
+    /// The address of its author.
+    pub author: String,
+}
+
+/// See [`super::Request::ExportCommit`]. The folder must be empty.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExportCommit {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// Which commit.
+    pub commit: String,
+    /// Where its files go.
+    pub target: PathBuf,
+}
+
+/// Reply to [`ExportCommit`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exported {
+    /// How many files there are.
+    pub files: u64,
+    /// Submodules, whose files are not exported.
+    pub submodules: Vec<PathBuf>,
+}
+
+/// See [`super::Request::SealBuild`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SealBuild {
+    /// Its files and its packages.
+    pub roots: Vec<PathBuf>,
+    /// Only read them: they are sealed already.
+    pub reads_only: bool,
+}
+
+/// Reply to [`SealBuild`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedBuild {
+    /// SHA-256 over each path, mode and content, in hex.
+    pub digest: String,
+    /// How many files there are.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+}
+
+/// See [`super::Request::CopyBuild`]. Copies may be written by their owner.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CopyBuild {
+    /// The sealed files.
+    pub source: PathBuf,
+    /// An empty folder.
+    pub target: PathBuf,
+}
+
+/// See [`super::Request::ReadReports`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadReports {
+    /// The folder in which the tests left JUnit XML.
+    pub folder: PathBuf,
+}
+
+/// Reply to [`ReadReports`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reports {
+    /// How many tests ran; 0: there is no report.
+    pub tests: u64,
+    /// How many of them failed or had an error.
+    pub failed: u64,
+    /// How many were left out.
+    pub skipped: u64,
+    /// Names of those that failed, the first ones.
+    pub names: Vec<String>,
+    /// What could not be read.
+    pub notes: Vec<String>,
+}

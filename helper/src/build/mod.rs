@@ -1,0 +1,9 @@
+//! Builds: a commit's files in a folder of their own, sealed and copied for their tests.
+
+mod commit;
+mod reports;
+mod seal;
+
+pub(super) use commit::{export, find};
+pub(super) use reports::read as read_reports;
+pub(super) use seal::{copy, seal};
