@@ -66,11 +66,7 @@ impl Recipe {
     pub fn new(project: &Project, inspection: &Inspection) -> Result<Self, Fault> {
         let processes = processes(project, inspection);
         if processes.is_empty() {
-            return Err(Fault::new(format!(
-                "cannot tell what to run: the repository has none of {}",
-                inspection.looked_for.join(", ")
-            ))
-            .hint("add a Procfile with a line like `web: gunicorn -b 127.0.0.1:$PORT app.wsgi`, or set run.web in [app] of the project file"));
+            return Err(nothing_to_run(inspection));
         }
         PROCESS_TYPES.check(processes.len(), "this workspace")?;
         if let Some(name) = processes
@@ -92,6 +88,21 @@ impl Recipe {
     pub fn has_web(&self) -> bool {
         self.processes.contains_key(WEB)
     }
+}
+
+fn nothing_to_run(inspection: &Inspection) -> Fault {
+    let message = "cannot tell what to run: in `dir` of [app] there is no Procfile with a process, no manage.py, and \
+         no folder with a wsgi.py beside gunicorn among the dependencies";
+    let add = "add a Procfile with a line like `web: gunicorn -b 127.0.0.1:$PORT app.wsgi`, or set run.web in [app] of \
+         the project file";
+    let fault = Fault::new(message);
+    if inspection.nearby.is_empty() {
+        return fault.hint(add);
+    }
+    fault.hint(format!(
+        "{add}; the repository has\n  {}",
+        inspection.nearby.join("\n  ")
+    ))
 }
 
 /// What a project file says itself.
@@ -302,13 +313,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_run_says_what_was_looked_for() {
+    fn nothing_to_run_says_what_there_is_instead() {
+        let line = "shop/manage.py: dir = \"shop\"";
         let inspection = Inspection {
-            looked_for: vec!["Procfile".into(), "manage.py".into()],
+            nearby: vec![line.into()],
             ..Inspection::default()
         };
         let fault = Recipe::new(&project(""), &inspection).unwrap_err();
-        assert!(fault.message.contains("Procfile, manage.py"), "{fault}");
+        assert!(fault.message.contains("no manage.py"), "{fault}");
+        assert!(fault.hint.unwrap().contains(line));
+        let fault = Recipe::new(&project(""), &Inspection::default()).unwrap_err();
+        assert!(!fault.hint.unwrap().contains("the repository has"));
     }
 
     #[test]

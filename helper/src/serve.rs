@@ -177,6 +177,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::open_umask();
             reply(deps::install_local(&ask, lines))
         }
+        Request::FindPython(ask) => reply(deps::find_python(&ask)),
         Request::BringUv(ask) => {
             drop::open_umask();
             reply(deps::bring_uv(&ask, lines))

@@ -396,6 +396,7 @@ impl Launcher for Fake {
                 fs::make_dir(&ask.target, 0o755)?;
                 encode(serde_json::to_value(Built::Complete))
             }
+            Request::FindPython(_) => Ok(json!({"told": "Python 3.11.2, /usr/bin/python3"})),
             Request::SealEnvironment(_) => Ok(Value::Null),
             Request::CheckEnvironment(ask) => encode(serde_json::to_value(Checked {
                 damage: (!ask.target.is_dir()).then(|| "it is gone".into()),

@@ -30,6 +30,50 @@ pub(super) struct Installer<'a> {
     lines: Lines<'a>,
 }
 
+/// The Python of the machine's that fits what the repository wants, and a line that tells it.
+///
+/// # Errors
+/// No Python fits.
+pub(super) fn which_python(
+    wanted: &Wanted,
+    uv: Option<&Path>,
+    env: &Environment,
+) -> Result<(Found, String), Fault> {
+    let why = wanted.text();
+    let by_uv = || {
+        wanted
+            .each()
+            .iter()
+            .find_map(|one| find_by_uv(one, uv?, env))
+    };
+    let Some(found) = python::find(wanted, env).or_else(by_uv) else {
+        let any = python::find(&Wanted::default(), env).ok_or_else(python::none)?;
+        return Err(python::missing(wanted, &any));
+    };
+    let [major, minor, micro] = found.version;
+    let told = format!(
+        "Python {major}.{minor}.{micro}, {}: {}",
+        found.path.display(),
+        why.as_deref().unwrap_or("the repository asks for none")
+    );
+    Ok((found, told))
+}
+
+/// uv knows more places than PATH.
+fn find_by_uv(wanted: &Wanted, uv: &Path, env: &Environment) -> Option<Found> {
+    let argv = [
+        uv.into(),
+        "python".into(),
+        "find".into(),
+        "--no-project".into(),
+        wanted.request().into(),
+    ];
+    let (status, lines) = command::capture(Code::Untrusted, &argv, env, Path::new("/")).ok()?;
+    let path = PathBuf::from(lines.last().filter(|_| status.success())?);
+    let found = python::look_at(Some(path).filter(|path| path.is_absolute())?, env)?;
+    wanted.takes(found.version).then_some(found)
+}
+
 impl<'a> Installer<'a> {
     /// Finds tools and Python; `None`: there is no uv, and the request does not want pip instead.
     ///
@@ -46,40 +90,16 @@ impl<'a> Installer<'a> {
         if uv.is_none() && !ask.or_pip {
             return Ok(None);
         }
-        let found = python::find(wanted, &env);
-        let any = found
-            .clone()
-            .or_else(|| python::find(&Wanted::default(), &env))
-            .ok_or_else(python::none)?;
-        let mut installer = Self {
+        let (found, told) = which_python(wanted, uv.as_deref(), &env)?;
+        lines(&told);
+        let installer = Self {
             target: &ask.target,
-            python: any.path,
+            python: found.path,
             uv,
             with_pip: ask.dependencies.is_none(),
             env,
             lines,
         };
-        let why = wanted.text();
-        let found = match found {
-            Some(found) => found,
-            None => installer.find_by_uv(wanted).ok_or_else(|| {
-                let why = why.as_deref().unwrap_or_default();
-                Fault::new(format!(
-                    "cannot find the Python that the repository wants: {why}"
-                ))
-                .hint(format!(
-                    "install it; there is {}",
-                    installer.python.display()
-                ))
-            })?,
-        };
-        let [major, minor, micro] = found.version;
-        lines(&format!(
-            "Python {major}.{minor}.{micro}, {}: {}",
-            found.path.display(),
-            why.as_deref().unwrap_or("the repository asks for none")
-        ));
-        installer.python = found.path;
         Ok(Some(installer))
     }
 
@@ -99,28 +119,6 @@ impl<'a> Installer<'a> {
             env,
             lines,
         }
-    }
-
-    /// uv knows more places than PATH.
-    fn find_by_uv(&self, wanted: &Wanted) -> Option<Found> {
-        wanted.each().iter().find_map(|one| {
-            let found = python::look_at(self.ask_uv(one)?, &self.env)?;
-            one.takes(found.version).then_some(found)
-        })
-    }
-
-    fn ask_uv(&self, wanted: &Wanted) -> Option<PathBuf> {
-        let argv = [
-            self.uv.clone()?.into(),
-            "python".into(),
-            "find".into(),
-            "--no-project".into(),
-            wanted.request().into(),
-        ];
-        let (status, lines) =
-            command::capture(Code::Untrusted, &argv, &self.env, Path::new("/")).ok()?;
-        Some(PathBuf::from(lines.last().filter(|_| status.success())?))
-            .filter(|path| path.is_absolute())
     }
 
     /// An environment without packages.

@@ -22,8 +22,8 @@ use super::{
 use cid_protocol::{
     fault::Fault,
     request::{
-        BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, InstallLocal,
-        LocalInstalled, SealEnvironment,
+        BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, FindPython,
+        InstallLocal, LocalInstalled, PythonFound, SealEnvironment,
     },
 };
 use installer::Installer;
@@ -36,6 +36,17 @@ use work::Work;
 /// It cannot be installed.
 pub(super) fn bring_uv(ask: &BringUv, lines: Lines) -> Result<(), Fault> {
     uv::bring(&ask.tools_dir, &ask.env, lines)
+}
+
+/// Says of which Python an environment would be made. Nothing of a repository runs.
+///
+/// # Errors
+/// No Python fits.
+pub(super) fn find_python(ask: &FindPython) -> Result<PythonFound, Fault> {
+    let env = settings::of_operator(&ask.env);
+    let uv = uv::find(&ask.tools_dir, &env);
+    let (_, told) = installer::which_python(&ask.wanted.clone().into(), uv.as_deref(), &env)?;
+    Ok(PythonFound { told })
 }
 
 /// Builds the environment afresh. That one is complete is for the daemon to know: what lies there may

@@ -60,6 +60,33 @@ pub(super) fn none() -> Fault {
     Fault::new("cannot find python3 on PATH").hint("install the packages python3 and python3-venv")
 }
 
+/// None of the machine's fits.
+pub(super) fn missing(wanted: &Wanted, any: &Found) -> Fault {
+    let [major, minor, micro] = any.version;
+    let fault = Fault::new(format!(
+        "cannot find the Python that the repository wants: {}; this machine has {major}.{minor}.{micro}",
+        wanted.text().unwrap_or_default()
+    ));
+    let Some(minor) = oldest_that_fits(wanted) else {
+        return fault.hint("no version is all of these: mend what the repository says");
+    };
+    fault.hint(format!(
+        "install python3.{minor} where every account finds it: by the packages python3.{minor} and \
+         python3.{minor}-venv if the distribution has them, otherwise by `UV_PYTHON_INSTALL_DIR=/opt/python uv \
+         python install 3.{minor}`, and a link to its python3.{minor} in /usr/local/bin"
+    ))
+}
+
+/// The minor version to install, for the first version asked for.
+fn oldest_that_fits(wanted: &Wanted) -> Option<u32> {
+    const MICROS: std::ops::Range<u32> = 0..50;
+    let fits = |one: &Wanted, minor| MICROS.clone().any(|micro| one.takes([3, minor, micro]));
+    let wanted = wanted.each();
+    wanted
+        .iter()
+        .find_map(|one| MINORS.clone().find(|minor| fits(one, *minor)))
+}
+
 /// pyenv keeps each version in a folder called so; its wrappers on PATH start only the one that is
 /// chosen at the time.
 fn of_pyenv(wanted: &Wanted, env: &Environment) -> Vec<PathBuf> {
@@ -170,6 +197,24 @@ mod tests {
         assert_eq!(found.version[..2], [major, minor]);
         assert_eq!(find(&Wanted::of("3.99\n3.98", None), &env), None);
         assert_eq!(find(&Wanted::of(&there, Some("<3")), &env), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_what_to_install() {
+        let any = Found {
+            path: SYSTEM.into(),
+            version: [3, 11, 2],
+        };
+        for (pins, requires, said) in [
+            ("3.13.1\n3.12", None, "install python3.13 "),
+            ("", Some(">=3.12.4,<4"), "install python3.12 "),
+            ("", Some("==3.10.7"), "install python3.10 "),
+            ("3.13", Some("<3.12"), "no version is all of these"),
+        ] {
+            let fault = missing(&Wanted::of(pins, requires), &any);
+            assert!(fault.message.contains("this machine has 3.11.2"));
+            assert!(fault.hint.unwrap().contains(said), "{pins} {requires:?}");
+        }
     }
 
     #[test]

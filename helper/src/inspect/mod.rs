@@ -3,11 +3,13 @@
 
 pub(super) mod declared;
 mod freshness;
+mod nearby;
 mod procfile;
 mod pyproject;
 pub(super) mod requirements;
 pub(super) mod snapshot;
 mod text;
+mod unfetched;
 mod uv_lock;
 pub(super) mod wanted;
 
@@ -74,7 +76,6 @@ const UNREAD: &[&str] = &[
     "go.mod",
     "Cargo.toml",
 ];
-const LOOKED_FOR: &[&str] = &[PROCFILE, MANAGE, "*/wsgi.py"];
 
 /// Looks at a commit, and at the base's for its key.
 ///
@@ -84,15 +85,9 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     let mirror = open_mirror(&ask.mirror)?;
     let snapshot = Snapshot::open(&mirror, &ask.commit, &ask.app_dir)?;
     let mut found = Inspection {
-        looked_for: LOOKED_FOR
-            .iter()
-            .chain(detector_files())
-            .map(|file| (*file).to_owned())
-            .collect(),
         django: snapshot.has(MANAGE),
         ..Inspection::default()
     };
-    found.looked_for.dedup();
     read_procfile(&snapshot, ask, &mut found)?;
     if found.django {
         found.found.push(MANAGE.into());
@@ -103,7 +98,9 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     }
     // Of what the project file has its own word for, nothing need be understood.
     if !ask.given.env {
-        found.notes.extend(Wanted::read(&snapshot)?.notes);
+        let wanted = Wanted::read(&snapshot)?;
+        found.notes.extend(wanted.notes);
+        found.python = wanted.asked;
     }
     let given = ask.given.env || ask.given.install;
     let detected = match detect(&snapshot) {
@@ -127,6 +124,11 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     }
     if !given {
         note_unread(&snapshot, &mut found);
+    }
+    found.notes.extend(unfetched::notes(&snapshot));
+    let wsgi = found.wsgi_module.is_some() && found.gunicorn;
+    if !ask.given.run && found.processes.is_empty() && !found.django && !wsgi {
+        found.nearby = nearby::nearby(&snapshot);
     }
     found.base_key = base_key(&mirror, ask);
     Ok(found)
@@ -216,10 +218,6 @@ fn base_key(mirror: &git2::Repository, ask: &Inspect) -> Option<String> {
     let snapshot = Snapshot::open(mirror, &ask.base, &ask.app_dir).ok()?;
     let (detector, declared) = detect(&snapshot).ok()??;
     declared.key(detector.dependencies)
-}
-
-fn detector_files() -> impl Iterator<Item = &'static &'static str> {
-    DETECTORS.iter().map(|detector| &detector.file)
 }
 
 /// The one package with a `wsgi.py`; with several, the operator must say which.

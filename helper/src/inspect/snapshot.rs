@@ -18,6 +18,18 @@ const LINK: i32 = 0o120_000;
 /// How many links are followed on the way to a file, as Linux does.
 const MOST_LINKS: usize = 40;
 
+/// Others' code, that brings examples and tests of its own.
+const PASSED_OVER: &[&str] = &["node_modules", "vendor", "site-packages"];
+
+/// What a commit holds, by path in the repository.
+#[derive(Default)]
+pub(super) struct Below {
+    /// Files, and links.
+    pub(super) files: Vec<PathBuf>,
+    /// Folders that are commits of other repositories.
+    pub(super) submodules: Vec<PathBuf>,
+}
+
 /// An app's folder at a commit.
 pub(crate) struct Snapshot<'r> {
     repository: &'r Repository,
@@ -202,6 +214,40 @@ impl<'r> Snapshot<'r> {
             .take(REPOSITORY_FOLDERS.most)
             .collect::<Vec<_>>()
             .into_iter()
+    }
+
+    /// What the commit holds in its root and so many levels of folders below, nearest first. Folders of
+    /// installed packages and those that begin with a dot are left out; of very many the last.
+    pub(super) fn look_below(&self, levels: usize) -> Below {
+        let mut below = Below::default();
+        let mut waiting = VecDeque::from([(PathBuf::new(), self.root.clone())]);
+        let mut looked_at = 0;
+        while let Some((folder, tree)) = waiting.pop_front() {
+            looked_at += 1;
+            if looked_at > REPOSITORY_FOLDERS.most {
+                break;
+            }
+            for entry in &tree {
+                let Ok(name) = entry.name() else { continue };
+                let path = folder.join(name);
+                match entry.kind() {
+                    Some(ObjectType::Blob) => below.files.push(path),
+                    Some(ObjectType::Commit) => below.submodules.push(path),
+                    Some(ObjectType::Tree)
+                        if folder.components().count() < levels
+                            && !name.starts_with('.')
+                            && !PASSED_OVER.contains(&name) =>
+                    {
+                        let tree = entry
+                            .to_object(self.repository)
+                            .and_then(|o| o.peel_to_tree());
+                        waiting.extend(tree.ok().map(|tree| (path, tree)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        below
     }
 
     /// The whole commit.

@@ -20,7 +20,11 @@ pub(super) fn repository(files: &[(&str, u32, &[u8])]) -> (tempfile::TempDir, St
             uid: 0,
             gid: 0,
             file_size: 0,
-            id: repository.blob(content).unwrap(),
+            // A submodule is a commit of another repository.
+            id: match mode {
+                0o160_000 => git2::Oid::from_bytes(&[1; 20]).unwrap(),
+                _ => repository.blob(content).unwrap(),
+            },
             flags: 0,
             flags_extended: 0,
             path: path.as_bytes().to_vec(),
@@ -34,7 +38,7 @@ pub(super) fn repository(files: &[(&str, u32, &[u8])]) -> (tempfile::TempDir, St
     (dir, commit.unwrap().to_string())
 }
 
-fn look(files: &[(&str, u32, &[u8])], given: Given) -> Result<Inspection, Fault> {
+pub(super) fn look(files: &[(&str, u32, &[u8])], given: Given) -> Result<Inspection, Fault> {
     let (dir, commit) = repository(files);
     inspect(&Inspect {
         mirror: dir.path().to_owned(),

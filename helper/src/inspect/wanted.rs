@@ -2,7 +2,10 @@
 
 use super::{pyproject, snapshot::Snapshot, text};
 use crate::deps::python::{Version, satisfies};
-use cid_protocol::fault::Fault;
+use cid_protocol::{
+    fault::Fault,
+    request::{WantedPython, WantedVersion},
+};
 use std::path::PathBuf;
 use toml::Value;
 
@@ -14,23 +17,18 @@ const RUNTIME: &str = "runtime.txt";
 /// What the repository asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    /// The first that the machine has counts; none: any.
-    choices: Vec<Choice>,
-    /// The file that these are from.
-    place: PathBuf,
-    /// `requires-python` of `pyproject.toml`.
-    requires: Option<String>,
+    pub(super) asked: WantedPython,
     /// What of it is passed over.
     pub(crate) notes: Vec<String>,
 }
 
-/// A version asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Choice {
-    /// As it is written.
-    text: String,
-    /// `None`: the machine's own, whichever it is.
-    version: Option<Vec<u32>>,
+impl From<WantedPython> for Wanted {
+    fn from(asked: WantedPython) -> Self {
+        Self {
+            asked,
+            notes: Vec::new(),
+        }
+    }
 }
 
 impl Wanted {
@@ -45,7 +43,7 @@ impl Wanted {
                 continue;
             };
             wanted.take(&text::decode(&content, &path)?, path)?;
-            if !wanted.choices.is_empty() {
+            if !wanted.asked.choices.is_empty() {
                 break;
             }
         }
@@ -55,7 +53,7 @@ impl Wanted {
             let requires = table
                 .get("project")
                 .and_then(|project| project.get("requires-python"));
-            wanted.requires = match requires {
+            wanted.asked.requires = match requires {
                 None => None,
                 Some(Value::String(text)) => Some(text.clone()),
                 Some(_) => {
@@ -73,10 +71,8 @@ impl Wanted {
     /// As these files' texts say.
     #[cfg(test)]
     pub(crate) fn of(pins: &str, requires: Option<&str>) -> Self {
-        let mut wanted = Self {
-            requires: requires.map(str::to_owned),
-            ..Self::default()
-        };
+        let mut wanted = Self::default();
+        wanted.asked.requires = requires.map(str::to_owned);
         let taken = wanted.take(pins, PINS.into());
         assert_eq!(taken, Ok(()));
         wanted
@@ -92,7 +88,7 @@ impl Wanted {
         let (mut choices, mut strange) = (Vec::new(), Vec::new());
         for word in &words {
             match version(word) {
-                Some(version) => choices.push(Choice {
+                Some(version) => choices.push(WantedVersion {
                     text: (*word).to_owned(),
                     version,
                 }),
@@ -122,43 +118,46 @@ impl Wanted {
                 all.join(", ")
             ));
         }
-        (self.choices, self.place) = (choices, path);
+        (self.asked.choices, self.asked.place) = (choices, path);
         Ok(())
     }
 
     /// What to look for, one after the other: each takes the place of all that follow.
     pub(crate) fn each(&self) -> Vec<Self> {
-        let one = |choice: &Choice| Self {
-            choices: vec![choice.clone()],
-            ..self.clone()
+        let one = |choice: &WantedVersion| {
+            let mut one = self.clone();
+            one.asked.choices = vec![choice.clone()];
+            one
         };
-        match self.choices.is_empty() {
+        match self.asked.choices.is_empty() {
             true => vec![self.clone()],
-            false => self.choices.iter().map(one).collect(),
+            false => self.asked.choices.iter().map(one).collect(),
         }
     }
 
     /// Whether a version will do. Of one asked for only major and minor count: a distribution's
     /// Python gets its fixes under the same minor version.
     pub(crate) fn takes(&self, version: Version) -> bool {
-        let fits = |choice: &Choice| {
+        let fits = |choice: &WantedVersion| {
             let numbers = choice.version.iter().flatten();
             numbers.zip(version).take(2).all(|(a, b)| *a == b)
         };
         let required = self
+            .asked
             .requires
             .as_ref()
             .is_none_or(|text| text.split(',').all(|part| satisfies(part, version)));
-        (self.choices.is_empty() || self.choices.iter().any(fits)) && required
+        (self.asked.choices.is_empty() || self.asked.choices.iter().any(fits)) && required
     }
 
     /// What `uv python find` is asked for.
     pub(crate) fn request(&self) -> String {
         let numbers = self
+            .asked
             .choices
             .first()
             .and_then(|choice| choice.version.as_ref());
-        match (numbers, &self.requires) {
+        match (numbers, &self.asked.requires) {
             (Some(numbers), _) => {
                 let parts: Vec<String> = numbers.iter().take(2).map(u32::to_string).collect();
                 parts.join(".")
@@ -171,13 +170,20 @@ impl Wanted {
     /// Who asks for what, for people; `None`: nobody for anything.
     pub(crate) fn text(&self) -> Option<String> {
         let texts: Vec<&str> = self
+            .asked
             .choices
             .iter()
             .map(|choice| choice.text.as_str())
             .collect();
-        let choices = (!texts.is_empty())
-            .then(|| format!("{} asks for {}", self.place.display(), texts.join(", ")));
+        let choices = (!texts.is_empty()).then(|| {
+            format!(
+                "{} asks for {}",
+                self.asked.place.display(),
+                texts.join(", ")
+            )
+        });
         let requires = self
+            .asked
             .requires
             .as_ref()
             .map(|text| format!("pyproject.toml requires {text}"));
@@ -297,7 +303,7 @@ mod tests {
         }
         // Not Python's.
         let wanted = taken(RUNTIME, "r-4.3-2023-06-01").unwrap();
-        assert!(wanted.choices.is_empty() && wanted.notes.len() == 1);
+        assert!(wanted.asked.choices.is_empty() && wanted.notes.len() == 1);
     }
 
     #[test]

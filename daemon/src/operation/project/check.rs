@@ -18,8 +18,9 @@ use crate::{
 };
 use cid_kernel::fs;
 use cid_protocol::{
+    environment::network,
     fault::Fault,
-    request::{Inspect, Push},
+    request::{FindPython, Inspect, Inspection, Push},
 };
 use std::path::Path;
 
@@ -108,9 +109,12 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
         Ok((message, base)) => {
             say("remote", Ok(message));
             match app(cid, project, base).await {
-                Ok((message, found)) => {
+                Ok((message, inspection)) => {
                     say("app", Ok(message));
-                    notes = found;
+                    if let Some(found) = python(cid, project, &inspection).await {
+                        say("python", found);
+                    }
+                    notes = inspection.notes;
                 }
                 Err(fault) => say("app", Err(fault)),
             }
@@ -240,7 +244,7 @@ async fn remote(cid: &Cid, project: &Project) -> Result<(String, String), Fault>
 
 /// Checks that a workspace at this commit would have something to run, and reports anything unexpected
 /// about it.
-async fn app(cid: &Cid, project: &Project, base: String) -> Result<(String, Vec<String>), Fault> {
+async fn app(cid: &Cid, project: &Project, base: String) -> Result<(String, Inspection), Fault> {
     let request = Inspect {
         mirror: cid.layout.mirror(&project.name),
         commit: base.clone(),
@@ -257,7 +261,29 @@ async fn app(cid: &Cid, project: &Project, base: String) -> Result<(String, Vec<
     let recipe = Recipe::new(project, &inspection)?;
     let processes: Vec<&str> = recipe.processes.keys().map(String::as_str).collect();
     let message = format!("processes: {}", processes.join(", "));
-    Ok((message, inspection.notes))
+    Ok((message, inspection))
+}
+
+/// Checks that the machine has a Python that the repository takes; `None` where cid makes no environment.
+async fn python(
+    cid: &Cid,
+    project: &Project,
+    inspection: &Inspection,
+) -> Option<Result<String, Fault>> {
+    let installs = inspection.dependencies.is_some() || project.app.install.is_some();
+    if !installs || project.app.env.is_some() {
+        return None;
+    }
+    let request = FindPython {
+        wanted: inspection.python.clone(),
+        tools_dir: cid.layout.tools_dir(),
+        // Its account is that of all projects' tools: none of the project's variables reach it.
+        env: network(),
+    };
+    let (identity, limit) = (Identity::Tools, *cid.settings.limits.step);
+    let cancel = cid.stopping.clone();
+    let found = ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, request).await;
+    Some(found.map(|found| found.told))
 }
 
 /// A push that is only tried ends before the server looks at what it would store.

@@ -346,6 +346,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::BuildEnvironment(_) => ("install the dependencies", "install"),
         Request::InstallLocal(_) => ("install the tree's own packages", "install"),
         Request::BringUv(_) => ("bring uv in", "install"),
+        Request::FindPython(_) => ("find a Python", "step"),
         Request::SealEnvironment(_) => ("seal the environment", "install"),
         Request::CheckEnvironment(_) => ("look at the environment", "step"),
         Request::DiscardEnvironment(_) => ("remove the environment", "install"),

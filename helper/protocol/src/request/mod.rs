@@ -28,7 +28,8 @@ pub use git::{
 };
 pub use packages::{
     BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
-    Inspect, Inspection, InstallLocal, LocalInstalled, SealEnvironment,
+    FindPython, Inspect, Inspection, InstallLocal, LocalInstalled, PythonFound, SealEnvironment,
+    WantedPython, WantedVersion,
 };
 pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{Configure, Configured, FileSource, Purge, Purged, TreeFile, TreeLink};
@@ -94,6 +95,8 @@ requests! {
     CheckEnvironment => Checked,
     /// Installs packages of the repository from a workspace's tree.
     InstallLocal => LocalInstalled,
+    /// Says which Python of the machine's an environment would be made of.
+    FindPython => PythonFound,
     /// Brings uv in, where it is not there yet.
     BringUv => (),
     /// Removes what is there of an environment.

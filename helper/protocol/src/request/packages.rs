@@ -45,8 +45,50 @@ pub struct Inspection {
     pub gunicorn: bool,
     /// Names of the files in the app's folder that the decision rests on.
     pub found: Vec<String>,
-    /// What was looked for, for the message 'nothing to run'.
-    pub looked_for: Vec<String>,
+    /// Where there is nothing to run: a line for each file that says how the app may start, and what it needs.
+    #[serde(default)]
+    pub nearby: Vec<String>,
+    /// Which Python it asks for.
+    #[serde(default)]
+    pub python: WantedPython,
+}
+
+/// Which Python a repository asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedPython {
+    /// The first that the machine has counts; none: any.
+    pub choices: Vec<WantedVersion>,
+    /// The file that these are from, by path in the repository.
+    pub place: PathBuf,
+    /// `requires-python` of `pyproject.toml`.
+    pub requires: Option<String>,
+}
+
+/// A version asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedVersion {
+    /// As it is written.
+    pub text: String,
+    /// Its numbers; `None`: the machine's own, whichever it is.
+    pub version: Option<Vec<u32>>,
+}
+
+/// See [`super::Request::FindPython`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FindPython {
+    /// What the repository asks for.
+    pub wanted: WantedPython,
+    /// As in [`BuildEnvironment`].
+    pub tools_dir: PathBuf,
+    /// What installers are told beside what is cid's own.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Reply to [`FindPython`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PythonFound {
+    /// Such as `Python 3.11.2, /usr/bin/python3: pyproject.toml requires >=3.10`.
+    pub told: String,
 }
 
 /// How an app declares its dependencies.

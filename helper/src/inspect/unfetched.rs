@@ -1,0 +1,89 @@
+//! What of a commit a clone does not bring: submodules, and files that Git LFS keeps elsewhere.
+
+use super::{snapshot::Snapshot, text};
+use std::path::PathBuf;
+
+const MODULES: &str = ".gitmodules";
+const ATTRIBUTES: &str = ".gitattributes";
+const LFS: &str = "filter=lfs";
+
+/// A note for each kind that the commit has.
+pub(super) fn notes(snapshot: &Snapshot<'_>) -> Vec<String> {
+    submodules(snapshot)
+        .into_iter()
+        .chain(lfs(snapshot))
+        .collect()
+}
+
+fn submodules(snapshot: &Snapshot<'_>) -> Option<String> {
+    snapshot.read_at(MODULES.as_ref()).ok()??;
+    let found = snapshot.look_below(usize::MAX).submodules;
+    let shown: Vec<String> = found
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    (!shown.is_empty()).then(|| {
+        format!(
+            "cid does not fetch submodules: {} stays empty",
+            shown.join(", ")
+        )
+    })
+}
+
+/// Attributes count from the folder that they are in: mostly the root, or one around the app's files.
+fn lfs(snapshot: &Snapshot<'_>) -> Option<String> {
+    let app = &snapshot.app_dir;
+    let around = app.ancestors().map(PathBuf::from);
+    let below = snapshot.folders().map(|name| app.join(name));
+    let keeps = |path: &PathBuf| {
+        let content = snapshot.read_at(path).ok().flatten().unwrap_or_default();
+        let text = text::decode(&content, path).unwrap_or_default();
+        text.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            !line.trim_start().starts_with('#') && words.any(|word| word == LFS)
+        })
+    };
+    let path = around
+        .chain(below)
+        .map(|folder| folder.join(ATTRIBUTES))
+        .find(keeps)?;
+    Some(format!(
+        "cid does not fetch what Git LFS keeps elsewhere: files that {} gives to it stay short texts that point there",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::inspect::tests::look;
+    use cid_protocol::request::Given;
+
+    const FILE: u32 = 0o100_644;
+    const SUBMODULE: u32 = 0o160_000;
+    const WEB: (&str, u32, &[u8]) = ("Procfile", FILE, b"web: x");
+
+    fn notes(files: &[(&str, u32, &[u8])]) -> Vec<String> {
+        let files = [&[WEB], files].concat();
+        look(&files, Given::default()).unwrap().notes
+    }
+
+    #[test]
+    fn submodules_are_told_by_their_place() {
+        let modules: (&str, u32, &[u8]) = (".gitmodules", FILE, b"[submodule \"x\"]");
+        let said = notes(&[modules, ("libs/theme", SUBMODULE, b"x")]);
+        assert!(said[0].contains("libs/theme"), "{said:?}");
+        // One that was removed leaves its file.
+        assert_eq!(notes(&[modules]), [""; 0]);
+    }
+
+    #[test]
+    fn what_lfs_keeps_is_told_by_the_file_that_says_so() {
+        for path in [".gitattributes", "media/.gitattributes"] {
+            let said = notes(&[(path, FILE, b"*.jpg filter=lfs diff=lfs -text")]);
+            assert!(said[0].contains(path), "{said:?}");
+        }
+        for text in [&b"# *.jpg filter=lfs"[..], b"*.sh eol=lf", b"\xff\xfe"] {
+            assert_eq!(notes(&[(".gitattributes", FILE, text)]), [""; 0]);
+        }
+    }
+}
