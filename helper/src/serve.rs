@@ -182,6 +182,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::open_umask();
             reply(deps::bring_uv(&ask, lines))
         }
+        Request::CollectStatic(ask) => reply(tree::collect::collect(&ask)),
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::OpenSockets(ask) => reply(tree::acl::open_sockets(&ask)),
         Request::AnswerBy(ask) => reply(socket::answer_by(&ask)),

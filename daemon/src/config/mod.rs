@@ -20,7 +20,7 @@ pub use app::{App, Command, Health};
 pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use nginx::NginxSettings;
 pub use project::{
-    Access, Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project,
+    Access, Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project, UrlPrefix,
 };
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};

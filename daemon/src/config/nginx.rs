@@ -1,7 +1,8 @@
 //! `[nginx]`: how a project's sites are served.
 
-use super::{Seconds, limits::Size};
+use super::{RelativePath, Seconds, UrlPrefix, limits::Size, place::Broken};
 use serde::Deserialize;
+use std::path::Component;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -20,6 +21,41 @@ pub struct NginxSettings {
     pub header_buffer: Size<{ 4 * KIB }, { 256 * KIB }>,
     /// For how long the app may send nothing.
     pub read_timeout: Seconds,
+    /// Collected files that nginx serves itself.
+    #[serde(rename = "static")]
+    pub collected: Option<StaticFiles>,
+}
+
+/// `nginx.static`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaticFiles {
+    /// In `app.dir`: where the release commands collect them.
+    pub path: RelativePath,
+    /// Below which URL they are.
+    pub url: UrlPrefix,
+}
+
+impl NginxSettings {
+    /// Checks what no value shows by itself.
+    pub(super) fn check(&self, media: Option<&UrlPrefix>) -> Result<(), Broken> {
+        let Some(StaticFiles { path, url }) = &self.collected else {
+            return Ok(());
+        };
+        if path.components().all(|part| part == Component::CurDir) {
+            return Err(Broken::new(
+                "nginx.static.path",
+                "all of the app would be public: name the folder of collected files alone",
+            ));
+        }
+        if media == Some(url) {
+            return Err(Broken::new(
+                "nginx.static.url",
+                "media.url is the same: each URL leads to one folder",
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Default for NginxSettings {
@@ -29,6 +65,7 @@ impl Default for NginxSettings {
             buffering: true,
             header_buffer: Size::of(32 * KIB),
             read_timeout: Seconds::new(300),
+            collected: None,
         }
     }
 }
@@ -64,6 +101,12 @@ mod tests {
             ("read_timeout = \"0s\"", "0s"),
             ("read_timeout = \"25h\"", "25h"),
             ("buffering = \"off\"", "expected a boolean"),
+            ("static = { path = \"static/all\", url = \"/static/\" }", ""),
+            ("static = { path = \"../x\", url = \"/static/\" }", "../x"),
+            ("static = { path = \"/etc\", url = \"/static/\" }", "/etc"),
+            ("static = { path = \"x\", url = \"/\" }", "URL prefix"),
+            ("static = { path = \"x\", url = \"/a;b/\" }", "URL prefix"),
+            ("static = { path = \"x\" }", "url"),
             ("proxy_buffering = true", "unknown field"),
         ] {
             match read(text) {

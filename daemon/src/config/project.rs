@@ -165,7 +165,7 @@ pub struct Media {
     pub link: RelativePath,
     /// Below which URL nginx serves it.
     #[serde(default = "media_url")]
-    pub url: MediaUrl,
+    pub url: UrlPrefix,
     /// Pages and scripts in it run as each workspace's own.
     #[serde(default)]
     pub scripts: bool,
@@ -179,16 +179,16 @@ fn media_link() -> RelativePath {
     RelativePath::try_from("media".to_owned()).expect("a relative path")
 }
 
-fn media_url() -> MediaUrl {
-    MediaUrl("/media/".into())
+fn media_url() -> UrlPrefix {
+    UrlPrefix("/media/".into())
 }
 
 /// A prefix of URLs: `/media/`, of letters, digits, `-`, `_`, with a slash at both ends.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct MediaUrl(String);
+pub struct UrlPrefix(String);
 
-impl TryFrom<String> for MediaUrl {
+impl TryFrom<String> for UrlPrefix {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let good = text.len() > 2
@@ -206,7 +206,7 @@ impl TryFrom<String> for MediaUrl {
     }
 }
 
-impl MediaUrl {
+impl UrlPrefix {
     /// The prefix as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -385,6 +385,8 @@ impl Project {
                 "only a repository over https takes one",
             ));
         }
+        self.nginx
+            .check(self.media.as_ref().map(|media| &media.url))?;
         numbers::check(self)?;
         self.check_variables()
     }

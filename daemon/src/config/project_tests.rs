@@ -108,3 +108,22 @@ fn the_file_of_a_shared_database_is_found() {
     assert_eq!(found("sqlite:///db.sqlite3"), None);
     assert_eq!(found("postgres://localhost/pressa"), None);
 }
+
+#[test]
+fn static_files_are_a_folder_of_their_own_at_a_url_of_their_own() {
+    let of = |path: &str, url: &str| {
+        let media = "[media]\npath = \"/srv/m\"\n";
+        read(&format!(
+            "{media}[nginx]\nstatic = {{ path = \"{path}\", url = \"{url}\" }}"
+        ))
+    };
+    assert!(of("staticfiles", "/static/").is_ok());
+    for (path, url, said) in [
+        (".", "/static/", "would be public"),
+        ("./.", "/static/", "would be public"),
+        ("staticfiles", "/media/", "media.url is the same"),
+    ] {
+        let error = of(path, url).unwrap_err();
+        assert!(error.contains(said), "{path} {url}: {error}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The folders of a host that are not the daemon's own: each belongs to whoever works in it.
 
-use super::identities::deploy_user;
+use super::{PEOPLE, identities::deploy_user};
 use crate::{
     config::{Project, Projects},
     domain::{TOOLS, builder, project_group},
@@ -42,10 +42,20 @@ pub(super) async fn prepare(
     }
     // Last, for it alone may be where the daemon's unit may not write.
     let work_dir = Projects::work_dir(project, &layout.work_root);
-    fs::make_dir(&work_dir, 0o755)
+    make_work_dir(&work_dir)
         .and_then(|()| fs::make_dir(&trash_dir(&work_dir.join("any")), 0o700))
         .and_then(|()| fs::make_dir(&kept_dir(&work_dir), KEPT_MODE))
         .map_err(|fault| unwritable(&work_dir).unwrap_or(fault))
+}
+
+/// People who use cid list the names of its workspaces, others pass through. One that is there stays as its
+/// operator made it.
+fn make_work_dir(work_dir: &Path) -> Result<(), Fault> {
+    if fs::exists(work_dir) {
+        return Ok(());
+    }
+    fs::make_dir(work_dir, 0o751)?;
+    fs::give_to(work_dir, 0, gid_of(PEOPLE)?)
 }
 
 /// Only the account that installs what builds run may change it.

@@ -6,9 +6,9 @@ use crate::{
     engine::Plan,
     layout::kept_dir,
     step::{
-        CheckHealth, Clone, Configure, Fetch, GrantAccess, Inspect, InstallDependencies,
-        MakeAccount, MakeDirectory, Publish, PushBranch, RecordMade, Release, ReservePort,
-        StartProcesses,
+        CheckHealth, Clone, CollectStatic, Configure, Fetch, GrantAccess, Inspect,
+        InstallDependencies, MakeAccount, MakeDirectory, Publish, PushBranch, RecordMade, Release,
+        ReservePort, StartProcesses,
     },
 };
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         directory: directory(),
         tls: workspace.is_https(),
     };
-    with_account(facts)
+    let plan = with_account(facts)
         .beside(&Fetch {
             mirror: facts.mirror(),
             remote: project.remote(),
@@ -84,7 +84,8 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         .then(&GrantAccess {
             directory: directory(),
             email: workspace.email.clone(),
-        })
+        });
+    with_static(plan, facts)
         .then(&StartProcesses {
             reserve_port: reserve_port.clone(),
             configure: configure.clone(),
@@ -104,6 +105,15 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         .beside(&RecordMade {
             directory: directory(),
         })
+}
+
+/// Adds the copy of collected static files, where nginx serves some.
+pub(super) fn with_static(plan: Plan, facts: &Facts<'_>) -> Plan {
+    let directory = facts.workspace.directory.clone();
+    match &facts.project.nginx.collected {
+        None => plan,
+        Some(_) => plan.beside(&CollectStatic { directory }),
+    }
 }
 
 /// Another creation of that name begins later.

@@ -1,6 +1,6 @@
 //! A workspace's processes begin anew.
 
-use super::Facts;
+use super::{Facts, create::with_static};
 use crate::{
     domain::JobKind,
     engine::Plan,
@@ -14,7 +14,8 @@ pub fn restart(facts: &Facts<'_>) -> Plan {
     } = facts;
     // The project's domain may be another by now.
     let host = workspace.host().map(str::to_owned);
-    Plan::new(JobKind::Restart)
+    let plan = Plan::new(JobKind::Restart);
+    with_static(plan, facts)
         .then(&RestartProcesses {
             instance: workspace.instance(),
         })

@@ -62,6 +62,7 @@ impl Step for GrantAccess {
             return Ok(());
         }
         let request = who.grant(&self.directory, account.as_ref());
+        list_directory(&self.directory, &request, cx);
         note_skipped(cx, cx.ask(cx.user(), request).await?);
         share_project(cx, access).await;
         Ok(())
@@ -79,11 +80,9 @@ impl GrantAccess {
         if cx.sys().accounts.is_none() || !cx.output::<Inspect>()?.recipe.web_on_socket {
             return Ok(());
         }
-        let configuration = cx.sys().nginx.configuration().await?;
-        let worker = worker::account(&configuration);
         let request = request::OpenSockets {
             folder: self.directory.join(RUN),
-            uids: vec![ROOT, number_of(worker, "mend `user` in nginx.conf")?],
+            uids: nginx_accounts(cx).await?,
         };
         cx.ask(cx.user(), request).await
     }
@@ -124,6 +123,26 @@ impl Who {
             gids: self.gids,
             ..request::GrantAccess::default()
         }
+    }
+}
+
+/// Who of nginx's, and of the daemon, must get to what a workspace gives visitors.
+pub(super) async fn nginx_accounts(cx: &Cx) -> Result<Vec<u32>, Fault> {
+    let configuration = cx.sys().nginx.configuration().await?;
+    let worker = worker::account(&configuration);
+    Ok(vec![ROOT, number_of(worker, "mend `user` in nginx.conf")?])
+}
+
+/// Lets people list the workspace's own folder. On a host it is root's; in a sandbox all are one user.
+pub(super) fn list_directory(directory: &Path, grant: &request::GrantAccess, cx: &Cx) {
+    if cx.sys().accounts.is_none() {
+        return;
+    }
+    if let Err(fault) = fs::admit(directory, &grant.uids, &grant.gids) {
+        cx.note(format!(
+            "people cannot list {}: {fault}",
+            directory.display()
+        ));
     }
 }
 

@@ -71,7 +71,8 @@ impl Step for Inspect {
             cx.note(note);
         }
         let recipe = Recipe::new(&project, &inspection)?;
-        if recipe.web_on_socket && cx.sys().accounts.is_some() {
+        let in_folders = recipe.web_on_socket || project.nginx.collected.is_some();
+        if in_folders && cx.sys().accounts.is_some() {
             // Early: nothing has been installed yet.
             let layout = &cx.sys().layout;
             view::of(layout, &Projects::work_dir(&project, &layout.work_root))?;

@@ -13,7 +13,7 @@ use crate::{
     system::helpers::Identity,
 };
 use cid_kernel::fs;
-pub use cid_protocol::request::{HOME, OTHER_VENV, TREE, VENV};
+pub use cid_protocol::request::{HOME, OTHER_VENV, STATIC, TREE, VENV};
 use cid_protocol::{
     fault::Fault,
     request::{EndProcesses, Purge, UnfinishedWork, WorkReport},
@@ -86,7 +86,7 @@ impl Step for MakeDirectory {
             .hint("look what it is and move it away (cictl doctor shows more of that kind)"));
         }
         fs::make_dir(&self.directory, 0o751)?;
-        for name in [HOME, TMP, RUN] {
+        for name in [HOME, TMP, RUN, STATIC] {
             fs::make_dir(&self.directory.join(name), 0o770)?;
         }
         match made(cx) {
@@ -140,7 +140,7 @@ impl MakeDirectory {
             fs::make_dir(folder, KEPT_MODE)?;
         }
         fs::rename_new(&self.directory, &self.kept)?;
-        for name in [VENV, OTHER_VENV, TMP, RUN] {
+        for name in [VENV, OTHER_VENV, TMP, RUN, STATIC] {
             purge(&self.kept.join(name), cx).await?;
         }
         let kept = self.kept.display();
@@ -154,7 +154,7 @@ impl MakeDirectory {
     /// account cannot make them.
     fn give_to(&self, made: &Made) -> Result<(), Fault> {
         let uid = made.account.uid;
-        for name in [TREE, VENV, HOME, TMP, RUN] {
+        for name in [TREE, VENV, HOME, TMP, RUN, STATIC] {
             let path = self.directory.join(name);
             fs::make_dir(&path, 0o770)?;
             // Its own group has the same number.

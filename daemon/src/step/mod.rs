@@ -4,6 +4,7 @@ mod check_branch;
 mod check_health;
 mod check_work;
 mod clone;
+mod collect_static;
 mod configure;
 mod delete_branch;
 mod end_processes;
@@ -42,6 +43,7 @@ pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
 pub use check_work::{CheckWork, Origin};
 pub use clone::Clone;
+pub use collect_static::CollectStatic;
 pub(crate) use configure::APP_LOG_DIR_MODE;
 pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
@@ -83,6 +85,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<CheckHealth>(),
     StepEntry::of::<CheckWork>(),
     StepEntry::of::<Clone>(),
+    StepEntry::of::<CollectStatic>(),
     StepEntry::of::<Configure>(),
     StepEntry::of::<DeleteBranch>(),
     StepEntry::of::<EndProcesses>(),

@@ -2,7 +2,7 @@
 
 use super::{
     Inspect,
-    make_directory::{RUN, web_socket},
+    make_directory::{RUN, STATIC, web_socket},
     reserve_port,
 };
 use crate::{
@@ -12,11 +12,11 @@ use crate::{
     store::{Artifact, Debt},
     system::{
         System,
-        nginx::vhost::{HostName, Media, Upstream, Vhost, VhostTls},
+        nginx::vhost::{HostName, Media, Static, Upstream, Vhost, VhostTls},
         view,
     },
 };
-use cid_protocol::fault::Fault;
+use cid_protocol::{fault::Fault, request::STATIC_FOLDER};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -114,6 +114,13 @@ impl Published<'_> {
             path: media.path.to_path_buf(),
             scripts: media.scripts,
         });
+        let collected = project.nginx.collected.as_ref();
+        let collected = collected.map(|files| {
+            Ok::<_, Fault>(Static {
+                url: files.url.as_str().to_owned(),
+                path: self.seen(sys, STATIC)?.join(STATIC_FOLDER),
+            })
+        });
         let vhost = Vhost {
             unit: self.unit.clone(),
             server_name,
@@ -125,21 +132,26 @@ impl Published<'_> {
                 None => Upstream::Unix(self.socket(sys)?),
             },
             media,
+            collected: collected.transpose()?,
             bounds: (&project.nginx).into(),
             access_log: None,
         };
         vhost.render()
     }
 
-    /// The path by which nginx reaches the app's socket. In a sandbox all are one user.
+    /// The path by which nginx reaches the app's socket.
     fn socket(&self, sys: &System) -> Result<PathBuf, Fault> {
         let socket = web_socket(self.directory);
-        match (sys.accounts.is_some(), socket.file_name()) {
-            (true, Some(name)) => {
-                let folder = self.directory.join(RUN);
-                Ok(view::of(&sys.layout, &folder)?.join(name))
-            }
-            _ => Ok(socket),
+        let name = socket.file_name().unwrap_or_default();
+        Ok(self.seen(sys, RUN)?.join(name))
+    }
+
+    /// Where nginx sees a folder of the workspace's. In a sandbox all are one user.
+    fn seen(&self, sys: &System, folder: &str) -> Result<PathBuf, Fault> {
+        let folder = self.directory.join(folder);
+        match sys.accounts.is_some() {
+            true => view::of(&sys.layout, &folder),
+            false => Ok(folder),
         }
     }
 }

@@ -71,6 +71,7 @@ impl Release {
             false => None,
         };
         let _core = cx.turn(Resource::Core).await?;
+        let mut is_told = false;
         for command in commands {
             let (shown, command) = match filled_in(command, &run_file.env) {
                 ProcessCommand::Arguments(words) => (words.join(" "), words),
@@ -91,10 +92,12 @@ impl Release {
                     .collect(),
             };
             let hint = "see its last lines of output; mend it in the repository, or set `release` in [app] of the project file";
+            // One that fails, or never ends, may have changed it as well.
+            if is_shared && !is_told {
+                cx.note("the release commands work on the shared database: what they change there stays");
+                is_told = true;
+            }
             judge(cx.ask(cx.user(), request).await?, "release", &shown, hint)?;
-        }
-        if is_shared {
-            cx.note("the release commands changed the shared database: that cannot be taken back");
         }
         Ok(())
     }

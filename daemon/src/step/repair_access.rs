@@ -2,7 +2,7 @@
 //! developer made, which the workspace's user could not change.
 
 use super::{
-    grant_access::{Who, note_skipped, share_project},
+    grant_access::{Who, list_directory, note_skipped, share_project},
     uid_of,
 };
 use crate::{
@@ -52,6 +52,7 @@ impl Step for RepairAccess {
         let who = Who::of(access, &self.email)?;
         let mut request = who.grant(&self.directory, self.account.as_ref());
         request.owners = self.owners(access, &request);
+        list_directory(&self.directory, &request, cx);
         let identity = Identity::Access(cx.unit().clone(), self.directory.clone());
         let granted = cx.ask(identity, request).await?;
         cx.note(format!(

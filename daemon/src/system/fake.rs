@@ -24,10 +24,10 @@ use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
     request::{
-        AccessReport, AccountFiles, BranchDeletion, Built, Checked, Configured, Dependencies,
-        Ended, Exported, Fetched, FoundCommit, Granted, Inspection, LocalInstalled, PathReport,
-        Purged, Reports, Request, Resolved, SealedBuild, ToolExited, TreeLook, TreeState,
-        WorkReport,
+        AccessReport, AccountFiles, BranchDeletion, Built, Checked, Collected, Configured,
+        Dependencies, Ended, Exported, Fetched, FoundCommit, Granted, Inspection, LocalInstalled,
+        PathReport, Purged, Reports, Request, Resolved, SealedBuild, ToolExited, TreeLook,
+        TreeState, WorkReport,
     },
 };
 use serde_json::{Value, json};
@@ -417,6 +417,7 @@ impl Launcher for Fake {
                 encode(serde_json::to_value(Configured::default()))
             }
             Request::EndProcesses(_) => encode(serde_json::to_value(Ended::default())),
+            Request::CollectStatic(_) => encode(serde_json::to_value(Collected::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::AnswerBy(ask) => {
                 // A file's name says which one answers, and no file: the first one.

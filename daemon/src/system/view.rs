@@ -22,11 +22,11 @@ const HARD_LINKS: &str = "/proc/sys/fs/protected_hardlinks";
 pub(crate) fn of(layout: &Layout, folder: &Path) -> Result<PathBuf, Fault> {
     let below = folder.strip_prefix(&layout.work_root).map_err(|_| {
         Fault::new(format!(
-            "cannot let nginx reach sockets in {}: it is not below {}",
+            "cannot let nginx reach workspaces in {}: it is not below {}",
             folder.display(),
             layout.work_root.display()
         ))
-        .hint("leave work_dir out of the project file, or have the app listen on its port")
+        .hint("leave work_dir out of the project file, or have the app listen on its port and leave nginx.static out")
     })?;
     let seen = layout.work_view().join(below);
     check(folder, &seen)?;
@@ -45,7 +45,7 @@ pub(crate) fn of(layout: &Layout, folder: &Path) -> Result<PathBuf, Fault> {
 fn check(folder: &Path, seen: &Path) -> Result<(), Fault> {
     let cannot = |why: &str| {
         Fault::new(format!(
-            "cannot publish an app on a Unix socket: {} {why}",
+            "cannot let nginx reach a workspace's folder: {} {why}",
             seen.display()
         ))
         .hint(

@@ -239,6 +239,7 @@ async fn media_is_served_but_links_out_of_it_are_not() {
             path: media,
             scripts: false,
         }),
+        collected: None,
         bounds: (&NginxSettings::default()).into(),
         access_log: None,
     };
@@ -406,6 +407,7 @@ async fn shared_media_does_not_run_on_the_sites_that_show_it() {
             path: folder.clone(),
             scripts,
         }),
+        collected: None,
         bounds: (&NginxSettings::default()).into(),
         access_log: None,
     };
@@ -545,6 +547,7 @@ fn served(rig: &Rig, app: u16, settings: &NginxSettings) -> String {
         plain_too: false,
         upstream: Upstream::Port(app),
         media: None,
+        collected: None,
         bounds: settings.into(),
         access_log: None,
     };

@@ -137,6 +137,7 @@ impl Rig {
             plain_too: false,
             upstream: Upstream::Port(upstream),
             media: None,
+            collected: None,
             bounds: (&NginxSettings::default()).into(),
             access_log: None,
         };

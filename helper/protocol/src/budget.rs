@@ -125,6 +125,10 @@ budgets! {
     RENDERED = bytes 4 * MIB, "a file made from a template";
     /// Each is looked at when the packages are used again.
     ENVIRONMENT_FOLDERS = count 100_000, "folders of installed packages that are shared";
+    /// A copy is kept for nginx.
+    STATIC_FILES = count 100_000, "collected static files";
+    /// The same in bytes.
+    STATIC_BYTES = bytes 1024 * MIB, "collected static files, together";
 
     // What a project file says.
 

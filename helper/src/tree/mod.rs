@@ -3,6 +3,7 @@
 
 pub(super) mod acl;
 pub(super) mod beneath;
+pub(super) mod collect;
 pub(super) mod configure;
 mod copy;
 mod exclude;

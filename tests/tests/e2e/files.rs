@@ -60,6 +60,81 @@ fn a_procfile_is_read_whole_or_refused_by_its_line() {
     }
 }
 
+/// Collects one page, and what must not be served.
+const COLLECT: &str = r#"mkdir -p all/css all/.git && cd all
+echo "body { color: $COLOR }" > css/site.css
+echo secret > .env && echo secret > .git/config && echo secret > ../secret
+ln -sf ../secret leads-out && ln -sf ../../secret css/leads-out && ln -sfn / root && rm -f pipe && mkfifo pipe
+"#;
+
+#[test]
+fn nginx_serves_collected_files_and_nothing_else_of_the_tree() {
+    let tree = Tree::hello().with("collect.sh", COLLECT);
+    let tables = "[app]\nrelease = [[\"sh\", \"collect.sh\"]]\n\
+                  [nginx]\nstatic = { path = \"all\", url = \"/static/\" }\n[env]\nCOLOR = \"red\"\n";
+    let stage = Stage::of(&tree, tables);
+    let said = stage.cictl_ends(0, &["create", ANNA]).text();
+    assert!(said.contains("below all are not served"), "{said}");
+    let anna = stage.show(ANNA);
+    stage.answers(&anna);
+    let css = stage.get(&anna, "/static/css/site.css");
+    assert_eq!(css.status, 200, "{}", css.body);
+    assert!(css.body.contains("red"), "{}", css.body);
+    // Also where the app itself puts them: beside the files it may write.
+    let files = anna.directory().join("static/files");
+    symlink("/etc", files.join("etc")).unwrap();
+    fs::write(files.join(".env"), "secret").unwrap();
+    for path in [
+        "leads-out",
+        "css/leads-out",
+        "root/etc/passwd",
+        "etc/passwd",
+        "pipe",
+        ".env",
+        ".git/config",
+        "../collect.sh",
+        "%2e%2e/collect.sh",
+        "",
+        "css/",
+    ] {
+        let answer = stage.get(&anna, &format!("/static/{path}"));
+        assert!(
+            [400, 403, 404].contains(&answer.status) || !answer.body.contains("secret"),
+            "{path}: {} {}",
+            answer.status,
+            answer.body
+        );
+        assert!(
+            !answer.body.contains("root:") && !answer.body.contains("mkfifo"),
+            "{path}: {}",
+            answer.body
+        );
+    }
+
+    // A restart takes what is there by then, and one file that is too much leaves the earlier ones.
+    let tree = anna.tree();
+    fs::write(tree.join("all/css/site.css"), "blue").unwrap();
+    stage.cictl_ends(0, &["restart", ANNA]);
+    assert_eq!(stage.get(&anna, "/static/css/site.css").body.trim(), "blue");
+    fs::write(tree.join("all/css/site.css"), "green").unwrap();
+    fs::File::create(tree.join("all/huge"))
+        .unwrap()
+        .set_len(3 << 30)
+        .unwrap();
+    let said = stage.cictl_ends(0, &["restart", ANNA]).text();
+    assert!(
+        said.contains("/static/ is not served anew") && said.contains("1024 MiB"),
+        "{said}"
+    );
+    assert_eq!(stage.get(&anna, "/static/css/site.css").body.trim(), "blue");
+    fs::remove_dir_all(tree.join("all")).unwrap();
+    let said = stage.cictl_ends(0, &["restart", ANNA]).text();
+    assert!(said.contains("made no all"), "{said}");
+    assert_eq!(stage.get(&anna, "/static/css/site.css").status, 404);
+    stage.answers(&anna);
+    stage.delete(ANNA);
+}
+
 /// Answers with what a package of the tree says, and where that has another one from.
 const APP: &str = r#"import http.server
 import os

@@ -215,6 +215,32 @@ fn a_developer_uses_what_the_release_made_and_the_environment() {
     let run = "cictl run anna@example.com -- python manage.py";
     root(&host, &format!("{run} showmigrations"));
 
+    // Names are for those who use cid, what is in a workspace for its own people.
+    let workspace = "/srv/cid/guestbook/anna---example-com";
+    assert!(anna(&host, &format!("ls {workspace}")).contains("src"));
+    assert!(anna(&host, "ls /srv/cid/guestbook").contains("bob---"));
+    for hidden in [
+        workspace,
+        "/srv/cid",
+        "/srv/cid/guestbook",
+        "/run/cid/work",
+        "/run/cid/apps",
+        "/var/log/cid/apps",
+    ] {
+        assert_ne!(
+            host.run_as("eve", &["ls", hidden]).unwrap().status,
+            0,
+            "{hidden}"
+        );
+    }
+    assert_ne!(host.run_as("bob", &["ls", workspace]).unwrap().status, 0);
+    assert_ne!(
+        host.run_as("bob", &["cat", "/etc/cid/cid.toml"])
+            .unwrap()
+            .status,
+        0
+    );
+
     // Nothing is lacking, neither here nor where nobody shares the files.
     for email in ["anna@example.com", "bob@example.com"] {
         let repaired = root(&host, &format!("cictl access repair {email} 2>&1"));

@@ -80,8 +80,14 @@ fn an_installation_says_what_is_next_and_leaves_the_form_off() {
         "cictl doctor",
         "The web form is off",
         "/usr/share/doc/cid/examples/front.conf",
+        "/usr/share/doc/cid/server.md",
+        "/usr/share/doc/cid/troubleshooting.md",
     ] {
         assert!(last.contains(next), "{next}: {said}");
+        assert!(
+            !next.starts_with("/usr") || host.exists(next).unwrap(),
+            "{next}"
+        );
     }
     for (unit, enabled, active) in [
         ("cid.service", "enabled", "active"),

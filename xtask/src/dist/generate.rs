@@ -31,7 +31,8 @@ pub(super) fn documents(stage: &Stage, bins: &Path, version: &str) -> Result<()>
 /// The operator's own file: every setting with its default, and none of them set.
 fn settings(stage: &Stage) -> Result<()> {
     let example = fs::read_to_string(build::root().join("examples/cid.toml"))?;
-    stage.write("etc/cid/cid.toml", commented(&example))
+    // Apps read what everybody reads in /etc.
+    stage.write_with_mode("etc/cid/cid.toml", commented(&example), 0o640)
 }
 
 fn commented(example: &str) -> String {

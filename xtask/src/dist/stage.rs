@@ -43,6 +43,15 @@ const FILES: &[(&str, &str)] = &[
         "packaging/examples/project.toml",
         "usr/share/doc/cid/examples/project.toml",
     ),
+    ("docs/server.md", "usr/share/doc/cid/server.md"),
+    (
+        "docs/troubleshooting.md",
+        "usr/share/doc/cid/troubleshooting.md",
+    ),
+    ("docs/project-file.md", "usr/share/doc/cid/project-file.md"),
+    ("docs/security.md", "usr/share/doc/cid/security.md"),
+    ("docs/recovery.md", "usr/share/doc/cid/recovery.md"),
+    ("docs/limits.md", "usr/share/doc/cid/limits.md"),
     (
         "packaging/lintian-overrides",
         "usr/share/lintian/overrides/cid",

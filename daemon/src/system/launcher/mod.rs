@@ -361,6 +361,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::Purge(_) => ("throw the tree away", "purge"),
         Request::Inspect(_) => ("look at the repository", "step"),
         Request::Configure(_) => ("write the tree's configuration", "step"),
+        Request::CollectStatic(_) => ("copy the static files", "clone"),
         Request::GrantAccess(_) => ("give access to the tree", "step"),
         Request::OpenSockets(_) => ("give access to the app's socket", "step"),
         Request::AnswerBy(_) => ("have nginx reach the app's socket", "step"),

@@ -56,6 +56,15 @@ pub struct Media {
     pub scripts: bool,
 }
 
+/// Collected files that nginx serves itself; the workspace's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Static {
+    /// Below which path of the site, e.g. `/static/`.
+    pub url: String,
+    /// The folder.
+    pub path: PathBuf,
+}
+
 /// How a site answers over HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VhostTls {
@@ -129,6 +138,8 @@ pub struct Vhost {
     pub upstream: Upstream,
     /// What nginx serves itself.
     pub media: Option<Media>,
+    /// Collected files that nginx serves itself.
+    pub collected: Option<Static>,
     /// Sizes and times.
     pub bounds: Bounds,
     /// A log of this site's own; otherwise requests are in the one for all.
@@ -172,6 +183,7 @@ impl Vhost {
             tls: self.tls.as_ref().map(VhostTls::file).transpose()?,
             upstream: self.upstream()?,
             media: self.media.as_ref().map(Media::file).transpose()?,
+            collected: self.collected.as_ref().map(Static::file).transpose()?,
             plain_too: self.plain_too,
             bounds: &self.bounds,
             access_log: self.access_log.as_deref().map(absolute).transpose()?,
@@ -197,11 +209,26 @@ impl Vhost {
 }
 
 impl Media {
+    fn file(&self) -> Result<MediaFile, Fault> {
+        Ok(MediaFile {
+            folder: Folder::new(&self.url, &self.path)?,
+            scripts: self.scripts,
+        })
+    }
+}
+
+impl Static {
+    fn file(&self) -> Result<Folder, Fault> {
+        Folder::new(&self.url, &self.path)
+    }
+}
+
+impl Folder {
     /// Location and alias, both with a slash at the end: with only one of them
     /// `/media../secret` would lead out of the folder.
-    fn file(&self) -> Result<MediaFile, Fault> {
-        let inner = self.url.trim_matches('/');
-        let good = self.url.starts_with('/')
+    fn new(url: &str, path: &std::path::Path) -> Result<Self, Fault> {
+        let inner = url.trim_matches('/');
+        let good = url.starts_with('/')
             && inner.split('/').all(|part| {
                 !part.is_empty()
                     && part != "."
@@ -212,15 +239,13 @@ impl Media {
             });
         if !good {
             return Err(Fault::new(format!(
-                "cannot serve media at `{}`: not a path like /media/",
-                self.url
+                "cannot serve files at `{url}`: not a path like /media/"
             )));
         }
-        let path = absolute(&self.path)?;
-        Ok(MediaFile {
+        let path = absolute(path)?;
+        Ok(Self {
             url: format!("/{inner}/"),
             path: format!("{}/", path.trim_end_matches('/')),
-            scripts: self.scripts,
         })
     }
 }
@@ -244,6 +269,7 @@ struct VhostFile<'a> {
     tls: Option<TlsFile<'a>>,
     upstream: String,
     media: Option<MediaFile>,
+    collected: Option<Folder>,
     plain_too: bool,
     bounds: &'a Bounds,
     access_log: Option<String>,
@@ -258,9 +284,13 @@ struct CatchAllFile<'a> {
     tls: Option<TlsFile<'a>>,
 }
 
-struct MediaFile {
+struct Folder {
     url: String,
     path: String,
+}
+
+struct MediaFile {
+    folder: Folder,
     scripts: bool,
 }
 

@@ -52,6 +52,7 @@ fn vhost() -> Vhost {
             path: "/srv/shop/media".into(),
             scripts: false,
         }),
+        collected: None,
         bounds: (&NginxSettings::default()).into(),
         access_log: None,
     }
@@ -60,6 +61,28 @@ fn vhost() -> Vhost {
 #[test]
 fn reads_like_this() {
     insta::assert_snapshot!(vhost().render().unwrap());
+}
+
+#[test]
+fn with_static_files_it_reads_like_this() {
+    let vhost = Vhost {
+        collected: Some(Static {
+            url: "/static/".into(),
+            path: "/run/cid/work/shop/anna---example-com/static/files".into(),
+        }),
+        media: None,
+        ..vhost()
+    };
+    let text = vhost.render().unwrap();
+    let (_, location) = text.split_once("location ^~ /static/").unwrap();
+    let (location, _) = location.split_once("location / {").unwrap();
+    for line in [
+        "alias /run/cid/work/shop/anna---example-com/static/files/;",
+        "disable_symlinks on from=/run/cid/work/shop/anna---example-com/static/files/;",
+        "location ~ /[.] {",
+    ] {
+        assert!(location.contains(line), "{line}: {location}");
+    }
 }
 
 fn tls() -> VhostTls {
@@ -133,7 +156,10 @@ fn alias_and_location_both_end_in_a_slash() {
             scripts: false,
         };
         let file = media.file().unwrap();
-        assert_eq!((&*file.url, &*file.path), ("/media/", "/srv/m/"));
+        assert_eq!(
+            (&*file.folder.url, &*file.folder.path),
+            ("/media/", "/srv/m/")
+        );
     }
 }
 

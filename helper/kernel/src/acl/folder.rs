@@ -1,11 +1,12 @@
 //! Lets others into one folder without any access to what is in it.
 
-use crate::acl::list::{ACCESS, EXECUTE, List, READ};
+use crate::acl::list::{ACCESS, EXECUTE, List, READ, bits};
 use cid_protocol::{fault::Fault, request::GrantAccess};
 use rustix::fs::{Mode, OFlags, fstat, open};
 use std::path::Path;
 
-/// Lets exactly these accounts and groups list the folder and pass through it. Drops all other named entries.
+/// Lets exactly these accounts and groups list the folder and pass through it. Drops all other named entries;
+/// others keep what they have.
 ///
 /// # Errors
 /// It cannot be opened, or its file system keeps no access lists.
@@ -20,6 +21,6 @@ pub fn admit(folder: &Path, uids: &[u32], gids: &[u32]) -> Result<(), Fault> {
         ..GrantAccess::default()
     };
     let group = List::read(&handle, ACCESS).and_then(|list| list.owning_group());
-    let list = List::new(&named, mode, READ | EXECUTE, group);
+    let list = List::new(&named, mode, READ | EXECUTE, group).with_others(bits(mode, 0));
     list.set(&handle, folder, ACCESS).map(drop)
 }

@@ -76,6 +76,14 @@ impl List {
         Self(entries)
     }
 
+    /// The same list, with these rights for all others.
+    #[must_use]
+    pub fn with_others(mut self, rights: u16) -> Self {
+        let others = self.0.iter_mut().filter(|(tag, ..)| *tag == Tag::Other);
+        others.for_each(|entry| entry.1 = rights);
+        self
+    }
+
     /// Owner and these accounts have these rights, all others none.
     pub fn of_accounts(owner: u16, uids: &[u32], rights: u16) -> Self {
         let mut entries = vec![

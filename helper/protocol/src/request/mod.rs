@@ -32,7 +32,10 @@ pub use packages::{
     WantedPython, WantedVersion,
 };
 pub use socket::{AnswerBy, RemoveSocket};
-pub use tree::{Configure, Configured, FileSource, Purge, Purged, TreeFile, TreeLink};
+pub use tree::{
+    CollectStatic, Collected, Configure, Configured, FileSource, Purge, Purged, STATIC,
+    STATIC_FOLDER, TreeFile, TreeLink,
+};
 pub use work::{
     HOME, LeftFile, LeftFiles, Listing, LookAtTree, OTHER_VENV, RecordMade, RepositoryWork, TREE,
     TakeBackTree, TreeLook, TreeState, UnfinishedWork, UpdateTree, VENV, WorkReport, WorkStatus,
@@ -103,6 +106,8 @@ requests! {
     DiscardEnvironment => (),
     /// Writes cid's files and links into the tree.
     Configure => Configured,
+    /// Copies collected static files out of the tree, for nginx.
+    CollectStatic => Collected,
     /// Gives developer and group access to a tree.
     GrantAccess => Granted,
     /// Lets accounts connect to the sockets that are made in a folder.

@@ -76,3 +76,32 @@ pub struct Purged {
     /// How many files and folders were removed.
     pub removed: u64,
 }
+
+/// In a workspace's folder: what holds the static files that nginx serves.
+pub const STATIC: &str = "static";
+/// In there: the files. It is replaced whole.
+pub const STATIC_FOLDER: &str = "files";
+
+/// See [`super::Request::CollectStatic`]. Links, and names that begin with a dot, are left out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CollectStatic {
+    /// The clone.
+    pub tree: PathBuf,
+    /// The folder of collected files, relative to the tree.
+    pub source: PathBuf,
+    /// Where they go: a folder of the helper's user.
+    pub place: PathBuf,
+    /// Accounts that get in there; empty: none but its owner needs to.
+    pub uids: Vec<u32>,
+}
+
+/// Reply to [`CollectStatic`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    /// The tree has such a folder.
+    pub is_there: bool,
+    /// How many files were copied.
+    pub files: u64,
+    /// How many files, folders and links were left out.
+    pub left_out: u64,
+}

@@ -2,7 +2,7 @@
 //! link, crosses no mount, and says what it could not look at.
 
 use crate::git::work::{open, sizes};
-use cid_protocol::request::{HOME, OTHER_VENV, TREE, VENV};
+use cid_protocol::request::{HOME, OTHER_VENV, STATIC, TREE, VENV};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -15,7 +15,7 @@ use std::{
 /// How many files and folders are looked at.
 const ENTRIES: usize = 2_000_000;
 /// What cid makes in a workspace's folder.
-const FOLDERS: &[&str] = &[TREE, HOME, "run", "tmp", VENV, OTHER_VENV];
+const FOLDERS: &[&str] = &[TREE, HOME, "run", STATIC, "tmp", VENV, OTHER_VENV];
 /// How deep below the root.
 const DEPTH: usize = 512;
 /// How many repositories are looked at.

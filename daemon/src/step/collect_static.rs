@@ -1,0 +1,81 @@
+//! Copies collected static files to where nginx serves them.
+
+use super::{
+    grant_access::nginx_accounts,
+    make_directory::{STATIC, TREE},
+};
+use crate::{
+    config::Limits,
+    engine::{Cx, Step},
+};
+use cid_protocol::{fault::Fault, request};
+use serde::{Deserialize, Serialize};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Copies collected static files to where nginx serves them. They go with the workspace's folder.
+#[derive(Serialize, Deserialize)]
+pub struct CollectStatic {
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+}
+
+impl Step for CollectStatic {
+    const KIND: &'static str = "collect-static.v1";
+    const FILLS_DISK: bool = true;
+    const HAS_UNDO: bool = false;
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "copy the static files".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.clone
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// An app works without them, so a failure is told and is no end.
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let project = cx.project()?;
+        let Some(files) = &project.nginx.collected else {
+            return Ok(());
+        };
+        let url = files.url.as_str();
+        let source = project.app.inside(Path::new("")).join(&*files.path);
+        let ask = request::CollectStatic {
+            tree: self.directory.join(TREE),
+            source: source.clone(),
+            place: self.directory.join(STATIC),
+            uids: match cx.sys().accounts.is_some() {
+                true => nginx_accounts(cx).await?,
+                false => Vec::new(),
+            },
+        };
+        match cx.ask(cx.user(), ask).await {
+            Err(fault) if fault.cancelled => return Err(fault),
+            Err(fault) => cx.note(format!("{url} is not served anew: {fault}")),
+            Ok(found) if !found.is_there => cx.note(format!(
+                "{url} leads to nothing: the release commands have made no {}",
+                source.display()
+            )),
+            Ok(found) if found.left_out > 0 => cx.note(format!(
+                "{} links and hidden files below {} are not served",
+                found.left_out,
+                source.display()
+            )),
+            Ok(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}
