@@ -369,7 +369,6 @@ fn make_work_dirs(shelf: &Shelf, layout: &Layout) -> BTreeMap<ProjectName, Strin
             (trash, 0o700),
             (kept, KEPT_MODE),
             (environments, 0o755),
-            (layout.environment_marks(&project.name), 0o755),
         ] {
             if let Err(fault) = fs::make_dir(&dir, mode) {
                 tracing::error!(PROJECT = project.name.as_str(), "{fault}");

@@ -31,7 +31,6 @@ pub(super) async fn prepare(
     let gid = gid_of(&group)?;
     let deploy = uid_of(&deploy_user(project)?)?;
 
-    fs::make_dir(&layout.environment_marks(name), 0o755)?;
     for (path, uid) in [
         (layout.mirror_dir(name), deploy),
         (layout.environments(name), 0),

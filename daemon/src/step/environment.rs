@@ -293,6 +293,8 @@ impl InstallDependencies {
         let _core = build(cx, builder.clone(), request).await?;
         let target = shared.target.clone();
         cx.ask(builder, SealEnvironment { target }).await?;
+        let marks = cx.sys().layout.environment_marks(cx.project_name());
+        fs::make_dir(&marks, 0o755)?;
         fs::write_atomic(&shared.mark, b"", 0o644)
     }
 

@@ -195,7 +195,8 @@ fn a_watcher_is_told_and_can_come_back() {
     }
     let waits = || {
         let jobs = stage.json(&["jobs"]);
-        let is_waiting = |job: &&Value| !job["waiting"].is_null();
+        // One may wait for the mirror first.
+        let is_waiting = |job: &&Value| job["waiting"].to_string().contains("install of");
         jobs.as_array()?.iter().find(is_waiting).map(id_of)
     };
     let id = wait_until("an install to wait", SOON, waits).unwrap();

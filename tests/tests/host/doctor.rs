@@ -155,7 +155,7 @@ fn disks() {
     run(&host, &format!("mount -t tmpfs -o size=1m none {media}"));
     is_broken(
         &host,
-        &format!("MiB are free in {media}"),
+        &format!("the disk of {media} is full"),
         "free some space",
     );
     run(
