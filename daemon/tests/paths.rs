@@ -36,7 +36,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "doctor/host/disk.rs",
             "doctor/kept.rs",
             "doctor/worries.rs",
-            "rpc/projects.rs",
+            "operation/project/check.rs",
             "step/configure.rs",
             "system/tls/pair.rs",
         ],
@@ -47,7 +47,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "app.rs",
             "doctor/missing.rs",
             "doctor/surplus.rs",
-            "rpc/removal.rs",
+            "operation/project/remove.rs",
             "rpc/server.rs",
             "step/environment.rs",
             "store/db.rs",
@@ -65,9 +65,13 @@ const DAEMON: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "folders of workspaces, by their names in folders that root alone writes on a host",
+        "folders of workspaces and builds, by their names in folders that root alone writes on a host",
         &[
-            "rpc/work.rs",
+            "cid/mod.rs",
+            "host/folders.rs",
+            "operation/work.rs",
+            "step/make_build_folder.rs",
+            "step/test_build.rs",
             "step/make_directory.rs",
             "step/remove_directory.rs",
         ],
@@ -75,7 +79,7 @@ const DAEMON: &[(&str, &[&str])] = &[
     (
         "logs of apps: supervisord writes them, in a folder of root's",
         &[
-            "rpc/logs.rs",
+            "operation/logs.rs",
             "step/last_lines.rs",
             "step/restart_processes.rs",
         ],
