@@ -60,6 +60,28 @@ fn a_procfile_is_read_whole_or_refused_by_its_line() {
     }
 }
 
+#[test]
+fn what_is_missing_is_told_by_the_check_and_by_the_creation() {
+    let tree = Tree::hello()
+        .with("Procfile", "release: true\n")
+        .with("shop/manage.py", "")
+        .with(".gitattributes", "*.psd filter=lfs diff=lfs\n")
+        .with("requirements.txt", "")
+        .with(".python-version", "3.99\n");
+    let stage = Stage::of(&tree, "");
+    let checked = stage.cictl_ends(1, &["project", "check"]).text();
+    let said = stage.create_is_taken_back(ANNA);
+    for said in [&checked, &said] {
+        assert!(said.contains("shop/manage.py: dir = \"shop\""), "{said}");
+        assert!(said.contains("Procfile: it names no process"), "{said}");
+        assert!(said.contains("Git LFS"), "{said}");
+    }
+    assert!(
+        checked.contains("3.99") && checked.contains("this machine has"),
+        "{checked}"
+    );
+}
+
 /// Collects one page, and what must not be served.
 const COLLECT: &str = r#"mkdir -p all/css all/.git && cd all
 echo "body { color: $COLOR }" > css/site.css

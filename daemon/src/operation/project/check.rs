@@ -109,8 +109,8 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
         Ok((message, base)) => {
             say("remote", Ok(message));
             match app(cid, project, base).await {
-                Ok((message, inspection)) => {
-                    say("app", Ok(message));
+                Ok((runs, inspection)) => {
+                    say("app", runs);
                     if let Some(found) = python(cid, project, &inspection).await {
                         say("python", found);
                     }
@@ -242,9 +242,12 @@ async fn remote(cid: &Cid, project: &Project) -> Result<(String, String), Fault>
     Ok((message, base))
 }
 
-/// Checks that a workspace at this commit would have something to run, and reports anything unexpected
-/// about it.
-async fn app(cid: &Cid, project: &Project, base: String) -> Result<(String, Inspection), Fault> {
+/// What a workspace at this commit would run, or why nothing, and what else was found there.
+async fn app(
+    cid: &Cid,
+    project: &Project,
+    base: String,
+) -> Result<(Result<String, Fault>, Inspection), Fault> {
     let request = Inspect {
         mirror: cid.layout.mirror(&project.name),
         commit: base.clone(),
@@ -258,10 +261,11 @@ async fn app(cid: &Cid, project: &Project, base: String) -> Result<(String, Insp
     );
     let cancel = cid.stopping.clone();
     let inspection = ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, request).await?;
-    let recipe = Recipe::new(project, &inspection)?;
-    let processes: Vec<&str> = recipe.processes.keys().map(String::as_str).collect();
-    let message = format!("processes: {}", processes.join(", "));
-    Ok((message, inspection))
+    let runs = Recipe::new(project, &inspection).map(|recipe| {
+        let processes: Vec<&str> = recipe.processes.keys().map(String::as_str).collect();
+        format!("processes: {}", processes.join(", "))
+    });
+    Ok((runs, inspection))
 }
 
 /// Checks that the machine has a Python that the repository takes; `None` where cid makes no environment.
