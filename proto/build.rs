@@ -3,10 +3,11 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "cid/v1/common.proto",
     "cid/v1/workspaces.proto",
     "cid/v1/jobs.proto",
+    "cid/v1/people.proto",
     "cid/v1/projects.proto",
     "cid/v1/system.proto",
 ];

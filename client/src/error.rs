@@ -56,6 +56,8 @@ pub enum Kind {
     NotFound,
     /// The caller may not.
     Denied,
+    /// Nobody is signed in, or a link or code to sign in is not good.
+    SignedOut,
     /// It exists already, a job is in the way, or work would be lost.
     Conflict,
     /// The thing is not in a state for this.
@@ -247,7 +249,8 @@ fn kind_of(code: Code, has_conflict: bool) -> Kind {
     match code {
         Code::InvalidArgument | Code::OutOfRange => Kind::Invalid,
         Code::NotFound => Kind::NotFound,
-        Code::PermissionDenied | Code::Unauthenticated => Kind::Denied,
+        Code::PermissionDenied => Kind::Denied,
+        Code::Unauthenticated => Kind::SignedOut,
         Code::AlreadyExists | Code::Aborted => Kind::Conflict,
         Code::FailedPrecondition if has_conflict => Kind::Conflict,
         Code::FailedPrecondition => Kind::Refused,
@@ -297,7 +300,7 @@ mod tests {
             (Code::InvalidArgument, Kind::Invalid, 2),
             (Code::NotFound, Kind::NotFound, 3),
             (Code::PermissionDenied, Kind::Denied, 4),
-            (Code::Unauthenticated, Kind::Denied, 4),
+            (Code::Unauthenticated, Kind::SignedOut, 4),
             (Code::AlreadyExists, Kind::Conflict, 5),
             (Code::Aborted, Kind::Conflict, 5),
             (Code::FailedPrecondition, Kind::Refused, 1),

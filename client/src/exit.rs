@@ -62,7 +62,7 @@ impl From<Kind> for Exit {
         match kind {
             Kind::Invalid => Self::Usage,
             Kind::NotFound => Self::NotFound,
-            Kind::Denied => Self::Denied,
+            Kind::Denied | Kind::SignedOut => Self::Denied,
             Kind::Conflict => Self::Conflict,
             Kind::Unreachable | Kind::Disconnected | Kind::Timeout | Kind::Unavailable => {
                 Self::Unreachable

@@ -3,7 +3,7 @@
 use crate::{
     authz::{Gate, OwnerOnly},
     cid::{Cid, Streams},
-    config::{Projects, Settings, Shelf},
+    config::{self, Projects, Settings, Shelf},
     doctor,
     domain::ProjectName,
     engine::{Engine, Hooks},
@@ -13,6 +13,7 @@ use crate::{
     reload::Telling,
     rpc::{self, Doors},
     sandbox::{self, Engines},
+    sign_in::SignIn,
     status, step,
     store::Store,
     system::{
@@ -125,7 +126,14 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let cid = Cid {
         mode: "sandbox",
         front_url,
-        ..assemble(sys, store, projects, settings, options.hooks)
+        ..assemble(
+            sys,
+            store,
+            projects,
+            settings,
+            config::SignIn::Open,
+            options.hooks,
+        )
     };
     cid.recall_rights().await?;
     prepare_projects(&cid, &cid.projects.all()).await;
@@ -163,7 +171,8 @@ pub async fn host(options: HostOptions) -> anyhow::Result<()> {
     let projects = Arc::new(Projects::load_beside(&layout, host::is_member)?);
     let store = Store::open(&layout.database())?;
     let sys = host::system(&layout, &settings, &projects, &options.bin_dir).await?;
-    let cid = assemble(sys, store, projects, settings, options.hooks);
+    let sign_in = config::SignIn::Verified;
+    let cid = assemble(sys, store, projects, settings, sign_in, options.hooks);
     cid.recall_rights().await?;
     prepare_projects(&cid, &cid.projects.all()).await;
     let gate = Gate::new(Arc::new(host::authority(&cid.projects, &cid.settings)?));
@@ -180,6 +189,7 @@ fn assemble(
     store: Store,
     projects: Arc<Projects>,
     settings: Arc<Settings>,
+    sign_in: config::SignIn,
     hooks: Arc<dyn Hooks>,
 ) -> Cid {
     let engine = Engine::new(
@@ -192,6 +202,7 @@ fn assemble(
     );
     Cid {
         engine,
+        sign_in: SignIn::new(store.clone(), Arc::clone(&settings), sign_in),
         store,
         health: Arc::new(Looker::new(sys.clone(), Arc::clone(&projects))),
         layout: Arc::clone(&sys.layout),

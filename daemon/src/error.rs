@@ -46,6 +46,12 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// There is no session, or it has ended.
+    #[error("you are not signed in")]
+    SignedOut,
+    /// A link or code to sign in is wrong, used or out of date. Nothing says which.
+    #[error("this link or code is not good: it may have been used, or be too old")]
+    NotGood,
     /// The address has a workspace of that project already.
     #[error("{email} has a workspace of {project} already: {url}")]
     Exists {
@@ -142,6 +148,8 @@ impl Error {
             Self::Invalid { .. } => (Code::InvalidArgument, "INVALID"),
             Self::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
             Self::Denied { .. } => (Code::PermissionDenied, "DENIED"),
+            Self::SignedOut => (Code::Unauthenticated, "SIGNED_OUT"),
+            Self::NotGood => (Code::Unauthenticated, "NOT_GOOD"),
             Self::Exists { .. } => (Code::AlreadyExists, "WORKSPACE_EXISTS"),
             Self::JobInTheWay { .. } => (Code::Aborted, "JOB_IN_THE_WAY"),
             Self::WorkWouldBeLost { .. } | Self::BranchWouldBeLost { .. } => {
@@ -161,6 +169,11 @@ impl Error {
             | Self::Denied { hint, .. }
             | Self::Precondition { hint, .. }
             | Self::Exhausted { hint, .. } => hint.clone(),
+            Self::SignedOut => Some("sign in first".into()),
+            Self::NotGood => Some(
+                "ask for a new one: an administrator makes it with cictl people link ADDRESS"
+                    .into(),
+            ),
             Self::Exists { job: Some(job), .. } => {
                 Some(format!("watch it being made: cictl jobs watch {job}"))
             }

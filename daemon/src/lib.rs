@@ -41,6 +41,8 @@ mod reload;
 pub mod rpc;
 /// A whole cid in one folder, without root.
 pub mod sandbox;
+/// Links and sessions of people who use the front.
+pub mod sign_in;
 /// What systemd is told while the daemon runs.
 mod status;
 /// One reversible change each.

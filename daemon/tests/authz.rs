@@ -16,6 +16,8 @@ mod skip;
 
 #[path = "authz/bus.rs"]
 mod bus;
+#[path = "authz/guests.rs"]
+mod guests;
 #[path = "authz/matrix.rs"]
 mod matrix;
 #[path = "authz/mock.rs"]

@@ -1,6 +1,6 @@
 use crate::{
     asset, limits,
-    page::{self, create, events, home, job, workspace},
+    page::{self, create, events, home, job, sign_in, workspace},
     security,
 };
 use axum::{
@@ -42,6 +42,9 @@ pub fn router(app: App) -> Router {
         .route("/workspaces", post(create::submit))
         .route("/workspaces/{project}/{who}", get(workspace::show))
         .route("/jobs/{id}", get(job::show))
+        .route(sign_in::PATH, get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/{token}", get(sign_in::link))
+        .route("/sign-out", post(sign_in::sign_out))
         .fallback(page::missing)
         .layer(from_fn_with_state(app.clone(), limits::admit));
     // Streams have places of their own: they stay open for as long as a job runs.

@@ -2,7 +2,7 @@ use crate::{i18n::Lang, page, text::printable};
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use cid_client::{Error, Kind};
 
@@ -57,6 +57,7 @@ impl Problem {
                 | Kind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
                 Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
                 Kind::NotFound => StatusCode::NOT_FOUND,
+                Kind::SignedOut => StatusCode::UNAUTHORIZED,
                 Kind::Denied => StatusCode::FORBIDDEN,
                 Kind::Conflict | Kind::Refused => StatusCode::CONFLICT,
                 Kind::Internal => StatusCode::BAD_GATEWAY,
@@ -66,6 +67,11 @@ impl Problem {
 
     /// The page that says so, in this language.
     pub fn page(self, lang: Lang) -> Response {
+        if let Self::Daemon(error) = &self
+            && error.kind == Kind::SignedOut
+        {
+            return Redirect::to(page::sign_in::PATH).into_response();
+        }
         let status = self.status();
         if let Self::Daemon(error) = &self
             && status.is_server_error()

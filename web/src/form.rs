@@ -34,6 +34,46 @@ impl Wish {
     }
 }
 
+/// What somebody signs in with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A link.
+    Link {
+        /// Its token.
+        token: String,
+    },
+    /// An address and the code of a link for it.
+    Code {
+        /// The address as it was typed, without blanks around it.
+        email: String,
+        /// The code likewise.
+        code: String,
+    },
+}
+
+impl Proof {
+    /// Reads the form: one `token`, or one `email` and one `code`; nothing else.
+    pub fn read(fields: Vec<(String, String)>) -> Option<Self> {
+        let mut fields = fields.into_iter();
+        let mut next = || {
+            fields
+                .next()
+                .map(|(name, value)| (name, value.trim().to_owned()))
+        };
+        let found = [next(), next(), next()];
+        let [Some((first, value)), second, None] = found else {
+            return None;
+        };
+        match (first.as_str(), second) {
+            ("token", None) => Some(Self::Link { token: value }),
+            ("email", Some((second, code))) if second == "code" => {
+                Some(Self::Code { email: value, code })
+            }
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +81,29 @@ mod tests {
     fn read(fields: &[(&str, &str)]) -> Option<(String, Option<String>)> {
         let fields = fields.iter().map(|(n, v)| ((*n).into(), (*v).into()));
         Wish::read(fields.collect()).map(|wish| (wish.email, wish.project))
+    }
+
+    #[test]
+    fn one_proof_and_no_second_one() {
+        let read = |fields: &[(&str, &str)]| {
+            let fields = fields.iter().map(|(n, v)| ((*n).into(), (*v).into()));
+            Proof::read(fields.collect())
+        };
+        let token = Some(Proof::Link { token: "t".into() });
+        assert_eq!(read(&[("token", "t")]), token);
+        let (email, code) = ("a@b.c".to_owned(), "X".to_owned());
+        let by_code = Some(Proof::Code { email, code });
+        assert_eq!(read(&[("email", " a@b.c"), ("code", "X ")]), by_code);
+        for bad in [
+            &[][..],
+            &[("email", "a@b.c")],
+            &[("code", "X"), ("email", "a@b.c")],
+            &[("token", "t"), ("token", "u")],
+            &[("token", "t"), ("email", "a@b.c"), ("code", "X")],
+            &[("email", "a@b.c"), ("code", "X"), ("code", "Y")],
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

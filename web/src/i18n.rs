@@ -85,6 +85,23 @@ macro_rules! sentences {
 }
 
 sentences! {
+    sign_in: "Sign in", "Войти";
+    sign_out: "Sign out", "Выйти";
+    sign_in_lead:
+        "You were given a link? Open it. On another device, type your address and the code that came with it.",
+        "Вам дали ссылку? Откройте её. На другом устройстве введите свой адрес и код, который пришёл вместе с ней.";
+    link_lead:
+        "This link is good once. The button signs you in on this device.",
+        "Эта ссылка действует один раз. Кнопка выполнит вход на этом устройстве.";
+    code_of_link: "Code", "Код";
+    not_good:
+        "This link or code is not good: it may have been used, or be too old.",
+        "Ссылка или код не подходят: возможно, они уже использованы или устарели.";
+    how_to_get_a_link:
+        "No link? An administrator makes one for your address:",
+        "Нет ссылки? Администратор сделает её для вашего адреса:";
+    your_workspaces: "Your workspaces", "Ваши стенды";
+    none_of_yours: "You have no workspace yet.", "У вас пока нет стенда.";
     workspaces: "Workspaces", "Стенды";
     lead:
         "One e-mail address, and a few seconds later a running copy of the project: \
@@ -100,6 +117,7 @@ sentences! {
         "No project can be used yet: the operator has to describe one first.",
         "Пока нет ни одного проекта: сначала его должен описать администратор.";
     column_email: "E-mail", "Эл. почта";
+    column_commit: "Commit", "Коммит";
     column_port: "Port", "Порт";
     column_state: "State", "Состояние";
     column_url: "URL", "URL";

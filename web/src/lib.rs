@@ -27,6 +27,8 @@ pub mod security;
 pub mod serve;
 /// Making what came from commands and people safe to show.
 pub mod text;
+/// Who makes a request.
+pub mod visitor;
 
 use anyhow::Context;
 use std::io::IsTerminal;

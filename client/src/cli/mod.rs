@@ -14,6 +14,7 @@ mod jobs;
 mod list;
 mod logs;
 mod man;
+mod people;
 mod project;
 mod restart;
 mod run;
@@ -103,6 +104,7 @@ enum Verb {
     Shell(shell::Shell),
     Access(access::Access),
     Jobs(jobs::Jobs),
+    People(people::People),
     Project(project::Project),
     Doctor(doctor::Doctor),
     Audit(audit::Audit),
@@ -169,6 +171,7 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Shell(verb) => verb.run(cx).await,
         Verb::Access(verb) => verb.run(cx).await,
         Verb::Jobs(verb) => verb.run(cx).await,
+        Verb::People(verb) => verb.run(cx).await,
         Verb::Project(verb) => verb.run(cx).await,
         Verb::Doctor(verb) => verb.run(cx).await,
         Verb::Audit(verb) => verb.run(cx).await,

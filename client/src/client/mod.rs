@@ -2,18 +2,22 @@
 
 mod jobs;
 mod operator;
+mod people;
 mod workspaces;
 
 use crate::{Error, Result, Stream, connect};
-use cid_proto::v1::{jobs_client, projects_client, system_client, workspaces_client};
+use cid_proto::v1::{
+    jobs_client, people_client, projects_client, system_client, workspaces_client,
+};
 use futures::StreamExt as _;
 use std::{
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
 use tonic::{
     Request, Response, Status, Streaming,
-    metadata::MetadataValue,
+    metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
 };
@@ -32,9 +36,23 @@ const PAGE_SIZE: u32 = 500;
 pub(crate) type Line = InterceptedService<Channel, Mark>;
 
 /// Marks requests.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Default)]
 pub(crate) struct Mark {
     is_interactive: bool,
+    session: Option<Session>,
+}
+
+/// The token of a person's session; shown nowhere.
+#[derive(Clone)]
+struct Session(MetadataValue<Ascii>);
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mark")
+            .field("is_interactive", &self.is_interactive)
+            .field("has_session", &self.session.is_some())
+            .finish()
+    }
 }
 
 impl Interceptor for Mark {
@@ -42,6 +60,9 @@ impl Interceptor for Mark {
         if self.is_interactive {
             let yes = MetadataValue::from_static("yes");
             request.metadata_mut().insert("cid-interactive", yes);
+        }
+        if let Some(Session(token)) = &self.session {
+            request.metadata_mut().insert("cid-session", token.clone());
         }
         Ok(request)
     }
@@ -69,9 +90,7 @@ impl Client {
         Ok(Self {
             channel: connect::dial(socket).await?,
             socket: socket.to_owned(),
-            mark: Mark {
-                is_interactive: false,
-            },
+            mark: Mark::default(),
         })
     }
 
@@ -82,9 +101,7 @@ impl Client {
         Self {
             channel: connect::dial_later(socket),
             socket: socket.to_owned(),
-            mark: Mark {
-                is_interactive: false,
-            },
+            mark: Mark::default(),
         }
     }
 
@@ -95,25 +112,43 @@ impl Client {
         Self {
             mark: Mark {
                 is_interactive: true,
+                ..self.mark
             },
             ..self
         }
     }
 
+    /// The same connection on behalf of the person whose session has this token; for the front alone.
+    #[must_use]
+    pub fn for_session(&self, token: &str) -> Self {
+        let mut client = self.clone();
+        // What is no token of the daemon's cannot be a session's; the daemon says so.
+        let token = MetadataValue::try_from(token).unwrap_or(MetadataValue::from_static("none"));
+        client.mark.session = Some(Session(token));
+        client
+    }
+
     pub(crate) fn workspaces(&self) -> workspaces_client::WorkspacesClient<Line> {
-        workspaces_client::WorkspacesClient::with_interceptor(self.channel.clone(), self.mark)
+        workspaces_client::WorkspacesClient::with_interceptor(
+            self.channel.clone(),
+            self.mark.clone(),
+        )
     }
 
     fn jobs_service(&self) -> jobs_client::JobsClient<Line> {
-        jobs_client::JobsClient::with_interceptor(self.channel.clone(), self.mark)
+        jobs_client::JobsClient::with_interceptor(self.channel.clone(), self.mark.clone())
+    }
+
+    fn people_service(&self) -> people_client::PeopleClient<Line> {
+        people_client::PeopleClient::with_interceptor(self.channel.clone(), self.mark.clone())
     }
 
     fn projects_service(&self) -> projects_client::ProjectsClient<Line> {
-        projects_client::ProjectsClient::with_interceptor(self.channel.clone(), self.mark)
+        projects_client::ProjectsClient::with_interceptor(self.channel.clone(), self.mark.clone())
     }
 
     fn system_service(&self) -> system_client::SystemClient<Line> {
-        system_client::SystemClient::with_interceptor(self.channel.clone(), self.mark)
+        system_client::SystemClient::with_interceptor(self.channel.clone(), self.mark.clone())
     }
 
     pub(crate) fn error(&self, status: &Status) -> Error {

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod job;
+pub mod people;
 pub mod project;
 pub mod system;
 pub mod workspace;

@@ -5,7 +5,7 @@ use super::fit::{Narrow, fit};
 use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
 use cid_client::{
-    AuditLine, CheckItem, Finding, Job, Process, Project, Standing, StepState, Workspace,
+    AuditLine, CheckItem, Finding, Job, Process, Project, SignedIn, Standing, StepState, Workspace,
     WorkspaceState,
 };
 use comfy_table::{ContentArrangement, Table, presets};
@@ -204,6 +204,26 @@ pub(crate) fn job(job: &Job) -> String {
         text.push_str(&anstream::adapter::strip_str(&trouble).to_string());
     }
     text
+}
+
+/// Everyone who is signed in, one a line.
+pub(crate) fn people(people: &[SignedIn], width: Option<usize>) -> String {
+    list(
+        width,
+        Narrow {
+            drop: &["SINCE"],
+            cut: Some("EMAIL"),
+        },
+        ["EMAIL", "BROWSERS", "SINCE", "LAST-USED"],
+        people.iter().map(|person| {
+            [
+                person.email.clone(),
+                person.sessions.to_string(),
+                time(person.since),
+                time(person.used_at),
+            ]
+        }),
+    )
 }
 
 /// Requests, one a line; nothing when there are none.

@@ -1,7 +1,7 @@
 //! One call on its way through the gate, and what the audit log records of it.
 
-use super::{Action, Caller, Decision, Subject};
-use crate::domain::{ProjectName, Workspace};
+use super::{Action, Caller, Decision, Guest, Subject};
+use crate::domain::{Email, ProjectName, Workspace};
 use jiff::Timestamp;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -11,6 +11,8 @@ use uuid::Uuid;
 pub struct Call {
     /// The caller.
     pub caller: Caller,
+    /// By the front's socket: on whose behalf.
+    pub guest: Guest,
     /// The request's path, e.g. `/cid.v1.Workspaces/Create`.
     pub rpc: String,
     /// The client can ask a person for a password.
@@ -35,6 +37,8 @@ pub struct Known {
     pub job: Option<Uuid>,
     /// The project it is about, if it is about a project and not about one workspace.
     pub project: Option<ProjectName>,
+    /// The address it is about, if it is about an address and not about one workspace.
+    pub address: Option<Email>,
     /// The program that it asks to run.
     pub program: Option<String>,
 }
@@ -44,11 +48,17 @@ impl Call {
     pub fn new(caller: Caller, rpc: &str, is_interactive: bool) -> Self {
         Self {
             caller,
+            guest: Guest::default(),
             rpc: rpc.to_owned(),
             is_interactive,
             at: Timestamp::now(),
             known: Mutex::default(),
         }
+    }
+
+    /// The same call on behalf of this guest of the front.
+    pub fn of_guest(self, guest: Guest) -> Self {
+        Self { guest, ..self }
     }
 
     /// What is known of it so far.
@@ -68,6 +78,11 @@ impl Call {
     /// Records the project it is about.
     pub fn concerns(&self, project: &ProjectName) {
         self.lock().project = Some(project.clone());
+    }
+
+    /// Records the address it is about.
+    pub fn concerns_address(&self, email: &Email) {
+        self.lock().address = Some(email.clone());
     }
 
     /// Records the decision about it.

@@ -7,6 +7,7 @@ mod actor;
 mod call;
 mod caller;
 mod deny;
+mod guest;
 mod host;
 mod permit;
 pub mod polkit;
@@ -19,6 +20,7 @@ pub use actor::Actor;
 pub use call::{Call, Known};
 pub use caller::{Caller, Door, Process};
 pub use deny::DenyList;
+pub use guest::{Guest, Person};
 pub use host::Host;
 pub use permit::{Claim, Permit};
 pub use polkit::Polkit;
@@ -150,6 +152,11 @@ impl Gate {
             let reason = format!("{rpc} is not to be had by this socket");
             return Err(self.refuse(call, reason).await);
         }
+        let is_guest = call.caller.door == Door::Front;
+        if is_guest && call.guest.person.is_none() && !call.guest.is_let_in(row) {
+            self.refuse(call, "nobody is signed in".into()).await;
+            return Err(Error::SignedOut);
+        }
         match row.right {
             Right::Plain(action) => match self.decide(call, action, None).await {
                 Decision::Allowed => Ok(None),
@@ -183,7 +190,11 @@ impl Gate {
             subject: None,
         };
         self.account(call).await;
-        match self.authority.decide(question).await {
+        let decision = match (call.caller.door, self.authority.admit(&call.caller).await) {
+            (Door::Front, Decision::Allowed) => call.guest.may_hear(),
+            _ => self.authority.decide(question).await,
+        };
+        match decision {
             Decision::Allowed => Ok(()),
             Decision::Denied(denial) => {
                 call.decided(Decision::Denied(denial.clone()));
@@ -204,13 +215,36 @@ impl Gate {
             action,
             subject,
         };
-        let decision = self.authority.decide(question).await;
+        let decision = self.ask(question).await;
         if decision != Decision::Allowed || !action.is_overview() {
             // For the audit log, which does not record overviews that were allowed.
             self.account(call).await;
         }
         call.decided(decision.clone());
         decision
+    }
+
+    /// The authority decides about local users. On the front's socket it decides who the front is; what the
+    /// front may do is what its guest may.
+    async fn ask(&self, question: Question<'_>) -> Decision {
+        let Question {
+            call,
+            action,
+            subject,
+        } = question;
+        if call.caller.door == Door::People {
+            return self.authority.decide(question).await;
+        }
+        match (
+            self.authority.admit(&call.caller).await,
+            table::find(&call.rpc),
+        ) {
+            (Decision::Allowed, Some(row)) => {
+                call.guest.may(row, action, subject.map(|(of, _)| of))
+            }
+            (Decision::Allowed, None) => Decision::denied("there is no such call"),
+            (denied, _) => denied,
+        }
     }
 
     async fn refuse(&self, call: &Call, reason: String) -> Error {
@@ -232,6 +266,9 @@ impl Gate {
     /// Whether a workspace is the caller's own: the project's file says so, or the file names no account
     /// for it, the table's row allows creators, and the caller made it.
     async fn is_own(&self, call: &Call, subject: &Subject) -> bool {
+        if call.caller.door == Door::Front {
+            return call.guest.owns(subject);
+        }
         match &subject.account {
             Some(account) => self.account(call).await.as_ref() == Some(account),
             None => {
@@ -243,6 +280,11 @@ impl Gate {
 
     /// The caller's account; `None` if there is none or the lookup fails.
     async fn account(&self, call: &Call) -> Option<String> {
+        if let Some(person) = &call.guest.person {
+            let email = person.email.to_string();
+            call.lock().account = Some(email.clone());
+            return Some(email);
+        }
         if let Some(account) = call.lock().account.clone() {
             return Some(account);
         }

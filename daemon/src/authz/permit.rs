@@ -72,7 +72,7 @@ impl Claim {
         }
         match gate.decide(&call, action, Some((&subject, is_own))).await {
             Decision::Allowed => Ok(Permit {
-                actor: Actor::of(&call.caller),
+                actor: Actor::of(&call),
                 action,
                 call: Some(call),
             }),

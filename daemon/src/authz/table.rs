@@ -1,6 +1,7 @@
 //! The authorisation table: an RPC without a row is denied to everybody.
 
 use super::Door;
+use Through::{Administrators, Owner, People, Visitors};
 
 /// A kind of right; polkit knows it as `org.cid.NAME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,11 +32,15 @@ pub enum Action {
     ManageProjects,
     /// Read the audit log.
     Audit,
+    /// Make links to sign in, see who is signed in, and end sessions.
+    ManagePeople,
+    /// Sign in and out at the front.
+    SignIn,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::List,
         Self::CreateOwn,
         Self::CreateForOthers,
@@ -49,6 +54,8 @@ impl Action {
         Self::Repair,
         Self::ManageProjects,
         Self::Audit,
+        Self::ManagePeople,
+        Self::SignIn,
     ];
 
     /// polkit's name for it.
@@ -67,6 +74,8 @@ impl Action {
             Self::Repair => "org.cid.repair",
             Self::ManageProjects => "org.cid.manage-projects",
             Self::Audit => "org.cid.audit",
+            Self::ManagePeople => "org.cid.manage-people",
+            Self::SignIn => "org.cid.sign-in",
         }
     }
 
@@ -91,6 +100,21 @@ pub enum Right {
     },
 }
 
+/// Who may call an RPC through the front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Through {
+    /// Nobody.
+    Nobody,
+    /// Everybody, signed in or not.
+    Visitors,
+    /// Everybody who is signed in.
+    People,
+    /// Those who own what it is about, and administrators.
+    Owner,
+    /// Administrators.
+    Administrators,
+}
+
 /// One RPC.
 pub struct Row {
     /// The request's path.
@@ -104,6 +128,10 @@ pub struct Row {
     pub output: &'static [Door],
     /// The workspace's creator counts as its owner where the project's file names no account for it.
     pub for_creator: bool,
+    /// Who may call it through the front.
+    pub through: Through,
+    /// While the front asks nobody who they are, visitors may call it too.
+    pub open: bool,
 }
 
 impl Row {
@@ -111,9 +139,20 @@ impl Row {
         self.for_creator = true;
         self
     }
+
+    const fn front(mut self, through: Through) -> Self {
+        self.through = through;
+        self
+    }
+
+    const fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
 }
 
 const PEOPLE: &[Door] = &[Door::People];
+const FRONT: &[Door] = &[Door::Front];
 const BOTH: &[Door] = &[Door::People, Door::Front];
 
 const fn plain(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row {
@@ -124,6 +163,8 @@ const fn plain(rpc: &'static str, action: Action, doors: &'static [Door]) -> Row
         doors,
         output: &[],
         for_creator: false,
+        through: Through::Nobody,
+        open: false,
     }
 }
 
@@ -136,6 +177,8 @@ const fn of_job(rpc: &'static str, doors: &'static [Door], output: &'static [Doo
         doors,
         output,
         for_creator: true,
+        through: Through::Nobody,
+        open: false,
     }
 }
 
@@ -147,6 +190,8 @@ const fn about(rpc: &'static str, own: Action, other: Action, doors: &'static [D
         doors,
         output: &[],
         for_creator: false,
+        through: Through::Nobody,
+        open: false,
     }
 }
 
@@ -159,28 +204,34 @@ const fn whosever(rpc: &'static str, action: Action, doors: &'static [Door]) -> 
 /// Every RPC there is.
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
-    about("/cid.v1.Workspaces/Create", Action::CreateOwn, Action::CreateForOthers, BOTH),
-    plain("/cid.v1.Workspaces/Get", Action::List, BOTH),
-    plain("/cid.v1.Workspaces/List", Action::List, BOTH),
-    about("/cid.v1.Workspaces/Delete", Action::DeleteOwn, Action::DeleteAny, PEOPLE).for_creator(),
-    whosever("/cid.v1.Workspaces/Restart", Action::Restart, PEOPLE),
+    about("/cid.v1.Workspaces/Create", Action::CreateOwn, Action::CreateForOthers, BOTH).front(Owner).open(),
+    plain("/cid.v1.Workspaces/Get", Action::List, BOTH).front(Owner).open(),
+    plain("/cid.v1.Workspaces/List", Action::List, BOTH).front(People).open(),
+    about("/cid.v1.Workspaces/Delete", Action::DeleteOwn, Action::DeleteAny, BOTH).for_creator().front(Owner),
+    whosever("/cid.v1.Workspaces/Restart", Action::Restart, BOTH).front(Owner),
     whosever("/cid.v1.Workspaces/RepairAccess", Action::Repair, PEOPLE),
-    whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, PEOPLE),
+    whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, BOTH).front(Owner),
     whosever("/cid.v1.Workspaces/Run", Action::Run, PEOPLE),
-    of_job("/cid.v1.Jobs/Get", BOTH, PEOPLE),
-    plain("/cid.v1.Jobs/List", Action::List, PEOPLE),
-    of_job("/cid.v1.Jobs/Watch", BOTH, PEOPLE),
-    whosever("/cid.v1.Jobs/Cancel", Action::ManageJobs, PEOPLE).for_creator(),
-    whosever("/cid.v1.Jobs/Retry", Action::ManageJobs, PEOPLE).for_creator(),
-    plain("/cid.v1.Projects/List", Action::List, BOTH),
-    plain("/cid.v1.Projects/Get", Action::List, BOTH),
+    of_job("/cid.v1.Jobs/Get", BOTH, BOTH).front(Owner).open(),
+    plain("/cid.v1.Jobs/List", Action::List, BOTH).front(Administrators),
+    of_job("/cid.v1.Jobs/Watch", BOTH, BOTH).front(Owner).open(),
+    whosever("/cid.v1.Jobs/Cancel", Action::ManageJobs, BOTH).for_creator().front(Owner),
+    whosever("/cid.v1.Jobs/Retry", Action::ManageJobs, BOTH).for_creator().front(Owner),
+    plain("/cid.v1.People/Link", Action::ManagePeople, BOTH).front(Administrators),
+    plain("/cid.v1.People/Redeem", Action::SignIn, FRONT).front(Visitors),
+    plain("/cid.v1.People/WhoAmI", Action::List, FRONT).front(Visitors),
+    plain("/cid.v1.People/SignOut", Action::SignIn, FRONT).front(Visitors),
+    plain("/cid.v1.People/List", Action::ManagePeople, BOTH).front(Administrators),
+    plain("/cid.v1.People/EndSessions", Action::ManagePeople, BOTH).front(Administrators),
+    plain("/cid.v1.Projects/List", Action::List, BOTH).front(People).open(),
+    plain("/cid.v1.Projects/Get", Action::List, BOTH).front(People).open(),
     plain("/cid.v1.Projects/Check", Action::ManageProjects, PEOPLE),
     plain("/cid.v1.Projects/Remove", Action::ManageProjects, PEOPLE),
-    plain("/cid.v1.System/Version", Action::List, BOTH),
+    plain("/cid.v1.System/Version", Action::List, BOTH).front(Visitors),
     plain("/cid.v1.System/Doctor", Action::Repair, PEOPLE),
-    plain("/cid.v1.System/Audit", Action::Audit, PEOPLE),
-    plain("/grpc.health.v1.Health/Check", Action::List, BOTH),
-    plain("/grpc.health.v1.Health/List", Action::List, BOTH),
+    plain("/cid.v1.System/Audit", Action::Audit, BOTH).front(Administrators),
+    plain("/grpc.health.v1.Health/Check", Action::List, BOTH).front(Visitors),
+    plain("/grpc.health.v1.Health/List", Action::List, BOTH).front(Visitors),
     plain("/grpc.health.v1.Health/Watch", Action::List, PEOPLE),
     plain("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Action::List, PEOPLE),
 ];
@@ -227,14 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn the_front_may_do_what_the_form_needs_and_no_more() {
-        let front: Vec<&str> = TABLE
-            .iter()
-            .filter(|row| row.doors.contains(&Door::Front))
-            .map(|row| row.rpc)
-            .collect();
+    fn an_open_front_may_do_what_the_form_needs_and_no_more() {
+        let rpcs = |of: &dyn Fn(&Row) -> bool| -> Vec<&str> {
+            let rows = TABLE.iter().filter(|row| of(row));
+            rows.map(|row| row.rpc).collect()
+        };
         assert_eq!(
-            front,
+            rpcs(&|row| row.open),
             [
                 "/cid.v1.Workspaces/Create",
                 "/cid.v1.Workspaces/Get",
@@ -243,6 +293,14 @@ mod tests {
                 "/cid.v1.Jobs/Watch",
                 "/cid.v1.Projects/List",
                 "/cid.v1.Projects/Get",
+            ]
+        );
+        assert_eq!(
+            rpcs(&|row| row.through == Visitors),
+            [
+                "/cid.v1.People/Redeem",
+                "/cid.v1.People/WhoAmI",
+                "/cid.v1.People/SignOut",
                 "/cid.v1.System/Version",
                 "/grpc.health.v1.Health/Check",
                 "/grpc.health.v1.Health/List",
@@ -251,11 +309,12 @@ mod tests {
     }
 
     #[test]
-    fn the_front_sees_no_output() {
-        let rows: Vec<&Row> = TABLE.iter().filter(|row| !row.output.is_empty()).collect();
-        let rpcs: Vec<&str> = rows.iter().map(|row| row.rpc).collect();
-        assert_eq!(rpcs, ["/cid.v1.Jobs/Get", "/cid.v1.Jobs/Watch"]);
-        assert!(rows.iter().all(|row| !row.output.contains(&Door::Front)));
+    fn the_front_offers_what_someone_may_call_through_it() {
+        for row in TABLE {
+            let is_offered = row.doors.contains(&Door::Front);
+            assert_eq!(is_offered, row.through != Through::Nobody, "{}", row.rpc);
+            assert!(is_offered || !row.open, "{}", row.rpc);
+        }
     }
 
     #[test]

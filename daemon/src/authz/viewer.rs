@@ -1,6 +1,7 @@
 //! Who may see what a job's commands and processes wrote.
 
-use super::{Action, Call, Decision, Gate, Question, Subject, table};
+use super::{Action, Call, Decision, Door, Gate, Question, Subject, refused, table};
+use crate::{domain::Email, error::Error};
 use std::sync::Arc;
 
 /// A caller who has been admitted to see a job. The job's output is a log and needs the right to read logs.
@@ -23,13 +24,55 @@ impl Viewer {
         self.call.caller.uid
     }
 
+    /// Refuses guests of the front what is not theirs to see, whether it exists or not. `None`: it belongs to a
+    /// project.
+    ///
+    /// # Errors
+    /// It is not theirs.
+    pub fn may_see(&self, email: Option<&Email>) -> Result<(), Error> {
+        let Call { caller, guest, .. } = &*self.call;
+        match caller.door == Door::People || guest.sees(email) {
+            true => Ok(()),
+            false => self.may_see_all(),
+        }
+    }
+
+    /// Refuses guests of the front who do not see everything.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn may_see_all(&self) -> Result<(), Error> {
+        let Call { caller, guest, .. } = &*self.call;
+        if caller.door == Door::People {
+            return Ok(());
+        }
+        let decision = guest.may_hear();
+        self.call.decided(decision.clone());
+        match decision {
+            Decision::Allowed => Ok(()),
+            Decision::Denied(denial) => Err(refused(&denial)),
+        }
+    }
+
+    /// The only address whose workspaces the caller is shown; `None`: no such bound.
+    pub fn only(&self) -> Option<&Email> {
+        let is_guest = self.call.caller.door == Door::Front;
+        self.call.guest.only().filter(|_| is_guest)
+    }
+
     /// Whether the caller may see the output of a job of this workspace. Never prompts: without the right,
     /// the job is shown without its output.
     pub async fn may_see_output(&self, subject: &Subject) -> Decision {
         let (gate, call) = (&self.gate, &self.call);
         let row = table::find(&call.rpc);
         if !row.is_some_and(|row| row.output.contains(&call.caller.door)) {
-            return Decision::denied("the web front shows no output");
+            return Decision::denied("this call shows no output");
+        }
+        if call.caller.door == Door::Front {
+            return match call.guest.person.is_some() && call.guest.sees(subject.email.as_ref()) {
+                true => Decision::Allowed,
+                false => Decision::denied("the web front shows no output to visitors"),
+            };
         }
         let is_own = gate.is_own(call, subject).await;
         let unprompted = Call::new(call.caller.clone(), &call.rpc, false);

@@ -11,6 +11,7 @@ use crate::{
     engine::Engine,
     health::Looker,
     layout::Layout,
+    sign_in::SignIn,
     store::Store,
     system::System,
 };
@@ -38,6 +39,8 @@ pub struct Cid {
     pub settings: Arc<Settings>,
     /// The projects.
     pub projects: Arc<Projects>,
+    /// Who is signed in at the front.
+    pub sign_in: SignIn,
     /// `sandbox` or `host`.
     pub mode: &'static str,
     /// Where the front answers.

@@ -8,6 +8,7 @@ mod empty_database;
 mod limits;
 mod nginx;
 mod numbers;
+mod people;
 mod place;
 mod project;
 mod projects;
@@ -19,6 +20,7 @@ mod values;
 pub use app::{App, Command, Health};
 pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use nginx::NginxSettings;
+pub use people::{Front, FrontUrl, People, SignIn};
 pub use project::{
     Access, Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project, UrlPrefix,
 };

@@ -1,6 +1,6 @@
 //! `cid.toml`: the daemon's own settings. Every one has a default.
 
-use super::{ConfigError, Seconds, Size, limits::MIB, load};
+use super::{ConfigError, Front, People, Seconds, Size, limits::MIB, load};
 use serde::Deserialize;
 use std::{num::NonZero, ops::RangeInclusive, path::Path, thread};
 
@@ -30,6 +30,10 @@ pub struct Settings {
     pub keep_jobs_days: u16,
     /// Open connections per user id; further ones wait.
     pub max_connections_per_uid: usize,
+    /// Who may sign in at the front.
+    pub people: People,
+    /// The front itself.
+    pub front: Front,
 }
 
 impl Default for Settings {
@@ -45,6 +49,8 @@ impl Default for Settings {
             min_free_mib: 64,
             keep_jobs_days: 90,
             max_connections_per_uid: 256,
+            people: People::default(),
+            front: Front::default(),
         }
     }
 }

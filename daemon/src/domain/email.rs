@@ -15,6 +15,41 @@ const MAX_LABEL_LEN: usize = 63;
 #[serde(transparent)]
 pub struct Email(String);
 
+/// The part of an address after the `@`, in lower case, by the same rules.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct MailDomain(String);
+
+impl MailDomain {
+    /// Parses a domain.
+    ///
+    /// # Errors
+    /// The first rule that the text breaks.
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        if text.len() > MAX_LEN {
+            return Err(EmailError::TooLong);
+        }
+        if !text.is_ascii() {
+            return Err(EmailError::NotAscii);
+        }
+        let text = text.to_ascii_lowercase();
+        check_domain(&text)?;
+        Ok(Self(text))
+    }
+
+    /// Whether an address is of this domain itself.
+    pub fn has(&self, email: &Email) -> bool {
+        let domain = email.as_str().split_once('@').map(|(_, domain)| domain);
+        domain == Some(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for MailDomain {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
+    }
+}
+
 /// Why cid rejects a text as an address; the message is a sentence for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {

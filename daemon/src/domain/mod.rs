@@ -15,7 +15,7 @@ pub use account::{Account, AccountRange, TOOLS, builder, project_group};
 pub use build::{Build, BuildState, Source, Verdict};
 pub use cid_protocol::process_type::ProcessType;
 pub use creator::Creator;
-pub use email::{Email, EmailError};
+pub use email::{Email, EmailError, MailDomain};
 pub use name::{Name, ProjectName, UnitName};
 pub use rights::{Rights, RightsByProject};
 pub use workspace::{JobKind, JobState, Workspace, WorkspaceState};

@@ -37,7 +37,7 @@ pub struct ShownJob {
 /// # Errors
 /// There is none, or the ledger fails.
 pub async fn show_job(cid: &Cid, viewer: &Viewer, id: Uuid) -> Result<ShownJob, Error> {
-    let mut job = shown(cid, cid.engine.job(id).await?).await?;
+    let mut job = shown(cid, job_to_see(cid, viewer, id).await?).await?;
     let subject = about(cid, &job.row);
     if let Some(failure) = job.row.failure.as_mut().filter(|f| !f.output.is_empty()) {
         match viewer.may_see_output(&subject).await {
@@ -87,6 +87,16 @@ pub async fn retry_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, Er
     let permit = bind(cid, claim, id).await?;
     cid.engine.retry(permit, id).await?;
     shown(cid, without_output(cid.engine.job(id).await?)).await
+}
+
+/// A job that the viewer may see. To others it looks as if it did not exist.
+pub(super) async fn job_to_see(cid: &Cid, viewer: &Viewer, id: Uuid) -> Result<JobRow, Error> {
+    let job = cid.engine.job(id).await;
+    match &job {
+        Ok(job) => viewer.may_see(job.about.email())?,
+        Err(_) => viewer.may_see_all()?,
+    }
+    job
 }
 
 /// The workspace that a job is about.

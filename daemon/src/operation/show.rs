@@ -2,6 +2,7 @@
 
 use super::{Named, known_project, resolve};
 use crate::{
+    authz::Viewer,
     cid::Cid,
     domain::{Workspace, WorkspaceState},
     error::Error,
@@ -53,8 +54,10 @@ pub struct Standing {
 /// One workspace; with the state of its clone if `look` says so.
 ///
 /// # Errors
-/// There is no such workspace.
-pub async fn show(cid: &Cid, named: &Named, look: bool) -> Result<Shown, Error> {
+/// There is no such workspace, or it is not for this viewer to see.
+pub async fn show(cid: &Cid, viewer: &Viewer, named: &Named, look: bool) -> Result<Shown, Error> {
+    // Before the ledger is asked: whether there is one is not for everybody to know either.
+    viewer.may_see(Some(&named.email))?;
     let workspace = resolve(cid, named).await?;
     let mut looked = cid.health.look(&[&workspace], SHOW_LIMIT).await;
     let seen = looked.pop().unwrap_or_default();
@@ -71,12 +74,13 @@ pub async fn show(cid: &Cid, named: &Named, look: bool) -> Result<Shown, Error> 
     })
 }
 
-/// At most `limit` workspaces after the one with this number, of one project or (empty) all.
+/// Of those that the viewer may see at most `limit` workspaces after the one with this number, of one project or (empty) all.
 ///
 /// # Errors
 /// There is no such project, or the ledger fails.
 pub async fn list(
     cid: &Cid,
+    viewer: &Viewer,
     project: &str,
     after: i64,
     limit: usize,
@@ -85,7 +89,16 @@ pub async fn list(
         "" => None,
         name => Some(known_project(cid, name).await?),
     };
-    let page = cid.store.workspaces(project, after, limit).await?;
+    let page = match viewer.only() {
+        None => cid.store.workspaces(project, after, limit).await?,
+        Some(email) => {
+            let mut own = cid.store.workspaces_of(email.clone()).await?;
+            own.retain(|w| w.id > after && project.as_ref().is_none_or(|p| w.project == *p));
+            own.sort_by_key(|w| w.id);
+            own.truncate(limit);
+            own
+        }
+    };
     let all: Vec<&Workspace> = page.iter().collect();
     let looked = cid.health.look(&all, LIST_LIMIT).await;
     Ok(page.into_iter().zip(looked).collect())

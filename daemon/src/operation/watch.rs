@@ -1,6 +1,6 @@
 //! A job's journal as it grows.
 
-use super::jobs::about;
+use super::jobs::{about, job_to_see};
 use crate::{
     authz::{Decision, Viewer},
     cid::{Cid, streams::Kind},
@@ -52,7 +52,7 @@ type Sender = mpsc::Sender<Result<Watched, Error>>;
 /// There is no such job, its plan cannot be read, or too many are watched.
 pub async fn watch_job(cid: &Cid, viewer: &Viewer, id: Uuid, after: u64) -> Result<Watch, Error> {
     let place = cid.streams.begin(viewer.uid(), Kind::Watches)?;
-    let row = cid.engine.job(id).await?;
+    let row = job_to_see(cid, viewer, id).await?;
     let subject = about(cid, &row);
     let with_output = viewer.may_see_output(&subject).await == Decision::Allowed;
     if with_output {

@@ -89,6 +89,7 @@ fn line(call: &Call, outcome: Code) -> AuditLine {
         action: known.action.map(|a| a.id().to_owned()).unwrap_or_default(),
         email: subject
             .and_then(|s| s.email.as_ref())
+            .or(known.address.as_ref())
             .map(ToString::to_string)
             .unwrap_or_default(),
         project: subject

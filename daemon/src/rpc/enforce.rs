@@ -3,8 +3,9 @@
 
 use super::audit::Audit;
 use crate::{
-    authz::{Call, Caller, Claim, Decision, Denial, Gate},
+    authz::{Call, Caller, Claim, Decision, Denial, Door, Gate, Guest},
     cid::streams::{Kind, Streams},
+    sign_in::SignIn,
 };
 use http_body_util::BodyExt;
 use std::{
@@ -22,6 +23,8 @@ use tower::{Layer, Service};
 
 /// A client sends this when it can ask a person for a password.
 const INTERACTIVE: &str = "cid-interactive";
+/// The front sends the token of the session with this, on whose behalf it calls.
+pub(super) const SESSION: &str = "cid-session";
 
 /// The claim of one call, until it is taken.
 #[derive(Clone)]
@@ -39,15 +42,17 @@ pub struct Enforce {
     gate: Gate,
     audit: Audit,
     streams: Streams,
+    sign_in: SignIn,
 }
 
 impl Enforce {
     /// Lets in what this gate permits, up to its limits, and writes to this log.
-    pub fn new(gate: Gate, audit: Audit, streams: Streams) -> Self {
+    pub fn new(gate: Gate, audit: Audit, streams: Streams, sign_in: SignIn) -> Self {
         Self {
             gate,
             audit,
             streams,
+            sign_in,
         }
     }
 }
@@ -90,6 +95,7 @@ where
             gate,
             audit,
             streams,
+            sign_in,
         } = self.enforce.clone();
         // The service that was polled ready must be the one that is called.
         let fresh = self.inner.clone();
@@ -106,14 +112,32 @@ where
                 Err(error) => return Ok(error.into_status().into_http()),
             };
             let is_interactive = request.headers().contains_key(INTERACTIVE);
-            let call = Arc::new(Call::new(caller, &rpc, is_interactive));
+            let guest = match caller.door {
+                Door::People => Ok(Guest::default()),
+                Door::Front => sign_in.guest(session(request.headers())).await,
+            };
+            let (guest, ended) = match guest {
+                Ok(guest) => (guest, None),
+                Err(error) => (Guest::default(), Some(error)),
+            };
+            let call = Call::new(caller, &rpc, is_interactive).of_guest(guest);
+            let call = Arc::new(call);
             let told = Told {
                 call: Arc::clone(&call),
                 audit,
                 outcome: Code::Cancelled,
             };
             request.extensions_mut().insert(Arc::clone(&call));
-            let answer = match gate.admit(&call).await {
+            let admitted = match ended {
+                None => gate.admit(&call).await,
+                // Signing out of a session that has ended is no fault.
+                Some(_) if rpc.ends_with("/SignOut") => gate.admit(&call).await,
+                Some(error) => {
+                    call.decided(Decision::denied(error.to_string()));
+                    Err(error)
+                }
+            };
+            let answer = match admitted {
                 Ok(None) => {
                     request.extensions_mut().insert(gate.viewer(&call));
                     inner.call(request).await?
@@ -135,6 +159,12 @@ where
             }))
         })
     }
+}
+
+/// The session's token that came with a request. One that is no text is no session's.
+fn session(headers: &HeaderMap) -> Option<&str> {
+    let token = headers.get(SESSION)?;
+    Some(token.to_str().unwrap_or_default())
 }
 
 /// A result whose permission was never asked for is withheld. So is the reason for a failure, from

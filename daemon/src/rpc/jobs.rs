@@ -1,8 +1,7 @@
 //! Service `Jobs`.
 
-use super::{convert, email, page_size, page_token, take_claim};
+use super::{convert, email, page_size, page_token, take_claim, viewer};
 use crate::{
-    authz::Viewer,
     cid::Cid,
     error::Error,
     operation::{self, Watch, Watched},
@@ -106,13 +105,4 @@ impl Jobs for Cid {
 fn id(text: &str) -> Result<Uuid, Error> {
     text.parse()
         .map_err(|_| Error::invalid("id", format!("{text:?} is not the id of a job")))
-}
-
-/// The caller, as the enforcing layer stored it.
-fn viewer<T>(request: &Request<T>) -> Result<Viewer, Error> {
-    let viewer = request.extensions().get::<Viewer>().cloned();
-    viewer.ok_or_else(|| Error::Denied {
-        message: "the call was not authorised".into(),
-        hint: None,
-    })
 }

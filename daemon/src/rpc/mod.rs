@@ -5,6 +5,7 @@ mod audit;
 mod convert;
 pub mod enforce;
 mod jobs;
+mod people;
 mod projects;
 mod run;
 mod server;
@@ -17,7 +18,7 @@ pub use audit::Audit;
 pub use server::{Doors, serve};
 
 use crate::{
-    authz::{Call, Claim},
+    authz::{Call, Claim, Viewer},
     domain::{Email, ProjectName},
     error::Error,
     operation::Named,
@@ -39,6 +40,18 @@ fn email(field: &'static str, text: &str) -> Result<Email, Error> {
     Email::parse(text).map_err(|error| Error::invalid(field, error.to_string()))
 }
 
+/// The caller, as [`enforce`] stored it in a request whose row does not say that it is about a workspace.
+///
+/// # Errors
+/// The request did not pass the enforcing layer.
+fn viewer<T>(request: &tonic::Request<T>) -> Result<Viewer, Error> {
+    let viewer = request.extensions().get::<Viewer>().cloned();
+    viewer.ok_or_else(|| Error::Denied {
+        message: "the call was not authorised".into(),
+        hint: None,
+    })
+}
+
 /// The claim that [`enforce`] left in a request about a workspace; it can be taken once.
 ///
 /// # Errors
@@ -57,6 +70,13 @@ fn take_claim<T>(request: &tonic::Request<T>) -> Result<Claim, Error> {
 fn concerns<T>(request: &tonic::Request<T>, project: &ProjectName) {
     if let Some(call) = request.extensions().get::<Arc<Call>>() {
         call.concerns(project);
+    }
+}
+
+/// Records for the audit log whose address a request is about.
+fn concerns_address<T>(request: &tonic::Request<T>, email: &Email) {
+    if let Some(call) = request.extensions().get::<Arc<Call>>() {
+        call.concerns_address(email);
     }
 }
 

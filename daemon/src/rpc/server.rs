@@ -7,8 +7,8 @@ use crate::{
     layout::Layout,
 };
 use cid_proto::v1::{
-    jobs_server::JobsServer, projects_server::ProjectsServer, system_server::SystemServer,
-    workspaces_server::WorkspacesServer,
+    jobs_server::JobsServer, people_server::PeopleServer, projects_server::ProjectsServer,
+    system_server::SystemServer, workspaces_server::WorkspacesServer,
 };
 use cid_protocol::{
     budget::{
@@ -154,7 +154,12 @@ pub async fn serve(
         .initial_stream_window_size(WINDOW.most as u32)
         .initial_connection_window_size(CONNECTION_WINDOW.most as u32)
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
-        .layer(Enforce::new(gate, audit, cid.streams.clone()))
+        .layer(Enforce::new(
+            gate,
+            audit,
+            cid.streams.clone(),
+            cid.sign_in.clone(),
+        ))
         .add_routes(routes(&cid).add_service(health).add_service(reflection))
         .serve_with_incoming_shutdown(
             ReceiverStream::new(connections),
@@ -177,6 +182,7 @@ pub(super) fn routes(cid: &Cid) -> Routes {
     Routes::new(WorkspacesServer::new(cid.clone()).max_decoding_message_size(RUN_INPUT.most))
         .add_service(JobsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(ProjectsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
+        .add_service(PeopleServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(SystemServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     convert::{self, Users},
-    named, page_size, page_token, run, take_claim,
+    named, page_size, page_token, run, take_claim, viewer,
 };
 use crate::{
     cid::Cid,
@@ -36,9 +36,10 @@ impl Workspaces for Cid {
         &self,
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
+        let viewer = viewer(&request)?;
         let request = request.into_inner();
         let named = named(request.workspace)?;
-        let shown = operation::show(self, &named, request.look).await?;
+        let shown = operation::show(self, &viewer, &named, request.look).await?;
         Ok(Response::new(convert::shown(shown)))
     }
 
@@ -46,10 +47,11 @@ impl Workspaces for Cid {
         &self,
         request: Request<v1::ListRequest>,
     ) -> Result<Response<v1::ListResponse>, Status> {
+        let viewer = viewer(&request)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size, 100)?;
         let after = page_token(&request.page_token)?.unwrap_or_default();
-        let page = operation::list(self, &request.project, after, limit).await?;
+        let page = operation::list(self, &viewer, &request.project, after, limit).await?;
         let next_page_token = match page.last() {
             Some((last, _)) if page.len() == limit => last.id.to_string(),
             _ => String::new(),

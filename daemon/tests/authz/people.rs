@@ -80,6 +80,7 @@ pub fn shipped_rules(person: &Person, action: Action, is_own: bool) -> Answer {
         return Answer::No;
     }
     match action {
+        Action::SignIn => Answer::No,
         Action::List | Action::CreateOwn | Action::CreateForOthers | Action::DeleteOwn => {
             Answer::Yes
         }

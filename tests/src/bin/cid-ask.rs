@@ -43,6 +43,9 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         workspace: reference(),
     };
     let id = || v1::GetJobRequest { id: job.to_owned() };
+    let person = || v1::LinkRequest {
+        email: email.to_owned(),
+    };
     let project = || v1::GetProjectRequest {
         name: project.to_owned(),
     };
@@ -75,6 +78,12 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Jobs/Watch", id().encode_to_vec()),
         ("/cid.v1.Jobs/Cancel", id().encode_to_vec()),
         ("/cid.v1.Jobs/Retry", id().encode_to_vec()),
+        ("/cid.v1.People/Link", person().encode_to_vec()),
+        ("/cid.v1.People/Redeem", Vec::new()),
+        ("/cid.v1.People/WhoAmI", Vec::new()),
+        ("/cid.v1.People/SignOut", Vec::new()),
+        ("/cid.v1.People/List", Vec::new()),
+        ("/cid.v1.People/EndSessions", person().encode_to_vec()),
         ("/cid.v1.Projects/List", Vec::new()),
         ("/cid.v1.Projects/Get", project().encode_to_vec()),
         ("/cid.v1.Projects/Check", project().encode_to_vec()),

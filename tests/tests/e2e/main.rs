@@ -31,6 +31,7 @@ mod parallel;
 mod quota;
 mod sandbox_life;
 mod shell;
+mod sign_in;
 mod stage;
 mod tls;
 mod turns;

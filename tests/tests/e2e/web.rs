@@ -55,11 +55,12 @@ impl Driver {
         driver
     }
 
-    async fn browser(&self, profile: &Path) -> WebDriverResult<WebDriver> {
+    async fn browser(&self, profile: &Path, language: &str) -> WebDriverResult<WebDriver> {
         let mut wanted = DesiredCapabilities::chrome();
         for flag in FLAGS {
             wanted.add_arg(flag)?;
         }
+        wanted.add_arg(&format!("--accept-lang={language}"))?;
         wanted.add_arg(&format!("--user-data-dir={}", profile.display()))?;
         WebDriver::new(&self.url, wanted).await
     }
@@ -175,7 +176,7 @@ fn a_form_on_another_site_is_refused() {
 }
 
 /// Looks again and again: a page that follows a job puts new elements in place of those found.
-async fn eventually<T>(look: impl AsyncFn() -> WebDriverResult<T>) -> WebDriverResult<T> {
+pub async fn eventually<T>(look: impl AsyncFn() -> WebDriverResult<T>) -> WebDriverResult<T> {
     let begin = Instant::now();
     loop {
         match look().await {
@@ -187,7 +188,7 @@ async fn eventually<T>(look: impl AsyncFn() -> WebDriverResult<T>) -> WebDriverR
 
 const TICK: Duration = Duration::from_millis(200);
 
-fn front(stage: &Stage) -> String {
+pub fn front(stage: &Stage) -> String {
     format!("http://localhost:{}/", stage.sandbox.http_port())
 }
 
@@ -199,22 +200,35 @@ async fn fill(browser: &WebDriver, email: &str) -> WebDriverResult<()> {
 }
 
 /// Where a person can look at what the browser saw.
-async fn screenshot(browser: &WebDriver, name: &str) -> WebDriverResult<()> {
+pub async fn screenshot(browser: &WebDriver, name: &str) -> WebDriverResult<()> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     fs::create_dir_all(&dir).unwrap();
     browser.screenshot(&dir.join(format!("{name}.png"))).await
 }
 
 fn in_browser(stage: &Stage, visit: impl AsyncFnOnce(WebDriver, &Stage) -> WebDriverResult<()>) {
+    in_browser_of(stage, "en", visit);
+}
+
+/// In a browser that likes this language best.
+pub fn in_browser_of(
+    stage: &Stage,
+    language: &str,
+    visit: impl AsyncFnOnce(WebDriver, &Stage) -> WebDriverResult<()>,
+) {
     let driver = Driver::start(stage.sandbox.ports().other());
-    let profile = stage.sandbox.home().unwrap().join("browser");
+    let profile = stage
+        .sandbox
+        .home()
+        .unwrap()
+        .join(format!("browser-{language}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let browser = driver.browser(&profile).await.unwrap();
+        let browser = driver.browser(&profile, language).await.unwrap();
         let visited = visit(browser.clone(), stage).await;
         if visited.is_err() {
             let _ = screenshot(&browser, "error").await;

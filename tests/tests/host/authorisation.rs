@@ -28,6 +28,9 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Health/List", &["Unimplemented"]),
     // It names a project that is not there.
     ("Projects/Remove", &["NotFound"]),
+    // The settings name nobody who may sign in.
+    ("People/Link", &["FailedPrecondition"]),
+    ("People/Redeem", &["Unauthenticated"]),
     ("Jobs/Cancel", &["FailedPrecondition"]),
     ("Jobs/Retry", &["FailedPrecondition"]),
 ];
@@ -151,6 +154,7 @@ fn cell((code, words): &(String, String)) -> &'static str {
     match code.as_str() {
         "PermissionDenied" if words.contains("needs an administrator's password") => "password",
         "PermissionDenied" => "-",
+        "Unauthenticated" if words.contains("not signed in") => "-",
         _ => "yes",
     }
 }

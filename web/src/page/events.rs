@@ -4,6 +4,7 @@ use crate::{
     i18n::Lang,
     limits,
     text::printable,
+    visitor::Visitor,
 };
 use axum::{
     extract::{Path, Query, State},
@@ -38,6 +39,7 @@ pub struct From {
 /// job's page.
 pub async fn stream(
     State(app): State<App>,
+    visitor: Visitor,
     lang: Lang,
     Path(id): Path<String>,
     Query(from): Query<From>,
@@ -48,7 +50,7 @@ pub async fn stream(
     let place = place.map_err(|_| refuse(Problem::Busy))?;
 
     let after = last_event_id(&headers).unwrap_or(from.after);
-    let events = timeout(limits::REQUEST_TIMEOUT, app.daemon.watch(&id, after))
+    let events = timeout(limits::REQUEST_TIMEOUT, visitor.daemon.watch(&id, after))
         .await
         .map_err(|_| refuse(Problem::Busy))?
         .map_err(|err| refuse(Problem::or_missing(err, Problem::NoJob)))?;

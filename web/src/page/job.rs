@@ -1,31 +1,28 @@
 use crate::{
-    app::App,
     error::{Answer, Problem, Refusal},
     i18n::Lang,
     page::{self, workspace::clone_command},
     text::printable,
+    visitor::Visitor,
 };
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{extract::Path, http::StatusCode};
 use cid_client::{
     Client, Failure, Job, JobKind, JobState, Kind, Step, StepState, Workspace, WorkspaceState,
 };
 
 /// Shows a job: its steps, why it failed, and the workspace it is about while there is one.
-pub async fn show(State(app): State<App>, lang: Lang, Path(id): Path<String>) -> Answer {
-    let job = app
+pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answer {
+    let job = visitor
         .daemon
         .job(&id)
         .await
         .map_err(|err| Refusal(lang, Problem::or_missing(err, Problem::NoJob)))?;
-    let workspace = workspace_of(&app.daemon, &job)
+    let workspace = workspace_of(&visitor.daemon, &job)
         .await
         .map_err(|problem| Refusal(lang, problem))?;
     let clone_command = match &workspace {
-        Some(workspace) => clone_command(&app.daemon, workspace).await,
+        Some(workspace) => clone_command(&visitor.daemon, workspace).await,
         None => None,
     };
     let shown = JobPage {

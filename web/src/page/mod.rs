@@ -6,6 +6,8 @@ pub mod events;
 pub mod home;
 /// `GET /jobs/{id}`: a job and what has come of it.
 pub mod job;
+/// `/sign-in`, `/sign-in/{token}` and `/sign-out`.
+pub mod sign_in;
 /// `GET /workspaces/{project}/{who}`: one workspace.
 pub mod workspace;
 

@@ -1,25 +1,24 @@
 use crate::{
-    app::App,
     error::{Answer, Problem, Refusal},
     i18n::Lang,
     page,
+    visitor::Visitor,
 };
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{extract::Path, http::StatusCode};
 use cid_client::{Client, Workspace, WorkspaceState};
 
 /// Shows one workspace, by its address or by its name.
 pub async fn show(
-    State(app): State<App>,
+    visitor: Visitor,
     lang: Lang,
     Path((project, who)): Path<(String, String)>,
 ) -> Answer {
     let refuse = |problem| Refusal(lang, problem);
-    let workspace = find(&app.daemon, &project, &who).await.map_err(refuse)?;
-    let clone_command = clone_command(&app.daemon, &workspace).await;
+    let workspace = find(&visitor.daemon, &project, &who)
+        .await
+        .map_err(refuse)?;
+    let clone_command = clone_command(&visitor.daemon, &workspace).await;
     let shown = WorkspacePage {
         t: lang,
         w: &workspace,

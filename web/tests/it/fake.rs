@@ -1,7 +1,12 @@
 //! A daemon that does nothing but answer, over a real Unix socket. Tests and the preview put
 //! into it what it shall tell.
 
-use cid_proto::v1::{self as pb, event::What, jobs_server, projects_server, workspaces_server};
+#[path = "fake_people.rs"]
+mod people;
+
+use cid_proto::v1::{
+    self as pb, event::What, jobs_server, people_server, projects_server, workspaces_server,
+};
 use futures::{Stream, StreamExt, stream};
 use std::{
     path::Path,
@@ -23,6 +28,10 @@ pub struct World {
     pub workspaces: Vec<pb::Workspace>,
     pub jobs: Vec<pb::Job>,
     pub events: Vec<pb::Event>,
+    /// Without a session, calls are refused.
+    pub asks_to_sign_in: bool,
+    /// Who is signed in, by the token of their session.
+    pub people: Vec<(String, pb::Person)>,
 }
 
 #[derive(Clone)]
@@ -42,6 +51,7 @@ impl Fake {
         let server = Server::builder()
             .add_service(workspaces_server::WorkspacesServer::new(fake.clone()))
             .add_service(jobs_server::JobsServer::new(fake.clone()))
+            .add_service(people_server::PeopleServer::new(fake.clone()))
             .add_service(projects_server::ProjectsServer::new(fake.clone()))
             .serve_with_incoming(incoming);
         tokio::spawn(server);
@@ -200,6 +210,7 @@ impl workspaces_server::Workspaces for Fake {
     type RunStream = Answers<pb::RunResponse>;
 
     async fn create(&self, request: Request<pb::CreateRequest>) -> Answer<pb::CreateResponse> {
+        self.person(&request)?;
         let wanted = request.into_inner().workspace.unwrap_or_default();
         if !wanted.email.contains('@') {
             let sentence = "cannot use this as an e-mail address: it has no @";
@@ -233,6 +244,7 @@ impl workspaces_server::Workspaces for Fake {
     }
 
     async fn get(&self, request: Request<pb::GetRequest>) -> Answer<pb::GetResponse> {
+        self.person(&request)?;
         let wanted = request.into_inner().workspace.unwrap_or_default();
         let world = self.world();
         let mut all = world.workspaces.iter();
@@ -247,6 +259,7 @@ impl workspaces_server::Workspaces for Fake {
     }
 
     async fn list(&self, request: Request<pb::ListRequest>) -> Answer<pb::ListResponse> {
+        self.person(&request)?;
         let project = request.into_inner().project;
         let world = self.world();
         let all = world.workspaces.iter();
@@ -286,6 +299,7 @@ impl jobs_server::Jobs for Fake {
     type WatchStream = Answers<pb::WatchJobResponse>;
 
     async fn get(&self, request: Request<pb::GetJobRequest>) -> Answer<pb::GetJobResponse> {
+        self.person(&request)?;
         let id = request.into_inner().id;
         let job = self.world().jobs.iter().find(|j| j.id == id).cloned();
         match job {
@@ -299,6 +313,7 @@ impl jobs_server::Jobs for Fake {
     }
 
     async fn watch(&self, request: Request<pb::WatchJobRequest>) -> Answer<Self::WatchStream> {
+        self.person(&request)?;
         let request = request.into_inner();
         if !self.world().jobs.iter().any(|j| j.id == request.id) {
             return Err(Status::not_found("there is no such job"));
@@ -338,7 +353,11 @@ impl jobs_server::Jobs for Fake {
 
 #[tonic::async_trait]
 impl projects_server::Projects for Fake {
-    async fn list(&self, _: Request<pb::ListProjectsRequest>) -> Answer<pb::ListProjectsResponse> {
+    async fn list(
+        &self,
+        request: Request<pb::ListProjectsRequest>,
+    ) -> Answer<pb::ListProjectsResponse> {
+        self.person(&request)?;
         Ok(Response::new(pb::ListProjectsResponse {
             projects: self.world().projects.clone(),
             next_page_token: String::new(),
@@ -346,6 +365,7 @@ impl projects_server::Projects for Fake {
     }
 
     async fn get(&self, request: Request<pb::GetProjectRequest>) -> Answer<pb::GetProjectResponse> {
+        self.person(&request)?;
         let name = request.into_inner().name;
         let project = self
             .world()

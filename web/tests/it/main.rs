@@ -9,4 +9,6 @@ mod pages;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod signing_in;
+#[cfg(test)]
 mod streams;

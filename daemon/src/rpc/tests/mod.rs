@@ -4,6 +4,7 @@
 mod enforcing;
 /// Who is shown what a job's commands wrote.
 mod output;
+mod people;
 /// Requests that make no sense.
 mod senseless;
 /// The services behind the enforcing layer, and requests.

@@ -5,10 +5,11 @@ use super::super::{Audit, audit, enforce::Enforce, server};
 use crate::{
     authz::{Accounts, Authority, Caller, Decision, Door, Gate, Question, table::Action},
     cid::{Cid, streams::Streams},
-    config::{Projects, Settings},
+    config::{Projects, Settings, SignIn as Mode},
     engine::{Engine, NoHooks},
     health::Looker,
     layout::Layout,
+    sign_in::SignIn,
     store::{AuditLine, Store},
     system::fake::Fake,
 };
@@ -117,6 +118,7 @@ impl Stage {
             cid: Cid {
                 health: Arc::new(Looker::new(sys.clone(), Arc::clone(&projects))),
                 engine,
+                sign_in: SignIn::new(store.clone(), Arc::clone(&settings), Mode::Open),
                 store,
                 sys,
                 layout,
@@ -190,6 +192,26 @@ impl Stage {
             + 'static,
         S::Future: Send,
     {
+        self.answer_for(inner, uid, door, rpc, None, message).await
+    }
+
+    /// Likewise, on behalf of the person whose session this is.
+    pub(super) async fn answer_for<S>(
+        &self,
+        inner: S,
+        uid: u32,
+        door: Door,
+        rpc: &str,
+        session: Option<&str>,
+        message: &[u8],
+    ) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
         let mut framed = vec![0];
         framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
         framed.extend(message);
@@ -199,13 +221,16 @@ impl Stage {
             process: None,
             door,
         };
-        let request = Request::post(rpc)
+        let mut request = Request::post(rpc)
             .header("content-type", "application/grpc")
-            .extension(caller)
-            .body(Body::new(Full::new(framed.into())))
-            .unwrap();
+            .extension(caller);
+        if let Some(session) = session {
+            request = request.header("cid-session", session);
+        }
+        let request = request.body(Body::new(Full::new(framed.into()))).unwrap();
         let (gate, audit) = (self.gate.clone(), self.audit.clone());
-        let enforcer = Enforce::new(gate, audit, self.cid.streams.clone()).layer(inner);
+        let (streams, sign_in) = (self.cid.streams.clone(), self.cid.sign_in.clone());
+        let enforcer = Enforce::new(gate, audit, streams, sign_in).layer(inner);
         enforcer.oneshot(request).await.unwrap()
     }
 

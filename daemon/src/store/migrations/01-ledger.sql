@@ -152,3 +152,29 @@ CREATE TABLE rights (
     project TEXT PRIMARY KEY,
     rights  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Links to sign in at the front; each is good once. Hashes alone: this file signs nobody in. Times are Unix seconds.
+CREATE TABLE sign_in_links (
+    token_hash TEXT PRIMARY KEY,
+    code_hash  TEXT NOT NULL,
+    email      TEXT NOT NULL,
+    purpose    TEXT NOT NULL,
+    made_at    INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    -- How many wrong codes were given for this address since.
+    tries      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE INDEX links_by_email ON sign_in_links (email);
+
+-- Who is signed in at the front.
+CREATE TABLE web_sessions (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    token_hash TEXT NOT NULL UNIQUE,
+    email      TEXT NOT NULL,
+    made_at    INTEGER NOT NULL,
+    used_at    INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sessions_by_email ON web_sessions (email);

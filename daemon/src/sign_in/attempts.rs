@@ -1,0 +1,168 @@
+//! How often signing in may be tried: by one address, by one client, and in all.
+
+use crate::{domain::Email, error::Error};
+use cid_protocol::budget::{ATTEMPTS, ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_CLIENT, Budget};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// What the budgets count within.
+const WINDOW: Duration = Duration::from_mins(15);
+
+/// What was tried since the window began. There are never more keys than attempts in all.
+#[derive(Default)]
+pub(super) struct Attempts(Mutex<Window>);
+
+#[derive(Default)]
+struct Window {
+    began: Option<Instant>,
+    in_all: usize,
+    of: HashMap<Key, usize>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Address(Email),
+    Client(Option<IpAddr>),
+}
+
+impl Attempts {
+    /// Counts an attempt of a client, and in all.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub(super) fn of_client(&self, client: &str) -> Result<(), Error> {
+        self.count(
+            Some(&ATTEMPTS),
+            Key::Client(network(client)),
+            &ATTEMPTS_OF_CLIENT,
+            Instant::now(),
+        )
+    }
+
+    /// Counts an attempt to guess a code of this address.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub(super) fn of_address(&self, email: &Email) -> Result<(), Error> {
+        self.count(
+            None,
+            Key::Address(email.clone()),
+            &ATTEMPTS_OF_ADDRESS,
+            Instant::now(),
+        )
+    }
+
+    fn count(
+        &self,
+        in_all: Option<&'static Budget>,
+        key: Key,
+        budget: &'static Budget,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if window
+            .began
+            .is_none_or(|began| now.duration_since(began) >= WINDOW)
+        {
+            *window = Window {
+                began: Some(now),
+                ..Window::default()
+            };
+        }
+        if let Some(all) = in_all {
+            if window.in_all >= all.most {
+                return Err(too_many());
+            }
+            window.in_all += 1;
+        }
+        let of = window.of.entry(key).or_default();
+        if *of >= budget.most {
+            return Err(too_many());
+        }
+        *of += 1;
+        Ok(())
+    }
+}
+
+/// The same words whichever bound it was: they say nothing about an address.
+fn too_many() -> Error {
+    Error::Exhausted {
+        message: "there were too many attempts to sign in".into(),
+        hint: Some("try again in a quarter of an hour".into()),
+    }
+}
+
+/// A client's IPv4 address, or its IPv6 network of 64 bits, of which one client has all.
+fn network(client: &str) -> Option<IpAddr> {
+    match client.parse().ok()? {
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_none() => {
+            let bits = ip.to_bits() & !u128::from(u64::MAX);
+            Some(Ipv6Addr::from_bits(bits).into())
+        }
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().map(IpAddr::V4),
+        ip @ IpAddr::V4(_) => Some(ip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bound_holds_until_the_window_ends() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let client = |ip: &str, now| {
+            attempts.count(
+                Some(&ATTEMPTS),
+                Key::Client(network(ip)),
+                &ATTEMPTS_OF_CLIENT,
+                now,
+            )
+        };
+        let all_of = |ips: [&str; 2]| {
+            for number in 0..ATTEMPTS_OF_CLIENT.most {
+                client(ips[number % 2], now).unwrap();
+            }
+            client(ips[0], now).unwrap_err();
+            client(ips[1], now).unwrap_err();
+        };
+        all_of(["192.0.2.1", "::ffff:192.0.2.1"]);
+        all_of(["2001:db8::1", "2001:db8::ffff:2"]);
+        all_of(["", "unix"]);
+        client("192.0.2.2", now).unwrap();
+        client("2001:db8:0:1::1", now).unwrap();
+        client("192.0.2.1", now + WINDOW).unwrap();
+    }
+
+    #[test]
+    fn in_all_there_are_only_so_many_clients() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let mut client = 0_u32;
+        let mut next = || {
+            client += 1;
+            let key = Key::Client(Some(IpAddr::from(client.to_be_bytes())));
+            attempts.count(Some(&ATTEMPTS), key, &ATTEMPTS_OF_CLIENT, now)
+        };
+        for _ in 0..ATTEMPTS.most {
+            next().unwrap();
+        }
+        next().unwrap_err();
+        assert_eq!(attempts.0.lock().unwrap().of.len(), ATTEMPTS.most);
+    }
+
+    #[test]
+    fn an_address_is_tried_only_so_often_whoever_tries() {
+        let attempts = Attempts::default();
+        let (anna, ben) = ("anna@example.com", "ben@example.com");
+        let [anna, ben] = [anna, ben].map(|text| Email::parse(text).unwrap());
+        for _ in 0..ATTEMPTS_OF_ADDRESS.most {
+            attempts.of_address(&anna).unwrap();
+        }
+        attempts.of_address(&anna).unwrap_err();
+        attempts.of_address(&ben).unwrap();
+    }
+}

@@ -1,0 +1,111 @@
+//! Signing in at the front, in a real browser, by links that `cictl people` makes.
+
+use crate::{
+    stage::{ANNA, BERT, Stage},
+    web::{eventually, front, in_browser_of, screenshot},
+};
+use cid_testkit::Tree;
+use thirtyfour::{By, WebDriver, error::WebDriverResult};
+
+/// A sandbox whose front asks visitors to sign in.
+fn stage() -> Stage {
+    Stage::prepared(&Tree::hello(), |stage| {
+        let settings = "[people]\ndomains = [\"example.com\"]\n[front]\nsign_in = \"verified\"\n";
+        stage.sandbox.configure(settings).unwrap();
+        let project = stage.server.project_toml("hello", "");
+        stage.sandbox.write_project("hello", &project).unwrap();
+    })
+}
+
+fn link(stage: &Stage, email: &str) -> String {
+    let link = stage.json(&["people", "link", email]);
+    link["url"].as_str().unwrap().to_owned()
+}
+
+/// Opens a link and presses its button.
+async fn sign_in(browser: &WebDriver, link: &str) -> WebDriverResult<()> {
+    browser.goto(link).await?;
+    browser.find(By::Id("sign-in")).await?.click().await
+}
+
+async fn text(browser: &WebDriver, id: &'static str) -> WebDriverResult<String> {
+    eventually(async || browser.find(By::Id(id)).await?.text().await).await
+}
+
+#[test]
+fn a_link_signs_in_and_its_person_sees_and_makes_their_own() {
+    let stage = stage();
+    stage.create(BERT);
+    let anna = link(&stage, ANNA);
+    assert!(
+        anna.starts_with(&format!("{}sign-in/", front(&stage))),
+        "{anna}"
+    );
+    let used = anna.clone();
+    in_browser_of(&stage, "en", async |browser, stage| {
+        browser.goto(front(stage)).await?;
+        let page = browser.find(By::Css("main")).await?.text().await?;
+        assert!(page.contains("Sign in") && !page.contains(BERT), "{page}");
+        screenshot(&browser, "sign-in").await?;
+        browser.goto(&anna).await?;
+        screenshot(&browser, "sign-in-link").await?;
+        sign_in(&browser, &anna).await?;
+        assert_eq!(text(&browser, "who").await?, ANNA);
+        let page = browser.find(By::Css("main")).await?.text().await?;
+        assert!(!page.contains(BERT), "{page}");
+        browser.find(By::Id("create")).await?.click().await?;
+        let url = eventually(async || {
+            let found = browser.find(By::Id("workspace-url")).await?;
+            found.attr("href").await
+        });
+        let url = url.await?.unwrap_or_default();
+        assert_eq!(url, stage.show(ANNA).text("url"));
+        browser.goto(front(stage)).await?;
+        screenshot(&browser, "own").await?;
+        browser.set_window_rect(0, 0, 400, 860).await?;
+        screenshot(&browser, "own-phone").await?;
+        browser
+            .goto(format!("{}workspaces/hello/{BERT}", front(stage)))
+            .await?;
+        let page = browser.find(By::Css("main")).await?.text().await?;
+        assert!(page.contains("is not yours, or does not exist"), "{page}");
+        // Ended by an administrator, it is over with the next request.
+        let people = stage.json(&["people"]);
+        assert_eq!(
+            (&people[0]["email"], &people[0]["sessions"]),
+            (&ANNA.into(), &1.into())
+        );
+        stage.cictl_ends(0, &["people", "sign-out", ANNA]);
+        browser.goto(front(stage)).await?;
+        text(&browser, "code").await?;
+        assert_eq!(browser.current_url().await?.path(), "/sign-in");
+        Ok(())
+    });
+    let bert = link(&stage, BERT);
+    in_browser_of(&stage, "ru", async |browser, stage| {
+        sign_in(&browser, &used).await?;
+        assert!(
+            text(&browser, "sign-in-error")
+                .await?
+                .contains("не подходят")
+        );
+        browser.set_window_rect(0, 0, 400, 860).await?;
+        screenshot(&browser, "sign-in-ru-phone").await?;
+        browser.goto(&bert).await?;
+        screenshot(&browser, "sign-in-link-ru-phone").await?;
+        sign_in(&browser, &bert).await?;
+        assert_eq!(text(&browser, "who").await?, BERT);
+        screenshot(&browser, "own-ru-phone").await?;
+        browser.find(By::Id("sign-out")).await?.click().await?;
+        text(&browser, "code").await?;
+        browser.goto(front(stage)).await?;
+        assert_eq!(browser.current_url().await?.path(), "/sign-in");
+        Ok(())
+    });
+    let refused = stage.cictl_ends(1, &["people", "link", "eve@elsewhere.org"]);
+    assert!(
+        refused.text().contains("[people] in cid.toml"),
+        "{}",
+        refused.text()
+    );
+}

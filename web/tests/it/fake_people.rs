@@ -1,0 +1,90 @@
+//! Signing in: a link's token and its code are `good`, whoever asks.
+
+use super::{Answer, Fake};
+use cid_proto::v1::{self as pb, people_server};
+use tonic::{Request, Response, Status};
+
+impl Fake {
+    /// Who calls. Refuses where the daemon would.
+    pub(super) fn person<T>(&self, request: &Request<T>) -> Result<Option<pb::Person>, Status> {
+        let world = self.world();
+        let refused = || Status::unauthenticated("you are not signed in");
+        let Some(token) = request.metadata().get("cid-session") else {
+            return match world.asks_to_sign_in {
+                true => Err(refused()),
+                false => Ok(None),
+            };
+        };
+        let mut people = world.people.iter();
+        let found = people.find(|(known, _)| token == known.as_str());
+        found
+            .map(|(_, person)| Some(person.clone()))
+            .ok_or_else(refused)
+    }
+}
+
+#[tonic::async_trait]
+impl people_server::People for Fake {
+    async fn link(&self, _: Request<pb::LinkRequest>) -> Answer<pb::LinkResponse> {
+        Err(Status::permission_denied("not here"))
+    }
+
+    async fn redeem(&self, request: Request<pb::RedeemRequest>) -> Answer<pb::RedeemResponse> {
+        let asked = request.into_inner();
+        if asked.token != "good" && asked.code != "good" {
+            let words = "this link or code is not good: it may have been used, or be too old";
+            return Err(Status::unauthenticated(words));
+        }
+        let email = match asked.email.as_str() {
+            "" => "anna@example.com",
+            email => email,
+        };
+        let person = pb::Person {
+            email: email.to_owned(),
+            ..Default::default()
+        };
+        let mut world = self.world();
+        let session = format!("session-{}-{}", world.people.len(), asked.client);
+        world.people.push((session.clone(), person.clone()));
+        Ok(Response::new(pb::RedeemResponse {
+            session,
+            person: Some(person),
+        }))
+    }
+
+    async fn who_am_i(&self, request: Request<pb::WhoAmIRequest>) -> Answer<pb::WhoAmIResponse> {
+        let person = match request.metadata().contains_key("cid-session") {
+            true => self.person(&request)?,
+            false => None,
+        };
+        let sign_in = match self.world().asks_to_sign_in {
+            true => pb::SignIn::Verified,
+            false => pb::SignIn::Open,
+        };
+        Ok(Response::new(pb::WhoAmIResponse {
+            person,
+            sign_in: sign_in.into(),
+            front_url: String::new(),
+        }))
+    }
+
+    async fn sign_out(&self, request: Request<pb::SignOutRequest>) -> Answer<pb::SignOutResponse> {
+        if let Some(token) = request.metadata().get("cid-session") {
+            self.world()
+                .people
+                .retain(|(known, _)| token != known.as_str());
+        }
+        Ok(Response::new(pb::SignOutResponse {}))
+    }
+
+    async fn list(&self, _: Request<pb::ListPeopleRequest>) -> Answer<pb::ListPeopleResponse> {
+        Err(Status::permission_denied("not here"))
+    }
+
+    async fn end_sessions(
+        &self,
+        _: Request<pb::EndSessionsRequest>,
+    ) -> Answer<pb::EndSessionsResponse> {
+        Err(Status::permission_denied("not here"))
+    }
+}

@@ -1,0 +1,151 @@
+use crate::{
+    fake,
+    front::{Front, Page, submission},
+};
+use axum::http::{Request, StatusCode};
+use cid_proto::v1 as pb;
+
+/// A front that asks visitors to sign in.
+fn verified() -> Front {
+    let front = Front::new();
+    front.daemon.change(|world| world.asks_to_sign_in = true);
+    front
+}
+
+async fn post(front: &Front, path: &str, form: &'static str, headers: &[(&str, &str)]) -> Page {
+    let mut request = submission(form, "same-origin");
+    *request.uri_mut() = path.parse().unwrap();
+    for (name, value) in headers {
+        let name: axum::http::HeaderName = name.parse().unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    front.send(request).await
+}
+
+#[tokio::test]
+async fn without_a_session_every_page_leads_to_the_sign_in_page() {
+    let front = verified();
+    front.daemon.change(|world| {
+        let state = pb::WorkspaceState::Ready;
+        let made = fake::workspace("anna@example.com", "pressa", state);
+        world.workspaces.push(made);
+        let job = fake::job("1", "anna@example.com", "pressa", pb::JobState::Running);
+        world.jobs.push(job);
+    });
+    for path in [
+        "/",
+        "/workspaces/pressa/anna@example.com",
+        "/workspaces/pressa/anna---example-com",
+        "/jobs/1",
+        "/jobs/1/events",
+    ] {
+        let page = front.get(path).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(page.header("location"), "/sign-in", "{path}");
+        page.has_not("anna");
+    }
+    let page = front.submit("email=ben%40example.com").await;
+    assert_eq!(page.header("location"), "/sign-in");
+    let page = front.get("/sign-in").await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.has("name=\"code\"");
+    let request = Request::get("/sign-in").header("accept-language", "ru");
+    front.ask(request).await.has("Войти");
+}
+
+/// Programs that look through mail open links.
+#[tokio::test]
+async fn opening_a_link_signs_nobody_in_and_its_button_does() {
+    let front = verified();
+    for _ in 0..10 {
+        let page = front.get("/sign-in/good").await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert_eq!(page.header("set-cookie"), "");
+        page.has("value=\"good\"");
+    }
+    front
+        .get("/sign-in/%22%3E%3Cscript%3E")
+        .await
+        .has_not("<script>");
+    let page = post(&front, "/sign-in", "token=good", &[]).await;
+    assert_eq!(page.header("location"), "/");
+    let cookie = page.header("set-cookie").to_owned();
+    assert!(cookie.starts_with("cid=session-0-;"), "{cookie}");
+    assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let home = front.ask(Request::get("/").header("cookie", &cookie)).await;
+    assert_eq!(home.status, StatusCode::OK);
+    home.has("<span id=\"who\">anna@example.com</span>");
+    home.has("readonly");
+    assert!(home.header("set-cookie").starts_with(&cookie));
+    let page = post(&front, "/sign-out", "", &[("cookie", &cookie)]).await;
+    assert_eq!(page.header("location"), "/sign-in");
+    assert!(
+        page.header("set-cookie")
+            .starts_with("cid=; Path=/; Max-Age=0")
+    );
+    let home = front.ask(Request::get("/").header("cookie", &cookie)).await;
+    assert_eq!(home.header("location"), "/sign-in");
+}
+
+#[tokio::test]
+async fn behind_tls_the_cookie_is_this_hosts_alone() {
+    let front = verified();
+    let headers = [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-for", "192.0.2.1"),
+    ];
+    let form = "email=ben%40example.com&code=good";
+    let page = post(&front, "/sign-in", form, &headers).await;
+    let cookie = page.header("set-cookie");
+    assert!(
+        cookie.starts_with("__Host-cid=session-0-192.0.2.1; Path=/;"),
+        "{cookie}"
+    );
+    assert!(
+        cookie.ends_with("; Secure") && !cookie.contains("Domain"),
+        "{cookie}"
+    );
+    // A neighbour's cookie is not taken for it.
+    let request = Request::get("/")
+        .header("x-forwarded-proto", "https")
+        .header("cookie", "cid=session-0-192.0.2.1");
+    assert_eq!(front.ask(request).await.header("location"), "/sign-in");
+}
+
+#[tokio::test]
+async fn a_wrong_code_is_told_in_both_languages_and_keeps_the_address() {
+    let front = verified();
+    let form = "email=ben%40example.com&code=bad";
+    let page = post(&front, "/sign-in", form, &[]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(page.header("set-cookie"), "");
+    page.has("value=\"ben@example.com\"");
+    page.has("this link or code is not good");
+    let page = post(&front, "/sign-in", form, &[("accept-language", "ru")]).await;
+    page.has("Ссылка или код не подходят");
+    page.has_not("this link");
+    for bad in [
+        "",
+        "email=a%40b.c",
+        "token=good&token=good",
+        "token=good&x=y",
+    ] {
+        let page = post(&front, "/sign-in", bad, &[]).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn another_sites_form_neither_signs_in_nor_out() {
+    let front = verified();
+    for (path, form) in [("/sign-in", "token=good"), ("/sign-out", "")] {
+        for site in ["cross-site", "same-site"] {
+            let mut request = submission(form, site);
+            *request.uri_mut() = path.parse().unwrap();
+            let page = front.send(request).await;
+            assert_eq!(page.status, StatusCode::FORBIDDEN, "{path} {site}");
+            assert_eq!(page.header("set-cookie"), "");
+        }
+    }
+}
