@@ -146,6 +146,7 @@ sentences! {
     failure: "What went wrong", "Что пошло не так";
     failed_step: "Step", "Шаг";
     hint: "What to do", "Что делать";
+    last_lines: "What it wrote last", "Что выведено последним";
     output:
         "What the step wrote, for those who may read the workspace's logs:",
         "Что этот шаг вывел, для тех, кому можно читать журналы стенда:";

@@ -103,7 +103,9 @@ struct JobPage<'a> {
 struct FailureView {
     message: String,
     step: Option<String>,
-    /// There is output of the step, which the daemon shows to no front.
+    /// The last lines of it, for those who may read the workspace's logs.
+    output: Vec<String>,
+    /// There is output of the step, which the daemon does not show to this visitor.
     has_output: bool,
     hint: Option<String>,
 }
@@ -113,6 +115,7 @@ impl From<&Failure> for FailureView {
         Self {
             message: printable(&failure.message),
             step: failure.step_label.as_deref().map(printable),
+            output: failure.output.iter().map(|line| printable(line)).collect(),
             has_output: failure.output_withheld.is_some(),
             hint: failure.hint.as_deref().map(printable),
         }

@@ -185,6 +185,16 @@ async fn a_failure_is_told_after_the_workspace_is_gone_and_hostile_output_is_har
     page.has("<code>cictl jobs show j</code>");
     page.has("&#60;script&#62;alert(1)&#60;/script&#62;");
     page.has("&#34;&#39;&#38;&#60;/pre&#62;end");
+    page.has_not("failure-lines");
+    // For those who may read logs the daemon does not withhold it.
+    front.daemon.change(|world| {
+        let failure = world.jobs[0].failure.as_mut().unwrap();
+        failure.output_withheld.clear();
+        failure.output = vec!["line <script> \u{1b}]0;owned\u{7}\u{202e}".to_owned()];
+    });
+    let shown = front.get("/jobs/j").await;
+    shown.has("<pre id=\"failure-lines\" tabindex=\"0\">line &#60;script&#62;");
+    shown.has_not("cictl jobs show");
     for hostile in [
         "<script",
         "<b>status",
@@ -194,6 +204,7 @@ async fn a_failure_is_told_after_the_workspace_is_gone_and_hostile_output_is_har
         "owned",
     ] {
         page.has_not(hostile);
+        shown.has_not(hostile);
     }
 }
 
