@@ -14,7 +14,7 @@ impl Client {
         let email = email.to_owned();
         let mut service = self.people_service();
         let answer = self.answer(service.link(pb::LinkRequest { email })).await?;
-        Ok(answer.try_into()?)
+        answer.try_into()
     }
 
     /// Everyone who is signed in.

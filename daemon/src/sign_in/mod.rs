@@ -6,7 +6,7 @@ mod secret;
 
 use crate::{
     authz::{Guest, Person},
-    config::{Settings, SignIn as Mode},
+    config::{FrontUrl, Settings, SignIn as Mode},
     domain::Email,
     error::Error,
     store::{NewLink, NewSession, Proof, Purpose, Refused, Sessions, Store},
@@ -81,7 +81,7 @@ impl SignIn {
 
     /// The front's address by the settings.
     pub fn front_url(&self) -> Option<&str> {
-        self.settings.front.url.as_ref().map(|url| url.as_str())
+        self.settings.front.url.as_ref().map(FrontUrl::as_str)
     }
 
     /// Makes a link for an address. `front` is where the front answers.
