@@ -412,7 +412,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(job.state, JobState::Unknown);
-        assert!(!job.state.is_ended());
+        assert!(!job.state.is_at_rest());
     }
 
     #[test]

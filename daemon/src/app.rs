@@ -8,7 +8,7 @@ use crate::{
     domain::ProjectName,
     engine::{Engine, Hooks},
     health::Looker,
-    host,
+    host, keeper,
     layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
     reload::Telling,
     rpc::{self, Doors},
@@ -245,8 +245,8 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let recovered = cid.engine.recover().await?;
     tokio::spawn(end_stray_helpers(cid.clone()));
     let server = tokio::spawn(rpc::serve(cid.clone(), gate, doors, cid.stopping.clone()));
-    let debts = tokio::spawn(doctor::settle_forever(cid.clone()));
-    let sites = tokio::spawn(doctor::keep_sites_forever(cid.clone()));
+    let debts = tokio::spawn(keeper::settle_forever(cid.clone()));
+    let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
     let forgetting = tokio::spawn(forget_forever(cid.clone()));
     let watchdog = tokio::spawn(status::feed_watchdog(cid.clone()));
     let status = tokio::spawn(status::keep_told(
@@ -329,7 +329,7 @@ async fn reload(cid: &Cid) -> Vec<String> {
         }
     };
     // An invalid certificate leaves the last valid one in place, and is tried again.
-    doctor::keep_sites(cid).await;
+    keeper::keep_sites(cid).await;
     match doctor::gone::gone(cid).await {
         Ok(gone) => {
             for gone in gone {

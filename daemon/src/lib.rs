@@ -27,6 +27,8 @@ pub mod error;
 pub mod health;
 /// An installed host: units, accounts, polkit.
 pub mod host;
+/// What cid keeps up by itself.
+pub mod keeper;
 /// Where things are on disk.
 pub mod layout;
 /// What is decided before a job begins: checks, permission, submission.

@@ -14,6 +14,8 @@ mod contract;
 #[path = "engines/rig.rs"]
 mod rig;
 
+#[path = "engines/bounds.rs"]
+mod bounds;
 #[path = "engines/fakes.rs"]
 mod fakes;
 #[path = "engines/nginx.rs"]

@@ -143,17 +143,14 @@ names!(JobState {
 impl JobState {
     /// Whether the job is at rest: nothing happens to it unless somebody asks.
     #[must_use]
-    pub fn is_ended(self) -> bool {
-        matches!(
-            self,
-            Self::Done | Self::Undone | Self::Stuck | Self::Cancelled
-        )
+    pub fn is_at_rest(self) -> bool {
+        self.is_ended() || self == Self::Stuck
     }
 
     /// Whether the job can never move again: ended, and not merely stuck.
     #[must_use]
-    pub fn is_final(self) -> bool {
-        self.is_ended() && self != Self::Stuck
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Done | Self::Undone | Self::Cancelled)
     }
 }
 

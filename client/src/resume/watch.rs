@@ -55,13 +55,13 @@ impl Watch {
                     self.seen = event.seq;
                     if let What::Job { state, .. } = event.what {
                         self.state = state;
-                        self.over = state.is_final();
+                        self.over = state.is_ended();
                     }
                     return Some(Ok(event));
                 }
                 // The daemon ends the stream when the job is at rest, and also
                 // when it stops itself.
-                Ok(None) if self.state.is_ended() => return None,
+                Ok(None) if self.state.is_at_rest() => return None,
                 Ok(None) => {
                     self.events = None;
                     let ended = Error::new(

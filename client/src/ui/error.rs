@@ -100,7 +100,7 @@ pub(crate) fn trouble(job: &Job) -> String {
         if let Some(hint) = &failure.hint {
             lines.push(titled(HINT, "hint", hint));
         }
-    } else if job.state.is_ended() && job.state != JobState::Done {
+    } else if job.state.is_at_rest() && job.state != JobState::Done {
         lines.push(titled(ERROR, "error", &default_message(job)));
     }
     for owed in &job.owed {

@@ -5,4 +5,6 @@ mod cictl;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod resuming;

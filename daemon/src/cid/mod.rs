@@ -87,8 +87,7 @@ impl Cid {
         let unusable = shelf.values().filter_map(|entry| entry.as_ref().err());
         let mut problems: Vec<String> = unusable.map(ToString::to_string).collect();
         problems.extend((self.prepare)(self, &shelf).await);
-        let taken = self.take_up(shelf).await;
-        taken.map_err(|error| Fault::new(error.to_string()))?;
+        self.take_up(shelf).await?;
         self.sys.helpers.look_over(&self.projects.usable()).await;
         Ok(problems)
     }
@@ -99,10 +98,7 @@ impl Cid {
     /// The ledger fails.
     pub(crate) async fn note_work_dir(&self, project: &Project) -> Result<(), Fault> {
         let work_dir = Projects::work_dir(project, &self.layout.work_root);
-        let noted = self
-            .store
-            .note_work_dir(project.name.clone(), &work_dir, !fs::exists(&work_dir))
-            .await;
-        noted.map_err(|error| Fault::new(error.to_string()))
+        let (name, is_new) = (project.name.clone(), !fs::exists(&work_dir));
+        Ok(self.store.note_work_dir(name, &work_dir, is_new).await?)
     }
 }

@@ -13,6 +13,7 @@ mod place;
 mod project;
 mod projects;
 mod settings;
+mod tables;
 mod test_gate;
 mod tls;
 mod values;
@@ -21,11 +22,12 @@ pub use app::{App, Command, Health};
 pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use nginx::NginxSettings;
 pub use people::{Front, FrontUrl, People, SignIn};
-pub use project::{
-    Access, Database, DatabaseKind, FileEntry, Git, LinkEntry, LinkMode, Media, Project, UrlPrefix,
-};
+pub use project::Project;
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};
+pub use tables::{
+    Access, Database, DatabaseKind, EnvName, FileEntry, Git, LinkEntry, LinkMode, Media, UrlPrefix,
+};
 pub use test_gate::{TestGate, TestNetwork};
 pub use tls::{HstsSeconds, Tls};
 pub use values::{

@@ -1,6 +1,6 @@
 //! `[test]`: the surroundings of the commands that test a build.
 
-use super::{Seconds, project::EnvName, project::variables};
+use super::{EnvName, Seconds, project::variables};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

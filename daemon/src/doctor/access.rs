@@ -7,11 +7,11 @@ use crate::{
     step::{TREE, gid_of, uid_of},
     system::helpers::{Call, Identity, ask},
 };
+use cid_kernel::accounts;
 use cid_protocol::{
     fault::Fault,
     request::{AccessReport, LookAtAccess},
 };
-use nix::unistd::{Group, User};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -120,18 +120,8 @@ fn told(report: &AccessReport) -> Option<String> {
 
 /// Who has access and should not.
 fn others(report: &AccessReport) -> Option<String> {
-    let user = |&uid: &u32| {
-        User::from_uid(uid.into())
-            .ok()
-            .flatten()
-            .map(|user| user.name)
-    };
-    let group = |&gid: &u32| {
-        Group::from_gid(gid.into())
-            .ok()
-            .flatten()
-            .map(|group| group.name)
-    };
+    let user = |&uid: &u32| accounts::user_name(uid).ok().flatten();
+    let group = |&gid: &u32| accounts::group_name(gid).ok().flatten();
     let shown = |kind: &str, number: u32, name: Option<String>| match name {
         Some(name) => format!("{kind} {name} ({number})"),
         None => format!("{kind} with the number {number}"),

@@ -3,7 +3,6 @@
 
 mod access;
 mod accounts;
-mod debts;
 pub(crate) mod gone;
 mod host;
 mod kept;
@@ -14,19 +13,16 @@ mod packages;
 pub(crate) mod shared;
 mod sites;
 mod surplus;
-mod vhosts;
 pub(crate) mod worries;
 
 pub use accounts::mend_accounts;
-pub use debts::{settle_debts, settle_forever};
-pub(crate) use sites::{has_site, remove_site};
-pub use sites::{keep_sites, keep_sites_forever};
 
 use crate::{
     cid::Cid,
     domain::{UnitName, Workspace, WorkspaceState},
     error::Error,
     health::{Condition, Health},
+    keeper,
     store::StoreError,
     system::supervisor::Process,
 };
@@ -240,7 +236,7 @@ fn of_an_earlier_version(cid: &Cid) -> Finding {
 
 async fn debts(cid: &Cid, repair: bool) -> Result<Vec<Finding>, StoreError> {
     if repair {
-        settle_debts(cid).await?;
+        keeper::settle_debts(cid).await?;
     }
     let owed = cid.store.owed().await?;
     Ok(owed

@@ -11,11 +11,12 @@ use crate::{
         nginx::worker,
     },
 };
+use cid_kernel::accounts;
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request::{LookAtPaths, Obstacle, PathAsk},
 };
-use nix::unistd::{User, getgrouplist};
+use nix::unistd::getgrouplist;
 use std::{
     ffi::CString,
     fmt::Display,
@@ -212,7 +213,7 @@ fn workspaces(cid: &Cid, project: &Project, group: &str) -> Result<Who, Fault> {
 
 fn nginx_workers(account: &str) -> Result<Who, Fault> {
     let missing = || Fault::new(format!("cannot find the account {account}"));
-    let user = user(account)?.ok_or_else(missing)?;
+    let user = accounts::user(account)?.ok_or_else(missing)?;
     let name = CString::new(account).cannot("look up nginx's account")?;
     let groups = getgrouplist(&name, user.gid).cannot("look up nginx's groups")?;
     Ok(Who {
@@ -221,10 +222,6 @@ fn nginx_workers(account: &str) -> Result<Who, Fault> {
         gids: groups.iter().map(|gid| gid.as_raw()).collect(),
         entry: format!("u:{account}"),
     })
-}
-
-fn user(account: &str) -> Result<Option<User>, Fault> {
-    User::from_name(account).cannot(format!("look up the account {account}"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Finds what exists and should not.
 
-use super::{Finding, kept, sites};
+use super::{Finding, kept};
 use crate::{
     cid::Cid,
     config::Projects,
     domain::{ProjectName, UnitName, Workspace},
     error::Error,
+    keeper,
     layout::kept_dir,
     system::supervisor::Process,
 };
@@ -41,7 +42,7 @@ pub(super) async fn surplus(
             || stuck.contains(&workspace)
     };
     let shelf = cid.projects.all();
-    let is_known_vhost = |unit: &UnitName| is_known(unit) || sites::is_wanted(cid, &shelf, unit);
+    let is_known_vhost = |unit: &UnitName| is_known(unit) || keeper::is_wanted(cid, &shelf, unit);
     for unit in cid
         .sys
         .nginx

@@ -128,4 +128,9 @@ impl JobState {
     pub fn is_ended(self) -> bool {
         matches!(self, Self::Done | Self::Undone | Self::Cancelled)
     }
+
+    /// Whether nothing happens to the job unless somebody asks.
+    pub fn is_at_rest(self) -> bool {
+        self.is_ended() || self == Self::Stuck
+    }
 }

@@ -85,9 +85,7 @@ impl Cx {
             return Err(Fault::new("cannot go on: the job is about no build"));
         };
         let found = self.store().build(self.project.clone(), number).await;
-        found
-            .map_err(|error| Fault::new(error.to_string()))?
-            .ok_or_else(|| Fault::new("cannot go on: the ledger has no such build"))
+        found?.ok_or_else(|| Fault::new("cannot go on: the ledger has no such build"))
     }
 
     /// The workspace's or the build's folder.
@@ -293,11 +291,9 @@ impl Cx {
     /// # Errors
     /// The ledger's.
     pub async fn record(&self, artifact: Artifact, content: &str) -> Result<(), Fault> {
-        let recorded = self
-            .store()
-            .set_artifact(self.about.workspace(), artifact, content.to_owned())
-            .await;
-        recorded.map_err(|error| Fault::new(error.to_string()))
+        let (workspace, content) = (self.about.workspace(), content.to_owned());
+        let stored = self.store().set_artifact(workspace, artifact, content);
+        Ok(stored.await?)
     }
 
     /// Records what cannot be done now and will be tried again.
@@ -309,11 +305,8 @@ impl Cx {
         self.note(format!(
             "still to do, and being tried again: {debt} ({reason})"
         ));
-        let stored = self
-            .store()
-            .owe(self.job, self.unit.clone(), debt, reason)
-            .await;
-        stored.map_err(|error| Fault::new(error.to_string()))
+        let stored = self.store().owe(self.job, self.unit.clone(), debt, reason);
+        Ok(stored.await?)
     }
 
     /// The same, where an engine says that it could not be told.

@@ -7,9 +7,11 @@ use crate::{
     layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
     system::{accounts::Accounts, unwritable::unwritable},
 };
-use cid_kernel::fs;
+use cid_kernel::{
+    accounts::{gid_of, uid_of},
+    fs,
+};
 use cid_protocol::fault::Fault;
-use nix::unistd::{Group, User};
 use std::path::Path;
 
 /// Read by git and libgit2 as whoever works with a mirror that is the deploy user's. Programs that
@@ -28,8 +30,9 @@ pub(super) async fn prepare(
     let name = &project.name;
     let (group, builder) = (project_group(name), builder(name));
     accounts.make_project(&group, &builder).await?;
-    let gid = gid_of(&group)?;
-    let deploy = uid_of(&deploy_user(project)?)?;
+    let gid = gid_of(&group, "systemctl reload cid makes it")?;
+    let advice = "make it, or mend deploy_user in the project file";
+    let deploy = uid_of(&deploy_user(project)?, advice)?;
 
     for (path, uid) in [
         (layout.mirror_dir(name), deploy),
@@ -54,7 +57,8 @@ fn make_work_dir(work_dir: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     fs::make_dir(work_dir, 0o751)?;
-    fs::give_to(work_dir, 0, gid_of(PEOPLE)?)
+    let advice = "systemd-sysusers makes it, as the package's installation does";
+    fs::give_to(work_dir, 0, gid_of(PEOPLE, advice)?)
 }
 
 /// Only the account that installs what builds run may change it.
@@ -64,7 +68,8 @@ fn make_work_dir(work_dir: &Path) -> Result<(), Fault> {
 pub(super) fn tools(layout: &Layout) -> Result<(), Fault> {
     let dir = layout.tools_dir();
     fs::make_dir(&dir, 0o755)?;
-    fs::give_to(&dir, uid_of(TOOLS)?, gid_of(TOOLS)?)
+    let advice = "systemd-sysusers makes it, as the package's installation does";
+    fs::give_to(&dir, uid_of(TOOLS, advice)?, gid_of(TOOLS, advice)?)
 }
 
 /// The HOME of helpers that run a repository's code: nobody can write it.
@@ -74,19 +79,4 @@ pub(super) fn tools(layout: &Layout) -> Result<(), Fault> {
 pub(super) fn trusting_home(home: &Path) -> Result<(), Fault> {
     fs::make_dir(home, 0o755)?;
     fs::write_atomic(&home.join(".gitconfig"), TRUSTING, 0o644)
-}
-
-fn uid_of(account: &str) -> Result<u32, Fault> {
-    match User::from_name(account) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        _ => Err(Fault::new(format!("cannot find the account {account}"))
-            .hint("make it, or mend deploy_user in the project file")),
-    }
-}
-
-fn gid_of(group: &str) -> Result<u32, Fault> {
-    match Group::from_name(group) {
-        Ok(Some(group)) => Ok(group.gid.as_raw()),
-        _ => Err(Fault::new(format!("cannot find the group {group}"))),
-    }
 }

@@ -12,8 +12,9 @@ use crate::{
         units::{Profile, Unit},
     },
 };
+use cid_kernel::accounts;
 use cid_protocol::fault::Fault;
-use nix::unistd::{Group, User, getgrouplist};
+use nix::unistd::getgrouplist;
 use std::{
     ffi::{CString, OsString},
     path::{Path, PathBuf},
@@ -261,14 +262,14 @@ fn confine(
 
 /// The numbers of all groups that an account runs in when `primary` is its first one.
 fn groups_of(account: &str, primary: &str) -> Result<Vec<String>, Fault> {
-    if !matches!(User::from_name(account), Ok(Some(_))) {
+    if !matches!(accounts::user(account), Ok(Some(_))) {
         return Err(Fault::new(format!("cannot find the account {account}"))
             .hint("make it, or mend deploy_user in the project file"));
     }
     let cannot = |error: &dyn std::fmt::Display| {
         Fault::new(format!("cannot look up the groups of {account}: {error}"))
     };
-    let group = Group::from_name(primary)
+    let group = accounts::group(primary)
         .map_err(|error| cannot(&error))?
         .ok_or_else(|| {
             cannot(&format!("there is no group {primary}"))

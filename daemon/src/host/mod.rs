@@ -27,11 +27,13 @@ use crate::{
         tls::Certificates,
     },
 };
-use cid_kernel::fs;
+use cid_kernel::{
+    accounts::{group, uid_of, user},
+    fs,
+};
 use cid_protocol::fault::Fault;
 use identities::Identities;
 use limits::Controllers;
-use nix::unistd::{Group, User};
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 
 /// The account of `cid-web`.
@@ -121,13 +123,8 @@ fn everywhere(port: u16) -> Vec<SocketAddr> {
 /// # Errors
 /// The front's account is missing.
 pub(crate) fn authority(projects: &Arc<Projects>, settings: &Settings) -> Result<Host, Fault> {
-    let front = match User::from_name(FRONT) {
-        Ok(Some(user)) => user.uid.as_raw(),
-        _ => {
-            return Err(Fault::new(format!("cannot find the account {FRONT}"))
-                .hint("systemd-sysusers makes it, as the package's installation does"));
-        }
-    };
+    let advice = "systemd-sysusers makes it, as the package's installation does";
+    let front = uid_of(FRONT, advice)?;
     let named = Arc::clone(projects);
     let uids = vec![settings.workspace_uids.0.clone()];
     let denied = DenyList::new(uids, move |account| named.deploys(account));
@@ -157,10 +154,10 @@ fn nginx(layout: &Layout, test: Standing, names: Arc<Names>) -> NginxPaths {
 
 /// Whether an account is in the group whose members use cid. One that cannot be looked up is not.
 pub(crate) fn is_member(account: &str) -> bool {
-    let Ok(Some(group)) = Group::from_name(PEOPLE) else {
+    let Ok(Some(group)) = group(PEOPLE) else {
         return false;
     };
-    let primary = || matches!(User::from_name(account), Ok(Some(user)) if user.gid == group.gid);
+    let primary = || matches!(user(account), Ok(Some(user)) if user.gid == group.gid);
     group.mem.iter().any(|member| member == account) || primary()
 }
 

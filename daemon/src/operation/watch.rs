@@ -4,10 +4,7 @@ use super::jobs::{about, job_to_see};
 use crate::{
     authz::{Decision, Viewer},
     cid::{Cid, streams::Kind},
-    domain::{
-        JobState,
-        event::{Event, What},
-    },
+    domain::event::{Event, What},
     engine::Plan,
     error::Error,
     store::JobRow,
@@ -101,9 +98,7 @@ async fn tell(
             continue;
         }
         let state = cid.engine.job(row.id).await?.state;
-        if (state.is_ended() || state == JobState::Stuck)
-            && cid.store.events(row.id, after, 1).await?.is_empty()
-        {
+        if state.is_at_rest() && cid.store.events(row.id, after, 1).await?.is_empty() {
             return Ok(());
         }
         let waiting = cid.engine.waiting(row.id);

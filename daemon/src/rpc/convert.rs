@@ -18,8 +18,8 @@ use crate::{
         supervisor::{Process, ProcessState},
     },
 };
+use cid_kernel::accounts;
 use cid_proto::v1;
-use nix::unistd::{Uid, User};
 use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
@@ -69,8 +69,8 @@ impl Users {
             Creator::User(uid) => *uid,
             Creator::Address(email) => return email.to_string(),
         };
-        let look_up = || match User::from_uid(Uid::from_raw(uid)) {
-            Ok(Some(user)) => user.name,
+        let look_up = || match accounts::user_name(uid) {
+            Ok(Some(name)) => name,
             _ => uid.to_string(),
         };
         self.0.entry(uid).or_insert_with(look_up).clone()

@@ -72,7 +72,7 @@ impl Step for Clone {
             cx.ask(cx.user(), request)
         );
         cloned?;
-        recorded.map_err(|error| Fault::new(error.to_string()))
+        Ok(recorded?)
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {

@@ -11,12 +11,11 @@ use crate::{
     engine::{Cx, Step},
     system::{inside::Inside, nginx::worker},
 };
-use cid_kernel::fs;
+use cid_kernel::{accounts, fs};
 use cid_protocol::{
-    fault::{Fault, FaultContext},
+    fault::Fault,
     request::{self, Granted},
 };
-use nix::unistd::{Group, User};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
@@ -195,19 +194,13 @@ pub(crate) fn uid_of(account: &str) -> Result<u32, Fault> {
 }
 
 fn number_of(account: &str, hint: &str) -> Result<u32, Fault> {
-    let user = User::from_name(account).cannot(format!("look up the account {account}"))?;
-    let missing = || Fault::new(format!("cannot find the account {account}")).hint(hint);
-    Ok(user.ok_or_else(missing)?.uid.as_raw())
+    accounts::uid_of(account, hint)
 }
 
 /// The number of a group.
 pub(crate) fn gid_of(group: &str) -> Result<u32, Fault> {
-    let found = Group::from_name(group).cannot(format!("look up the group {group}"))?;
-    let found = found.ok_or_else(|| {
-        Fault::new(format!("cannot find the group {group}"))
-            .hint("make it, or mend access.group in the project file")
-    })?;
-    Ok(found.gid.as_raw())
+    let advice = "make it, or mend access.group in the project file";
+    accounts::gid_of(group, advice)
 }
 
 #[cfg(test)]

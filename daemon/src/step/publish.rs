@@ -52,8 +52,7 @@ impl Step for Publish {
         let recipe = cx.output::<Inspect>()?.recipe;
         if !recipe.has_web() {
             cx.note("there is no web process, so nothing is published");
-            let cleared = cx.store().clear_url(cx.workspace()).await;
-            cleared.map_err(|error| Fault::new(error.to_string()))?;
+            cx.store().clear_url(cx.workspace()).await?;
             return Ok(());
         }
         let port = match recipe.web_on_socket {

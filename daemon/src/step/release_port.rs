@@ -35,9 +35,6 @@ impl Step for ReleasePort {
         if cx.is_taken_back() {
             return Ok(());
         }
-        cx.store()
-            .release_port(cx.workspace(), None)
-            .await
-            .map_err(|error| Fault::new(error.to_string()))
+        Ok(cx.store().release_port(cx.workspace(), None).await?)
     }
 }

@@ -11,8 +11,8 @@ use crate::{
     engine::{Cx, Step},
     system::helpers::Identity,
 };
+use cid_kernel::accounts;
 use cid_protocol::{fault::Fault, request::GrantAccess};
-use nix::unistd::Group;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
@@ -79,7 +79,7 @@ impl RepairAccess {
             return Vec::new();
         }
         let group = access.group.as_deref();
-        let group = group.and_then(|name| Group::from_name(name).ok().flatten());
+        let group = group.and_then(|name| accounts::group(name).ok().flatten());
         let members = group.map(|group| group.mem).unwrap_or_default();
         let numbers = members.iter().filter_map(|name| uid_of(name).ok());
         let mut owners: Vec<u32> = request.uids.iter().copied().chain(numbers).collect();

@@ -3,7 +3,6 @@
 use crate::{
     domain::UnitName,
     engine::{Cx, Step},
-    store::StoreError,
 };
 use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
@@ -58,8 +57,8 @@ pub(super) async fn port(instance: &UnitName, cx: &Cx) -> Result<u16, Fault> {
 }
 
 async fn reserved(instance: &UnitName, cx: &Cx) -> Result<Option<u16>, Fault> {
-    let port = cx.store().port_of(cx.workspace(), instance.number()).await;
-    port.map_err(|error| ledger(&error))
+    let number = instance.number();
+    Ok(cx.store().port_of(cx.workspace(), number).await?)
 }
 
 impl ReservePort {
@@ -71,12 +70,11 @@ impl ReservePort {
 
     async fn release(&self, cx: &Cx) -> Result<(), Fault> {
         let number = Some(self.instance.number());
-        let released = cx.store().release_port(cx.workspace(), number).await;
-        released.map_err(|error| ledger(&error))
+        Ok(cx.store().release_port(cx.workspace(), number).await?)
     }
 
     async fn reserve(&self, cx: &Cx) -> Result<Reserved, Fault> {
-        let taken = cx.store().ports().await.map_err(|error| ledger(&error))?;
+        let taken = cx.store().ports().await?;
         for port in self.from..=self.to {
             let is_reserved = taken.binary_search_by_key(&port, |(port, _)| *port).is_ok();
             if is_reserved || !cx.sys().probe.port_is_free(port) {
@@ -86,8 +84,7 @@ impl ReservePort {
             if cx
                 .store()
                 .reserve_port(cx.workspace(), self.instance.clone(), port)
-                .await
-                .map_err(|error| ledger(&error))?
+                .await?
             {
                 return Ok(Reserved { port });
             }
@@ -98,8 +95,4 @@ impl ReservePort {
         ))
         .hint("give a wider range as `ports` in cid.toml, or delete workspaces that nobody needs"))
     }
-}
-
-fn ledger(error: &StoreError) -> Fault {
-    Fault::new(error.to_string())
 }

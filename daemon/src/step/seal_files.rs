@@ -51,7 +51,7 @@ impl Step for SealFiles {
             .await;
         let build = cx.build().await?;
         let recorded = cx.store().set_digest(build.id, digest.clone()).await;
-        recorded.map_err(|error| Fault::new(error.to_string()))?;
+        recorded?;
         Ok(digest)
     }
 

@@ -1,7 +1,7 @@
 //! Opening the ledger, and the one thread that talks to it.
 
 use cid_kernel::room::Reserve;
-use cid_protocol::budget::Over;
+use cid_protocol::{budget::Over, fault::Fault};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 use std::{
@@ -75,6 +75,16 @@ impl StoreError {
     /// Whether trying again later can help.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Locked(_) | Self::Full(_))
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let (fault, hint) = (Self::new(error.to_string()), error.hint());
+        match hint {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! fakes of nginx and supervisor to the same assertions as the real ones.
 
 mod accounts;
+mod nginx;
 mod supervisor;
 mod told;
 
@@ -10,7 +11,7 @@ pub use supervisor::running;
 pub use told::Answer;
 
 use super::{
-    Effect, Site, System,
+    Site, System,
     helpers::{Call, Launcher},
     nginx::Nginx,
     probe::{App, Page, PageAnswer, Probe},
@@ -30,6 +31,7 @@ use cid_protocol::{
         TreeState, WorkReport,
     },
 };
+use nginx::FakeNginx;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -226,62 +228,6 @@ fn list(dir: &Path) -> Result<Vec<UnitName>, Fault> {
         .filter_map(|name| name.strip_suffix(".conf"))
         .filter_map(UnitName::parse)
         .collect())
-}
-
-struct FakeNginx(Fake);
-
-#[async_trait]
-impl Nginx for FakeNginx {
-    async fn put(&self, unit: &UnitName, vhost: &str) -> Result<(), Fault> {
-        self.0.answers("nginx")?;
-        if vhost.contains("bad") {
-            return Err(Fault::new(format!(
-                "cannot put the vhost of {unit} in place: it is bad"
-            )));
-        }
-        write(&self.0.layout.vhost_dir(), unit, vhost)?;
-        self.settle().await
-    }
-
-    async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
-        fs::remove_file(&self.0.layout.vhost_dir().join(format!("{unit}.conf")))?;
-        Ok(match self.settle().await {
-            Ok(()) => Effect::Done,
-            Err(fault) => Effect::Owed(fault.message),
-        })
-    }
-
-    fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault> {
-        read(&self.0.layout.vhost_dir(), unit)
-    }
-
-    fn list(&self) -> Result<Vec<UnitName>, Fault> {
-        list(&self.0.layout.vhost_dir())
-    }
-
-    async fn settle(&self) -> Result<(), Fault> {
-        self.0.answers("nginx")?;
-        let mut vhosts = BTreeMap::new();
-        for unit in self.list()? {
-            if let Some(text) = Nginx::read(self, &unit)? {
-                vhosts.insert(unit, text);
-            }
-        }
-        self.0.state().vhosts = vhosts;
-        Ok(())
-    }
-
-    async fn check(&self) -> Result<(), Fault> {
-        self.0.answers("nginx")
-    }
-
-    async fn configuration(&self) -> Result<String, Fault> {
-        self.0.answers("nginx").map(|()| String::new())
-    }
-
-    async fn try_certificate(&self, _: &Path) -> Result<(), Fault> {
-        Ok(())
-    }
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! The kernel's table of TCP sockets that listen, and who made them.
 
 use super::procs;
-use nix::unistd::{Uid, User};
+use cid_kernel::accounts;
 use std::{
     collections::BTreeSet,
     fs::File,
@@ -47,8 +47,8 @@ pub(crate) fn in_words(port: u16) -> String {
     let Some(listener) = listener else {
         return "another program".to_owned();
     };
-    match User::from_uid(Uid::from_raw(listener.uid)) {
-        Ok(Some(user)) => format!("a process of {}", user.name),
+    match accounts::user_name(listener.uid) {
+        Ok(Some(name)) => format!("a process of {name}"),
         _ => format!("a process of the user {}", listener.uid),
     }
 }

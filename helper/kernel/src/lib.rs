@@ -1,5 +1,7 @@
 //! What Linux offers to the daemon and to `cid-helper` alike.
 
+/// Accounts and groups.
+pub mod accounts;
 /// Access lists.
 pub mod acl;
 /// Control groups.

@@ -28,6 +28,7 @@ mod rig;
 mod secrets;
 mod sessions;
 mod shell;
+mod sockets;
 mod stage;
 mod standing;
 mod tls;

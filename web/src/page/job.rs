@@ -29,7 +29,7 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
         t: lang,
         heading: lang.job(job.kind, job.state),
         status: status(lang, &job),
-        live: !job.state.is_ended(),
+        live: !job.state.is_at_rest(),
         undone: job.kind == JobKind::Create
             && matches!(job.state, JobState::Undone | JobState::Cancelled)
             && job.owed.is_empty(),
@@ -46,7 +46,7 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
 
 /// The workspace, once the job has finished with it: before, there is nothing to use.
 async fn workspace_of(daemon: &Client, job: &Job) -> Result<Option<Workspace>, Problem> {
-    if !job.state.is_ended() {
+    if !job.state.is_at_rest() {
         return Ok(None);
     }
     match daemon.get(&job.email, Some(&job.project)).await {
@@ -58,7 +58,7 @@ async fn workspace_of(daemon: &Client, job: &Job) -> Result<Option<Workspace>, P
 
 /// The line below the heading: which step runs, or how long it all took.
 fn status(t: Lang, job: &Job) -> String {
-    if let Some(ended_at) = job.ended_at.filter(|_| job.state.is_final()) {
+    if let Some(ended_at) = job.ended_at.filter(|_| job.state.is_ended()) {
         let took = ended_at.duration_since(job.created_at);
         return t.ended_after(took.unsigned_abs());
     }

@@ -18,8 +18,7 @@ use std::{
 
 /// Where workspaces live.
 async fn work_dirs(cid: &Cid) -> Result<BTreeSet<PathBuf>, Fault> {
-    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await;
-    let workspaces = workspaces.map_err(|error| Fault::new(error.to_string()))?;
+    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     Ok(surplus::work_dirs(cid, workspaces.iter())
         .into_keys()
         .collect())

@@ -7,9 +7,7 @@ use crate::{
     step::uid_of,
     system::nginx::worker::{self, directives},
 };
-use cid_kernel::fs;
-use cid_protocol::fault::FaultContext;
-use nix::unistd::User;
+use cid_kernel::{accounts, fs};
 use std::path::Path;
 
 /// nginx's default: the length of a processor cache line.
@@ -47,8 +45,7 @@ pub(super) async fn worker(cid: Cid) -> Troubles {
         return Ok(Vec::new());
     };
     let name = worker::account(&configuration);
-    let user = User::from_name(name).cannot(format!("look up the account {name}"))?;
-    let Some(user) = user else {
+    let Some(user) = accounts::user(name)? else {
         return Ok(vec![Trouble::new(
             "",
             format!("there is no account {name}"),

@@ -6,6 +6,7 @@ use crate::{
     doctor,
     domain::{Email, Name},
     error::Error,
+    keeper,
     operation::known_project,
     recipe::{self, Recipe},
     step::{gid_of, uid_of},
@@ -55,7 +56,7 @@ pub struct Item {
 pub async fn check(cid: &Cid, name: &str) -> Result<Vec<Item>, Error> {
     // Includes a file that was added or mended a moment ago.
     cid.read_projects().await?;
-    doctor::keep_sites(cid).await;
+    keeper::keep_sites(cid).await;
     let shelf = cid.projects.all();
     if !name.is_empty() {
         known_project(cid, name).await?;

@@ -4,9 +4,9 @@
 
 use crate::{
     cid::Cid,
-    doctor,
     domain::{ProjectName, builder, project_group},
     error::Error,
+    keeper,
     layout::{kept_dir, trash_dir},
     store::{Debt, OwedRow, WorkDir},
     system::helpers::{Identity, ask_once},
@@ -199,7 +199,7 @@ impl Part {
 async fn left(cid: &Cid, project: &ProjectName) -> Result<Vec<Part>, Error> {
     let layout = &cid.layout;
     let mut parts = Vec::new();
-    if doctor::has_site(cid, project)? {
+    if keeper::has_site(cid, project)? {
         parts.push(Part::Site);
     }
     let folders = [
@@ -232,7 +232,7 @@ impl Part {
     async fn remove(&self, cid: &Cid, project: &ProjectName) -> Result<(), Error> {
         match self {
             Self::Helpers => end_helpers(cid, project).await?,
-            Self::Site => doctor::remove_site(cid, project).await?,
+            Self::Site => keeper::remove_site(cid, project).await?,
             Self::Folder(path) => purge(cid, path).await?,
             Self::WorkDir(dir) => remove_work_dir(dir)?,
             Self::Accounts => {

@@ -6,9 +6,11 @@ use crate::{
     system::{exec, procs, standing::Standing},
 };
 use async_trait::async_trait;
-use cid_kernel::{cgroup, fs};
+use cid_kernel::{
+    accounts::{self, user},
+    cgroup, fs,
+};
 use cid_protocol::{fault::Fault, request::FindAccountFiles};
-use nix::unistd::{Group, User};
 use std::{path::PathBuf, time::Duration};
 
 /// The tools wait for each other's lock.
@@ -46,7 +48,7 @@ impl Accounts for RealAccounts {
     }
 
     async fn make_project(&self, group: &str, builder: &str) -> Result<(), Fault> {
-        if self::group(group)?.is_none() {
+        if accounts::group(group)?.is_none() {
             self.make_group(group).await?;
         }
         let traces = Tables::read()?.of(group);
@@ -76,7 +78,7 @@ impl Accounts for RealAccounts {
             self.run(&["groupadd", "--system", group].map(str::to_owned))
                 .await?;
         }
-        if self::group(group)?.is_some() {
+        if accounts::group(group)?.is_some() {
             self.run(&["groupdel", group].map(str::to_owned)).await?;
         }
         fs::remove_file(&note).map(drop)
@@ -171,22 +173,11 @@ fn refuse_elsewhere(account: &Account) -> Result<(), Fault> {
     }
 }
 
-fn user(name: &str) -> Result<Option<User>, Fault> {
-    User::from_name(name)
-        .map_err(|error| Fault::new(format!("cannot look up the account {name}: {error}")))
-}
-
-fn group(name: &str) -> Result<Option<Group>, Fault> {
-    Group::from_name(name)
-        .map_err(|error| Fault::new(format!("cannot look up the group {name}: {error}")))
-}
-
 fn gid_of(name: &str) -> Result<u32, Fault> {
-    let found = group(name)?.ok_or_else(|| {
-        Fault::new(format!("cannot find the group {name}"))
-            .hint("systemctl reload cid makes the groups of all projects")
-    })?;
-    Ok(found.gid.as_raw())
+    accounts::gid_of(
+        name,
+        "systemctl reload cid makes the groups of all projects",
+    )
 }
 
 impl RealAccounts {
@@ -218,7 +209,7 @@ impl RealAccounts {
         let made = self
             .run(&["groupadd", "--system", group].map(str::to_owned))
             .await;
-        if made.is_err() && self::group(group)?.is_none() {
+        if made.is_err() && accounts::group(group)?.is_none() {
             fs::remove_file(&note)?;
         }
         made

@@ -6,7 +6,7 @@ use crate::{
     config::Project,
     domain::{Workspace, WorkspaceState},
     step::Published,
-    store::{Artifact, StoreError},
+    store::Artifact,
 };
 use cid_protocol::{fault::Fault, run_file::RunFile};
 use futures::future::join_all;
@@ -17,9 +17,8 @@ use futures::future::join_all;
 /// The ledger cannot be read, or nginx rejects a vhost; the others are written all the same.
 pub(super) async fn keep_vhosts(cid: &Cid, project: &Project) -> Result<(), Fault> {
     let of = Some(project.name.clone());
-    let workspaces = cid.store.workspaces(of, 0, usize::MAX >> 1).await;
     let mut stale = Vec::new();
-    for workspace in workspaces.map_err(|error| cannot(&error))? {
+    for workspace in cid.store.workspaces(of, 0, usize::MAX >> 1).await? {
         if let Some(wanted) = wanted(cid, project, &workspace).await? {
             stale.push((workspace, wanted));
         }
@@ -30,7 +29,7 @@ pub(super) async fn keep_vhosts(cid: &Cid, project: &Project) -> Result<(), Faul
         let noted = cid
             .store
             .set_artifact(workspace.id, Artifact::Vhost, wanted);
-        noted.await.map_err(|error| cannot(&error))
+        Ok(noted.await?)
     });
     join_all(puts).await.into_iter().collect()
 }
@@ -44,21 +43,10 @@ async fn wanted(
     if workspace.state != WorkspaceState::Ready {
         return Ok(None);
     }
-    let Some(present) = cid
-        .store
-        .artifact(workspace.id, Artifact::Vhost)
-        .await
-        .map_err(|error| cannot(&error))?
-    else {
+    let Some(present) = cid.store.artifact(workspace.id, Artifact::Vhost).await? else {
         return Ok(None);
     };
-    if cid
-        .store
-        .live_job(workspace.id)
-        .await
-        .map_err(|error| cannot(&error))?
-        .is_some()
-    {
+    if cid.store.live_job(workspace.id).await?.is_some() {
         return Ok(None);
     }
     let Some(wanted) = vhost(cid, project, workspace)? else {
@@ -100,8 +88,4 @@ fn vhost(cid: &Cid, project: &Project, workspace: &Workspace) -> Result<Option<S
         tls,
     };
     published.vhost(&cid.sys, project).map(Some)
-}
-
-fn cannot(error: &StoreError) -> Fault {
-    Fault::new(format!("cannot read the ledger: {error}"))
 }

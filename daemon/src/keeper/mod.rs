@@ -1,0 +1,10 @@
+//! What cid keeps up by itself: certificates and vhosts as the project files want them, and what ended jobs
+//! still owe.
+
+mod debts;
+mod sites;
+mod vhosts;
+
+pub use debts::{settle_debts, settle_forever};
+pub(crate) use sites::{catch_all, has_site, is_wanted, remove_site};
+pub use sites::{keep_sites, keep_sites_forever};

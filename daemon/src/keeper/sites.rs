@@ -1,0 +1,234 @@
+//! What projects have in nginx besides their workspaces' vhosts: a certificate, and a vhost for all
+//! names that no workspace has. Both follow the project files. No project gets in another's way.
+
+use super::vhosts;
+use crate::{
+    cid::Cid,
+    config::{Project, Shelf},
+    domain::{ProjectName, UnitName, WorkspaceState},
+    store::Artifact,
+    system::nginx::{
+        aside,
+        vhost::{CatchAll, HostName},
+    },
+};
+use cid_protocol::fault::Fault;
+use futures::future::join_all;
+use std::{collections::BTreeSet, time::Duration};
+
+/// How often cid looks for renewed certificates.
+const PAUSE: Duration = Duration::from_hours(1);
+/// The pause before a retry after a failure: nginx may have been down.
+const SHORT_PAUSE: Duration = Duration::from_secs(30);
+
+/// Brings all projects' certificates and vhosts for unknown names up to date, and removes those of
+/// projects that are gone. An error in one project is logged and does not stop the others. Returns the
+/// number of projects with an error.
+pub async fn keep_sites(cid: &Cid) -> usize {
+    let shelf = cid.projects.all();
+    let mut failed = 0;
+    // A project whose file is currently bad keeps what it has.
+    for project in shelf.values().flatten() {
+        if let Err(fault) = keep_site(cid, project).await {
+            tracing::error!(PROJECT = project.name.as_str(), "{fault}");
+            failed += 1;
+        }
+    }
+    if let Err(fault) = remove_strays(cid, &shelf).await {
+        tracing::error!("{fault}");
+        failed += 1;
+    }
+    failed
+}
+
+/// Repeats this until the daemon stops.
+pub async fn keep_sites_forever(cid: Cid) {
+    loop {
+        let pause = match keep_sites(&cid).await {
+            0 => PAUSE,
+            _ => SHORT_PAUSE,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cid.stopping.cancelled() => return,
+        }
+    }
+}
+
+async fn keep_site(cid: &Cid, project: &Project) -> Result<(), Fault> {
+    let refreshed = cid.sys.certificates.refresh(project).await;
+    let back = match refreshed {
+        Ok(()) => put_back(cid, &project.name).await,
+        Err(_) => Ok(()),
+    };
+    let unit = UnitName::catch_all(&project.name);
+    let found = cid.sys.nginx.read(&unit)?;
+    let waits = refreshed.is_err()
+        && found
+            .as_deref()
+            .is_some_and(|text| aside::reason(text).is_some());
+    if let Some(wanted) = catch_all(cid, project)?
+        && found.as_ref() != Some(&wanted)
+        && !waits
+    {
+        cid.sys.nginx.put(&unit, &wanted).await?;
+    }
+    refreshed
+        .and(back)
+        .and(vhosts::keep_vhosts(cid, project).await)
+}
+
+/// Restores the set-aside vhosts of a project's workspaces once its certificate is good again.
+async fn put_back(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
+    let mut aside = cid.sys.nginx.list()?;
+    aside.retain(|unit| unit.project() == *project && !unit.is_catch_all());
+    let stands_in = |unit: &UnitName| {
+        let text = cid.sys.nginx.read(unit)?;
+        Ok::<_, Fault>(text.is_some_and(|text| aside::reason(&text).is_some()))
+    };
+    let mut units = Vec::new();
+    for unit in aside {
+        if stands_in(&unit)? {
+            units.push(unit);
+        }
+    }
+    if units.is_empty() {
+        return Ok(());
+    }
+    let mut puts = Vec::new();
+    for workspace in cid.store.workspaces(None, 0, usize::MAX >> 1).await? {
+        let unit = workspace.unit();
+        if workspace.state != WorkspaceState::Ready || !units.contains(&unit) {
+            continue;
+        }
+        if cid.store.live_job(workspace.id).await?.is_some() {
+            continue;
+        }
+        let wanted = cid.store.artifact(workspace.id, Artifact::Vhost).await?;
+        if let Some(wanted) = wanted {
+            puts.push((unit, wanted));
+        }
+    }
+    // One reload for all of them.
+    let puts = puts
+        .iter()
+        .map(|(unit, wanted)| cid.sys.nginx.put(unit, wanted));
+    join_all(puts).await.into_iter().collect()
+}
+
+/// A vhost that names a missing certificate would keep nginx from starting, for everybody: nginx's test
+/// sets such vhosts aside.
+async fn take_down(cid: &Cid) -> Result<(), Fault> {
+    let projects: BTreeSet<ProjectName> = cid
+        .sys
+        .nginx
+        .list()?
+        .iter()
+        .map(UnitName::project)
+        .collect();
+    for project in &projects {
+        if cid.sys.certificates.copy(project).is_some() {
+            continue;
+        }
+        if !naming(cid, project)?.is_empty() {
+            return cid.sys.nginx.settle().await;
+        }
+    }
+    Ok(())
+}
+
+/// The vhosts that name a project's certificate.
+fn naming(cid: &Cid, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
+    let path = cid.layout.certificate(project).display().to_string();
+    let mut units = cid.sys.nginx.list()?;
+    units.retain(|unit| unit.project() == *project);
+    let mut naming = Vec::new();
+    for unit in units {
+        let text = cid.sys.nginx.read(&unit)?;
+        if text.is_some_and(|text| text.contains(&path) && aside::reason(&text).is_none()) {
+            naming.push(unit);
+        }
+    }
+    Ok(naming)
+}
+
+/// The vhost for unused names below a project's domain; `None` if nginx's default server, which is
+/// cid's, answers for them.
+///
+/// # Errors
+/// The domain is no host name.
+pub(crate) fn catch_all(cid: &Cid, project: &Project) -> Result<Option<String>, Fault> {
+    let site = &cid.sys.site;
+    let tls = match &project.tls {
+        Some(tls) => cid
+            .sys
+            .certificates
+            .copy(&project.name)
+            .map(|copy| site.tls(copy, Some(tls))),
+        None => None,
+    };
+    if site.has_default_server && tls.is_none() {
+        return Ok(None);
+    }
+    let domain = HostName::parse(&project.domain)
+        .ok_or_else(|| Fault::new(format!("cannot use {} as a host name", *project.domain)))?;
+    let catch_all = CatchAll {
+        unit: UnitName::catch_all(&project.name),
+        domain,
+        listen: site.listen.clone(),
+        tls,
+    };
+    catch_all.render().map(Some)
+}
+
+/// Whether a vhost for unknown names belongs to a project, as far as its file can be read.
+pub(crate) fn is_wanted(cid: &Cid, shelf: &Shelf, unit: &UnitName) -> bool {
+    unit.is_catch_all()
+        && match shelf.get(unit.project().as_str()) {
+            Some(Ok(project)) => !matches!(catch_all(cid, project), Ok(None)),
+            Some(Err(_)) => true,
+            None => false,
+        }
+}
+
+async fn remove_strays(cid: &Cid, shelf: &Shelf) -> Result<(), Fault> {
+    take_down(cid).await?;
+    let catch_alls = cid.sys.nginx.list()?;
+    for unit in catch_alls.iter().filter(|unit| unit.is_catch_all()) {
+        if !is_wanted(cid, shelf, unit) {
+            cid.sys.nginx.remove(unit).await?;
+        }
+    }
+    for project in cid.sys.certificates.list()? {
+        let has_none = match shelf.get(project.as_str()) {
+            Some(Ok(project)) => project.tls.is_none(),
+            Some(Err(_)) => false,
+            None => true,
+        };
+        // Existing workspaces keep using it.
+        if has_none && naming(cid, &project)?.is_empty() {
+            cid.sys.certificates.remove(&project).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a project has anything in nginx besides its workspaces.
+///
+/// # Errors
+/// The vhost cannot be read.
+pub(crate) fn has_site(cid: &Cid, project: &ProjectName) -> Result<bool, Fault> {
+    let vhost = cid.sys.nginx.read(&UnitName::catch_all(project))?;
+    Ok(vhost.is_some() || cid.sys.certificates.copy(project).is_some())
+}
+
+/// Removes the certificate and vhost of a project that has no workspaces.
+///
+/// # Errors
+/// A file cannot be removed.
+pub(crate) async fn remove_site(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
+    // If nginx cannot be reloaded, it forgets them at its next start.
+    let unit = UnitName::catch_all(project);
+    cid.sys.nginx.remove(&unit).await?;
+    cid.sys.certificates.remove(project).await
+}
