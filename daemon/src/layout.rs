@@ -1,6 +1,7 @@
 //! Where cid keeps things on disk: one value for the sandbox, one for an installed host.
 
 use crate::domain::{ProjectName, UnitName};
+use cid_protocol::run_file::{WEB_SOCKET, own_web_socket};
 use std::path::{Path, PathBuf};
 
 /// The folders that everything of cid's lives below, and the names inside them.
@@ -206,6 +207,20 @@ impl Layout {
 
 /// In a build's folder: the throw-away copy that its tests run in.
 pub const TEST: &str = "test";
+
+/// Where the web process's Unix socket is, in a workspace's folder.
+pub const RUN: &str = "run";
+
+/// The Unix socket by which nginx reaches the web process: another name of the socket of the instance that answers.
+pub fn web_socket(directory: &Path) -> PathBuf {
+    directory.join(RUN).join(WEB_SOCKET)
+}
+
+/// The Unix socket that the web process of an instance binds. No instance binds [`web_socket`]: programs remove
+/// what they have bound when they stop, and it may be another instance's by then.
+pub fn own_socket(directory: &Path, instance: &UnitName) -> PathBuf {
+    directory.join(RUN).join(own_web_socket(instance.number()))
+}
 
 /// Where folders of creations that were taken back are kept: people reach what is in them, and list nothing.
 pub const KEPT_MODE: u32 = 0o711;

@@ -210,13 +210,15 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
     }
 }
 
-/// The key of what is installed where all of `[env]` can be seen: any of it may decide what that is.
+/// The key of what is installed where all of `[env]` can be seen that is the same in every workspace: any of it
+/// may decide what that is.
 fn keyed(key: &str, project: &Project) -> String {
-    if project.env.is_empty() {
+    let env = project.env_of_all();
+    if env.is_empty() {
         return key.to_owned();
     }
     let mut hash = Sha256::new();
-    let env = project.env.iter();
+    let env = env.iter();
     let texts = env.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
     for text in [key].into_iter().chain(texts) {
         hash.update((text.len() as u64).to_le_bytes());

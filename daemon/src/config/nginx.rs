@@ -1,7 +1,7 @@
 //! `[nginx]`: how a project's sites are served.
 
 use super::{RelativePath, Seconds, UrlPrefix, limits::Size, place::Broken};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::path::Component;
 
 const KIB: u64 = 1 << 10;
@@ -21,6 +21,9 @@ pub struct NginxSettings {
     pub header_buffer: Size<{ 4 * KIB }, { 256 * KIB }>,
     /// For how long the app may send nothing.
     pub read_timeout: Seconds,
+    /// Names beginning with a dot that are served all the same.
+    #[serde(deserialize_with = "dot_files")]
+    pub dot_files: Vec<DotName>,
     /// Collected files that nginx serves itself.
     #[serde(rename = "static")]
     pub collected: Option<StaticFiles>,
@@ -58,6 +61,49 @@ impl NginxSettings {
     }
 }
 
+/// A name that begins with a dot, such as `.well-known`: after it letters, digits, `.`, `_` and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DotName(String);
+
+impl TryFrom<String> for DotName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_name = |rest: &str| {
+            rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+                && rest.len() < DOT_NAME
+                && rest
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        };
+        match text.strip_prefix('.').is_some_and(is_name) {
+            true => Ok(Self(text)),
+            false => Err(format!(
+                "`{text}` is no name of a file or folder that begins with a dot, like .well-known"
+            )),
+        }
+    }
+}
+
+impl DotName {
+    /// The name, with its dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn dot_files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DotName>, D::Error> {
+    let names = Vec::<DotName>::deserialize(deserializer)?;
+    match names.len() > DOT_NAMES {
+        true => Err(D::Error::custom(format!("at most {DOT_NAMES} names"))),
+        false => Ok(names),
+    }
+}
+
+/// The longest name in bytes, and the most names: they become one expression of nginx's.
+const DOT_NAME: usize = 64;
+const DOT_NAMES: usize = 16;
+
 impl Default for NginxSettings {
     fn default() -> Self {
         Self {
@@ -66,6 +112,7 @@ impl Default for NginxSettings {
             header_buffer: Size::of(32 * KIB),
             read_timeout: Seconds::new(300),
             collected: None,
+            dot_files: vec![DotName(".well-known".into())],
         }
     }
 }
@@ -107,6 +154,14 @@ mod tests {
             ("static = { path = \"x\", url = \"/\" }", "URL prefix"),
             ("static = { path = \"x\", url = \"/a;b/\" }", "URL prefix"),
             ("static = { path = \"x\" }", "url"),
+            ("dot_files = []", ""),
+            ("dot_files = [\".well-known\", \".a_b-c.d\"]", ""),
+            ("dot_files = [\"well-known\"]", "begins with a dot"),
+            ("dot_files = [\"..\"]", "begins with a dot"),
+            ("dot_files = [\".\"]", "begins with a dot"),
+            ("dot_files = [\".a/b\"]", "begins with a dot"),
+            ("dot_files = [\".a|b\"]", "begins with a dot"),
+            ("dot_files = [\".*\"]", "begins with a dot"),
             ("proxy_buffering = true", "unknown field"),
         ] {
             match read(text) {

@@ -3,8 +3,13 @@
 
 use super::{
     Access, ConfigError, Database, Domain, EnvName, FileEntry, Git, LinkEntry, Media,
-    NginxSettings, ProjectLimits, TestGate, Tls, WorkDir, app::App, dotenv, numbers, parse,
-    place::Broken, read, values,
+    NginxSettings, ProjectLimits, TestGate, Tls, WorkDir,
+    app::{App, Command},
+    dotenv, numbers, parse,
+    place::Broken,
+    placeholders,
+    placeholders::Values,
+    read, values,
 };
 use crate::domain::{Name, ProjectName, Rights};
 use cid_protocol::{environment::credentials, request::Remote};
@@ -159,15 +164,20 @@ impl Project {
         self.nginx
             .check(self.media.as_ref().map(|media| &media.url))?;
         numbers::check(self)?;
+        self.check_hosts()?;
         self.check_variables()
     }
 
     /// Every value that goes into a workspace's `.env` must read alike in all that read such files.
     fn check_variables(&self) -> Result<(), Broken> {
-        let env = self
-            .env
-            .iter()
-            .map(|(name, value)| (format!("env.{}", name.as_str()), value.clone()));
+        let mut env = Vec::new();
+        for (name, value) in &self.env {
+            let key = format!("env.{}", name.as_str());
+            match placeholders::sample(value) {
+                Ok(filled) => env.push((key, filled)),
+                Err(why) => return Err(Broken::new(key, why)),
+            }
+        }
         let database = self
             .database
             .iter()
@@ -178,7 +188,7 @@ impl Project {
                 media.path.to_string_lossy().into_owned(),
             )
         });
-        for (key, value) in env.chain(database).chain(media) {
+        for (key, value) in env.into_iter().chain(database).chain(media) {
             if let Err(why) = dotenv::assignment("", &value) {
                 return Err(Broken::new(
                     key,
@@ -189,6 +199,53 @@ impl Project {
             }
         }
         Ok(())
+    }
+
+    /// A process that listens on the workspace's host name would be reached by nobody, or by everybody.
+    fn check_hosts(&self) -> Result<(), Broken> {
+        let named = self.app.run.iter().find(|(_, command)| {
+            let mut words = command.words().iter();
+            words.any(|word| word.contains("{host}"))
+        });
+        match named {
+            None => Ok(()),
+            Some((kind, _)) => Err(Broken::new(
+                format!("app.run.{}", kind.as_str()),
+                "{host} is the host name in the workspace's address, and no process listens there: write 127.0.0.1; \
+                 for the name itself take a variable of [env]",
+            )),
+        }
+    }
+
+    /// `[env]` of a workspace. Without its number, variables that need it are left out.
+    pub fn env_of(&self, values: &Values) -> BTreeMap<String, String> {
+        let filled = |(name, value): (&EnvName, &String)| {
+            Some((name.as_str().to_owned(), values.text(value)?))
+        };
+        self.env.iter().filter_map(filled).collect()
+    }
+
+    /// The variables of `[env]` that are the same in every workspace.
+    pub fn env_of_all(&self) -> BTreeMap<String, String> {
+        let same = |(name, value): (&EnvName, &String)| {
+            let value = placeholders::same_everywhere(value)?;
+            Some((name.as_str().to_owned(), value))
+        };
+        self.env.iter().filter_map(same).collect()
+    }
+
+    /// Whether its workspaces need a number of their own on this machine.
+    pub fn wants_numbers(&self) -> bool {
+        let commands = self
+            .app
+            .run
+            .values()
+            .chain(self.app.release.iter().flatten());
+        let words = commands.flat_map(Command::words);
+        self.env
+            .values()
+            .chain(words)
+            .any(|text| placeholders::names_number(text))
     }
 
     /// How the repository is reached.
@@ -219,17 +276,14 @@ impl Project {
         format!("{name}.{}", self.domain)
     }
 
-    /// What a new workspace would have as `MEDIA_ROOT` and `MEDIA_URL`.
-    pub fn media_env(&self) -> [Option<String>; 2] {
+    /// What a workspace with these values would have as `MEDIA_ROOT` and `MEDIA_URL`.
+    pub fn media_env(&self, values: &Values) -> [Option<String>; 2] {
         if let Some(media) = &self.media {
             let path = media.path.to_string_lossy().into_owned();
             return [Some(path), Some(media.url.as_str().to_owned())];
         }
-        ["MEDIA_ROOT", "MEDIA_URL"].map(|wanted| {
-            let mut env = self.env.iter();
-            let found = env.find(|(name, _)| name.as_str() == wanted);
-            found.map(|(_, value)| value.clone())
-        })
+        let mut env = self.env_of(values);
+        ["MEDIA_ROOT", "MEDIA_URL"].map(|wanted| env.remove(wanted))
     }
 
     /// Folders outside of its tree that every workspace writes: media, and a shared database's.
@@ -245,19 +299,24 @@ impl Project {
         sqlite_file(&self.database.as_ref()?.url)
     }
 
-    /// Values that must not show in logs and answers.
-    pub fn secrets(&self) -> Vec<String> {
+    /// Values that must not show in logs and answers: the workspace's, and where its values are not known what is
+    /// the same in all.
+    pub fn secrets(&self, values: Option<&Values>) -> Vec<String> {
         let database = self.database.iter().map(|database| database.url.clone());
-        let env = self
+        let mut env = self.env_of_all();
+        env.extend(values.map(|values| self.env_of(values)).unwrap_or_default());
+        let parts = self
             .env
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.clone()));
-        let env: BTreeMap<String, String> = env.collect();
+            .filter(|(name, _)| is_secret(name.as_str()) && !env.contains_key(name.as_str()))
+            .flat_map(|(_, value)| placeholders::literals(value))
+            .collect::<Vec<_>>();
         let in_urls = credentials(&env);
         let whole = env.into_iter().filter(|(name, _)| is_secret(name));
         database
             .chain(whole.map(|(_, value)| value))
             .chain(in_urls)
+            .chain(parts)
             .filter(|value| value.len() >= 6)
             .collect()
     }

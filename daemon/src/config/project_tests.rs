@@ -87,6 +87,60 @@ fn what_a_creation_would_trip_over_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_brace_that_stays_is_refused_with_its_line_and_without_the_value() {
+    for (bad, key) in [
+        ("env = { A = \"{}\" }", "env.A"),
+        ("[env]\nTOKEN = \"hush{nmae}\"", "env.TOKEN"),
+        ("[env]\nB = \"{{\"\nTOKEN = \"hush}\"", "env.TOKEN"),
+        (
+            "[app]\nrun.web = [\"x\", \"--bind={host}:{port}\"]",
+            "app.run.web",
+        ),
+        ("[app.run]\nworker = [\"x\", \"{host}\"]", "app.run.worker"),
+    ] {
+        let error = read(bad).unwrap_err();
+        let line = 2 + bad.lines().count();
+        assert!(
+            error.starts_with(&format!("line {line}, {key}: ")) && !error.contains("hush"),
+            "{bad}: {error}"
+        );
+    }
+    // What other programs read as variables cannot come out of a filled-in value either.
+    let error = read("env = { A = \"x${{HOME}}\" }").unwrap_err();
+    assert!(error.contains("python-dotenv"), "{error}");
+    assert!(read("[env]\nA = \"a${name}\"\nB = \"{{}}\"").is_ok());
+    let release = "[app]\nrelease = [[\"x\", \"{host}\", \"awk '{print}'\"]]";
+    assert!(read(release).is_ok());
+}
+
+#[test]
+fn secrets_are_hidden_filled_in_and_before_that_in_their_parts() {
+    let project = read(
+        "env = { A_KEY = \"abc{number}def{{\", B_KEY = \"hush-hush-{name}\", URL = \"redis://u:pass{number}word@h\" }",
+    )
+    .unwrap();
+    let values = Values {
+        url: String::new(),
+        host: String::new(),
+        name: "anna".into(),
+        email: String::new(),
+        port: None,
+        socket: String::new(),
+        number: Some(7),
+        directory: String::new(),
+    };
+    let known = project.secrets(Some(&values));
+    for secret in ["abc7def{", "hush-hush-anna", "pass7word"] {
+        assert!(
+            known.iter().any(|known| known == secret),
+            "{secret}: {known:?}"
+        );
+    }
+    let before = project.secrets(None);
+    assert_eq!(before, ["hush-hush-"]);
+}
+
+#[test]
 fn rules_over_several_keys_name_one_and_its_line() {
     let error = read("app.env = \"/e\"\napp.install = []").unwrap_err();
     assert!(

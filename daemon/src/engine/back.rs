@@ -74,7 +74,10 @@ impl Runner {
         loop {
             tries += 1;
             let cancel = self.cancel.clone();
-            let running = self.work.running(index, &self.journal.progress, cancel);
+            let running = self
+                .work
+                .running(index, &self.journal.progress, cancel)
+                .await;
             let (step, cx) = (&self.work.steps[index], &running.cx);
             let result = match part {
                 Part::Undo => within(cx, step.undo(&before, cx)).await,

@@ -27,7 +27,8 @@ impl Runner {
             let running = self
                 .work
                 // Its own, so that one can be stopped for what it does.
-                .running(index, &self.journal.progress, cancel.child_token());
+                .running(index, &self.journal.progress, cancel.child_token())
+                .await;
             if let Err(fault) = self.observe(&running, state).await? {
                 return self.fail(running, fault).await;
             }

@@ -4,7 +4,12 @@ use super::{
     AnyStep, Cx, Inner, Phase, Plan, Point,
     output::{Log, Sink},
 };
-use crate::{domain::event::Progress, store::JobRow, system::queue::Who};
+use crate::{
+    config::{Project, Values},
+    domain::event::Progress,
+    store::JobRow,
+    system::queue::Who,
+};
 use cid_protocol::{
     environment::{credentials, network},
     fault::Fault,
@@ -40,13 +45,13 @@ pub(super) struct Running {
 
 impl Work {
     /// What a step gets to run with; who fires `cancel` stops it.
-    pub(super) fn running(
+    pub(super) async fn running(
         &self,
         index: usize,
         progress: &Progress,
         cancel: CancellationToken,
     ) -> Running {
-        let secrets = self.secrets();
+        let secrets = self.secrets().await;
         let (lines, log) = Log::start(Sink {
             store: self.inner.store.clone(),
             job: self.row.id,
@@ -93,12 +98,22 @@ impl Work {
     }
 
     /// Values that must not appear in anything that people see.
-    fn secrets(&self) -> Vec<String> {
-        let project = self.inner.projects.get(self.row.project.as_str());
-        let mut secrets = project.map_or_else(|_| Vec::new(), |project| project.secrets());
+    async fn secrets(&self) -> Vec<String> {
+        let mut secrets = match self.inner.projects.get(self.row.project.as_str()) {
+            Ok(project) => project.secrets(self.values(&project).await.as_ref()),
+            Err(_) => Vec::new(),
+        };
         let of_network = credentials(&network());
         secrets.extend(of_network.into_iter().filter(|secret| secret.len() >= 6));
         secrets
+    }
+
+    /// What the workspace's placeholders stand for; `None`: the ledger does not say.
+    async fn values(&self, project: &Project) -> Option<Values> {
+        let (store, id) = (&self.inner.store, self.row.about.workspace());
+        let workspace = store.workspace(id).await.ok()??;
+        let number = store.number_of(id).await.ok()?;
+        Some(Values::of(project, &workspace, number))
     }
 
     fn limit(&self, index: usize) -> Duration {

@@ -3,7 +3,7 @@
 
 use crate::{
     cid::Cid,
-    config::Project,
+    config::{Project, Values},
     domain::{Workspace, WorkspaceState},
     step::Published,
     store::Artifact,
@@ -49,7 +49,9 @@ async fn wanted(
     if cid.store.live_job(workspace.id).await?.is_some() {
         return Ok(None);
     }
-    let Some(wanted) = vhost(cid, project, workspace)? else {
+    let number = cid.store.number_of(workspace.id).await?;
+    let values = Values::of(project, workspace, number);
+    let Some(wanted) = vhost(cid, project, workspace, &values)? else {
         return Ok(None);
     };
     Ok((wanted != present).then_some(wanted))
@@ -57,7 +59,12 @@ async fn wanted(
 
 /// The vhost for the project's file and the workspace's processes; `None` if the two do not fit together,
 /// and the workspace keeps the vhost that it was made with.
-fn vhost(cid: &Cid, project: &Project, workspace: &Workspace) -> Result<Option<String>, Fault> {
+fn vhost(
+    cid: &Cid,
+    project: &Project,
+    workspace: &Workspace,
+    values: &Values,
+) -> Result<Option<String>, Fault> {
     let unit = workspace.unit();
     // Another check reports a missing run file.
     let Ok(run_file) = RunFile::read(&cid.layout.run_file(&workspace.instance())) else {
@@ -67,7 +74,7 @@ fn vhost(cid: &Cid, project: &Project, workspace: &Workspace) -> Result<Option<S
         return Ok(None);
     };
     let given = ["MEDIA_ROOT", "MEDIA_URL"].map(|name| run_file.env.get(name).cloned());
-    if host != project.host_for(&workspace.name) || given != project.media_env() {
+    if host != project.host_for(&workspace.name) || given != project.media_env(values) {
         return Ok(None);
     }
     let https = workspace.is_https();

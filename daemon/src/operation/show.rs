@@ -4,6 +4,7 @@ use super::{Named, known_project, resolve};
 use crate::{
     authz::Viewer,
     cid::Cid,
+    config::Values,
     domain::{Workspace, WorkspaceState},
     error::Error,
     health::Seen,
@@ -123,7 +124,9 @@ async fn standing(cid: &Cid, workspace: &Workspace) -> Option<Standing> {
     let look = ask_once(helpers, identity, GLANCE, cancel, request).await;
     let look = look.inspect_err(|fault| tracing::debug!("{fault}")).ok()?;
     let run_file = RunFile::read(&cid.layout.run_file(&workspace.instance())).ok();
-    let stale = run_file.map(|run_file| not_in_effect(&project, &run_file, &look.changed));
+    let number = cid.store.number_of(workspace.id).await.ok()?;
+    let values = Values::of(&project, workspace, number);
+    let stale = run_file.map(|run_file| not_in_effect(&project, &values, &run_file, &look.changed));
     Some(Standing {
         head: look.head.unwrap_or_default(),
         branch: look.branch.unwrap_or_default(),

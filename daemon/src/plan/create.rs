@@ -36,8 +36,6 @@ pub fn create(facts: &Facts<'_>) -> Plan {
     let configure = Configure {
         instance: instance(),
         directory: directory(),
-        name: workspace.name.to_string(),
-        url: workspace.url.clone(),
     };
     let publish = Publish {
         instance: instance(),

@@ -6,7 +6,7 @@ use super::{
     environment::{Installed, search_path},
     make_account::made,
     make_directory::{HOME, TMP, TREE, own_socket, purge},
-    reserve_port,
+    variables::{filled_in, own_variables, values},
 };
 use crate::{
     config::{Limits, LinkMode, Project, dotenv},
@@ -19,7 +19,7 @@ use cid_protocol::{
     environment::network,
     fault::{Fault, FaultContext},
     request::{self, FileSource, TreeFile, TreeLink},
-    run_file::{ProcessCommand, RunAs, RunFile},
+    run_file::{RunAs, RunFile},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -38,10 +38,6 @@ pub struct Configure {
     pub instance: UnitName,
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
-    /// The workspace's name.
-    pub name: String,
-    /// Where it will answer.
-    pub url: String,
 }
 
 impl Step for Configure {
@@ -66,12 +62,13 @@ impl Step for Configure {
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let project = cx.project()?;
         let recipe = cx.output::<Inspect>()?.recipe;
+        let values = values(Some(&self.instance), cx).await?;
+        let own = own_variables(&project, &values)?;
         let facts = Facts {
             installed: cx.output::<InstallDependencies>()?,
-            port: reserve_port::port(&self.instance, cx).await?,
+            port: values.port,
             run_dir: cx.sys().layout.run_dir.clone(),
         };
-        let own = self.own_variables(&project, &facts);
         let request = request::Configure {
             tree: self.directory.join(TREE),
             files: self.files(&project, &own)?,
@@ -93,7 +90,7 @@ impl Step for Configure {
             processes: recipe
                 .processes
                 .into_iter()
-                .map(|(name, command)| (name, filled_in(command, &own)))
+                .map(|(name, command)| (name, filled_in(command, &values)))
                 .collect(),
             web_socket: recipe
                 .web_on_socket
@@ -118,7 +115,7 @@ impl Step for Configure {
 /// What earlier steps found out.
 struct Facts {
     installed: Installed,
-    port: u16,
+    port: Option<u16>,
     run_dir: PathBuf,
 }
 
@@ -142,34 +139,9 @@ impl Configure {
             groups: vec![made.group],
             writable,
             readable,
-            ports: vec![facts.port],
+            ports: facts.port.into_iter().collect(),
             limits: project.limits.app.of_app(),
         })
-    }
-
-    /// Variables that cid and the operator give the app: written to `.env` and available to templates.
-    fn own_variables(&self, project: &Project, facts: &Facts) -> BTreeMap<String, String> {
-        let mut own: BTreeMap<String, String> = project
-            .env
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.clone()))
-            .collect();
-        let socket = own_socket(&self.directory, &self.instance);
-        let socket = socket.to_string_lossy().into_owned();
-        let mut set = |name: &str, value: String| own.insert(name.to_owned(), value);
-        set("PORT", facts.port.to_string());
-        set("HOST", "127.0.0.1".into());
-        set("SOCKET", socket);
-        set("CID_WORKSPACE", self.name.clone());
-        set("CID_URL", self.url.clone());
-        if let Some(database) = &project.database {
-            set("DATABASE_URL", database.url.clone());
-        }
-        if let Some(media) = &project.media {
-            set("MEDIA_ROOT", media.path.to_string_lossy().into_owned());
-            set("MEDIA_URL", media.url.as_str().to_owned());
-        }
-        own
     }
 
     /// The whole environment of commands and processes.
@@ -285,49 +257,4 @@ fn dotenv(variables: &BTreeMap<String, String>) -> Result<String, Fault> {
         text.push('\n');
     }
     Ok(text)
-}
-
-/// Puts the workspace's values in place of `{port}`, `{host}`, `{socket}`, `{name}` and `{url}` in
-/// the operator's commands; a Procfile's lines take them from the environment instead.
-pub(super) fn filled_in(command: ProcessCommand, env: &BTreeMap<String, String>) -> ProcessCommand {
-    const MARKS: [(&str, &str); 5] = [
-        ("{port}", "PORT"),
-        ("{host}", "HOST"),
-        ("{socket}", "SOCKET"),
-        ("{name}", "CID_WORKSPACE"),
-        ("{url}", "CID_URL"),
-    ];
-    let fill = |word: String| {
-        MARKS
-            .iter()
-            .fold(word, |word, (mark, name)| match env.get(*name) {
-                Some(value) => word.replace(mark, value),
-                None => word,
-            })
-    };
-    match command {
-        ProcessCommand::Arguments(words) => {
-            ProcessCommand::Arguments(words.into_iter().map(fill).collect())
-        }
-        shell @ ProcessCommand::Shell(_) => shell,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fills_in_arguments_but_not_shell_lines() {
-        let env = BTreeMap::from([("PORT".to_owned(), "20001".to_owned())]);
-        let words = |words: &[&str]| {
-            ProcessCommand::Arguments(words.iter().map(|&w| w.to_owned()).collect())
-        };
-        assert_eq!(
-            filled_in(words(&["x", "127.0.0.1:{port}"]), &env),
-            words(&["x", "127.0.0.1:20001"])
-        );
-        let line = ProcessCommand::Shell("y {port}".into());
-        assert_eq!(filled_in(line.clone(), &env), line);
-    }
 }

@@ -5,9 +5,10 @@ use super::{
     ended::judge,
     make_directory::{HOME, TMP, TREE, VENV},
     network::{for_installers, settings_of_person},
+    variables::values,
 };
 use crate::{
-    config::Limits,
+    config::{Limits, Values},
     domain::{builder, project_group},
     engine::{Cx, Step},
     recipe::Environment,
@@ -99,9 +100,10 @@ impl Step for InstallDependencies {
                 install,
             } => {
                 let target = self.directory.join(VENV);
+                let values = values(None, cx).await?;
                 let request = BuildEnvironment {
                     or_pip: dependencies.is_none() && !mentions_uv(&install),
-                    ..self.request(cx, &inspected.commit, dependencies, &target)?
+                    ..self.request(cx, &inspected.commit, dependencies, &target, Some(&values))?
                 };
                 let core = build(cx, cx.user(), request).await?;
                 for command in install {
@@ -288,7 +290,7 @@ impl InstallDependencies {
         // Ends what an earlier build left running, if its job has not ended yet or its daemon was killed.
         cx.sys().helpers.end_builds(cx.project_name()).await?;
         shared.make_place(cx)?;
-        let request = self.request(cx, commit, Some(dependencies), &shared.target)?;
+        let request = self.request(cx, commit, Some(dependencies), &shared.target, None)?;
         let builder = cx.builder(&shared.key);
         let _core = build(cx, builder.clone(), request).await?;
         let target = shared.target.clone();
@@ -304,6 +306,7 @@ impl InstallDependencies {
         commit: &str,
         dependencies: Option<Dependencies>,
         target: &Path,
+        values: Option<&Values>,
     ) -> Result<BuildEnvironment, Fault> {
         Ok(BuildEnvironment {
             mirror: self.mirror.clone(),
@@ -314,7 +317,7 @@ impl InstallDependencies {
             tools_dir: cx.sys().layout.tools_dir(),
             or_pip: false,
             own_home: cx.sys().accounts.is_some(),
-            env: for_installers(&*cx.project()?),
+            env: for_installers(&*cx.project()?, values),
         })
     }
 
@@ -328,7 +331,7 @@ impl InstallDependencies {
             app_dir: cx.project()?.app.dir().to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
             own_home: cx.sys().accounts.is_some(),
-            env: for_installers(&*cx.project()?),
+            env: for_installers(&*cx.project()?, Some(&values(None, cx).await?)),
         };
         let _core = cx.turn(Resource::Core).await?;
         for note in cx.ask(cx.user(), request).await?.notes {
@@ -340,7 +343,7 @@ impl InstallDependencies {
     /// One of the operator's own install commands.
     async fn run(&self, cx: &Cx, command: Vec<String>, environment: &Path) -> Result<(), Fault> {
         let project = cx.project()?;
-        let mut env = for_installers(&project);
+        let mut env = for_installers(&project, Some(&values(None, cx).await?));
         if let Some(folder) = settings_of_person(cx) {
             env.entry("XDG_CONFIG_HOME".to_owned())
                 .or_insert_with(|| folder.to_string_lossy().into_owned());

@@ -1,8 +1,12 @@
 //! What has changed since a workspace's processes were set up and a restart does not apply.
 
 use super::TREE;
-use crate::{config::Project, domain::Workspace};
+use crate::{
+    config::{EnvName, Project, Values},
+    domain::Workspace,
+};
 use cid_protocol::{request::LookAtTree, run_file::RunFile};
+use std::collections::BTreeMap;
 
 /// Variables that are cid's own, whatever `[env]` says.
 const OWN: [&str; 10] = [
@@ -33,9 +37,11 @@ pub(crate) fn look_at(workspace: &Workspace, project: &Project) -> LookAtTree {
 }
 
 /// What the processes of a workspace do not have yet: files of its tree (`changed`, as a look at it
-/// reports) and keys of its project's file. Empty: everything is in effect. No value is shown.
+/// reports) and keys of its project's file. Empty: everything is in effect. No value is shown. `values` fill in
+/// the file's placeholders.
 pub(crate) fn not_in_effect(
     project: &Project,
+    values: &Values,
     run_file: &RunFile,
     changed: &[String],
 ) -> Vec<String> {
@@ -45,7 +51,9 @@ pub(crate) fn not_in_effect(
         _ => app.env.is_none(),
     };
     let mut stale: Vec<String> = changed.iter().filter(counts).cloned().collect();
-    let names = variables(project, run_file);
+    let values = given_to(values, run_file);
+    let env = project.env_of(&values);
+    let names = variables(project, &env, run_file);
     if !names.is_empty() {
         let more = names.len().saturating_sub(NAMES);
         let mut shown = names[..names.len() - more].join(", ");
@@ -60,7 +68,7 @@ pub(crate) fn not_in_effect(
         stale.push("database.url".to_owned());
     }
     let has_media = project.media.is_some();
-    let media = project.media_env();
+    let media = project.media_env(&values);
     if has_media
         && [given("MEDIA_ROOT"), given("MEDIA_URL")] != media.each_ref().map(Option::as_ref)
     {
@@ -77,25 +85,43 @@ fn app_limits(project: &Project) -> cid_protocol::run_file::Limits {
     project.limits.app.of_app()
 }
 
-/// Names in `[env]` whose value differs from the processes' value, and names removed from it.
-fn variables<'a>(project: &'a Project, run_file: &'a RunFile) -> Vec<&'a str> {
+/// A workspace without a web process has lost its address; port and socket are another instance's by and by.
+fn given_to(values: &Values, run_file: &RunFile) -> Values {
+    let url = run_file.env.get("CID_URL");
+    let port = run_file.env.get("PORT").and_then(|port| port.parse().ok());
+    let socket = run_file.env.get("SOCKET");
+    Values {
+        url: url.unwrap_or(&values.url).clone(),
+        socket: socket.unwrap_or(&values.socket).clone(),
+        port: port.or(values.port),
+        ..values.clone()
+    }
+}
+
+/// Names in `[env]` whose value differs from the processes' value, and names removed from it. Not among `env`:
+/// what needs a number that the workspace does not have yet.
+fn variables<'a>(
+    project: &'a Project,
+    env: &BTreeMap<String, String>,
+    run_file: &'a RunFile,
+) -> Vec<&'a str> {
     let is_own = |name: &str| OWN.contains(&name) && name != "PATH";
-    let env: Vec<(&str, &String)> = project
-        .env
-        .iter()
-        .map(|(name, value)| (name.as_str(), value))
-        .collect();
-    let differs = env
-        .iter()
-        .filter(|(name, value)| !is_own(name) && run_file.env.get(*name) != Some(value))
-        .map(|(name, _)| *name);
+    let names: Vec<&str> = project.env.keys().map(EnvName::as_str).collect();
+    let is_same = |name: &str| {
+        let wanted = env.get(name);
+        wanted.is_some() && run_file.env.get(name) == wanted
+    };
     let gone = run_file
         .env
         .keys()
         .map(String::as_str)
         .filter(|name| !OWN.contains(name) && !DEFAULTS.contains(name) && !name.starts_with("CID_"))
-        .filter(|name| !env.iter().any(|(in_file, _)| in_file == name));
-    differs.chain(gone).collect()
+        .filter(|name| !names.contains(name));
+    let differs = names.iter().copied();
+    differs
+        .filter(|name| !is_own(name) && !is_same(name))
+        .chain(gone)
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,10 +156,42 @@ mod tests {
         }
     }
 
+    fn values() -> Values {
+        Values {
+            url: String::new(),
+            host: "anna.x.localhost".into(),
+            name: "anna".into(),
+            email: "anna@example.com".into(),
+            port: None,
+            socket: "/w/anna/run/web.sock".into(),
+            number: Some(3),
+            directory: "/w/anna".into(),
+        }
+    }
+
+    #[test]
+    fn placeholders_are_filled_in_before_they_are_compared() {
+        let file = "[env]\nQ = \"q{number}\"\nU = \"{url}|{port}\"\nJ = \"{{}}\"\n";
+        let project = project(file);
+        // The address is the processes' own: without a web process the ledger has none any more.
+        let env = [
+            ("Q", "q3"),
+            ("U", "http://anna.x.localhost/|1"),
+            ("J", "{}"),
+            ("CID_URL", "http://anna.x.localhost/"),
+        ];
+        let told = |values: &Values| not_in_effect(&project, values, &run_file(&env), &[]);
+        assert_eq!(told(&values()), [""; 0]);
+        for number in [None, Some(4)] {
+            let values = Values { number, ..values() };
+            assert_eq!(told(&values), ["[env] Q"]);
+        }
+    }
+
     #[test]
     fn names_variables_that_are_new_other_or_gone_and_no_value() {
         let project = project("[env]\nA = \"1\"\nB = \"secret\"\nPORT = \"7\"\nLANG = \"C\"\n");
-        let told = |env: &[(&str, &str)]| not_in_effect(&project, &run_file(env), &[]);
+        let told = |env: &[(&str, &str)]| not_in_effect(&project, &values(), &run_file(env), &[]);
         let all = [("A", "1"), ("B", "secret"), ("LANG", "C")];
         assert_eq!(told(&all), [""; 0]);
         assert_eq!(
@@ -144,14 +202,14 @@ mod tests {
             + &(1..9)
                 .map(|n| format!("V{n} = \"x\"\n"))
                 .collect::<String>();
-        let told = not_in_effect(&self::project(&many), &run_file(&[]), &[]);
+        let told = not_in_effect(&self::project(&many), &values(), &run_file(&[]), &[]);
         assert_eq!(told, ["[env] V1, V2, V3, V4, V5 and 3 more"]);
     }
 
     #[test]
     fn files_count_where_they_are_read() {
         let changed = ["Procfile", "uv.lock"].map(str::to_owned);
-        let told = |more: &str| not_in_effect(&project(more), &run_file(&[]), &changed);
+        let told = |more: &str| not_in_effect(&project(more), &values(), &run_file(&[]), &changed);
         assert_eq!(told(""), ["Procfile", "uv.lock"]);
         assert_eq!(told("[app]\nenv = \"/venv\"\n"), ["Procfile"]);
         assert_eq!(
@@ -173,7 +231,7 @@ mod tests {
             ("MEDIA_URL", "/media/"),
         ];
         assert_eq!(
-            not_in_effect(&project, &run_file(&old), &[]),
+            not_in_effect(&project, &values(), &run_file(&old), &[]),
             ["database.url"]
         );
         let moved = [
@@ -181,6 +239,9 @@ mod tests {
             ("MEDIA_ROOT", "/n"),
             ("MEDIA_URL", "/media/"),
         ];
-        assert_eq!(not_in_effect(&project, &run_file(&moved), &[]), ["[media]"]);
+        assert_eq!(
+            not_in_effect(&project, &values(), &run_file(&moved), &[]),
+            ["[media]"]
+        );
     }
 }

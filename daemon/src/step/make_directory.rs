@@ -4,9 +4,9 @@ use super::{
     end_processes::end_all,
     make_account::{Made, made},
 };
+pub use crate::layout::{RUN, own_socket, web_socket};
 use crate::{
     config::Limits,
-    domain::UnitName,
     engine::{Cx, Step},
     error,
     layout::KEPT_MODE,
@@ -17,7 +17,6 @@ pub use cid_protocol::request::{HOME, OTHER_VENV, STATIC, TREE, VENV};
 use cid_protocol::{
     fault::Fault,
     request::{EndProcesses, Purge, UnfinishedWork, WorkReport},
-    run_file::{WEB_SOCKET, own_web_socket},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -44,19 +43,6 @@ pub struct Before {
 
 /// TMPDIR of the workspace's commands and processes.
 pub const TMP: &str = "tmp";
-/// Where the web process's Unix socket is.
-pub const RUN: &str = "run";
-
-/// The Unix socket by which nginx reaches the web process: another name of the socket of the instance that answers.
-pub fn web_socket(directory: &Path) -> PathBuf {
-    directory.join(RUN).join(WEB_SOCKET)
-}
-
-/// The Unix socket that the web process of an instance binds. No instance binds [`web_socket`]: programs remove
-/// what they have bound when they stop, and it may be another instance's by then.
-pub fn own_socket(directory: &Path, instance: &UnitName) -> PathBuf {
-    directory.join(RUN).join(own_web_socket(instance.number()))
-}
 
 impl Step for MakeDirectory {
     const KIND: &'static str = "make-directory.v3";

@@ -38,6 +38,7 @@ mod stay_up;
 mod stop_processes;
 mod test_build;
 mod unpublish;
+mod variables;
 
 pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;

@@ -1,15 +1,21 @@
 //! Settings for every command that installs or builds.
 
-use crate::{config::Project, engine::Cx};
+use crate::{
+    config::{Project, Values},
+    engine::Cx,
+};
 use cid_protocol::environment::{completed, network};
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// The network's settings, and the project's variables, which win.
-pub(super) fn for_installers(project: &Project) -> BTreeMap<String, String> {
-    let own = project.env.iter();
-    let own = own.map(|(name, value)| (name.as_str().to_owned(), value.clone()));
+/// The network's settings, and the project's variables, which win: those of a workspace, or those that are the same
+/// in all for what they share.
+pub(super) fn for_installers(
+    project: &Project,
+    values: Option<&Values>,
+) -> BTreeMap<String, String> {
+    let own = values.map_or_else(|| project.env_of_all(), |values| project.env_of(values));
     let mut all = network();
-    all.extend(completed(own.collect()));
+    all.extend(completed(own));
     all
 }
 

@@ -1,6 +1,11 @@
 //! Runs the release commands, e.g. database migrations.
 
-use super::{Inspect, configure::filled_in, ended::judge, record_made::record};
+use super::{
+    Inspect,
+    ended::judge,
+    record_made::record,
+    variables::{filled_in, values},
+};
 use crate::{
     config::Limits,
     domain::UnitName,
@@ -61,6 +66,7 @@ impl Release {
             return Ok(());
         }
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
+        let values = values(Some(&self.instance), cx).await?;
         let is_shared = cx.project()?.database.is_some();
         // Two migrations of one database would conflict.
         let _turn = match is_shared {
@@ -73,7 +79,7 @@ impl Release {
         let _core = cx.turn(Resource::Core).await?;
         let mut is_told = false;
         for command in commands {
-            let (shown, command) = match filled_in(command, &run_file.env) {
+            let (shown, command) = match filled_in(command, &values) {
                 ProcessCommand::Arguments(words) => (words.join(" "), words),
                 // A Procfile's line is shell by convention.
                 ProcessCommand::Shell(line) => {

@@ -2,6 +2,7 @@
 
 use super::{look_at, not_in_effect};
 use crate::{
+    config::Values,
     domain::UnitName,
     engine::{Cx, Step},
 };
@@ -69,7 +70,11 @@ async fn note_stale(instance: &UnitName, cx: &Cx) {
     };
     let look = cx.ask(cx.user(), look_at(&workspace, &project)).await;
     let changed = look.map(|look| look.changed).unwrap_or_default();
-    let stale = not_in_effect(&project, &run_file, &changed);
+    let Ok(number) = cx.store().number_of(workspace.id).await else {
+        return;
+    };
+    let values = Values::of(&project, &workspace, number);
+    let stale = not_in_effect(&project, &values, &run_file, &changed);
     if !stale.is_empty() {
         cx.note(format!(
             "changed since the workspace was made, and not in effect until it is deleted and made again: {}",

@@ -54,7 +54,7 @@ impl Step for RunBuild {
         if self.commands.is_empty() {
             return Ok(());
         }
-        let mut env = for_installers(&*cx.project()?);
+        let mut env = for_installers(&*cx.project()?, None);
         env.extend(surroundings(&self.directory, cx)?);
         let _turn = cx.turn(builds(cx)).await?;
         let _core = cx.turn(Resource::Core).await?;

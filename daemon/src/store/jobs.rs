@@ -483,6 +483,7 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
             // Older stuck jobs of a workspace that is gone have nothing left to continue.
             t.execute("UPDATE jobs SET state = 'cancelled', ended_at = ?2 WHERE workspace = ?1 AND state = 'stuck'", params![workspace, at])?;
             t.execute("DELETE FROM artifacts WHERE workspace = ?1", [workspace])?;
+            t.execute("DELETE FROM numbers WHERE workspace = ?1", [workspace])?;
             t.execute("DELETE FROM workspaces WHERE id = ?1", [workspace])?
         }
     };

@@ -219,3 +219,34 @@ async fn a_job_that_is_taken_back_leaves_its_workspace_as_it_was() {
         .await;
     assert!(ledger.store.workspace(bert.id).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_number_is_the_smallest_free_one_and_goes_with_its_workspace() {
+    use JobState as J;
+    let ledger = Ledger::new();
+    let store = &ledger.store;
+    let mut made = Vec::new();
+    for email in ["a@example.com", "b@example.com", "c@example.com"] {
+        made.push(ledger.create(email).await);
+    }
+    assert_eq!(store.number_of(made[0].1.id).await.unwrap(), None);
+    for (wanted, (_, workspace)) in (1..).zip(&made) {
+        for _ in 0..2 {
+            assert_eq!(store.reserve_number(workspace.id).await.unwrap(), wanted);
+        }
+    }
+    // One creation is taken back, one workspace is deleted.
+    ledger.enter(made[1].0, &[J::Undone]).await;
+    ledger.enter(made[0].0, &[J::Done]).await;
+    let delete = ledger.on(JobKind::Delete, &made[0].1).await;
+    ledger.enter(delete, &[J::Done]).await;
+    for (email, wanted) in [
+        ("d@example.com", 1),
+        ("b@example.com", 2),
+        ("e@example.com", 4),
+    ] {
+        let (_, workspace) = ledger.create(email).await;
+        assert_eq!(store.reserve_number(workspace.id).await.unwrap(), wanted);
+    }
+    assert_eq!(store.number_of(made[2].1.id).await.unwrap(), Some(3));
+}

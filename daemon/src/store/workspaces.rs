@@ -269,6 +269,41 @@ impl Store {
 }
 
 impl Store {
+    /// The small number of a workspace, unique on this machine.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn number_of(&self, workspace: i64) -> Result<Option<u32>, StoreError> {
+        self.read(move |c| number_of(c, workspace)).await
+    }
+
+    /// The same; gives the workspace the smallest free one, from 1, if it has none. It is free again when the
+    /// workspace is gone.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn reserve_number(&self, workspace: i64) -> Result<u32, StoreError> {
+        self.write(move |t| {
+            if let Some(number) = number_of(t, workspace)? {
+                return Ok(number);
+            }
+            let sql = "INSERT INTO numbers (number, workspace) \
+                SELECT min(n), ?1 FROM (SELECT 1 AS n UNION ALL SELECT number + 1 FROM numbers) \
+                WHERE n NOT IN (SELECT number FROM numbers) RETURNING number";
+            Ok(t.query_row(sql, [workspace], |row| row.get(0))?)
+        })
+        .await
+    }
+}
+
+fn number_of(connection: &Connection, workspace: i64) -> Result<Option<u32>, StoreError> {
+    let sql = "SELECT number FROM numbers WHERE workspace = ?1";
+    Ok(connection
+        .query_row(sql, [workspace], |row| row.get(0))
+        .optional()?)
+}
+
+impl Store {
     /// Releases the ports of workspaces that are gone; for the daemon's start.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use cid_daemon::{
     system::{
         nginx::{
             Nginx, RealNginx,
-            vhost::{HostName, Media, Upstream, Vhost},
+            vhost::{Bounds, HostName, Media, Static, Upstream, Vhost},
         },
         probe::{Page, Probe},
     },
@@ -378,6 +378,124 @@ async fn no_request_reaches_an_app_under_another_name() {
             "{request}{answer}"
         );
     }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_begin_with_a_dot_are_not_served_but_for_those_that_are_named() {
+    let rig = Rig::started().await;
+    let nginx = rig.nginx();
+    let (anna, app) = (unit("anna"), serve("app").await);
+    let folder = rig.layout.state_dir.join("media");
+    for path in [
+        "a/.b/c",
+        ".env",
+        ".git/config",
+        ".well-known/x",
+        ".wellXknown",
+        "a/b.c",
+        "a/.js",
+        "..x",
+    ] {
+        fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
+        fs::write(folder.join(path), "secret").unwrap();
+    }
+    let vhost = |names: &[&str]| Vhost {
+        unit: anna.clone(),
+        server_name: HostName::parse(&host(&anna)).unwrap(),
+        listen: listen_addresses(rig.port),
+        tls: None,
+        plain_too: false,
+        upstream: Upstream::Port(app),
+        media: Some(Media {
+            url: "/media/".into(),
+            path: folder.clone(),
+            scripts: false,
+        }),
+        collected: Some(Static {
+            url: "/static/".into(),
+            path: folder.clone(),
+        }),
+        bounds: Bounds {
+            dot_files: names.iter().map(|&name| name.to_owned()).collect(),
+            ..(&NginxSettings::default()).into()
+        },
+        access_log: None,
+    };
+    let status = async |path: &str| {
+        let host = host(&anna);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = exchange(rig.port, request).await;
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let served = vhost(&[".well-known"]).render().unwrap();
+    nginx.put(&anna, &served).await.unwrap();
+    for hidden in [
+        // The folder that nginx serves.
+        "/media/.env",
+        "/media/%2eenv",
+        "/media//.env",
+        "/media/a/../.env",
+        "/media/.git/config",
+        "/media/.git/",
+        "/media/a/.b/c",
+        "/media/a/.js",
+        "/media/..x",
+        "/media/.wellXknown",
+        "/media/.well-known/../.env",
+        "/media/.well-knownx",
+        // The app, which may serve its tree.
+        "/.env",
+        "/.env.local",
+        "/.git/config",
+        "/%2egit/config",
+        "//.git/config",
+        "/x/%2e%2e/.env",
+        "/.env?a=/.well-known/",
+        "/.well-known/.env",
+        "/.anything",
+        // Collected files.
+        "/static/.env",
+        "/static/a/.b/c",
+        "/static/.wellXknown",
+        // The app once more.
+        "/a/.git/config",
+        "/a/.htpasswd",
+        "/.well-knownx/y",
+    ] {
+        assert_eq!(status(hidden).await, "404", "{hidden}");
+    }
+    for shown in [
+        "/media/a/b.c",
+        "/media/.well-known/x",
+        "/static/.well-known/x",
+        "/static/a/b.c",
+        "/.well-known/acme-challenge/x",
+        "/.well-known",
+        "/node_modules/.vite/deps/x.js",
+        "/a.b/c.env",
+        "/?next=/.env",
+    ] {
+        assert_eq!(status(shown).await, "200", "{shown}");
+    }
+    let other = vhost(&[".env", ".b.c"]).render().unwrap();
+    nginx.put(&anna, &other).await.unwrap();
+    for (path, wanted) in [
+        ("/media/.env", "200"),
+        ("/.env", "200"),
+        ("/.b.c/x", "200"),
+        ("/.bxc/x", "404"),
+        ("/.env.local", "404"),
+        ("/.well-known/x", "404"),
+        ("/.git/config", "404"),
+    ] {
+        assert_eq!(status(path).await, wanted, "{path}");
+    }
+    nginx
+        .put(&anna, &vhost(&[]).render().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(status("/.well-known/x").await, "404");
     rig.stop().await;
 }
 

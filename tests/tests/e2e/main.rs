@@ -28,6 +28,7 @@ mod health;
 mod https;
 mod jobs;
 mod parallel;
+mod project_file;
 mod quota;
 mod sandbox_life;
 mod shell;

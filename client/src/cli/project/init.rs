@@ -167,9 +167,11 @@ base = @BASE@    # new branches start here
 # run.worker = ["celery", "-A", "@NAME@", "worker"]
 # health = { path = "/", timeout = "60s", status = [200] }
 
-# Given to every command and process, and written to the workspace's .env.
+# Given to every command and process, and written to the workspace's .env. Filled in: {url}, {origin}, {host}, {name},
+# {email}, {port}, {socket}, {directory} and {number}, which no other workspace on this machine has; a brace is {{ or }}.
 [env]
 # DJANGO_DEBUG = "1"
+# CELERY_BROKER_URL = "redis://127.0.0.1:6379/{number}"
 
 # One database for all workspaces; without it the app's own default is used.
 # [database]

@@ -369,3 +369,32 @@ async fn one_that_the_operator_keeps_is_used_as_it_is() {
     assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
     assert_eq!(builds(&stage).len(), 0);
 }
+
+#[tokio::test]
+async fn what_all_share_is_built_without_what_differs_and_the_rest_gets_it_filled_in() {
+    let env = "[env]\nINDEX = \"a{{b\"\nQUEUE = \"q{number}\"\n";
+    let stage = Stage::with(&format!(
+        "{env}[app]\nrelease = [[\"warm\", \"{{number}}\", \"{{email}}\"]]\n"
+    ));
+    for (email, number) in [("anna@example.com", 1), (BEN, 2)] {
+        let engine = stage.engine(Arc::new(NoHooks));
+        let job = stage.submit_of(&engine, Kind::Create, email).await;
+        assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+        let requests = stage.fake.requests();
+        let released = requests.iter().rev().find_map(|request| match request {
+            Request::RunCommand(ask) if ask.command[0] == "warm" => Some(ask),
+            _ => None,
+        });
+        let released = released.unwrap();
+        assert_eq!(
+            released.command[1..],
+            [number.to_string(), email.to_owned()]
+        );
+        assert_eq!(released.env["QUEUE"], format!("q{number}"));
+        assert_eq!(released.env["INDEX"], "a{b");
+    }
+    let built = builds(&stage);
+    assert_eq!(built.len(), 1, "the number is not part of what is built");
+    assert_eq!(built[0].env["INDEX"], "a{b");
+    assert!(!built[0].env.contains_key("QUEUE"));
+}

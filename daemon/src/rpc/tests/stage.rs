@@ -89,8 +89,8 @@ impl Stage {
             layout.trash_dir(),
             layout.app_logs_dir(),
             layout.work_root.join("demo/.trash"),
-            layout.state_dir.join("built/demo"),
             layout.state_dir.join("environments/demo"),
+            layout.state_dir.join("built/demo"),
         ] {
             fs::make_dir(&dir, 0o755).unwrap();
         }

@@ -36,6 +36,12 @@ CREATE TABLE ports (
     UNIQUE (workspace, deployment)
 ) STRICT;
 
+-- Small numbers for placeholders, such as a Redis database; only for workspaces whose project wants one.
+CREATE TABLE numbers (
+    number    INTEGER PRIMARY KEY,
+    workspace INTEGER NOT NULL UNIQUE
+) STRICT;
+
 CREATE TABLE jobs (
     id          TEXT PRIMARY KEY,
     -- What it is about: one of these.

@@ -157,6 +157,22 @@ pub struct Bounds {
     pub header_buffer: u64,
     /// For how long the app may send nothing, in milliseconds.
     pub read_timeout_ms: u128,
+    /// Names beginning with a dot that are served all the same.
+    pub dot_files: Vec<String>,
+}
+
+impl Bounds {
+    /// What an expression of nginx's goes on with after `/[.]` so that it does not match a name that is served.
+    fn but_served(&self) -> String {
+        if self.dot_files.is_empty() {
+            return String::new();
+        }
+        let names = self.dot_files.iter();
+        let names: Vec<String> = names
+            .map(|name| name.trim_start_matches('.').replace('.', "[.]"))
+            .collect();
+        format!("(?!(?:{})(?![^/]))", names.join("|"))
+    }
 }
 
 impl From<&NginxSettings> for Bounds {
@@ -166,6 +182,11 @@ impl From<&NginxSettings> for Bounds {
             buffering: nginx.buffering,
             header_buffer: *nginx.header_buffer,
             read_timeout_ms: nginx.read_timeout.as_millis(),
+            dot_files: nginx
+                .dot_files
+                .iter()
+                .map(|name| name.as_str().to_owned())
+                .collect(),
         }
     }
 }
@@ -186,6 +207,7 @@ impl Vhost {
             collected: self.collected.as_ref().map(Static::file).transpose()?,
             plain_too: self.plain_too,
             bounds: &self.bounds,
+            but_served: self.bounds.but_served(),
             access_log: self.access_log.as_deref().map(absolute).transpose()?,
         };
         strict::render(&template, format_args!("the vhost of {}", self.unit))
@@ -272,6 +294,7 @@ struct VhostFile<'a> {
     collected: Option<Folder>,
     plain_too: bool,
     bounds: &'a Bounds,
+    but_served: String,
     access_log: Option<String>,
 }
 

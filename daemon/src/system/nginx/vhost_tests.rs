@@ -79,7 +79,7 @@ fn with_static_files_it_reads_like_this() {
     for line in [
         "alias /run/cid/work/shop/anna---example-com/static/files/;",
         "disable_symlinks on from=/run/cid/work/shop/anna---example-com/static/files/;",
-        "location ~ /[.] {",
+        "location ~ /[.](?!(?:well-known)(?![^/])) {",
     ] {
         assert!(location.contains(line), "{line}: {location}");
     }

@@ -1,0 +1,79 @@
+//! What a workspace's commands and processes get as variables, and what fills in the project file's placeholders.
+
+use super::reserve_port;
+use crate::{
+    config::{Project, Values},
+    domain::UnitName,
+    engine::Cx,
+    layout::own_socket,
+};
+use cid_protocol::{
+    budget::{VARIABLE, VARIABLES_BYTES},
+    fault::Fault,
+    run_file::ProcessCommand,
+};
+use std::collections::BTreeMap;
+
+/// What the workspace's placeholders stand for, in this instance or the one that answers. A project that wants
+/// numbers has one reserved here.
+pub(super) async fn values(instance: Option<&UnitName>, cx: &Cx) -> Result<Values, Fault> {
+    let project = cx.project()?;
+    let store = cx.store();
+    let workspace = store.workspace(cx.workspace()).await?;
+    let workspace = workspace.ok_or_else(|| Fault::new("cannot go on: the workspace is gone"))?;
+    let number = match project.wants_numbers() {
+        true => Some(store.reserve_number(workspace.id).await?),
+        false => None,
+    };
+    let values = Values::of(&project, &workspace, number);
+    let Some(instance) = instance else {
+        return Ok(values);
+    };
+    let socket = own_socket(&workspace.directory, instance);
+    Ok(Values {
+        port: Some(reserve_port::port(instance, cx).await?),
+        socket: socket.to_string_lossy().into_owned(),
+        ..values
+    })
+}
+
+/// Variables that cid and the operator give the app: written to `.env` and available to templates.
+pub(super) fn own_variables(
+    project: &Project,
+    values: &Values,
+) -> Result<BTreeMap<String, String>, Fault> {
+    let mut own = project.env_of(values);
+    // Filled in, a value may be longer than the file's.
+    for (name, value) in &own {
+        VARIABLE.check(value.len(), format_args!("{name} of [env]"))?;
+    }
+    let bytes = own.iter().map(|(name, value)| name.len() + value.len());
+    VARIABLES_BYTES.check(bytes.sum(), "[env]")?;
+    let port = values
+        .port
+        .ok_or_else(|| Fault::new("cannot go on: no port is reserved"))?;
+    let mut set = |name: &str, value: String| own.insert(name.to_owned(), value);
+    set("PORT", port.to_string());
+    set("HOST", "127.0.0.1".into());
+    set("SOCKET", values.socket.clone());
+    set("CID_WORKSPACE", values.name.clone());
+    set("CID_URL", values.url.clone());
+    if let Some(database) = &project.database {
+        set("DATABASE_URL", database.url.clone());
+    }
+    if let Some(media) = &project.media {
+        set("MEDIA_ROOT", media.path.to_string_lossy().into_owned());
+        set("MEDIA_URL", media.url.as_str().to_owned());
+    }
+    Ok(own)
+}
+
+/// Fills in the operator's commands; a Procfile's lines take their values from the environment instead.
+pub(super) fn filled_in(command: ProcessCommand, values: &Values) -> ProcessCommand {
+    match command {
+        ProcessCommand::Arguments(words) => {
+            ProcessCommand::Arguments(words.iter().map(|word| values.word(word)).collect())
+        }
+        shell @ ProcessCommand::Shell(_) => shell,
+    }
+}
