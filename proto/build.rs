@@ -3,7 +3,8 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
+    "cid/v1/builds.proto",
     "cid/v1/common.proto",
     "cid/v1/workspaces.proto",
     "cid/v1/jobs.proto",

@@ -1,6 +1,7 @@
 //! Generated types to plain ones. Unset strings become `None` where a value can
 //! be absent; enumerators of a later version become `Unknown`.
 
+mod builds;
 mod people;
 mod workspaces;
 

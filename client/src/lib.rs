@@ -12,10 +12,11 @@ mod exit;
 mod model;
 mod resume;
 
-pub use client::Client;
+pub use client::{BuildOutput, Client};
 pub use error::{Conflict, Error, Kind, LostWork, Result, Violation};
 pub use exit::Exit;
 pub use model::audit::{AuditLine, Decision};
+pub use model::build::{Build, BuildState};
 pub use model::job::{
     Event, Failure, Job, JobKind, JobState, Step, StepState, Waiting, WaitingFor, What,
 };

@@ -3,6 +3,8 @@
 mod access;
 mod agent;
 mod audit;
+mod build;
+mod builds;
 mod completions;
 mod create;
 mod cx;
@@ -102,6 +104,8 @@ enum Verb {
     Logs(logs::Logs),
     Run(run::Run),
     Shell(shell::Shell),
+    Build(build::Build),
+    Builds(builds::Builds),
     Access(access::Access),
     Jobs(jobs::Jobs),
     People(people::People),
@@ -169,6 +173,8 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Logs(verb) => verb.run(cx).await,
         Verb::Run(verb) => verb.run(cx).await,
         Verb::Shell(verb) => verb.run(cx).await,
+        Verb::Build(verb) => verb.run(cx).await,
+        Verb::Builds(verb) => verb.run(cx).await,
         Verb::Access(verb) => verb.run(cx).await,
         Verb::Jobs(verb) => verb.run(cx).await,
         Verb::People(verb) => verb.run(cx).await,

@@ -1,13 +1,16 @@
 //! The client: one method a request, each with a time limit.
 
+mod builds;
 mod jobs;
 mod operator;
 mod people;
 mod workspaces;
 
+pub use builds::Output as BuildOutput;
+
 use crate::{Error, Result, Stream, connect};
 use cid_proto::v1::{
-    jobs_client, people_client, projects_client, system_client, workspaces_client,
+    builds_client, jobs_client, people_client, projects_client, system_client, workspaces_client,
 };
 use futures::StreamExt as _;
 use std::{
@@ -133,6 +136,10 @@ impl Client {
             self.channel.clone(),
             self.mark.clone(),
         )
+    }
+
+    fn builds_service(&self) -> builds_client::BuildsClient<Line> {
+        builds_client::BuildsClient::with_interceptor(self.channel.clone(), self.mark.clone())
     }
 
     fn jobs_service(&self) -> jobs_client::JobsClient<Line> {

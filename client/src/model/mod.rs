@@ -2,6 +2,7 @@
 //! that `cictl -o json` and the front's event stream print.
 
 pub mod audit;
+pub mod build;
 pub mod job;
 pub mod people;
 pub mod project;

@@ -75,6 +75,11 @@ impl Call {
         }
     }
 
+    /// Records the job of a build that it started.
+    pub fn began_build(&self, job: Uuid) {
+        self.lock().job = Some(job);
+    }
+
     /// Records the project it is about.
     pub fn concerns(&self, project: &ProjectName) {
         self.lock().project = Some(project.clone());

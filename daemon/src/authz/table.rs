@@ -24,6 +24,10 @@ pub enum Action {
     Run,
     /// Bring a workspace to its branch's newest commit.
     Deploy,
+    /// Build and test a commit, and read what its tests printed.
+    Build,
+    /// Remove a build.
+    DeleteBuild,
     /// Cancel jobs and retry stuck ones.
     ManageJobs,
     /// Compare the ledger with the machine and repair; give access to files again.
@@ -40,7 +44,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::List,
         Self::CreateOwn,
         Self::CreateForOthers,
@@ -50,6 +54,8 @@ impl Action {
         Self::ReadLogs,
         Self::Run,
         Self::Deploy,
+        Self::Build,
+        Self::DeleteBuild,
         Self::ManageJobs,
         Self::Repair,
         Self::ManageProjects,
@@ -70,6 +76,8 @@ impl Action {
             Self::ReadLogs => "org.cid.read-logs",
             Self::Run => "org.cid.run",
             Self::Deploy => "org.cid.deploy",
+            Self::Build => "org.cid.build",
+            Self::DeleteBuild => "org.cid.delete-build",
             Self::ManageJobs => "org.cid.manage-jobs",
             Self::Repair => "org.cid.repair",
             Self::ManageProjects => "org.cid.manage-projects",
@@ -212,6 +220,11 @@ pub const TABLE: &[Row] = &[
     whosever("/cid.v1.Workspaces/RepairAccess", Action::Repair, PEOPLE),
     whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, BOTH).front(Owner),
     whosever("/cid.v1.Workspaces/Run", Action::Run, PEOPLE),
+    whosever("/cid.v1.Builds/Start", Action::Build, PEOPLE),
+    plain("/cid.v1.Builds/List", Action::List, PEOPLE),
+    plain("/cid.v1.Builds/Get", Action::List, PEOPLE),
+    whosever("/cid.v1.Builds/Logs", Action::Build, PEOPLE),
+    whosever("/cid.v1.Builds/Delete", Action::DeleteBuild, PEOPLE),
     of_job("/cid.v1.Jobs/Get", BOTH, BOTH).front(Owner).open(),
     plain("/cid.v1.Jobs/List", Action::List, BOTH).front(Administrators),
     of_job("/cid.v1.Jobs/Watch", BOTH, BOTH).front(Owner).open(),

@@ -29,7 +29,7 @@ pub async fn create(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Err
     let _turn = cid.turns.creating.read().await;
     let project = cid.projects.named_or_only(project)?;
     refuse_bad_certificate(&project).await?;
-    refuse_full_disk(cid, &project)?;
+    refuse_full_disk(cid, &project, "a workspace")?;
     let limits = project.limits.over(&cid.settings.limits);
     let subject = Subject::New {
         candidates: candidates(cid, &project, email, &permit.creator(email)),
@@ -85,7 +85,7 @@ async fn refuse_bad_certificate(project: &Project) -> Result<(), Error> {
 }
 
 /// A job begun on a full disk would only have to be undone.
-fn refuse_full_disk(cid: &Cid, project: &Project) -> Result<(), Error> {
+pub(super) fn refuse_full_disk(cid: &Cid, project: &Project, what: &str) -> Result<(), Error> {
     let work_dir = Projects::work_dir(project, &cid.layout.work_root);
     let places = cid.layout.places(&project.name, &work_dir);
     let why = match room::shortage(&places, cid.settings.min_free_mib) {
@@ -102,7 +102,7 @@ fn refuse_full_disk(cid: &Cid, project: &Project) -> Result<(), Error> {
         None => return Ok(()),
     };
     Err(Error::Exhausted {
-        message: format!("cannot make a workspace: {why}"),
+        message: format!("cannot make {what}: {why}"),
         hint: Some(Shortage::HINT.into()),
     })
 }

@@ -1,6 +1,7 @@
 //! What is decided about workspaces, jobs and projects: looks at how things are, refuses what must not be,
 //! asks the gate, and submits a job. It knows nothing of gRPC; `rpc` and triggers call it.
 
+mod build;
 mod create;
 mod delete;
 mod jobs;
@@ -12,6 +13,7 @@ mod show;
 mod watch;
 mod work;
 
+pub use build::{build, build_output, delete_build, show_build};
 pub use create::create;
 pub use delete::{Deleted, Deletion, delete};
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};

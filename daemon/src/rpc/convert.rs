@@ -54,7 +54,7 @@ pub(super) fn code(code: tonic::Code) -> &'static str {
     }
 }
 
-fn duration(millis: u64) -> Option<prost_types::Duration> {
+pub(super) fn duration(millis: u64) -> Option<prost_types::Duration> {
     Duration::from_millis(millis).try_into().ok()
 }
 

@@ -2,6 +2,7 @@
 //! written; [`enforce`] asks who may ask, [`operation`](crate::operation) decides what happens.
 
 mod audit;
+mod builds;
 mod convert;
 pub mod enforce;
 mod jobs;

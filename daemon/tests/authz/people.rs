@@ -81,9 +81,11 @@ pub fn shipped_rules(person: &Person, action: Action, is_own: bool) -> Answer {
     }
     match action {
         Action::SignIn => Answer::No,
-        Action::List | Action::CreateOwn | Action::CreateForOthers | Action::DeleteOwn => {
-            Answer::Yes
-        }
+        Action::List
+        | Action::CreateOwn
+        | Action::CreateForOthers
+        | Action::DeleteOwn
+        | Action::Build => Answer::Yes,
         Action::Restart
         | Action::ReadLogs
         | Action::Run

@@ -43,6 +43,17 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         workspace: reference(),
     };
     let id = || v1::GetJobRequest { id: job.to_owned() };
+    let no_commit = || v1::StartBuildRequest {
+        project: project.to_owned(),
+        revision: "no-such-branch".to_owned(),
+        again: false,
+    };
+    let no_build = || v1::GetBuildRequest {
+        build: Some(v1::BuildRef {
+            project: project.to_owned(),
+            number: 999,
+        }),
+    };
     let person = || v1::LinkRequest {
         email: email.to_owned(),
     };
@@ -73,6 +84,11 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ),
         ("/cid.v1.Workspaces/Logs", workspace().encode_to_vec()),
         ("/cid.v1.Workspaces/Run", run.encode_to_vec()),
+        ("/cid.v1.Builds/Start", no_commit().encode_to_vec()),
+        ("/cid.v1.Builds/List", Vec::new()),
+        ("/cid.v1.Builds/Get", no_build().encode_to_vec()),
+        ("/cid.v1.Builds/Logs", no_build().encode_to_vec()),
+        ("/cid.v1.Builds/Delete", no_build().encode_to_vec()),
         ("/cid.v1.Jobs/Get", id().encode_to_vec()),
         ("/cid.v1.Jobs/List", Vec::new()),
         ("/cid.v1.Jobs/Watch", id().encode_to_vec()),

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod boundaries;
+mod builds;
 mod crash;
 mod create_delete;
 mod deploy;

@@ -26,6 +26,11 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Workspaces/RepairAccess", &["Ok", "Aborted"]),
     // Not in the library that serves it.
     ("Health/List", &["Unimplemented"]),
+    // They name a commit and a build that are not there.
+    ("Builds/Start", &["NotFound"]),
+    ("Builds/Get", &["NotFound"]),
+    ("Builds/Logs", &["NotFound"]),
+    ("Builds/Delete", &["NotFound"]),
     // It names a project that is not there.
     ("Projects/Remove", &["NotFound"]),
     // The settings name nobody who may sign in.

@@ -1,0 +1,185 @@
+//! Builds: asked for, shown, removed.
+
+use super::create::refuse_full_disk;
+use crate::{
+    authz::{Claim, Permit, Subject},
+    cid::Cid,
+    domain::{Build, BuildState, Creator, ProjectName, Source},
+    error::Error,
+    plan,
+    system::helpers::{Identity, ask_once},
+};
+use cid_kernel::fs;
+use cid_protocol::request::{FindCommit, Purge};
+use std::{path::PathBuf, sync::Arc};
+use uuid::Uuid;
+
+/// So many of a project's newest builds are kept.
+const KEPT: usize = 10;
+/// And those that are younger.
+const YOUNG: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
+/// Begins to build a commit; the second value is false where there is a build of it already. An empty
+/// `revision` is the base branch.
+///
+/// # Errors
+/// The repository cannot be reached or has no such commit, the disk is full, or the actor may not.
+pub async fn build(
+    cid: &Cid,
+    claim: Claim,
+    project: &str,
+    revision: &str,
+    again: bool,
+) -> Result<(Build, bool), Error> {
+    let project = cid.projects.named_or_only(project)?;
+    let permit = bind_builds(claim, &project.name).await?;
+    refuse_full_disk(cid, &project, "a build")?;
+    let base = project.git.base.as_str();
+    let limits = &cid.settings.limits;
+    cid.engine.fetch(&project, base, *limits.git).await?;
+    let revision = if revision.is_empty() { base } else { revision };
+    let find = FindCommit {
+        mirror: cid.layout.mirror(&project.name),
+        revision: revision.to_owned(),
+    };
+    let identity = Identity::Deploy(project.name.clone());
+    let (helpers, stopping) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
+    let found = ask_once(helpers, identity, *limits.step, stopping, find).await?;
+    let found = found.ok_or_else(|| Error::NotFound {
+        message: format!(
+            "the repository of {} has no branch, tag or commit {revision:?}",
+            project.name
+        ),
+        hint: Some("push it first; a commit takes at least 7 digits of its name".into()),
+    })?;
+    tidy(cid, &project.name).await?;
+    let draft = Build {
+        id: 0,
+        project: project.name.clone(),
+        number: 0,
+        source: Source {
+            commit: found.commit,
+            reference: revision.to_owned(),
+            subject: found.subject,
+            author: found.author,
+        },
+        recipe: plan::recipe_of(&project),
+        state: BuildState::Queued,
+        verdict: None,
+        digest: None,
+        directory: cid.layout.builds(&project.name),
+        created_at: jiff::Timestamp::now(),
+        took_ms: None,
+        job: Uuid::now_v7(),
+    };
+    let (call, creator) = (permit.call(), Creator::User(permit.uid()));
+    let layout = Arc::clone(&cid.layout);
+    let plan = move |build: &Build| plan::build(&layout, &project, build);
+    let submitted = cid.engine.submit_build(permit, draft, again, creator, plan);
+    let (build, is_new) = submitted.await?;
+    if let (Some(call), true) = (call, is_new) {
+        call.began_build(build.job);
+    }
+    Ok((build, is_new))
+}
+
+/// A build by its number.
+///
+/// # Errors
+/// There is none.
+pub async fn show_build(cid: &Cid, project: &str, number: u32) -> Result<Build, Error> {
+    let project = cid.projects.named_or_only(project)?;
+    find(cid, &project.name, number).await
+}
+
+async fn find(cid: &Cid, project: &ProjectName, number: u32) -> Result<Build, Error> {
+    let found = cid.store.build(project.clone(), number).await?;
+    found.ok_or_else(|| Error::NotFound {
+        message: format!("{project} has no build {number}"),
+        hint: Some("cictl builds shows them".into()),
+    })
+}
+
+/// The file with all that a build's tests printed.
+///
+/// # Errors
+/// There is no such build, or the actor may not read it.
+pub async fn build_output(
+    cid: &Cid,
+    claim: Claim,
+    project: &str,
+    number: u32,
+) -> Result<PathBuf, Error> {
+    let project = cid.projects.named_or_only(project)?;
+    let _permit = bind_builds(claim, &project.name).await?;
+    let build = find(cid, &project.name, number).await?;
+    Ok(build.directory.join(crate::step::OUTPUT))
+}
+
+/// Removes a build with its files.
+///
+/// # Errors
+/// There is none, a job of it is live, or the actor may not.
+pub async fn delete_build(
+    cid: &Cid,
+    claim: Claim,
+    project: &str,
+    number: u32,
+) -> Result<(), Error> {
+    let project = cid.projects.named_or_only(project)?;
+    let _permit = bind_builds(claim, &project.name).await?;
+    let build = find(cid, &project.name, number).await?;
+    if !cid.store.forget_build(build.id).await? {
+        return Err(Error::Precondition {
+            message: format!("build {number} of {} is being made", build.project),
+            hint: Some(format!(
+                "end its job first: cictl jobs cancel {}",
+                build.job
+            )),
+        });
+    }
+    purge(cid, &build.project, &number.to_string()).await
+}
+
+async fn bind_builds(claim: Claim, project: &ProjectName) -> Result<Permit, Error> {
+    let subject = Subject {
+        project: project.clone(),
+        email: None,
+        workspace: None,
+        account: None,
+        creator: None,
+        job: None,
+    };
+    claim.bind(subject).await
+}
+
+/// Removes the project's builds that nothing keeps, and folders that the ledger has forgotten.
+async fn tidy(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
+    let builds = cid
+        .store
+        .builds(Some(project.clone()), None, usize::MAX >> 1)
+        .await?;
+    let old = jiff::Timestamp::now() - YOUNG;
+    for build in builds.iter().skip(KEPT) {
+        if build.created_at < old {
+            cid.store.forget_build(build.id).await?;
+        }
+    }
+    for name in fs::names(&cid.layout.builds(project))? {
+        let Ok(number) = name.parse() else { continue };
+        if cid.store.build(project.clone(), number).await?.is_none() {
+            purge(cid, project, &name).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn purge(cid: &Cid, project: &ProjectName, name: &str) -> Result<(), Error> {
+    let parent = cid.layout.builds(project);
+    let path = parent.join(name);
+    let limit = *cid.settings.limits.purge;
+    let (helpers, stopping) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
+    let purge = Purge { path };
+    ask_once(helpers, Identity::Purge(parent), limit, stopping, purge).await?;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Service `Builds`.
+
+use super::{
+    convert::{duration, timestamp},
+    page_size, page_token, take_claim,
+};
+use crate::{
+    cid::Cid,
+    domain::{Build, BuildState},
+    error::Error,
+    operation,
+};
+use cid_proto::v1::{self, builds_server::Builds};
+use cid_protocol::{budget::WATCH_BATCH, fault::Fault};
+use std::io::Read as _;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl Builds for Cid {
+    async fn start(
+        &self,
+        request: Request<v1::StartBuildRequest>,
+    ) -> Result<Response<v1::StartBuildResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let v1::StartBuildRequest {
+            project,
+            revision,
+            again,
+        } = request.into_inner();
+        let (build, is_new) = operation::build(self, claim, &project, &revision, again).await?;
+        Ok(Response::new(v1::StartBuildResponse {
+            build: Some(message(build)),
+            existed: !is_new,
+        }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListBuildsRequest>,
+    ) -> Result<Response<v1::ListBuildsResponse>, Status> {
+        let request = request.into_inner();
+        let limit = page_size(request.page_size, 100)?;
+        let before = page_token(&request.page_token)?;
+        let project = match request.project.as_str() {
+            "" => None,
+            name => Some(operation::known_project(self, name).await?),
+        };
+        let builds = self.store.builds(project, before, limit).await;
+        let builds = builds.map_err(Error::from)?;
+        let next_page_token = match builds.last() {
+            Some(last) if builds.len() == limit => last.id.to_string(),
+            _ => String::new(),
+        };
+        Ok(Response::new(v1::ListBuildsResponse {
+            builds: builds.into_iter().map(message).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn get(
+        &self,
+        request: Request<v1::GetBuildRequest>,
+    ) -> Result<Response<v1::GetBuildResponse>, Status> {
+        let build = request.into_inner().build.unwrap_or_default();
+        let build = operation::show_build(self, &build.project, build.number).await?;
+        let build = Some(message(build));
+        Ok(Response::new(v1::GetBuildResponse { build }))
+    }
+
+    type LogsStream = ReceiverStream<Result<v1::BuildLogsResponse, Status>>;
+
+    async fn logs(
+        &self,
+        request: Request<v1::BuildLogsRequest>,
+    ) -> Result<Response<Self::LogsStream>, Status> {
+        let claim = take_claim(&request)?;
+        let build = request.into_inner().build.unwrap_or_default();
+        let output = operation::build_output(self, claim, &build.project, build.number).await?;
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::task::spawn_blocking(move || {
+            // Without tests there is none.
+            let Ok(mut file) = std::fs::File::open(&output) else {
+                return;
+            };
+            let mut chunk = vec![0; WATCH_BATCH.most];
+            loop {
+                let answer = match file.read(&mut chunk) {
+                    Ok(0) => return,
+                    Ok(read) => Ok(v1::BuildLogsResponse {
+                        chunk: chunk[..read].to_vec(),
+                    }),
+                    Err(error) => Err(Error::from(Fault::io("read", &output, error)).into()),
+                };
+                let is_last = answer.is_err();
+                if sender.blocking_send(answer).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<v1::DeleteBuildRequest>,
+    ) -> Result<Response<v1::DeleteBuildResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let build = request.into_inner().build.unwrap_or_default();
+        operation::delete_build(self, claim, &build.project, build.number).await?;
+        Ok(Response::new(v1::DeleteBuildResponse {}))
+    }
+}
+
+fn message(build: Build) -> v1::Build {
+    let state = match build.state {
+        BuildState::Queued => v1::BuildState::Queued,
+        BuildState::Building => v1::BuildState::Building,
+        BuildState::Testing => v1::BuildState::Testing,
+        BuildState::Passed => v1::BuildState::Passed,
+        BuildState::Failed => v1::BuildState::Failed,
+        BuildState::Error => v1::BuildState::Error,
+    };
+    let verdict = build.verdict.unwrap_or_default();
+    v1::Build {
+        number: build.number,
+        project: build.project.to_string(),
+        commit: build.source.commit,
+        r#ref: build.source.reference,
+        subject: build.source.subject,
+        author: build.source.author,
+        state: state.into(),
+        created_at: Some(timestamp(build.created_at)),
+        took: build.took_ms.and_then(duration),
+        job: build.job.to_string(),
+        digest: build.digest.unwrap_or_default(),
+        verdict: verdict.message,
+        tests: verdict.tests,
+        failed: verdict.failed,
+        skipped: verdict.skipped,
+        failed_tests: verdict.names,
+    }
+}
