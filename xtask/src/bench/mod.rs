@@ -4,11 +4,14 @@
 //! its database and to answer once, with everything else prepared. Both go through the same disk,
 //! interpreter and neighbours within seconds of each other, so that the ratio says something about
 //! cid rather than about the machine. With `--host` an installed cid is compared with a sandbox on the
-//! same booted Debian: what identities, units and walls cost.
+//! same booted Debian: what identities, units and walls cost. With `--many` a few workspaces are compared with
+//! many.
 
 mod floor;
 mod host;
+mod many;
 mod pairs;
+mod spread;
 
 use crate::{build, setup};
 use anyhow::{Result, bail};
@@ -25,10 +28,16 @@ pub struct Args {
     /// Compare an installed cid with a sandbox, both on a booted Debian, instead of a sandbox with the app
     #[arg(long)]
     host: bool,
+    /// Compare so many workspaces of a trivial app with a few: what grows with their number
+    #[arg(long, value_name = "N", conflicts_with_all = ["runs", "host"], value_parser = clap::value_parser!(u32).range(100..=2000))]
+    many: Option<u32>,
 }
 
 /// Measures and prints.
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(many) = args.many {
+        return many::run(many);
+    }
     if args.host {
         return host::run(args.runs);
     }

@@ -1,5 +1,6 @@
 //! Two ways to do one thing, measured in turns.
 
+use super::spread::Spread;
 use anyhow::Result;
 
 /// Measures pairs and prints them. Who goes first alternates, so that neither always finds the warmer
@@ -53,36 +54,4 @@ fn report(names: [&str; 2], pairs: &[(f64, f64)]) {
         names[1],
         other.max / other.min
     );
-}
-
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |i: usize| values.get(i).copied().unwrap_or(f64::NAN);
-        let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);
-        Self {
-            min: at(0),
-            median: f64::midpoint(at(low), at(high)),
-            max: at(values.len().saturating_sub(1)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn median_of_odd_and_even_counts() {
-        let median = |values: &[f64]| Spread::of(values.iter().copied()).median;
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
-        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
-    }
 }
