@@ -71,6 +71,5 @@ mod tests {
         assert_eq!(fault.hint.as_deref(), Some("make it"));
         let fault = gid_of("no-such-user", "make it").unwrap_err();
         assert_eq!(fault.message, "cannot find the group no-such-user");
-        assert!(user("no\0such").is_err() && group("no\0such").is_err());
     }
 }
