@@ -48,6 +48,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "doctor/missing.rs",
             "doctor/surplus.rs",
             "operation/project/remove.rs",
+            "rpc/builds.rs",
             "rpc/server.rs",
             "step/environment.rs",
             "store/db.rs",

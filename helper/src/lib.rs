@@ -86,7 +86,7 @@ enum Verb {
         /// The workspace's run file
         run_file: PathBuf,
         /// Number of the web process
-        process: i32,
+        process: u32,
     },
     /// Become supervisord, in a control group of its own
     Supervise {

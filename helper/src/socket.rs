@@ -7,18 +7,25 @@ use crate::{
     drop::{self, Role},
     identity::{self, Keeper},
 };
-use cid_kernel::{cgroup::Kept, reaper::Process};
+use cid_kernel::cgroup::Kept;
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request::{AnswerBy, RemoveSocket},
     run_file::{RunFile, WEB_SOCKET, own_web_socket},
 };
+use rustix::{
+    event::{self, PollFd, PollFlags, Timespec},
+    process::{Pid, PidfdFlags},
+};
 use std::{
     env, fs,
     io::{self, ErrorKind},
-    os::unix::{
-        fs::{FileTypeExt, MetadataExt},
-        net::UnixStream,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{FileTypeExt, MetadataExt},
+            net::UnixStream,
+        },
     },
     path::Path,
     process::{self, Command, ExitCode, Stdio},
@@ -84,7 +91,7 @@ pub(crate) fn name_later(run_file: &Path, user_required: bool) {
 /// The run file cannot be read, its user cannot be taken on, or the name cannot be taken.
 pub(crate) fn name_when_it_listens(
     path: &Path,
-    web: i32,
+    web: u32,
     stays: bool,
     user_required: bool,
 ) -> Result<ExitCode, Fault> {
@@ -102,24 +109,32 @@ pub(crate) fn name_when_it_listens(
             .map(|_| ExitCode::SUCCESS);
     }
     let run_file = app::read(path)?;
-    let process = Process::read(web);
+    // Opened now: other processes are hidden from who has walls of its own.
+    let web = open(web);
     identity::assume(
         &run_file,
         user_required,
         Keeper::Group(Kept::default()),
         None,
     )?;
-    wait_and_name(&run_file, process).map(|()| ExitCode::SUCCESS)
+    wait_and_name(&run_file, web.as_ref()).map(|()| ExitCode::SUCCESS)
 }
 
-fn wait_and_name(run_file: &RunFile, process: Option<Process>) -> Result<(), Fault> {
-    let (Some(process), Some(own)) = (process, &run_file.web_socket) else {
+/// A process, whichever has its number later; `None`: it is gone.
+fn open(process: u32) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(process.cast_signed())?;
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+fn wait_and_name(run_file: &RunFile, web: Option<&OwnedFd>) -> Result<(), Fault> {
+    let (Some(web), Some(own)) = (web, &run_file.web_socket) else {
         return Ok(());
     };
     let begin = Instant::now();
+    // It becomes readable when the process ends.
     let is_alive = || {
-        let now = Process::read(process.pid);
-        now.is_some_and(|now| now.start == process.start && !now.ended)
+        let mut ended = [PollFd::new(web, PollFlags::IN)];
+        event::poll(&mut ended, Some(&Timespec::default())).is_ok_and(|ended| ended == 0)
     };
     while is_alive() {
         if listens(own) {
@@ -247,8 +262,8 @@ mod tests {
             pid_dir: folder.into(),
             run_as: None,
         };
-        let me = || Process::read(process::id().cast_signed());
-        let wait = |instance| wait_and_name(&run_file(instance), me()).unwrap();
+        let me = open(process::id());
+        let wait = |instance| wait_and_name(&run_file(instance), me.as_ref()).unwrap();
         let bind = |name: &str| UnixListener::bind(folder.join(name)).unwrap();
         let first = bind("web.0.sock");
         wait(0);
@@ -265,10 +280,10 @@ mod tests {
         assert_eq!(answering(folder), Some(inode_of("web.0.sock")));
         drop(second);
         // A process that is gone is not waited for.
-        let gone = Process {
-            start: 0,
-            ..me().unwrap()
-        };
-        wait_and_name(&run_file(7), Some(gone)).unwrap();
+        let mut gone = Command::new("true").spawn().unwrap();
+        let held = open(gone.id());
+        gone.wait().unwrap();
+        assert!(held.is_some());
+        wait_and_name(&run_file(7), held.as_ref()).unwrap();
     }
 }

@@ -82,6 +82,11 @@ Workspaces/Restart        -        -        yes      -        -        yes
 Workspaces/RepairAccess   -        -        -        -        -        -
 Workspaces/Logs           -        -        yes      -        -        yes
 Workspaces/Run            -        -        -        -        -        -
+Builds/Start              -        -        -        -        -        -
+Builds/List               -        -        -        -        -        -
+Builds/Get                -        -        -        -        -        -
+Builds/Logs               -        -        -        -        -        -
+Builds/Delete             -        -        -        -        -        -
 Jobs/Get                  -        yes      +        +        +        yes
 Jobs/List                 -        -        -        -        -        yes
 Jobs/Watch                -        yes      +        +        +        yes
