@@ -16,6 +16,7 @@ pub(super) struct People {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// List who is signed in at the front
     List,
     Link(Link),
     SignOut(SignOut),
