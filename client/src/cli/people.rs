@@ -27,7 +27,7 @@ enum Verb {
 /// It is good once, and for 15 minutes. Who has it signs in as this address: send it to nobody else.
 #[derive(Debug, Args)]
 struct Link {
-    /// Who signs in with it
+    /// Address of the person who signs in with it
     email: String,
 }
 
@@ -36,7 +36,7 @@ struct Link {
 /// Links that were made for this address end too.
 #[derive(Debug, Args)]
 struct SignOut {
-    /// Whom
+    /// Address of the person to sign out
     email: String,
 }
 

@@ -4,7 +4,7 @@ use super::names;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// A link to sign in. Whoever opens it is signed in as its address.
+/// A link to sign in. The browser that opens it acts as the person with this address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Link {
     /// The whole address to open.
