@@ -104,6 +104,7 @@ impl From<pb::JobKind> for job::JobKind {
             pb::JobKind::Restart => Self::Restart,
             pb::JobKind::RepairAccess => Self::RepairAccess,
             pb::JobKind::Build => Self::Build,
+            pb::JobKind::Deploy => Self::Deploy,
         }
     }
 }

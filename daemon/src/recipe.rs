@@ -58,6 +58,17 @@ pub enum Environment {
     },
 }
 
+impl Environment {
+    /// Whether something is installed in the workspace's folder.
+    pub fn is_in_workspace(&self) -> bool {
+        match self {
+            Self::None | Self::Ready(_) => false,
+            Self::Shared { local, .. } => *local,
+            Self::Own { .. } => true,
+        }
+    }
+}
+
 impl Recipe {
     /// Merges the operator's word and the repository's.
     ///
@@ -103,6 +114,14 @@ fn nothing_to_run(inspection: &Inspection) -> Fault {
         "{add}; the repository has\n  {}",
         inspection.nearby.join("\n  ")
     ))
+}
+
+/// A hash over the declared dependencies, where they alone decide what is installed; `None`: the tree or commands
+/// of the operator's decide too.
+pub fn packages(project: &Project, inspection: &Inspection) -> Option<String> {
+    let declares_all = !inspection.local && project.app.install.is_none();
+    let key = inspection.dependencies_key.as_ref();
+    key.filter(|_| declares_all).map(|key| keyed(key, project))
 }
 
 /// What a project file says itself.

@@ -260,6 +260,7 @@ mod tests {
             processes: Default::default(),
             web_socket: Some(folder.join(own_web_socket(instance))),
             pid_dir: folder.into(),
+            made_from: Default::default(),
             run_as: None,
         };
         let me = open(process::id());

@@ -270,6 +270,15 @@ impl Lang {
             (JobKind::Restart, JobState::Undone) => {
                 self.pick("The workspace was not restarted", "Стенд не перезапущен")
             }
+            (JobKind::Deploy, JobState::Running) => {
+                self.pick("Deploying the workspace", "Обновляем стенд")
+            }
+            (JobKind::Deploy, JobState::Done) => {
+                self.pick("The workspace is up to date", "Стенд обновлён")
+            }
+            (JobKind::Deploy, JobState::Undone) => {
+                self.pick("The workspace was not deployed", "Стенд не обновлён")
+            }
             (JobKind::RepairAccess, JobState::Running) => self.pick(
                 "Repairing the access to the files",
                 "Восстанавливаем доступ к файлам",

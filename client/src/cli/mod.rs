@@ -9,6 +9,7 @@ mod completions;
 mod create;
 mod cx;
 mod delete;
+mod deploy;
 mod doctor;
 mod failure;
 mod follow;
@@ -100,6 +101,7 @@ enum Verb {
     #[command(visible_alias = "ls")]
     List(list::List),
     Show(show::Show),
+    Deploy(deploy::Deploy),
     Restart(restart::Restart),
     Logs(logs::Logs),
     Run(run::Run),
@@ -169,6 +171,7 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Delete(verb) => verb.run(cx).await,
         Verb::List(verb) => verb.run(cx).await,
         Verb::Show(verb) => verb.run(cx).await,
+        Verb::Deploy(verb) => verb.run(cx).await,
         Verb::Restart(verb) => verb.run(cx).await,
         Verb::Logs(verb) => verb.run(cx).await,
         Verb::Run(verb) => verb.run(cx).await,

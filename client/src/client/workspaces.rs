@@ -150,6 +150,19 @@ impl Client {
         Ok(self.answer(self.workspaces().restart(request)).await?.job)
     }
 
+    /// Starts the job that brings a workspace up to date and follows its processes by new ones, and gives the
+    /// job's id.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Conflict`](crate::Kind::Conflict) when a job is in the way.
+    pub async fn deploy(&self, email: &str, project: Option<&str>) -> Result<String> {
+        let request = pb::DeployRequest {
+            workspace: Some(reference(email, project)),
+        };
+        Ok(self.answer(self.workspaces().deploy(request)).await?.job)
+    }
+
     /// Starts the job that gives developer and group access to the workspace's
     /// files once more, and gives the job's id.
     ///

@@ -97,6 +97,8 @@ pub enum JobKind {
     RepairAccess,
     /// Makes a build of a commit and tests it.
     Build,
+    /// Brings it up to date, and follows its processes by new ones.
+    Deploy,
 }
 
 names!(JobKind {
@@ -106,6 +108,7 @@ names!(JobKind {
     Restart => "restart",
     RepairAccess => "repair-access",
     Build => "build",
+    Deploy => "deploy",
 });
 
 /// Where a job has got to.

@@ -60,6 +60,16 @@ impl Client {
         self.start(JobKind::Restart, email, project, restart).await
     }
 
+    /// [`Client::deploy`], across restarts of the daemon.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::deploy`].
+    pub async fn deploy_resuming(&self, email: &str, project: Option<&str>) -> Result<String> {
+        let deploy = async || self.deploy(email, project).await;
+        self.start(JobKind::Deploy, email, project, deploy).await
+    }
+
     /// [`Client::repair_access`], across restarts of the daemon.
     ///
     /// # Errors

@@ -226,6 +226,10 @@ impl pb::workspaces_server::Workspaces for Service {
         ))
     }
 
+    async fn deploy(&self, _: Request<pb::DeployRequest>) -> Answer<pb::DeployResponse> {
+        Err(Status::unimplemented("no test deploys"))
+    }
+
     async fn logs(&self, _: Request<pb::LogsRequest>) -> Answer<Self::LogsStream> {
         // More than a pipe holds, for readers that go away.
         let lines = stream::iter(0..20_000).map(|number| {

@@ -217,6 +217,7 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.Workspaces/List", Action::List, BOTH).front(People).open(),
     about("/cid.v1.Workspaces/Delete", Action::DeleteOwn, Action::DeleteAny, BOTH).for_creator().front(Owner),
     whosever("/cid.v1.Workspaces/Restart", Action::Restart, BOTH).front(Owner),
+    whosever("/cid.v1.Workspaces/Deploy", Action::Deploy, BOTH).front(Owner),
     whosever("/cid.v1.Workspaces/RepairAccess", Action::Repair, PEOPLE),
     whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, BOTH).front(Owner),
     whosever("/cid.v1.Workspaces/Run", Action::Run, PEOPLE),

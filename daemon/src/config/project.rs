@@ -14,6 +14,7 @@ use super::{
 use crate::domain::{Name, ProjectName, Rights};
 use cid_protocol::{environment::credentials, request::Remote};
 use serde::{Deserialize, Deserializer, de::Error as _};
+use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -29,6 +30,9 @@ pub struct Project {
     /// The file it was read from; not in the file.
     #[serde(skip)]
     pub file: PathBuf,
+    /// A hash over the file, which changes with it; not in the file.
+    #[serde(skip)]
+    pub digest: String,
     /// Workspaces answer at `NAME.DOMAIN`.
     pub domain: Domain,
     /// Identity for git over the network; in the sandbox always whoever runs it.
@@ -122,6 +126,7 @@ impl Project {
         let mut project: Self = parse(path, &text)?;
         project.name = name;
         path.clone_into(&mut project.file);
+        project.digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&text));
         project.check().map_err(|broken| fail(broken.told(&text)))?;
         Ok(project)
     }

@@ -84,6 +84,8 @@ pub enum JobKind {
     Delete,
     /// Restarts a workspace's processes.
     Restart,
+    /// Brings a workspace up to date, and follows its processes by new ones.
+    Deploy,
     /// Gives access to a workspace's files again.
     #[serde(rename = "repair-access")]
     RepairAccess,
@@ -97,6 +99,7 @@ impl fmt::Display for JobKind {
             Self::Create => "create",
             Self::Delete => "delete",
             Self::Restart => "restart",
+            Self::Deploy => "deploy",
             Self::RepairAccess => "repair-access",
             Self::Build => "build",
         })

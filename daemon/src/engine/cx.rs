@@ -286,12 +286,12 @@ impl Cx {
         self.inner.sys.queues.try_take(resource, &self.who)
     }
 
-    /// Records the new intended content of a file of the workspace.
+    /// Records the new intended content of a file of the workspace; `None`: there is to be none.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn record(&self, artifact: Artifact, content: &str) -> Result<(), Fault> {
-        let (workspace, content) = (self.about.workspace(), content.to_owned());
+    pub async fn record(&self, artifact: Artifact, content: Option<&str>) -> Result<(), Fault> {
+        let (workspace, content) = (self.about.workspace(), content.map(str::to_owned));
         let stored = self.store().set_artifact(workspace, artifact, content);
         Ok(stored.await?)
     }

@@ -28,7 +28,7 @@ pub(super) async fn keep_vhosts(cid: &Cid, project: &Project) -> Result<(), Faul
         cid.sys.nginx.put(&workspace.unit(), &wanted).await?;
         let noted = cid
             .store
-            .set_artifact(workspace.id, Artifact::Vhost, wanted);
+            .set_artifact(workspace.id, Artifact::Vhost, Some(wanted));
         Ok(noted.await?)
     });
     join_all(puts).await.into_iter().collect()

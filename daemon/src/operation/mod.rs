@@ -18,7 +18,7 @@ pub use create::create;
 pub use delete::{Deleted, Deletion, delete};
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};
 pub use logs::{LogLine, WantedLogs, logs};
-pub use restart::{repair_access, restart};
+pub use restart::{deploy, repair_access, restart};
 pub use run::{Running, program, run};
 pub use show::{Shown, Standing, list, show};
 pub use watch::{Watch, Watched, watch_job};

@@ -12,6 +12,14 @@ pub async fn restart(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Er
     stay(cid, claim, named, |project| Order::Restart { project }).await
 }
 
+/// Begins to bring a workspace up to date while it serves.
+///
+/// # Errors
+/// As of [`restart`].
+pub async fn deploy(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Error> {
+    stay(cid, claim, named, |project| Order::Deploy { project }).await
+}
+
 /// Begins to give a workspace's people their access again.
 ///
 /// # Errors

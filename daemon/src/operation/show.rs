@@ -119,11 +119,11 @@ async fn standing(cid: &Cid, workspace: &Workspace) -> Option<Standing> {
     }
     let project = cid.projects.get(workspace.project.as_str()).ok()?;
     let identity = Identity::Workspace(WorkspaceUser::of(workspace));
-    let request = look_at(workspace, &project);
+    let run_file = RunFile::read(&cid.layout.run_file(&workspace.instance())).ok();
+    let request = look_at(workspace, &project, run_file.as_ref());
     let (helpers, cancel) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
     let look = ask_once(helpers, identity, GLANCE, cancel, request).await;
     let look = look.inspect_err(|fault| tracing::debug!("{fault}")).ok()?;
-    let run_file = RunFile::read(&cid.layout.run_file(&workspace.instance())).ok();
     let number = cid.store.number_of(workspace.id).await.ok()?;
     let values = Values::of(&project, workspace, number);
     let stale = run_file.map(|run_file| not_in_effect(&project, &values, &run_file, &look.changed));

@@ -21,6 +21,7 @@ pub fn build(layout: &Layout, project: &Project, build: &Build) -> Plan {
         .then(&Inspect {
             mirror: mirror(),
             commit: Some(commit()),
+            clone: None,
         })
         .then(&MakeBuildFolder {
             directory: directory(),
@@ -33,6 +34,7 @@ pub fn build(layout: &Layout, project: &Project, build: &Build) -> Plan {
         .then(&InstallDependencies {
             mirror: mirror(),
             directory: directory(),
+            follows: None,
         })
         .then(&RunBuild {
             directory: directory(),

@@ -36,6 +36,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
     let configure = Configure {
         instance: instance(),
         directory: directory(),
+        follows: None,
     };
     let publish = Publish {
         instance: instance(),
@@ -49,11 +50,13 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             remote: project.remote(),
             base: base(),
             branch: branch(),
+            is_deployment: false,
         })
         .beside(&reserve_port)
         .then(&Inspect {
             mirror: facts.mirror(),
             commit: None,
+            clone: None,
         })
         .beside(&MakeDirectory {
             directory: directory(),
@@ -71,6 +74,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         .then(&InstallDependencies {
             mirror: facts.mirror(),
             directory: directory(),
+            follows: None,
         })
         .then(&configure)
         .then(&Release {
@@ -87,10 +91,11 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         .then(&StartProcesses {
             reserve_port: reserve_port.clone(),
             configure: configure.clone(),
-            publish: publish.clone(),
+            publish: Some(publish.clone()),
         })
         .then(&CheckHealth {
             instance: instance(),
+            past_nginx: false,
             host: host(),
             tls: workspace.is_https(),
             directory: Some(directory()),

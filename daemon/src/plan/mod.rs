@@ -3,6 +3,7 @@
 mod build;
 mod create;
 mod delete;
+mod deploy;
 mod order;
 mod repair_access;
 mod restart;
@@ -10,6 +11,7 @@ mod restart;
 pub use build::{build, recipe_of};
 pub use create::create;
 pub use delete::{BranchChoice, Looked, delete};
+pub use deploy::deploy;
 pub use order::{Ground, Order};
 pub use repair_access::repair_access;
 pub use restart::restart;

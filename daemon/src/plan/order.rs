@@ -1,6 +1,6 @@
 //! What a job is to do, as data.
 
-use super::{BranchChoice, Facts, Looked, create, delete, repair_access, restart};
+use super::{BranchChoice, Facts, Looked, create, delete, deploy, repair_access, restart};
 use crate::{
     config::{Project, Settings},
     domain::{AccountRange, JobKind, Workspace},
@@ -29,6 +29,11 @@ pub enum Order {
         /// The project as its file says now.
         project: Arc<Project>,
     },
+    /// Bring the workspace up to date while it serves.
+    Deploy {
+        /// The project as its file says now.
+        project: Arc<Project>,
+    },
     /// Give the workspace's people their access again.
     RepairAccess {
         /// The project as its file says now.
@@ -54,6 +59,7 @@ impl Order {
             Self::Create { .. } => JobKind::Create,
             Self::Delete { .. } => JobKind::Delete,
             Self::Restart { .. } => JobKind::Restart,
+            Self::Deploy { .. } => JobKind::Deploy,
             Self::RepairAccess { .. } => JobKind::RepairAccess,
         }
     }
@@ -70,6 +76,7 @@ impl Order {
         match self {
             Self::Create { project } => create(&facts(project)),
             Self::Restart { project } => restart(&facts(project)),
+            Self::Deploy { project } => deploy(&facts(project)),
             Self::RepairAccess { project } => repair_access(&facts(project)),
             Self::Delete { branch, looked } => {
                 let account = ground.accounts.of(workspace);

@@ -21,6 +21,7 @@ pub fn restart(facts: &Facts<'_>) -> Plan {
         })
         .then(&CheckHealth {
             instance: workspace.instance(),
+            past_nginx: false,
             host: host.unwrap_or_else(|| project.host_for(&workspace.name)),
             tls: workspace.is_https(),
             directory: None,

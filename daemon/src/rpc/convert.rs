@@ -230,6 +230,7 @@ fn job_kind(kind: JobKind) -> v1::JobKind {
         JobKind::Restart => v1::JobKind::Restart,
         JobKind::RepairAccess => v1::JobKind::RepairAccess,
         JobKind::Build => v1::JobKind::Build,
+        JobKind::Deploy => v1::JobKind::Deploy,
     }
 }
 

@@ -99,6 +99,17 @@ impl Workspaces for Cid {
         Ok(Response::new(v1::RestartResponse { job }))
     }
 
+    async fn deploy(
+        &self,
+        request: Request<v1::DeployRequest>,
+    ) -> Result<Response<v1::DeployResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let named = named(request.into_inner().workspace)?;
+        let begun = operation::deploy(self, claim, &named).await?;
+        let job = begun.job.to_string();
+        Ok(Response::new(v1::DeployResponse { job }))
+    }
+
     async fn repair_access(
         &self,
         request: Request<v1::RepairAccessRequest>,

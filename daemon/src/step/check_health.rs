@@ -42,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct CheckHealth {
     /// Whose processes.
     pub instance: UnitName,
+    /// The app itself is asked, at its own address, for visitors do not get it yet; its web process alone runs.
+    #[serde(default)]
+    pub past_nginx: bool,
     /// `NAME.DOMAIN`.
     pub host: String,
     /// Requested over HTTPS, as the workspace's address says: HTTP would only redirect there.
@@ -76,7 +79,7 @@ impl Step for CheckHealth {
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
         // A ready workspace's tree must survive a power cut. Syncing it costs no extra time while the app
         // starts.
-        let mut staying_up = StayingUp::of(self.instance.clone());
+        let mut staying_up = StayingUp::of(self.instance.clone(), self.past_nginx);
         let wait = self.wait(cx, &health, &run_file, &mut staying_up);
         let (result, synced) = tokio::join!(wait, self.sync());
         if result.is_err() && !staying_up.has_blamed {
@@ -115,7 +118,7 @@ impl CheckHealth {
             let (seen, answer) =
                 tokio::join!(Seen::look(cx, run_file, &address, staying_up), async {
                     match open {
-                        true => self.ask(cx, health).await,
+                        true => self.ask(cx, health, &address).await,
                         false => Err(Fault::new("cannot reach the web process: nobody listens")),
                     }
                 });
@@ -148,7 +151,10 @@ impl CheckHealth {
         }
     }
 
-    async fn ask(&self, cx: &Cx, health: &Health) -> Result<Visited, Fault> {
+    async fn ask(&self, cx: &Cx, health: &Health, address: &App) -> Result<Visited, Fault> {
+        if self.past_nginx {
+            return self.ask_itself(cx, health, address).await;
+        }
         let copy = cx.sys().layout.certificate(cx.project_name());
         let site = OwnSite {
             host: &self.host,
@@ -158,6 +164,25 @@ impl CheckHealth {
         let (probe, path) = (cx.sys().probe.as_ref(), health.path.as_str());
         let is_meant = |status| health.accepts(status);
         site.visit(probe, path, is_meant, REQUEST).await
+    }
+
+    /// Where a redirect leads is seen through nginx, once visitors get there.
+    async fn ask_itself(&self, cx: &Cx, health: &Health, address: &App) -> Result<Visited, Fault> {
+        let page = Page {
+            host: &self.host,
+            path: health.path.as_str(),
+            certificate: self.tls.then_some(Path::new("")),
+        };
+        let status = cx
+            .sys()
+            .probe
+            .get_past_nginx(address, page, REQUEST)
+            .await?;
+        let redirects = (300..400).contains(&status) && health.status.is_empty();
+        Ok(Visited::Page {
+            path: health.path.as_str().to_owned(),
+            status: if redirects { 200 } else { status },
+        })
     }
 
     /// The fault for a wrong page, with the cause as far as it can be determined.
@@ -170,7 +195,8 @@ impl CheckHealth {
         };
         let probe = &cx.sys().probe;
         let itself = probe.get_past_nginx(address, page, REQUEST).await;
-        if let Ok(status) = itself
+        if !self.past_nginx
+            && let Ok(status) = itself
             && health.accepts(status)
         {
             let message = format!("{message}; but the app itself answers with status {status}");
@@ -283,7 +309,7 @@ enum State {
 }
 
 /// Where the web process should listen.
-fn address_of(run_file: &RunFile) -> App {
+pub(super) fn address_of(run_file: &RunFile) -> App {
     let port = run_file.env.get("PORT").and_then(|port| port.parse().ok());
     match AppSocket::of(run_file) {
         Some(socket) => App::Socket(socket),

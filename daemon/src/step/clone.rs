@@ -68,7 +68,7 @@ impl Step for Clone {
         };
         // The ledger writes while the helper works. A job that fails removes the workspace with it.
         let (recorded, cloned) = tokio::join!(
-            cx.store().set_commit(cx.workspace(), commit),
+            cx.store().set_commit(cx.workspace(), Some(commit)),
             cx.ask(cx.user(), request)
         );
         cloned?;

@@ -2,6 +2,7 @@
 
 use super::{
     grant_access::nginx_accounts,
+    inspect::is_unchanged,
     make_directory::{STATIC, TREE},
 };
 use crate::{
@@ -43,6 +44,9 @@ impl Step for CollectStatic {
 
     /// An app works without them, so a failure is told and is no end.
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        if is_unchanged(cx) {
+            return Ok(());
+        }
         let project = cx.project()?;
         let Some(files) = &project.nginx.collected else {
             return Ok(());

@@ -4,6 +4,7 @@
 use super::{
     Inspect, InstallDependencies,
     environment::{Installed, search_path},
+    inspect::{Inspected, is_unchanged},
     make_account::made,
     make_directory::{HOME, TMP, TREE, own_socket, purge},
     variables::{filled_in, own_variables, values},
@@ -19,7 +20,7 @@ use cid_protocol::{
     environment::network,
     fault::{Fault, FaultContext},
     request::{self, FileSource, TreeFile, TreeLink},
-    run_file::{RunAs, RunFile},
+    run_file::{MadeFrom, RunAs, RunFile},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -28,6 +29,15 @@ use std::{
     time::Duration,
 };
 
+/// Variables of processes that are not written to files.
+const NOT_IN_FILES: [&str; 6] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "PYTHONUNBUFFERED",
+    "VIRTUAL_ENV",
+];
 /// Only root, and callers who ask the daemon, read what apps print.
 pub(crate) const APP_LOG_DIR_MODE: u32 = 0o750;
 
@@ -36,6 +46,9 @@ pub(crate) const APP_LOG_DIR_MODE: u32 = 0o750;
 pub struct Configure {
     /// Which instance's run file is written.
     pub instance: UnitName,
+    /// For a deployment: the instance that serves, whose configuration comes back when the job is taken back.
+    #[serde(default)]
+    pub follows: Option<UnitName>,
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
 }
@@ -61,7 +74,16 @@ impl Step for Configure {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let project = cx.project()?;
-        let recipe = cx.output::<Inspect>()?.recipe;
+        let Inspected {
+            recipe,
+            made_from,
+            commit,
+            unchanged,
+            ..
+        } = cx.output::<Inspect>()?;
+        if unchanged {
+            return Ok(());
+        }
         let values = values(Some(&self.instance), cx).await?;
         let own = own_variables(&project, &values)?;
         let facts = Facts {
@@ -96,6 +118,10 @@ impl Step for Configure {
                 .web_on_socket
                 .then(|| own_socket(&self.directory, &self.instance)),
             pid_dir: layout.app_pid_dir(),
+            made_from: MadeFrom {
+                snapshot: made_from.snapshot.or(Some(commit)),
+                ..made_from
+            },
             run_as: self.run_as(&project, &facts, cx),
         };
         let text = serde_json::to_vec_pretty(&run_file).cannot("write the run file")?;
@@ -107,8 +133,17 @@ impl Step for Configure {
     /// The tree goes with its folder; files outside it are removed here.
     async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let layout = &cx.sys().layout;
-        fs::remove_file(&layout.run_file(&self.instance))?;
-        purge(&layout.app_log_dir(cx.unit()), cx).await
+        let was_written = fs::remove_file(&layout.run_file(&self.instance))?;
+        match &self.follows {
+            None => purge(&layout.app_log_dir(cx.unit()), cx).await,
+            Some(present) if !is_unchanged(cx) => {
+                if was_written && !cx.output::<Inspect>()?.recipe.release.is_empty() {
+                    cx.kept("what release commands changed in a database is not taken back");
+                }
+                self.configure_again(present, cx).await
+            }
+            Some(_) => Ok(()),
+        }
     }
 }
 
@@ -120,6 +155,43 @@ struct Facts {
 }
 
 impl Configure {
+    /// Writes the files once more that name the values of the instance that serves. What the project file says by
+    /// now counts; a template that cannot be read any more stays as it was rendered last.
+    async fn configure_again(&self, present: &UnitName, cx: &Cx) -> Result<(), Fault> {
+        let run_file = cx.sys().layout.run_file(present);
+        let (Ok(run_file), Ok(project)) = (RunFile::read(&run_file), cx.project()) else {
+            return Ok(());
+        };
+        let environment = run_file.env.get("VIRTUAL_ENV").map(PathBuf::from);
+        let is_own = |name: &str| {
+            let of_cid = ["CID_WORKSPACE", "CID_URL"].contains(&name);
+            let of_operator = project.env.keys().any(|key| key.as_str() == name);
+            of_cid || of_operator || !(NOT_IN_FILES.contains(&name) || name.starts_with("CID_"))
+        };
+        let variables = run_file.env.into_iter().filter(|(name, _)| is_own(name));
+        let own: BTreeMap<String, String> = variables.collect();
+        let again = || -> Result<request::Configure, Fault> {
+            Ok(request::Configure {
+                tree: self.directory.join(TREE),
+                files: self.files(&project, &own)?,
+                links: links(&project, environment.as_deref())?,
+                variables: own.clone(),
+            })
+        };
+        let written = match again() {
+            Ok(request) => cx.ask(cx.user(), request).await.map(drop),
+            Err(fault) => Err(fault),
+        };
+        match written {
+            Err(fault) if fault.cancelled => Err(fault),
+            Err(fault) => {
+                cx.note(format!("the configuration in the tree stays new: {fault}"));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// The user that runs the processes, and what they may reach; `None` in a sandbox.
     fn run_as(&self, project: &Project, facts: &Facts, cx: &Cx) -> Option<RunAs> {
         let made = made(cx)?;

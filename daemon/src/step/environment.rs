@@ -3,13 +3,15 @@
 use super::{
     Inspect,
     ended::judge,
-    make_directory::{HOME, TMP, TREE, VENV},
+    inspect::is_unchanged,
+    make_account::made,
+    make_directory::{HOME, OTHER_VENV, TMP, TREE, VENV, purge},
     network::{for_installers, settings_of_person},
     variables::values,
 };
 use crate::{
     config::{Limits, Values},
-    domain::{builder, project_group},
+    domain::{UnitName, builder, project_group},
     engine::{Cx, Step},
     recipe::Environment,
     system::{
@@ -25,6 +27,7 @@ use cid_protocol::{
         BringUv, BuildEnvironment, Built, CheckEnvironment, Dependencies, DiscardEnvironment,
         InstallLocal, RunCommand, SealEnvironment,
     },
+    run_file::RunFile,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -39,6 +42,9 @@ pub struct InstallDependencies {
     pub mirror: PathBuf,
     /// `WORK_DIR/NAME`; an environment of the workspace's own is in it and taken back with it.
     pub directory: PathBuf,
+    /// For a deployment: the instance that keeps its own environment until it is stopped.
+    #[serde(default)]
+    pub follows: Option<UnitName>,
 }
 
 /// The environment.
@@ -51,7 +57,7 @@ pub struct Installed {
 }
 
 impl Step for InstallDependencies {
-    const KIND: &'static str = "install.v1";
+    const KIND: &'static str = "install.v2";
     const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
     const HAS_FINISH: bool = true;
@@ -73,6 +79,9 @@ impl Step for InstallDependencies {
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Installed, Fault> {
         let inspected = cx.output::<Inspect>()?;
         let alone = |path| Installed { path, shared: None };
+        if inspected.unchanged {
+            return Ok(alone(None));
+        }
         Ok(match inspected.recipe.environment {
             Environment::None => alone(None),
             Environment::Ready(path) => alone(Some(ready(path)?)),
@@ -83,8 +92,7 @@ impl Step for InstallDependencies {
             } => {
                 let shared = Shared::of(cx, key);
                 if shared.look(cx).await? != Condition::Sound {
-                    self.share(cx, &shared, &inspected.commit, dependencies)
-                        .await?;
+                    self.share(cx, &shared, dependencies).await?;
                 }
                 match local {
                     false => alone(Some(shared.target)),
@@ -99,11 +107,26 @@ impl Step for InstallDependencies {
                 local,
                 install,
             } => {
-                let target = self.directory.join(VENV);
+                if let Some(same) = self.same(inspected.made_from.packages.as_deref(), cx) {
+                    return Ok(alone(Some(same)));
+                }
+                let target = self.place(cx)?;
                 let values = values(None, cx).await?;
                 let request = BuildEnvironment {
                     or_pip: dependencies.is_none() && !mentions_uv(&install),
-                    ..self.request(cx, &inspected.commit, dependencies, &target, Some(&values))?
+                    ..self.request(cx, dependencies, &target, Some(&values))?
+                };
+                // The clone's files as they are, which the mirror does not have.
+                let request = match inspected.made_from.snapshot {
+                    None => BuildEnvironment {
+                        commit: inspected.commit,
+                        ..request
+                    },
+                    Some(commit) => BuildEnvironment {
+                        mirror: self.directory.join(TREE).join(".git"),
+                        commit,
+                        ..request
+                    },
                 };
                 let core = build(cx, cx.user(), request).await?;
                 for command in install {
@@ -122,8 +145,16 @@ impl Step for InstallDependencies {
         Ok(())
     }
 
-    /// Half a shared environment is useless. If this fails, the next build removes it.
+    /// What a deployment made goes here, for its job is taken back without the workspace. Half a shared environment is useless. If this fails, the next build removes it.
     async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        if cx.is_taken_back()
+            && self.follows.is_some()
+            && !is_unchanged(cx)
+            && let Ok(inspected) = cx.output::<Inspect>()
+            && inspected.recipe.environment.is_in_workspace()
+        {
+            purge(&self.venv(cx), cx).await?;
+        }
         if cx.is_taken_back()
             && let Ok(inspected) = cx.output::<Inspect>()
             && let Environment::Shared { key, .. } = inspected.recipe.environment
@@ -274,7 +305,6 @@ impl InstallDependencies {
         &self,
         cx: &Cx,
         shared: &Shared,
-        commit: &str,
         dependencies: Dependencies,
     ) -> Result<(), Fault> {
         let _turn = cx.turn(builds(cx)).await?;
@@ -290,7 +320,7 @@ impl InstallDependencies {
         // Ends what an earlier build left running, if its job has not ended yet or its daemon was killed.
         cx.sys().helpers.end_builds(cx.project_name()).await?;
         shared.make_place(cx)?;
-        let request = self.request(cx, commit, Some(dependencies), &shared.target, None)?;
+        let request = self.request(cx, Some(dependencies), &shared.target, None)?;
         let builder = cx.builder(&shared.key);
         let _core = build(cx, builder.clone(), request).await?;
         let target = shared.target.clone();
@@ -300,17 +330,49 @@ impl InstallDependencies {
         fs::write_atomic(&shared.mark, b"", 0o644)
     }
 
+    /// An environment of the workspace's own: another one than that of the instance that serves.
+    fn venv(&self, cx: &Cx) -> PathBuf {
+        let present = self.follows.as_ref().and_then(|present| {
+            let run_file = RunFile::read(&cx.sys().layout.run_file(present)).ok()?;
+            run_file.own_environment(&self.directory)
+        });
+        let venv = self.directory.join(VENV);
+        match present == Some(venv.clone()) {
+            true => self.directory.join(OTHER_VENV),
+            false => venv,
+        }
+    }
+
+    /// The same, with a folder that its user can write to.
+    fn place(&self, cx: &Cx) -> Result<PathBuf, Fault> {
+        let venv = self.venv(cx);
+        if let (Some(_), Some(made)) = (&self.follows, made(cx)) {
+            fs::make_dir(&venv, 0o770)?;
+            fs::give_to(&venv, made.account.uid, made.account.uid)?;
+        }
+        Ok(venv)
+    }
+
+    /// The environment of the instance that serves, if the same is installed there.
+    fn same(&self, packages: Option<&str>, cx: &Cx) -> Option<PathBuf> {
+        let run_file = RunFile::read(&cx.sys().layout.run_file(self.follows.as_ref()?)).ok()?;
+        let is_same = packages.is_some() && run_file.made_from.packages.as_deref() == packages;
+        run_file
+            .own_environment(&self.directory)
+            .filter(|_| is_same)
+    }
+
+    /// From the base branch, which declares the same as any that shares its environment.
     fn request(
         &self,
         cx: &Cx,
-        commit: &str,
         dependencies: Option<Dependencies>,
         target: &Path,
         values: Option<&Values>,
     ) -> Result<BuildEnvironment, Fault> {
         Ok(BuildEnvironment {
             mirror: self.mirror.clone(),
-            commit: commit.to_owned(),
+            commit: cx.output::<Inspect>()?.base,
             app_dir: cx.project()?.app.dir().to_owned(),
             dependencies,
             target: target.to_owned(),
@@ -323,7 +385,7 @@ impl InstallDependencies {
 
     /// Installs packages of the repository from the workspace's tree, into an environment of its own.
     async fn install_local(&self, cx: &Cx, shared: Option<&Path>) -> Result<PathBuf, Fault> {
-        let environment = self.directory.join(VENV);
+        let environment = self.place(cx)?;
         let request = InstallLocal {
             environment: environment.clone(),
             shared: shared.map(Path::to_owned),

@@ -22,6 +22,9 @@ pub struct Fetch {
     pub base: String,
     /// The workspace's branch.
     pub branch: String,
+    /// The workspace is there already.
+    #[serde(default)]
+    pub is_deployment: bool,
 }
 
 impl Step for Fetch {
@@ -63,7 +66,7 @@ impl Step for Fetch {
         };
         let (fetched, ()) = tokio::join!(cx.fetch(request), ahead);
         let fetched = fetched?;
-        if fetched.branch.is_some() {
+        if fetched.branch.is_some() && !self.is_deployment {
             cx.note(format!(
                 "the branch {} exists on the remote already and is used as it is",
                 self.branch

@@ -2,8 +2,9 @@
 
 use super::{
     Inspect,
+    inspect::is_unchanged,
     make_account::made,
-    make_directory::{HOME, RUN, TREE, VENV},
+    make_directory::{HOME, OTHER_VENV, RUN, TREE, VENV},
 };
 use crate::{
     config::{Access, Limits},
@@ -53,6 +54,9 @@ impl Step for GrantAccess {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        if is_unchanged(cx) {
+            return Ok(());
+        }
         self.open_socket(cx).await?;
         let access = &cx.project()?.access;
         let account = made(cx).map(|made| made.account);
@@ -113,11 +117,12 @@ impl Who {
         // The workspace's own user must read what others make in the tree.
         uids.extend(account.map(|account| account.uid));
         // A sandbox makes the environment's folder only for what is installed there.
-        let venv = Inside::new(directory, VENV);
-        let venv = venv.may_be_folder().then(|| directory.join(VENV));
+        let venvs = [VENV, OTHER_VENV].into_iter();
+        let venvs = venvs.filter(|name| Inside::new(directory, name).may_be_folder());
+        let venvs = venvs.map(|name| directory.join(name));
         let always = [TREE, HOME].map(|name| directory.join(name));
         request::GrantAccess {
-            roots: always.into_iter().chain(venv).collect(),
+            roots: always.into_iter().chain(venvs).collect(),
             uids,
             gids: self.gids,
             ..request::GrantAccess::default()

@@ -27,10 +27,15 @@ const DEFAULTS: [&str; 2] = ["LANG", "PYTHONUNBUFFERED"];
 const NAMES: usize = 5;
 
 /// The look at a workspace's tree that tells what has changed in it.
-pub(crate) fn look_at(workspace: &Workspace, project: &Project) -> LookAtTree {
+pub(crate) fn look_at(
+    workspace: &Workspace,
+    project: &Project,
+    run_file: Option<&RunFile>,
+) -> LookAtTree {
+    let snapshot = run_file.and_then(|run_file| run_file.made_from.snapshot.clone());
     LookAtTree {
         tree: workspace.directory.join(TREE),
-        commit: workspace.commit.clone(),
+        commit: snapshot.or(workspace.commit.clone()),
         branch: workspace.branch.clone(),
         dir: project.app.dir().to_owned(),
     }
@@ -151,6 +156,7 @@ mod tests {
             processes: Default::default(),
             web_socket: None,
             pid_dir: "/x".into(),
+            made_from: Default::default(),
             network: Default::default(),
             run_as: None,
         }

@@ -1,14 +1,21 @@
 //! Finds out what the commit needs: dependencies, release commands, processes.
 
-use super::Fetch;
+use super::{Fetch, TREE, UpdateTree};
 use crate::{
-    config::Projects,
+    config::{Project, Projects},
+    domain::UnitName,
     engine::{Cx, Step},
     recipe::{self, Recipe},
-    system::view,
+    system::{supervisor::Process, view},
 };
-use cid_protocol::{fault::Fault, request};
+use cid_kernel::fs;
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    request,
+    run_file::{MadeFrom, RunFile},
+};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 /// Finds out what the commit needs.
@@ -19,6 +26,18 @@ pub struct Inspect {
     /// The commit to look at; `None`: the one that [`Fetch`] found.
     #[serde(default)]
     pub commit: Option<String>,
+    /// For a deployment: the clone's files as they are count, not a commit.
+    #[serde(default)]
+    pub clone: Option<Deployed>,
+}
+
+/// The workspace that is deployed.
+#[derive(Serialize, Deserialize)]
+pub struct Deployed {
+    /// `WORK_DIR/NAME`.
+    pub directory: PathBuf,
+    /// The instance that answers now.
+    pub present: UnitName,
 }
 
 /// What was found.
@@ -26,12 +45,23 @@ pub struct Inspect {
 pub struct Inspected {
     /// The commit that was looked at and will be checked out.
     pub commit: String,
+    /// The base branch's commit.
+    pub base: String,
     /// What to install, release and run.
     pub recipe: Recipe,
+    /// What the instance is made from.
+    pub made_from: MadeFrom,
+    /// The instance that answers is made from the same and runs: there is nothing to do.
+    pub unchanged: bool,
+}
+
+/// Whether this job is a deployment that has nothing to do.
+pub(super) fn is_unchanged(cx: &Cx) -> bool {
+    cx.output::<Inspect>().is_ok_and(|found| found.unchanged)
 }
 
 impl Step for Inspect {
-    const KIND: &'static str = "inspect.v1";
+    const KIND: &'static str = "inspect.v2";
     const HAS_UNDO: bool = false;
     type Before = ();
     type Output = Inspected;
@@ -55,14 +85,28 @@ impl Step for Inspect {
                 (branch, fetched.base)
             }
         };
-        let request = request::Inspect {
-            mirror: self.mirror.clone(),
-            commit: commit.clone(),
-            base,
+        let request = |mirror, commit| request::Inspect {
+            mirror,
+            commit,
+            base: base.clone(),
             app_dir: project.app.dir().to_owned(),
             given: recipe::given(&project),
         };
-        let inspection = cx.ask(cx.deploy(), request).await?;
+        let (commit, fingerprint, snapshot, inspection) = match &self.clone {
+            None => {
+                let request = request(self.mirror.clone(), commit.clone());
+                let inspection = cx.ask(cx.deploy(), request).await?;
+                (commit.clone(), commit, None, inspection)
+            }
+            Some(deployed) => {
+                let state = cx.output::<UpdateTree>()?;
+                let git = deployed.directory.join(TREE).join(".git");
+                let request = request(git, state.snapshot.clone());
+                let inspection = cx.ask(cx.user(), request).await?;
+                let snapshot = Some(state.snapshot);
+                (state.commit, state.fingerprint, snapshot, inspection)
+            }
+        };
         if !inspection.found.is_empty() {
             cx.line(format!("found {}", inspection.found.join(", ")))
                 .await;
@@ -77,10 +121,54 @@ impl Step for Inspect {
             let layout = &cx.sys().layout;
             view::of(layout, &Projects::work_dir(&project, &layout.work_root))?;
         }
-        Ok(Inspected { commit, recipe })
+        let made_from = MadeFrom {
+            digest: digest(&fingerprint, &recipe, &project)?,
+            snapshot,
+            packages: recipe::packages(&project, &inspection),
+        };
+        let unchanged = match &self.clone {
+            None => false,
+            Some(deployed) => is_running(&deployed.present, &made_from, cx).await,
+        };
+        if unchanged {
+            cx.note("nothing has changed since the last deployment: the processes run on");
+        }
+        Ok(Inspected {
+            commit,
+            base,
+            recipe,
+            made_from,
+            unchanged,
+        })
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
+}
+
+/// A hash over all that an instance is made from.
+fn digest(fingerprint: &str, recipe: &Recipe, project: &Project) -> Result<String, Fault> {
+    let mut hash = Sha256::new();
+    let recipe = serde_json::to_string(recipe).cannot("note what was found")?;
+    for text in [fingerprint, &recipe, &project.digest] {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    // The others are in the tree.
+    let templates = project.files.iter().map(|file| &file.template);
+    for template in templates.filter(|template| template.is_absolute()) {
+        let text = fs::read_optional(template)?.unwrap_or_default();
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    Ok(data_encoding::HEXLOWER.encode(&hash.finalize()))
+}
+
+/// Whether an instance is made from the same, and all its processes run.
+async fn is_running(instance: &UnitName, made_from: &MadeFrom, cx: &Cx) -> bool {
+    let run_file = RunFile::read(&cx.sys().layout.run_file(instance));
+    let is_same = run_file.is_ok_and(|file| file.made_from.digest == made_from.digest);
+    let processes = cx.sys().supervisor.processes(instance).await;
+    is_same && processes.is_ok_and(|all| !all.is_empty() && all.iter().all(Process::is_up))
 }

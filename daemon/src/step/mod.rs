@@ -2,11 +2,13 @@
 
 mod check_branch;
 mod check_health;
+mod check_instance;
 mod check_work;
 mod clone;
 mod collect_static;
 mod configure;
 mod delete_branch;
+mod drain;
 mod end_processes;
 mod ended;
 mod environment;
@@ -22,6 +24,7 @@ mod make_directory;
 mod network;
 mod publish;
 mod push_branch;
+mod record_deployment;
 mod record_made;
 mod release;
 mod release_port;
@@ -31,23 +34,29 @@ mod remove_files;
 mod repair_access;
 mod reserve_port;
 mod restart_processes;
+mod retire_instance;
 mod run_build;
 mod seal_files;
 mod start_processes;
 mod stay_up;
 mod stop_processes;
+mod swap_workers;
+mod switch;
 mod test_build;
 mod unpublish;
+mod update_tree;
 mod variables;
 
 pub use check_branch::CheckBranch;
 pub use check_health::CheckHealth;
+pub use check_instance::CheckInstance;
 pub use check_work::{CheckWork, Origin};
 pub use clone::Clone;
 pub use collect_static::CollectStatic;
 pub(crate) use configure::APP_LOG_DIR_MODE;
 pub use configure::Configure;
 pub use delete_branch::DeleteBranch;
+pub use drain::Drain;
 pub use end_processes::EndProcesses;
 pub use environment::InstallDependencies;
 pub use export_commit::ExportCommit;
@@ -55,13 +64,14 @@ pub use fetch::Fetch;
 pub use grant_access::GrantAccess;
 pub(crate) use grant_access::{gid_of, uid_of};
 pub(crate) use in_effect::{look_at, not_in_effect};
-pub use inspect::Inspect;
+pub use inspect::{Deployed, Inspect};
 pub use make_account::MakeAccount;
 pub use make_build_folder::MakeBuildFolder;
 pub use make_directory::{MakeDirectory, TREE};
 pub use publish::Publish;
 pub(crate) use publish::{LONGER_NAMES, Published};
 pub use push_branch::PushBranch;
+pub use record_deployment::RecordDeployment;
 pub use record_made::RecordMade;
 pub use release::Release;
 pub use release_port::ReleasePort;
@@ -71,12 +81,16 @@ pub use remove_files::{Doomed, RemoveFiles};
 pub use repair_access::RepairAccess;
 pub use reserve_port::ReservePort;
 pub use restart_processes::RestartProcesses;
+pub use retire_instance::RetireInstance;
 pub use run_build::RunBuild;
 pub use seal_files::SealFiles;
 pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
+pub use swap_workers::SwapWorkers;
+pub use switch::Switch;
 pub use test_build::{OUTPUT, TestBuild};
 pub use unpublish::Unpublish;
+pub use update_tree::UpdateTree;
 
 use crate::engine::{AnyStep, Planned, StepEntry, UnknownStep};
 
@@ -84,11 +98,13 @@ use crate::engine::{AnyStep, Planned, StepEntry, UnknownStep};
 pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<CheckBranch>(),
     StepEntry::of::<CheckHealth>(),
+    StepEntry::of::<CheckInstance>(),
     StepEntry::of::<CheckWork>(),
     StepEntry::of::<Clone>(),
     StepEntry::of::<CollectStatic>(),
     StepEntry::of::<Configure>(),
     StepEntry::of::<DeleteBranch>(),
+    StepEntry::of::<Drain>(),
     StepEntry::of::<EndProcesses>(),
     StepEntry::of::<ExportCommit>(),
     StepEntry::of::<Fetch>(),
@@ -100,6 +116,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<MakeDirectory>(),
     StepEntry::of::<Publish>(),
     StepEntry::of::<PushBranch>(),
+    StepEntry::of::<RecordDeployment>(),
     StepEntry::of::<RecordMade>(),
     StepEntry::of::<Release>(),
     StepEntry::of::<ReleasePort>(),
@@ -109,12 +126,16 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<RepairAccess>(),
     StepEntry::of::<ReservePort>(),
     StepEntry::of::<RestartProcesses>(),
+    StepEntry::of::<RetireInstance>(),
     StepEntry::of::<RunBuild>(),
     StepEntry::of::<SealFiles>(),
     StepEntry::of::<StartProcesses>(),
     StepEntry::of::<StopProcesses>(),
+    StepEntry::of::<SwapWorkers>(),
+    StepEntry::of::<Switch>(),
     StepEntry::of::<TestBuild>(),
     StepEntry::of::<Unpublish>(),
+    StepEntry::of::<UpdateTree>(),
 ];
 
 /// KIND of the one step of a create that only the remote can undo; tests stop there.

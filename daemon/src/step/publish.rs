@@ -52,10 +52,26 @@ impl Step for Publish {
         let recipe = cx.output::<Inspect>()?.recipe;
         if !recipe.has_web() {
             cx.note("there is no web process, so nothing is published");
-            cx.store().clear_url(cx.workspace()).await?;
+            cx.store().set_url(cx.workspace(), String::new()).await?;
             return Ok(());
         }
-        let port = match recipe.web_on_socket {
+        let vhost = self.vhost(cx).await?;
+        let (recorded, put) = tokio::join!(
+            cx.record(Artifact::Vhost, Some(&vhost)),
+            cx.sys().nginx.put(cx.unit(), &vhost),
+        );
+        recorded.and(put.map_err(hinted))
+    }
+
+    async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        restore(before, cx).await
+    }
+}
+
+impl Publish {
+    /// The vhost by which visitors get the instance.
+    pub(super) async fn vhost(&self, cx: &Cx) -> Result<String, Fault> {
+        let port = match cx.output::<Inspect>()?.recipe.web_on_socket {
             true => None,
             false => Some(reserve_port::port(&self.instance, cx).await?),
         };
@@ -70,16 +86,7 @@ impl Step for Publish {
             },
             plain_too: false,
         };
-        let vhost = published.vhost(cx.sys(), &*cx.project()?)?;
-        let (recorded, put) = tokio::join!(
-            cx.record(Artifact::Vhost, &vhost),
-            cx.sys().nginx.put(cx.unit(), &vhost),
-        );
-        recorded.and(put.map_err(hinted))
-    }
-
-    async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
-        restore(before, cx).await
+        published.vhost(cx.sys(), &*cx.project()?)
     }
 }
 
@@ -159,7 +166,7 @@ impl Published<'_> {
 pub(crate) const LONGER_NAMES: &str = "echo 'server_names_hash_bucket_size 128;' > /etc/nginx/conf.d/names.conf, or raise the one that is there, then: systemctl reload nginx";
 
 /// nginx's message names the setting, but not where to put it.
-fn hinted(fault: Fault) -> Fault {
+pub(super) fn hinted(fault: Fault) -> Fault {
     match fault.message.contains("server_names_hash_bucket_size") {
         true => fault.hint(LONGER_NAMES),
         false => fault,

@@ -3,6 +3,7 @@
 use super::{
     Inspect,
     ended::judge,
+    inspect::is_unchanged,
     record_made::record,
     variables::{filled_in, values},
 };
@@ -50,6 +51,9 @@ impl Step for Release {
     /// Records at the end what all commands made. People get access from here on, and the record tells
     /// their files apart if the creation is undone.
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        if is_unchanged(cx) {
+            return Ok(());
+        }
         self.run(cx).await?;
         record(cx.directory(), cx).await
     }

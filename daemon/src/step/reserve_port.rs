@@ -1,5 +1,6 @@
 //! Reserves a free port.
 
+use super::inspect::is_unchanged;
 use crate::{
     domain::UnitName,
     engine::{Cx, Step},
@@ -39,6 +40,9 @@ impl Step for ReservePort {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Reserved, Fault> {
+        if is_unchanged(cx) {
+            return Ok(Reserved { port: 0 });
+        }
         match reserved(&self.instance, cx).await? {
             Some(port) => Ok(Reserved { port }),
             None => self.reserve(cx).await,

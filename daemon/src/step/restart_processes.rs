@@ -68,7 +68,9 @@ async fn note_stale(instance: &UnitName, cx: &Cx) {
     let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(instance)) else {
         return;
     };
-    let look = cx.ask(cx.user(), look_at(&workspace, &project)).await;
+    let look = cx
+        .ask(cx.user(), look_at(&workspace, &project, Some(&run_file)))
+        .await;
     let changed = look.map(|look| look.changed).unwrap_or_default();
     let Ok(number) = cx.store().number_of(workspace.id).await else {
         return;
@@ -77,7 +79,9 @@ async fn note_stale(instance: &UnitName, cx: &Cx) {
     let stale = not_in_effect(&project, &values, &run_file, &changed);
     if !stale.is_empty() {
         cx.note(format!(
-            "changed since the workspace was made, and not in effect until it is deleted and made again: {}",
+            "changed since the processes were set up, and not in effect before: cictl deploy {} -p {} ({})",
+            workspace.email,
+            workspace.project,
             stale.join(", ")
         ));
     }

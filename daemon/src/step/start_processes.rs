@@ -1,6 +1,6 @@
 //! Has supervisord run the workspace's processes.
 
-use super::{Configure, Inspect, Publish, ReservePort, reserve_port};
+use super::{Configure, Inspect, Publish, ReservePort, inspect::is_unchanged, reserve_port};
 use crate::{
     domain::{ProcessType, UnitName},
     engine::{Cx, Step},
@@ -19,7 +19,9 @@ pub struct StartProcesses {
     /// Writes it into the configuration.
     pub configure: Configure,
     /// Writes it into the vhost.
-    pub publish: Publish,
+    /// `None` for a deployment, whose instance visitors do not get yet; and of its processes only web starts, for
+    /// there must not be two of any other.
+    pub publish: Option<Publish>,
 }
 
 impl Step for StartProcesses {
@@ -37,10 +39,18 @@ impl Step for StartProcesses {
     }
 
     async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        if is_unchanged(cx) {
+            return Ok(());
+        }
         self.leave_taken_port(cx).await?;
-        let program = program(self.instance(), cx)?;
+        let types = types(cx)?;
+        if self.publish.is_none() {
+            let program = program(self.instance(), types, true, cx)?;
+            return cx.sys().supervisor.put(self.instance(), &program).await;
+        }
+        let program = program(self.instance(), types, false, cx)?;
         let (recorded, put) = tokio::join!(
-            cx.record(Artifact::Program, &program),
+            cx.record(Artifact::Program, Some(&program)),
             cx.sys().supervisor.put(self.instance(), &program),
         );
         recorded.and(put)
@@ -74,7 +84,10 @@ impl StartProcesses {
             "another program listens on port {taken} by now: the app gets {port}"
         ));
         self.configure.apply(&(), cx).await?;
-        self.publish.apply(&None, cx).await
+        match &self.publish {
+            Some(publish) => publish.apply(&None, cx).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -93,19 +106,29 @@ pub(super) async fn restore(
     }
 }
 
-/// An instance's program file.
-fn program(instance: &UnitName, cx: &Cx) -> Result<String, Fault> {
-    let layout = &cx.sys().layout;
+/// The process types of the recipe.
+pub(super) fn types(cx: &Cx) -> Result<Vec<ProcessType>, Fault> {
     let names = cx.output::<Inspect>()?.recipe.processes.into_keys();
-    // The recipe contains only process types.
-    let types = names.filter_map(|name| ProcessType::parse(&name)).collect();
+    // The recipe contains nothing else.
+    Ok(names.filter_map(|name| ProcessType::parse(&name)).collect())
+}
+
+/// An instance's program file. `web_alone`: supervisord starts no other process by itself.
+pub(super) fn program(
+    instance: &UnitName,
+    types: Vec<ProcessType>,
+    web_alone: bool,
+    cx: &Cx,
+) -> Result<String, Fault> {
+    let layout = &cx.sys().layout;
     let program = Program {
+        web_alone,
         unit: instance.clone(),
         processes: types,
         helper: cx.sys().site.app_helper.clone(),
         run_file: layout.run_file(instance),
         require_user: cx.sys().accounts.is_some(),
-        log_dir: layout.app_log_dir(cx.unit()),
+        log_dir: layout.app_log_dir(&instance.workspace()),
     };
     program.render()
 }

@@ -27,6 +27,8 @@ const TOO_OFTEN: u32 = 2;
 /// Watches the processes that a job has just started.
 pub(super) struct StayingUp {
     instance: UnitName,
+    /// The others are not started yet.
+    web_alone: bool,
     /// Since when each has been seen running, by name and process id.
     up: BTreeMap<(String, u32), Instant>,
     /// The failed process has been reported.
@@ -35,9 +37,10 @@ pub(super) struct StayingUp {
 
 impl StayingUp {
     /// Has seen nothing of this instance yet.
-    pub(super) fn of(instance: UnitName) -> Self {
+    pub(super) fn of(instance: UnitName, web_alone: bool) -> Self {
         Self {
             instance,
+            web_alone,
             up: BTreeMap::new(),
             has_blamed: false,
         }
@@ -48,7 +51,8 @@ impl StayingUp {
     /// # Errors
     /// A process ends again and again, or supervisord does not tell.
     pub(super) async fn look(&mut self, cx: &Cx, address: &App) -> Result<Vec<Process>, Fault> {
-        let processes = cx.sys().supervisor.processes(&self.instance).await?;
+        let mut processes = cx.sys().supervisor.processes(&self.instance).await?;
+        processes.retain(|process| !self.web_alone || process.name == WEB);
         let is_hopeless =
             |process: &&Process| process.ends >= TOO_OFTEN || process.state == ProcessState::Fatal;
         if let Some(process) = processes.iter().find(is_hopeless) {
@@ -132,6 +136,7 @@ mod tests {
                 .collect(),
             has_blamed: false,
             instance: UnitName::parse("shop.anna").unwrap(),
+            web_alone: false,
         };
         let name = |process: Option<&Process>| process.map(|process| process.name.clone());
         let young = seen(MOMENT / 2);

@@ -22,7 +22,8 @@ impl Artifact {
 }
 
 impl Store {
-    /// Records the intended content of a workspace's file; it is forgotten with the workspace.
+    /// Records the intended content of a workspace's file; it is forgotten with the workspace. `None`: there should
+    /// be none.
     ///
     /// # Errors
     /// The ledger's.
@@ -30,9 +31,14 @@ impl Store {
         &self,
         workspace: i64,
         artifact: Artifact,
-        content: String,
+        content: Option<String>,
     ) -> Result<(), StoreError> {
         self.write(move |t| {
+            let Some(content) = content else {
+                let sql = "DELETE FROM artifacts WHERE workspace = ?1 AND kind = ?2";
+                t.execute(sql, params![workspace, artifact.key()])?;
+                return Ok(());
+            };
             t.execute(
                 "INSERT INTO artifacts (workspace, kind, content) VALUES (?1, ?2, ?3) \
                  ON CONFLICT DO UPDATE SET content = excluded.content",

@@ -468,7 +468,9 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
     let prior: Option<WorkspaceState> = prior.map(parse).transpose()?;
     let becomes = match (state, kind) {
         (JobState::Done, JobKind::Delete) => None,
-        (JobState::Done, JobKind::Create | JobKind::Restart) => Some(WorkspaceState::Ready),
+        (JobState::Done, JobKind::Create | JobKind::Restart | JobKind::Deploy) => {
+            Some(WorkspaceState::Ready)
+        }
         (JobState::Done, JobKind::RepairAccess | JobKind::Build)
         | (JobState::Undone | JobState::Cancelled, _) => prior,
         (JobState::Stuck, _) => Some(WorkspaceState::Failed),

@@ -164,7 +164,7 @@ async fn a_workspace_that_goes_takes_its_stuck_jobs_and_its_files_contents_along
         let content = "server {}".to_owned();
         let set = ledger
             .store
-            .set_artifact(workspace.id, Artifact::Vhost, content);
+            .set_artifact(workspace.id, Artifact::Vhost, Some(content));
         set.await.unwrap();
     }
     let failed = ledger.store.workspace(workspace.id).await.unwrap().unwrap();

@@ -151,11 +151,15 @@ impl Store {
         .await
     }
 
-    /// Records the commit that the clone was made at.
+    /// Records the commit that the processes were set up for.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn set_commit(&self, workspace: i64, commit: String) -> Result<(), StoreError> {
+    pub async fn set_commit(
+        &self,
+        workspace: i64,
+        commit: Option<String>,
+    ) -> Result<(), StoreError> {
         self.write(move |t| {
             t.execute(
                 "UPDATE workspaces SET commit_id = ?2 WHERE id = ?1",
@@ -166,13 +170,14 @@ impl Store {
         .await
     }
 
-    /// Removes the address of a workspace that has nothing to answer there.
+    /// Records the address of a workspace; empty: it has nothing to answer there.
     ///
     /// # Errors
-    /// The ledger's.
-    pub async fn clear_url(&self, workspace: i64) -> Result<(), StoreError> {
+    /// The ledger's; also when another workspace has this address.
+    pub async fn set_url(&self, workspace: i64, url: String) -> Result<(), StoreError> {
         self.write(move |t| {
-            t.execute("UPDATE workspaces SET url = '' WHERE id = ?1", [workspace])?;
+            let sql = "UPDATE workspaces SET url = ?2 WHERE id = ?1";
+            t.execute(sql, params![workspace, url])?;
             Ok(())
         })
         .await

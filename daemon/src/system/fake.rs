@@ -248,7 +248,7 @@ impl Probe for Fake {
         }
         let name = host.split('.').next().unwrap_or_default();
         let state = self.state();
-        let ends = |unit: &UnitName| unit.as_str().ends_with(&format!(".{name}"));
+        let ends = |unit: &UnitName| unit.name() == name;
         let status = match (state.vhosts.keys().any(ends), state.groups.keys().any(ends)) {
             (true, true) => 200,
             (true, false) => 502,
@@ -263,6 +263,10 @@ impl Probe for Fake {
     async fn get_past_nginx(&self, _: &App, page: Page<'_>, limit: Duration) -> Result<u16, Fault> {
         let (status, _) = self.get(page, limit).await?;
         Ok(status)
+    }
+
+    fn connections(&self, _: &App) -> usize {
+        0
     }
 
     fn workspace_processes(&self, _: &Layout) -> Vec<(u32, UnitName)> {
@@ -309,7 +313,10 @@ impl Launcher for Fake {
                 }))
             }
             Request::Inspect(_) => encode(serde_json::to_value(Inspection {
-                processes: vec![("web".into(), "serve $PORT".into())],
+                processes: vec![
+                    ("web".into(), "serve $PORT".into()),
+                    ("worker".into(), "work".into()),
+                ],
                 release: Some("migrate".into()),
                 dependencies: Some(Dependencies::Requirements),
                 dependencies_key: Some("key".into()),
@@ -414,7 +421,14 @@ impl Launcher for Fake {
                 };
                 encode(serde_json::to_value(found))
             }
-            Request::LookAtTree(_) => encode(serde_json::to_value(TreeLook::default())),
+            Request::LookAtTree(ask) => {
+                let names = fs::names(&ask.tree.join(".git"))?;
+                let head = names.iter().find_map(|name| name.strip_prefix("at-"));
+                encode(serde_json::to_value(TreeLook {
+                    head: head.map(str::to_owned),
+                    ..TreeLook::default()
+                }))
+            }
             Request::FindAccountFiles(_) => encode(serde_json::to_value(AccountFiles::default())),
             Request::RecordMade(_) => Ok(Value::Null),
             Request::RunTool(_) => encode(serde_json::to_value(ToolExited { status: Some(0) })),

@@ -150,6 +150,11 @@ impl AppSocket {
         Ok(stream)
     }
 
+    /// The path that it is bound by.
+    pub fn path(&self) -> PathBuf {
+        self.place.directory.join(&self.place.inner)
+    }
+
     /// The path, for messages.
     pub fn display(&self) -> String {
         self.place.display()
@@ -217,6 +222,7 @@ mod tests {
                 processes: Default::default(),
                 web_socket: Some(self.path("w/run/web.0.sock")),
                 pid_dir: PathBuf::new(),
+                made_from: Default::default(),
                 run_as: None,
             };
             AppSocket::of(&run_file).unwrap()

@@ -53,6 +53,37 @@ pub(crate) fn in_words(port: u16) -> String {
     }
 }
 
+/// How many connections there are to this port of the loopback.
+pub(super) fn connections(port: u16) -> usize {
+    let lines = TABLES
+        .into_iter()
+        .filter_map(|path| File::open(path).ok())
+        .flat_map(|file| BufReader::new(file).lines().skip(1).map_while(Result::ok));
+    let end = format!(":{port:04X}");
+    lines
+        .filter(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let (local, state) = (fields.next(), fields.nth(1));
+            local.is_some_and(|local| local.ends_with(&end)) && state == Some(ESTABLISHED)
+        })
+        .count()
+}
+
+/// How many connections there are to the Unix socket that was bound by this path; those that nobody has taken yet
+/// count too.
+pub(super) fn socket_connections(path: &Path) -> usize {
+    let Ok(table) = std::fs::read("/proc/net/unix") else {
+        return 0;
+    };
+    let table = String::from_utf8_lossy(&table);
+    let path = format!(" {}", path.display());
+    let of_path = table.lines().filter(|line| {
+        let state = line.split_whitespace().nth(5);
+        line.ends_with(&path) && state.is_some_and(|state| UNIX_CONNECTED.contains(&state))
+    });
+    of_path.count()
+}
+
 /// A TCP socket that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listener {
@@ -62,6 +93,9 @@ pub(super) struct Listener {
     pub(super) inode: u64,
 }
 
+/// The kernel's numbers of states: of TCP sockets, and of Unix sockets, before and after somebody takes them.
+const ESTABLISHED: &str = "01";
+const UNIX_CONNECTED: [&str; 2] = ["02", "03"];
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 /// A line of these tables. Reading no further keeps the kernel from looking further.
 const LINE: usize = 150;

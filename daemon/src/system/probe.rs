@@ -2,7 +2,7 @@
 
 use super::{
     inside::AppSocket,
-    listeners::{any_listener, listening, sockets_of},
+    listeners::{self, any_listener, listening, sockets_of},
     procs,
     supervisor::orphans,
     tls::{self, Pair},
@@ -135,6 +135,9 @@ pub trait Probe: Send + Sync {
     /// tells an unprivileged daemon no more than that.
     fn listeners_of(&self, uid: u32) -> Vec<SocketAddr>;
 
+    /// How many connections an app has, those among them that it has not taken yet. Reads the kernel's tables.
+    fn connections(&self, app: &App) -> usize;
+
     /// Running processes that belong to a workspace of this layout, by the mark in their environment.
     fn workspace_processes(&self, layout: &Layout) -> Vec<(u32, UnitName)>;
 }
@@ -212,6 +215,13 @@ impl Probe for RealProbe {
         answer
             .cannot("ask the app itself")
             .map(|answer| answer.status)
+    }
+
+    fn connections(&self, app: &App) -> usize {
+        match app {
+            App::Port(port) => listeners::connections(*port),
+            App::Socket(socket) => listeners::socket_connections(&socket.path()),
+        }
     }
 
     fn workspace_processes(&self, layout: &Layout) -> Vec<(u32, UnitName)> {

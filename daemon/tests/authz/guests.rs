@@ -79,6 +79,7 @@ Workspaces/Get            -        yes      +        +        +        yes
 Workspaces/List           -        yes      +        +        +        yes
 Workspaces/Delete         -        -        yes      -        -        yes
 Workspaces/Restart        -        -        yes      -        -        yes
+Workspaces/Deploy         -        -        yes      -        -        yes
 Workspaces/RepairAccess   -        -        -        -        -        -
 Workspaces/Logs           -        -        yes      -        -        yes
 Workspaces/Run            -        -        -        -        -        -

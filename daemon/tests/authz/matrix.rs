@@ -121,6 +121,7 @@ async fn who_made_a_workspace_may_cancel_and_delete_it_unless_it_is_somebody_els
         ("/cid.v1.Jobs/Cancel", true),
         ("/cid.v1.Jobs/Retry", true),
         ("/cid.v1.Workspaces/Restart", false),
+        ("/cid.v1.Workspaces/Deploy", false),
         ("/cid.v1.Workspaces/RepairAccess", false),
         ("/cid.v1.Workspaces/Logs", false),
         ("/cid.v1.Workspaces/Run", false),

@@ -177,6 +177,7 @@ impl Rig {
             processes: commands.collect(),
             network: BTreeMap::new(),
             pid_dir: self.layout.app_pid_dir(),
+            made_from: Default::default(),
             run_as: None,
         };
         fs::create_dir_all(self.layout.run_file_dir()).unwrap();
@@ -187,6 +188,7 @@ impl Rig {
         )
         .unwrap();
         let program = Program {
+            web_alone: false,
             require_user: false,
             unit: unit.clone(),
             processes: processes

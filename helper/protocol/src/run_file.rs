@@ -27,9 +27,23 @@ pub struct RunFile {
     pub web_socket: Option<PathBuf>,
     /// Folder into which `cid-helper app` writes `UNIT.PROCESS` with `PID START_TIME`.
     pub pid_dir: PathBuf,
+    /// What it was made from.
+    #[serde(default)]
+    pub made_from: MadeFrom,
     /// Who its processes are; `None`: who starts them, as in the sandbox.
     #[serde(default)]
     pub run_as: Option<RunAs>,
+}
+
+/// What an instance was made from, so that the next deployment can tell what has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeFrom {
+    /// A hash over files, recipe and project file.
+    pub digest: String,
+    /// The clone's files as they were, as a tree of git's or a commit.
+    pub snapshot: Option<String>,
+    /// A hash over the declared dependencies, where they alone decide what is installed.
+    pub packages: Option<String>,
 }
 
 /// A workspace's user, and what its processes may reach.
@@ -84,6 +98,15 @@ impl RunFile {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Fault::io("read the run file", path, error))?;
         serde_json::from_str(&text).map_err(|error| Fault::io("read the run file", path, error))
+    }
+}
+
+impl RunFile {
+    /// The environment of this workspace's own that its processes use.
+    pub fn own_environment(&self, directory: &Path) -> Option<PathBuf> {
+        let path = PathBuf::from(self.env.get("VIRTUAL_ENV")?);
+        let is_own = path.parent() == Some(directory);
+        is_own.then_some(path)
     }
 }
 

@@ -65,8 +65,8 @@ impl<'r> Snapshot<'r> {
         };
         let id = Oid::from_str(commit).map_err(missing)?;
         let root = repository
-            .find_commit(id)
-            .and_then(|commit| commit.tree())
+            .find_object(id, None)
+            .and_then(|object| object.peel_to_tree())
             .map_err(missing)?;
         let app = if app_dir.as_os_str().is_empty() {
             root.clone()

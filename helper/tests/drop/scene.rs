@@ -86,6 +86,7 @@ impl Scene {
             processes: BTreeMap::from([("web".into(), ProcessCommand::Shell(line.into()))]),
             web_socket: None,
             pid_dir: self.folder("pids", 0, 0o700),
+            made_from: Default::default(),
             run_as,
         };
         let path = self.folder("apps", 0, 0o700).join("pressa.anna.json");

@@ -39,6 +39,7 @@ pub fn run_file(dir: &Path, processes: &[(&str, &str)]) -> PathBuf {
         network: BTreeMap::new(),
         processes,
         pid_dir: dir.into(),
+        made_from: Default::default(),
         run_as: None,
     };
     let path = dir.join("run.json");

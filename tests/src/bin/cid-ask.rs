@@ -78,6 +78,7 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Workspaces/List", Vec::new()),
         ("/cid.v1.Workspaces/Delete", workspace().encode_to_vec()),
         ("/cid.v1.Workspaces/Restart", workspace().encode_to_vec()),
+        ("/cid.v1.Workspaces/Deploy", workspace().encode_to_vec()),
         (
             "/cid.v1.Workspaces/RepairAccess",
             workspace().encode_to_vec(),

@@ -2,6 +2,16 @@
 
 use crate::stage::{ANNA, SOON, Stage, Workspace};
 use cid_testkit::{Tree, wait_until};
+use sha2::{Digest, Sha256};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+const BRANCH: &str = "anna---example-com";
 
 fn web_pid(stage: &Stage, workspace: &Workspace) -> Option<i32> {
     let answer = stage.sandbox.get(&workspace.host(), "/pid").ok()?;
@@ -27,4 +37,237 @@ fn an_app_on_a_socket_is_found_again_without_the_daemon() {
     .unwrap();
     stage.sandbox.start().unwrap();
     stage.delete(ANNA);
+}
+
+/// Deletes the workspace with the commits that were pushed to its branch.
+fn gone(stage: &Stage) {
+    stage.cictl_ends(0, &["delete", ANNA, "--yes", "--with-branch", "--force"]);
+}
+
+/// A page of the workspace.
+fn page(stage: &Stage, workspace: &Workspace) -> String {
+    stage.get(workspace, "/").body
+}
+
+#[test]
+fn what_was_pushed_is_deployed_and_what_is_no_change_is_left_alone() {
+    let stage = Stage::of(&Tree::on_socket(), "[env]\nMODE = \"old\"\n");
+    let anna = stage.create(ANNA);
+    assert!(page(&stage, &anna).starts_with("one from "));
+    let first = web_pid(&stage, &anna);
+    let told = stage.cictl_ends(0, &["deploy", ANNA]).text();
+    assert!(told.contains("nothing has changed"), "{told}");
+    assert_eq!(web_pid(&stage, &anna), first);
+
+    stage.server.commit_file(BRANCH, "version", "two").unwrap();
+    stage.cictl_ends(0, &["deploy", ANNA]);
+    assert!(page(&stage, &anna).starts_with("two from "));
+    assert_ne!(web_pid(&stage, &anna), first);
+    assert_eq!(anna.git(&["status", "--porcelain"]), "");
+    assert_eq!(stage.newest_job()["kind"], "deploy");
+    assert!(!stage.cictl_ends(0, &["doctor"]).text().contains("drift"));
+    // One log goes on.
+    let logs = stage.cictl_ends(0, &["logs", ANNA]).stdout;
+    assert!(
+        logs.contains("one starts") && logs.contains("two starts"),
+        "{logs}"
+    );
+
+    // Work in the tree is deployed as it is, and stays.
+    std::fs::write(anna.tree().join("version"), "mine").unwrap();
+    stage
+        .server
+        .commit_file(BRANCH, "version", "three")
+        .unwrap();
+    let told = stage.cictl_ends(0, &["deploy", ANNA]).text();
+    assert!(told.contains("uncommitted changes (version)"), "{told}");
+    assert!(page(&stage, &anna).starts_with("mine from "));
+
+    // What the project file says by now too, and nothing else says that it does not.
+    let toml = stage
+        .server
+        .project_toml("hello", "[env]\nMODE = \"new\"\n");
+    stage.sandbox.write_project("hello", &toml).unwrap();
+    stage.sandbox.hup().unwrap();
+    let told = stage.cictl_ends(0, &["restart", ANNA]).text();
+    assert!(told.contains("cictl deploy"), "{told}");
+    stage.cictl_ends(0, &["deploy", ANNA]);
+    let mode = stage.cictl_ends(0, &["run", ANNA, "--", "sh", "-c", "echo $MODE"]);
+    assert_eq!(mode.stdout.trim(), "new");
+    let told = stage.cictl_ends(0, &["restart", ANNA]).text();
+    assert!(!told.contains("cictl deploy"), "{told}");
+
+    anna.git(&["checkout", "version"]);
+    gone(&stage);
+}
+
+#[test]
+fn what_fails_leaves_visitors_what_they_have() {
+    let tables = "[app]\nhealth.timeout = \"4s\"\n";
+    let stage = Stage::of(&Tree::on_socket(), tables);
+    let anna = stage.create(ANNA);
+    let (first, commit) = (web_pid(&stage, &anna), anna.git(&["rev-parse", "HEAD"]));
+    let procfile = "release: exit 3\nweb: exec python3 app.py $SOCKET\n";
+    for (file, content) in [("version", "bad"), ("Procfile", procfile)] {
+        stage.server.commit_file(BRANCH, file, content).unwrap();
+        let told = stage.cictl_ends(1, &["deploy", ANNA]).text();
+        assert!(told.contains("run on"), "{told}");
+        assert!(page(&stage, &anna).starts_with("one from "));
+        assert_eq!(web_pid(&stage, &anna), first);
+        assert_eq!(anna.git(&["rev-parse", "HEAD"]), commit);
+        assert_eq!(anna.git(&["status", "--porcelain"]), "");
+        assert!(!stage.cictl_ends(0, &["doctor"]).text().contains("drift"));
+    }
+    stage.cictl_ends(3, &["deploy", "nobody@example.com"]);
+    gone(&stage);
+}
+
+/// A worker that writes when it begins and ends, so that two at once are seen.
+const WORKER: &str = "import os, signal, sys, time\nlog = open('../tmp/worker', 'a', buffering=1)\n\
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(log.write('end\\n') and 0))\nlog.write('begin\\n')\n\
+while True:\n    time.sleep(1)\n";
+
+#[test]
+fn an_app_on_a_port_moves_to_another_and_its_worker_never_runs_twice() {
+    let procfile = "web: exec python3 app.py $PORT\nworker: exec python3 worker.py\n";
+    let tree = Tree::on_socket()
+        .with("Procfile", procfile)
+        .with("worker.py", WORKER);
+    let stage = Stage::of(&tree, "");
+    let anna = stage.create(ANNA);
+    stage.server.commit_file(BRANCH, "version", "two").unwrap();
+    stage.cictl_ends(0, &["deploy", ANNA]);
+    assert!(page(&stage, &anna).starts_with("two from "));
+    assert_ne!(stage.show(ANNA).port(), anna.port());
+    assert!(!stage.cictl_ends(0, &["doctor"]).text().contains("drift"));
+    let worker = std::fs::read_to_string(anna.directory().join("tmp/worker")).unwrap();
+    assert_eq!(worker, "begin\nend\nbegin\n");
+    gone(&stage);
+}
+
+/// How many requests went out, and what was wrong with an answer.
+#[derive(Default)]
+struct Load {
+    over: AtomicBool,
+    asked: AtomicUsize,
+}
+
+struct Visitor<'a> {
+    load: &'a Load,
+    port: u16,
+    host: String,
+    connection: Option<BufReader<TcpStream>>,
+}
+
+impl Visitor<'_> {
+    /// Asks over and over; `keeps`: by one connection, which nginx may end between two requests.
+    fn visit(mut self, path: &str, body: &[u8], keeps: bool, is_right: impl Fn(&str) -> bool) {
+        while !self.load.over.load(Ordering::Relaxed) {
+            let (status, text, ends) = self.ask(path, body, keeps).unwrap();
+            assert!(status == 200 && is_right(&text), "{path}: {status} {text}");
+            self.load.asked.fetch_add(1, Ordering::Relaxed);
+            if !keeps || ends {
+                self.connection = None;
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        path: &str,
+        body: &[u8],
+        keeps: bool,
+    ) -> std::io::Result<(u16, String, bool)> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            empty => empty.insert(BufReader::new(TcpStream::connect((
+                "127.0.0.1",
+                self.port,
+            ))?)),
+        };
+        let stream = connection.get_mut();
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        let (method, keep) = match (body.is_empty(), keeps) {
+            (true, keeps) => ("GET", keeps),
+            (false, keeps) => ("POST", keeps),
+        };
+        let keep = if keep { "keep-alive" } else { "close" };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: {keep}\r\nContent-Length: {}\r\n\r\n",
+            self.host,
+            body.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
+        let (mut status, mut length, mut ends) = (0, 0, false);
+        loop {
+            let mut line = String::new();
+            if connection.read_line(&mut line)? == 0 {
+                return Ok((0, "the connection was closed".into(), true));
+            }
+            let line = line.trim_end().to_ascii_lowercase();
+            if let Some(rest) = line.strip_prefix("http/1.1 ") {
+                status = rest[..3].parse().unwrap_or(0);
+            } else if let Some(rest) = line.strip_prefix("content-length: ") {
+                length = rest.parse().unwrap_or(0);
+            } else if line == "connection: close" {
+                ends = true;
+            } else if line.is_empty() {
+                break;
+            }
+        }
+        let mut text = vec![0; length];
+        connection.read_exact(&mut text)?;
+        Ok((status, String::from_utf8_lossy(&text).into_owned(), ends))
+    }
+}
+
+#[test]
+fn no_request_is_lost_over_a_dozen_deployments_on_a_socket() {
+    let stage = Stage::of(&Tree::on_socket(), "");
+    let anna = stage.create(ANNA);
+    let load = Load::default();
+    let body: Vec<u8> = (0..64 * 1024).map(|n: u32| (n % 251) as u8).collect();
+    let digest: String = Sha256::digest(&body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let visitor = || Visitor {
+        load: &load,
+        port: stage.sandbox.http_port(),
+        host: anna.host(),
+        connection: None,
+    };
+    let is_page = |text: &str| text.contains(" from ");
+    let is_digest = |text: &str| text.trim() == digest;
+    thread::scope(|scope| {
+        let streams = [
+            scope.spawn(|| visitor().visit("/", &[], true, is_page)),
+            scope.spawn(|| visitor().visit("/", &[], false, is_page)),
+            scope.spawn(|| visitor().visit("/", &body, true, is_digest)),
+            scope.spawn(|| visitor().visit("/", &body, false, is_digest)),
+            scope.spawn(|| visitor().visit("/slow", &[], false, is_page)),
+        ];
+        for number in 1..=12 {
+            let version = format!("number-{number}");
+            stage
+                .server
+                .commit_file(BRANCH, "version", &version)
+                .unwrap();
+            let deployed = stage.cictl(&["deploy", ANNA]);
+            if deployed.status != 0 || streams.iter().any(thread::ScopedJoinHandle::is_finished) {
+                load.over.store(true, Ordering::Relaxed);
+            }
+            assert_eq!(deployed.status, 0, "{deployed}");
+            assert!(page(&stage, &anna).starts_with(&version));
+        }
+        load.over.store(true, Ordering::Relaxed);
+        for stream in streams {
+            stream.join().unwrap();
+        }
+    });
+    let asked = load.asked.load(Ordering::Relaxed);
+    println!("{asked} requests, none lost");
+    assert!(asked > 100, "{asked}");
+    gone(&stage);
 }

@@ -23,6 +23,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Workspaces/Delete", &["FailedPrecondition", "Aborted"]),
     // Somebody's restart before may still be under way.
     ("Workspaces/Restart", &["Ok", "Aborted"]),
+    ("Workspaces/Deploy", &["Ok", "Aborted"]),
     ("Workspaces/RepairAccess", &["Ok", "Aborted"]),
     // Not in the library that serves it.
     ("Health/List", &["Unimplemented"]),

@@ -278,6 +278,10 @@ impl workspaces_server::Workspaces for Fake {
         unimplemented()
     }
 
+    async fn deploy(&self, _: Request<pb::DeployRequest>) -> Answer<pb::DeployResponse> {
+        unimplemented()
+    }
+
     async fn repair_access(
         &self,
         _: Request<pb::RepairAccessRequest>,

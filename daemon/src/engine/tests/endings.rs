@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, sync::Arc};
 async fn a_delete_that_is_done_leaves_what_was_before_the_create() {
     let stage = Stage::new();
     let before = stage.snapshot().await;
-    for kind in [Kind::Create, Kind::DeleteWithBranch] {
+    for kind in [Kind::Create, Kind::Deploy, Kind::DeleteWithBranch] {
         assert_eq!(stage.run(kind).await.1, JobState::Done);
     }
     assert_no_trace(&before, &stage.snapshot().await, "create and delete");

@@ -10,6 +10,8 @@ mod builds;
 mod cancels;
 /// A daemon that dies at any point.
 mod crashes;
+/// Deployments: what changes, and what does not.
+mod deployments;
 /// Jobs that end with debts, get stuck, or never begin.
 mod endings;
 /// Environments that workspaces share, or have for themselves.

@@ -13,7 +13,7 @@ use crate::{
     },
     layout::Layout,
     plan::{self, BranchChoice, Facts, Looked},
-    store::{Quota, Store, Subject},
+    store::{Artifact, Quota, Store, Subject},
     system::fake::{COMMIT, Fake},
 };
 use cid_kernel::fs;
@@ -46,18 +46,23 @@ pub(super) enum Kind {
     DeleteWithBranch,
     DeleteByForce,
     Restart,
+    Deploy,
     RepairAccess,
     Build,
 }
 
-pub(super) const KINDS: [Kind; 6] = [
+pub(super) const KINDS: [Kind; 7] = [
     Kind::Create,
     Kind::Delete,
     Kind::DeleteWithBranch,
     Kind::Restart,
+    Kind::Deploy,
     Kind::RepairAccess,
     Kind::Build,
 ];
+
+/// What somebody else pushes to a workspace's branch before it is deployed.
+pub(super) const PUSHED: &str = "9876543210987654321098765432109876543210";
 
 /// The project file's lines that every project of the tests has.
 const PROJECT: &str = "domain = \"demo.localhost\"\n[git]\nurl = \"/srv/demo.git\"\n";
@@ -173,9 +178,10 @@ impl Stage {
                     }),
                 }
             }
-            Kind::Restart | Kind::RepairAccess => {
+            Kind::Restart | Kind::Deploy | Kind::RepairAccess => {
                 let (kind, make): (_, fn(&Facts<'_>) -> Plan) = match kind {
                     Kind::Restart => (JobKind::Restart, plan::restart),
+                    Kind::Deploy => (JobKind::Deploy, plan::deploy),
                     _ => (JobKind::RepairAccess, plan::repair_access),
                 };
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
@@ -238,10 +244,14 @@ impl Stage {
             | Kind::DeleteWithBranch
             | Kind::DeleteByForce
             | Kind::Restart
+            | Kind::Deploy
             | Kind::RepairAccess => Some(Kind::Create),
         };
         if let Some(first) = first {
             assert_eq!(stage.run(first).await.1, JobState::Done);
+        }
+        if kind == Kind::Deploy {
+            stage.fake.push("anna---example-com", PUSHED, 1);
         }
         stage
     }
@@ -287,9 +297,20 @@ impl Stage {
         text.push_str(&files.join("\n"));
         for workspace in self.store.workspaces(None, 0, 100).await.unwrap() {
             text.push_str(&format!(
-                "\n{} {:?} {:?}",
-                workspace.name, workspace.state, workspace.port
+                "\n{} {:?} {:?} {} {:?} {:?}",
+                workspace.name,
+                workspace.state,
+                workspace.port,
+                workspace.deployment,
+                workspace.commit,
+                workspace.url
             ));
+        }
+        for workspace in self.store.workspaces(None, 0, 100).await.unwrap() {
+            for artifact in [Artifact::Vhost, Artifact::Program] {
+                let wanted = self.store.artifact(workspace.id, artifact).await.unwrap();
+                text.push_str(&format!("\n{wanted:?}"));
+            }
         }
         text.push_str(&format!(
             "\n{:?} {:?}",

@@ -279,6 +279,9 @@ pub(super) fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
         ..Default::default()
     };
     let repair = v1::RepairAccessRequest { workspace: anna() };
+    let deploy = v1::DeployRequest {
+        workspace: workspace.clone(),
+    };
     let restart = v1::RestartRequest { workspace };
     let (cancel, retry) = (
         v1::CancelJobRequest { id: id.clone() },
@@ -288,6 +291,7 @@ pub(super) fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("/cid.v1.Workspaces/Create", create()),
         ("/cid.v1.Workspaces/Delete", delete.encode_to_vec()),
         ("/cid.v1.Workspaces/Restart", restart.encode_to_vec()),
+        ("/cid.v1.Workspaces/Deploy", deploy.encode_to_vec()),
         ("/cid.v1.Workspaces/RepairAccess", repair.encode_to_vec()),
         ("/cid.v1.Workspaces/Logs", logs.encode_to_vec()),
         ("/cid.v1.Workspaces/Run", run.encode_to_vec()),

@@ -2,7 +2,7 @@
 
 use super::{Fake, State, list, read, write};
 use crate::{
-    domain::UnitName,
+    domain::{ProcessType, UnitName},
     system::{
         Effect,
         supervisor::{Process, ProcessState, Supervisor},
@@ -67,6 +67,35 @@ impl Supervisor for FakeSupervisor {
                 "cannot restart {unit}: there is no such group"
             ))),
         }
+    }
+
+    async fn hold(&self, unit: &UnitName, program: &str, _: &[ProcessType]) -> Result<(), Fault> {
+        self.0.answers("supervisor")?;
+        write(&self.0.layout.program_dir(), unit, program)?;
+        let mut state = self.0.state();
+        if let Some(text) = state.groups.get_mut(unit) {
+            program.clone_into(text);
+        }
+        Ok(())
+    }
+
+    async fn release(
+        &self,
+        unit: &UnitName,
+        program: &str,
+        _: &[ProcessType],
+    ) -> Result<(), Fault> {
+        self.0.answers("supervisor")?;
+        write(&self.0.layout.program_dir(), unit, program)?;
+        match self.0.state().groups.get_mut(unit) {
+            Some(text) => program.clone_into(text),
+            None => {
+                return Err(Fault::new(format!(
+                    "cannot start {unit}: there is no such group"
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, unit: &UnitName) -> Result<Option<String>, Fault> {

@@ -267,7 +267,7 @@ impl Changes {
         }
     }
 
-    fn lock(&self, unit: &UnitName) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn lock(&self, unit: &UnitName) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         locks.retain(|_, lock| lock.strong_count() > 0);
         if let Some(lock) = locks.get(unit).and_then(Weak::upgrade) {

@@ -6,6 +6,7 @@ mod changes;
 mod group;
 mod link;
 pub(crate) mod orphans;
+mod part;
 pub mod process;
 pub mod program;
 mod real;
@@ -17,7 +18,7 @@ pub use process::{Ended, How, Process, ProcessState};
 pub use real::RealSupervisor;
 
 use super::Effect;
-use crate::domain::UnitName;
+use crate::domain::{ProcessType, UnitName};
 use async_trait::async_trait;
 use cid_protocol::fault::Fault;
 
@@ -49,6 +50,28 @@ pub trait Supervisor: Send + Sync {
     /// # Errors
     /// supervisord cannot be reached or has no such group.
     async fn restart(&self, unit: &UnitName) -> Result<(), Fault>;
+
+    /// Stops these processes of a group, which goes on with the others, and replaces its program file.
+    ///
+    /// # Errors
+    /// supervisord cannot be reached, or a process does not stop.
+    async fn hold(
+        &self,
+        unit: &UnitName,
+        program: &str,
+        processes: &[ProcessType],
+    ) -> Result<(), Fault>;
+
+    /// Starts these processes of a group, and replaces its program file. Those that run go on.
+    ///
+    /// # Errors
+    /// supervisord cannot be reached, or has no such group.
+    async fn release(
+        &self,
+        unit: &UnitName,
+        program: &str,
+        processes: &[ProcessType],
+    ) -> Result<(), Fault>;
 
     /// The program file as it stands on disk.
     ///

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 pub struct Program {
     /// The workspace; also the group's name.
     pub unit: UnitName,
+    /// supervisord starts only the web process by itself.
+    pub web_alone: bool,
     /// Its processes, in start order.
     pub processes: Vec<ProcessType>,
     /// `cid-helper`.
@@ -52,6 +54,7 @@ impl Program {
         let template = ProgramFile {
             unit: self.unit.as_str(),
             processes: self.processes.iter().map(ProcessType::as_str).collect(),
+            web_alone: self.web_alone,
             require_user: self.require_user,
             helper: path(&self.helper)?,
             run_file: path(&self.run_file)?,
@@ -66,6 +69,7 @@ impl Program {
 struct ProgramFile<'a> {
     unit: &'a str,
     processes: Vec<&'a str>,
+    web_alone: bool,
     require_user: bool,
     helper: String,
     run_file: String,
@@ -82,6 +86,7 @@ mod tests {
             processes: ["web", "worker"]
                 .map(|text| ProcessType::parse(text).unwrap())
                 .to_vec(),
+            web_alone: false,
             require_user: true,
             helper: "/usr/libexec/cid-helper".into(),
             run_file: path.into(),

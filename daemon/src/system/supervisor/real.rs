@@ -6,7 +6,7 @@ use super::{
     rpc::RpcError,
 };
 use crate::{
-    domain::UnitName,
+    domain::{ProcessType, UnitName},
     layout::Layout,
     system::{Effect, included::Put},
 };
@@ -73,6 +73,36 @@ impl Supervisor for RealSupervisor {
     async fn restart(&self, unit: &UnitName) -> Result<(), Fault> {
         let unit = unit.clone();
         self.finish(|inner| async move { inner.restart(&unit).await })
+            .await
+    }
+
+    async fn hold(
+        &self,
+        unit: &UnitName,
+        program: &str,
+        processes: &[ProcessType],
+    ) -> Result<(), Fault> {
+        let put = Put {
+            unit: unit.clone(),
+            text: program.to_owned(),
+        };
+        let processes = processes.to_vec();
+        self.finish(|inner| async move { inner.hold(put, &processes).await })
+            .await
+    }
+
+    async fn release(
+        &self,
+        unit: &UnitName,
+        program: &str,
+        processes: &[ProcessType],
+    ) -> Result<(), Fault> {
+        let put = Put {
+            unit: unit.clone(),
+            text: program.to_owned(),
+        };
+        let processes = processes.to_vec();
+        self.finish(|inner| async move { inner.release(put, &processes).await })
             .await
     }
 

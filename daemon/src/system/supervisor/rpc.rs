@@ -18,6 +18,8 @@ pub(crate) mod code {
     pub(crate) const UNKNOWN_METHOD: i32 = 1;
     pub(crate) const SHUTDOWN_STATE: i32 = 6;
     pub(crate) const BAD_NAME: i32 = 10;
+    pub(crate) const ALREADY_STARTED: i32 = 60;
+    pub(crate) const NOT_RUNNING: i32 = 70;
     pub(crate) const ALREADY_ADDED: i32 = 90;
     pub(crate) const STILL_RUNNING: i32 = 91;
     pub(crate) const CANT_REREAD: i32 = 92;

@@ -48,7 +48,8 @@ pub(crate) fn look(ask: &LookAtTree) -> Result<TreeLook, Fault> {
 /// Of the files that say what runs and what is installed, those that are not as at the commit.
 fn changed(repository: &Repository, ask: &LookAtTree) -> Option<Vec<String>> {
     let id = Oid::from_str(ask.commit.as_deref()?).ok()?;
-    let root = repository.find_commit(id).ok()?.tree().ok()?;
+    let root = repository.find_object(id, None).ok()?;
+    let root = root.peel_to_tree().ok()?;
     let mut names = BTreeSet::new();
     for folder in [PathBuf::new(), PathBuf::from("requirements")] {
         let place = ask.dir.join(&folder);

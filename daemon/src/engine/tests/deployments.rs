@@ -1,0 +1,165 @@
+//! Deployments: the next instance takes over, whatever stops the job on its way, and nothing happens where nothing
+//! has changed.
+
+use super::{
+    super::{NoHooks, Phase, Step as _},
+    HoldAt, Kind, Stage,
+    stage::PUSHED,
+};
+use crate::{
+    domain::{JobState, Workspace, event::What},
+    step::{RetireInstance, SwapWorkers},
+    store::Artifact,
+};
+use cid_kernel::fs;
+use cid_protocol::{
+    request::{Request, TreeState},
+    run_file::RunFile,
+};
+use serde_json::json;
+use std::sync::Arc;
+use uuid::Uuid;
+
+async fn workspace(stage: &Stage) -> Workspace {
+    stage.store.workspaces(None, 0, 1).await.unwrap().remove(0)
+}
+
+async fn notes(stage: &Stage, job: Uuid) -> String {
+    let events = stage.store.events(job, 0, usize::MAX).await.unwrap();
+    let note = |what: What| match what {
+        What::Note { text, .. } | What::Kept { text, .. } => Some(text),
+        _ => None,
+    };
+    let notes: Vec<String> = events.into_iter().filter_map(|e| note(e.what)).collect();
+    notes.join("\n")
+}
+
+/// What runs: names of program files.
+fn programs(stage: &Stage) -> Vec<String> {
+    fs::names(&stage.layout.program_dir()).unwrap()
+}
+
+#[tokio::test]
+async fn each_deployment_leaves_one_instance_with_the_next_number() {
+    let stage = Stage::ready_for(Kind::Deploy).await;
+    for number in 1..=2 {
+        let before = workspace(&stage).await;
+        if number == 2 {
+            let other = PUSHED.replace('9', "8");
+            stage.fake.push("anna---example-com", &other, 1);
+        }
+        let (_, state) = stage.run(Kind::Deploy).await;
+        assert_eq!(state, JobState::Done);
+        let after = workspace(&stage).await;
+        assert_eq!(after.deployment, number);
+        assert!(after.port.is_some() && after.port != before.port);
+        let instance = format!("demo.anna---example-com.{number}");
+        assert_eq!(after.instance().as_str(), instance);
+        assert_eq!(programs(&stage), [format!("{instance}.conf")]);
+        let run_files = fs::names(&stage.layout.run_file_dir()).unwrap();
+        assert_eq!(run_files, [format!("{instance}.json")]);
+        assert_eq!(stage.store.ports().await.unwrap().len(), 1);
+        let run_file = RunFile::read(&stage.layout.run_file(&after.instance())).unwrap();
+        assert!(run_file.env["SOCKET"].ends_with(&format!("run/web.{number}.sock")));
+        assert_eq!(run_file.env["PORT"], after.port.unwrap().to_string());
+        // At last all of its processes start by themselves.
+        let wanted = stage.store.artifact(after.id, Artifact::Program);
+        let wanted = wanted.await.unwrap().unwrap();
+        assert!(!wanted.contains("autostart=false"), "{wanted}");
+        let file = stage.layout.program_dir().join(format!("{instance}.conf"));
+        assert_eq!(std::fs::read_to_string(file).unwrap(), wanted);
+    }
+    assert_eq!(
+        workspace(&stage).await.commit,
+        Some(PUSHED.replace('9', "8"))
+    );
+}
+
+#[tokio::test]
+async fn where_nothing_has_changed_nothing_happens() {
+    let stage = Stage::ready_for(Kind::Restart).await;
+    let before = stage.snapshot().await;
+    let asked = stage.fake.requests().len();
+    let (job, state) = stage.run(Kind::Deploy).await;
+    assert_eq!(state, JobState::Done);
+    assert!(notes(&stage, job).await.contains("nothing has changed"));
+    assert_eq!(stage.snapshot().await, before);
+    let ran = |request: &Request| matches!(request, Request::RunCommand(_) | Request::Configure(_));
+    assert!(!stage.fake.requests()[asked..].iter().any(ran));
+}
+
+#[tokio::test]
+async fn a_tree_that_was_left_alone_is_deployed_as_it_is_and_that_is_said() {
+    let stage = Stage::ready_for(Kind::Restart).await;
+    stage.fake.answer(|request| match request {
+        Request::UpdateTree(_) => {
+            let state = TreeState {
+                commit: PUSHED.into(),
+                snapshot: PUSHED.into(),
+                fingerprint: "changed".into(),
+                uncommitted: 1,
+                left_alone: Some("it has uncommitted changes (a.py)".into()),
+            };
+            Some(Box::pin(async move { Ok(json!(state)) }))
+        }
+        _ => None,
+    });
+    let (job, state) = stage.run(Kind::Deploy).await;
+    assert_eq!(state, JobState::Done);
+    let told = notes(&stage, job).await;
+    assert!(told.contains("uncommitted changes (a.py)"), "{told}");
+    assert_eq!(workspace(&stage).await.deployment, 1);
+    // The same again changes nothing.
+    let (job, _) = stage.run(Kind::Deploy).await;
+    assert!(notes(&stage, job).await.contains("nothing has changed"));
+}
+
+#[tokio::test]
+async fn two_workers_never_run_at_once_and_web_never_stops_before_the_switch() {
+    let stage = Stage::ready_for(Kind::Deploy).await;
+    let held = HoldAt::new(SwapWorkers::KIND, Phase::Observed);
+    let engine = stage.engine(held.clone());
+    let job = stage.submit(&engine, Kind::Deploy).await;
+    held.reached().await;
+    let starts = |name: &str| {
+        let file = stage.layout.program_dir().join(name);
+        let text = std::fs::read_to_string(file).unwrap();
+        text.matches("autostart=true").count()
+    };
+    // Web and worker; web alone.
+    assert_eq!(starts("demo.anna---example-com.conf"), 2);
+    assert_eq!(starts("demo.anna---example-com.1.conf"), 1);
+    held.go_on();
+    assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+
+    let stage = Stage::ready_for(Kind::Deploy).await;
+    let held = HoldAt::new(RetireInstance::KIND, Phase::Observed);
+    let engine = stage.engine(held.clone());
+    let job = stage.submit(&engine, Kind::Deploy).await;
+    held.reached().await;
+    let starts = |name: &str| {
+        let file = stage.layout.program_dir().join(name);
+        let text = std::fs::read_to_string(file).unwrap();
+        text.matches("autostart=true").count()
+    };
+    assert_eq!(starts("demo.anna---example-com.conf"), 1);
+    assert_eq!(starts("demo.anna---example-com.1.conf"), 2);
+    // The next daemon goes on.
+    let next = stage.engine(Arc::new(NoHooks));
+    next.recover().await.unwrap();
+    assert_eq!(stage.ended(&next, job).await, JobState::Done);
+}
+
+#[tokio::test]
+async fn a_stuck_deployment_goes_with_its_workspace() {
+    use super::{Way, misbehave};
+    let stage = Stage::ready_for(Kind::Deploy).await;
+    misbehave(&[(SwapWorkers::KIND, Way::FailUndo(9))]);
+    assert_eq!(stage.run(Kind::Deploy).await.1, JobState::Stuck);
+    assert_eq!(programs(&stage).len(), 2);
+    misbehave(&[]);
+    assert_eq!(stage.run(Kind::DeleteByForce).await.1, JobState::Done);
+    assert_eq!(programs(&stage), [""; 0]);
+    assert!(fs::names(&stage.layout.run_file_dir()).unwrap().is_empty());
+    assert!(stage.store.ports().await.unwrap().is_empty());
+}

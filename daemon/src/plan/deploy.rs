@@ -1,0 +1,121 @@
+//! A workspace is brought up to date while it serves.
+
+use super::{Facts, create::with_static};
+use crate::{
+    domain::JobKind,
+    engine::Plan,
+    step::{
+        CheckHealth, CheckInstance, Configure, Deployed, Drain, Fetch, GrantAccess, Inspect,
+        InstallDependencies, MakeAccount, Publish, RecordDeployment, Release, ReservePort,
+        RetireInstance, StartProcesses, SwapWorkers, Switch, UpdateTree,
+    },
+};
+
+/// The steps that follow a workspace's instance by the next one. Until the switch, visitors get the present one,
+/// and all that comes before it can be taken back, but for what release commands do to a database.
+pub fn deploy(facts: &Facts<'_>) -> Plan {
+    let Facts {
+        settings,
+        project,
+        workspace,
+        ..
+    } = facts;
+    let directory = || workspace.directory.clone();
+    let present = || workspace.instance();
+    let next = || present().instance(workspace.deployment.saturating_add(1));
+    // The project's domain may be another by now.
+    let host = || {
+        let host = workspace.host().map(str::to_owned);
+        host.unwrap_or_else(|| project.host_for(&workspace.name))
+    };
+    let tls = match workspace.url.is_empty() {
+        true => project.tls.is_some(),
+        false => workspace.is_https(),
+    };
+    let ports = &settings.ports.0;
+    let reserve_port = ReservePort {
+        instance: next(),
+        from: *ports.start(),
+        to: *ports.end(),
+    };
+    let configure = Configure {
+        instance: next(),
+        follows: Some(present()),
+        directory: directory(),
+        name: workspace.name.to_string(),
+        url: workspace.url.clone(),
+    };
+    let publish = Publish {
+        instance: next(),
+        host: host(),
+        directory: directory(),
+        tls,
+    };
+    let mut plan = Plan::new(JobKind::Deploy);
+    if let Some(account) = facts.account.clone() {
+        plan = plan.then(&MakeAccount { account });
+    }
+    let plan = plan
+        .then(&Fetch {
+            mirror: facts.mirror(),
+            remote: project.remote(),
+            base: project.git.base.to_string(),
+            branch: workspace.branch.clone(),
+            is_deployment: true,
+        })
+        .then(&UpdateTree {
+            directory: directory(),
+            branch: workspace.branch.clone(),
+        })
+        .then(&Inspect {
+            mirror: facts.mirror(),
+            commit: None,
+            clone: Some(Deployed {
+                directory: directory(),
+                present: present(),
+            }),
+        })
+        .then(&reserve_port)
+        .then(&InstallDependencies {
+            mirror: facts.mirror(),
+            directory: directory(),
+            follows: Some(present()),
+        })
+        .then(&configure)
+        .then(&Release { instance: next() })
+        .then(&GrantAccess {
+            directory: directory(),
+            email: workspace.email.clone(),
+        });
+    with_static(plan, facts)
+        .then(&StartProcesses {
+            reserve_port,
+            configure,
+            publish: None,
+        })
+        .then(&CheckInstance(CheckHealth {
+            instance: next(),
+            past_nginx: true,
+            host: host(),
+            tls,
+            directory: Some(directory()),
+        }))
+        .then(&SwapWorkers {
+            present: present(),
+            next: next(),
+        })
+        .then(&Switch {
+            publish,
+            present: present(),
+        })
+        .then(&Drain { present: present() })
+        .then(&RetireInstance {
+            present: present(),
+            next: next(),
+            directory: directory(),
+        })
+        .then(&RecordDeployment {
+            instance: next(),
+            directory: directory(),
+        })
+}

@@ -1,0 +1,172 @@
+//! Visitors get the next instance.
+
+use super::{
+    Inspect, Publish,
+    inspect::is_unchanged,
+    make_directory::RUN,
+    publish::{hinted, restore},
+};
+use crate::{
+    domain::UnitName,
+    engine::{Cx, Step},
+    store::{Artifact, Debt},
+    system::visit::{OwnSite, Visited},
+};
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    request::AnswerBy,
+};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+const PAUSE: Duration = Duration::from_millis(20);
+/// The instance has answered: through nginx it does within this time.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Has nginx pass requests to the next instance, by its socket's name or by a vhost with its port, and asks for
+/// the page once more, through nginx.
+#[derive(Serialize, Deserialize)]
+pub struct Switch {
+    /// The vhost of the next instance.
+    pub publish: Publish,
+    /// The instance that serves.
+    pub present: UnitName,
+}
+
+/// What was there.
+#[derive(Serialize, Deserialize)]
+pub struct Before {
+    vhost: Option<String>,
+    wanted: Option<String>,
+    url: String,
+}
+
+impl Step for Switch {
+    const KIND: &'static str = "switch.v1";
+    type Before = Before;
+    type Output = ();
+
+    fn label(&self) -> String {
+        "switch to the new processes".into()
+    }
+
+    async fn observe(&self, cx: &Cx) -> Result<Before, Fault> {
+        let id = cx.workspace();
+        let workspace = cx.store().workspace(id).await;
+        let workspace = workspace.cannot("read the ledger")?;
+        let wanted = cx.store().artifact(id, Artifact::Vhost).await;
+        Ok(Before {
+            vhost: cx.sys().nginx.read(cx.unit())?,
+            wanted: wanted.cannot("read the ledger")?,
+            url: workspace.map(|workspace| workspace.url).unwrap_or_default(),
+        })
+    }
+
+    async fn apply(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
+        if is_unchanged(cx) {
+            return Ok(());
+        }
+        let recipe = cx.output::<Inspect>()?.recipe;
+        match recipe.has_web() {
+            true => self.show(before, recipe.web_on_socket, cx).await?,
+            false => hide(cx).await?,
+        }
+        self.answers_by(&self.publish.instance, cx).await?;
+        match recipe.has_web() {
+            true => self.see_the_page(cx).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn undo(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
+        if is_unchanged(cx) {
+            return Ok(());
+        }
+        self.name(&self.present, cx).await?;
+        cx.record(Artifact::Vhost, before.wanted.as_deref()).await?;
+        if cx.sys().nginx.read(cx.unit())? != before.vhost {
+            restore(&before.vhost, cx).await?;
+        }
+        let told = cx.store().set_url(cx.workspace(), before.url.clone()).await;
+        told.cannot("write the ledger")?;
+        self.answers_by(&self.present, cx).await
+    }
+}
+
+impl Switch {
+    async fn show(&self, before: &Before, on_socket: bool, cx: &Cx) -> Result<(), Fault> {
+        let publish = &self.publish;
+        if on_socket && !self.name(&publish.instance, cx).await? {
+            return Err(Fault::new(
+                "cannot switch: the web process has no socket any more",
+            ));
+        }
+        let vhost = publish.vhost(cx).await?;
+        // Without a reload of nginx no connection of anybody's ends.
+        if before.vhost.as_ref() != Some(&vhost) {
+            cx.record(Artifact::Vhost, Some(&vhost)).await?;
+            let put = cx.sys().nginx.put(cx.unit(), &vhost).await;
+            put.map_err(hinted)?;
+        }
+        if before.url.is_empty() {
+            let url = cx.sys().site.url(&publish.host, publish.tls);
+            let told = cx.store().set_url(cx.workspace(), url).await;
+            told.cannot("write the ledger")?;
+        }
+        Ok(())
+    }
+
+    /// Gives the socket of an instance the name by which nginx finds it; `false`: it has none.
+    async fn name(&self, instance: &UnitName, cx: &Cx) -> Result<bool, Fault> {
+        let request = AnswerBy {
+            folder: self.publish.directory.join(RUN),
+            instance: instance.number(),
+        };
+        cx.ask(cx.user(), request).await
+    }
+
+    async fn answers_by(&self, instance: &UnitName, cx: &Cx) -> Result<(), Fault> {
+        let number = instance.number();
+        let told = cx.store().set_deployment(cx.workspace(), number).await;
+        told.cannot("write the ledger")
+    }
+
+    async fn see_the_page(&self, cx: &Cx) -> Result<(), Fault> {
+        let health = cx.project()?.app.health.clone();
+        let copy = cx.sys().layout.certificate(cx.project_name());
+        let site = OwnSite {
+            host: &self.publish.host,
+            certificate: self.publish.tls.then_some(&copy),
+            ports: &cx.sys().site,
+        };
+        let (probe, path) = (cx.sys().probe.as_ref(), health.path.as_str());
+        let begin = Instant::now();
+        loop {
+            let asked = site
+                .visit(probe, path, |status| health.accepts(status), LIMIT)
+                .await;
+            let wrong = match asked {
+                Ok(Visited::Page { status, .. }) if health.accepts(status) => return Ok(()),
+                Ok(visited) => crate::health::page::wrong(&health, &visited),
+                Err(fault) => fault,
+            };
+            if begin.elapsed() > LIMIT {
+                return Err(wrong);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = cx.cancel.cancelled() => return Err(Fault::cancelled()),
+            }
+        }
+    }
+}
+
+/// There is no web process any more.
+async fn hide(cx: &Cx) -> Result<(), Fault> {
+    cx.note("there is no web process, so nothing is published");
+    cx.record(Artifact::Vhost, None).await?;
+    let effect = cx.sys().nginx.remove(cx.unit()).await?;
+    cx.owe_effect(effect, Debt::NginxReload).await?;
+    let told = cx.store().set_url(cx.workspace(), String::new()).await;
+    told.cannot("write the ledger")
+}
