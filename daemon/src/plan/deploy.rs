@@ -42,8 +42,6 @@ pub fn deploy(facts: &Facts<'_>) -> Plan {
         instance: next(),
         follows: Some(present()),
         directory: directory(),
-        name: workspace.name.to_string(),
-        url: workspace.url.clone(),
     };
     let publish = Publish {
         instance: next(),

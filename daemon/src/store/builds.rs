@@ -2,7 +2,8 @@
 
 use super::{
     JobRow, Store, StoreError,
-    jobs::{append, too_many},
+    jobs::too_many,
+    journal::append,
     rows::{parse, text, time},
 };
 use crate::domain::{

@@ -4,7 +4,7 @@
 use super::{
     Store, StoreError,
     about::about,
-    builds,
+    journal::append,
     quota::{Quota, Reached, reached},
     rows::{parse, text, time},
     workspaces::{by_email, by_id, insert, is_free},
@@ -14,7 +14,7 @@ use crate::domain::{
     event::{Event, Failure, What},
 };
 use cid_protocol::budget::PLAN;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 use uuid::Uuid;
 
 /// A job as the ledger has it, without its journal.
@@ -408,98 +408,6 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
         }],
     )?;
     Ok(Appended::Job(Box::new(workspace)))
-}
-
-pub(super) fn append(t: &Transaction<'_>, id: Uuid, whats: &[What]) -> Result<u64, StoreError> {
-    let key = id.to_string();
-    let sql = "SELECT coalesce(max(seq), 0) FROM events WHERE job = ?1";
-    let mut seq: u64 = t.prepare_cached(sql)?.query_row([&key], |row| row.get(0))?;
-    let at = time(jiff::Timestamp::now());
-    for what in whats {
-        seq += 1;
-        t.prepare_cached("INSERT INTO events (job, seq, at, data) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![key, seq, at, serde_json::to_string(what)?])?;
-        match what {
-            What::Job { state } => enter(t, &key, *state, &at)?,
-            What::Failed { failure } => {
-                let sql = "UPDATE jobs SET failure = ?2 WHERE id = ?1";
-                t.execute(sql, params![key, serde_json::to_string(failure)?])?;
-                enter(t, &key, JobState::Undoing, &at)?;
-            }
-            // A step that is undone again after a crash reports it again.
-            What::Kept { text, .. } => {
-                let sql = "UPDATE jobs SET failure = json_set(failure, '$.message', \
-                           failure ->> '$.message' || '; ' || ?2) \
-                           WHERE id = ?1 AND instr(failure ->> '$.message', ?2) = 0";
-                t.execute(sql, params![key, text])?;
-            }
-            What::Retried => retried(t, &key)?,
-            _ => {}
-        }
-    }
-    Ok(seq)
-}
-
-/// Applies a job's new state to its row and its workspace's row.
-fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<(), StoreError> {
-    t.execute(
-        "UPDATE jobs SET state = ?2 WHERE id = ?1",
-        params![key, text(&state)?],
-    )?;
-    if state.is_ended() {
-        t.execute(
-            "UPDATE jobs SET ended_at = ?2 WHERE id = ?1",
-            params![key, at],
-        )?;
-    }
-    type Found = (Option<i64>, String, Option<String>, Option<i64>);
-    let sql = "SELECT workspace, kind, prior_state, build FROM jobs WHERE id = ?1";
-    let found: Option<Found> = t
-        .query_row(sql, [key], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
-        .optional()?;
-    let (workspace, kind, prior) = match found {
-        Some((_, _, _, Some(build))) => return builds::enter(t, build, state),
-        Some((Some(workspace), kind, prior, None)) => (workspace, kind, prior),
-        _ => return Ok(()),
-    };
-    let kind: JobKind = parse(kind)?;
-    let prior: Option<WorkspaceState> = prior.map(parse).transpose()?;
-    let becomes = match (state, kind) {
-        (JobState::Done, JobKind::Delete) => None,
-        (JobState::Done, JobKind::Create | JobKind::Restart | JobKind::Deploy) => {
-            Some(WorkspaceState::Ready)
-        }
-        (JobState::Done, JobKind::RepairAccess | JobKind::Build)
-        | (JobState::Undone | JobState::Cancelled, _) => prior,
-        (JobState::Stuck, _) => Some(WorkspaceState::Failed),
-        (JobState::Queued | JobState::Running | JobState::Undoing, _) => return Ok(()),
-    };
-    match becomes {
-        Some(state) => t.execute(
-            "UPDATE workspaces SET state = ?2 WHERE id = ?1",
-            params![workspace, text(&state)?],
-        )?,
-        None => {
-            // Older stuck jobs of a workspace that is gone have nothing left to continue.
-            t.execute("UPDATE jobs SET state = 'cancelled', ended_at = ?2 WHERE workspace = ?1 AND state = 'stuck'", params![workspace, at])?;
-            t.execute("DELETE FROM artifacts WHERE workspace = ?1", [workspace])?;
-            t.execute("DELETE FROM numbers WHERE workspace = ?1", [workspace])?;
-            t.execute("DELETE FROM workspaces WHERE id = ?1", [workspace])?
-        }
-    };
-    Ok(())
-}
-
-/// Makes a stuck job live again, in the direction it had.
-fn retried(t: &Transaction<'_>, key: &str) -> Result<(), StoreError> {
-    t.execute(
-        "UPDATE jobs SET state = CASE WHEN failure IS NULL THEN 'running' ELSE 'undoing' END \
-         WHERE id = ?1 AND state = 'stuck'",
-        [key],
-    )?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod audit;
 mod builds;
 mod db;
 mod jobs;
+mod journal;
 mod owed;
 mod people;
 mod quota;
