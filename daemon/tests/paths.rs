@@ -38,6 +38,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "doctor/worries.rs",
             "operation/project/check.rs",
             "step/configure.rs",
+            "step/inspect.rs",
             "system/tls/pair.rs",
         ],
     ),
