@@ -22,7 +22,7 @@ pub enum Exit {
     Unreachable,
     /// 130: interrupted while waiting; the job goes on.
     Detached,
-    /// 141, as by SIGPIPE: whoever read the output has gone.
+    /// 141, as by SIGPIPE: the reader of the output has gone.
     BrokenPipe,
     /// 0 to 255: what a command said that was run in a workspace.
     Command(u8),

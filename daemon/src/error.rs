@@ -33,7 +33,7 @@ pub enum Error {
     /// No such workspace, project or job.
     #[error("{message}")]
     NotFound {
-        /// What there is none of.
+        /// What does not exist.
         message: String,
         /// What to do.
         hint: Option<String>,

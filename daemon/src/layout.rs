@@ -4,7 +4,7 @@ use crate::domain::{ProjectName, UnitName};
 use cid_protocol::run_file::{WEB_SOCKET, own_web_socket};
 use std::path::{Path, PathBuf};
 
-/// The folders that everything of cid's lives below, and the names inside them.
+/// The folders that hold everything of cid, and the names inside them.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// The operator's files: `cid.toml`, `projects.d/`, `nginx.d/`.
@@ -151,7 +151,7 @@ impl Layout {
     pub fn builds(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("builds").join(project.as_str())
     }
-    /// Tools that cid brought in itself, e.g. uv: whoever builds runs them and must not be able to
+    /// Tools that cid brought in itself, e.g. uv: builders run them and must not be able to
     /// change them.
     pub fn tools_dir(&self) -> PathBuf {
         self.state_dir.join("tools")

@@ -158,7 +158,7 @@ fn hang_up(child: &mut Child) {
     }
 }
 
-/// Whoever reads may be slow; a signal says that nobody does.
+/// A reader may be slow; a signal says that nothing reads.
 fn wait_until_written(written: &Written, signals: &Signals) -> Result<(), Fault> {
     while let Err(RecvTimeoutError::Timeout) = written.recv_timeout(PAUSE) {
         if signals.wait(PollTimeout::ZERO)?.is_some() {

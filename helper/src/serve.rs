@@ -135,7 +135,7 @@ fn take_lock(path: &Path) -> Result<Flock<File>, Fault> {
     }
 }
 
-/// Whether the locked file is the one at the path: whoever ended the earlier helper may have
+/// Whether the locked file is the one at the path: what ended the earlier helper may have
 /// removed it in between.
 fn is_still_there(file: &File, path: &Path) -> bool {
     let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());

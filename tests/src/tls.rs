@@ -33,7 +33,7 @@ impl Certificate {
     /// For every name below a domain, good until the first day of a year.
     ///
     /// # Errors
-    /// The domain is none.
+    /// The domain is not one.
     pub fn wildcard(domain: &str, until: i32) -> Result<Self> {
         let mut params = CertificateParams::new(vec![format!("*.{domain}")])?;
         params.not_before = date_time_ymd(2001, 1, 1);

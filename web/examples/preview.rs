@@ -1,4 +1,4 @@
-//! Shows every page without a daemon, for whoever changes how they look:
+//! Shows every page without a daemon, for work on how they look:
 //! `cargo run -p cid-web --example preview -- 127.0.0.1:8099`.
 //!
 //! A workspace asked for in the form is made in about ten seconds; one for an address that

@@ -23,7 +23,7 @@ enum Verb {
 /// that were moved in from elsewhere and kept modes of their own. Files with
 /// more than one hard link, and those of strangers, are left alone and named.
 #[derive(Debug, Args)]
-// One of them, so that whoever gives neither is told of both.
+// One of them: a call with neither is told of both.
 #[command(group = ArgGroup::new("whose").args(["email", "all"]).required(true))]
 struct Repair {
     /// Whose workspace

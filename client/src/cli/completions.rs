@@ -36,7 +36,7 @@ impl Completions {
     }
 }
 
-/// A shell expands what it completes with: what is no project's name is left out.
+/// A shell expands what it completes with: anything but a project's name is left out.
 async fn names(cx: &Cx) -> Result<String, super::Failure> {
     let projects = cx.connect().await?.projects().await?;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

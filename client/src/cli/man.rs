@@ -1,4 +1,4 @@
-//! `cictl man`, hidden: the manual pages, for whoever makes a package.
+//! `cictl man`, hidden: the manual pages, for packaging.
 
 use super::{Cli, Failure, Outcome};
 use cid_client::Exit;

@@ -108,7 +108,7 @@ impl Client {
         }
     }
 
-    /// The same client for somebody who can be asked for a password where the daemon wants one;
+    /// The same client for a person who can be asked for a password where the daemon wants one;
     /// then every call may take two minutes longer. An agent of polkit must be there for that.
     #[must_use]
     pub fn interactive(self) -> Self {

@@ -35,7 +35,7 @@ pub struct Project {
     pub digest: String,
     /// Workspaces answer at `NAME.DOMAIN`.
     pub domain: Domain,
-    /// Identity for git over the network; in the sandbox always whoever runs it.
+    /// Identity for git over the network; in the sandbox always the user who runs it.
     #[serde(default, deserialize_with = "values::account")]
     pub deploy_user: Option<String>,
     /// No longer a key: a file that still has it gets an error that names the alternatives.
@@ -333,7 +333,7 @@ fn sqlite_file(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.file_name().is_some())
 }
 
-/// By the usual words; what is no secret may well be hidden, the other way round not.
+/// By the usual words; hiding too much does no harm, hiding too little does.
 fn is_secret(name: &str) -> bool {
     [
         "SECRET",

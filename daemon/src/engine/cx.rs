@@ -229,7 +229,7 @@ impl Cx {
         self.taken_back
     }
 
-    /// A sentence for whoever watches.
+    /// A sentence for those who watch the job.
     pub fn note(&self, text: impl Into<String>) {
         let text = self.redact(text.into());
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -215,7 +215,7 @@ impl Plan {
 /// A journalled step that this version cannot carry out.
 #[derive(Debug, thiserror::Error)]
 pub enum UnknownStep {
-    /// Its KIND is none of the registry.
+    /// Its KIND is not in the registry.
     #[error(
         "this version of cid does not know the step {0}; install the version that planned it, then retry"
     )]

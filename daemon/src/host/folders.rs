@@ -1,4 +1,4 @@
-//! The folders of a host that are not the daemon's own: each belongs to whoever works in it.
+//! The folders of a host that are not the daemon's own: each belongs to the user who works in it.
 
 use super::{PEOPLE, identities::deploy_user};
 use crate::{
@@ -14,8 +14,8 @@ use cid_kernel::{
 use cid_protocol::fault::Fault;
 use std::path::Path;
 
-/// Read by git and libgit2 as whoever works with a mirror that is the deploy user's. Programs that
-/// `.git/config` names are still nobody's but the workspace's own.
+/// Read by git and libgit2 when another user works with a mirror that is the deploy user's. Programs that
+/// `.git/config` names still run as the workspace's own user only.
 const TRUSTING: &[u8] = b"[safe]\n\tdirectory = *\n";
 
 /// Makes what a project needs before its first workspace: group, builder, folders.

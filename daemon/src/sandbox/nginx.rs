@@ -108,7 +108,7 @@ impl Nginx {
         }
         fs::write_atomic(&self.paths.config, self.config.as_bytes(), 0o644)?;
         if let Err(objection) = self.paths.test().await {
-            // It runs on with what it has loaded; whoever changes a vhost is told again.
+            // It runs on with what it has loaded; the next change of a vhost reports it again.
             tracing::warn!(fault = %self.fault(objection), "the running nginx keeps its old configuration");
             return Ok(());
         }

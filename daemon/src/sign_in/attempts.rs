@@ -73,17 +73,14 @@ impl Attempts {
                 ..Window::default()
             };
         }
-        if let Some(all) = in_all {
-            if window.in_all >= all.most {
-                return Err(too_many());
-            }
-            window.in_all += 1;
-        }
-        let of = window.of.entry(key).or_default();
-        if *of >= budget.most {
+        // A client that is refused uses up nothing of what others may try.
+        let tried = window.of.get(&key).copied().unwrap_or_default();
+        let is_full = in_all.is_some_and(|all| window.in_all >= all.most);
+        if is_full || tried >= budget.most {
             return Err(too_many());
         }
-        *of += 1;
+        window.in_all += usize::from(in_all.is_some());
+        window.of.insert(key, tried + 1);
         Ok(())
     }
 }
@@ -152,6 +149,22 @@ mod tests {
         }
         next().unwrap_err();
         assert_eq!(attempts.0.lock().unwrap().of.len(), ATTEMPTS.most);
+    }
+
+    #[test]
+    fn a_client_that_is_refused_uses_up_nothing_of_the_others() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let client = |ip: &str| {
+            attempts.count(
+                Some(&ATTEMPTS),
+                Key::Client(network(ip)),
+                &ATTEMPTS_OF_CLIENT,
+                now,
+            )
+        };
+        let of_one = (0..2 * ATTEMPTS.most).filter(|_| client("192.0.2.1").is_ok());
+        assert_eq!(of_one.count(), ATTEMPTS_OF_CLIENT.most);
+        client("192.0.2.2").unwrap();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Before a workspace's folder goes: has work been made since the caller was told that there is none?
+//! Before a workspace's folder goes: has work been made since the caller was told that nothing would be lost?
 
 use crate::{
     engine::{Cx, Step},

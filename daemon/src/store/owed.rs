@@ -30,7 +30,7 @@ pub enum Debt {
         remote: Remote,
         /// The branch.
         branch: String,
-        /// The commit it had; a branch with another commit is somebody's and stays.
+        /// The commit it had; a branch with another commit is a person's and stays.
         expected: String,
     },
 }

@@ -137,7 +137,7 @@ async fn a_code_is_guessed_only_so_often() {
     }
     let right = code("anna@example.com", "code of t");
     assert_eq!(ledger.redeem(right, "s", 1).await, Err(Refused::Wrong));
-    // The link itself cannot be guessed, so nobody's guesses end it.
+    // The link itself cannot be guessed, so no guesses end it.
     assert!(ledger.redeem(token("t"), "s", 1).await.is_ok());
 }
 

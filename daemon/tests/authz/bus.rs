@@ -54,7 +54,7 @@ impl Drop for Running {
     }
 }
 
-/// A process of somebody's.
+/// A process of another user.
 pub fn process_of(uid: u32) -> Running {
     Running::start(Command::new("sleep").arg("600").uid(uid).gid(uid))
 }

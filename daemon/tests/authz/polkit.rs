@@ -18,7 +18,7 @@ fn about<'a>(call: &'a Call, action: Action, subject: Option<(&'a Subject, bool)
     }
 }
 
-/// A call of somebody whose process is this one.
+/// A call by this process.
 fn call_of(title: &str, pid: u32) -> Call {
     call(person(title).caller(Door::People, Process::of(pid)))
 }
@@ -84,7 +84,7 @@ async fn nobody_gets_in_as_somebody_else() {
         may_list(&polkit, &call_of("owner", anna.pid())).await,
         Decision::Allowed
     );
-    // The user id is the socket's word: carl's connection stays carl's, whoever has the number.
+    // The user id is the socket's word: carl's connection stays carl's, whatever process has the number now.
     reason(may_list(&polkit, &call_of("other", anna.pid())).await);
     // Nobody knows the process.
     let unknown = call(person("owner").caller(Door::People, None));

@@ -187,7 +187,7 @@ pub async fn supervisor_contract(world: &dyn SupervisorWorld) {
         assert_eq!(supervisor.remove(&carl).await, Ok(Effect::Done));
     }
 
-    // Somebody else's broken file is in nobody's way.
+    // A broken file of another service stops nothing.
     if world.break_foreign().is_some() {
         supervisor.put(&anna, &world.steady(&anna)).await.unwrap();
         running(supervisor, &anna).await;

@@ -202,7 +202,7 @@ impl Rig {
         program.render().unwrap()
     }
 
-    /// All processes of this test's apps, whoever their parent is.
+    /// All processes of this test's apps, whatever their parent is.
     pub fn apps(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.dir.path().display());
         let holds = |pid: &u32| {

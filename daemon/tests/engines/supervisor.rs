@@ -318,7 +318,7 @@ async fn ends_are_counted_and_their_signal_is_told() {
             && ended.is_some_and(|ended| ended.before < ended.at)
     })
     .await;
-    // A restart that somebody asks for is none of these.
+    // A restart that a person asks for does not count.
     supervisor.restart(&anna).await.unwrap();
     let processes = supervisor.processes(&anna).await.unwrap();
     assert!(

@@ -1,5 +1,5 @@
 //! Control groups. Each workspace's app has one of its own beside supervisord's, so that it can be
-//! limited as a whole and ended as a whole, whoever else runs as the same user. Below it each process
+//! limited as a whole and ended as a whole, whatever else runs as the same user. Below it each process
 //! type has one, so that what is left of an earlier start can be told from the other types:
 //!
 //! ```text

@@ -121,7 +121,7 @@ fn shown(path: &Path) -> String {
     }
 }
 
-/// `None`: there is none that can be understood.
+/// `None`: there is no seal, or it cannot be understood.
 fn read_list(root: &OwnedFd) -> Result<Option<Vec<Folder>>, Errno> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = match sys::openat(root, LIST, flags, Mode::empty()) {

@@ -38,7 +38,7 @@ pub(crate) fn push(ask: &Push) -> Result<(), Fault> {
     if output.success {
         return Ok(());
     }
-    // One whose answer was lost may be done by the server while this one comes.
+    // The server may still carry out a push whose answer was lost when this one arrives.
     if translate::is_elsewhere(&output) && position(&git, &branch)? == Some(commit.to_string()) {
         return Ok(());
     }

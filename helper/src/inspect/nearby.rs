@@ -189,7 +189,7 @@ fn dockerfile(content: &str, _: &Path) -> String {
     }
 }
 
-/// Text of the repository in a sentence of cid's.
+/// Text of the repository, made fit for a sentence of cid.
 fn quote(text: &str) -> String {
     let shown = text.chars().filter(|c| !c.is_control());
     match text.chars().count() {

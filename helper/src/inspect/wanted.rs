@@ -204,7 +204,7 @@ pub(super) fn version_files(snapshot: &Snapshot<'_>) -> Vec<PathBuf> {
 }
 
 /// `3.12`, `3.12.1`, `3.13-dev`, `3.13.0rc1`, `python-3.12.1`, `cpython@3.12`; inside `None` for `system`,
-/// outside for anything else, such as another Python than CPython or somebody's own environment.
+/// outside for anything else, such as another Python than CPython or an environment of the person's own.
 fn version(word: &str) -> Option<Option<Vec<u32>>> {
     if word == "system" {
         return Some(None);

@@ -370,7 +370,7 @@ mod tests {
         let make: [&dyn Fn(); 5] = [
             &|| symlink(&same, &place).unwrap(),
             &|| symlink(&other, &place).unwrap(),
-            // Nobody writes to it: whoever opens it waits.
+            // Nothing writes to it: opening it for reading waits.
             &pipe,
             &|| fs::write(&place, "text and more").unwrap(),
             &|| fs::write(&place, "tex").unwrap(),

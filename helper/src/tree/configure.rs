@@ -149,7 +149,7 @@ fn remove(tree: &Root, target: &Path) -> Result<(), Fault> {
     purge::remove_at(&parent, &name, &tree.path().join(target)).map(|_| ())
 }
 
-/// An empty folder holds nobody's work.
+/// An empty folder holds no work.
 fn remove_empty(tree: &Root, target: &Path) -> Result<(), Fault> {
     let (parent, name) = tree.split(target)?;
     let parent = tree

@@ -88,7 +88,7 @@ fn open_parent(path: &Path) -> Result<Option<(OwnedFd, &OsStr)>, Fault> {
     }
 }
 
-/// Looked at before anything is removed: what is mounted is somebody's, and is not touched.
+/// Looked at before anything is removed: mounted file systems are not touched.
 fn refuse_mounts(path: &Path, itself: bool) -> Result<(), Fault> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let table = fs::read("/proc/self/mountinfo").unwrap_or_default();
@@ -229,7 +229,7 @@ impl<'a> Purge<'a> {
             let new = format!(".cid-purge-{}", self.next);
             match sys::renameat_with(folder, name, root, new.as_str(), RenameFlags::NOREPLACE) {
                 Ok(()) | Err(Errno::NOENT) => return Ok(()),
-                // An earlier attempt's, or somebody who knows this code.
+                // Left by an earlier attempt, or made by someone who knows this code.
                 Err(Errno::EXIST) => {}
                 // A folder that gets another parent must itself be writable.
                 Err(Errno::ACCESS) if !allowed => {

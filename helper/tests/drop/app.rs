@@ -143,7 +143,7 @@ fn reaches_its_own_and_the_systems_files_only() {
     }
 }
 
-/// Whoever listens where a neighbour's app did gets its visitors.
+/// A process that listens where a neighbour's app did gets its visitors.
 #[test]
 fn takes_no_port_of_a_neighbour_and_calls_no_nameless_socket() {
     let Some(scene) = Scene::set() else { return };

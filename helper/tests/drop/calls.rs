@@ -34,7 +34,7 @@ fn no_process_of_an_app_makes_them() {
     assert!(said.contains("file-capability EPERM\n"), "{said}");
 }
 
-/// Whoever starts cid may hold keys, of Kerberos for one, in a keyring that what it starts inherits.
+/// The user who starts cid may hold keys, e.g. of Kerberos, in a keyring that its children inherit.
 #[test]
 fn no_key_of_who_started_it_is_to_be_seen() {
     let Some(scene) = Scene::set() else { return };

@@ -44,7 +44,7 @@ impl Scene {
         self.dir.path().join(name)
     }
 
-    /// A folder of somebody's.
+    /// A folder of another user.
     pub fn folder(&self, name: &str, owner: u32, mode: u32) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(&path).unwrap();

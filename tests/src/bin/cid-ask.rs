@@ -1,4 +1,4 @@
-//! Calls every RPC of the daemon once, by one socket, as whoever runs it, and prints one line for
+//! Calls every RPC of the daemon once, by one socket, as the user who runs it, and prints one line for
 //! each: the RPC, the status it was answered with, and the words that came with it. For tests of who
 //! may do what; the calls are such that nothing happens where the workspace holds uncommitted work.
 //!

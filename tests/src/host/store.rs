@@ -67,7 +67,7 @@ fn lock(dir: &Path, name: &str, how: FlockArg) -> Result<Flock<File>> {
     Ok(lock)
 }
 
-/// The lock files stay: one that is removed could be held by somebody who has just opened it.
+/// The lock files stay: a removed one could be held by a process that has just opened it.
 fn remove_unused(dir: &Path, but: &str) -> Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();

@@ -108,7 +108,7 @@ fn what_says_something_else_is_written_again() {
     assert!(!refused.contains("passwd"), "{refused}");
 }
 
-/// What is installed once for all is nobody's to change; where it was changed all the same, it is made anew.
+/// Shared packages must not change; changed ones are built again.
 #[test]
 fn packages_that_all_use_are_sealed_and_made_anew_when_damaged() {
     let stage = Stage::of(&Tree::hello().with("requirements.txt", "six==1.17.0\n"), "");
@@ -134,7 +134,7 @@ fn packages_that_all_use_are_sealed_and_made_anew_when_damaged() {
         let done = Command::new("sh").args(["-c", &line]).status().unwrap();
         assert!(done.success());
     };
-    // One whose owner insists, and one without its folder.
+    // A workspace that is deleted with its work, and one without its folder.
     for (harm, email) in [
         ("/lib/python*/site-packages/six.py", BERT),
         ("", "eve@example.com"),
@@ -211,7 +211,7 @@ fn what_is_there_and_nobodys() {
     stage.answers(&anna);
     assert!(repaired.text().contains("ghost"), "{repaired}");
 
-    // A folder may be somebody's work: it is shown and left alone.
+    // A folder may hold a person's work: it is reported and left alone.
     let folder = anna.directory().parent().unwrap().join("somebodys");
     fs::create_dir(&folder).unwrap();
     finds(&stage, "somebodys");

@@ -163,7 +163,7 @@ fn so_does_each_file_system_on_its_own() {
         let Some(mount) = Mount::ext4(&dir, &image, 64) else {
             return;
         };
-        // What mkfs makes is nobody's of cid's.
+        // What mkfs makes does not belong to cid.
         let _ = fs::remove_dir(dir.join("lost+found"));
         let mut stage = stage(home.path(), &big_tree(), "min_free_mib = 0\n", "");
         fills_up(&stage, &mount);

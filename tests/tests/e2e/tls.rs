@@ -168,7 +168,7 @@ fn workspaces_answer_over_https_and_http_leads_there() {
         "{env}"
     );
 
-    // Names of nobody's get cid's page by either way in, also when Anna's site is nginx's first.
+    // Unknown names get cid's page over HTTP and HTTPS, also when Anna's site is nginx's first.
     let unknown = shop.https("nobody.shop.localhost", "/").unwrap();
     assert_eq!(unknown.status, 404);
     assert!(
@@ -261,7 +261,7 @@ fn a_bad_certificate_is_one_projects_trouble() {
     fs::remove_file(dir.join("privkey.pem")).unwrap();
     fs::create_dir(dir.join("privkey.pem")).unwrap();
     shop.is_refused("privkey.pem: it is not a file");
-    // Whoever opened it would wait, or read, for ever.
+    // A reader that opened it would wait, or read, for ever.
     let key = dir.join("privkey.pem");
     fs::remove_dir(&key).unwrap();
     let made = Command::new("mkfifo").arg(&key).status().unwrap();
@@ -329,7 +329,7 @@ fn what_a_project_had_goes_with_its_certificate() {
         doctor.contains("cictl project remove shop") && !doctor.contains("vhost"),
         "{doctor}"
     );
-    // Put there by somebody: nobody's.
+    // Put there by hand: cid knows nothing of it.
     fs::write(&catch_all, "# nothing\n").unwrap();
     let doctor = shop.stage.cictl_ends(1, &["doctor"]).text();
     assert!(doctor.contains("no project has it"), "{doctor}");

@@ -133,7 +133,7 @@ fn two_hanging_installs_stop_no_other_project_and_who_waits_is_told() {
         ],
     );
 
-    // Who waits can be cancelled, and the turn of one who is comes to the next.
+    // A job that waits can be cancelled, and its turn goes to the next.
     stage.cictl_ends(
         0,
         &[

@@ -179,7 +179,7 @@ fn every_cell_of_the_table_holds() {
         "uncommitted",
     ]);
     let (titles, rows) = table();
-    // Whoever is turned away by name is in the groups that would let him in: it must not matter. A
+    // Accounts that are denied by name are in the groups that would let them in: it must not matter. A
     // workspace's account cannot be in the files: its own helpers would refuse to be in such groups.
     for (title, groups) in [
         ("admin", "cid"),
@@ -309,13 +309,13 @@ fn orphaned_call(stage: &Stage, account: &str, rpc: &str, meanwhile: impl FnOnce
 #[test]
 fn a_connection_whose_process_has_ended_gets_nothing() {
     let Some(stage) = stage() else { return };
-    // Anna could delete it: what is said of her process is said of nobody any more.
+    // Anna could delete it: an answer about her process is good for no other.
     let said = orphaned_call(&stage, "anna", DELETE, |_| ());
     assert!(is_gone(&said), "{said}");
     assert!(stage.is_there());
 }
 
-/// Whoever has died is told so: that is no trouble with polkit, whose own words differ by version.
+/// A caller that has died is reported as that, not as trouble with polkit, whose own words differ by version.
 fn is_gone(said: &str) -> bool {
     said.contains("PermissionDenied") && said.contains("the process that asked is gone")
 }

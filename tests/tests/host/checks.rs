@@ -143,7 +143,7 @@ fn a_work_dir_is_the_projects_own_and_the_daemon_may_write_it() {
     let listed = run(&host, "cictl project list");
     assert!(!listed.contains("nodeploy"), "{listed}");
 
-    // One who is a person, and is not locked out.
+    // An account of a person, not locked.
     run(&host, "sed -i s/nodeploy/bob/ /etc/cid/projects.d/fe.toml");
     assert_eq!(reload(), 1);
     let told = check(&host, "fe");

@@ -323,7 +323,7 @@ fn supervisord_that_is_down() {
         host.run(&["cictl", "doctor"]).unwrap().status == 0
     });
 
-    // Debian's own is none of cid's business, but costs memory.
+    // Debian's own supervisord does not belong to cid, but costs memory.
     let notes = |host: &Host| words(&host.run(&["cictl", "doctor"]).unwrap());
     let line = "systemctl disable --now supervisor";
     run(&host, "systemctl enable --now supervisor");

@@ -28,7 +28,7 @@ fn what_supervisord_would_not_start_with_is_one_workspaces_trouble() {
     let journal = host.journal("cid-supervisor").unwrap();
     let started = format!("spawned: 'guestbook.{ANNA}.web'");
     assert!(journal.contains(&started), "{journal}");
-    // As a hand that tidies up, or a disk, may leave it: folders that are gone, a file that is none.
+    // As a hand that tidies up, or a disk, may leave it: folders that are gone, a folder where a file was.
     run(
         &host,
         &format!(

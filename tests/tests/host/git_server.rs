@@ -7,7 +7,7 @@ use crate::{
 use cid_testkit::host::Host;
 use std::thread;
 
-/// The account `git` and its sshd, which lets the deploy user in by a key and drops whoever comes while three others
+/// The account `git` and its sshd, which lets the deploy user in by a key and drops who comes while three others
 /// have not yet been let in.
 const SERVER: &str = r##"set -e
 useradd --create-home git

@@ -23,7 +23,7 @@ fn without_its_file_a_project_is_named_and_its_workspaces_go() {
     let Some(host) = cid() else { return };
     create(&host, ANNA);
     create(&host, BERT);
-    // A typo takes nobody's rights away, and is said where it is the reason.
+    // A typo takes no rights away, and is named where it is the reason.
     let as_anna = |args: &[&str]| host.run_as("anna", &[&["cictl"], args].concat()).unwrap();
     run(
         &host,
@@ -59,7 +59,7 @@ fn without_its_file_a_project_is_named_and_its_workspaces_go() {
             .exists("/srv/cid/guestbook/anna---example-com")
             .unwrap()
     );
-    // One whose account, deploy user and daemon are not what they were, either.
+    // So can a project whose account, deploy user and daemon have changed.
     run(&host, "systemctl restart cid");
     delete(&host, BERT);
     assert!(

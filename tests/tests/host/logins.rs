@@ -260,7 +260,7 @@ fn what_runs_as_it_outside_of_cid_is_ended(host: &Host, user: &str, app: &str) {
     is_well(host);
     let now = run(host, &format!("pgrep --uid {user}"));
     assert_eq!(now, app, "the app went on");
-    // Nothing outlives the account, whoever started it.
+    // No process outlives the account, however it was started.
     run(host, &open);
     run(host, &format!("cictl delete --yes --with-branch {ANNA}"));
     let left = format!("ps -eo uid,args | grep -w '^ *{number}'");

@@ -1,5 +1,5 @@
-//! Commands that people run in workspaces, on a host: units of systemd's, which end with whoever wanted
-//! them, get their arguments as they were typed, and are bounded in number.
+//! Commands that people run in workspaces, on a host: units of systemd, which end with their caller,
+//! get their arguments as they were typed, and are bounded in number.
 
 use crate::stage::{cid, create, main_pid, rewrite_project, soon, status_of, user_of, words};
 use cid_testkit::host::Host;
@@ -31,7 +31,7 @@ fn units(host: &Host) -> String {
     units.ok().unwrap().stdout
 }
 
-/// A client whose command has two processes, of which one is nobody's child any more.
+/// A client whose command has two processes, one of which has lost its parent.
 fn begin_two(host: &Host) -> String {
     let client = begin(host, &["sh", "-c", "sleep 781 & sleep 782"]);
     soon("the command runs", || sleepers(host) == 2);

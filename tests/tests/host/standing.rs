@@ -15,7 +15,7 @@ fn waiting(host: &Host) -> Option<(String, String)> {
     ]);
     let pids = listed.unwrap().stdout;
     pids.lines().find_map(|pid| {
-        // One that ends meanwhile is none.
+        // One that ends meanwhile does not count.
         let status = host.read(&format!("/proc/{pid}/status")).ok()?;
         let groups = status.lines().find_map(|line| line.strip_prefix("Groups:"));
         Some((pid.to_owned(), groups?.trim().to_owned()))

@@ -1,4 +1,4 @@
-//! Certificates and names of nobody's on a host, whose nginx is not cid's alone.
+//! Certificates and unknown names on a host, whose nginx is not cid's alone.
 
 use crate::stage::{cid, soon, status_of, words};
 use cid_testkit::{Certificate, host::Host};

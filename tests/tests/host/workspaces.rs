@@ -194,7 +194,7 @@ fn one_workspace_cannot_reach_another_nor_the_machine() {
     let said = probe(&format!("pid = {pid}\n{INTRUDE}"));
     assert_eq!(said.matches("refused").count(), 11, "{said}");
     assert!(!said.contains("DONE"), "{said}");
-    // Whoever could take the port of an app that is down would get its visitors.
+    // A process that takes the port of an app that is down would get its visitors.
     // Landlock knows ports from this version on.
     if has_linux(&host, (6, 7)) {
         let said = probe(
@@ -414,7 +414,7 @@ fn what_is_shared_in_memory_lives_as_long_as_its_workspace() {
         "{}",
         there("0", &left)
     );
-    // What another account has, it keeps, and is in nobody's way.
+    // Files of another account stay, and stop nothing.
     there(
         "65534",
         "import os; os.makedirs('/dev/shm/open/others/own'); open('/dev/mqueue/other', 'w')",

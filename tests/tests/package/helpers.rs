@@ -35,7 +35,7 @@ fn every_line_can_be_a_property() {
                         !key.starts_with("Exec"),
                         "{unit}: {key} is added at run time"
                     );
-                    // A share of the memory is none.
+                    // A share of the memory is no fixed size.
                     assert!(
                         !value.trim_end_matches('%').contains('%'),
                         "{unit}: {key} has a specifier"

@@ -1,4 +1,4 @@
-//! Signing in: a link's token and its code are `good`, whoever asks.
+//! Signing in: a link's token and its code are `good` for everyone.
 
 use super::{Answer, Fake};
 use cid_proto::v1::{self as pb, people_server};

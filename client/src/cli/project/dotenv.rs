@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// Key -> value; the last one of a key counts.
 ///
 /// # Errors
-/// A line is none of these. The error gives its number and not its text, which may be a secret.
+/// A line is not understood. The error gives its number and not its text, which may be a secret.
 pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut values = BTreeMap::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

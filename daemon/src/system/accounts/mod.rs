@@ -69,7 +69,7 @@ pub trait Accounts: Send + Sync {
     /// The name or the number is somebody else's, or the tools fail.
     async fn make(&self, account: &Account, group: &str) -> Result<u32, Fault>;
 
-    /// Whether there is anything of that name, whoever's it is.
+    /// Whether anything has that name, cid's or not.
     ///
     /// # Errors
     /// The machine does not tell.
@@ -96,7 +96,7 @@ pub trait Accounts: Send + Sync {
     /// Removes a project's builder, and its group where that was made here; none of that name is no error.
     ///
     /// # Errors
-    /// The tools fail: the group is somebody's first one.
+    /// The tools fail, e.g. because the group is the primary one of an account.
     async fn remove_project(&self, group: &str, builder: &str) -> Result<(), Fault>;
 
     /// Brings an account what it lacks.

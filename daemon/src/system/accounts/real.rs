@@ -144,7 +144,7 @@ fn refuse_foreign(account: &Account, traces: &Traces) -> Result<(), Fault> {
     }
 }
 
-/// Whoever started them and wherever; but for the helper that ended the others.
+/// By any parent and in any control group, except for the helper that ended the others.
 fn refuse_processes(account: &Account) -> Result<(), Fault> {
     let mut left = procs::of(account.uid);
     left.retain(|pid| !cgroup::is_helpers(*pid));

@@ -13,7 +13,7 @@ pub(super) const WORKSPACE: &str = "cid workspace";
 const BUILDER: &str = "cid builder";
 
 /// An account as cid has it. Nobody can log in as it, and no service runs anything as it: it has no home, no shell
-/// and no password, and it has expired, which PAM tells whoever asks. What cid starts asks nobody.
+/// and no password, and it has expired, which every login through PAM is told. cid starts processes without PAM.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     name: String,

@@ -11,7 +11,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 pub struct HostName(String);
 
 impl HostName {
-    /// Reads a host name; `None` when it is none.
+    /// Reads a host name; `None` if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let label = |label: &str| {
             (1..=63).contains(&label.len())

@@ -83,9 +83,9 @@ pub struct Resolved {
 /// See [`super::Request::EndProcesses`]. Refused as root, and where the user started the helper.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct EndProcesses {
-    /// End no process: only helpers of cid's run any more.
+    /// End no process: only helpers of cid are left.
     pub spare: bool,
-    /// Only those in no control group of cid's: the app goes on.
+    /// Only those outside cid's control groups: the app goes on.
     pub outside_only: bool,
     /// Also remove what the user has in shared memory, message queues, semaphores, and the machine's folders for
     /// temporary files.

@@ -136,7 +136,7 @@ requests! {
     UpdateTree => TreeState,
     /// Takes that back, where that loses nothing.
     TakeBackTree => Option<String>,
-    /// Writes down what cid and the project's commands made, which is nobody's work.
+    /// Writes down what cid and the project's commands made, which does not count as work.
     RecordMade => (),
     /// Says where names lead.
     Resolve => Resolved,

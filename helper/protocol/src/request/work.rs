@@ -58,9 +58,9 @@ pub struct TreeState {
     pub commit: String,
     /// The files as they are, as a tree of git's in the clone; what is large is left out.
     pub snapshot: String,
-    /// Another text whenever there is another commit or another change of somebody's.
+    /// Changes with every commit and every change that a person makes.
     pub fingerprint: String,
-    /// How many files have changes of somebody's.
+    /// How many files have changes that a person made.
     pub uncommitted: usize,
     /// Why the tree was not brought up to date, where the remote has another commit.
     pub left_alone: Option<String>,
@@ -132,7 +132,7 @@ impl WorkReport {
 pub struct RepositoryWork {
     /// Its folder, relative to the workspace's, e.g. `src/lib`.
     pub path: String,
-    /// Changed and untracked paths, relative to `path`; in brackets what is no path.
+    /// Changed and untracked paths, relative to `path`; notes that are not paths stand in brackets.
     pub uncommitted: Listing,
     /// `<short id> <subject>` of stashes and of commits that no remote holds now.
     pub unpushed: Listing,

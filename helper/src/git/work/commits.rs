@@ -52,7 +52,7 @@ pub(super) fn tips(repository: &mut Repository) -> Result<Tips, git2::Error> {
         let reference = reference?;
         let name = reference.name_bytes();
         if name == STASH {
-            // One whose list is gone is told all the same.
+            // A stash whose list is gone is reported all the same.
             let last = reference.target();
             stashes.extend(last.filter(|id| !stashes.contains(id)));
         } else if !NOT_LOCAL.iter().any(|prefix| name.starts_with(prefix)) {

@@ -89,7 +89,7 @@ pub(super) fn look(
     Ok(files)
 }
 
-/// Changes of a clone's files that are somebody's.
+/// Changes of a clone's files that a person made.
 pub(super) fn work(
     repository: &Repository,
     workdir: &Path,

@@ -20,7 +20,7 @@ const FOLDERS: &[&str] = &[TREE, HOME, "run", STATIC, "tmp", VENV, OTHER_VENV];
 const DEPTH: usize = 512;
 /// How many repositories are looked at.
 const REPOSITORIES: usize = 200;
-/// A `.git` file that is longer is none.
+/// A longer file is not a `.git` file.
 const POINTER: u64 = 8192;
 
 /// Below `home`: what tools fetch again when it is gone. A clone in there is the tool's own.

@@ -24,7 +24,7 @@ use std::{
 /// Beside the clone's index.
 const FILE: &str = ".git/cid-made";
 const MAX_FILE: u64 = 8 * 1024 * 1024;
-/// More paths than these are not written down, and are somebody's work.
+/// More paths than these are not written down, and count as work.
 const PATHS: usize = 20_000;
 /// So much of a file's beginning tells it from another one.
 const BEGINNING: u64 = 1024 * 1024;
@@ -190,7 +190,7 @@ impl Made {
         }
     }
 
-    /// The files in a folder that cid copied, which are looked at one by one; `None`: it is none, or was written down
+    /// The files in a folder that cid copied, which are looked at one by one; `None`: it is not such a folder, or was written down
     /// as one thing.
     pub(super) fn inside(&self, folder: &Path) -> Option<Vec<PathBuf>> {
         let key = self.key(folder)?;

@@ -18,11 +18,11 @@ const EXTENSIONS: &[&str] = &[
 /// How many linked worktrees of one repository are looked at.
 const WORKTREES: usize = 200;
 
-/// Opens a `.git` folder, whoever it belongs to: developers make repositories in a workspace too. With
+/// Opens a `.git` folder, whatever user owns it: developers make repositories in a workspace too. With
 /// files, what `core.worktree` and `core.bare` say does not count.
 ///
 /// # Errors
-/// It is none, it is damaged, or git has ways of storing in it that libgit2 would not see.
+/// It is not one, it is damaged, or git has ways of storing in it that libgit2 would not see.
 pub(super) fn open(gitdir: &Path, workdir: Option<&Path>) -> Result<Repository, git2::Error> {
     // libgit2 refuses what it does not know as well, in words that nobody understands.
     refuse_extensions(&local_config(&common_of(gitdir))?)?;

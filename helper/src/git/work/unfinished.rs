@@ -1,5 +1,5 @@
 //! Says what people made in a workspace whose creation is taken back. No remote is asked: it must be quick, and
-//! work without a network. What install and release commands, cid, and the app made is nobody's work:
+//! work without a network. What install and release commands, cid, and the app made does not count as work:
 //!
 //! - commits and stashes count, unless the mirror has them or they were fetched;
 //! - changed committed files count, unless commands had changed them by their end;

@@ -210,7 +210,7 @@ impl<'a> Clone<'a> {
         }
     }
 
-    /// Changes that are somebody's, in words.
+    /// Changes that a person made, in words.
     fn uncommitted_told(&self) -> Result<Option<String>, Fault> {
         let work = self.uncommitted()?;
         let named: Vec<&str> = work.items.iter().take(NAMED).map(String::as_str).collect();

@@ -130,11 +130,11 @@ fn ignored_and_loose_files_are_named_with_their_size() {
     fs::write(home.join("notes.txt"), "12345").unwrap();
     fs::create_dir_all(home.join(".cache/pip")).unwrap();
     fs::write(home.join(".cache/pip/x"), "x").unwrap();
-    // git keeps its hooks nowhere else; its examples are nobody's.
+    // git keeps its hooks nowhere else; its examples are not work.
     fs::create_dir_all(clone.join(".git/hooks")).unwrap();
     fs::write(clone.join(".git/hooks/pre-commit"), "#!").unwrap();
     fs::write(clone.join(".git/hooks/pre-push.sample"), "#!").unwrap();
-    // A repository is looked at by itself, and what tools make again is nobody's.
+    // A repository is looked at by itself, and what tools make again is not work.
     git(&home, &["init", "--quiet", "repository"]);
     fs::create_dir_all(clone.join("media/venv")).unwrap();
     fs::write(clone.join("media/venv/pyvenv.cfg"), "x").unwrap();
@@ -210,7 +210,7 @@ fn texts_in_what_cid_copied_are_work_and_what_apps_keep_there_is_not() {
         "{named:?}"
     );
 
-    // What a person writes does not, new or not, at any depth; a second look of cid's does not change that.
+    // What a person writes does not, new or not, at any depth; a second look by cid does not change that.
     fs::write(own.join("deep/new.json"), "{}\n").unwrap();
     fs::write(own.join("a.json"), "other\n").unwrap();
     fs::write(clone.join("local.ini"), "mine\n").unwrap();
@@ -245,7 +245,7 @@ fn what_cid_put_in_a_tracked_files_place_is_nobodys_work_until_it_is_changed() {
     assert_nothing(&mut origin);
     fs::write(clone.join("manage.py"), "by hand").unwrap();
     assert_eq!(origin.work("src").uncommitted.items, ["manage.py"]);
-    // What is staged would be committed, whoever wrote it.
+    // What is staged would be committed, so it counts.
     fs::write(clone.join("manage.py"), "by cid").unwrap();
     assert_nothing(&mut origin);
     git(&clone, &["update-index", "--no-skip-worktree", "manage.py"]);

@@ -145,7 +145,7 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
     ])
     .ok()
     .unwrap();
-    // What the creation made is nobody's work.
+    // What the creation made does not count as work.
     let by_hand = format!("{}/by-hand", tree("mallory"));
     run(&["touch", &by_hand]).ok().unwrap();
     let refused = run(&[

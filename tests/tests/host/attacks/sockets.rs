@@ -23,7 +23,7 @@ for path in sorted(paths):
             print('refused', path, error.errno, flush=True)
 print('the end')
 "#;
-/// Those of the system and of cid's own, in case none of them is to be seen.
+/// Those of the system and cid's own, in case none of them shows up in the list.
 const SOCKETS: [&str; 11] = [
     "/run/cid/cid.sock",
     "/run/cid/web/web.sock",
