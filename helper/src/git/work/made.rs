@@ -190,8 +190,8 @@ impl Made {
         }
     }
 
-    /// The files in a folder that cid copied, which are looked at one by one; `None`: it is not such a folder, or was written down
-    /// as one thing.
+    /// The files in a folder that cid copied, which are looked at one by one; `None`: it is not such a folder, or was
+    /// written down as one thing.
     pub(super) fn inside(&self, folder: &Path) -> Option<Vec<PathBuf>> {
         let key = self.key(folder)?;
         let is_folder = fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_dir());
