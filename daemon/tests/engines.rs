@@ -18,6 +18,8 @@ mod rig;
 mod bounds;
 #[path = "engines/fakes.rs"]
 mod fakes;
+#[path = "engines/files.rs"]
+mod files;
 #[path = "engines/nginx.rs"]
 mod nginx;
 #[path = "engines/sandbox.rs"]

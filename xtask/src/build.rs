@@ -55,19 +55,22 @@ pub enum Profile {
     Release,
 }
 
-/// Builds the four programs and says where they are.
+/// Each package with the program that it makes.
+pub const PROGRAMS: [(&str, &str); 4] = [
+    ("cid", "cid"),
+    ("cid-helper", "cid-helper"),
+    ("cid-client", "cictl"),
+    ("cid-web", "cid-web"),
+];
+
+/// Builds the programs and says where they are.
 pub fn programs(profile: Profile) -> Result<PathBuf> {
     println!("==> building");
     let mut build = cargo();
     build.args(["build", "--bins"]);
-    build.args([
-        "--package",
-        "cid",
-        "--package",
-        "cid-client",
-        "--package",
-        "cid-web",
-    ]);
+    for (package, _) in PROGRAMS {
+        build.args(["--package", package]);
+    }
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => {

@@ -174,3 +174,17 @@ impl Stage {
         Ok(self.root.join(to))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An older build may have left a program that is not built any more.
+    #[test]
+    fn every_program_that_is_shipped_is_built() {
+        let built = build::PROGRAMS.map(|(_, program)| program);
+        for (program, path) in PROGRAMS {
+            assert!(built.contains(program), "{path}");
+        }
+    }
+}
