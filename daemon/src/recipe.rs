@@ -22,6 +22,9 @@ pub use cid_protocol::run_file::WEB;
 pub struct Recipe {
     /// Where dependencies come from.
     pub environment: Environment,
+    /// Commands that build what the app serves or runs, in its folder.
+    #[serde(default)]
+    pub build: Vec<Vec<String>>,
     /// Commands before every start, in order.
     pub release: Vec<ProcessCommand>,
     /// Process type -> what to execute; never empty.
@@ -43,14 +46,14 @@ pub enum Environment {
         /// Names it.
         key: String,
         /// How they are declared.
-        dependencies: Dependencies,
+        dependencies: Vec<Dependencies>,
         /// Packages of the repository itself are among them, which each workspace has in its own tree.
         local: bool,
     },
     /// The workspace's own, because its branch declares others than base or they cannot be keyed.
     Own {
-        /// How they are declared; `None`: by `install`.
-        dependencies: Option<Dependencies>,
+        /// How they are declared; none: by `install`.
+        dependencies: Vec<Dependencies>,
         /// As in [`Self::Shared`].
         local: bool,
         /// The operator's commands.
@@ -89,6 +92,7 @@ impl Recipe {
         }
         Ok(Self {
             environment: environment(project, inspection),
+            build: build(project, inspection),
             release: release(project, inspection),
             web_on_socket: processes.get(WEB).is_some_and(wants_socket),
             processes,
@@ -102,8 +106,8 @@ impl Recipe {
 }
 
 fn nothing_to_run(inspection: &Inspection) -> Fault {
-    let message = "cannot tell what to run: in `dir` of [app] there is no Procfile with a process, no manage.py, and \
-         no folder with a wsgi.py beside gunicorn among the dependencies";
+    let message = "cannot tell what to run: in `dir` of [app] there is no Procfile with a process, no manage.py, \
+         no folder with a wsgi.py beside gunicorn among the dependencies, and no file that starts an app of another kind";
     let add = "add a Procfile with a line like `web: gunicorn -b 127.0.0.1:$PORT app.wsgi`, or set run.web in [app] of \
          the project file";
     let fault = Fault::new(message);
@@ -150,6 +154,7 @@ fn processes(project: &Project, inspection: &Inspection) -> BTreeMap<String, Pro
         return inspection.processes.iter().map(shell).collect();
     }
     django(inspection)
+        .or_else(|| inspection.start.clone())
         .map(|command| (WEB.to_owned(), ProcessCommand::Arguments(command)))
         .into_iter()
         .collect()
@@ -167,6 +172,19 @@ fn django(inspection: &Inspection) -> Option<Vec<String>> {
             "127.0.0.1:{port}",
         ])),
         _ => None,
+    }
+}
+
+/// What the operator says, or else what the repository does where the operator leaves its packages to cid.
+fn build(project: &Project, inspection: &Inspection) -> Vec<Vec<String>> {
+    let app = &project.app;
+    match &app.build {
+        Some(commands) => commands
+            .iter()
+            .map(|command| command.words().to_vec())
+            .collect(),
+        None if app.env.is_some() || app.install.is_some() => Vec::new(),
+        None => inspection.build.clone(),
     }
 }
 
@@ -206,14 +224,15 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
             .map(|command| command.words().to_vec())
             .collect();
         return Environment::Own {
-            dependencies: None,
+            dependencies: Vec::new(),
             local: false,
             install,
         };
     }
-    let Some(dependencies) = inspection.dependencies else {
+    let dependencies = inspection.dependencies.clone();
+    if dependencies.is_empty() {
         return Environment::None;
-    };
+    }
     let local = inspection.local;
     match (&inspection.dependencies_key, &inspection.base_key) {
         (Some(key), Some(base)) if key == base => Environment::Shared {
@@ -222,7 +241,7 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
             local,
         },
         _ => Environment::Own {
-            dependencies: Some(dependencies),
+            dependencies,
             local,
             install: Vec::new(),
         },
@@ -273,7 +292,7 @@ mod tests {
         Inspection {
             processes: vec![("web".into(), "gunicorn -b 127.0.0.1:$PORT x.wsgi".into())],
             release: Some("python manage.py migrate".into()),
-            dependencies: Some(Dependencies::Requirements),
+            dependencies: vec![Dependencies::Requirements],
             dependencies_key: Some("k".into()),
             base_key: Some("k".into()),
             django: true,

@@ -177,6 +177,10 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::open_umask();
             reply(deps::install_local(&ask, lines))
         }
+        Request::PlacePackages(ask) => {
+            drop::tree_umask();
+            reply(deps::place(&ask))
+        }
         Request::FindPython(ask) => reply(deps::find_python(&ask)),
         Request::BringUv(ask) => {
             drop::open_umask();

@@ -3,8 +3,8 @@
 
 use super::{
     Inspect, InstallDependencies,
-    environment::{Installed, search_path},
     inspect::{Inspected, is_unchanged},
+    installed::Installed,
     make_account::made,
     make_directory::{HOME, TMP, TREE, own_socket, purge},
     variables::{filled_in, own_variables, values},
@@ -204,6 +204,7 @@ impl Configure {
         readable.push(layout.mirror_dir(cx.project_name()));
         readable.extend(facts.installed.path.clone());
         readable.extend(facts.installed.shared.clone());
+        readable.extend(facts.installed.packages.clone());
         Some(RunAs {
             uid: made.account.uid,
             gid: made.account.uid,
@@ -223,10 +224,10 @@ impl Configure {
         own: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        let Installed { path, shared } = &facts.installed;
-        let environments = [path, shared].into_iter().flatten().map(PathBuf::as_path);
+        let installed = &facts.installed;
+        let tree = self.directory.join(TREE);
         let mut all = BTreeMap::from([
-            ("PATH".to_owned(), search_path(environments)),
+            ("PATH".to_owned(), installed.search_path(&tree)),
             ("HOME".to_owned(), text(&self.directory.join(HOME))),
             ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
@@ -236,9 +237,10 @@ impl Configure {
             ("CID_RUN_DIR".to_owned(), text(&facts.run_dir)),
             ("CID_UNIT".to_owned(), self.instance.to_string()),
         ]);
-        if let Some(environment) = path {
+        if let Some(environment) = &installed.path {
             all.insert("VIRTUAL_ENV".to_owned(), text(environment));
         }
+        all.extend(installed.variables.clone());
         all.extend(own);
         all
     }

@@ -4,14 +4,16 @@ use super::{
     Inspect,
     ended::judge,
     inspect::is_unchanged,
+    installed::{Installed, joined},
     make_account::made,
     make_directory::{HOME, OTHER_VENV, TMP, TREE, VENV, purge},
     network::{for_installers, settings_of_person},
+    shared::{Condition, Shared},
     variables::values,
 };
 use crate::{
     config::{Limits, Values},
-    domain::{UnitName, builder, project_group},
+    domain::UnitName,
     engine::{Cx, Step},
     recipe::Environment,
     system::{
@@ -24,8 +26,8 @@ use cid_protocol::{
     environment::network,
     fault::Fault,
     request::{
-        BringUv, BuildEnvironment, Built, CheckEnvironment, Dependencies, DiscardEnvironment,
-        InstallLocal, RunCommand, SealEnvironment,
+        BringUv, BuildEnvironment, Built, Dependencies, InstallLocal, PlacePackages, Placed,
+        RunCommand, SealEnvironment,
     },
     run_file::RunFile,
 };
@@ -45,15 +47,6 @@ pub struct InstallDependencies {
     /// For a deployment: the instance that keeps its own environment until it is stopped.
     #[serde(default)]
     pub follows: Option<UnitName>,
-}
-
-/// The environment.
-#[derive(Serialize, Deserialize)]
-pub struct Installed {
-    /// Its folder; `None`: the app has none.
-    pub path: Option<PathBuf>,
-    /// The shared one that it lies over.
-    pub shared: Option<PathBuf>,
 }
 
 impl Step for InstallDependencies {
@@ -78,13 +71,17 @@ impl Step for InstallDependencies {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Installed, Fault> {
         let inspected = cx.output::<Inspect>()?;
-        let alone = |path| Installed { path, shared: None };
+        let project = cx.project()?;
+        let app = project.app.dir();
         if inspected.unchanged {
-            return Ok(alone(None));
+            return Ok(Installed::default());
         }
         Ok(match inspected.recipe.environment {
-            Environment::None => alone(None),
-            Environment::Ready(path) => alone(Some(ready(path)?)),
+            Environment::None => Installed::default(),
+            Environment::Ready(path) => Installed {
+                path: Some(ready(path)?),
+                ..Installed::default()
+            },
             Environment::Shared {
                 key,
                 dependencies,
@@ -92,13 +89,16 @@ impl Step for InstallDependencies {
             } => {
                 let shared = Shared::of(cx, key);
                 if shared.look(cx).await? != Condition::Sound {
-                    self.share(cx, &shared, dependencies).await?;
+                    self.share(cx, &shared, &dependencies).await?;
                 }
+                self.place_in_tree(cx, &shared.target, false).await?;
+                let installed = Installed::of(shared.target.clone(), &dependencies, app);
                 match local {
-                    false => alone(Some(shared.target)),
+                    false => installed,
                     true => Installed {
                         path: Some(self.install_local(cx, Some(&shared.target)).await?),
                         shared: Some(shared.target),
+                        ..installed
                     },
                 }
             }
@@ -107,14 +107,16 @@ impl Step for InstallDependencies {
                 local,
                 install,
             } => {
-                if let Some(same) = self.same(inspected.made_from.packages.as_deref(), cx) {
-                    return Ok(alone(Some(same)));
+                let packages = inspected.made_from.packages.as_deref();
+                if let Some(same) = self.same(packages, &dependencies, cx) {
+                    return Ok(Installed::of(same, &dependencies, app));
                 }
                 let target = self.place(cx)?;
                 let values = values(None, cx).await?;
+                let of = Some(&values);
                 let request = BuildEnvironment {
-                    or_pip: dependencies.is_none() && !mentions_uv(&install),
-                    ..self.request(cx, dependencies, &target, Some(&values))?
+                    or_pip: dependencies.is_empty() && !mentions_uv(&install),
+                    ..self.request(cx, &dependencies, &target, of)?
                 };
                 // The clone's files as they are, which the mirror does not have.
                 let request = match inspected.made_from.snapshot {
@@ -136,7 +138,8 @@ impl Step for InstallDependencies {
                 if local {
                     self.install_local(cx, None).await?;
                 }
-                alone(Some(target))
+                self.place_in_tree(cx, &target, true).await?;
+                Installed::of(target, &dependencies, app)
             }
         })
     }
@@ -163,80 +166,6 @@ impl Step for InstallDependencies {
             Shared::of(cx, key).discard_half(cx).await;
         }
         Ok(())
-    }
-}
-
-/// An environment of several workspaces.
-struct Shared {
-    key: String,
-    target: PathBuf,
-    /// Says that the environment is complete, and not what a build may have written there.
-    mark: PathBuf,
-}
-
-/// What there is of an environment.
-#[derive(Debug, PartialEq, Eq)]
-enum Condition {
-    /// It can be used.
-    Sound,
-    /// It was never completed.
-    Incomplete,
-    /// It is not as it was when it was completed; in which way.
-    Damaged(String),
-}
-
-impl Shared {
-    fn of(cx: &Cx, key: String) -> Self {
-        let (layout, project) = (&cx.sys().layout, cx.project_name());
-        Self {
-            target: layout.environments(project).join(&key),
-            mark: layout.environment_mark(project, &key),
-            key,
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        fs::exists(&self.mark)
-    }
-
-    /// Looks at it: in a sandbox its workspaces run as the user who may change it, and anywhere a folder can be
-    /// removed by hand.
-    async fn look(&self, cx: &Cx) -> Result<Condition, Fault> {
-        if !self.is_complete() {
-            return Ok(Condition::Incomplete);
-        }
-        let check = CheckEnvironment {
-            target: self.target.clone(),
-            closely: false,
-        };
-        let checked = cx.ask(cx.user(), check).await?;
-        Ok(checked.damage.map_or(Condition::Sound, Condition::Damaged))
-    }
-
-    /// Removes an environment that is not complete.
-    async fn discard_half(&self, cx: &Cx) {
-        if self.is_complete() || !fs::exists(&self.target) {
-            return;
-        }
-        let target = self.target.clone();
-        let discard = DiscardEnvironment { target };
-        if let Err(fault) = cx.ask(cx.builder(&self.key), discard).await {
-            tracing::warn!("{fault}");
-        }
-        // On a host the helper only empties it.
-        let _ = std::fs::remove_dir(&self.target);
-    }
-
-    /// On a host the folder of all environments is root's, so that a build reaches no other one.
-    fn make_place(&self, cx: &Cx) -> Result<(), Fault> {
-        let Some(accounts) = &cx.sys().accounts else {
-            return Ok(());
-        };
-        let project = cx.project_name();
-        let (uid, gid) = accounts.numbers(&builder(project), &project_group(project))?;
-        // The parent folder decides who gets this far.
-        fs::make_dir(&self.target, 0o755)?;
-        fs::give_to(&self.target, uid, gid)
     }
 }
 
@@ -305,7 +234,7 @@ impl InstallDependencies {
         &self,
         cx: &Cx,
         shared: &Shared,
-        dependencies: Dependencies,
+        dependencies: &[Dependencies],
     ) -> Result<(), Fault> {
         let _turn = cx.turn(builds(cx)).await?;
         match shared.look(cx).await? {
@@ -320,7 +249,7 @@ impl InstallDependencies {
         // Ends what an earlier build left running, if its job has not ended yet or its daemon was killed.
         cx.sys().helpers.end_builds(cx.project_name()).await?;
         shared.make_place(cx)?;
-        let request = self.request(cx, Some(dependencies), &shared.target, None)?;
+        let request = self.request(cx, dependencies, &shared.target, None)?;
         let builder = cx.builder(&shared.key);
         let _core = build(cx, builder.clone(), request).await?;
         let target = shared.target.clone();
@@ -354,11 +283,17 @@ impl InstallDependencies {
     }
 
     /// The environment of the instance that serves, if the same is installed there.
-    fn same(&self, packages: Option<&str>, cx: &Cx) -> Option<PathBuf> {
+    fn same(&self, packages: Option<&str>, kinds: &[Dependencies], cx: &Cx) -> Option<PathBuf> {
         let run_file = RunFile::read(&cx.sys().layout.run_file(self.follows.as_ref()?)).ok()?;
         let is_same = packages.is_some() && run_file.made_from.packages.as_deref() == packages;
+        // All of them are in the tree.
+        let has_none = || {
+            let lies_in_tree = |kind: &Dependencies| !kind.is_python() && kind.beside().is_none();
+            kinds.iter().all(lies_in_tree).then(|| self.venv(cx))
+        };
         run_file
             .own_environment(&self.directory)
+            .or_else(has_none)
             .filter(|_| is_same)
     }
 
@@ -366,7 +301,7 @@ impl InstallDependencies {
     fn request(
         &self,
         cx: &Cx,
-        dependencies: Option<Dependencies>,
+        dependencies: &[Dependencies],
         target: &Path,
         values: Option<&Values>,
     ) -> Result<BuildEnvironment, Fault> {
@@ -374,13 +309,37 @@ impl InstallDependencies {
             mirror: self.mirror.clone(),
             commit: cx.output::<Inspect>()?.base,
             app_dir: cx.project()?.app.dir().to_owned(),
-            dependencies,
+            dependencies: dependencies.to_owned(),
             target: target.to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
             or_pip: false,
             own_home: cx.sys().accounts.is_some(),
             env: for_installers(&*cx.project()?, values),
         })
+    }
+
+    /// Puts into the tree what belongs there. Where files are linked, they are those of all workspaces.
+    async fn place_in_tree(&self, cx: &Cx, environment: &Path, moves: bool) -> Result<(), Fault> {
+        let request = PlacePackages {
+            environment: environment.to_owned(),
+            tree: self.directory.join(TREE),
+            moves,
+        };
+        let placed = cx.ask(cx.user(), request).await?;
+        if placed.linked + placed.copied > 0 {
+            let Placed { linked, copied, .. } = placed;
+            cx.line(format!(
+                "packages in the tree: {linked} files linked, {copied} copied"
+            ))
+            .await;
+        }
+        for path in placed.left {
+            cx.note(format!(
+                "{} in the tree is not cid's and stays as it is: what is declared may not be installed there",
+                path.display()
+            ));
+        }
+        Ok(())
     }
 
     /// Installs packages of the repository from the workspace's tree, into an environment of its own.
@@ -412,7 +371,7 @@ impl InstallDependencies {
         }
         let text = |path: &Path| path.to_string_lossy().into_owned();
         env.extend([
-            ("PATH".to_owned(), search_path([environment])),
+            ("PATH".to_owned(), joined([environment.join("bin")])),
             ("HOME".to_owned(), text(&self.directory.join(HOME))),
             ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
             ("VIRTUAL_ENV".to_owned(), text(environment)),
@@ -428,15 +387,6 @@ impl InstallDependencies {
             "see its last lines of output; mend the repository or app.install in the project file";
         judge(exited, "install dependencies", &shown, hint)
     }
-}
-
-/// PATH of commands and processes.
-pub(super) fn search_path<'a>(environments: impl IntoIterator<Item = &'a Path>) -> String {
-    const SYSTEM: &str = "/usr/local/bin:/usr/bin:/bin";
-    let bins = environments.into_iter().map(|path| path.join("bin"));
-    bins.map(|bin| format!("{}:", bin.display()))
-        .chain([SYSTEM.to_owned()])
-        .collect()
 }
 
 #[cfg(test)]

@@ -65,13 +65,23 @@ impl Step for Release {
 
 impl Release {
     async fn run(&self, cx: &Cx) -> Result<(), Fault> {
-        let commands = cx.output::<Inspect>()?.recipe.release;
-        if commands.is_empty() {
+        let recipe = cx.output::<Inspect>()?.recipe;
+        if recipe.build.is_empty() && recipe.release.is_empty() {
             return Ok(());
         }
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
         let values = values(Some(&self.instance), cx).await?;
         let is_shared = cx.project()?.database.is_some();
+        // What is built needs no database.
+        for command in recipe.build {
+            let command = ProcessCommand::Arguments(command);
+            let hint = "see its last lines of output; mend it in the repository, or set `build` in [app] of the project file";
+            let _core = cx.turn(Resource::Core).await?;
+            command_of(cx, &run_file, filled_in(command, &values), ("build", hint)).await?;
+        }
+        if recipe.release.is_empty() {
+            return Ok(());
+        }
         // Two migrations of one database would conflict.
         let _turn = match is_shared {
             true => Some(
@@ -81,34 +91,48 @@ impl Release {
             false => None,
         };
         let _core = cx.turn(Resource::Core).await?;
-        let mut is_told = false;
-        for command in commands {
-            let (shown, command) = match filled_in(command, &values) {
-                ProcessCommand::Arguments(words) => (words.join(" "), words),
-                // A Procfile's line is shell by convention.
-                ProcessCommand::Shell(line) => {
-                    (line.clone(), vec!["/bin/sh".into(), "-c".into(), line])
-                }
-            };
-            cx.line(format!("$ {shown}")).await;
-            let request = RunCommand {
-                command,
-                dir: run_file.dir.clone(),
-                env: run_file
-                    .network
-                    .clone()
-                    .into_iter()
-                    .chain(run_file.env.clone())
-                    .collect(),
-            };
+        // One that fails, or never ends, may have changed it as well.
+        if is_shared {
+            cx.note(
+                "the release commands work on the shared database: what they change there stays",
+            );
+        }
+        for command in recipe.release {
             let hint = "see its last lines of output; mend it in the repository, or set `release` in [app] of the project file";
-            // One that fails, or never ends, may have changed it as well.
-            if is_shared && !is_told {
-                cx.note("the release commands work on the shared database: what they change there stays");
-                is_told = true;
-            }
-            judge(cx.ask(cx.user(), request).await?, "release", &shown, hint)?;
+            command_of(
+                cx,
+                &run_file,
+                filled_in(command, &values),
+                ("release", hint),
+            )
+            .await?;
         }
         Ok(())
     }
+}
+
+/// Runs one command in the tree; it must succeed.
+async fn command_of(
+    cx: &Cx,
+    run_file: &RunFile,
+    command: ProcessCommand,
+    (verb, hint): (&str, &str),
+) -> Result<(), Fault> {
+    let (shown, command) = match command {
+        ProcessCommand::Arguments(words) => (words.join(" "), words),
+        // A Procfile's line is shell by convention.
+        ProcessCommand::Shell(line) => (line.clone(), vec!["/bin/sh".into(), "-c".into(), line]),
+    };
+    cx.line(format!("$ {shown}")).await;
+    let request = RunCommand {
+        command,
+        dir: run_file.dir.clone(),
+        env: run_file
+            .network
+            .clone()
+            .into_iter()
+            .chain(run_file.env.clone())
+            .collect(),
+    };
+    judge(cx.ask(cx.user(), request).await?, verb, &shown, hint)
 }

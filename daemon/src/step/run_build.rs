@@ -1,9 +1,9 @@
 //! Runs the commands of `app.build`.
 
 use super::{
-    InstallDependencies,
+    Inspect, InstallDependencies,
     ended::judge,
-    environment::{builds, search_path},
+    environment::builds,
     make_directory::{HOME, TMP, TREE},
     network::for_installers,
 };
@@ -51,18 +51,22 @@ impl Step for RunBuild {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        if self.commands.is_empty() {
+        let commands = match self.commands.is_empty() {
+            true => cx.output::<Inspect>()?.recipe.build,
+            false => self.commands.clone(),
+        };
+        if commands.is_empty() {
             return Ok(());
         }
         let mut env = for_installers(&*cx.project()?, None);
         env.extend(surroundings(&self.directory, cx)?);
         let _turn = cx.turn(builds(cx)).await?;
         let _core = cx.turn(Resource::Core).await?;
-        for command in &self.commands {
+        for command in commands {
             let shown = command.join(" ");
             cx.line(format!("$ {shown}")).await;
             let request = RunCommand {
-                command: command.clone(),
+                command,
                 dir: self.directory.join(TREE).join(&self.app_dir),
                 env: env.clone(),
             };
@@ -82,10 +86,8 @@ impl Step for RunBuild {
 pub(super) fn surroundings(home: &Path, cx: &Cx) -> Result<BTreeMap<String, String>, Fault> {
     let installed = cx.output::<InstallDependencies>()?;
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let environments = [&installed.path, &installed.shared];
-    let environments = environments.into_iter().flatten().map(PathBuf::as_path);
     let mut all = BTreeMap::from([
-        ("PATH".to_owned(), search_path(environments)),
+        ("PATH".to_owned(), installed.search_path(&home.join(TREE))),
         ("HOME".to_owned(), text(&home.join(HOME))),
         ("TMPDIR".to_owned(), text(&home.join(TMP))),
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
@@ -93,6 +95,7 @@ pub(super) fn surroundings(home: &Path, cx: &Cx) -> Result<BTreeMap<String, Stri
         // Compiled files would be another content each time.
         ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
     ]);
+    all.extend(installed.variables);
     if let Some(environment) = &installed.path {
         all.insert("VIRTUAL_ENV".to_owned(), text(environment));
     }

@@ -27,7 +27,7 @@ use cid_protocol::{
     request::{
         AccessReport, AccountFiles, BranchDeletion, Built, Checked, Collected, Configured,
         Dependencies, Ended, Exported, Fetched, FoundCommit, Granted, Inspection, LocalInstalled,
-        PathReport, Purged, Reports, Request, Resolved, SealedBuild, ToolExited, TreeLook,
+        PathReport, Placed, Purged, Reports, Request, Resolved, SealedBuild, ToolExited, TreeLook,
         TreeState, WorkReport,
     },
 };
@@ -318,7 +318,7 @@ impl Launcher for Fake {
                     ("worker".into(), "work".into()),
                 ],
                 release: Some("migrate".into()),
-                dependencies: Some(Dependencies::Requirements),
+                dependencies: vec![Dependencies::Requirements],
                 dependencies_key: Some("key".into()),
                 base_key: Some("key".into()),
                 ..Inspection::default()
@@ -351,6 +351,7 @@ impl Launcher for Fake {
             }
             Request::FindPython(_) => Ok(json!({"told": "Python 3.11.2, /usr/bin/python3"})),
             Request::SealEnvironment(_) => Ok(Value::Null),
+            Request::PlacePackages(_) => encode(serde_json::to_value(Placed::default())),
             Request::CheckEnvironment(ask) => encode(serde_json::to_value(Checked {
                 damage: (!ask.target.is_dir()).then(|| "it is gone".into()),
             })),

@@ -1,7 +1,7 @@
 //! The run file: how a workspace's processes are started. Written by the daemon, owned by root,
 //! read by `cid-helper app` and `cid-helper run`.
 
-use crate::fault::Fault;
+use crate::{fault::Fault, request::Dependencies};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -104,9 +104,16 @@ impl RunFile {
 impl RunFile {
     /// The environment of this workspace's own that its processes use.
     pub fn own_environment(&self, directory: &Path) -> Option<PathBuf> {
-        let path = PathBuf::from(self.env.get("VIRTUAL_ENV")?);
-        let is_own = path.parent() == Some(directory);
-        is_own.then_some(path)
+        let python = self.env.get("VIRTUAL_ENV").map(PathBuf::from);
+        // Others' packages are two folders below it.
+        let others = Dependencies::BESIDE.iter().filter_map(|(_, variable)| {
+            let path = Path::new(self.env.get(*variable)?);
+            Some(path.parent()?.parent()?.to_owned())
+        });
+        python
+            .into_iter()
+            .chain(others)
+            .find(|path| path.parent() == Some(directory))
     }
 }
 

@@ -1,7 +1,12 @@
 //! Puts the files that an installer reads into a folder: only those that declare dependencies, or,
 //! where these name local packages, the whole commit.
 
-use crate::inspect::{self, declared::Declared, requirements, snapshot::Snapshot};
+use crate::inspect::{
+    declared::Declared,
+    kinds::{Kind, detect},
+    requirements,
+    snapshot::Snapshot,
+};
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request::Dependencies,
@@ -13,17 +18,14 @@ use std::{fs, path::Path};
 pub(super) fn export(
     mirror: &Repository,
     snapshot: &Snapshot<'_>,
-    dependencies: Dependencies,
+    kind: &Kind,
     target: &Path,
 ) -> Result<Declared, Fault> {
-    let declared = inspect::detect(snapshot)?
-        .filter(|(detector, _)| detector.dependencies == dependencies)
+    let declared = detect(snapshot)?
+        .into_iter()
+        .find(|(detected, _)| detected.dependencies == kind.dependencies)
         .map(|(_, declared)| declared)
-        .ok_or_else(|| {
-            Fault::new(format!(
-                "cannot find at the commit what declares dependencies ({dependencies:?})"
-            ))
-        })?;
+        .ok_or_else(|| Fault::new(format!("cannot find {} at the commit", kind.file)))?;
     fs::create_dir_all(target.join(&snapshot.app_dir))
         .map_err(|error| Fault::io("make", target, error))?;
     if declared.open || declared.is_whole {
@@ -38,7 +40,7 @@ pub(super) fn export(
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent).map_err(|error| Fault::io("make", parent, error))?;
         }
-        let content = match dependencies {
+        let content = match kind.dependencies {
             Dependencies::Requirements if path.extension() != Some("toml".as_ref()) => {
                 requirements::for_installers(content, path)?
             }

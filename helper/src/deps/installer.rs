@@ -96,7 +96,7 @@ impl<'a> Installer<'a> {
             target: &ask.target,
             python: found.path,
             uv,
-            with_pip: ask.dependencies.is_none(),
+            with_pip: ask.dependencies.is_empty(),
             env,
             lines,
         };
@@ -213,12 +213,22 @@ impl<'a> Installer<'a> {
         self.install(app, "cid-requirements.txt")
     }
 
+    /// Installs a list that names each package, from a lock.
+    pub(super) fn install_exported(&self, app: &Path, file: &str) -> Result<(), Fault> {
+        let words = [self.compile(), "--no-deps", "-r", file];
+        self.pip("install", words.map(Into::into), app)
+    }
+
     fn install(&self, app: &Path, file: &str) -> Result<(), Fault> {
-        let compile = match self.uv {
+        let words = [self.compile(), "-r", file];
+        self.pip("install", words.map(Into::into), app)
+    }
+
+    fn compile(&self) -> &'static str {
+        match self.uv {
             Some(_) => "--compile-bytecode",
             None => "--compile",
-        };
-        self.pip("install", [compile, "-r", file].map(Into::into), app)
+        }
     }
 
     /// Installs packages, without what they need, so that they are used where they lie.

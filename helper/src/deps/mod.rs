@@ -5,25 +5,31 @@
 //! another: its HOME and its cache go with it, and uv is brought in by somebody else.
 
 mod export;
+mod for_tree;
 mod installer;
 mod local;
 pub(super) mod python;
 mod seal;
 mod settings;
+mod tools;
 mod uv;
 mod work;
 
 use super::{
     Lines,
     git::open_mirror,
-    inspect::{snapshot::Snapshot, wanted::Wanted},
+    inspect::{
+        kinds::{self, EXPORTED, Kind},
+        snapshot::Snapshot,
+        wanted::Wanted,
+    },
     tree::purge,
 };
 use cid_protocol::{
     fault::Fault,
     request::{
         BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, FindPython,
-        InstallLocal, LocalInstalled, PythonFound, SealEnvironment,
+        InstallLocal, LocalInstalled, PlacePackages, Placed, PythonFound, SealEnvironment,
     },
 };
 use installer::Installer;
@@ -100,6 +106,14 @@ pub(super) fn check(ask: &CheckEnvironment) -> Result<Checked, Fault> {
     seal::check(ask)
 }
 
+/// Puts what belongs into a workspace's tree there.
+///
+/// # Errors
+/// As [`for_tree::place`].
+pub(super) fn place(ask: &PlacePackages) -> Result<Placed, Fault> {
+    for_tree::place(ask)
+}
+
 fn install(
     ask: &BuildEnvironment,
     mirror: &git2::Repository,
@@ -107,25 +121,51 @@ fn install(
     lines: Lines,
 ) -> Result<Built, Fault> {
     let work = Work::begin(&ask.target, ask.own_home)?;
-    let wanted = Wanted::read(snapshot)?;
-    let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
-        return Ok(Built::WantsUv);
-    };
-    installer.make_environment()?;
+    let mut python = None;
+    if tools::has_python(ask) {
+        let wanted = Wanted::read(snapshot)?;
+        let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
+            return Ok(Built::WantsUv);
+        };
+        installer.make_environment()?;
+        python = Some(installer);
+    }
     let sources = work.sources();
-    if let Some(dependencies) = ask.dependencies {
-        let declared = export::export(mirror, snapshot, dependencies, &sources)?;
-        let app = sources.join(&snapshot.app_dir);
-        match dependencies {
-            Dependencies::UvLock => installer.sync(&app)?,
-            Dependencies::Requirements => installer.install_requirements(&app)?,
-            Dependencies::Pyproject => installer.install_project_dependencies(&app)?,
+    let mut is_for_tree = false;
+    for dependencies in &ask.dependencies {
+        let kind = kinds::kind(*dependencies)
+            .ok_or_else(|| Fault::new(format!("cannot install {dependencies:?}: it has no row")))?;
+        let declared = export::export(mirror, snapshot, kind, &sources)?;
+        let folder = declared.run_in.as_ref().unwrap_or(&snapshot.app_dir);
+        let folder = sources.join(folder);
+        match (&kind.tool, &python) {
+            (Some(tool), _) => {
+                let uv = tools::uv_of(ask, &work);
+                tools::install(ask, kind, tool, &folder, (&work, uv.as_deref()), lines)?;
+                is_for_tree |= !dependencies.is_python();
+                if let (true, Some(installer)) = (folder.join(EXPORTED).exists(), &python) {
+                    installer.install_exported(&folder, EXPORTED)?;
+                }
+            }
+            (None, Some(installer)) => by_uv(installer, kind, &folder)?,
+            (None, None) => {}
         }
-        if declared.local {
+        if let (true, Some(installer)) = (declared.local, &python) {
             let app = declared.is_package.then_some(snapshot.app_dir.as_path());
-            local::take_out(&installer, &ask.target, &sources, app)?;
+            local::take_out(installer, &ask.target, &sources, app)?;
         }
+    }
+    if is_for_tree {
+        for_tree::take(mirror, snapshot, &sources, &ask.target)?;
     }
     work.end()?;
     Ok(Built::Complete)
+}
+
+fn by_uv(installer: &Installer<'_>, kind: &Kind, app: &Path) -> Result<(), Fault> {
+    match kind.dependencies {
+        Dependencies::UvLock => installer.sync(app),
+        Dependencies::Requirements => installer.install_requirements(app),
+        _ => installer.install_project_dependencies(app),
+    }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Declared {
     pub(crate) is_package: bool,
     /// Something is named that the repository does not hold.
     pub(crate) open: bool,
+    /// The folder in the repository where the installer runs; `None`: the app's.
+    pub(crate) run_in: Option<PathBuf>,
     /// What a person may not expect.
     pub(crate) notes: Vec<String>,
 }
@@ -56,6 +58,47 @@ impl Declared {
         Ok(())
     }
 
+    /// With what another kind declares, whose installer runs where it says itself.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.files.extend(other.files);
+        self.packages.extend(other.packages);
+        self.others.extend(other.others);
+        self.is_whole |= other.is_whole;
+        self.local |= other.local;
+        self.is_package |= other.is_package;
+        self.open |= other.open;
+        self.notes.extend(other.notes);
+        self
+    }
+
+    /// Adds a file, where there is one.
+    pub(super) fn add_file(&mut self, snapshot: &Snapshot<'_>, path: &Path) -> Result<(), Fault> {
+        if let Some(content) = snapshot.read_at(path)? {
+            self.files.insert(path.to_owned(), content);
+        }
+        Ok(())
+    }
+
+    /// Adds a file or a folder, where there is one. A file is not read, a folder means that the installer needs the
+    /// commit.
+    pub(super) fn add_thing(&mut self, snapshot: &Snapshot<'_>, path: &Path) -> Result<(), Fault> {
+        match snapshot.id_of(path)? {
+            Some((ObjectType::Blob, id)) => {
+                if self.is_whole {
+                    self.others.insert(path.to_owned(), id);
+                } else {
+                    self.add_file(snapshot, path)?;
+                }
+            }
+            Some((_, id)) => {
+                self.is_whole = true;
+                self.others.insert(path.to_owned(), id);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
     /// Adds a folder of which all has a say.
     pub(super) fn add_folder(
         &mut self,
@@ -77,7 +120,7 @@ impl Declared {
 
     /// SHA-256 over the way of declaring, the machine's Python, and all files; `None` where these
     /// do not decide what gets installed.
-    pub(crate) fn key(&self, dependencies: Dependencies) -> Option<String> {
+    pub(crate) fn key(&self, dependencies: &[Dependencies]) -> Option<String> {
         if self.open {
             return None;
         }
@@ -87,7 +130,7 @@ impl Declared {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
-        part(format!("{dependencies:?}").as_bytes());
+        part(format!("{dependencies:?} {}", std::env::consts::ARCH).as_bytes());
         part(python::machines_own().as_os_str().as_encoded_bytes());
         for (path, content) in &self.files {
             part(path.as_os_str().as_encoded_bytes());
@@ -139,19 +182,19 @@ mod tests {
             files: BTreeMap::from([("requirements.txt".into(), text.into())]),
             ..Declared::default()
         };
-        let key = |declared: &Declared| declared.key(Dependencies::Requirements).unwrap();
+        let key = |declared: &Declared| declared.key(&[Dependencies::Requirements]).unwrap();
         assert_eq!(key(&with("a")), key(&with("a")));
         assert_ne!(key(&with("a")), key(&with("b")));
         assert_ne!(
             Some(key(&with("a"))),
-            with("a").key(Dependencies::Pyproject)
+            with("a").key(&[Dependencies::Pyproject])
         );
         assert_eq!(
             Declared {
                 open: true,
                 ..with("a")
             }
-            .key(Dependencies::Requirements),
+            .key(&[Dependencies::Requirements]),
             None
         );
     }

@@ -3,11 +3,16 @@
 
 pub(super) mod declared;
 mod freshness;
+pub(super) mod kinds;
+mod locks;
 mod nearby;
+mod node;
+mod others;
 mod procfile;
 mod pyproject;
 pub(super) mod requirements;
 pub(super) mod snapshot;
+mod start;
 mod text;
 mod unfetched;
 mod uv_lock;
@@ -17,45 +22,11 @@ use crate::git::open_mirror;
 use cid_protocol::{
     budget,
     fault::Fault,
-    request::{Dependencies, Inspect, Inspection},
+    request::{Inspect, Inspection},
 };
-use declared::Declared;
+use kinds::{detect, together};
 use snapshot::Snapshot;
 use wanted::Wanted;
-
-/// A way to declare dependencies. Other languages join by a line in [`DETECTORS`].
-pub(super) struct Detector {
-    /// What it is called in requests.
-    pub(super) dependencies: Dependencies,
-    /// The deciding file.
-    file: &'static str,
-    /// This one is in the app's folder.
-    needs: &'static str,
-    /// Reads them; `None` when they declare nothing after all.
-    read: fn(&Snapshot<'_>) -> Result<Option<Declared>, Fault>,
-}
-
-/// The first whose files are there counts.
-const DETECTORS: &[Detector] = &[
-    Detector {
-        dependencies: Dependencies::UvLock,
-        file: uv_lock::FILE,
-        needs: pyproject::FILE,
-        read: uv_lock::read,
-    },
-    Detector {
-        dependencies: Dependencies::Requirements,
-        file: requirements::FILE,
-        needs: requirements::FILE,
-        read: requirements::read,
-    },
-    Detector {
-        dependencies: Dependencies::Pyproject,
-        file: pyproject::FILE,
-        needs: pyproject::FILE,
-        read: pyproject::read,
-    },
-];
 
 const PROCFILE: &str = "Procfile";
 const MANAGE: &str = "manage.py";
@@ -71,8 +42,15 @@ const UNREAD: &[&str] = &[
     "setup.py",
     "environment.yml",
     "package.json",
+    "package-lock.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
     "Gemfile",
+    "Gemfile.lock",
     "composer.json",
+    "composer.lock",
     "go.mod",
     "Cargo.toml",
 ];
@@ -108,26 +86,40 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
             found
                 .notes
                 .push(format!("{fault}; the project file says how to install"));
-            None
+            Vec::new()
         }
         detected => detected?,
     };
-    if let Some((detector, declared)) = detected {
-        found.dependencies = Some(detector.dependencies);
-        let files = [detector.file, detector.needs].map(str::to_owned);
-        found.found.extend(files);
+    for (kind, _) in &detected {
+        found
+            .found
+            .extend([kind.file, kind.needs].map(str::to_owned));
         found.found.dedup();
+    }
+    if let Some((dependencies, declared)) = together(detected) {
         found.local = declared.local;
         found.notes.extend(declared.notes.iter().cloned());
         found.gunicorn = declared.packages.contains("gunicorn");
-        found.dependencies_key = declared.key(detector.dependencies);
+        found.dependencies_key = declared.key(&dependencies);
+        found.dependencies = dependencies;
     }
+    if !ask.given.run
+        && found.processes.is_empty()
+        && let Some((command, file)) = start::start(&snapshot, &found.dependencies)
+    {
+        found.start = Some(command);
+        if !found.found.iter().any(|known| known == file) {
+            found.found.push(file.to_owned());
+        }
+    }
+    found.build = start::build(&snapshot, &found.dependencies);
     if !given {
         note_unread(&snapshot, &mut found);
     }
     found.notes.extend(unfetched::notes(&snapshot));
     let wsgi = found.wsgi_module.is_some() && found.gunicorn;
-    if !ask.given.run && found.processes.is_empty() && !found.django && !wsgi {
+    let runs = found.django || wsgi || found.start.is_some();
+    if !ask.given.run && found.processes.is_empty() && !runs {
         found.nearby = nearby::nearby(&snapshot);
     }
     found.base_key = base_key(&mirror, ask);
@@ -171,14 +163,15 @@ fn read_procfile(
 /// Names what a person may take for installed. Beside dependencies that cid reads, that is only what says
 /// the same in other words.
 fn note_unread(snapshot: &Snapshot<'_>, found: &mut Inspection) {
-    let locks = |file: &str| file.ends_with("lock");
+    let locks = |file: &str| file.contains("lock");
+    let is_read = |file: &str| found.found.iter().any(|known| known == file);
     let unread: Vec<&str> = UNREAD
         .iter()
         .copied()
-        .filter(|file| found.dependencies.is_none() || locks(file))
-        .filter(|file| snapshot.has(file))
+        .filter(|file| found.dependencies.is_empty() || locks(file))
+        .filter(|file| snapshot.has(file) && !is_read(file))
         .collect();
-    let poetry = found.dependencies.is_none() && snapshot.has(pyproject::FILE);
+    let poetry = found.dependencies.is_empty() && snapshot.has(pyproject::FILE);
     let unread: Vec<&str> = unread
         .into_iter()
         .chain(poetry.then_some("pyproject.toml (it has no [project])"))
@@ -186,11 +179,15 @@ fn note_unread(snapshot: &Snapshot<'_>, found: &mut Inspection) {
     if unread.is_empty() {
         return;
     }
-    let instead = match found.dependencies {
-        Some(Dependencies::UvLock) => "uv.lock counts",
-        Some(Dependencies::Requirements) => "requirements.txt counts",
-        Some(Dependencies::Pyproject) => "pyproject.toml counts",
-        None => "nothing is installed; `install` in [app] of the project file says how",
+    let counts: Vec<&str> = found
+        .dependencies
+        .iter()
+        .filter_map(|dependencies| kinds::kind(*dependencies))
+        .map(|kind| kind.file)
+        .collect();
+    let instead = match counts.is_empty() {
+        true => "nothing is installed; `install` in [app] of the project file says how".to_owned(),
+        false => format!("{} counts", counts.join(" and ")),
     };
     found.notes.push(format!(
         "cid does not install from {}: {instead}",
@@ -198,26 +195,11 @@ fn note_unread(snapshot: &Snapshot<'_>, found: &mut Inspection) {
     ));
 }
 
-/// How a commit declares its dependencies.
-pub(super) fn detect(
-    snapshot: &Snapshot<'_>,
-) -> Result<Option<(&'static Detector, Declared)>, Fault> {
-    for detector in DETECTORS
-        .iter()
-        .filter(|detector| snapshot.has(detector.needs))
-    {
-        if let Some(declared) = (detector.read)(snapshot)? {
-            return Ok(Some((detector, declared)));
-        }
-    }
-    Ok(None)
-}
-
 /// A base branch that cannot be understood only means that there is nothing to share with it.
 fn base_key(mirror: &git2::Repository, ask: &Inspect) -> Option<String> {
     let snapshot = Snapshot::open(mirror, &ask.base, &ask.app_dir).ok()?;
-    let (detector, declared) = detect(&snapshot).ok()??;
-    declared.key(detector.dependencies)
+    let (dependencies, declared) = together(detect(&snapshot).ok()?)?;
+    declared.key(&dependencies)
 }
 
 /// The one package with a `wsgi.py`; with several, the operator must say which.
@@ -234,5 +216,7 @@ fn is_identifier(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
+#[cfg(test)]
+mod kinds_tests;
 #[cfg(test)]
 mod tests;

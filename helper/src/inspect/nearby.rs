@@ -48,13 +48,14 @@ const KINDS: &[Kind] = &[
         |_, _| "no containers are started: give each service's own command as run.NAME".into(),
     ),
     kind(&["config.ru"], 1, |_, _| {
-        r#"install = [["bundle", "install"]], run.web = ["bundle", "exec", "rackup", "--port", "{port}"]"#.into()
+        r#"run.web = ["bundle", "exec", "rackup", "--port", "{port}"], with a Gemfile.lock"#.into()
     }),
     kind(&["go.mod"], 1, |_, _| {
-        r#"install = [["go", "build", "-o", "app", "."]], run.web = ["./app"] if it listens on $PORT"#.into()
+        r#"run.web = ["go", "run", "./cmd/NAME"] if it listens on $PORT; there is no main.go beside it"#.into()
     }),
     kind(&["Cargo.toml"], 1, |_, _| {
-        r#"install = [["cargo", "build", "--release"]], run.web = ["target/release/NAME"] if it listens on $PORT"#.into()
+        r#"run.web = ["cargo", "run", "--release", "--package", "NAME"] if it listens on $PORT"#
+            .into()
     }),
     kind(&["index.php"], 1, |_, _| {
         r#"run.web = ["php", "-S", "127.0.0.1:{port}"]"#.into()
@@ -166,10 +167,8 @@ fn package_json(content: &str, _: &Path) -> String {
     let start = serde_json::from_str::<Value>(content).ok();
     let start = start.and_then(|json| json.get("scripts")?.get("start")?.as_str().map(quote));
     match start {
-        Some(start) => format!(
-            r#"install = [["npm", "ci"]], run.web = ["npm", "start"] (`{start}`) if it listens on $PORT"#
-        ),
-        None => r#"install = [["npm", "ci"]] and a run.web; it has no scripts.start"#.into(),
+        Some(start) => format!("its scripts.start (`{start}`) is run, and must listen on $PORT"),
+        None => r#"run.web, such as ["node", "server.js"]; it has no scripts.start"#.into(),
     }
 }
 
@@ -239,12 +238,13 @@ mod tests {
             ),
             ("main.py", "print()", r#"["python", "main.py"]"#),
             (
-                "package.json",
+                "web/package.json",
                 r#"{"scripts": {"start": "node x"}}"#,
                 "(`node x`)",
             ),
-            ("package.json", &long, "x…`)"),
-            ("package.json", "nonsense", "no scripts.start"),
+            ("web/package.json", &long, "x…`)"),
+            ("web/package.json", "nonsense", "no scripts.start"),
+            ("package.json", "{}", "no scripts.start"),
             ("Dockerfile", "FROM x\nCMD [\"a\"]\ncmd b\n", "`cmd b`"),
             ("docker/Dockerfile", "FROM x", "no images are built"),
             ("docker-compose.yml", "", "run.NAME"),

@@ -20,6 +20,17 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
         return Ok(None);
     };
     let table = parse(&content, &snapshot.app_dir.join(FILE))?;
+    let is_poetrys = is_package(&table) && poetry(&table).is_some();
+    match table.contains_key("project") || is_poetrys {
+        true => declare(snapshot).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// What it declares, whichever tool it is for.
+pub(super) fn declare(snapshot: &Snapshot<'_>) -> Result<Declared, Fault> {
+    let content = snapshot.read(FILE)?.unwrap_or_default();
+    let table = parse(&content, &snapshot.app_dir.join(FILE))?;
     let mut declared = Declared {
         is_package: is_package(&table),
         ..Declared::default()
@@ -33,14 +44,12 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
             // What it needs is known only when it is built.
             declared.add_folder(snapshot, snapshot.app_dir.clone())?;
         }
-    } else if declared.is_package && poetry(&table).is_some() {
+    } else {
         let names = poetry(&table).into_iter().flat_map(Table::keys);
         declared
             .packages
             .extend(names.filter_map(|name| package_name(name)));
-        declared.is_whole = true;
-    } else {
-        return Ok(None);
+        declared.is_whole = declared.is_package;
     }
     declared.local = declared.is_package;
     for source in local_sources(&table) {
@@ -55,7 +64,7 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
     }
     declared.files.insert(snapshot.app_dir.join(FILE), content);
     add_settings(snapshot, &mut declared)?;
-    Ok(Some(declared))
+    Ok(declared)
 }
 
 /// Whether what a package needs is all in its `pyproject.toml`.

@@ -1,5 +1,5 @@
 use super::*;
-use cid_protocol::request::Given;
+use cid_protocol::request::{Dependencies, Given};
 use git2::{Index, IndexEntry, IndexTime, Repository, Signature};
 
 const FILE: u32 = 0o100_644;
@@ -248,7 +248,7 @@ fn a_lock_is_found_at_the_root_of_its_workspace_and_told_when_old() {
         given: Given::default(),
     })
     .unwrap();
-    assert_eq!(found.dependencies, Some(Dependencies::UvLock));
+    assert_eq!(found.dependencies, [Dependencies::UvLock]);
     assert!(found.local && found.dependencies_key.is_some());
     let said = found.notes.join("\n");
     assert!(

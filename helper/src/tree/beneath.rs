@@ -44,12 +44,12 @@ impl Root {
     }
 
     /// Where it is, for messages.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// A fault about something beneath.
-    pub(super) fn fault(&self, verb: &str, relative: &Path, error: Errno) -> Fault {
+    pub(crate) fn fault(&self, verb: &str, relative: &Path, error: Errno) -> Fault {
         let fault = Fault::io(verb, &self.path.join(relative), error);
         if error == Errno::LOOP {
             fault.hint("a symbolic link is in the way; cid follows none inside a tree")
@@ -59,7 +59,7 @@ impl Root {
     }
 
     /// Opens something beneath.
-    pub(super) fn open_at(
+    pub(crate) fn open_at(
         &self,
         relative: &Path,
         flags: OFlags,
@@ -74,7 +74,7 @@ impl Root {
     }
 
     /// Opens a folder beneath, making it and its parents.
-    pub(super) fn make_folder(&self, relative: &Path) -> Result<OwnedFd, Fault> {
+    pub(crate) fn make_folder(&self, relative: &Path) -> Result<OwnedFd, Fault> {
         let mut fd = self
             .open_at(Path::new(""), FOLDER, Mode::empty())
             .map_err(|e| self.fault("open", relative, e))?;
@@ -90,7 +90,7 @@ impl Root {
     }
 
     /// What is at a place beneath; `None` when nothing is.
-    pub(super) fn kind(&self, relative: &Path) -> Result<Option<FileType>, Fault> {
+    pub(crate) fn kind(&self, relative: &Path) -> Result<Option<FileType>, Fault> {
         match self.open_at(relative, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(fd) => {
                 let stat =
@@ -154,7 +154,7 @@ impl Root {
     }
 
     /// Makes a link whole or not at all; one that leads there already is left as it is.
-    pub(super) fn link(&self, relative: &Path, to: &Path) -> Result<(), Fault> {
+    pub(crate) fn link(&self, relative: &Path, to: &Path) -> Result<(), Fault> {
         let (parent, name) = self.split(relative)?;
         let parent = self.make_folder(&parent)?;
         if sys::readlinkat(&parent, &name, Vec::new())
@@ -172,7 +172,7 @@ impl Root {
     }
 
     /// The temporary name, after removing what a killed run left there.
-    pub(super) fn free_temporary(
+    pub(crate) fn free_temporary(
         &self,
         parent: &OwnedFd,
         relative: &Path,
@@ -188,7 +188,7 @@ impl Root {
     }
 
     /// Puts something made under the temporary name into its place.
-    pub(super) fn rename(
+    pub(crate) fn rename(
         &self,
         parent: &OwnedFd,
         temporary: &OsStr,
@@ -200,7 +200,7 @@ impl Root {
     }
 
     /// Folder and name of a place beneath.
-    pub(super) fn split(&self, relative: &Path) -> Result<(PathBuf, OsString), Fault> {
+    pub(crate) fn split(&self, relative: &Path) -> Result<(PathBuf, OsString), Fault> {
         match (relative.parent(), relative.file_name()) {
             (Some(parent), Some(name)) => Ok((parent.to_owned(), name.to_owned())),
             _ => Err(Fault::io("use", relative, "it names no file")),

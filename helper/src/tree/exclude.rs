@@ -10,7 +10,7 @@ const HEADING: &str = "# Written by cid, not part of the project:";
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Adds the paths that are not in it yet.
-pub(super) fn exclude(tree: &Root, paths: &[PathBuf]) -> Result<(), Fault> {
+pub(crate) fn exclude(tree: &Root, paths: &[PathBuf]) -> Result<(), Fault> {
     let file = Path::new(FILE);
     let old = match tree.kind(file)? {
         Some(FileType::RegularFile) => tree.read(file, MAX_FILE)?,

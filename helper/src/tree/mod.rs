@@ -6,6 +6,6 @@ pub(super) mod beneath;
 pub(super) mod collect;
 pub(super) mod configure;
 mod copy;
-mod exclude;
+pub(super) mod exclude;
 pub(super) mod purge;
 mod tracked;

@@ -38,7 +38,7 @@ fn is_built_in_place_and_emptied_when_that_fails() {
             mirror: mirror.clone(),
             commit: commit(text),
             app_dir: ".".into(),
-            dependencies: Some(Dependencies::Requirements),
+            dependencies: vec![Dependencies::Requirements],
             target: target.clone(),
             tools_dir: tools.clone(),
             or_pip: true,

@@ -62,7 +62,7 @@ fn build_told(
         mirror,
         commit,
         app_dir: ".".into(),
-        dependencies: Some(Dependencies::Requirements),
+        dependencies: vec![Dependencies::Requirements],
         target: dir.join("environments/one"),
         tools_dir: dir.join("tools"),
         or_pip,

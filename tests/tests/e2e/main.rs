@@ -28,6 +28,7 @@ mod guard;
 mod health;
 mod https;
 mod jobs;
+mod kinds;
 mod parallel;
 mod project_file;
 mod quota;

@@ -21,7 +21,7 @@ use cid_kernel::fs;
 use cid_protocol::{
     environment::network,
     fault::Fault,
-    request::{FindPython, Inspect, Inspection, Push},
+    request::{Dependencies, FindPython, Inspect, Inspection, Push},
 };
 use std::path::Path;
 
@@ -275,7 +275,8 @@ async fn python(
     project: &Project,
     inspection: &Inspection,
 ) -> Option<Result<String, Fault>> {
-    let installs = inspection.dependencies.is_some() || project.app.install.is_some();
+    let is_python = |kind: &Dependencies| kind.is_python();
+    let installs = inspection.dependencies.iter().any(is_python) || project.app.install.is_some();
     if !installs || project.app.env.is_some() {
         return None;
     }

@@ -345,6 +345,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::UpdateTree(_) | Request::TakeBackTree(_) => ("bring the tree up to date", "clone"),
         Request::BuildEnvironment(_) => ("install the dependencies", "install"),
         Request::InstallLocal(_) => ("install the tree's own packages", "install"),
+        Request::PlacePackages(_) => ("put the packages into the tree", "install"),
         Request::BringUv(_) => ("bring uv in", "install"),
         Request::FindPython(_) => ("find a Python", "step"),
         Request::SealEnvironment(_) => ("seal the environment", "install"),

@@ -28,8 +28,8 @@ pub use git::{
 };
 pub use packages::{
     BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
-    FindPython, Inspect, Inspection, InstallLocal, LocalInstalled, PythonFound, SealEnvironment,
-    WantedPython, WantedVersion,
+    FOR_TREE, FindPython, Inspect, Inspection, InstallLocal, LocalInstalled, PACKAGES,
+    PlacePackages, Placed, PythonFound, SealEnvironment, WantedPython, WantedVersion,
 };
 pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{
@@ -96,6 +96,8 @@ requests! {
     SealEnvironment => (),
     /// Says whether a sealed environment is as it was.
     CheckEnvironment => Checked,
+    /// Puts what belongs into a workspace's tree there.
+    PlacePackages => Placed,
     /// Installs packages of the repository from a workspace's tree.
     InstallLocal => LocalInstalled,
     /// Says which Python of the machine's an environment would be made of.

@@ -28,8 +28,8 @@ pub struct Inspection {
     pub processes: Vec<(String, String)>,
     /// The Procfile's `release` line.
     pub release: Option<String>,
-    /// How dependencies are declared; `None`: not at all.
-    pub dependencies: Option<Dependencies>,
+    /// How dependencies are declared: the app's own, then those of its assets; empty: not at all.
+    pub dependencies: Vec<Dependencies>,
     /// SHA-256 over what `dependencies` names at the commit: file names and contents, `-r` and
     /// `-c` followed. `None` where that cannot be told (something outside the repository).
     pub dependencies_key: Option<String>,
@@ -43,6 +43,12 @@ pub struct Inspection {
     pub wsgi_module: Option<String>,
     /// The declared dependencies name gunicorn.
     pub gunicorn: bool,
+    /// Another web process that the files name, where neither Django's nor a Procfile's is there.
+    #[serde(default)]
+    pub start: Option<Vec<String>>,
+    /// Commands that build what the app serves, in its folder.
+    #[serde(default)]
+    pub build: Vec<Vec<String>>,
     /// Names of the files in the app's folder that the decision rests on.
     pub found: Vec<String>,
     /// Where there is nothing to run: a line for each file that says how the app may start, and what it needs.
@@ -91,17 +97,91 @@ pub struct PythonFound {
     pub told: String,
 }
 
-/// How an app declares its dependencies.
+/// How an app declares its dependencies: a row of the helper's table of kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dependencies {
     /// `uv.lock` beside `pyproject.toml`.
     UvLock,
+    /// `poetry.lock`.
+    Poetry,
+    /// `pdm.lock`.
+    Pdm,
+    /// `Pipfile.lock`.
+    Pipenv,
     /// `requirements.txt`.
     Requirements,
     /// `pyproject.toml` alone.
     Pyproject,
+    /// `Gemfile.lock`.
+    Bundler,
+    /// `composer.lock`.
+    Composer,
+    /// `go.mod`.
+    Go,
+    /// `Cargo.toml`.
+    Cargo,
+    /// `pnpm-lock.yaml`.
+    Pnpm,
+    /// `yarn.lock` of Yarn 2 or newer.
+    YarnModern,
+    /// `yarn.lock` of Yarn 1.
+    Yarn,
+    /// `bun.lock`.
+    Bun,
+    /// `package-lock.json`.
+    Npm,
+    /// `package.json` alone.
+    PackageJson,
 }
+
+impl Dependencies {
+    /// They go into an environment of Python's.
+    pub fn is_python(self) -> bool {
+        use Dependencies::{Pdm, Pipenv, Poetry, Pyproject, Requirements, UvLock};
+        matches!(
+            self,
+            UvLock | Poetry | Pdm | Pipenv | Requirements | Pyproject
+        )
+    }
+
+    /// Folders of [`PACKAGES`], and by which variable programs find them there.
+    pub const BESIDE: [(&'static str, &'static str); 3] = [
+        ("bundle", "BUNDLE_PATH"),
+        ("go", "GOMODCACHE"),
+        ("cargo", "CARGO_HOME"),
+    ];
+
+    /// The one of [`Self::BESIDE`] that is for these, where they need not lie in the tree.
+    pub fn beside(self) -> Option<(&'static str, &'static str)> {
+        let [bundler, go, cargo] = Self::BESIDE;
+        match self {
+            Self::Bundler => Some(bundler),
+            Self::Go => Some(go),
+            Self::Cargo => Some(cargo),
+            _ => None,
+        }
+    }
+
+    /// The folder of programs that they bring into the app's folder.
+    pub fn programs(self) -> Option<&'static str> {
+        match self {
+            Self::Composer => Some("vendor/bin"),
+            Self::Pnpm
+            | Self::YarnModern
+            | Self::Yarn
+            | Self::Bun
+            | Self::Npm
+            | Self::PackageJson => Some("node_modules/.bin"),
+            _ => None,
+        }
+    }
+}
+
+/// In an environment's folder: packages that are no Python's and need not lie in the tree.
+pub const PACKAGES: &str = "packages";
+/// In an environment's folder: what belongs into the tree.
+pub const FOR_TREE: &str = "tree";
 
 /// See [`super::Request::BuildEnvironment`]. Installs without the repository's own packages, which
 /// [`super::Request::InstallLocal`] adds, and compiles to bytecode. Begins with an empty folder: what an earlier build
@@ -114,8 +194,8 @@ pub struct BuildEnvironment {
     pub commit: String,
     /// Where in the repository the app lives.
     pub app_dir: PathBuf,
-    /// How dependencies are declared; `None`: an empty environment, for the operator's commands.
-    pub dependencies: Option<Dependencies>,
+    /// How dependencies are declared; none: an empty environment, for the operator's commands.
+    pub dependencies: Vec<Dependencies>,
     /// The environment's folder, its final place (environments cannot be moved).
     pub target: PathBuf,
     /// Folder for tools that cid brings in, e.g. uv.
@@ -138,6 +218,30 @@ pub enum Built {
     Complete,
     /// Nothing was installed: there is no uv.
     WantsUv,
+}
+
+/// See [`super::Request::PlacePackages`]. Folders are made, files are linked to those of the environment, which
+/// nobody writes, and copied where the file system cannot link. What an earlier environment brought is replaced, what
+/// somebody else put there stays.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlacePackages {
+    /// The environment's folder.
+    pub environment: PathBuf,
+    /// The clone.
+    pub tree: PathBuf,
+    /// The environment is the workspace's own: its files are moved.
+    pub moves: bool,
+}
+
+/// Reply to [`PlacePackages`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Files that are links to the environment's.
+    pub linked: u64,
+    /// Files that had to be copied.
+    pub copied: u64,
+    /// What is not cid's and stays, by path in the tree.
+    pub left: Vec<PathBuf>,
 }
 
 /// See [`super::Request::SealEnvironment`]. Takes write bits away, and writes down what the environment looks like.

@@ -1,0 +1,86 @@
+//! Environments that several workspaces use.
+
+use crate::{
+    domain::{builder, project_group},
+    engine::Cx,
+};
+use cid_kernel::fs;
+use cid_protocol::{
+    fault::Fault,
+    request::{CheckEnvironment, DiscardEnvironment},
+};
+use std::path::PathBuf;
+
+/// An environment of several workspaces.
+pub(super) struct Shared {
+    pub(super) key: String,
+    pub(super) target: PathBuf,
+    /// Says that the environment is complete, and not what a build may have written there.
+    pub(super) mark: PathBuf,
+}
+
+/// What there is of an environment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It can be used.
+    Sound,
+    /// It was never completed.
+    Incomplete,
+    /// It is not as it was when it was completed; in which way.
+    Damaged(String),
+}
+
+impl Shared {
+    pub(super) fn of(cx: &Cx, key: String) -> Self {
+        let (layout, project) = (&cx.sys().layout, cx.project_name());
+        Self {
+            target: layout.environments(project).join(&key),
+            mark: layout.environment_mark(project, &key),
+            key,
+        }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        fs::exists(&self.mark)
+    }
+
+    /// Looks at it: in a sandbox its workspaces run as the user who may change it, and anywhere a folder can be
+    /// removed by hand.
+    pub(super) async fn look(&self, cx: &Cx) -> Result<Condition, Fault> {
+        if !self.is_complete() {
+            return Ok(Condition::Incomplete);
+        }
+        let check = CheckEnvironment {
+            target: self.target.clone(),
+            closely: false,
+        };
+        let checked = cx.ask(cx.user(), check).await?;
+        Ok(checked.damage.map_or(Condition::Sound, Condition::Damaged))
+    }
+
+    /// Removes an environment that is not complete.
+    pub(super) async fn discard_half(&self, cx: &Cx) {
+        if self.is_complete() || !fs::exists(&self.target) {
+            return;
+        }
+        let target = self.target.clone();
+        let discard = DiscardEnvironment { target };
+        if let Err(fault) = cx.ask(cx.builder(&self.key), discard).await {
+            tracing::warn!("{fault}");
+        }
+        // On a host the helper only empties it.
+        let _ = std::fs::remove_dir(&self.target);
+    }
+
+    /// On a host the folder of all environments is root's, so that a build reaches no other one.
+    pub(super) fn make_place(&self, cx: &Cx) -> Result<(), Fault> {
+        let Some(accounts) = &cx.sys().accounts else {
+            return Ok(());
+        };
+        let project = cx.project_name();
+        let (uid, gid) = accounts.numbers(&builder(project), &project_group(project))?;
+        // The parent folder decides who gets this far.
+        fs::make_dir(&self.target, 0o755)?;
+        fs::give_to(&self.target, uid, gid)
+    }
+}
