@@ -24,8 +24,10 @@ fn look(app_dir: &str, files: &[(&str, &str)]) -> Inspection {
     inspect(&ask).unwrap()
 }
 
+type Files = &'static [(&'static str, &'static str)];
+
 /// The kind, its files, and how the command that starts it begins.
-const FIXTURES: &[(Dependencies, &[(&str, &str)], &str)] = &[
+const FIXTURES: &[(Dependencies, Files, &str)] = &[
     (
         Dependencies::Poetry,
         &[
