@@ -235,6 +235,17 @@ impl From<pb::RemoveProjectResponse> for project::RemovedProject {
     }
 }
 
+impl From<pb::FollowUp> for project::FollowUp {
+    fn from(from: pb::FollowUp) -> Self {
+        Self {
+            branch: from.branch,
+            commit: given(from.commit),
+            message: from.message,
+            job: given(from.job),
+        }
+    }
+}
+
 impl From<pb::CheckItem> for project::CheckItem {
     fn from(from: pb::CheckItem) -> Self {
         Self {

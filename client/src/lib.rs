@@ -21,7 +21,7 @@ pub use model::job::{
     Event, Failure, Job, JobKind, JobState, Step, StepState, Waiting, WaitingFor, What,
 };
 pub use model::people::{Link, Person, SignIn, SignedIn, Visit};
-pub use model::project::{CheckItem, Project, RemovedProject, Severity};
+pub use model::project::{CheckItem, FollowUp, Project, RemovedProject, Severity};
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
     Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, Look,

@@ -27,6 +27,7 @@ use crate::{
         supervisor::RealSupervisor,
         tls::Certificates,
     },
+    trigger,
 };
 use anyhow::Context;
 use cid_kernel::{fs, room};
@@ -213,6 +214,7 @@ fn assemble(
         front_url: String::new(),
         prepare: |cid, shelf| Box::pin(prepare_projects(cid, shelf)),
         turns: Arc::default(),
+        looks: Arc::default(),
         streams: Streams::default(),
         stopping: CancellationToken::new(),
     }
@@ -247,6 +249,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let server = tokio::spawn(rpc::serve(cid.clone(), gate, doors, cid.stopping.clone()));
     let debts = tokio::spawn(keeper::settle_forever(cid.clone()));
     let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
+    let watching = tokio::spawn(trigger::watch_forever(cid.clone()));
     let forgetting = tokio::spawn(forget_forever(cid.clone()));
     let watchdog = tokio::spawn(status::feed_watchdog(cid.clone()));
     let status = tokio::spawn(status::keep_told(
@@ -274,7 +277,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     if !cid.sys.sessions.close(session::END_LIMIT).await {
         tracing::warn!("some commands in workspaces are still being ended");
     }
-    let _ = tokio::join!(debts, sites, forgetting, watchdog, status);
+    let _ = tokio::join!(debts, sites, watching, forgetting, watchdog, status);
     served.map_err(Into::into)
 }
 

@@ -53,3 +53,5 @@ pub mod step;
 pub mod store;
 /// The only door to the machine.
 pub mod system;
+/// What follows from a push.
+pub mod trigger;

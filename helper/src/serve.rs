@@ -151,6 +151,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
             reply(Ok(()))
         }
         Request::Fetch(ask) => reply(git::fetch::fetch(&ask)),
+        Request::ListBranches(ask) => reply(git::branches::list(&ask)),
         Request::Inspect(ask) => reply(inspect::inspect(&ask)),
         Request::FindCommit(ask) => reply(build::find(&ask)),
         Request::ExportCommit(ask) => {

@@ -2,7 +2,7 @@
 
 use super::{Client, PAGE_SIZE, SURVEY_LIMIT};
 use crate::{
-    AuditLine, CheckItem, Finding, Project, RemovedProject, Result, Version,
+    AuditLine, CheckItem, Finding, FollowUp, Project, RemovedProject, Result, Version,
     convert::{instant, required},
 };
 use cid_proto::v1 as pb;
@@ -62,6 +62,22 @@ impl Client {
             .into_iter()
             .map(CheckItem::from)
             .collect())
+    }
+
+    /// Has the daemon look at a project's remote now and begin what follows; `project` may be left out where there is
+    /// one only. Waits up to 5 minutes, as the daemon asks the git server.
+    ///
+    /// # Errors
+    ///
+    /// As every call; and the remote does not answer.
+    pub async fn fetch(&self, project: Option<&str>) -> Result<Vec<FollowUp>> {
+        let request = pb::FetchProjectRequest {
+            name: project.unwrap_or_default().to_owned(),
+        };
+        let mut service = self.projects_service();
+        let answer = self.answer_within(SURVEY_LIMIT, service.fetch(request));
+        let followed = answer.await?.follow_ups.into_iter();
+        Ok(followed.map(FollowUp::from).collect())
     }
 
     /// Takes a project away that has no workspaces. Waits up to 5 minutes; what takes

@@ -22,6 +22,7 @@ impl TryFrom<pb::Workspace> for workspace::Workspace {
             created_at: timestamp(required(from.created_at, "a workspace without a time")?)?,
             job: given(from.job),
             creator: given(from.creator),
+            branch_gone_at: from.branch_gone_at.map(timestamp).transpose()?,
             standing: None,
             health_message: given(from.health_message),
             health_since: from.health_since.map(timestamp).transpose()?,

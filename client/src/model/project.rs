@@ -37,6 +37,19 @@ pub struct RemovedProject {
     pub kept: Vec<String>,
 }
 
+/// What followed from where a branch of a remote is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FollowUp {
+    /// The branch.
+    pub branch: String,
+    /// Its commit, 40 hex digits; `None`: the remote has no such branch any more.
+    pub commit: Option<String>,
+    /// What was done, in a sentence.
+    pub message: String,
+    /// The job that began.
+    pub job: Option<String>,
+}
+
 /// One thing that `check` looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckItem {

@@ -25,6 +25,8 @@ pub struct Workspace {
     pub directory: String,
     /// The branch it is on.
     pub branch: String,
+    /// Since when its branch is known to be gone from the remote.
+    pub branch_gone_at: Option<Timestamp>,
     /// The commit the clone was made at, 40 hex digits; `None` before that.
     pub commit: Option<String>,
     /// When it was asked for.

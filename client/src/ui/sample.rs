@@ -20,6 +20,7 @@ pub(crate) fn workspace() -> Workspace {
         branch: "anna---example-com".into(),
         commit: None,
         created_at: Timestamp::UNIX_EPOCH,
+        branch_gone_at: None,
         job: Some("0190".into()),
         creator: Some("anna".into()),
         health_message: None,

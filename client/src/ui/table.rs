@@ -5,8 +5,8 @@ use super::fit::{Narrow, fit};
 use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
 use cid_client::{
-    AuditLine, Build, CheckItem, Finding, Job, Process, Project, SignedIn, Standing, StepState,
-    Workspace, WorkspaceState,
+    AuditLine, Build, CheckItem, Finding, FollowUp, Job, Process, Project, SignedIn, Standing,
+    StepState, Workspace, WorkspaceState,
 };
 use comfy_table::{ContentArrangement, Table, presets};
 use std::time::Duration;
@@ -27,6 +27,9 @@ pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> Stri
                 workspace.state.to_string(),
                 // A workspace that is not ready has no health, and the column before this one may be left out.
                 match workspace.state {
+                    WorkspaceState::Ready if workspace.branch_gone_at.is_some() => {
+                        format!("{}, branch gone", workspace.health)
+                    }
                     WorkspaceState::Ready => workspace.health.to_string(),
                     state => state.to_string(),
                 },
@@ -55,7 +58,7 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
                 .unwrap_or_default(),
         ),
         ("directory", workspace.directory.clone()),
-        ("branch", workspace.branch.clone()),
+        ("branch", branch(workspace)),
         ("commit", workspace.commit.clone().unwrap_or_default()),
     ];
     if let Some(standing) = standing {
@@ -82,6 +85,18 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
         }
     }
     text
+}
+
+/// Its name, and since when it is gone.
+fn branch(workspace: &Workspace) -> String {
+    match workspace.branch_gone_at {
+        None => workspace.branch.clone(),
+        Some(since) => format!(
+            "{}, gone from the remote since {}",
+            workspace.branch,
+            time(since)
+        ),
+    }
 }
 
 /// In a word, and what is wrong since when.
@@ -374,6 +389,23 @@ pub(crate) fn checks(items: &[CheckItem]) -> String {
             item.hint.as_ref(),
         )
     }))
+}
+
+/// What followed from a look at a remote, one branch a line.
+pub(crate) fn follow_ups(followed: &[FollowUp]) -> String {
+    let lines = followed.iter().map(|one| {
+        let commit = one
+            .commit
+            .as_deref()
+            .map_or("gone", |commit| commit.get(..10).unwrap_or(commit));
+        format!(
+            "{} ({}): {}",
+            clean(&one.branch),
+            clean(commit),
+            clean(&one.message)
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// What `doctor` found, one a line, with its repair below.

@@ -337,6 +337,10 @@ impl pb::projects_server::Projects for Service {
         }))
     }
 
+    async fn fetch(&self, _: Request<pb::FetchProjectRequest>) -> Answer<pb::FetchProjectResponse> {
+        Ok(Response::new(pb::FetchProjectResponse::default()))
+    }
+
     async fn remove(
         &self,
         request: Request<pb::RemoveProjectRequest>,

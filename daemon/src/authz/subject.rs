@@ -23,6 +23,18 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// A project's builds, and what follows from its pushes.
+    pub fn of_project(project: &ProjectName) -> Self {
+        Self {
+            project: project.clone(),
+            email: None,
+            workspace: None,
+            account: None,
+            creator: None,
+            job: None,
+        }
+    }
+
     /// Whether this caller made it. Always false for the web form, which identifies no user.
     pub(super) fn is_made_by(&self, caller: &Caller) -> bool {
         caller.door == Door::People && self.creator == Some(Creator::User(caller.uid))

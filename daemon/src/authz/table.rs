@@ -26,6 +26,8 @@ pub enum Action {
     Deploy,
     /// Build and test a commit, and read what its tests printed.
     Build,
+    /// Have a remote looked at, and what is new there followed.
+    Fetch,
     /// Remove a build.
     DeleteBuild,
     /// Cancel jobs and retry stuck ones.
@@ -44,7 +46,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::List,
         Self::CreateOwn,
         Self::CreateForOthers,
@@ -55,6 +57,7 @@ impl Action {
         Self::Run,
         Self::Deploy,
         Self::Build,
+        Self::Fetch,
         Self::DeleteBuild,
         Self::ManageJobs,
         Self::Repair,
@@ -77,6 +80,7 @@ impl Action {
             Self::Run => "org.cid.run",
             Self::Deploy => "org.cid.deploy",
             Self::Build => "org.cid.build",
+            Self::Fetch => "org.cid.fetch",
             Self::DeleteBuild => "org.cid.delete-build",
             Self::ManageJobs => "org.cid.manage-jobs",
             Self::Repair => "org.cid.repair",
@@ -240,6 +244,7 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.Projects/List", Action::List, BOTH).front(People).open(),
     plain("/cid.v1.Projects/Get", Action::List, BOTH).front(People).open(),
     plain("/cid.v1.Projects/Check", Action::ManageProjects, PEOPLE),
+    whosever("/cid.v1.Projects/Fetch", Action::Fetch, PEOPLE),
     plain("/cid.v1.Projects/Remove", Action::ManageProjects, PEOPLE),
     plain("/cid.v1.System/Version", Action::List, BOTH).front(Visitors),
     plain("/cid.v1.System/Doctor", Action::Repair, PEOPLE),

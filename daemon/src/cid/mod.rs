@@ -1,8 +1,10 @@
 //! What everything is answered with: engine, ledger, projects, the outside.
 
+mod looks;
 mod rights;
 pub mod streams;
 
+pub use looks::{FollowUp, Looked, Looks};
 pub use streams::Streams;
 
 use crate::{
@@ -49,6 +51,8 @@ pub struct Cid {
     pub prepare: Prepare,
     /// Keeps creates and removals of projects apart.
     pub turns: Arc<Turns>,
+    /// Which remotes are to be looked at, and what came of it.
+    pub looks: Arc<Looks>,
     /// Which calls and long answers are open.
     pub streams: Streams,
     /// Fired when the daemon goes down: long answers end.

@@ -28,13 +28,14 @@ pub use project::Project;
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};
 pub use tables::{
-    Access, Database, DatabaseKind, EnvName, FileEntry, Git, LinkEntry, LinkMode, Media, UrlPrefix,
+    Access, Database, DatabaseKind, EnvName, FileEntry, Git, LinkEntry, LinkMode, Media,
+    OnBranchDeleted, UrlPrefix,
 };
 pub use test_gate::{TestGate, TestNetwork};
 pub use tls::{HstsSeconds, Tls};
 pub use values::{
-    AbsolutePath, BranchPattern, Domain, GitUrl, PlainPath, RefName, RelativePath, SearchPath,
-    Seconds, WorkDir,
+    AbsolutePath, BranchPattern, Domain, GitUrl, PlainPath, Poll, RefName, RelativePath,
+    SearchPath, Seconds, WorkDir,
 };
 
 use cid_protocol::budget::PROJECT_FILE;

@@ -3,7 +3,7 @@
 
 use super::{
     Access, ConfigError, Database, Domain, EnvName, FileEntry, Git, LinkEntry, Media,
-    NginxSettings, ProjectLimits, TestGate, Tls, WorkDir,
+    NginxSettings, OnBranchDeleted, ProjectLimits, TestGate, Tls, WorkDir,
     app::{App, Command},
     dotenv, numbers, parse,
     place::Broken,
@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// A project as its file says; see `docs/project-file.md` for what each key means.
@@ -78,6 +79,9 @@ pub struct Project {
     #[serde(default)]
     pub nginx: NginxSettings,
 }
+
+/// How often a remote is asked whose project does not say.
+const POLL: Duration = Duration::from_mins(5);
 
 fn unnamed() -> ProjectName {
     #[expect(
@@ -268,6 +272,22 @@ impl Project {
                 .credential_file
                 .as_ref()
                 .map(|path| path.to_path_buf()),
+        }
+    }
+
+    /// Whether pushes to its base branch are built: without commands there is nothing to see of a build.
+    pub fn builds_pushes(&self) -> bool {
+        self.app.build.is_some() || self.app.test.is_some()
+    }
+
+    /// How often its remote is asked what has changed; `None`: nobody asks by themselves. Where nothing follows
+    /// from a change, only if the file says so.
+    pub fn poll_every(&self) -> Option<Duration> {
+        let git = &self.git;
+        let deletes = git.on_branch_deleted == OnBranchDeleted::Delete;
+        match &git.poll {
+            Some(poll) => poll.every(),
+            None => (self.builds_pushes() || git.deploy_workspaces || deletes).then_some(POLL),
         }
     }
 

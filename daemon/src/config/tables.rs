@@ -1,6 +1,8 @@
 //! The tables of a project file. `docs/project-file.md` explains every key.
 
-use super::{AbsolutePath, BranchPattern, GitUrl, PlainPath, RefName, RelativePath, values};
+use super::{
+    AbsolutePath, BranchPattern, GitUrl, PlainPath, Poll, RefName, RelativePath, Seconds, values,
+};
 use crate::domain::Email;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -50,6 +52,32 @@ pub struct Git {
     pub known_hosts: Option<AbsolutePath>,
     /// File with `USER:TOKEN` for https, for cid's own user alone.
     pub credential_file: Option<AbsolutePath>,
+    /// How often the remote is asked what has changed; `None`: as `Project::poll_every` says.
+    pub poll: Option<Poll>,
+    /// A push to a workspace's branch deploys that workspace.
+    #[serde(default)]
+    pub deploy_workspaces: bool,
+    /// What becomes of a workspace whose branch is gone from the remote.
+    #[serde(default)]
+    pub on_branch_deleted: OnBranchDeleted,
+    /// How long after that.
+    #[serde(default = "a_day")]
+    pub grace: Seconds,
+}
+
+/// `git.on_branch_deleted`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBranchDeleted {
+    /// It stays, and is marked.
+    #[default]
+    Keep,
+    /// It is deleted after [`Git::grace`], unless it holds work.
+    Delete,
+}
+
+fn a_day() -> Seconds {
+    Seconds::new(24 * 60 * 60)
 }
 
 #[expect(clippy::expect_used, reason = "a constant")]

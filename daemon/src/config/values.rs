@@ -293,6 +293,38 @@ impl TryFrom<String> for Seconds {
     }
 }
 
+/// How often a remote is asked what has changed: a time of at least 5 s, or `off`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Poll(Option<Duration>);
+
+/// A server is not to be asked more often.
+const SHORTEST_POLL: Duration = Duration::from_secs(5);
+
+impl TryFrom<String> for Poll {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let every = Seconds::try_from(text.clone()).ok();
+        match every.filter(|every| **every >= SHORTEST_POLL) {
+            Some(every) => Ok(Self(Some(*every))),
+            None => Err(format!(
+                "`{text}` is neither \"off\" nor a time of at least {} s, like 60s or 5m",
+                SHORTEST_POLL.as_secs()
+            )),
+        }
+    }
+}
+
+impl Poll {
+    /// The pause between two questions; `None`: nobody asks.
+    pub fn every(&self) -> Option<Duration> {
+        self.0
+    }
+}
+
 impl Seconds {
     /// That many seconds.
     pub(super) const fn new(seconds: u64) -> Self {
@@ -405,6 +437,12 @@ mod tests {
             *Seconds::try_from("10m".to_owned()).unwrap(),
             Duration::from_secs(600)
         );
+        let poll = |text: &str| Poll::try_from(text.to_owned()).map(|poll| poll.every());
+        assert_eq!(poll("off"), Ok(None));
+        assert_eq!(poll("60s"), Ok(Some(Duration::from_secs(60))));
+        for text in ["on", "", "4s", "25h", "-60s"] {
+            assert!(poll(text).is_err(), "{text}");
+        }
         for text in ["0s", "-1s", "2 days", "x", "25h"] {
             assert!(Seconds::try_from(text.to_owned()).is_err(), "{text}");
         }

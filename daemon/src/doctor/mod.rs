@@ -202,8 +202,24 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
             ));
         }
     }
+    silent(cid, &mut findings).await?;
     gone::find(cid, &mut findings).await?;
     Ok(findings)
+}
+
+/// Remotes that did not answer when cid looked what is new there. Nothing is built or deployed meanwhile.
+async fn silent(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
+    for silent in cid.store.silent_remotes().await? {
+        let since = silent.since.strftime("%F %T UTC");
+        findings.push(Finding::note(
+            format!("remote of {}", silent.project),
+            format!(
+                "it has not answered since {since}, so no push is followed: {}; cictl project check {} asks it again",
+                silent.reason, silent.project
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn failing(unit: &UnitName, workspace: &Workspace, health: &Health) -> Finding {

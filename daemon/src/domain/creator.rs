@@ -12,6 +12,8 @@ pub enum Creator {
     User(u32),
     /// A user of the web form, which knows only the address that was typed.
     Address(Email),
+    /// cid itself, because of a push. It makes builds alone.
+    Trigger,
 }
 
 /// The form in the ledger: `uid:1000`, `address:anna@example.com`.
@@ -20,6 +22,7 @@ impl fmt::Display for Creator {
         match self {
             Self::User(uid) => write!(f, "uid:{uid}"),
             Self::Address(email) => write!(f, "address:{email}"),
+            Self::Trigger => f.write_str("trigger"),
         }
     }
 }
@@ -36,6 +39,7 @@ impl TryFrom<String> for Creator {
         let read = match text.split_once(':') {
             Some(("uid", number)) => number.parse().ok().map(Self::User),
             Some(("address", email)) => Email::parse(email).ok().map(Self::Address),
+            None if text == "trigger" => Some(Self::Trigger),
             _ => None,
         };
         read.ok_or_else(|| format!("`{text}` is no creator of a workspace"))
@@ -51,6 +55,7 @@ mod tests {
         for creator in [
             Creator::User(1000),
             Creator::Address(Email::parse("anna@example.com").unwrap()),
+            Creator::Trigger,
         ] {
             assert_eq!(Creator::try_from(creator.to_string()), Ok(creator));
         }

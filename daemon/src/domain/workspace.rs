@@ -35,6 +35,8 @@ pub struct Workspace {
     pub job: uuid::Uuid,
     /// Who asked for it.
     pub creator: Creator,
+    /// Since when its branch is known to be gone from the remote.
+    pub branch_gone_at: Option<jiff::Timestamp>,
 }
 
 impl Workspace {

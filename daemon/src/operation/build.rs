@@ -2,7 +2,7 @@
 
 use super::create::refuse_full_disk;
 use crate::{
-    authz::{Claim, Permit, Subject},
+    authz::{Actor, Claim, Permit, Subject},
     cid::Cid,
     domain::{Build, BuildState, Creator, ProjectName, Source},
     error::Error,
@@ -31,6 +31,8 @@ pub async fn build(
     revision: &str,
     again: bool,
 ) -> Result<(Build, bool), Error> {
+    // So that the project is not taken away meanwhile.
+    let _turn = cid.turns.creating.read().await;
     let project = cid.projects.named_or_only(project)?;
     let permit = bind_builds(claim, &project.name).await?;
     refuse_full_disk(cid, &project, "a build")?;
@@ -72,7 +74,11 @@ pub async fn build(
         took_ms: None,
         job: Uuid::now_v7(),
     };
-    let (call, creator) = (permit.call(), Creator::User(permit.uid()));
+    let creator = match permit.actor() {
+        Actor::Trigger(..) => Creator::Trigger,
+        actor => Creator::User(actor.uid()),
+    };
+    let call = permit.call();
     let layout = Arc::clone(&cid.layout);
     let plan = move |build: &Build| plan::build(&layout, &project, build);
     let submitted = cid.engine.submit_build(permit, draft, again, creator, plan);
@@ -142,15 +148,7 @@ pub async fn delete_build(
 }
 
 async fn bind_builds(claim: Claim, project: &ProjectName) -> Result<Permit, Error> {
-    let subject = Subject {
-        project: project.clone(),
-        email: None,
-        workspace: None,
-        account: None,
-        creator: None,
-        job: None,
-    };
-    claim.bind(subject).await
+    claim.bind(Subject::of_project(project)).await
 }
 
 /// Removes the project's builds that nothing keeps, and folders that the ledger has forgotten.

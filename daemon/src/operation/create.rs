@@ -67,6 +67,7 @@ fn candidates(
         deployment: 0,
         created_at,
         job: Uuid::nil(),
+        branch_gone_at: None,
         creator: creator.clone(),
         name,
     };

@@ -68,6 +68,7 @@ impl Users {
         let uid = match creator {
             Creator::User(uid) => *uid,
             Creator::Address(email) => return email.to_string(),
+            Creator::Trigger => return creator.to_string(),
         };
         let look_up = || match accounts::user_name(uid) {
             Ok(Some(name)) => name,
@@ -101,6 +102,7 @@ pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users
         created_at: Some(timestamp(workspace.created_at)),
         job: workspace.job.to_string(),
         creator: users.name(&workspace.creator),
+        branch_gone_at: workspace.branch_gone_at.map(timestamp),
     }
 }
 

@@ -1,7 +1,13 @@
 //! Service `Projects`.
 
-use super::{concerns, convert, page_size};
-use crate::{cid::Cid, domain::ProjectName, error::Error, operation::project};
+use super::{concerns, convert, page_size, take_claim};
+use crate::{
+    cid::{Cid, FollowUp},
+    domain::ProjectName,
+    error::Error,
+    operation::project,
+    trigger,
+};
 use cid_proto::v1::{self, projects_server::Projects};
 use cid_protocol::fault::Fault;
 use tonic::{Request, Response, Status};
@@ -46,6 +52,24 @@ impl Projects for Cid {
         let items = project::check(self, &name).await?;
         Ok(Response::new(v1::CheckProjectResponse {
             items: items.into_iter().map(convert::item).collect(),
+        }))
+    }
+
+    async fn fetch(
+        &self,
+        request: Request<v1::FetchProjectRequest>,
+    ) -> Result<Response<v1::FetchProjectResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let name = request.into_inner().name;
+        let followed = trigger::fetch(self, claim, &name).await?;
+        let message = |one: FollowUp| v1::FollowUp {
+            branch: one.branch,
+            commit: one.commit.unwrap_or_default(),
+            message: one.message,
+            job: one.job.map(|job| job.to_string()).unwrap_or_default(),
+        };
+        Ok(Response::new(v1::FetchProjectResponse {
+            follow_ups: followed.into_iter().map(message).collect(),
         }))
     }
 

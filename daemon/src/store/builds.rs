@@ -12,6 +12,7 @@ use crate::domain::{
 use cid_protocol::budget::PLAN;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::path::PathBuf;
+use uuid::Uuid;
 
 /// Makes a plan's JSON for a build that has its number.
 pub type MakePlan = Box<dyn FnOnce(&Build) -> serde_json::Result<serde_json::Value> + Send>;
@@ -235,6 +236,34 @@ impl Store {
     /// The ledger's.
     pub async fn same_build(&self, draft: Build) -> Result<Option<Build>, StoreError> {
         self.read(move |c| same(c, &draft)).await
+    }
+
+    /// The jobs of earlier builds that a push began and that wait: `build`, of the same branch, takes their place.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn replaced_by(&self, build: &Build) -> Result<Vec<Uuid>, StoreError> {
+        let Build {
+            project,
+            source,
+            number,
+            ..
+        } = build.clone();
+        self.read(move |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT b.job FROM builds b JOIN jobs j ON j.id = b.job WHERE b.project = ?1 AND b.reference = ?2 \
+                 AND b.number < ?3 AND b.state = 'queued' AND j.creator = ?4",
+            )?;
+            let creator = text(&Creator::Trigger)?;
+            let values = params![project.as_str(), source.reference, number, creator];
+            let mut rows = statement.query(values)?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(parse(row.get(0)?)?);
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// Records what a build's sealed files are.

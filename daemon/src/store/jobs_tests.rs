@@ -75,6 +75,7 @@ fn new(email: &str) -> Subject {
         created_at: jiff::Timestamp::now(),
         creator: Creator::User(0),
         job: Uuid::nil(),
+        branch_gone_at: None,
     };
     Subject::New {
         quota: Quota {

@@ -82,8 +82,11 @@ impl Store {
     /// The ledger's.
     pub async fn forget_project(&self, project: ProjectName) -> Result<(), StoreError> {
         self.write(move |t| {
-            let sql = "DELETE FROM work_dirs WHERE project = ?1";
-            t.execute(sql, [project.as_str()])?;
+            // The numbers of its builds stay: none is given twice.
+            for table in ["work_dirs", "builds", "remote_branches", "remotes"] {
+                let sql = format!("DELETE FROM {table} WHERE project = ?1");
+                t.execute(&sql, [project.as_str()])?;
+            }
             Ok(())
         })
         .await

@@ -9,8 +9,10 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::{collections::BTreeMap, path::PathBuf};
 
 const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port, w.directory, w.branch, \
-     w.url, w.commit_id, w.deployment, w.created_at, w.job, w.creator FROM workspaces w \
-     LEFT JOIN ports p ON p.workspace = w.id AND p.deployment = w.deployment";
+     w.url, w.commit_id, w.deployment, w.created_at, w.job, w.creator, b.at FROM workspaces w \
+     LEFT JOIN ports p ON p.workspace = w.id AND p.deployment = w.deployment \
+     LEFT JOIN remote_branches b ON b.project = w.project AND b.branch = w.branch AND b.commit_id IS NULL \
+     AND b.at > w.created_at";
 
 fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
     Ok(Workspace {
@@ -28,6 +30,7 @@ fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
         created_at: parse(row.get(11)?)?,
         job: parse(row.get(12)?)?,
         creator: parse(row.get(13)?)?,
+        branch_gone_at: row.get::<_, Option<_>>(14)?.map(parse).transpose()?,
     })
 }
 

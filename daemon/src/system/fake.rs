@@ -25,10 +25,10 @@ use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
     request::{
-        AccessReport, AccountFiles, BranchDeletion, Built, Checked, Collected, Configured,
-        Dependencies, Ended, Exported, Fetched, FoundCommit, Granted, Inspection, LocalInstalled,
-        PathReport, Placed, Purged, Reports, Request, Resolved, SealedBuild, ToolExited, TreeLook,
-        TreeState, WorkReport,
+        AccessReport, AccountFiles, BranchDeletion, Branches, Built, Checked, Collected,
+        Configured, Dependencies, Ended, Exported, Fetched, FoundCommit, Granted, Inspection,
+        LocalInstalled, PathReport, Placed, Purged, Reports, Request, Resolved, SealedBuild,
+        ToolExited, TreeLook, TreeState, WorkReport,
     },
 };
 use nginx::FakeNginx;
@@ -162,6 +162,11 @@ impl Fake {
         let mut state = self.state();
         state.branches.insert(name.into(), commit.into());
         state.ahead = ahead;
+    }
+
+    /// Removes a branch from the git server, as somebody else would.
+    pub fn remove_branch(&self, name: &str) {
+        self.state().branches.remove(name);
     }
 
     /// Has looks for work find this.
@@ -311,6 +316,12 @@ impl Launcher for Fake {
                     branch,
                     ahead: self.state().ahead,
                 }))
+            }
+            Request::ListBranches(ask) => {
+                self.answers("git")?;
+                let mut commits = self.state().branches.clone();
+                commits.retain(|branch, _| ask.wanted.contains(branch));
+                encode(serde_json::to_value(Branches { commits }))
             }
             Request::Inspect(_) => encode(serde_json::to_value(Inspection {
                 processes: vec![

@@ -102,6 +102,7 @@ People/EndSessions        -        -        -        -        -        yes
 Projects/List             -        yes      +        +        +        yes
 Projects/Get              -        yes      +        +        +        yes
 Projects/Check            -        -        -        -        -        -
+Projects/Fetch            -        -        -        -        -        -
 Projects/Remove           -        -        -        -        -        -
 System/Version            yes      yes      +        +        +        yes
 System/Doctor             -        -        -        -        -        -

@@ -85,7 +85,8 @@ pub fn shipped_rules(person: &Person, action: Action, is_own: bool) -> Answer {
         | Action::CreateOwn
         | Action::CreateForOthers
         | Action::DeleteOwn
-        | Action::Build => Answer::Yes,
+        | Action::Build
+        | Action::Fetch => Answer::Yes,
         Action::Restart
         | Action::ReadLogs
         | Action::Run

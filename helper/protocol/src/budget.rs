@@ -123,6 +123,8 @@ budgets! {
     TEMPLATE = bytes MIB, "a template";
     /// A loop in a template makes much of little.
     RENDERED = bytes 4 * MIB, "a file made from a template";
+    /// Each is a line that git prints.
+    BRANCHES = count 100_000, "branches of a remote that is followed";
     /// Each is looked at when the packages are used again.
     ENVIRONMENT_FOLDERS = count 100_000, "folders of installed packages that are shared";
     /// A copy is kept for nginx.

@@ -2,7 +2,7 @@
 //! the mirror's branches are the remote's.
 
 use crate::git::{
-    REFS, branch_ref, growth, mirror,
+    HEADS, REFS, branch_ref, growth, mirror,
     program::{Git, REMOTE},
     translate,
 };
@@ -19,8 +19,6 @@ use std::{
 /// The mirror that is being fetched into.
 static FETCHING: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Before the name of each branch.
-const HEADS: &str = "refs/heads/";
 /// How many branches the fault about a missing one names.
 const NAMED_BRANCHES: usize = 10;
 

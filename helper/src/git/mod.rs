@@ -2,6 +2,7 @@
 //! clean environment and every way to run a program closed. The local half is libgit2's, which
 //! runs no hooks, filters or monitors.
 
+pub(super) mod branches;
 pub(super) mod clone;
 pub(super) mod credential;
 pub(super) mod fetch;
@@ -20,6 +21,9 @@ use cid_protocol::fault::Fault;
 
 /// What a remote holds: its branches, and its tags.
 const REFS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+
+/// Before the name of each branch.
+const HEADS: &str = "refs/heads/";
 
 /// A branch name as git takes it, in its full form `refs/heads/NAME`.
 fn branch_ref(name: &str) -> Result<String, Fault> {

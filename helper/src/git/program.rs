@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use cid_protocol::{
+    budget::BRANCHES,
     environment::{AGENT, Environment, passed_on},
     fault::{Fault, FaultContext},
     request::Remote,
@@ -63,7 +64,7 @@ const SETTINGS: &[(&str, &str)] = &[
 
 /// How many lines of output are kept, for messages and for lists.
 const SHOWN: usize = 400;
-const LISTED: usize = 100_000;
+const LISTED: usize = BRANCHES.most + 1;
 /// How `timeout` ends when it had to end the program.
 const TIMED_OUT: i32 = 124;
 

@@ -4,7 +4,7 @@ use crate::{
     origin::{BRANCH, Origin, commit, git},
     sshd::Sshd,
 };
-use cid_protocol::request::BranchDeletion;
+use cid_protocol::request::{BranchDeletion, ListBranches};
 use std::fs;
 
 #[test]
@@ -21,6 +21,7 @@ fn over_ssh() {
 }
 
 fn holds(mut origin: Origin) {
+    listing(&mut origin);
     fetching(&mut origin);
     pushing(&mut origin);
     deleting(&mut origin);
@@ -212,4 +213,28 @@ fn refusing(origin: &mut Origin) {
         "{message}"
     );
     assert!(hint.contains("check the URL"), "{hint}");
+}
+
+/// Before the first fetch, as after it.
+fn listing(origin: &mut Origin) {
+    let anna = origin.somebody_pushes(BRANCH, "listed");
+    git(&origin.bare(), &["tag", "listed", "main"]);
+    let ask = |origin: &Origin, wanted: &[&str]| ListBranches {
+        mirror: origin.mirror(),
+        remote: origin.remote.clone(),
+        base: "main".into(),
+        wanted: wanted.iter().map(ToString::to_string).collect(),
+    };
+    let request = ask(origin, &["main", BRANCH, "nobody", "listed"]);
+    let found = origin.helper.ask(request).unwrap().commits;
+    let main = origin.branch("main");
+    let expected = [("main".to_owned(), main), (BRANCH.to_owned(), anna)];
+    assert_eq!(found, expected.into());
+    let none = ask(origin, &[]);
+    assert!(origin.helper.ask(none).unwrap().commits.is_empty());
+    git(&origin.bare(), &["branch", "-D", BRANCH]);
+    let mut elsewhere = ask(origin, &["main"]);
+    elsewhere.remote.url = format!("{}-not-there", elsewhere.remote.url);
+    let (message, _) = origin.helper.ask(elsewhere).unwrap_err();
+    assert!(message.starts_with("cannot ask"), "{message}");
 }

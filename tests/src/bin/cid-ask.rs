@@ -104,6 +104,7 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Projects/List", Vec::new()),
         ("/cid.v1.Projects/Get", project().encode_to_vec()),
         ("/cid.v1.Projects/Check", project().encode_to_vec()),
+        ("/cid.v1.Projects/Fetch", nothing().encode_to_vec()),
         ("/cid.v1.Projects/Remove", nothing().encode_to_vec()),
         ("/cid.v1.System/Version", Vec::new()),
         ("/cid.v1.System/Doctor", Vec::new()),

@@ -31,6 +31,7 @@ mod jobs;
 mod kinds;
 mod parallel;
 mod project_file;
+mod pushes;
 mod quota;
 mod sandbox_life;
 mod shell;

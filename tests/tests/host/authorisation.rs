@@ -32,7 +32,8 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Builds/Get", &["NotFound"]),
     ("Builds/Logs", &["NotFound"]),
     ("Builds/Delete", &["NotFound"]),
-    // It names a project that is not there.
+    // They name a project that is not there.
+    ("Projects/Fetch", &["NotFound"]),
     ("Projects/Remove", &["NotFound"]),
     // The settings name nobody who may sign in.
     ("People/Link", &["FailedPrecondition"]),

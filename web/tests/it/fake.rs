@@ -389,6 +389,10 @@ impl projects_server::Projects for Fake {
         unimplemented()
     }
 
+    async fn fetch(&self, _: Request<pb::FetchProjectRequest>) -> Answer<pb::FetchProjectResponse> {
+        Err(Status::unimplemented("fetch"))
+    }
+
     async fn remove(
         &self,
         _: Request<pb::RemoveProjectRequest>,

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use init::Init;
 use remove::Remove;
 
-/// Show projects, check them, begin a new one, take one away
+/// Show projects, check them, look at their remotes, begin a new one, take one away
 #[derive(Debug, Args)]
 pub(super) struct Project {
     #[command(subcommand)]
@@ -34,6 +34,14 @@ enum Verb {
     Check {
         /// The projects; all when left out
         names: Vec<String>,
+    },
+    /// Look at a project's remote now, and begin what follows from what is new there
+    ///
+    /// A moved base branch is built and tested, a moved branch of a workspace deployed, as the project's file says.
+    /// The jobs go on by themselves: see `cictl jobs` and `cictl builds`.
+    Fetch {
+        /// The project; may be left out where there is only one
+        name: Option<String>,
     },
     Init(Init),
     Remove(Remove),
@@ -69,6 +77,13 @@ impl Project {
                 if items.iter().any(|item| is_bad(item.severity)) {
                     return Ok(Exit::Failed);
                 }
+            }
+            Verb::Fetch { name } => {
+                let followed = cx.connect().await?.fetch(name.as_deref()).await?;
+                if followed.is_empty() {
+                    cx.say("nothing is new");
+                }
+                cx.print(&followed, || table::follow_ups(&followed))?;
             }
             Verb::Init(init) => init.run(cx)?,
             Verb::Remove(remove) => return remove.run(cx).await,

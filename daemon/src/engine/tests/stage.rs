@@ -342,6 +342,7 @@ fn workspace(
         created_at: jiff::Timestamp::now(),
         creator: Creator::User(0),
         job: Uuid::nil(),
+        branch_gone_at: None,
     }
 }
 

@@ -4,11 +4,11 @@
 
 use crate::{
     cid::Cid,
-    domain::{ProjectName, builder, project_group},
+    domain::{JobKind, ProjectName, builder, project_group},
     error::Error,
     keeper,
     layout::{kept_dir, trash_dir},
-    store::{Debt, OwedRow, WorkDir},
+    store::{Debt, JobRow, OwedRow, WorkDir},
     system::helpers::{Identity, ask_once},
 };
 use cid_kernel::fs;
@@ -62,6 +62,7 @@ async fn close(cid: &Cid, project: &ProjectName) -> Result<Option<PathBuf>, Erro
     let _turn = cid.turns.creating.write().await;
     refuse_workspaces(cid, project).await?;
     refuse_kept(cid, project).await?;
+    refuse_live_builds(cid, project).await?;
     let file = cid.projects.file_of(project);
     let aside = match fs::exists(&file) {
         true => Some(set_aside(&file)?),
@@ -97,6 +98,22 @@ async fn refuse_workspaces(cid: &Cid, project: &ProjectName) -> Result<(), Error
         ),
         hint: Some("delete them, or take them away as well: --with-workspaces".into()),
     })
+}
+
+/// Their jobs need the project's file, and its folders.
+async fn refuse_live_builds(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
+    let jobs = cid.store.live_jobs().await?;
+    let is_build = |job: &&JobRow| job.kind == JobKind::Build && job.project == *project;
+    match jobs.iter().find(is_build) {
+        None => Ok(()),
+        Some(job) => Err(Error::Precondition {
+            message: format!("a commit of the project {project} is being built"),
+            hint: Some(format!(
+                "wait for it, or end it: cictl jobs cancel {}",
+                job.id
+            )),
+        }),
+    }
 }
 
 /// The mirror goes with the project, and clones need it.

@@ -24,15 +24,20 @@ use tower::service_fn;
 async fn every_rpc_about_builds_asks_before_it_says_what_there_is() {
     let stage = Stage::new();
     stage.deny(&Action::ALL);
-    let rows = TABLE.iter().filter(|row| {
-        row.rpc.starts_with("/cid.v1.Builds/") && matches!(row.right, Right::About { .. })
-    });
+    let rows = TABLE
+        .iter()
+        .filter(|row| is_of_project(row.rpc) && matches!(row.right, Right::About { .. }));
     let mut count = 0;
     for row in rows {
         assert_eq!(stage.call(1000, row.rpc, &[]).await, Code::PermissionDenied);
         count += 1;
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
+}
+
+/// About a project's builds and pushes.
+fn is_of_project(rpc: &str) -> bool {
+    rpc.starts_with("/cid.v1.Builds/") || rpc.starts_with("/cid.v1.Projects/")
 }
 
 #[tokio::test]
@@ -48,8 +53,7 @@ async fn every_rpc_about_a_workspace_asks_about_it_and_does_nothing_without_a_ye
     let about: BTreeSet<&str> = TABLE
         .iter()
         .filter(|row| matches!(row.right, Right::About { .. }))
-        // About a project's builds.
-        .filter(|row| !row.rpc.starts_with("/cid.v1.Builds/"))
+        .filter(|row| !is_of_project(row.rpc))
         .map(|row| row.rpc)
         .collect();
     assert_eq!(about, requests.iter().map(|(rpc, _)| *rpc).collect());

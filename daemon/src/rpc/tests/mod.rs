@@ -5,6 +5,8 @@ mod enforcing;
 /// Who is shown what a job's commands wrote.
 mod output;
 mod people;
+/// What follows from pushes.
+mod pushes;
 /// Requests that make no sense.
 mod senseless;
 /// The services behind the enforcing layer, and requests.

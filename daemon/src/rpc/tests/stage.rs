@@ -71,6 +71,7 @@ impl Authority for Judge {
 pub(super) struct Stage {
     pub(super) cid: Cid,
     pub(super) judge: Arc<Judge>,
+    pub(super) fake: Fake,
     gate: Gate,
     audit: Audit,
     writer: audit::Writer,
@@ -101,7 +102,8 @@ impl Stage {
         std::fs::write(layout.projects_dir().join("demo.toml"), project).unwrap();
         let projects = Arc::new(Projects::load(&layout).unwrap());
         let store = Store::open(&layout.database()).unwrap();
-        let sys = Fake::new(Arc::clone(&layout)).system();
+        let fake = Fake::new(Arc::clone(&layout));
+        let sys = fake.system();
         let settings = Arc::new(Settings::default());
         let engine = Engine::new(
             sys.clone(),
@@ -128,15 +130,29 @@ impl Stage {
                 front_url: String::new(),
                 prepare: |_, _| Box::pin(async { Vec::new() }),
                 turns: Arc::default(),
+                looks: Arc::default(),
                 streams: Streams::default(),
                 stopping: CancellationToken::new(),
             },
             gate: Gate::with_accounts(judge.clone(), accounts),
             judge,
+            fake,
             audit,
             writer,
             _dir: dir,
         }
+    }
+
+    /// Has the project's file say this as well, `git` below [git] and `tables` after it.
+    pub(super) fn says(&self, git: &str, tables: &str) {
+        let project = format!(
+            "domain = \"demo.localhost\"\n[git]\nurl = \"/srv/demo.git\"\n{git}\n\
+             [access.people]\n\"{EMAIL}\" = \"{ACCOUNT}\"\n{tables}\n"
+        );
+        let file = self.cid.layout.projects_dir().join("demo.toml");
+        std::fs::write(file, project).unwrap();
+        self.cid.projects.reload().unwrap();
+        assert!(self.cid.projects.get("demo").is_ok());
     }
 
     /// The real services' answer to a call by this user.

@@ -96,6 +96,23 @@ CREATE TABLE build_numbers (
     last    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Where the branches that cid follows were when their remote was asked; without a commit: gone since `at`.
+CREATE TABLE remote_branches (
+    project   TEXT NOT NULL,
+    branch    TEXT NOT NULL,
+    commit_id TEXT,
+    at        TEXT NOT NULL,
+    PRIMARY KEY (project, branch)
+) STRICT, WITHOUT ROWID;
+
+-- When each project's remote last answered, and since when it does not.
+CREATE TABLE remotes (
+    project       TEXT PRIMARY KEY,
+    answered_at   TEXT,
+    failing_since TEXT,
+    reason        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE events (
     job  TEXT NOT NULL,
     seq  INTEGER NOT NULL,

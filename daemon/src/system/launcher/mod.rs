@@ -338,6 +338,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
     let (work, setting) = match request {
         Request::UseCredential(_) => ("hand the token over", "git"),
         Request::Fetch(_) => ("fetch from", "git"),
+        Request::ListBranches(_) => ("ask for the branches of", "git"),
         Request::Push(_) => ("push to", "git"),
         Request::HangUp(_) => ("hang up", "git"),
         Request::DeleteBranch(_) => ("delete the branch on", "git"),

@@ -1,7 +1,10 @@
 //! Requests about the mirror and the remote.
 
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 /// The project's repository and how to authenticate to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +86,26 @@ pub struct Fetched {
     pub branch: Option<String>,
     /// How many commits the workspace's branch has that are not in base.
     pub ahead: usize,
+}
+
+/// See [`super::Request::ListBranches`]. Brings nothing into the mirror, and makes it if it is missing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ListBranches {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// From where.
+    pub remote: Remote,
+    /// Base branch.
+    pub base: String,
+    /// The branches that are asked about.
+    pub wanted: BTreeSet<String>,
+}
+
+/// Reply to [`ListBranches`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branches {
+    /// The commit of each wanted branch that the remote has.
+    pub commits: BTreeMap<String, String>,
 }
 
 /// See [`super::Request::CloneTree`]. Objects are shared with the mirror by alternates.

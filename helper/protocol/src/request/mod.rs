@@ -23,8 +23,8 @@ pub use command::{
     RunCommand, RunTool, ToolExited,
 };
 pub use git::{
-    BranchDeletion, CloneTree, DeleteBranch, Fetch, Fetched, HangUp, Person, Push, Remote, Secret,
-    UseCredential,
+    BranchDeletion, Branches, CloneTree, DeleteBranch, Fetch, Fetched, HangUp, ListBranches,
+    Person, Push, Remote, Secret, UseCredential,
 };
 pub use packages::{
     BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
@@ -70,6 +70,8 @@ requests! {
     UseCredential => (),
     /// Brings base and branch from the remote into the mirror.
     Fetch => Fetched,
+    /// Asks the remote where branches are.
+    ListBranches => Branches,
     /// Looks at what a commit holds, in the mirror.
     Inspect => Inspection,
     /// Finds a commit of the mirror; `None`: it has no such commit.
@@ -153,6 +155,7 @@ impl Request {
     pub fn remote(&self) -> Option<&Remote> {
         match self {
             Self::Fetch(ask) if !ask.is_fresh => Some(&ask.remote),
+            Self::ListBranches(ask) => Some(&ask.remote),
             Self::Push(ask) => Some(&ask.remote),
             Self::DeleteBranch(ask) => Some(&ask.remote),
             _ => None,

@@ -1,0 +1,162 @@
+//! What a change leads to.
+
+use super::{audit, changes::Change};
+use crate::{
+    authz::{Action, Claim},
+    cid::{Cid, FollowUp},
+    config::{OnBranchDeleted, Project},
+    domain::{Build, Workspace},
+    error::Error,
+    operation::{self, Deletion, Named},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long a workspace with work is left alone before it is looked at again.
+const NEXT_TRY: Duration = Duration::from_hours(1);
+
+/// Begins what follows from a change; `None`: nothing, and nobody needs to hear of it.
+pub(super) async fn act(cid: &Cid, project: &Project, change: &Change<'_>) -> Option<FollowUp> {
+    let (message, job, later) = match change {
+        Change::Base { .. } if !project.builds_pushes() => (
+            "it has moved; [app] has no build or test commands, so there is nothing to do".into(),
+            None,
+            false,
+        ),
+        Change::Base { branch, .. } => told("build", build(cid, project, branch).await),
+        Change::Moved { .. } if !project.git.deploy_workspaces => (
+            "it has moved; deploy_workspaces under [git] is off, so its workspace stays as it is"
+                .into(),
+            None,
+            false,
+        ),
+        Change::Moved { workspace, .. } => told("deploy", deploy(cid, project, workspace).await),
+        Change::Gone { workspace, since } => gone(cid, project, workspace, *since).await?,
+    };
+    Some(FollowUp {
+        branch: change.branch().to_owned(),
+        commit: change.commit().map(str::to_owned),
+        message,
+        job,
+        later,
+    })
+}
+
+type Told = (String, Option<Uuid>, bool);
+
+/// What an attempt came to. Where something else is in the way it is made again.
+fn told(what: &str, began: Result<(String, Option<Uuid>), Error>) -> Told {
+    match began {
+        Ok((message, job)) => (message, job, false),
+        Err(error) => {
+            let later = matches!(
+                error,
+                Error::JobInTheWay { .. }
+                    | Error::Exhausted { .. }
+                    | Error::Fault(_)
+                    | Error::Store(_)
+            );
+            let again = if later { "; cid tries again" } else { "" };
+            (format!("cannot {what}: {error}{again}"), None, later)
+        }
+    }
+}
+
+async fn build(
+    cid: &Cid,
+    project: &Project,
+    branch: &str,
+) -> Result<(String, Option<Uuid>), Error> {
+    let claim = Claim::of_trigger(project.name.clone(), Action::Build);
+    let name = project.name.as_str();
+    let (build, is_new) = operation::build(cid, claim, name, branch, false).await?;
+    if !is_new {
+        return Ok((format!("it has been built: build {}", build.number), None));
+    }
+    audit::began(cid, &project.name, Action::Build, None, build.job).await;
+    let replaced = replace_waiting(cid, &build).await?;
+    let instead = match replaced {
+        0 => String::new(),
+        _ => " in place of one that waited".to_owned(),
+    };
+    let message = format!("build {} begins{instead}", build.number);
+    Ok((message, Some(build.job)))
+}
+
+/// Cancels builds of older pushes to the same branch that have not begun.
+async fn replace_waiting(cid: &Cid, build: &Build) -> Result<usize, Error> {
+    let waiting = cid.store.replaced_by(build).await?;
+    let mut replaced = 0;
+    for job in waiting {
+        let claim = Claim::of_trigger(build.project.clone(), Action::ManageJobs);
+        // It may have begun by now.
+        match operation::cancel_job(cid, claim, job).await {
+            Ok(_) => replaced += 1,
+            Err(error) => tracing::debug!("{error}"),
+        }
+    }
+    Ok(replaced)
+}
+
+async fn deploy(
+    cid: &Cid,
+    project: &Project,
+    workspace: &Workspace,
+) -> Result<(String, Option<Uuid>), Error> {
+    let claim = Claim::of_trigger(project.name.clone(), Action::Deploy);
+    let begun = operation::deploy(cid, claim, &named(workspace)).await?;
+    let (action, workspace) = (Action::Deploy, Some(&begun.workspace));
+    audit::began(cid, &project.name, action, workspace, begun.job).await;
+    let message = format!("the workspace of {} is deployed", begun.workspace.email);
+    Ok((message, Some(begun.job)))
+}
+
+/// A branch that is gone is told once; its workspace goes after the grace, if the file says so.
+async fn gone(
+    cid: &Cid,
+    project: &Project,
+    workspace: &Workspace,
+    since: Option<Timestamp>,
+) -> Option<Told> {
+    let email = &workspace.email;
+    let deletes = project.git.on_branch_deleted == OnBranchDeleted::Delete;
+    let Some(since) = since else {
+        let then = match deletes {
+            true => "is deleted after the grace, unless it holds work",
+            false => "stays",
+        };
+        return Some((
+            format!("it is gone; the workspace of {email} {then}"),
+            None,
+            false,
+        ));
+    };
+    let grace = SignedDuration::try_from(*project.git.grace).unwrap_or(SignedDuration::MAX);
+    let is_over = Timestamp::now().duration_since(since) >= grace;
+    if !deletes || !is_over || !cid.looks.may_try(workspace.id, NEXT_TRY) {
+        return None;
+    }
+    let claim = Claim::of_trigger(project.name.clone(), Action::DeleteAny);
+    let deleted = operation::delete(cid, claim, &named(workspace), &Deletion::default()).await;
+    if let Ok(deleted) = &deleted
+        && let Some(job) = deleted.job
+    {
+        let action = Action::DeleteAny;
+        audit::began(cid, &project.name, action, Some(workspace), job).await;
+    }
+    let what = format!("delete the workspace of {email}");
+    let began = deleted.map(|deleted| {
+        let message = format!("it is gone, and the workspace of {email} is deleted");
+        (message, deleted.job)
+    });
+    let (message, job, _) = told(&what, began);
+    Some((message, job, false))
+}
+
+fn named(workspace: &Workspace) -> Named {
+    Named {
+        email: workspace.email.clone(),
+        project: workspace.project.to_string(),
+    }
+}

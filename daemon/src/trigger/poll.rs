@@ -1,0 +1,70 @@
+//! Looks at remotes by itself: at those that are polled, and after hints.
+
+use super::{
+    look,
+    timetable::{End, Timetable},
+    usable,
+};
+use crate::{cid::Cid, domain::ProjectName};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+/// How many remotes are looked at side by side.
+const AT_ONCE: usize = 4;
+/// After so long the project files may say something else.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
+/// Looks until the daemon stops.
+pub async fn watch_forever(cid: Cid) {
+    let mut timetable = Timetable::default();
+    let mut looks: JoinSet<(ProjectName, End)> = JoinSet::new();
+    loop {
+        let now = Instant::now();
+        timetable.keep(&pauses(&cid), now);
+        for project in cid.looks.take_hints() {
+            timetable.hint(&project, now);
+        }
+        let places = AT_ONCE.saturating_sub(looks.len());
+        for name in timetable.due(now).into_iter().take(places) {
+            timetable.begin(&name, now);
+            looks.spawn(look_once(cid.clone(), name));
+        }
+        let wake = match timetable.next() {
+            Some(next) if looks.len() < AT_ONCE => next.min(now + READ_AGAIN),
+            _ => now + READ_AGAIN,
+        };
+        tokio::select! {
+            Some(ended) = looks.join_next() => if let Ok((name, end)) = ended {
+                timetable.end(&name, end, Instant::now());
+            },
+            () = cid.looks.hinted() => {}
+            () = sleep_until(wake) => {}
+            () = cid.stopping.cancelled() => return,
+        }
+    }
+}
+
+fn pauses(cid: &Cid) -> BTreeMap<ProjectName, Option<Duration>> {
+    let shelf = cid.projects.all();
+    let usable = shelf.values().flatten();
+    usable
+        .map(|project| (project.name.clone(), project.poll_every()))
+        .collect()
+}
+
+async fn look_once(cid: Cid, name: ProjectName) -> (ProjectName, End) {
+    let Some(project) = usable(&cid, &name) else {
+        return (name, End::Done);
+    };
+    // In a task of its own: one that panics is a failure like others.
+    let looking = tokio::spawn(async move { look(&cid, &project).await });
+    let end = match looking.await {
+        Ok(Ok(followed)) if followed.iter().any(|one| one.later) => End::Later,
+        Ok(Ok(_)) => End::Done,
+        Ok(Err(_)) | Err(_) => End::Failed,
+    };
+    (name, end)
+}
