@@ -22,11 +22,21 @@ impl TryFrom<pb::CreateResponse> for workspace::Created {
     }
 }
 
+impl From<pb::LogPlace> for workspace::LogPlace {
+    fn from(from: pb::LogPlace) -> Self {
+        Self {
+            file: from.file,
+            offset: from.offset,
+        }
+    }
+}
+
 impl From<pb::LogsResponse> for workspace::LogLine {
     fn from(from: pb::LogsResponse) -> Self {
         Self {
             process: from.process,
             line: from.line,
+            end: from.end.map(Into::into).unwrap_or_default(),
         }
     }
 }

@@ -24,8 +24,8 @@ pub use model::people::{Link, Person, SignIn, SignedIn, Visit};
 pub use model::project::{CheckItem, FollowUp, Project, RemovedProject, Severity};
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
-    Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, Look,
-    Process, ProcessState, RunInput, RunOutput, Standing, Terminal, TerminalSize, Workspace,
+    Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, LogPlace,
+    Look, Process, ProcessState, RunInput, RunOutput, Standing, Terminal, TerminalSize, Workspace,
     WorkspaceState,
 };
 pub use resume::persistently;

@@ -1,6 +1,6 @@
 use crate::{
-    asset, limits,
-    page::{self, create, events, home, job, sign_in, workspace},
+    asset, language, limits,
+    page::{self, act, create, delete, events, home, job, logs, sign_in, workspace},
     security,
 };
 use axum::{
@@ -41,20 +41,41 @@ pub fn router(app: App) -> Router {
         .route("/", get(home::show))
         .route("/workspaces", post(create::submit))
         .route("/workspaces/{project}/{who}", get(workspace::show))
+        .route("/workspaces/{project}/{who}/restart", post(act::restart))
+        .route("/workspaces/{project}/{who}/deploy", post(act::deploy))
         .route("/jobs/{id}", get(job::show))
+        .route("/jobs/{id}/cancel", post(act::cancel))
+        .route("/jobs/{id}/retry", post(act::retry))
         .route(sign_in::PATH, get(sign_in::show).post(sign_in::submit))
         .route("/sign-in/{token}", get(sign_in::link))
         .route("/sign-out", post(sign_in::sign_out))
         .fallback(page::missing)
         .layer(from_fn_with_state(app.clone(), limits::admit));
+    // These wait for the remotes of a workspace.
+    let looks = Router::new()
+        .route(
+            "/workspaces/{project}/{who}/delete",
+            get(delete::ask).post(delete::submit),
+        )
+        .layer(from_fn_with_state(app.clone(), limits::admit_look));
     // Streams have places of their own: they stay open for as long as a job runs.
-    let streams = Router::new().route("/jobs/{id}/events", get(events::stream));
+    let streams = Router::new()
+        .route("/jobs/{id}/events", get(events::stream))
+        .route(
+            "/workspaces/{project}/{who}/logs/{process}",
+            get(logs::download),
+        )
+        .route(
+            "/workspaces/{project}/{who}/logs/{process}/events",
+            get(logs::stream),
+        );
 
-    let mut router = pages.merge(streams);
-    for asset in [&asset::CSS, &asset::LIVE, &asset::ICON] {
+    let mut router = pages.merge(looks).merge(streams);
+    for asset in [&asset::CSS, &asset::LIVE, &asset::PAGE, &asset::ICON] {
         router = router.route(asset.path(), get(|| async { asset.serve() }));
     }
     router
+        .layer(from_fn(language::choose))
         .layer(CsrfLayer::new())
         .layer(from_fn(security::explain))
         .layer(from_fn(security::headers))

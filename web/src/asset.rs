@@ -24,6 +24,12 @@ pub const LIVE: Asset = Asset::new(
     "text/javascript; charset=utf-8",
     include_bytes!("../static/live.js"),
 );
+/// Follows logs, keeps a workspace's state up to date, copies.
+pub const PAGE: Asset = Asset::new(
+    "/static/page.js",
+    "text/javascript; charset=utf-8",
+    include_bytes!("../static/page.js"),
+);
 /// The sign in the browser's tab and at the top of each page.
 pub const ICON: Asset = Asset::new(
     "/static/cid.svg",

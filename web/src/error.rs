@@ -1,4 +1,8 @@
-use crate::{i18n::Lang, page, text::printable};
+use crate::{
+    i18n::Lang,
+    page::{self, Frame},
+    text::printable,
+};
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
@@ -19,6 +23,10 @@ pub enum Problem {
     BadForm(StatusCode),
     /// The request came from another site.
     Foreign,
+    /// The form is of a page that was shown before the visitor signed in or out.
+    OldForm,
+    /// There were too many of this client's in a short time; the seconds after which there may be more.
+    TooMany(u64),
     /// There is no place left, or no time.
     Busy,
     /// The daemon refused, or could not be asked.
@@ -46,15 +54,16 @@ impl Problem {
         match self {
             Self::NoPage | Self::NoWorkspace | Self::NoJob => StatusCode::NOT_FOUND,
             Self::BadForm(status) => *status,
-            Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Foreign | Self::OldForm => StatusCode::FORBIDDEN,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Daemon(error) => match error.kind {
                 Kind::Unreachable
                 | Kind::Disconnected
                 | Kind::Timeout
                 | Kind::Unavailable
-                | Kind::Busy
                 | Kind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+                Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
                 Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
                 Kind::NotFound => StatusCode::NOT_FOUND,
                 Kind::SignedOut => StatusCode::UNAUTHORIZED,
@@ -78,11 +87,17 @@ impl Problem {
         {
             tracing::warn!(kind = ?error.kind, "{error}");
         }
+        let pause = match (&self, status) {
+            (Self::TooMany(pause), _) => Some(*pause),
+            (_, StatusCode::SERVICE_UNAVAILABLE) => Some(5),
+            (_, StatusCode::TOO_MANY_REQUESTS) => Some(60),
+            _ => None,
+        };
         let mut response = page::html(lang, status, &self.describe(lang));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(pause) = pause {
             response
                 .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+                .insert(RETRY_AFTER, HeaderValue::from(pause));
         }
         response
     }
@@ -98,13 +113,15 @@ impl Problem {
             Self::NoJob => plain(t.no_job(), None),
             Self::BadForm(_) => plain(t.bad_form(), Some(t.bad_form_text())),
             Self::Foreign => plain(t.foreign(), Some(t.foreign_text())),
+            Self::OldForm => plain(t.old_form(), Some(t.old_form_text())),
+            Self::TooMany(_) => plain(t.too_many(), Some(t.too_many_text())),
             Self::Busy => plain(t.busy(), Some(t.busy_text())),
             Self::Daemon(error) => match error.kind {
                 Kind::Unreachable | Kind::Disconnected | Kind::Timeout => {
                     // The daemon's path and the client's hints are for the operator, in the log.
                     plain(t.unreachable(), Some(t.unreachable_text()))
                 }
-                Kind::Busy => plain(t.busy(), Some(t.busy_text())),
+                Kind::Busy => ProblemPage::of(t, t.too_many(), error),
                 Kind::Denied => ProblemPage::of(t, t.denied(), error),
                 Kind::Conflict => {
                     let exists = error.conflict.as_ref().is_some_and(|c| c.url.is_some())
@@ -122,6 +139,7 @@ impl Problem {
 #[template(path = "problem.html")]
 struct ProblemPage {
     t: Lang,
+    frame: Frame,
     title: &'static str,
     text: Option<&'static str>,
     sentence: Option<String>,
@@ -134,6 +152,7 @@ impl ProblemPage {
     fn titled(t: Lang, title: &'static str) -> Self {
         Self {
             t,
+            frame: Frame::bare(),
             title,
             text: None,
             sentence: None,

@@ -1,7 +1,82 @@
-use axum::{Form, extract::rejection::FormRejection};
+use crate::{
+    app::App,
+    error::{Problem, Refusal},
+    i18n::Lang,
+    visitor::Visitor,
+};
+use axum::{
+    Form,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::StatusCode,
+};
 
-/// The fields of a request's form, in order, as [`axum`] reads them.
-pub type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
+/// The field with which a form proves that it is of this session's pages.
+const TOKEN: &str = "form";
+
+/// A form that was submitted from a page of the visitor's own session. Every POST is taken by this.
+#[derive(Debug)]
+pub struct Posted {
+    /// Who submits it.
+    pub visitor: Visitor,
+    /// Their language.
+    pub lang: Lang,
+    /// The fields, in order, without the session's token.
+    pub fields: Vec<(String, String)>,
+}
+
+impl FromRequest<App> for Posted {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(lang) = Lang::from_request_parts(&mut parts, app).await;
+        let Ok(visitor) = Visitor::from_request_parts(&mut parts, app).await;
+        let request = Request::from_parts(parts, body);
+        let Form(fields) = Form::<Vec<(String, String)>>::from_request(request, app)
+            .await
+            .map_err(|err| Refusal(lang, Problem::BadForm(err.status())))?;
+        let (tokens, fields): (Vec<_>, Vec<_>) =
+            fields.into_iter().partition(|(name, _)| name == TOKEN);
+        let is_own = match (&visitor.session, &tokens[..]) {
+            (None, [] | [_]) => true,
+            (Some(_), [(_, token)]) => *token == visitor.form_token(),
+            _ => false,
+        };
+        if !is_own {
+            return Err(Refusal(lang, Problem::OldForm));
+        }
+        Ok(Self {
+            visitor,
+            lang,
+            fields,
+        })
+    }
+}
+
+impl Posted {
+    /// The refusal of a form that has other fields than it should.
+    pub fn bad(&self) -> Refusal {
+        Refusal(self.lang, Problem::BadForm(StatusCode::BAD_REQUEST))
+    }
+
+    /// The values of these fields, in this order; `None` for one that is not there. Another field, and one
+    /// that is there twice, is refused.
+    ///
+    /// # Errors
+    /// The form has other fields.
+    pub fn values<const N: usize>(&self, names: [&str; N]) -> Result<[Option<String>; N], Refusal> {
+        let mut values = [const { None }; N];
+        for (name, value) in &self.fields {
+            let index = names.iter().position(|known| known == name);
+            let slot = index.and_then(|index| values.get_mut(index));
+            let slot: &mut Option<String> = slot.ok_or_else(|| self.bad())?;
+            if slot.replace(value.trim().to_owned()).is_some() {
+                return Err(self.bad());
+            }
+        }
+        Ok(values)
+    }
+}
 
 /// The request. The daemon decides whether the address and the project are valid.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 //! It holds no privilege and no state. Everything that it shows comes fresh from the daemon, over the
 //! one socket that it can reach, and the daemon decides on every request.
 
+/// Colours of a terminal.
+pub mod ansi;
 /// The state all pages share, the routes and the layers around them.
 pub mod app;
 /// The command line.
@@ -15,6 +17,8 @@ pub mod error;
 pub mod form;
 /// Which language a page speaks, and every sentence it may say.
 pub mod i18n;
+/// Choosing another language.
+pub mod language;
 /// How much of anything there may be at once, and for how long.
 pub mod limits;
 /// The pages, one file each.

@@ -7,8 +7,15 @@ use axum::{
     response::Response,
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, time::timeout};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 /// How long a client may take to send its request's headers; also how long an idle connection
 /// stays open.
@@ -23,6 +30,14 @@ pub const HEADER_BYTES: usize = 16 * 1024;
 pub const REQUESTS: usize = 64;
 /// How many progress streams may be open at once; more are refused, and the page refreshes itself.
 pub const STREAMS: usize = 256;
+/// How many logs may be followed at once: the daemon lets the front's account read so many.
+pub const LOGS: usize = 30;
+/// How many of these one session may take.
+pub const LOGS_OF_SESSION: usize = 4;
+/// How many looks for work there may be at once. Each waits for the remotes of a workspace.
+pub const LOOKS: usize = 8;
+/// How long such a look may take.
+pub const LOOK_TIMEOUT: Duration = Duration::from_secs(160);
 /// How often a quiet stream says that it is alive.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After this a stream ends and the browser resumes it, so that nobody keeps one by forgetting it.
@@ -40,15 +55,59 @@ const RESERVED_FDS: u64 = 64;
 #[derive(Debug)]
 pub struct Places {
     requests: Semaphore,
+    looks: Semaphore,
     /// Taken by the stream itself, for as long as it is open.
     pub streams: Arc<Semaphore>,
+    logs: Arc<Semaphore>,
+    logs_of: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// One of the places for logs, given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    _place: OwnedSemaphorePermit,
+    of: Arc<Mutex<HashMap<String, usize>>>,
+    who: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of.get_mut(&self.who) {
+            *count -= 1;
+            if *count == 0 {
+                of.remove(&self.who);
+            }
+        }
+    }
+}
+
+impl Places {
+    /// Takes a place for one more log of this session's; `None`: there are as many as there may be.
+    pub fn log(&self, session: &str) -> Option<Place> {
+        let place = Arc::clone(&self.logs).try_acquire_owned().ok()?;
+        let mut of = self.logs_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of.entry(session.to_owned()).or_default();
+        if *count >= LOGS_OF_SESSION {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            _place: place,
+            of: Arc::clone(&self.logs_of),
+            who: session.to_owned(),
+        })
+    }
 }
 
 impl Default for Places {
     fn default() -> Self {
         Self {
             requests: Semaphore::new(REQUESTS),
+            looks: Semaphore::new(LOOKS),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            logs: Arc::new(Semaphore::new(LOGS)),
+            logs_of: Arc::default(),
         }
     }
 }
@@ -73,20 +132,37 @@ pub fn connections() -> usize {
 ///
 /// A request's body is read before its turn comes: who sends slowly keeps only himself waiting.
 pub async fn admit(State(app): State<App>, lang: Lang, request: Request, next: Next) -> Response {
+    admit_to(&app.places.requests, REQUEST_TIMEOUT, lang, request, next).await
+}
+
+/// The same for requests that look for work in a workspace.
+pub async fn admit_look(
+    State(app): State<App>,
+    lang: Lang,
+    request: Request,
+    next: Next,
+) -> Response {
+    admit_to(&app.places.looks, LOOK_TIMEOUT, lang, request, next).await
+}
+
+async fn admit_to(
+    places: &Semaphore,
+    limit: Duration,
+    lang: Lang,
+    request: Request,
+    next: Next,
+) -> Response {
     let work = async {
         let (parts, body) = request.into_parts();
         let body = to_bytes(body, BODY_BYTES)
             .await
             .map_err(|_| Problem::BadForm(StatusCode::PAYLOAD_TOO_LARGE))?;
         // The semaphore is never closed; were it, nobody would be let in.
-        let place = app.places.requests.acquire().await;
+        let place = places.acquire().await;
         let _place = place.map_err(|_| Problem::Busy)?;
         Ok(next.run(Request::from_parts(parts, body.into())).await)
     };
-    match timeout(REQUEST_TIMEOUT, work)
-        .await
-        .unwrap_or(Err(Problem::Busy))
-    {
+    match timeout(limit, work).await.unwrap_or(Err(Problem::Busy)) {
         Ok(response) => response,
         Err(problem) => problem.page(lang),
     }

@@ -7,7 +7,9 @@ use axum::{
         request::Parts,
     },
 };
-use cid_client::Client;
+use cid_client::{Client, Person};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 use std::{convert::Infallible, fmt};
 
 /// As long as a session that is not used.
@@ -27,6 +29,31 @@ pub struct Visitor {
     pub cookie: Cookie,
     /// The visitor's address in the network; empty where nginx does not say.
     pub client: String,
+}
+
+impl Visitor {
+    /// What every form of this session's pages carries. It tells nothing of the session's token, and no other
+    /// session's forms carry the same; empty where nobody is signed in.
+    pub fn form_token(&self) -> String {
+        let Some(session) = &self.session else {
+            return String::new();
+        };
+        let mut hash = Sha256::new();
+        hash.update(b"cid: a form of this session\0");
+        hash.update(session.as_bytes());
+        HEXLOWER.encode(&hash.finalize())
+    }
+
+    /// Who is signed in, by the daemon's word.
+    ///
+    /// # Errors
+    /// The session has ended, or the daemon cannot be asked.
+    pub async fn person(&self) -> Result<Option<Person>, cid_client::Error> {
+        match self.session {
+            Some(_) => Ok(self.daemon.who_am_i().await?.person),
+            None => Ok(None),
+        }
+    }
 }
 
 impl fmt::Debug for Visitor {

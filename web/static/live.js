@@ -40,7 +40,6 @@
         refresh().catch(() => {});
         return;
       }
-      status.lang = waiting === null ? "en" : document.documentElement.lang;
       if (waiting !== null) {
         say(status, waiting);
         return;

@@ -43,6 +43,7 @@ impl Logs {
             process: self.process.clone(),
             follow: self.follow,
             lines: self.lines,
+            after: None,
         };
         let mut lines = client
             .logs(&self.target.email, self.target.project(), options)
@@ -78,12 +79,14 @@ fn printed(line: &LogLine, is_one: bool, is_raw: bool) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cid_client::LogPlace;
 
     #[test]
     fn escapes_are_shown_to_who_asks_for_them() {
         let line = LogLine {
             process: "web".into(),
             line: b"\x1b[31mGET /\x1b[0m \xff".to_vec(),
+            end: LogPlace::default(),
         };
         assert_eq!(
             printed(&line, false, false),

@@ -40,6 +40,7 @@ async fn last_lines(client: &Client, workspace: &Workspace, process: &Process) -
         process: Some(process.name.clone()),
         follow: false,
         lines: LINES,
+        after: None,
     };
     let project = Some(workspace.project.as_str());
     let Ok(lines) = client.logs(&workspace.email, project, options).await else {

@@ -195,6 +195,10 @@ impl Client {
             process: options.process.unwrap_or_default(),
             follow: options.follow,
             lines: options.lines,
+            after: options.after.map(|place| pb::LogPlace {
+                file: place.file,
+                offset: place.offset,
+            }),
         };
         self.stream(self.workspaces().logs(request)).await
     }

@@ -43,6 +43,8 @@ impl From<pb::Standing> for workspace::Standing {
             ahead: from.ahead,
             behind: from.behind,
             stale: from.stale,
+            subject: given(from.subject),
+            uncommitted: from.uncommitted,
         }
     }
 }

@@ -60,6 +60,10 @@ pub struct Standing {
     pub behind: Option<u32>,
     /// What has changed since its processes were set up, and that a restart does not bring into effect.
     pub stale: Vec<String>,
+    /// The first line of the commit's message.
+    pub subject: Option<String>,
+    /// How many files differ from the commit; `None`: it cannot be told.
+    pub uncommitted: Option<u32>,
 }
 
 /// A process of a workspace.
@@ -174,6 +178,18 @@ pub struct LogLine {
     /// with U+FFFD for what is not UTF-8.
     #[serde(serialize_with = "lossy")]
     pub line: Vec<u8>,
+    /// Where the line ends.
+    #[serde(skip)]
+    pub end: LogPlace,
+}
+
+/// A place in a process's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogPlace {
+    /// Tells the file from the one before it and the one after it.
+    pub file: u64,
+    /// Bytes from its beginning.
+    pub offset: u64,
 }
 
 fn lossy<S: Serializer>(line: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -249,6 +265,8 @@ pub struct LogOptions {
     pub follow: bool,
     /// How many of the last lines of each process to begin with; 0: 100.
     pub lines: u32,
+    /// With `process`: begin after this place; where its file is gone, `lines` counts.
+    pub after: Option<LogPlace>,
 }
 
 /// A person's terminal.

@@ -236,6 +236,7 @@ impl pb::workspaces_server::Workspaces for Service {
             Ok(pb::LogsResponse {
                 process: "web".into(),
                 line: format!("line {number}").into_bytes(),
+                end: None,
             })
         });
         Ok(Response::new(lines.boxed()))

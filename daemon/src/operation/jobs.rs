@@ -51,11 +51,21 @@ pub async fn show_job(cid: &Cid, viewer: &Viewer, id: Uuid) -> Result<ShownJob, 
     Ok(job)
 }
 
-/// Jobs, newest first, at most `limit`, without output.
+/// Of those that the viewer may see at most `limit` jobs, newest first, without output.
 ///
 /// # Errors
-/// The ledger fails.
-pub async fn list_jobs(cid: &Cid, filter: JobFilter, limit: usize) -> Result<Vec<ShownJob>, Error> {
+/// The filter names an address that is not the viewer's to see, or the ledger fails.
+pub async fn list_jobs(
+    cid: &Cid,
+    viewer: &Viewer,
+    mut filter: JobFilter,
+    limit: usize,
+) -> Result<Vec<ShownJob>, Error> {
+    match (viewer.only(), &filter.email) {
+        (Some(own), None) => filter.email = Some(own.clone()),
+        (_, Some(email)) => viewer.may_see(Some(email))?,
+        (None, None) => {}
+    }
     let rows = cid.store.jobs(filter, limit).await?;
     let mut waiting = cid.sys.queues.all_waiting();
     let listed = |row: JobRow| ShownJob {

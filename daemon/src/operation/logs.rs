@@ -36,10 +36,22 @@ pub struct WantedLogs {
     pub lines: u32,
     /// Whether to follow new lines.
     pub follow: bool,
+    /// With `process`: begin after this place. Where its file is gone, `lines` counts.
+    pub after: Option<LogPlace>,
 }
 
-/// A process type, and a line without its end.
-pub type LogLine = (String, Vec<u8>);
+/// A file's inode, and bytes from its beginning.
+pub type LogPlace = (u64, u64);
+
+/// A line of a process.
+pub struct LogLine {
+    /// The process's type.
+    pub process: String,
+    /// The line without its end.
+    pub line: Vec<u8>,
+    /// Where the line ends.
+    pub end: LogPlace,
+}
 
 /// The last lines of each of a workspace's logs, and with `follow` new lines.
 ///
@@ -77,7 +89,18 @@ fn stream(
             lines
         }
     };
-    let logs = logs_of(dir, &wanted.process)?;
+    let mut logs = logs_of(dir, &wanted.process)?;
+    if let Some(after) = wanted.after {
+        if wanted.process.is_empty() {
+            return Err(Error::invalid(
+                "after",
+                "a place is in the log of one process",
+            ));
+        }
+        for log in &mut logs {
+            log.go_on_after(after);
+        }
+    }
     let reader = Reader {
         logs,
         current: 0,
@@ -137,7 +160,11 @@ impl Reader {
                 continue;
             };
             if let Some(line) = log.next(&mut self.piece, self.tail) {
-                return Some((log.process.clone(), line));
+                return Some(LogLine {
+                    process: log.process.clone(),
+                    line,
+                    end: (log.inode, log.offset),
+                });
             }
             self.piece = Piece::default();
             self.current += 1;
@@ -191,6 +218,17 @@ impl Log {
             offset: 0,
             end: None,
             skips: false,
+        }
+    }
+
+    /// Goes on at this place, if the file is still the same one.
+    fn go_on_after(&mut self, (inode, offset): LogPlace) {
+        let meta = std::fs::metadata(&self.path);
+        if let Ok(meta) = meta
+            && meta.ino() == inode
+            && meta.len() >= offset
+        {
+            (self.inode, self.offset, self.end) = (inode, offset, Some(meta.len()));
         }
     }
 
@@ -299,13 +337,14 @@ mod tests {
             process: "web".into(),
             lines,
             follow,
+            after: None,
         };
         let stopping = CancellationToken::new();
         Box::pin(stream(place, dir, &wanted, stopping).unwrap())
     }
 
     async fn all(lines: Lines) -> Vec<Vec<u8>> {
-        lines.map(|(_, line)| line).collect().await
+        lines.map(|line| line.line).collect().await
     }
 
     fn log(content: &[u8]) -> tempfile::TempDir {
@@ -378,7 +417,7 @@ mod tests {
         let dir = log(b"a\n");
         let path = dir.path().join("web.log");
         let mut lines = read(dir.path(), 5, true);
-        let mut next = async || lines.next().await.unwrap().1;
+        let mut next = async || lines.next().await.unwrap().line;
         assert_eq!(next().await, b"a");
         let mut file = File::options().append(true).open(&path).unwrap();
         file.write_all(b"b\nha").unwrap();
@@ -390,6 +429,33 @@ mod tests {
         assert_eq!(next().await, b"new");
     }
 
+    #[tokio::test]
+    async fn goes_on_where_an_earlier_answer_ended() {
+        let dir = log(b"a\nb\nb\nc\n");
+        let from = |after| {
+            let place = Streams::default().begin(7, Kind::Logs).unwrap();
+            let wanted = WantedLogs {
+                process: "web".into(),
+                lines: 2,
+                follow: false,
+                after: Some(after),
+            };
+            let lines = stream(place, dir.path(), &wanted, CancellationToken::new()).unwrap();
+            all(Box::pin(lines))
+        };
+        let ends: Vec<LogPlace> = read(dir.path(), 4, false)
+            .map(|line| line.end)
+            .collect()
+            .await;
+        assert_eq!(from(ends[1]).await, [b"b", b"c"]);
+        assert_eq!(from(ends[0]).await, [b"b", b"b", b"c"]);
+        assert_eq!(from(ends[3]).await, Vec::<Vec<u8>>::new());
+        // Another file, and one that was made shorter: the last lines.
+        let (file, offset) = ends[1];
+        assert_eq!(from((file + 1, offset)).await, [b"b", b"c"]);
+        assert_eq!(from((file, 1 << 40)).await, [b"b", b"c"]);
+    }
+
     #[test]
     fn more_lines_than_may_be_are_refused() {
         let dir = log(b"a\n");
@@ -397,6 +463,7 @@ mod tests {
             process: String::new(),
             lines,
             follow: false,
+            after: None,
         };
         let ask = |lines| {
             let place = Streams::default().begin(7, Kind::Logs).unwrap();

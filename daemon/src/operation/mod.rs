@@ -17,7 +17,7 @@ pub use build::{build, build_output, delete_build, show_build};
 pub use create::create;
 pub use delete::{Deleted, Deletion, delete};
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};
-pub use logs::{LogLine, WantedLogs, logs};
+pub use logs::{LogLine, LogPlace, WantedLogs, logs};
 pub use restart::{deploy, repair_access, restart};
 pub use run::{Running, program, run};
 pub use show::{Shown, Standing, list, show};

@@ -50,6 +50,10 @@ pub struct Standing {
     pub ahead_behind: Option<(usize, usize)>,
     /// What was changed and is not in effect yet.
     pub stale: Vec<String>,
+    /// The first line of the commit's message.
+    pub subject: String,
+    /// How many files differ from the commit; `None`: it cannot be told.
+    pub uncommitted: Option<usize>,
 }
 
 /// One workspace; with the state of its clone if `look` says so.
@@ -132,5 +136,7 @@ async fn standing(cid: &Cid, workspace: &Workspace) -> Option<Standing> {
         branch: look.branch.unwrap_or_default(),
         ahead_behind: look.ahead_behind,
         stale: stale.unwrap_or_default(),
+        subject: look.subject,
+        uncommitted: look.uncommitted,
     })
 }

@@ -133,6 +133,8 @@ fn standing(standing: Standing) -> v1::Standing {
         ahead: ahead.map(count),
         behind: behind.map(count),
         stale: standing.stale,
+        subject: standing.subject,
+        uncommitted: standing.uncommitted.map(count),
     }
 }
 

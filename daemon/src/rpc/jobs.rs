@@ -29,6 +29,7 @@ impl Jobs for Cid {
         &self,
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let viewer = viewer(&request)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size, 50)?;
         let email = match request.email.as_str() {
@@ -44,7 +45,7 @@ impl Jobs for Cid {
             email,
             before: page_token(&request.page_token)?,
         };
-        let jobs = operation::list_jobs(self, filter, limit).await?;
+        let jobs = operation::list_jobs(self, &viewer, filter, limit).await?;
         let next_page_token = match jobs.last() {
             Some(last) if jobs.len() == limit => last.row.id.to_string(),
             _ => String::new(),

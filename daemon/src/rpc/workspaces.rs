@@ -134,9 +134,17 @@ impl Workspaces for Cid {
             process: request.process,
             lines: request.lines,
             follow: request.follow,
+            after: request.after.map(|place| (place.file, place.offset)),
         };
         let lines = operation::logs(self, claim, &named, &wanted).await?;
-        let message = |(process, line)| Ok(v1::LogsResponse { process, line });
+        let message = |line: operation::LogLine| {
+            let (file, offset) = line.end;
+            Ok(v1::LogsResponse {
+                process: line.process,
+                line: line.line,
+                end: Some(v1::LogPlace { file, offset }),
+            })
+        };
         Ok(Response::new(lines.map(message).boxed()))
     }
 

@@ -89,7 +89,7 @@ Builds/Get                -        -        -        -        -        -
 Builds/Logs               -        -        -        -        -        -
 Builds/Delete             -        -        -        -        -        -
 Jobs/Get                  -        yes      +        +        +        yes
-Jobs/List                 -        -        -        -        -        yes
+Jobs/List                 -        yes      +        +        +        yes
 Jobs/Watch                -        yes      +        +        +        yes
 Jobs/Cancel               -        -        yes      -        -        yes
 Jobs/Retry                -        -        yes      -        -        yes

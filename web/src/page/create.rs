@@ -1,25 +1,19 @@
 use crate::{
-    error::{Answer, Problem, Refusal},
-    form::{Fields, Wish},
-    i18n::Lang,
+    error::{Answer, Refusal},
+    form::{Posted, Wish},
     page::{
         self,
         home::{self, Again},
     },
-    visitor::Visitor,
 };
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Redirect},
-};
+use axum::response::{IntoResponse, Redirect};
 use cid_client::Kind;
 
 /// Asks for a workspace and leads to its job, which outlives the workspace: when it fails and is
 /// taken back, the job's page is where that is told.
-pub async fn submit(visitor: Visitor, lang: Lang, fields: Fields) -> Answer {
-    let bad_form = |status| Refusal(lang, Problem::BadForm(status));
-    let fields = fields.map_err(|err| bad_form(err.status()))?;
-    let wish = Wish::read(fields.0).ok_or_else(|| bad_form(StatusCode::BAD_REQUEST))?;
+pub async fn submit(posted: Posted) -> Answer {
+    let wish = Wish::read(posted.fields.clone()).ok_or_else(|| posted.bad())?;
+    let Posted { visitor, lang, .. } = posted;
 
     let created = visitor.daemon.create(&wish.email, wish.project.as_deref());
     match created.await {

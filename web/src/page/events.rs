@@ -15,7 +15,7 @@ use axum::{
     },
 };
 use cid_client::{Event, What};
-use futures::{StreamExt, future, stream};
+use futures::{Stream, StreamExt, future, stream};
 use serde::Deserialize;
 use serde_json::json;
 use std::{convert::Infallible, time::Duration};
@@ -49,13 +49,13 @@ pub async fn stream(
     let place = app.places.streams.clone().try_acquire_owned();
     let place = place.map_err(|_| refuse(Problem::Busy))?;
 
-    let after = last_event_id(&headers).unwrap_or(from.after);
+    let after = last_event_id(&headers).and_then(|id| id.parse().ok());
+    let after = after.unwrap_or(from.after);
     let events = timeout(limits::REQUEST_TIMEOUT, visitor.daemon.watch(&id, after))
         .await
         .map_err(|_| refuse(Problem::Busy))?
         .map_err(|err| refuse(Problem::or_missing(err, Problem::NoJob)))?;
 
-    let hello = Sent::default().retry(RESUME_AFTER).comment("cid");
     let end = Sent::default().event("end").data("{}");
     let journal = events
         .map(Some)
@@ -73,6 +73,17 @@ pub async fn stream(
         })
         .filter_map(future::ready);
 
+    Ok(send(&app, place, journal))
+}
+
+/// The answer that sends events until they end, the front stops, or the stream has been open for long. `place` is
+/// held until then.
+pub fn send(
+    app: &App,
+    place: impl Send + 'static,
+    events: impl Stream<Item = Sent> + Send + 'static,
+) -> Response {
+    let hello = Sent::default().retry(RESUME_AFTER).comment("cid");
     let mut closing = app.closing.clone();
     let closed = async move {
         tokio::select! {
@@ -81,7 +92,7 @@ pub async fn stream(
         }
     };
     let sent = stream::iter([hello])
-        .chain(journal)
+        .chain(events)
         .take_until(Box::pin(closed))
         .map(move |event| {
             // Held for as long as the stream is.
@@ -89,11 +100,12 @@ pub async fn stream(
             Ok::<_, Infallible>(event)
         });
     let alive = KeepAlive::new().interval(limits::HEARTBEAT).text("alive");
-    Ok(([UNBUFFERED], Sse::new(sent).keep_alive(alive)).into_response())
+    ([UNBUFFERED], Sse::new(sent).keep_alive(alive)).into_response()
 }
 
-fn last_event_id(headers: &HeaderMap) -> Option<u64> {
-    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+/// The id of the last event that a browser has seen, when it resumes a stream.
+pub fn last_event_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get("last-event-id")?.to_str().ok()
 }
 
 /// An event as the page's script wants it, in the page's language.

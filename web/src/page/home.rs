@@ -1,7 +1,7 @@
 use crate::{
     error::{Answer, Refusal},
     i18n::Lang,
-    page,
+    page::{self, Frame},
     text::printable,
     visitor::Visitor,
 };
@@ -36,7 +36,12 @@ pub async fn render(visitor: &Visitor, lang: Lang, again: Again) -> Answer {
         future::try_join3(daemon.who_am_i(), daemon.projects(), daemon.list(None))
             .await
             .map_err(|err| Refusal(lang, err.into()))?;
-    let mut page = page(lang, again, visit.person, projects, workspaces);
+    let frame = Frame {
+        person: visit.person,
+        form: visitor.form_token(),
+        has_address: again.error.is_none(),
+    };
+    let mut page = page(lang, again, frame, projects, workspaces);
     // The daemon has renewed the session; the browser keeps its cookie as long.
     let cookie = visitor.session.as_deref().map(|s| visitor.cookie.keep(s));
     if let Some(Ok(cookie)) = cookie {
@@ -48,7 +53,7 @@ pub async fn render(visitor: &Visitor, lang: Lang, again: Again) -> Answer {
 fn page(
     t: Lang,
     again: Again,
-    person: Option<Person>,
+    frame: Frame,
     projects: Vec<Project>,
     workspaces: Vec<Workspace>,
 ) -> Response {
@@ -58,6 +63,7 @@ fn page(
         None => StatusCode::OK,
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
+    let person = frame.person.clone();
     let own = person.as_ref().map(|person| person.email.clone());
     let home = Home {
         t,
@@ -74,6 +80,7 @@ fn page(
             .as_ref()
             .is_some_and(|person| !person.may_create_for_others),
         person,
+        frame,
         workspaces,
     };
     page::html(t, status, &home)
@@ -83,6 +90,7 @@ fn page(
 #[template(path = "home.html")]
 struct Home {
     t: Lang,
+    frame: Frame,
     email: String,
     project: String,
     wrong: Option<Wrong>,

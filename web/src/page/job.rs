@@ -1,18 +1,20 @@
 use crate::{
     error::{Answer, Problem, Refusal},
     i18n::Lang,
-    page::{self, workspace::clone_command},
+    page::{self, Frame, workspace::clone_command},
     text::printable,
     visitor::Visitor,
 };
 use askama::Template;
 use axum::{extract::Path, http::StatusCode};
 use cid_client::{
-    Client, Failure, Job, JobKind, JobState, Kind, Step, StepState, Workspace, WorkspaceState,
+    Client, Failure, Health, Job, JobKind, JobState, Kind, Step, StepState, Workspace,
+    WorkspaceState,
 };
 
 /// Shows a job: its steps, why it failed, and the workspace it is about while there is one.
 pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answer {
+    let frame = Frame::of(&visitor, lang).await?;
     let job = visitor
         .daemon
         .job(&id)
@@ -25,8 +27,12 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
         Some(workspace) => clone_command(&visitor.daemon, workspace).await,
         None => None,
     };
+    let may_act = frame.may_act_for(&job.email);
     let shown = JobPage {
         t: lang,
+        frame,
+        may_cancel: may_act && matches!(job.state, JobState::Queued | JobState::Running),
+        may_retry: may_act && job.state == JobState::Stuck,
         heading: lang.job(job.kind, job.state),
         status: status(lang, &job),
         live: !job.state.is_at_rest(),
@@ -58,9 +64,8 @@ async fn workspace_of(daemon: &Client, job: &Job) -> Result<Option<Workspace>, P
 
 /// The line below the heading: which step runs, or how long it all took.
 fn status(t: Lang, job: &Job) -> String {
-    if let Some(ended_at) = job.ended_at.filter(|_| job.state.is_ended()) {
-        let took = ended_at.duration_since(job.created_at);
-        return t.ended_after(took.unsigned_abs());
+    if let Some(took) = took(job) {
+        return t.ended_after(took);
     }
     if let Some(waiting) = &job.waiting {
         return t.waiting(waiting);
@@ -68,8 +73,14 @@ fn status(t: Lang, job: &Job) -> String {
     let mut steps = job.steps.iter().enumerate();
     steps
         .find(|(_, step)| matches!(step.state, StepState::Observed | StepState::Undoing))
-        .map(|(i, step)| t.at_step(i + 1, job.steps.len(), &printable(&step.label)))
+        .map(|(i, step)| t.at_step(i + 1, job.steps.len(), &t.step_label(&step.label)))
         .unwrap_or_default()
+}
+
+/// How long a job took that has ended.
+pub fn took(job: &Job) -> Option<std::time::Duration> {
+    let ended_at = job.ended_at.filter(|_| job.state.is_ended())?;
+    Some(ended_at.duration_since(job.created_at).unsigned_abs())
 }
 
 /// Whether this step is why the job failed.
@@ -83,6 +94,9 @@ pub fn is_to_blame(job: &Job, step: &Step) -> bool {
 #[template(path = "job.html")]
 struct JobPage<'a> {
     t: Lang,
+    frame: Frame,
+    may_cancel: bool,
+    may_retry: bool,
     heading: &'static str,
     status: String,
     job: &'a Job,
@@ -114,7 +128,7 @@ impl From<&Failure> for FailureView {
     fn from(failure: &Failure) -> Self {
         Self {
             message: printable(&failure.message),
-            step: failure.step_label.as_deref().map(printable),
+            step: failure.step_label.clone(),
             output: failure.output.iter().map(|line| printable(line)).collect(),
             has_output: failure.output_withheld.is_some(),
             hint: failure.hint.as_deref().map(printable),

@@ -1,17 +1,27 @@
+/// Restart, delete, cancel and retry.
+pub mod act;
 /// `POST /workspaces`: the form, submitted.
 pub mod create;
+/// `/workspaces/{project}/{who}/delete`: what would be lost, and the delete.
+pub mod delete;
 /// `GET /jobs/{id}/events`: a job's progress as server-sent events.
 pub mod events;
 /// `GET /`: the form and the table.
 pub mod home;
 /// `GET /jobs/{id}`: a job and what has come of it.
 pub mod job;
+/// `/workspaces/{project}/{who}/logs/{process}`: what a process wrote.
+pub mod logs;
 /// `/sign-in`, `/sign-in/{token}` and `/sign-out`.
 pub mod sign_in;
 /// `GET /workspaces/{project}/{who}`: one workspace.
 pub mod workspace;
 
-use crate::{error::Problem, i18n::Lang};
+use crate::{
+    error::{Problem, Refusal},
+    i18n::Lang,
+    visitor::Visitor,
+};
 use askama::Template;
 use axum::{
     http::{
@@ -20,8 +30,45 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use cid_client::Workspace;
+use cid_client::{Person, Workspace};
 use std::fmt;
+
+/// What the frame around a page shows.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    /// Who is signed in.
+    pub person: Option<Person>,
+    /// What the page's forms carry; see [`Visitor::form_token`].
+    pub form: String,
+    /// The page can be had by its address alone: it offers the other language.
+    pub has_address: bool,
+}
+
+impl Frame {
+    /// For a page that belongs to no session.
+    pub fn bare() -> Self {
+        Self::default()
+    }
+
+    /// For a page of this visitor's.
+    ///
+    /// # Errors
+    /// Their session has ended, or the daemon cannot be asked.
+    pub async fn of(visitor: &Visitor, lang: Lang) -> Result<Self, Refusal> {
+        let person = visitor.person().await;
+        Ok(Self {
+            person: person.map_err(|err| Refusal(lang, err.into()))?,
+            form: visitor.form_token(),
+            has_address: true,
+        })
+    }
+
+    /// Whether who is signed in may act on what belongs to this address.
+    pub fn may_act_for(&self, email: &str) -> bool {
+        let person = self.person.as_ref();
+        person.is_some_and(|person| person.is_administrator || person.email == email)
+    }
+}
 
 /// The answer that carries a rendered template.
 pub fn html(lang: Lang, status: StatusCode, template: &impl Template) -> Response {
@@ -50,12 +97,21 @@ pub fn job_path(id: &str) -> String {
     format!("/jobs/{}", segment(id))
 }
 
+/// A size on disk.
+pub fn size(bytes: &u64) -> String {
+    match *bytes {
+        bytes if bytes < 1 << 10 => format!("{bytes} B"),
+        bytes if bytes < 1 << 20 => format!("{} KiB", bytes.div_ceil(1 << 10)),
+        bytes => format!("{} MiB", bytes.div_ceil(1 << 20)),
+    }
+}
+
 /// Where a workspace's page is.
 pub fn workspace_path(workspace: &Workspace) -> String {
     format!(
         "/workspaces/{}/{}",
         segment(&workspace.project),
-        segment(&workspace.name)
+        segment(&workspace.email)
     )
 }
 
@@ -73,6 +129,16 @@ pub fn is_web_address(url: &str) -> bool {
 pub fn short(url: &str) -> &str {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     host.strip_suffix('/').unwrap_or(host)
+}
+
+/// The host of an address in the web, where nothing in it needs quoting.
+pub fn host_of(url: &str) -> Option<&str> {
+    let rest = url
+        .strip_prefix("https://")
+        .or(url.strip_prefix("http://"))?;
+    let host = rest.split(['/', ':', '?', '#']).next()?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    (!host.is_empty() && !host.starts_with('-') && host.chars().all(is_plain)).then_some(host)
 }
 
 /// The beginning of a commit's name, as git abbreviates it.

@@ -1,8 +1,8 @@
 use crate::{
-    error::{Answer, Problem, Refusal},
-    form::{Fields, Proof},
+    error::{Answer, Refusal},
+    form::{Posted, Proof},
     i18n::Lang,
-    page,
+    page::{self, Frame},
     text::printable,
     visitor::Visitor,
 };
@@ -18,21 +18,26 @@ use cid_client::{Error, Kind};
 pub const PATH: &str = "/sign-in";
 
 /// Shows the form for an address and its code.
-pub async fn show(lang: Lang) -> Response {
-    form(lang, StatusCode::OK, String::new(), None)
+pub async fn show(visitor: Visitor, lang: Lang) -> Response {
+    form(&visitor, lang, StatusCode::OK, String::new(), None)
 }
 
 /// The page of a link. Programs that look through mail open links, so opening it does nothing: its button
 /// does.
-pub async fn link(lang: Lang, Path(token): Path<String>) -> Response {
-    page::html(lang, StatusCode::OK, &LinkPage { t: lang, token })
+pub async fn link(visitor: Visitor, lang: Lang, Path(token): Path<String>) -> Response {
+    let frame = frame(&visitor);
+    let page = LinkPage {
+        t: lang,
+        frame,
+        token,
+    };
+    page::html(lang, StatusCode::OK, &page)
 }
 
 /// Signs somebody in, by a link's token or by an address and its code.
-pub async fn submit(visitor: Visitor, lang: Lang, fields: Fields) -> Answer {
-    let bad_form = |status| Refusal(lang, Problem::BadForm(status));
-    let fields = fields.map_err(|err| bad_form(err.status()))?;
-    let proof = Proof::read(fields.0).ok_or_else(|| bad_form(StatusCode::BAD_REQUEST))?;
+pub async fn submit(posted: Posted) -> Answer {
+    let proof = Proof::read(posted.fields.clone()).ok_or_else(|| posted.bad())?;
+    let Posted { visitor, lang, .. } = posted;
     let (daemon, client) = (&visitor.daemon, &visitor.client);
     let (redeemed, email) = match proof {
         Proof::Link { token } => (daemon.redeem_token(&token, client).await, String::new()),
@@ -42,16 +47,18 @@ pub async fn submit(visitor: Visitor, lang: Lang, fields: Fields) -> Answer {
         Ok((session, _)) => to("/", visitor.cookie.keep(&session)),
         Err(error) if error.kind == Kind::SignedOut => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(form(lang, status, email, Some(error)))
+            Ok(form(&visitor, lang, status, email, Some(error)))
         }
         Err(error) => Err(Refusal(lang, error.into())),
     }
 }
 
 /// Ends the session.
-pub async fn sign_out(visitor: Visitor, lang: Lang) -> Answer {
-    let ended = visitor.daemon.sign_out(false).await;
-    ended.map_err(|err| Refusal(lang, err.into()))?;
+pub async fn sign_out(posted: Posted) -> Answer {
+    let [everywhere] = posted.values(["everywhere"])?;
+    let visitor = &posted.visitor;
+    let ended = visitor.daemon.sign_out(everywhere.is_some()).await;
+    ended.map_err(|err| Refusal(posted.lang, err.into()))?;
     to(PATH, visitor.cookie.clear())
 }
 
@@ -62,15 +69,37 @@ fn to<E>(path: &str, cookie: Result<HeaderValue, E>) -> Answer {
     }
 }
 
-fn form(t: Lang, status: StatusCode, email: String, error: Option<Error>) -> Response {
+fn form(
+    visitor: &Visitor,
+    t: Lang,
+    status: StatusCode,
+    email: String,
+    error: Option<Error>,
+) -> Response {
     let wrong = error.map(|error| printable(&error.message));
-    page::html(t, status, &SignInPage { t, email, wrong })
+    let page = SignInPage {
+        t,
+        frame: frame(visitor),
+        email,
+        wrong,
+    };
+    page::html(t, status, &page)
+}
+
+/// These pages do not ask whose session it is: it may have ended.
+fn frame(visitor: &Visitor) -> Frame {
+    Frame {
+        person: None,
+        form: visitor.form_token(),
+        has_address: true,
+    }
 }
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage {
     t: Lang,
+    frame: Frame,
     email: String,
     wrong: Option<String>,
 }
@@ -79,5 +108,6 @@ struct SignInPage {
 #[template(path = "sign_in_link.html")]
 struct LinkPage {
     t: Lang,
+    frame: Frame,
     token: String,
 }

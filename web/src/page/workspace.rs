@@ -1,33 +1,83 @@
 use crate::{
+    ansi::{self, Piece},
     error::{Answer, Problem, Refusal},
     i18n::Lang,
-    page,
+    page::{self, Frame, logs},
     visitor::Visitor,
 };
 use askama::Template;
-use axum::{extract::Path, http::StatusCode};
-use cid_client::{Client, Workspace, WorkspaceState};
+use axum::{
+    extract::{Path, Query},
+    http::StatusCode,
+};
+use cid_client::{Client, Health, Job, LogLine, StepState, Workspace, WorkspaceState};
+use futures::future;
+use serde::Deserialize;
+
+/// How many of a workspace's last jobs its page tells of.
+const JOBS: usize = 5;
+
+/// What of the page is wanted.
+#[derive(Debug, Default, Deserialize)]
+pub struct Wanted {
+    /// Whose log it shows.
+    process: Option<String>,
+    /// Only what changes by itself: the page's script asks again and again.
+    #[serde(default)]
+    brief: bool,
+}
 
 /// Shows one workspace, by its address or by its name.
 pub async fn show(
     visitor: Visitor,
     lang: Lang,
     Path((project, who)): Path<(String, String)>,
+    Query(wanted): Query<Wanted>,
 ) -> Answer {
     let refuse = |problem| Refusal(lang, problem);
-    let workspace = find(&visitor.daemon, &project, &who)
-        .await
-        .map_err(refuse)?;
-    let clone_command = clone_command(&visitor.daemon, &workspace).await;
-    let shown = WorkspacePage {
-        t: lang,
-        w: &workspace,
-        clone_command,
+    let daemon = &visitor.daemon;
+    let frame = Frame::of(&visitor, lang).await?;
+    let found = find(daemon, &project, &who).await.map_err(refuse)?;
+    if wanted.brief {
+        let part = Now {
+            t: lang,
+            path: page::workspace_path(&found),
+            is_moving: is_moving(&found),
+            w: found,
+        };
+        return Ok(page::html(lang, StatusCode::OK, &part));
+    }
+    let process = wanted.process.or_else(|| first_process(&found));
+    let (email, project) = (found.email.as_str(), found.project.as_str());
+    let lines = async {
+        match (&process, frame.may_act_for(email)) {
+            (Some(process), true) => logs::tail(&visitor, email, project, process).await,
+            _ => None,
+        }
     };
-    Ok(page::html(lang, StatusCode::OK, &shown))
+    let (looked, clone_command, jobs, lines) = future::join4(
+        daemon.show(email, Some(project)),
+        clone_command(daemon, &found),
+        jobs_of(daemon, email, project),
+        lines,
+    )
+    .await;
+    let workspace = looked.unwrap_or(found);
+    let extras = Extras {
+        clone_command,
+        jobs,
+        process,
+        lines,
+    };
+    let page = shown(lang, frame, workspace, extras);
+    Ok(page::html(lang, StatusCode::OK, &page))
 }
 
-async fn find(daemon: &Client, project: &str, who: &str) -> Result<Workspace, Problem> {
+/// The workspace of an address or a name.
+///
+/// # Errors
+/// There is none that the visitor may see.
+pub async fn find(daemon: &Client, project: &str, who: &str) -> Result<Workspace, Problem> {
     let missing = |err| Problem::or_missing(err, Problem::NoWorkspace);
     if who.contains('@') {
         return daemon.get(who, Some(project)).await.map_err(missing);
@@ -46,6 +96,30 @@ pub async fn clone_command(daemon: &Client, workspace: &Workspace) -> Option<Str
     Some(format!("git clone --branch {branch} {url}"))
 }
 
+/// The newest jobs with their steps; those that cannot be told are left out.
+async fn jobs_of(daemon: &Client, email: &str, project: &str) -> Vec<Job> {
+    let newest = daemon.jobs(Some(email), Some(project), JOBS).await;
+    let ids = newest.unwrap_or_default();
+    let whole = ids.iter().map(|job| daemon.job(&job.id));
+    let whole = future::join_all(whole).await;
+    whole.into_iter().flatten().collect()
+}
+
+fn first_process(workspace: &Workspace) -> Option<String> {
+    let mut processes = workspace.processes.iter();
+    let web = processes.find(|process| process.name == "web");
+    let first = web.or(workspace.processes.first())?;
+    Some(first.name.clone())
+}
+
+/// How to get into the folder by ssh, for those who have an account on the server.
+fn ssh_command(workspace: &Workspace) -> Option<String> {
+    let host = page::host_of(workspace.url.as_deref()?)?;
+    let directory = quoted(&workspace.directory)?;
+    Some(format!("ssh -t {host} 'cd {directory} && exec $SHELL'"))
+        .filter(|_| !directory.contains('\''))
+}
+
 /// Text as one word of a shell; nothing when there is nothing.
 fn quoted(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+,=".contains(c);
@@ -56,12 +130,76 @@ fn quoted(text: &str) -> Option<String> {
     }
 }
 
+/// What only the whole page shows.
+#[derive(Default)]
+struct Extras {
+    clone_command: Option<String>,
+    jobs: Vec<Job>,
+    process: Option<String>,
+    lines: Option<Vec<LogLine>>,
+}
+
+fn shown(t: Lang, frame: Frame, w: Workspace, extras: Extras) -> WorkspacePage {
+    let after = extras.lines.as_ref().and_then(|lines| lines.last());
+    let standing = w.standing.as_ref();
+    let counts = standing.and_then(|standing| standing.ahead.zip(standing.behind));
+    WorkspacePage {
+        t,
+        counts: counts.map(|(ahead, behind)| t.ahead_behind(ahead, behind)),
+        path: page::workspace_path(&w),
+        may_act: frame.may_act_for(&w.email),
+        frame,
+        is_moving: is_moving(&w),
+        clone_command: extras.clone_command,
+        ssh_command: ssh_command(&w).filter(|_| w.state == WorkspaceState::Ready),
+        jobs: extras.jobs,
+        process: extras.process,
+        after: after.map(|line| logs::id(line.end)).unwrap_or_default(),
+        lines: extras.lines.map(|lines| {
+            let pieces = |line: &LogLine| ansi::pieces(&logs::text(line));
+            lines.iter().map(pieces).collect()
+        }),
+        w,
+    }
+}
+
+/// Whether a job makes it or removes it.
+fn is_moving(workspace: &Workspace) -> bool {
+    matches!(
+        workspace.state,
+        WorkspaceState::Creating | WorkspaceState::Deleting
+    )
+}
+
+/// What of the page changes by itself.
+#[derive(Template)]
+#[template(path = "workspace_now.html")]
+struct Now {
+    t: Lang,
+    w: Workspace,
+    path: String,
+    is_moving: bool,
+}
+
 #[derive(Template)]
 #[template(path = "workspace.html")]
-struct WorkspacePage<'a> {
+struct WorkspacePage {
     t: Lang,
-    w: &'a Workspace,
+    frame: Frame,
+    w: Workspace,
+    path: String,
+    may_act: bool,
+    is_moving: bool,
+    /// How the clone compares with the server.
+    counts: Option<String>,
     clone_command: Option<String>,
+    ssh_command: Option<String>,
+    jobs: Vec<Job>,
+    /// Whose log is shown.
+    process: Option<String>,
+    lines: Option<Vec<Vec<Piece>>>,
+    /// Where the last of the lines ends.
+    after: String,
 }
 
 #[cfg(test)]

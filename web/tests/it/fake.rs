@@ -3,6 +3,8 @@
 
 #[path = "fake_people.rs"]
 mod people;
+#[path = "fake_work.rs"]
+mod work;
 
 use cid_proto::v1::{
     self as pb, event::What, jobs_server, people_server, projects_server, workspaces_server,
@@ -32,6 +34,14 @@ pub struct World {
     pub asks_to_sign_in: bool,
     /// Who is signed in, by the token of their session.
     pub people: Vec<(String, pb::Person)>,
+    /// What the process `web` wrote.
+    pub log: Vec<String>,
+    /// What a delete would lose.
+    pub work: Vec<pb::LostWork>,
+    /// Where the clones stand.
+    pub standing: Option<pb::Standing>,
+    /// What was asked for that changes something, or is not for everybody to see.
+    pub acts: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -62,6 +72,12 @@ impl Fake {
     pub fn change(&self, change: impl FnOnce(&mut World)) {
         change(&mut self.world());
         self.changed.send_replace(());
+    }
+
+    fn job_of(&self, id: &str) -> Result<pb::Job, Status> {
+        let world = self.world();
+        let job = world.jobs.iter().find(|job| job.id == id).cloned();
+        job.ok_or_else(|| Status::not_found("there is no such job"))
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -253,7 +269,7 @@ impl workspaces_server::Workspaces for Fake {
             .cloned()
             .ok_or_else(|| Status::not_found("there is no such workspace"))?;
         Ok(Response::new(pb::GetResponse {
-            standing: None,
+            standing: world.standing.clone(),
             workspace: Some(workspace),
         }))
     }
@@ -270,16 +286,22 @@ impl workspaces_server::Workspaces for Fake {
         }))
     }
 
-    async fn delete(&self, _: Request<pb::DeleteRequest>) -> Answer<pb::DeleteResponse> {
-        unimplemented()
+    async fn delete(&self, request: Request<pb::DeleteRequest>) -> Answer<pb::DeleteResponse> {
+        self.remove(&request)
     }
 
-    async fn restart(&self, _: Request<pb::RestartRequest>) -> Answer<pb::RestartResponse> {
-        unimplemented()
+    async fn restart(&self, request: Request<pb::RestartRequest>) -> Answer<pb::RestartResponse> {
+        let at = request.get_ref().workspace.clone().unwrap_or_default();
+        self.act(&request, &at.email, "restart".into())?;
+        let job = self.begin(&at.email, &at.project);
+        Ok(Response::new(pb::RestartResponse { job }))
     }
 
-    async fn deploy(&self, _: Request<pb::DeployRequest>) -> Answer<pb::DeployResponse> {
-        unimplemented()
+    async fn deploy(&self, request: Request<pb::DeployRequest>) -> Answer<pb::DeployResponse> {
+        let at = request.get_ref().workspace.clone().unwrap_or_default();
+        self.act(&request, &at.email, "deploy".into())?;
+        let job = self.begin(&at.email, &at.project);
+        Ok(Response::new(pb::DeployResponse { job }))
     }
 
     async fn repair_access(
@@ -289,8 +311,8 @@ impl workspaces_server::Workspaces for Fake {
         unimplemented()
     }
 
-    async fn logs(&self, _: Request<pb::LogsRequest>) -> Answer<Self::LogsStream> {
-        unimplemented()
+    async fn logs(&self, request: Request<pb::LogsRequest>) -> Answer<Self::LogsStream> {
+        self.read(&request)
     }
 
     async fn run(&self, _: Request<Streaming<pb::RunRequest>>) -> Answer<Self::RunStream> {
@@ -304,16 +326,20 @@ impl jobs_server::Jobs for Fake {
 
     async fn get(&self, request: Request<pb::GetJobRequest>) -> Answer<pb::GetJobResponse> {
         self.person(&request)?;
-        let id = request.into_inner().id;
-        let job = self.world().jobs.iter().find(|j| j.id == id).cloned();
-        match job {
-            Some(job) => Ok(Response::new(pb::GetJobResponse { job: Some(job) })),
-            None => Err(Status::not_found("there is no such job")),
-        }
+        let job = Some(self.job_of(&request.into_inner().id)?);
+        Ok(Response::new(pb::GetJobResponse { job }))
     }
 
-    async fn list(&self, _: Request<pb::ListJobsRequest>) -> Answer<pb::ListJobsResponse> {
-        unimplemented()
+    async fn list(&self, request: Request<pb::ListJobsRequest>) -> Answer<pb::ListJobsResponse> {
+        self.person(&request)?;
+        let asked = request.into_inner();
+        let world = self.world();
+        let jobs = world.jobs.iter().rev();
+        let jobs = jobs.filter(|job| asked.email.is_empty() || job.email == asked.email);
+        Ok(Response::new(pb::ListJobsResponse {
+            jobs: jobs.take(asked.page_size as usize).cloned().collect(),
+            next_page_token: String::new(),
+        }))
     }
 
     async fn watch(&self, request: Request<pb::WatchJobRequest>) -> Answer<Self::WatchStream> {
@@ -346,12 +372,19 @@ impl jobs_server::Jobs for Fake {
         Ok(Response::new(events.boxed()))
     }
 
-    async fn cancel(&self, _: Request<pb::CancelJobRequest>) -> Answer<pb::CancelJobResponse> {
-        unimplemented()
+    async fn cancel(
+        &self,
+        request: Request<pb::CancelJobRequest>,
+    ) -> Answer<pb::CancelJobResponse> {
+        let job = self.job_of(&request.get_ref().id)?;
+        self.act(&request, &job.email, format!("cancel {}", job.id))?;
+        Ok(Response::new(pb::CancelJobResponse { job: Some(job) }))
     }
 
-    async fn retry(&self, _: Request<pb::RetryJobRequest>) -> Answer<pb::RetryJobResponse> {
-        unimplemented()
+    async fn retry(&self, request: Request<pb::RetryJobRequest>) -> Answer<pb::RetryJobResponse> {
+        let job = self.job_of(&request.get_ref().id)?;
+        self.act(&request, &job.email, format!("retry {}", job.id))?;
+        Ok(Response::new(pb::RetryJobResponse { job: Some(job) }))
     }
 }
 

@@ -54,6 +54,41 @@ impl Front {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
+    /// Signs somebody in and answers the cookie of their session.
+    pub fn sign_in(&self, email: &str, is_administrator: bool) -> String {
+        let person = cid_proto::v1::Person {
+            email: email.to_owned(),
+            is_administrator,
+            may_create_for_others: is_administrator,
+        };
+        let token = format!("session-of-{email}");
+        self.daemon
+            .change(|world| world.people.push((token.clone(), person)));
+        format!("cid={token}")
+    }
+
+    /// A page, as who has this cookie sees it.
+    pub async fn get_as(&self, cookie: &str, path: &str) -> Page {
+        self.ask(Request::get(path).header("cookie", cookie)).await
+    }
+
+    /// Submits a form to a path, with what this session's pages put into it.
+    pub async fn post_as(&self, cookie: &str, path: &str, form: &str) -> Page {
+        let page = self.get_as(cookie, "/").await;
+        let token = form_token(&page.body);
+        self.post_with(cookie, path, &format!("form={token}&{form}"))
+            .await
+    }
+
+    /// Submits a form to a path as it is.
+    pub async fn post_with(&self, cookie: &str, path: &str, form: &str) -> Page {
+        let mut request = submission(form.to_owned(), "same-origin");
+        *request.uri_mut() = path.parse().unwrap();
+        let cookie = cookie.parse().unwrap();
+        request.headers_mut().insert("cookie", cookie);
+        self.send(request).await
+    }
+
     /// Submits the form as a browser does that shows this site.
     pub async fn submit(&self, form: &'static str) -> Page {
         self.send(submission(form, "same-origin")).await
@@ -69,6 +104,15 @@ impl Front {
             body: String::from_utf8(body.into()).unwrap(),
         }
     }
+}
+
+/// What a page puts into its forms.
+pub fn form_token(page: &str) -> String {
+    let rest = page
+        .split("name=\"form\" value=\"")
+        .nth(1)
+        .unwrap_or_default();
+    rest.split('"').next().unwrap_or_default().to_owned()
 }
 
 /// The form, submitted from a page of this site (`same-origin`) or another.

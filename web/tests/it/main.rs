@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod front;
 #[cfg(test)]
 mod pages;
@@ -12,3 +14,5 @@ mod requests;
 mod signing_in;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod working;

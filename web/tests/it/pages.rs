@@ -18,7 +18,7 @@ async fn the_form_and_the_table() {
     page.has(r#"id="email""#);
     page.has(r#"id="create""#);
     page.has(r#"<table id="workspaces">"#);
-    page.has(r#"href="/workspaces/pressa/anna---example-com""#);
+    page.has(r#"href="/workspaces/pressa/anna@example.com""#);
     page.has(r#"href="http://anna---example-com.pressa.example.org/""#);
     page.has("20001");
     page.has(r#"data-state="ready">ready<"#);
@@ -107,11 +107,12 @@ async fn what_ails_a_workspace_is_shown_with_its_processes() {
     let path = "/workspaces/pressa/anna@example.com";
     let page = front.get(path).await;
     page.has(r#"<span id="workspace-health" class="badge" data-state="crashing">crashing<"#);
-    page.has("worker has ended 5 times, last with exit status 3</p>");
-    page.has("<code>worker</code> crashing; restarts: 4; last end: exit status 3; 5 MiB</p>");
+    page.has("worker has ended 5 times, last with exit status 3</span></p>");
+    page.has("data-state=\"process-crashing\">crashing</span> <span class=\"small\">last end: exit status 3<");
+    page.has("5 MiB");
     let russian = Request::get(path).header("accept-language", "ru");
     let page = front.ask(russian).await;
-    page.has("<code>worker</code> падает; перезапусков: 4; последнее завершение: exit status 3");
+    page.has("data-state=\"process-crashing\">падает</span> <span class=\"small\">последнее завершение: exit status 3<");
 }
 
 #[tokio::test]

@@ -78,7 +78,10 @@ async fn opening_a_link_signs_nobody_in_and_its_button_does() {
     home.has("<span id=\"who\">anna@example.com</span>");
     home.has("readonly");
     assert!(home.header("set-cookie").starts_with(&cookie));
+    // Without what the page puts into its forms, nothing is done.
     let page = post(&front, "/sign-out", "", &[("cookie", &cookie)]).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    let page = front.post_as(&cookie, "/sign-out", "").await;
     assert_eq!(page.header("location"), "/sign-in");
     assert!(
         page.header("set-cookie")

@@ -362,7 +362,7 @@ async fn a_person_gets_what_is_theirs_and_learns_nothing_of_others() {
     let after = codes(&stage, Some(&ben), &job).await;
     assert_eq!(before, after);
     for (rpc, code) in after {
-        let may = ["Workspaces/List", "Projects/List"].contains(&rpc.as_str());
+        let may = ["Workspaces/List", "Jobs/List", "Projects/List"].contains(&rpc.as_str());
         let expected = if may {
             Code::Ok
         } else {
@@ -379,6 +379,33 @@ async fn a_person_gets_what_is_theirs_and_learns_nothing_of_others() {
             answer.unwrap().workspaces.len()
         }
     };
+    let jobs = |session: String, email: &'static str| {
+        let stage = &stage;
+        async move {
+            let request = v1::ListJobsRequest {
+                email: email.into(),
+                ..Default::default()
+            };
+            let rpc = "/cid.v1.Jobs/List";
+            let answer: Result<v1::ListJobsResponse, _> =
+                stage.ask(Door::Front, rpc, Some(&session), &request).await;
+            answer
+                .map(|answer| answer.jobs.len())
+                .map_err(|status| status.code())
+        }
+    };
+    assert_eq!(jobs(ben.clone(), "").await, Ok(0));
+    assert_eq!(
+        jobs(ben.clone(), "anna@example.com").await,
+        Err(Code::PermissionDenied)
+    );
+    assert_eq!(
+        jobs(ben.clone(), "none@example.com").await,
+        Err(Code::PermissionDenied)
+    );
+    let anna = stage.sign_in("anna@example.com").await;
+    assert_eq!(jobs(anna.clone(), "").await, Ok(1));
+    assert_eq!(jobs(anna, "anna@example.com").await, Ok(1));
     assert_eq!(list(ben).await, 0);
     assert_eq!(list(stage.sign_in(ADMIN).await).await, 1);
     let anna = stage.sign_in("anna@example.com").await;
@@ -387,7 +414,6 @@ async fn a_person_gets_what_is_theirs_and_learns_nothing_of_others() {
         let may_not = [
             "Workspaces/RepairAccess",
             "Workspaces/Run",
-            "Jobs/List",
             "Projects/Check",
             "People/List",
             "System/Audit",

@@ -105,6 +105,11 @@ pub struct TreeLook {
     /// Of the files that say what runs and what is installed, those that are not as at the commit; below the
     /// app's folder, at most 100.
     pub changed: Vec<String>,
+    /// The first line of the commit's message; empty: there is none.
+    pub subject: String,
+    /// How many files differ from the commit, new ones that git does not ignore among them; `None`: it
+    /// cannot be told.
+    pub uncommitted: Option<usize>,
 }
 
 /// Reply to [`WorkStatus`] and [`UnfinishedWork`].

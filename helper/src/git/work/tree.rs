@@ -27,7 +27,8 @@ pub(crate) fn look(ask: &LookAtTree) -> Result<TreeLook, Fault> {
     let repository = open(&ask.tree.join(".git"), Some(&ask.tree)).cannot("look at the clone")?;
     let head = repository.head().ok();
     let commit = head.as_ref().and_then(|head| head.peel_to_commit().ok());
-    let id = commit.map(|commit| commit.id());
+    let id = commit.as_ref().map(git2::Commit::id);
+    let subject = commit.as_ref().and_then(git2::Commit::summary_bytes);
     let branch = head
         .as_ref()
         .filter(|head| head.is_branch())
@@ -42,7 +43,21 @@ pub(crate) fn look(ask: &LookAtTree) -> Result<TreeLook, Fault> {
         branch,
         ahead_behind: counts,
         changed: changed(&repository, ask).unwrap_or_default(),
+        subject: String::from_utf8_lossy(subject.unwrap_or_default()).into_owned(),
+        uncommitted: uncommitted(&repository),
     })
+}
+
+/// How many files differ from the commit.
+fn uncommitted(repository: &Repository) -> Option<usize> {
+    let mut options = git2::StatusOptions::new();
+    options
+        .include_untracked(true)
+        .recurse_untracked_dirs(true)
+        .exclude_submodules(true)
+        .update_index(false);
+    let statuses = repository.statuses(Some(&mut options)).ok()?;
+    Some(statuses.len())
 }
 
 /// Of the files that say what runs and what is installed, those that are not as at the commit.

@@ -1,7 +1,26 @@
+//! Every sentence of the front, in each language.
+
+macro_rules! sentences {
+    ($($(#[$doc:meta])* $name:ident: $en:literal, $ru:literal;)+) => {
+        /// The sentences that need no value.
+        impl Lang {
+            $($(#[$doc])* #[doc = $en] pub fn $name(self) -> &'static str { self.pick($en, $ru) })+
+        }
+    };
+}
+
+mod general;
+mod steps;
+mod work;
+
 use crate::text::printable;
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header::ACCEPT_LANGUAGE, request::Parts},
+    http::{
+        HeaderMap, HeaderValue,
+        header::{ACCEPT_LANGUAGE, COOKIE},
+        request::Parts,
+    },
 };
 use cid_client::{
     Health, JobKind, JobState, ProcessState, StepState, Waiting, WaitingFor, WorkspaceState,
@@ -20,8 +39,11 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// The language that `Accept-Language` likes best of those there are.
+    /// The language that was chosen on a page; else the one that `Accept-Language` likes best of those there are.
     pub fn of(headers: &HeaderMap) -> Self {
+        if let Some(chosen) = Self::chosen(headers) {
+            return chosen;
+        }
         let mut best = (0, Self::En);
         let wishes = headers.get_all(ACCEPT_LANGUAGE).into_iter();
         for wish in wishes
@@ -40,6 +62,38 @@ impl Lang {
             }
         }
         best.1
+    }
+
+    /// The language with this code.
+    pub fn by_code(code: &str) -> Option<Self> {
+        [Self::En, Self::Ru]
+            .into_iter()
+            .find(|lang| lang.code() == code)
+    }
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::En => Self::Ru,
+            Self::Ru => Self::En,
+        }
+    }
+
+    /// Keeps the choice in the browser, for a year.
+    pub fn cookie(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::En => "cid-lang=en; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax",
+            Self::Ru => "cid-lang=ru; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax",
+        })
+    }
+
+    fn chosen(headers: &HeaderMap) -> Option<Self> {
+        let texts = headers.get_all(COOKIE).into_iter();
+        let mut pairs = texts
+            .filter_map(|text| text.to_str().ok())
+            .flat_map(|text| text.split(';'));
+        let code = pairs.find_map(|pair| pair.trim().strip_prefix("cid-lang="))?;
+        Self::by_code(code)
     }
 
     /// Its code for `lang` and `Content-Language`.
@@ -73,118 +127,6 @@ fn thousandths(parameters: &str) -> u16 {
         Ok(q) if (0.0..=1.0).contains(&q) => (q * 1000.0) as u16,
         _ => 0,
     }
-}
-
-macro_rules! sentences {
-    ($($(#[$doc:meta])* $name:ident: $en:literal, $ru:literal;)+) => {
-        /// The sentences that need no value.
-        impl Lang {
-            $($(#[$doc])* #[doc = $en] pub fn $name(self) -> &'static str { self.pick($en, $ru) })+
-        }
-    };
-}
-
-sentences! {
-    sign_in: "Sign in", "Войти";
-    sign_out: "Sign out", "Выйти";
-    sign_in_lead:
-        "You were given a link? Open it. On another device, type your address and the code that came with it.",
-        "Вам дали ссылку? Откройте её. На другом устройстве введите свой адрес и код, который пришёл вместе с ней.";
-    link_lead:
-        "This link is good once. The button signs you in on this device.",
-        "Эта ссылка действует один раз. Кнопка выполнит вход на этом устройстве.";
-    code_of_link: "Code", "Код";
-    not_good:
-        "This link or code is not good: it may have been used, or be too old.",
-        "Ссылка или код не подходят: возможно, они уже использованы или устарели.";
-    how_to_get_a_link:
-        "No link? An administrator makes one for your address:",
-        "Нет ссылки? Администратор сделает её для вашего адреса:";
-    your_workspaces: "Your workspaces", "Ваши стенды";
-    none_of_yours: "You have no workspace yet.", "У вас пока нет стенда.";
-    workspaces: "Workspaces", "Стенды";
-    lead:
-        "One e-mail address, and a few seconds later a running copy of the project: \
-         an address that answers, a folder, a branch of your own.",
-        "Один адрес почты, и через несколько секунд у вас есть работающая копия проекта: \
-         адрес, который отвечает, папка и своя ветка.";
-    email: "E-mail address", "Адрес эл. почты";
-    project: "Project", "Проект";
-    create: "Create workspace", "Создать стенд";
-    all_workspaces: "All workspaces", "Все стенды";
-    none_yet: "There are no workspaces yet.", "Стендов пока нет.";
-    no_projects:
-        "No project can be used yet: the operator has to describe one first.",
-        "Пока нет ни одного проекта: сначала его должен описать администратор.";
-    column_email: "E-mail", "Эл. почта";
-    column_commit: "Commit", "Коммит";
-    column_port: "Port", "Порт";
-    column_state: "State", "Состояние";
-    column_url: "URL", "URL";
-    invalid_email: "This address cannot be used.", "Такой адрес не подойдёт.";
-
-    your_workspace: "The workspace", "Стенд";
-    health: "Application", "Приложение";
-    processes: "Processes", "Процессы";
-    restarts: "restarts", "перезапусков";
-    last_end: "last end", "последнее завершение";
-    branch: "Branch", "Ветка";
-    directory: "Folder on the server", "Папка на сервере";
-    commit: "Made from commit", "Создан из коммита";
-    created_at: "Asked for", "Запрошен";
-    get_a_clone: "A clone for your own machine", "Копия на свой компьютер";
-    watch_job: "Watch the progress", "Следить за ходом работы";
-    last_job: "How it went", "Как это было";
-    gone: "This workspace no longer exists.", "Этого стенда больше нет.";
-
-    progress: "Progress", "Ход работы";
-    step_of: "Step {n} of {m}: {label}", "Шаг {n} из {m}: {label}";
-    not_begun: "not begun", "не начат";
-    connection_lost:
-        "The connection is lost; trying again …",
-        "Связь потеряна, пробуем ещё раз …";
-    failure: "What went wrong", "Что пошло не так";
-    failed_step: "Step", "Шаг";
-    hint: "What to do", "Что делать";
-    last_lines: "What it wrote last", "Что выведено последним";
-    output:
-        "What the step wrote, for those who may read the workspace's logs:",
-        "Что этот шаг вывел, для тех, кому можно читать журналы стенда:";
-    nothing_left:
-        "Everything was taken back; nothing is left on the server.",
-        "Всё возвращено как было, на сервере ничего не осталось.";
-    ask_operator:
-        "This needs a person: the operator goes on with it by",
-        "Здесь нужен человек: администратор продолжит работу командой";
-    owed: "Still to be done by the server", "Сервер ещё доделает";
-    try_again: "Try again", "Попробовать ещё раз";
-    to_start: "To all workspaces", "Ко всем стендам";
-
-    no_page: "There is no such page", "Такой страницы нет";
-    no_workspace: "There is no such workspace", "Такого стенда нет";
-    no_job: "There is no such job", "Такой работы нет";
-    exists: "This address has a workspace already", "У этого адреса уже есть стенд";
-    in_the_way: "Another job is in the way", "Мешает другая работа";
-    unreachable: "cid does not answer", "cid не отвечает";
-    unreachable_text:
-        "The server part of cid is not running, or is just starting. \
-         Nothing is lost; try again in a moment.",
-        "Серверная часть cid не запущена или ещё запускается. \
-         Ничего не потеряно, попробуйте чуть позже.";
-    busy: "Too much at once", "Слишком много сразу";
-    busy_text:
-        "There are more requests than can be answered now. Try again in a moment.",
-        "Запросов больше, чем можно обработать. Попробуйте чуть позже.";
-    foreign: "This request came from another site", "Запрос пришёл с другого сайта";
-    foreign_text:
-        "Forms are taken from this site's own pages only. Nothing was done.",
-        "Формы принимаются только со страниц этого сайта. Ничего не сделано.";
-    bad_form: "This form cannot be read", "Эту форму нельзя прочитать";
-    bad_form_text:
-        "Send it from the start page: one e-mail address, and where there is a choice, one project.",
-        "Отправьте её с главной страницы: один адрес и, если есть выбор, один проект.";
-    denied: "This is not allowed", "Это не разрешено";
-    trouble: "This did not work", "Не получилось";
 }
 
 /// The sentences that depend on a value.
