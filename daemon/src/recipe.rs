@@ -2,13 +2,13 @@
 //! repository says. A pure function.
 
 use crate::{
-    config::{Command, DatabaseKind, Project},
+    config::{Command, DatabaseKind, Project, PythonVersion},
     domain::ProcessType,
 };
 use cid_protocol::{
     budget::PROCESS_TYPES,
     fault::Fault,
-    request::{Dependencies, Given, Inspection},
+    request::{Dependencies, Given, Inspection, InstallCommands},
     run_file::ProcessCommand,
 };
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ pub enum Environment {
         dependencies: Vec<Dependencies>,
         /// Packages of the repository itself are among them, which each workspace has in its own tree.
         local: bool,
+        /// The operator's commands, instead of `dependencies`.
+        #[serde(default)]
+        install: Vec<Vec<String>>,
     },
     /// The workspace's own, because its branch declares others than base or they cannot be keyed.
     Own {
@@ -128,6 +131,17 @@ pub fn packages(project: &Project, inspection: &Inspection) -> Option<String> {
     key.filter(|_| declares_all).map(|key| keyed(key, project))
 }
 
+/// How a project file says to install, with what decides what comes of it.
+pub fn install(project: &Project) -> Option<InstallCommands> {
+    let app = &project.app;
+    let commands = app.install.as_ref()?.iter();
+    let inputs = app.install_inputs.iter();
+    Some(InstallCommands {
+        commands: commands.map(|command| command.words().to_vec()).collect(),
+        inputs: inputs.map(|path| path.to_path_buf()).collect(),
+    })
+}
+
 /// What a project file says itself.
 pub fn given(project: &Project) -> Given {
     Given {
@@ -149,9 +163,20 @@ fn processes(project: &Project, inspection: &Inspection) -> BTreeMap<String, Pro
         return project.app.run.iter().map(named).collect();
     }
     if !inspection.processes.is_empty() {
-        let shell =
-            |(name, line): &(String, String)| (name.clone(), ProcessCommand::Shell(line.clone()));
-        return inspection.processes.iter().map(shell).collect();
+        let is_skipped = |name: &str| {
+            project
+                .app
+                .skip
+                .iter()
+                .any(|skipped| skipped.as_str() == name)
+        };
+        let started = inspection
+            .processes
+            .iter()
+            .filter(|(name, _)| !is_skipped(name));
+        return started
+            .map(|(name, line)| (name.clone(), ProcessCommand::Shell(line.clone())))
+            .collect();
     }
     django(inspection)
         .or_else(|| inspection.start.clone())
@@ -223,10 +248,19 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
             .iter()
             .map(|command| command.words().to_vec())
             .collect();
-        return Environment::Own {
-            dependencies: Vec::new(),
-            local: false,
-            install,
+        let dependencies = Vec::new();
+        return match (&inspection.dependencies_key, &inspection.base_key) {
+            (Some(key), Some(base)) if key == base => Environment::Shared {
+                key: keyed(key, project),
+                dependencies,
+                local: false,
+                install,
+            },
+            _ => Environment::Own {
+                dependencies,
+                local: false,
+                install,
+            },
         };
     }
     let dependencies = inspection.dependencies.clone();
@@ -239,6 +273,7 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
             key: keyed(key, project),
             dependencies,
             local,
+            install: Vec::new(),
         },
         _ => Environment::Own {
             dependencies,
@@ -252,13 +287,14 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
 /// may decide what that is.
 fn keyed(key: &str, project: &Project) -> String {
     let env = project.env_of_all();
-    if env.is_empty() {
+    let python = project.app.python.as_ref().map(PythonVersion::text);
+    if env.is_empty() && python.is_none() {
         return key.to_owned();
     }
     let mut hash = Sha256::new();
     let env = env.iter();
     let texts = env.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-    for text in [key].into_iter().chain(texts) {
+    for text in [key].into_iter().chain(texts).chain(python.as_deref()) {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }

@@ -19,6 +19,12 @@ pub struct App {
     pub env: Option<SearchPath>,
     /// Commands that install dependencies, instead of what is found.
     pub install: Option<Vec<Command>>,
+    /// Files and folders that decide what these make, where cid cannot tell by the commands.
+    pub install_inputs: Vec<RelativePath>,
+    /// Process types of the Procfile that are not started.
+    pub skip: Vec<ProcessType>,
+    /// Which Python to use, such as `3.12`, instead of what the repository asks for.
+    pub python: Option<PythonVersion>,
     /// Commands before every start, e.g. migrations, instead of what is found.
     pub release: Option<Vec<Command>>,
     /// Commands that make what a build needs beside its packages, e.g. collected assets.
@@ -81,6 +87,32 @@ impl Command {
     /// The program and its arguments.
     pub fn words(&self) -> &[String] {
         &self.0
+    }
+}
+
+/// A version of Python: 3 and a minor version, perhaps with more.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PythonVersion(Vec<u32>);
+
+impl TryFrom<String> for PythonVersion {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let numbers: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
+        match numbers {
+            Ok(numbers) if numbers.first() == Some(&3) && (2..=3).contains(&numbers.len()) => {
+                Ok(Self(numbers))
+            }
+            _ => Err(format!("`{text}` is not a version of Python like 3.12")),
+        }
+    }
+}
+
+impl PythonVersion {
+    /// As it is written.
+    pub fn text(&self) -> String {
+        let numbers: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        numbers.join(".")
     }
 }
 

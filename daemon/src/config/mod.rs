@@ -19,7 +19,7 @@ mod test_gate;
 mod tls;
 mod values;
 
-pub use app::{App, Command, Health};
+pub use app::{App, Command, Health, PythonVersion};
 pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use nginx::NginxSettings;
 pub use people::{Front, FrontUrl, People, SignIn};

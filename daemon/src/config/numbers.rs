@@ -23,6 +23,8 @@ pub(super) fn check(project: &Project) -> Result<(), Broken> {
     ] {
         within(&COMMANDS, commands.as_ref().map_or(0, Vec::len), key)?;
     }
+    within(&ENTRIES, app.install_inputs.len(), "app.install_inputs")?;
+    within(&PROCESS_TYPES, app.skip.len(), "app.skip")?;
     within(&PROCESS_TYPES, app.run.len(), "app.run")?;
     within(&VARIABLES, project.env.len(), "env")?;
     let longest = project.env.values().map(String::len).max();

@@ -157,6 +157,18 @@ impl Project {
                 "app.env and app.install exclude each other: a ready environment is not installed",
             ));
         }
+        if !self.app.install_inputs.is_empty() && self.app.install.is_none() {
+            return Err(Broken::new(
+                "app.install_inputs",
+                "app.install_inputs names what the commands of app.install read, and there is no app.install",
+            ));
+        }
+        if !self.app.skip.is_empty() && !self.app.run.is_empty() {
+            return Err(Broken::new(
+                "app.skip",
+                "app.skip leaves out processes of the Procfile, which app.run replaces",
+            ));
+        }
         let (base, pattern) = (self.git.base.as_str(), self.git.branch.as_str());
         if pattern.starts_with(&format!("{base}/")) || base.starts_with(&format!("{pattern}/")) {
             return Err(Broken::new(

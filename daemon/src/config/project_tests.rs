@@ -181,3 +181,23 @@ fn static_files_are_a_folder_of_their_own_at_a_url_of_their_own() {
         assert!(error.contains(said), "{path} {url}: {error}");
     }
 }
+
+#[test]
+fn what_says_more_of_another_key_needs_that_key() {
+    let said = |app: &str| read(app).unwrap_err();
+    let error = said("app.install_inputs = [\"a\"]");
+    assert!(error.contains("there is no app.install"), "{error}");
+    let error = said("app.skip = [\"x\"]\napp.run.web = [\"x\"]");
+    assert!(error.contains("which app.run replaces"), "{error}");
+    for (bad, why) in [
+        ("3", "like 3.12"),
+        ("2.7", "like 3.12"),
+        ("three", "like 3.12"),
+    ] {
+        let error = said(&format!("app.python = {bad:?}"));
+        assert!(error.contains(why), "{error}");
+    }
+    let good =
+        "app.install = [[\"make\"]]\napp.install_inputs = [\"deps.txt\"]\napp.python = \"3.12\"";
+    assert!(read(good).is_ok());
+}

@@ -29,6 +29,10 @@ pub(super) async fn changed(
     for project in cid.projects.all().values().flatten() {
         let folder = cid.layout.environments(&project.name);
         for key in fs::names(&cid.layout.environment_marks(&project.name))? {
+            // It says that there is none.
+            if key.contains('.') {
+                continue;
+            }
             let mark = cid.layout.environment_mark(&project.name, &key);
             complete.push((folder.join(key), mark));
         }

@@ -64,7 +64,8 @@ pub fn recipe_of(project: &Project) -> String {
     let env = |env: &std::collections::BTreeMap<_, String>| format!("{env:?}");
     let parts = [
         format!("{:?}", app.dir()),
-        format!("{:?} {:?}", app.env, app.install),
+        format!("{:?} {:?} {:?}", app.env, app.install, app.install_inputs),
+        format!("{:?}", app.python),
         format!(
             "{:?} {:?}",
             words(app.build.as_deref()),

@@ -3,7 +3,7 @@
 use super::{
     Inspect,
     ended::judge,
-    inspect::is_unchanged,
+    inspect::{Inspected, is_unchanged},
     installed::{Installed, joined},
     make_account::made,
     make_directory::{HOME, OTHER_VENV, TMP, TREE, VENV, purge},
@@ -12,7 +12,7 @@ use super::{
     variables::values,
 };
 use crate::{
-    config::{Limits, Values},
+    config::{Limits, PythonVersion, Values},
     domain::UnitName,
     engine::{Cx, Step},
     recipe::Environment,
@@ -33,6 +33,7 @@ use cid_protocol::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -76,7 +77,7 @@ impl Step for InstallDependencies {
         if inspected.unchanged {
             return Ok(Installed::default());
         }
-        Ok(match inspected.recipe.environment {
+        Ok(match inspected.recipe.environment.clone() {
             Environment::None => Installed::default(),
             Environment::Ready(path) => Installed {
                 path: Some(ready(path)?),
@@ -86,14 +87,21 @@ impl Step for InstallDependencies {
                 key,
                 dependencies,
                 local,
+                install,
             } => {
                 let shared = Shared::of(cx, key);
-                if shared.look(cx).await? != Condition::Sound {
-                    self.share(cx, &shared, &dependencies).await?;
+                let is_sound = shared.look(cx).await? == Condition::Sound;
+                if !is_sound && !self.share(cx, &shared, &dependencies, &install).await? {
+                    cx.note(
+                        "what app.install makes in the tree works nowhere else: it is not shared",
+                    );
+                    return self
+                        .own(cx, inspected, (dependencies, local, install))
+                        .await;
                 }
                 self.place_in_tree(cx, &shared.target, false).await?;
                 let installed = Installed::of(shared.target.clone(), &dependencies, app);
-                match local {
+                match local || shared.is_without_local()? {
                     false => installed,
                     true => Installed {
                         path: Some(self.install_local(cx, Some(&shared.target)).await?),
@@ -107,39 +115,8 @@ impl Step for InstallDependencies {
                 local,
                 install,
             } => {
-                let packages = inspected.made_from.packages.as_deref();
-                if let Some(same) = self.same(packages, &dependencies, cx) {
-                    return Ok(Installed::of(same, &dependencies, app));
-                }
-                let target = self.place(cx)?;
-                let values = values(None, cx).await?;
-                let of = Some(&values);
-                let request = BuildEnvironment {
-                    or_pip: dependencies.is_empty() && !mentions_uv(&install),
-                    ..self.request(cx, &dependencies, &target, of)?
-                };
-                // The clone's files as they are, which the mirror does not have.
-                let request = match inspected.made_from.snapshot {
-                    None => BuildEnvironment {
-                        commit: inspected.commit,
-                        ..request
-                    },
-                    Some(commit) => BuildEnvironment {
-                        mirror: self.directory.join(TREE).join(".git"),
-                        commit,
-                        ..request
-                    },
-                };
-                let core = build(cx, cx.user(), request).await?;
-                for command in install {
-                    self.run(cx, command, &target).await?;
-                }
-                drop(core);
-                if local {
-                    self.install_local(cx, None).await?;
-                }
-                self.place_in_tree(cx, &target, true).await?;
-                Installed::of(target, &dependencies, app)
+                self.own(cx, inspected, (dependencies, local, install))
+                    .await?
             }
         })
     }
@@ -177,10 +154,15 @@ pub(super) fn builds(cx: &Cx) -> Resource {
 
 /// Builds, bringing in uv if it is missing, and returns the core that it used. No core is held while uv is
 /// brought in.
-async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result<Turn, Fault> {
+async fn build(
+    cx: &Cx,
+    identity: Identity,
+    request: BuildEnvironment,
+) -> Result<(Turn, Built), Fault> {
     let core = cx.turn(Resource::Core).await?;
-    if cx.ask(identity.clone(), request.clone()).await? == Built::Complete {
-        return Ok(core);
+    let built = cx.ask(identity.clone(), request.clone()).await?;
+    if built != Built::WantsUv {
+        return Ok((core, built));
     }
     drop(core);
     if let Err(fault) = bring_uv(cx, &request.tools_dir).await {
@@ -194,8 +176,16 @@ async fn build(cx: &Cx, identity: Identity, request: BuildEnvironment) -> Result
         ..request
     };
     let core = cx.turn(Resource::Core).await?;
-    cx.ask(identity, request).await?;
-    Ok(core)
+    let built = cx.ask(identity, request).await?;
+    Ok((core, built))
+}
+
+/// In a sandbox: where that person has settings of installers.
+fn add_settings_of_person(cx: &Cx, env: &mut BTreeMap<String, String>) {
+    if let Some(folder) = settings_of_person(cx) {
+        env.entry("XDG_CONFIG_HOME".to_owned())
+            .or_insert_with(|| folder.to_string_lossy().into_owned());
+    }
 }
 
 /// Runs as an account that runs no repository's code: a builder could leave a different uv for the next
@@ -229,16 +219,65 @@ fn ready(path: PathBuf) -> Result<PathBuf, Fault> {
 }
 
 impl InstallDependencies {
-    /// Builds an environment for all, unless another job has built it meanwhile.
+    /// Installs for this workspace alone.
+    async fn own(
+        &self,
+        cx: &Cx,
+        inspected: Inspected,
+        (dependencies, local, install): (Vec<Dependencies>, bool, Vec<Vec<String>>),
+    ) -> Result<Installed, Fault> {
+        let project = cx.project()?;
+        let app = project.app.dir();
+
+        let packages = inspected.made_from.packages.as_deref();
+        if let Some(same) = self.same(packages, &dependencies, cx) {
+            return Ok(Installed::of(same, &dependencies, app));
+        }
+        let target = self.place(cx)?;
+        let values = values(None, cx).await?;
+        let of = Some(&values);
+        let request = BuildEnvironment {
+            or_pip: dependencies.is_empty() && !mentions_uv(&install),
+            ..self.request(cx, &dependencies, &target, of)?
+        };
+        // The clone's files as they are, which the mirror does not have.
+        let request = match inspected.made_from.snapshot {
+            None => BuildEnvironment {
+                commit: inspected.commit,
+                ..request
+            },
+            Some(commit) => BuildEnvironment {
+                mirror: self.directory.join(TREE).join(".git"),
+                commit,
+                ..request
+            },
+        };
+        let (core, _) = build(cx, cx.user(), request).await?;
+        for command in install {
+            self.run(cx, command, &target).await?;
+        }
+        drop(core);
+        if local {
+            self.install_local(cx, None).await?;
+        }
+        self.place_in_tree(cx, &target, true).await?;
+        Ok(Installed::of(target, &dependencies, app))
+    }
+
+    /// Builds an environment for all, unless another job has built it meanwhile; `false`: it cannot be for all.
     async fn share(
         &self,
         cx: &Cx,
         shared: &Shared,
         dependencies: &[Dependencies],
-    ) -> Result<(), Fault> {
+        install: &[Vec<String>],
+    ) -> Result<bool, Fault> {
+        if shared.cannot_be() {
+            return Ok(false);
+        }
         let _turn = cx.turn(builds(cx)).await?;
         match shared.look(cx).await? {
-            Condition::Sound => return Ok(()),
+            Condition::Sound => return Ok(true),
             Condition::Incomplete => {}
             Condition::Damaged(damage) => cx.note(format!(
                 "the packages in {} are not as they were installed ({damage}): they were installed again",
@@ -249,14 +288,25 @@ impl InstallDependencies {
         // Ends what an earlier build left running, if its job has not ended yet or its daemon was killed.
         cx.sys().helpers.end_builds(cx.project_name()).await?;
         shared.make_place(cx)?;
-        let request = self.request(cx, dependencies, &shared.target, None)?;
+        let mut request = self.request(cx, dependencies, &shared.target, None)?;
+        if dependencies.is_empty() {
+            request.or_pip = !mentions_uv(install);
+            request.own_home = true;
+            add_settings_of_person(cx, &mut request.env);
+        }
+        request.install = install.to_owned();
         let builder = cx.builder(&shared.key);
-        let _core = build(cx, builder.clone(), request).await?;
-        let target = shared.target.clone();
-        cx.ask(builder, SealEnvironment { target }).await?;
+        let (_core, built) = build(cx, builder.clone(), request).await?;
         let marks = cx.sys().layout.environment_marks(cx.project_name());
         fs::make_dir(&marks, 0o755)?;
-        fs::write_atomic(&shared.mark, b"", 0o644)
+        if built == Built::NotShared {
+            shared.note_that_it_cannot_be()?;
+            return Ok(false);
+        }
+        let target = shared.target.clone();
+        cx.ask(builder, SealEnvironment { target }).await?;
+        fs::write_atomic(&shared.mark, b"", 0o644)?;
+        Ok(true)
     }
 
     /// An environment of the workspace's own: another one than that of the instance that serves.
@@ -310,6 +360,8 @@ impl InstallDependencies {
             commit: cx.output::<Inspect>()?.base,
             app_dir: cx.project()?.app.dir().to_owned(),
             dependencies: dependencies.to_owned(),
+            install: Vec::new(),
+            python: cx.project()?.app.python.as_ref().map(PythonVersion::text),
             target: target.to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
             or_pip: false,
@@ -365,10 +417,7 @@ impl InstallDependencies {
     async fn run(&self, cx: &Cx, command: Vec<String>, environment: &Path) -> Result<(), Fault> {
         let project = cx.project()?;
         let mut env = for_installers(&project, Some(&values(None, cx).await?));
-        if let Some(folder) = settings_of_person(cx) {
-            env.entry("XDG_CONFIG_HOME".to_owned())
-                .or_insert_with(|| folder.to_string_lossy().into_owned());
-        }
+        add_settings_of_person(cx, &mut env);
         let text = |path: &Path| path.to_string_lossy().into_owned();
         env.extend([
             ("PATH".to_owned(), joined([environment.join("bin")])),

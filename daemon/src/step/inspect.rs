@@ -2,7 +2,7 @@
 
 use super::{Fetch, TREE, UpdateTree};
 use crate::{
-    config::{Project, Projects},
+    config::{Project, Projects, PythonVersion},
     domain::UnitName,
     engine::{Cx, Step},
     recipe::{self, Recipe},
@@ -91,6 +91,8 @@ impl Step for Inspect {
             base: base.clone(),
             app_dir: project.app.dir().to_owned(),
             given: recipe::given(&project),
+            install: recipe::install(&project),
+            python: project.app.python.as_ref().map(PythonVersion::text),
         };
         let (commit, fingerprint, snapshot, inspection) = match &self.clone {
             None => {

@@ -7,9 +7,12 @@ use crate::{
 use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
-    request::{CheckEnvironment, DiscardEnvironment},
+    request::{CheckEnvironment, DiscardEnvironment, LOCAL_LIST},
 };
 use std::path::PathBuf;
+
+/// The mark of one that cannot be for several workspaces ends in this.
+pub(crate) const ALONE: &str = "alone";
 
 /// An environment of several workspaces.
 pub(super) struct Shared {
@@ -38,6 +41,26 @@ impl Shared {
             mark: layout.environment_mark(project, &key),
             key,
         }
+    }
+
+    /// Whether packages of the repository were taken out of it, which each workspace has in its own tree. For what
+    /// the operator's commands made, which tells it only then.
+    pub(super) fn is_without_local(&self) -> Result<bool, Fault> {
+        let list = fs::read_optional(&self.target.join(LOCAL_LIST))?;
+        Ok(list.is_some_and(|list| list.trim() != "[]"))
+    }
+
+    /// Whether what is made by this key was found to work in its own tree alone.
+    pub(super) fn cannot_be(&self) -> bool {
+        fs::exists(&self.refusal())
+    }
+
+    pub(super) fn note_that_it_cannot_be(&self) -> Result<(), Fault> {
+        fs::write_atomic(&self.refusal(), b"", 0o644)
+    }
+
+    fn refusal(&self) -> PathBuf {
+        self.mark.with_extension(ALONE)
     }
 
     pub(super) fn is_complete(&self) -> bool {

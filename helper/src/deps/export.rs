@@ -12,7 +12,10 @@ use cid_protocol::{
     request::Dependencies,
 };
 use git2::{Repository, build::CheckoutBuilder};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Exports into `target`, which is made.
 pub(super) fn export(
@@ -29,11 +32,7 @@ pub(super) fn export(
     fs::create_dir_all(target.join(&snapshot.app_dir))
         .map_err(|error| Fault::io("make", target, error))?;
     if declared.open || declared.is_whole {
-        let mut checkout = CheckoutBuilder::new();
-        checkout.force().update_index(false).target_dir(target);
-        mirror
-            .checkout_tree(snapshot.root().as_object(), Some(&mut checkout))
-            .map_err(|error| Fault::io("export the commit to", target, error.message()))?;
+        export_all(mirror, snapshot, target)?;
     }
     for (path, content) in &declared.files {
         let file = target.join(path);
@@ -49,4 +48,20 @@ pub(super) fn export(
         fs::write(&file, content).cannot(format!("write {}", file.display()))?;
     }
     Ok(declared)
+}
+
+/// Exports the whole commit; gives the app's folder.
+pub(super) fn export_all(
+    mirror: &Repository,
+    snapshot: &Snapshot<'_>,
+    target: &Path,
+) -> Result<PathBuf, Fault> {
+    let app = target.join(&snapshot.app_dir);
+    fs::create_dir_all(&app).map_err(|error| Fault::io("make", &app, error))?;
+    let mut checkout = CheckoutBuilder::new();
+    checkout.force().update_index(false).target_dir(target);
+    mirror
+        .checkout_tree(snapshot.root().as_object(), Some(&mut checkout))
+        .map_err(|error| Fault::io("export the commit to", target, error.message()))?;
+    Ok(app)
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use cid_protocol::{
     fault::{Fault, FaultContext},
-    request::{InstallLocal, LocalInstalled},
+    request::{InstallLocal, LOCAL_LIST as LIST, LocalInstalled},
 };
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// In an environment: which packages of the repository it is without.
-const LIST: &str = ".cid-local.json";
 /// Leads from the thin environment to the shared one. Its name comes before those of other such files, so
 /// that installed packages are found before the tree's folders, as in one environment.
 const LINK: &str = "00-cid-shared.pth";

@@ -123,7 +123,7 @@ fn install(
     let work = Work::begin(&ask.target, ask.own_home)?;
     let mut python = None;
     if tools::has_python(ask) {
-        let wanted = Wanted::read(snapshot)?;
+        let wanted = Wanted::read(snapshot, ask.python.as_deref())?;
         let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
             return Ok(Built::WantsUv);
         };
@@ -155,8 +155,17 @@ fn install(
             local::take_out(installer, &ask.target, &sources, app)?;
         }
     }
-    if is_for_tree {
-        for_tree::take(mirror, snapshot, &sources, &ask.target)?;
+    if let (false, Some(installer)) = (ask.install.is_empty(), &python) {
+        let app = export::export_all(mirror, snapshot, &sources)?;
+        for command in &ask.install {
+            tools::run_given(ask, command, &app, &work, lines)?;
+        }
+        local::take_out(installer, &ask.target, &sources, None)?;
+        is_for_tree = true;
+    }
+    if is_for_tree && !for_tree::take(mirror, snapshot, &sources, &ask.target)? {
+        discard(&ask.target)?;
+        return Ok(Built::NotShared);
     }
     work.end()?;
     Ok(Built::Complete)

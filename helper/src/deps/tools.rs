@@ -56,6 +56,27 @@ pub(super) fn install(
     run(tool.program, &argv, &env, folder, lines)
 }
 
+/// Runs an operator's command like a package manager.
+///
+/// # Errors
+/// It cannot be started, or fails.
+pub(super) fn run_given(
+    ask: &BuildEnvironment,
+    command: &[String],
+    folder: &Path,
+    work: &Work,
+    lines: Lines,
+) -> Result<(), Fault> {
+    let env = environment(ask, work);
+    let shown = command.join(" ");
+    lines(&format!("$ {shown}"));
+    let argv: Vec<OsString> = command.iter().map(OsString::from).collect();
+    run(&shown, &argv, &env, folder, lines).map_err(|fault| {
+        fault
+            .hint("see its lines of output; mend the repository or app.install in the project file")
+    })
+}
+
 /// Variables of all package managers: each reads its own.
 fn environment(ask: &BuildEnvironment, work: &Work) -> Environment {
     let mut env = settings::environment(&ask.target, work, &ask.env);

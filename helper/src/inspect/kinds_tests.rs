@@ -20,6 +20,8 @@ fn look(app_dir: &str, files: &[(&str, &str)]) -> Inspection {
         base: commit,
         app_dir: app_dir.into(),
         given: Given::default(),
+        install: None,
+        python: None,
     };
     inspect(&ask).unwrap()
 }

@@ -76,7 +76,7 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     }
     // Of what the project file has its own word for, nothing need be understood.
     if !ask.given.env {
-        let wanted = Wanted::read(&snapshot)?;
+        let wanted = Wanted::read(&snapshot, ask.python.as_deref())?;
         found.notes.extend(wanted.notes);
         found.python = wanted.asked;
     }

@@ -216,6 +216,8 @@ mod tests {
             base: commit,
             app_dir: app_dir.into(),
             given: Given::default(),
+            install: None,
+            python: None,
         };
         inspect(&ask).unwrap().nearby
     }

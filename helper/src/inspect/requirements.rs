@@ -14,8 +14,13 @@ pub(crate) const FILE: &str = "requirements.txt";
 
 /// Reads it, following `-r` and `-c`.
 pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
+    read_from(snapshot, snapshot.app_dir.join(FILE)).map(Some)
+}
+
+/// The same of a file by another name, by path in the repository.
+pub(super) fn read_from(snapshot: &Snapshot<'_>, file: PathBuf) -> Result<Declared, Fault> {
     let mut declared = Declared::default();
-    let mut waiting = vec![snapshot.app_dir.join(FILE)];
+    let mut waiting = vec![file];
     while let Some(path) = waiting.pop() {
         if declared.files.contains_key(&path) {
             continue;
@@ -47,7 +52,7 @@ pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Option<Declared>, Fault> {
         declared.files.insert(path, content);
     }
     super::pyproject::add_settings(snapshot, &mut declared)?;
-    Ok(Some(declared))
+    Ok(declared)
 }
 
 /// What a path leads to, from the app's folder as with pip, or else from the file's own.

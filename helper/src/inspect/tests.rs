@@ -46,6 +46,8 @@ pub(super) fn look(files: &[(&str, u32, &[u8])], given: Given) -> Result<Inspect
         base: commit,
         app_dir: ".".into(),
         given,
+        install: None,
+        python: None,
     })
 }
 
@@ -246,6 +248,8 @@ fn a_lock_is_found_at_the_root_of_its_workspace_and_told_when_old() {
         base: commit,
         app_dir: "apps/x".into(),
         given: Given::default(),
+        install: None,
+        python: None,
     })
     .unwrap();
     assert_eq!(found.dependencies, [Dependencies::UvLock]);

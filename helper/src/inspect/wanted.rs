@@ -14,6 +14,11 @@ const PINS: &str = ".python-version";
 /// One version, as Heroku reads it; where there is no other file.
 const RUNTIME: &str = "runtime.txt";
 
+/// The operator's own choice.
+const GIVEN: &str = "app.python";
+/// Its `[requires]` names a version, as Pipenv reads it.
+const PIPFILE: &str = "Pipfile";
+
 /// What the repository asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -32,12 +37,16 @@ impl From<WantedPython> for Wanted {
 }
 
 impl Wanted {
-    /// Reads what the repository says of the app's folder.
+    /// What the operator wants, or else what the repository says of the app's folder.
     ///
     /// # Errors
     /// A file cannot be understood.
-    pub(crate) fn read(snapshot: &Snapshot<'_>) -> Result<Self, Fault> {
+    pub(crate) fn read(snapshot: &Snapshot<'_>, given: Option<&str>) -> Result<Self, Fault> {
         let mut wanted = Self::default();
+        if let Some(given) = given {
+            wanted.take(given, GIVEN.into())?;
+            return Ok(wanted);
+        }
         for path in version_files(snapshot) {
             let Some(content) = snapshot.read_at(&path)? else {
                 continue;
@@ -64,8 +73,27 @@ impl Wanted {
                     .hint("write it in quotes, such as \">=3.11\""));
                 }
             };
+            let poetrys = of_poetry(&table);
+            wanted.asked.requires = wanted.asked.requires.or(poetrys);
+        }
+        if wanted.asked.choices.is_empty() {
+            wanted.take_pipfiles(snapshot)?;
         }
         Ok(wanted)
+    }
+
+    /// `python_version` or `python_full_version` of a `Pipfile`.
+    fn take_pipfiles(&mut self, snapshot: &Snapshot<'_>) -> Result<(), Fault> {
+        let Some(content) = snapshot.read(PIPFILE)? else {
+            return Ok(());
+        };
+        let path = snapshot.app_dir.join(PIPFILE);
+        let table = pyproject::parse(&content, &path)?;
+        let of = |key: &str| table.get("requires")?.get(key)?.as_str();
+        match of("python_version").or(of("python_full_version")) {
+            Some(text) if text != "*" => self.take(text, path),
+            _ => Ok(()),
+        }
     }
 
     /// As these files' texts say.
@@ -194,6 +222,31 @@ impl Wanted {
     }
 }
 
+/// What Poetry's own field asks for, as a specifier: `^3.9` means below 4, `~3.9` below 3.10.
+fn of_poetry(table: &toml::Table) -> Option<String> {
+    let poetry = table.get("tool")?.get("poetry")?;
+    let text = poetry.get("dependencies")?.get("python")?.as_str()?;
+    let part = |part: &str| -> Option<String> {
+        let part = part.trim();
+        let (sign, version) = part.split_at_checked(1)?;
+        let mut numbers = version.split('.').map(str::parse::<u32>);
+        let (Some(Ok(major)), minor) = (numbers.next(), numbers.next()) else {
+            return Some(part.to_owned());
+        };
+        match (sign, minor) {
+            ("^", _) => Some(format!(">={version},<{}", major + 1)),
+            ("~", Some(Ok(minor))) => Some(format!(">={version},<{major}.{}", minor + 1)),
+            _ => Some(part.to_owned()),
+        }
+    };
+    // One of several ranges, and any version: nothing that must be kept.
+    if text.contains("||") || text.trim() == "*" {
+        return None;
+    }
+    let parts: Option<Vec<String>> = text.split(',').map(part).collect();
+    parts.map(|parts| parts.join(","))
+}
+
 /// Files that say which Python to use, the first that names one counts.
 pub(super) fn version_files(snapshot: &Snapshot<'_>) -> Vec<PathBuf> {
     let above = snapshot.app_dir.ancestors();
@@ -320,5 +373,39 @@ mod tests {
         assert_eq!(Wanted::default().text(), None);
         wanted.asked.choices.clear();
         assert_eq!(wanted.request(), ">=3.8,<4");
+    }
+
+    #[test]
+    fn poetrys_ranges_are_read_as_others_are_written() {
+        let of = |text: &str| {
+            let table = format!("[tool.poetry.dependencies]\npython = {text:?}\n");
+            of_poetry(&table.parse().unwrap())
+        };
+        for (text, expected) in [
+            ("^3.9", Some(">=3.9,<4")),
+            ("~3.11", Some(">=3.11,<3.12")),
+            (">=3.9, <3.13", Some(">=3.9,<3.13")),
+            ("3.12.*", Some("3.12.*")),
+            ("*", None),
+            ("^2.7 || ^3.9", None),
+        ] {
+            assert_eq!(of(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_operator_and_pipenv_name_a_version_too() {
+        use crate::inspect::{snapshot::Snapshot, tests::repository};
+        let files: &[(&str, u32, &[u8])] = &[(
+            "Pipfile",
+            0o100_644,
+            b"[requires]\npython_version = \"3.9\"\n",
+        )];
+        let (dir, commit) = repository(files);
+        let mirror = git2::Repository::open_bare(dir.path()).unwrap();
+        let snapshot = Snapshot::open(&mirror, &commit, std::path::Path::new(".")).unwrap();
+        let text = |given| Wanted::read(&snapshot, given).unwrap().text().unwrap();
+        assert_eq!(text(None), "Pipfile asks for 3.9");
+        assert_eq!(text(Some("3.12")), "app.python asks for 3.12");
     }
 }

@@ -39,6 +39,8 @@ fn is_built_in_place_and_emptied_when_that_fails() {
             commit: commit(text),
             app_dir: ".".into(),
             dependencies: vec![Dependencies::Requirements],
+            install: Vec::new(),
+            python: None,
             target: target.clone(),
             tools_dir: tools.clone(),
             or_pip: true,

@@ -156,6 +156,8 @@ fn each_does_its_part_and_no_other() {
     let tree = scene.folder("ws/src", scene.uid, 0o2770);
     let mut workspace = world.helper(scene.uid, &world.home);
     let inspect = Inspect {
+        install: None,
+        python: None,
         given: Given::default(),
         mirror: world.mirror(),
         commit: commit.clone(),

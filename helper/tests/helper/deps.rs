@@ -63,6 +63,8 @@ fn build_told(
         commit,
         app_dir: ".".into(),
         dependencies: vec![Dependencies::Requirements],
+        install: Vec::new(),
+        python: None,
         target: dir.join("environments/one"),
         tools_dir: dir.join("tools"),
         or_pip,

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
-    request::{BuildEnvironment, Built, Checked, Request, RunCommand},
+    request::{BuildEnvironment, Built, Checked, Inspection, Request, RunCommand},
 };
 use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
@@ -307,12 +307,72 @@ async fn uv_is_brought_in_and_pip_does_where_it_cannot_be() {
     assert_eq!(or_pip(&stage), [false], "who is stopped does not go on");
 }
 
+/// Answers that this branch reads others than base.
+fn declares_another(stage: &Stage) {
+    stage.fake.answer(|request| match request {
+        Request::Inspect(_) => Some(Box::pin(async {
+            let inspection = Inspection {
+                processes: vec![("web".into(), "serve $PORT".into())],
+                dependencies_key: Some("other".into()),
+                base_key: Some("key".into()),
+                ..Inspection::default()
+            };
+            Ok(serde_json::to_value(inspection).unwrap())
+        })),
+        _ => None,
+    });
+}
+
+const MAKE: &str = "[app]\ninstall = [[\"make\", \"deps\"]]\n";
+
 #[tokio::test]
-async fn the_operators_own_commands_fill_one_of_the_workspaces_own() {
+async fn what_the_operators_own_commands_make_is_made_once_for_all() {
+    let stage = Stage::with(MAKE);
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    let engine = stage.engine(Arc::new(NoHooks));
+    let job = stage.submit_of(&engine, Kind::Create, BEN).await;
+    assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+    let builds = builds(&stage);
+    let [build] = &builds[..] else {
+        panic!("{builds:?}");
+    };
+    assert_eq!(build.install, [["make", "deps"].map(str::to_owned)]);
+    assert!(build.own_home && build.or_pip && build.dependencies.is_empty());
+    assert_eq!(build.target, shared(&stage).0);
+    let requests = stage.fake.requests();
+    let runs = |request: &&Request| matches!(request, Request::RunCommand(ask) if ask.command[0] == "make");
+    assert_eq!(requests.iter().filter(runs).count(), 0);
+}
+
+#[tokio::test]
+async fn what_works_in_its_own_tree_alone_is_made_there_and_not_tried_again() {
+    let stage = Stage::with(MAKE);
+    stage.fake.answer(|request| match request {
+        Request::BuildEnvironment(ask) if !ask.install.is_empty() => {
+            Some(Box::pin(async { Ok(json!(Built::NotShared)) }))
+        }
+        _ => None,
+    });
+    let engine = stage.engine(Arc::new(NoHooks));
+    for email in ["anna@example.com", BEN] {
+        let job = stage.submit_of(&engine, Kind::Create, email).await;
+        assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+    }
+    let is_shared = |build: &&BuildEnvironment| !build.install.is_empty();
+    assert_eq!(builds(&stage).iter().filter(is_shared).count(), 1);
+    assert!(!shared(&stage).1.exists());
+    let requests = stage.fake.requests();
+    let runs = |request: &&Request| matches!(request, Request::RunCommand(ask) if ask.command[0] == "make");
+    assert_eq!(requests.iter().filter(runs).count(), 2);
+}
+
+#[tokio::test]
+async fn the_operators_own_commands_fill_one_of_the_workspaces_own_where_it_declares_another() {
     for (command, or_pip) in [("npm", true), ("uv", false)] {
         let stage = Stage::with(&format!(
             "[app]\ninstall = [[\"{command}\", \"ci\"]]\n[env]\nMODE = \"test\"\n"
         ));
+        declares_another(&stage);
         let (job, state) = stage.run(Kind::Create).await;
         assert_eq!(state, JobState::Done);
         let directory = stage.layout.work_root.join("demo/anna---example-com");

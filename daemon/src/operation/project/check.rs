@@ -2,7 +2,7 @@
 
 use crate::{
     cid::Cid,
-    config::{Project, Projects},
+    config::{Project, Projects, PythonVersion},
     doctor,
     domain::{Email, Name},
     error::Error,
@@ -255,6 +255,8 @@ async fn app(
         base,
         app_dir: project.app.dir().to_owned(),
         given: recipe::given(project),
+        install: recipe::install(project),
+        python: project.app.python.as_ref().map(PythonVersion::text),
     };
     let (identity, limit) = (
         Identity::Deploy(project.name.clone()),

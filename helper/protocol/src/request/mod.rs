@@ -28,8 +28,9 @@ pub use git::{
 };
 pub use packages::{
     BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
-    FOR_TREE, FindPython, Inspect, Inspection, InstallLocal, LocalInstalled, PACKAGES,
-    PlacePackages, Placed, PythonFound, SealEnvironment, WantedPython, WantedVersion,
+    FOR_TREE, FindPython, Inspect, Inspection, InstallCommands, InstallLocal, LOCAL_LIST,
+    LocalInstalled, PACKAGES, PlacePackages, Placed, PythonFound, SealEnvironment, WantedPython,
+    WantedVersion,
 };
 pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{

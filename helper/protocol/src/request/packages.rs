@@ -17,6 +17,21 @@ pub struct Inspect {
     pub app_dir: PathBuf,
     /// What the project file itself gives; it overrides the repository.
     pub given: Given,
+    /// The operator's own way to install.
+    #[serde(default)]
+    pub install: Option<InstallCommands>,
+    /// The operator's own choice of a Python, such as `3.12`.
+    #[serde(default)]
+    pub python: Option<String>,
+}
+
+/// The operator's own way to install.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallCommands {
+    /// Run one after the other in the app's folder.
+    pub commands: Vec<Vec<String>>,
+    /// Files and folders in the app's folder that decide what comes of it; none: as the commands tell.
+    pub inputs: Vec<PathBuf>,
 }
 
 /// Reply to [`Inspect`]: facts by file name and content, nothing of the repository was run.
@@ -180,6 +195,8 @@ impl Dependencies {
 
 /// In an environment's folder: packages that are no Python's and need not lie in the tree.
 pub const PACKAGES: &str = "packages";
+/// In an environment's folder: which packages of the repository it is without, a list in JSON.
+pub const LOCAL_LIST: &str = ".cid-local.json";
 /// In an environment's folder: what belongs into the tree.
 pub const FOR_TREE: &str = "tree";
 
@@ -196,6 +213,12 @@ pub struct BuildEnvironment {
     pub app_dir: PathBuf,
     /// How dependencies are declared; none: an empty environment, for the operator's commands.
     pub dependencies: Vec<Dependencies>,
+    /// As in [`Inspect`].
+    #[serde(default)]
+    pub python: Option<String>,
+    /// The operator's commands, run over the whole commit.
+    #[serde(default)]
+    pub install: Vec<Vec<String>>,
     /// The environment's folder, its final place (environments cannot be moved).
     pub target: PathBuf,
     /// Folder for tools that cid brings in, e.g. uv.
@@ -218,6 +241,8 @@ pub enum Built {
     Complete,
     /// Nothing was installed: there is no uv.
     WantsUv,
+    /// Nothing is left: the operator's commands made something in the tree that works nowhere else.
+    NotShared,
 }
 
 /// See [`super::Request::PlacePackages`]. Folders are made, files are linked to those of the environment, which
