@@ -439,7 +439,7 @@ async fn port(
         }
     }
     if last != Some(port) {
-        fs::write_atomic(&path, format!("{port}\n").as_bytes(), 0o644)?;
+        fs::write_changed(&path, format!("{port}\n").as_bytes(), 0o644)?;
     }
     Ok(port)
 }
@@ -484,6 +484,9 @@ async fn forget_forever(cid: Cid) {
             Err(error) => tracing::warn!("old jobs are kept: {error}"),
         }
         cid.store.renew_reserve();
+        if let Err(error) = cid.store.keep_room().await {
+            tracing::warn!("the ledger has no room of its own: {error}");
+        }
         renew_room_for_units(&cid);
         tokio::select! {
             () = tokio::time::sleep(FORGET_PAUSE) => {}

@@ -213,11 +213,18 @@ fn write_pid(run_file: &RunFile, name: &str) -> Result<(), Fault> {
         .join(format!(".{}.{name}.{me}", run_file.unit));
     // One of an earlier process with the same number, which was killed in between.
     let _ = fs::remove_file(&temporary);
-    OpenOptions::new()
+    let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(&temporary)
-        .and_then(|mut file| writeln!(file, "{me} {start}"))
-        .map_err(|error| Fault::io("write", &temporary, error))?;
-    fs::rename(&temporary, &path).cannot(format!("rename to {}", path.display()))
+        .and_then(|mut file| writeln!(file, "{me} {start}"));
+    match written {
+        Ok(()) => fs::rename(&temporary, &path).cannot(format!("rename to {}", path.display())),
+        // An app that ran before the disk was full can be started again. Its marks tell whose it is.
+        Err(error) if cid_kernel::fs::is_full(&error) => {
+            let _ = fs::remove_file(&temporary);
+            Ok(())
+        }
+        Err(error) => Err(Fault::io("write", &temporary, error)),
+    }
 }

@@ -119,11 +119,17 @@ fn take_lock(path: &Path) -> Result<Flock<File>, Fault> {
         {
             let me = process::id();
             let start = reaper::Process::read(me.cast_signed()).map_or(0, |p| p.start);
-            lock.set_len(0)
+            let written = lock
+                .set_len(0)
                 .and_then(|()| lock.rewind())
-                .and_then(|()| write!(lock, "{me} {start} {}", reaper::boot_id()))
-                .map_err(|error| Fault::io("write the lock file", path, error))?;
-            return Ok(lock);
+                .and_then(|()| write!(lock, "{me} {start} {}", reaper::boot_id()));
+            return match written {
+                // What frees a full disk needs a helper too. The lock holds, and the job's mark tells what is its.
+                Err(error) if !cid_kernel::fs::is_full(&error) => {
+                    Err(Fault::io("write the lock file", path, error))
+                }
+                _ => Ok(lock),
+            };
         }
         if Instant::now() >= deadline {
             return Err(Fault::new(format!(

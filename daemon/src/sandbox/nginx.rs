@@ -97,7 +97,7 @@ impl Nginx {
 
     /// Takes over a running master; gives it our configuration if that has changed.
     async fn adopt(&self, master: ProcessId) -> Result<(), Fault> {
-        fs::write_atomic(
+        fs::write_changed(
             &self.paths.pid_file,
             format!("{}\n", master.pid).as_bytes(),
             0o644,
@@ -119,7 +119,7 @@ impl Nginx {
         self.end_stray_workers().await?;
         fs::remove_file(&self.paths.pid_file)?;
         preflight::port_is_ours(self.http_port)?;
-        fs::write_atomic(&self.paths.config, self.config.as_bytes(), 0o644)?;
+        fs::write_changed(&self.paths.config, self.config.as_bytes(), 0o644)?;
         self.test_or_quarantine().await?;
         let args = [
             Path::new("-c"),

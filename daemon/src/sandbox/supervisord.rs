@@ -139,8 +139,8 @@ impl Supervisord {
         let (name, plugin) = PLUGIN;
         let dir = self.layout.supervisor_plugin_dir();
         fs::make_dir(&dir, 0o755)?;
-        fs::write_atomic(&dir.join(name), plugin.as_bytes(), 0o644)?;
-        fs::write_atomic(&self.config_path, self.config.as_bytes(), 0o644)
+        fs::write_changed(&dir.join(name), plugin.as_bytes(), 0o644)?;
+        fs::write_changed(&self.config_path, self.config.as_bytes(), 0o644)
     }
 
     async fn start_fresh(&self) -> Result<ProcessId, Fault> {

@@ -1,6 +1,6 @@
 //! Opening the ledger, and the one thread that talks to it.
 
-use cid_kernel::room::Reserve;
+use cid_kernel::{fs, room::Reserve};
 use cid_protocol::{budget::Over, fault::Fault};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
@@ -17,6 +17,12 @@ use tokio::sync::{mpsc, oneshot};
 const QUEUE: usize = 256;
 /// How long SQLite waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages (4 KiB) that stay free in each of the ledger's own files: what is allocated to them, nothing else
+/// that fills the disk can take. A transaction writes some ten.
+const KEPT_PAGES: u32 = 512;
+/// SQLite's log begins anew after so many pages, and so does not grow beyond those that are kept.
+const LOG_PAGES: u32 = 200;
 
 const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/01-ledger.sql"))];
 
@@ -107,6 +113,9 @@ impl Store {
         let mut connection = open(path).map_err(|error| translate(path, error))?;
         check(path, &mut connection)?;
         reserve(path).renew();
+        if let Err(error) = keep_room(path, &mut connection) {
+            tracing::warn!("the ledger has no room of its own: {error}");
+        }
         let (queue, mut work) = mpsc::channel::<Work>(QUEUE);
         thread::Builder::new()
             .name("ledger".into())
@@ -189,6 +198,18 @@ impl Store {
         .await
     }
 
+    /// Sees to it that the ledger's own files have room for when the disk is full.
+    ///
+    /// # Errors
+    /// SQLite's, translated.
+    pub async fn keep_room(&self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        self.run(move |connection| {
+            keep_room(&path, connection).map_err(|error| translate(&path, error))
+        })
+        .await
+    }
+
     /// Gives the reserve back to the file system, so that a full disk has room for undoing.
     pub fn release_reserve(&self) {
         reserve(&self.path).give_back();
@@ -223,11 +244,35 @@ fn reserve(path: &Path) -> Reserve {
     Reserve::at(path.with_extension("reserve"))
 }
 
+/// Has SQLite write, and forget, more than a full disk will be asked for: the pages stay in the ledger's file,
+/// and its log stays as long as it was. Where there is little room besides, nothing is done.
+fn keep_room(path: &Path, connection: &mut Connection) -> rusqlite::Result<()> {
+    let bytes = KEPT_PAGES * 4096;
+    let free: u32 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let log = Path::new(&log).metadata();
+    let has_log = log.is_ok_and(|log| log.len() >= u64::from(bytes));
+    let parent = path.parent().unwrap_or(path);
+    let has_room = fs::free_bytes(parent).is_ok_and(|free| free > 4 * u64::from(bytes));
+    if (free >= KEPT_PAGES / 2 && has_log) || !has_room {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(&format!(
+        "CREATE TABLE room (kept BLOB); INSERT INTO room VALUES (zeroblob({bytes}));"
+    ))?;
+    transaction.commit()?;
+    connection.execute_batch("DROP TABLE room")?;
+    connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+}
+
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
@@ -276,5 +321,48 @@ fn retranslate(path: &Path, error: StoreError) -> StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(PathBuf::new(), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(dir: &Path) -> Vec<u64> {
+        let names = ["cid.db", "cid.db-wal"].map(|name| dir.join(name));
+        names.map(|path| path.metadata().unwrap().len()).to_vec()
+    }
+
+    /// What a full disk is asked for: neither file may need more of it.
+    #[tokio::test]
+    async fn what_is_written_finds_room_in_the_ledgers_own_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("cid.db")).unwrap();
+        let before = sizes(dir.path());
+        let fill = async |rows: usize| {
+            for _ in 0..rows {
+                let insert = store.write(|transaction| {
+                    transaction.execute_batch(
+                        "CREATE TABLE IF NOT EXISTS t (x BLOB); INSERT INTO t VALUES (randomblob(10000))",
+                    )?;
+                    Ok(())
+                });
+                insert.await.unwrap();
+            }
+        };
+        fill(120).await;
+        assert_eq!(sizes(dir.path()), before);
+        // More than is kept: there is room, so as much is kept again.
+        fill(200).await;
+        assert!(sizes(dir.path())[0] > before[0]);
+        store.keep_room().await.unwrap();
+        let again = sizes(dir.path());
+        fill(120).await;
+        assert_eq!(sizes(dir.path()), again);
+        // The same at the next start, when SQLite has removed its log.
+        drop(store);
+        let next = Store::open(&dir.path().join("cid.db")).unwrap();
+        assert!(sizes(dir.path())[1] >= u64::from(KEPT_PAGES) * 4096);
+        drop(next);
     }
 }

@@ -36,6 +36,20 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), Fault>
     sync_parent(path)
 }
 
+/// As [`write_atomic`], unless the file has this content already: then a full disk is no obstacle.
+pub fn write_changed(path: &Path, content: &[u8], mode: u32) -> Result<(), Fault> {
+    match fs::read(path) {
+        Ok(present) if present == content => Ok(()),
+        _ => write_atomic(path, content, mode),
+    }
+}
+
+/// Whether an error means that there is no room left.
+pub fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
 /// A hidden name: nginx and supervisord include `*.conf` only.
 fn temporary_beside(path: &Path) -> Result<PathBuf, Fault> {
     let name = path

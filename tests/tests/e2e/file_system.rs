@@ -1,11 +1,15 @@
 //! Small file systems that fill up, each that cid writes to.
 
 use crate::stage::{ANNA, BERT, SOON, Stage};
-use cid_testkit::{GitServer, Options, Sandbox, Tree, run, skip};
+use cid_testkit::{GitServer, Options, Sandbox, Tree, run, skip, wait_until};
 use std::{
     fs,
+    io::Write,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -151,6 +155,59 @@ fn a_disk_that_is_full_takes_the_job_back_and_lets_workspaces_go() {
     };
     let mut stage = stage(home.path(), &big_tree(), "min_free_mib = 0\n", "");
     fills_up(&stage, &mount);
+    stage.sandbox.stop().unwrap();
+}
+
+/// Takes whatever becomes free, as a program does that fills the disk again and again.
+fn hogged<T>(mount: &Mount, work: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    let mut filler = fs::File::create(mount.filler()).unwrap();
+    std::thread::scope(|scope| {
+        let hog = scope.spawn(|| {
+            let block = [1; 4096];
+            while !over.load(Ordering::Relaxed) {
+                if filler.write_all(&block).is_err() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        let full = || (free_bytes(&mount.0) == 0).then_some(());
+        wait_until("the disk is full", SOON, full).unwrap();
+        let done = std::panic::catch_unwind(AssertUnwindSafe(work));
+        over.store(true, Ordering::Relaxed);
+        hog.join().unwrap();
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[test]
+fn where_all_room_is_taken_at_once_workspaces_restart_and_go_and_a_killed_daemon_starts() {
+    let home = home();
+    let dir = home.path().join("box");
+    let Some(mount) = Mount::memory(&dir, "size=64m") else {
+        return;
+    };
+    let mut stage = stage(home.path(), &Tree::hello(), "min_free_mib = 0\n", "");
+    let anna = stage.create(ANNA);
+    let bert = stage.create(BERT);
+    hogged(&mount, || {
+        stage.cictl_ends(0, &["restart", ANNA]);
+        stage.answers(&anna);
+        let mine = anna.tree().join("mine.txt");
+        fs::File::create(&mine).unwrap();
+        // The guard looks as closely as ever.
+        let said = stage.cictl_ends(5, &["delete", ANNA, "--yes"]).text();
+        assert!(said.contains("mine.txt"), "{said}");
+        fs::remove_file(&mine).unwrap();
+        stage.cictl_ends(0, &["delete", ANNA, "--yes"]);
+        stage.sandbox.kill_9().unwrap();
+        stage.sandbox.start().unwrap();
+        stage.answers(&bert);
+        stage.cictl_ends(0, &["delete", BERT, "--yes"]);
+        assert_eq!(stage.json(&["list"]), serde_json::json!([]));
+    });
+    mount.make_room();
+    stage.cictl_ends(0, &["doctor"]);
     stage.sandbox.stop().unwrap();
 }
 
