@@ -1,22 +1,27 @@
 //! Finds out what the commit needs: dependencies, release commands, processes.
 
-use super::{Fetch, TREE, UpdateTree};
+use super::{Fetch, TREE, UpdateTree, check_health::address_of};
 use crate::{
     config::{Project, Projects, PythonVersion},
     domain::UnitName,
     engine::{Cx, Step},
     recipe::{self, Recipe},
-    system::{supervisor::Process, view},
+    system::{
+        probe::{App, is_served},
+        supervisor::Process,
+        view,
+    },
 };
 use cid_kernel::fs;
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request,
-    run_file::{MadeFrom, RunFile},
+    run_file::{MadeFrom, RunFile, WEB},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
+use tokio::task::spawn_blocking;
 
 /// Finds out what the commit needs.
 #[derive(Serialize, Deserialize)]
@@ -167,10 +172,28 @@ fn digest(fingerprint: &str, recipe: &Recipe, project: &Project) -> Result<Strin
     Ok(data_encoding::HEXLOWER.encode(&hash.finalize()))
 }
 
-/// Whether an instance is made from the same, and all its processes run.
+/// Whether an instance is made from the same, all its processes run, and nobody else has its port.
 async fn is_running(instance: &UnitName, made_from: &MadeFrom, cx: &Cx) -> bool {
-    let run_file = RunFile::read(&cx.sys().layout.run_file(instance));
-    let is_same = run_file.is_ok_and(|file| file.made_from.digest == made_from.digest);
-    let processes = cx.sys().supervisor.processes(instance).await;
-    is_same && processes.is_ok_and(|all| !all.is_empty() && all.iter().all(Process::is_up))
+    let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(instance)) else {
+        return false;
+    };
+    let Ok(processes) = cx.sys().supervisor.processes(instance).await else {
+        return false;
+    };
+    let is_up = !processes.is_empty() && processes.iter().all(Process::is_up);
+    if run_file.made_from.digest != made_from.digest || !is_up {
+        return false;
+    }
+    let App::Port(port) = address_of(&run_file) else {
+        return true;
+    };
+    let Some(web) = processes.iter().find(|process| process.name == WEB) else {
+        return true;
+    };
+    let pids: Vec<u32> = web.pid.into_iter().collect();
+    let probe = Arc::clone(&cx.sys().probe);
+    // An app that still starts listens nowhere.
+    let is_its_own =
+        move || probe.port_is_free(port) || is_served(probe.as_ref(), &run_file, &pids, port);
+    spawn_blocking(is_its_own).await.unwrap_or(true)
 }

@@ -94,6 +94,7 @@ async fn blame(process: &Process, cx: &Cx, address: &App) -> Fault {
         process.name,
         process.told()
     );
+    let how = process.ended.as_ref().map(|ended| &ended.how);
     // Itself it cannot be: it has ended.
     if let App::Port(port) = *address
         && process.name == WEB
@@ -103,8 +104,10 @@ async fn blame(process: &Process, cx: &Cx, address: &App) -> Fault {
         let other = spawn_blocking(move || listeners::in_words(port)).await;
         let other = other.unwrap_or_default();
         message.push_str(&format!("; {other} listens on its port {port}"));
+        return Fault::new(message).hint(
+            "end that program (ss -ltnp shows it), or `cictl deploy EMAIL`: it has the app listen on another port",
+        );
     }
-    let how = process.ended.as_ref().map(|ended| &ended.how);
     Fault::new(message).hint(match how {
         Some(How::Exit(0)) => {
             "a process has to run until it is stopped: start it in the foreground, and leave out of the Procfile \

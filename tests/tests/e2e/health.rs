@@ -174,8 +174,18 @@ fn an_app_that_does_not_listen_yet_is_starting() {
         "{message}"
     );
     stage.cictl_ends(1, &["doctor"]);
-    drop(other);
     fs::remove_file(anna.tree().join("wait")).unwrap();
-    stage.cictl_ends(0, &["restart", ANNA]);
+    // A restart says that it is not the app's fault, and a deployment takes another port, though nothing else has
+    // changed since.
+    let said = stage.cictl_ends(1, &["restart", ANNA]).text();
+    assert!(
+        said.contains(&told) && said.contains("cictl deploy EMAIL"),
+        "{said}"
+    );
+    stage.cictl_ends(0, &["deploy", ANNA]);
+    assert_ne!(stage.show(ANNA).port(), anna.port());
     becomes(&stage, "up");
+    stage.answers(&anna);
+    drop(other);
+    stage.cictl_ends(0, &["doctor"]);
 }
