@@ -19,6 +19,8 @@ use std::{
 /// The mirror that is being fetched into.
 static FETCHING: Mutex<Option<PathBuf>> = Mutex::new(None);
 
+/// How git says that it did not take a branch.
+const SHALLOW: &str = " because shallow roots are not allowed";
 /// How many branches the fault about a missing one names.
 const NAMED_BRANCHES: usize = 10;
 
@@ -30,7 +32,10 @@ pub(crate) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
     let (base, branch) = (branch_ref(&ask.base)?, branch_ref(&ask.branch)?);
     let git = Git::new(&ask.mirror, &ask.remote)?;
     if !ask.is_fresh {
-        update(&git, ask)?;
+        let left_out = update(&git, ask)?;
+        if left_out.iter().any(|name| [&base, &branch].contains(&name)) {
+            return Err(shallow(&git));
+        }
     }
     let repository = mirror::open(&ask.mirror)?;
     let Some(base) = commit_of(&repository, &base)? else {
@@ -54,8 +59,8 @@ pub(crate) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
     })
 }
 
-/// The one that talks to the remote.
-fn update(git: &Git, ask: &Fetch) -> Result<(), Fault> {
+/// The one that talks to the remote. Returns the branches that git left out, for the remote is shallow.
+fn update(git: &Git, ask: &Fetch) -> Result<Vec<String>, Fault> {
     mirror::prepare(&ask.mirror, &ask.base)?;
     *fetching() = Some(ask.mirror.clone());
     let (output, is_too_large) = growth::watched(&ask.mirror, ask.max_bytes, || {
@@ -83,7 +88,19 @@ fn update(git: &Git, ask: &Fetch) -> Result<(), Fault> {
     if !output.success {
         return Err(translate::fault("fetch from", git, &output));
     }
-    Ok(())
+    let left_out = output.lines.iter().filter_map(|line| {
+        let (name, _) = line.split_once("rejected ")?.1.split_once(SHALLOW)?;
+        Some(name.to_owned())
+    });
+    Ok(left_out.collect())
+}
+
+fn shallow(git: &Git) -> Fault {
+    Fault::new(format!(
+        "cannot fetch from {}: the repository there is shallow, it lacks the beginning of its history",
+        git.url.shown()
+    ))
+    .hint("`git fetch --unshallow` in it, or give the URL of the one that it was cloned from")
 }
 
 fn too_large(git: &Git, ask: &Fetch) -> Fault {

@@ -27,7 +27,32 @@ fn holds(mut origin: Origin) {
     deleting(&mut origin);
     refusing(&mut origin);
     clashing(&mut origin);
+    shallow(&mut origin);
     damaged(&mut origin);
+}
+
+/// git leaves out what a shallow repository has, and calls that a success.
+fn shallow(origin: &mut Origin) {
+    let bare = origin.bare();
+    let known = origin.fetch("main").unwrap().base;
+    origin.somebody_pushes("main", "newer");
+    let (whole, newest) = (bare.with_extension("whole"), origin.branch("main"));
+    fs::rename(&bare, &whole).unwrap();
+    let url = format!("file://{}", whole.display());
+    let to = bare.to_str().unwrap();
+    git(
+        bare.parent().unwrap(),
+        &["clone", "--quiet", "--bare", "--depth", "1", &url, to],
+    );
+    // The mirror has an older base, which must not pass for the newest.
+    let (message, hint) = origin.fetch("main").unwrap_err();
+    assert!(message.contains("is shallow"), "{message}");
+    assert!(hint.contains("--unshallow"), "{hint}");
+    git(&bare, &["fetch", "--quiet", "--unshallow", &url]);
+    let fetched = origin.fetch("main").unwrap();
+    assert!(fetched.base == newest && newest != known);
+    fs::remove_dir_all(&bare).unwrap();
+    fs::rename(&whole, &bare).unwrap();
 }
 
 /// A repository that lacks an object is no broken connection.

@@ -197,15 +197,28 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         marks: &["Permission denied (", "Too many authentication failures"],
         lost: None,
-        means: |git| match git.remote.identity_file.is_none() && has_no_key(&home()) {
-            true => (
-                "there is no key for the server to accept".into(),
-                make_key(&home()),
-            ),
-            false => (
-                "the server does not accept the key".into(),
-                format!("give the server the public half of {}", key(git)),
-            ),
+        means: |git| {
+            let own = git.remote.identity_file.clone();
+            let keys = own.map_or_else(|| keys_of(&home()), |file| vec![file]);
+            if let Some(locked) = keys.iter().find(|key| has_passphrase(key)) {
+                return (
+                    format!("the key {} has a passphrase", locked.display()),
+                    format!(
+                        "nobody is there to type it: ssh-keygen -p -N '' -f {} takes it away, or name a key without",
+                        locked.display()
+                    ),
+                );
+            }
+            match git.remote.identity_file.is_none() && has_no_key(&home()) {
+                true => (
+                    "there is no key for the server to accept".into(),
+                    make_key(&home()),
+                ),
+                false => (
+                    "the server does not accept the key".into(),
+                    format!("give the server the public half of {}", key(git)),
+                ),
+            }
         },
     },
     Known {
@@ -351,12 +364,29 @@ fn key(git: &Git<'_>) -> String {
 
 /// Whether ssh finds no key of the user's own to show.
 fn has_no_key(home: &Path) -> bool {
-    const KINDS: [&str; 6] = ["rsa", "dsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk"];
     let ssh = home.join(".ssh");
-    let keys = KINDS.map(|kind| ssh.join(format!("id_{kind}")));
     // Either may name keys elsewhere.
     let other = ssh.join("config").exists() || std::env::var_os("SSH_AUTH_SOCK").is_some();
-    !other && !keys.iter().any(|key| key.exists())
+    !other && !keys_of(home).iter().any(|key| key.exists())
+}
+
+/// The keys that ssh shows by itself.
+fn keys_of(home: &Path) -> Vec<PathBuf> {
+    const KINDS: [&str; 6] = ["rsa", "dsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk"];
+    let path = |kind| home.join(".ssh").join(format!("id_{kind}"));
+    KINDS.map(path).to_vec()
+}
+
+/// Whether a private key is encrypted: ssh cannot sign with it, and says no more than that the server refuses.
+fn has_passphrase(key: &Path) -> bool {
+    const OPENSSH: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+    /// How such a key begins that is not encrypted: its format, and `none` for the cipher.
+    const PLAIN: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
+    let text = std::fs::read_to_string(key).unwrap_or_default();
+    match text.trim_start().strip_prefix(OPENSSH) {
+        Some(key) => !key.trim_start().starts_with(PLAIN),
+        None => text.lines().take(3).any(|line| line.contains("ENCRYPTED")),
+    }
 }
 
 fn make_key(home: &Path) -> String {
@@ -381,6 +411,37 @@ fn home() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use crate::git::translate::known::*;
+
+    #[test]
+    fn knows_a_key_that_nobody_can_use_without_a_passphrase() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, args, wanted) in [
+            ("plain", &["-t", "ed25519", "-N", ""][..], false),
+            ("locked", &["-t", "ed25519", "-N", "secret"], true),
+            (
+                "pem",
+                &["-t", "rsa", "-b", "2048", "-m", "PEM", "-N", ""],
+                false,
+            ),
+            (
+                "pem_locked",
+                &["-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "secret"],
+                true,
+            ),
+            (
+                "pkcs8_locked",
+                &["-t", "ecdsa", "-m", "PKCS8", "-N", "secret"],
+                true,
+            ),
+        ] {
+            let key = dir.path().join(name);
+            let mut make = std::process::Command::new("ssh-keygen");
+            let made = make.arg("-q").args(args).arg("-f").arg(&key).status();
+            assert!(made.unwrap().success());
+            assert_eq!(has_passphrase(&key), wanted, "{name}");
+        }
+        assert!(!has_passphrase(&dir.path().join("missing")));
+    }
 
     #[test]
     fn knows_a_user_without_a_key() {
