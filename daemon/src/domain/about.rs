@@ -5,6 +5,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
 };
+use tracing::field::DisplayValue;
 
 /// What a job is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,22 @@ impl About {
         match self {
             Self::Workspace { name, .. } => name.to_string(),
             Self::Build { number, .. } => format!("build-{number}"),
+        }
+    }
+
+    /// For the log's field WORKSPACE: none of a build.
+    pub fn logged_workspace(&self) -> Option<DisplayValue<&Name>> {
+        match self {
+            Self::Workspace { name, .. } => Some(tracing::field::display(name)),
+            Self::Build { .. } => None,
+        }
+    }
+
+    /// For the log's field BUILD: a build's number.
+    pub fn logged_build(&self) -> Option<u32> {
+        match self {
+            Self::Workspace { .. } => None,
+            Self::Build { number, .. } => Some(*number),
         }
     }
 

@@ -88,7 +88,7 @@ impl Runner {
                 Err(_) if self.is_stopping() => return Err(Halt::Stopping),
                 Err(fault) if tries < TRIES => {
                     let row = &self.work.row;
-                    tracing::warn!(job = %row.id, project = %row.project, workspace = %row.about.name(), "trying again: {fault}");
+                    tracing::warn!(job = %row.id, project = %row.project, workspace = row.about.logged_workspace(), build = row.about.logged_build(), "trying again: {fault}");
                     self.end_helpers().await;
                     tokio::time::sleep(PAUSE * tries).await;
                 }
@@ -101,7 +101,7 @@ impl Runner {
     async fn end_helpers(&self) {
         let row = &self.work.row;
         if let Err(fault) = self.work.inner.sys.helpers.end(row.id).await {
-            tracing::error!(job = %row.id, project = %row.project, workspace = %row.about.name(), "{fault}");
+            tracing::error!(job = %row.id, project = %row.project, workspace = row.about.logged_workspace(), build = row.about.logged_build(), "{fault}");
         }
     }
 }

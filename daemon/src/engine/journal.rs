@@ -148,7 +148,7 @@ impl Writer {
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => {
-                    tracing::error!(job = %self.job, project = %self.project, workspace = %self.about.name(), "the job waits: {error}");
+                    tracing::error!(job = %self.job, project = %self.project, workspace = self.about.logged_workspace(), build = self.about.logged_build(), "the job waits: {error}");
                     if matches!(error, StoreError::Full(_)) {
                         self.store.release_reserve();
                         // A checkpoint moves SQLite's log into the ledger, which has room, and the log

@@ -187,7 +187,7 @@ impl Runner {
         let output = self.journal.end_log(running).await?;
         let cancelled = self.cancel.is_cancelled();
         let row = &self.work.row;
-        tracing::info!(job = %row.id, project = %row.project, workspace = %row.about.name(), step = self.work.plan.steps[index].kind, "step failed: {fault}");
+        tracing::info!(job = %row.id, project = %row.project, workspace = row.about.logged_workspace(), build = row.about.logged_build(), step = self.work.plan.steps[index].kind, "step failed: {fault}");
         let message = if cancelled {
             "cancelled".to_owned()
         } else {
@@ -226,7 +226,7 @@ impl Runner {
 
     pub(super) async fn stuck(&mut self, index: usize, fault: &Fault) -> Result<(), Halt> {
         let row = &self.work.row;
-        tracing::error!(job = %row.id, project = %row.project, workspace = %row.about.name(), step = self.work.plan.steps[index].kind, "job is stuck: {fault}");
+        tracing::error!(job = %row.id, project = %row.project, workspace = row.about.logged_workspace(), build = row.about.logged_build(), step = self.work.plan.steps[index].kind, "job is stuck: {fault}");
         self.journal.record(What::Stuck {
             step: index,
             message: fault.message.clone(),
@@ -238,7 +238,7 @@ impl Runner {
         self.journal.record(What::Job { state })?;
         self.journal.flush().await?;
         let row = &self.work.row;
-        tracing::info!(job = %row.id, project = %row.project, workspace = %row.about.name(), "job ended: {state:?}");
+        tracing::info!(job = %row.id, project = %row.project, workspace = row.about.logged_workspace(), build = row.about.logged_build(), "job ended: {state:?}");
         Ok(())
     }
 }
