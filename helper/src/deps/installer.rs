@@ -124,15 +124,17 @@ impl<'a> Installer<'a> {
     /// An environment without packages.
     pub(super) fn make_environment(&self) -> Result<(), Fault> {
         let target = self.target.as_os_str();
-        let Some(uv) = &self.uv else {
+        let by_python = || {
             let argv = ["-m", "venv", "--prompt", "cid"].map(OsString::from);
-            return self
-                .run(
-                    self.python.as_os_str().to_owned(),
-                    argv.into_iter().chain([target.to_owned()]),
-                    Path::new("/"),
-                )
-                .map_err(|fault| fault.hint("on Debian this needs the package python3-venv"));
+            self.run(
+                self.python.as_os_str().to_owned(),
+                argv.into_iter().chain([target.to_owned()]),
+                Path::new("/"),
+            )
+            .map_err(|fault| fault.hint("on Debian this needs the package python3-venv"))
+        };
+        let Some(uv) = &self.uv else {
+            return by_python();
         };
         // What is there is this build's own.
         let mut argv: Vec<OsString> = [
@@ -153,7 +155,11 @@ impl<'a> Installer<'a> {
             self.python.clone().into(),
             target.to_owned(),
         ]);
-        self.run(uv.into(), argv, Path::new("/"))?;
+        match self.run(uv.into(), argv, Path::new("/")) {
+            // uv takes pip from the package index, which may have the project's own packages alone. Python brings it.
+            Err(fault) if self.with_pip && !fault.cancelled => by_python().map_err(|_| fault)?,
+            made => made?,
+        }
         if self.with_pip && !self.target.join("bin/uv").exists() {
             // For commands like `uv sync`, where the machine has no uv on PATH. It is convenience.
             let _ = std::os::unix::fs::symlink(uv, self.target.join("bin/uv"));

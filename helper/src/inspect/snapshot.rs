@@ -123,8 +123,8 @@ impl<'r> Snapshot<'r> {
     /// clone.
     ///
     /// # Errors
-    /// It is too long, too many have been read already, a link leads out of the repository or nowhere, or
-    /// the mirror is damaged.
+    /// It is a folder or too long, too many have been read already, a link leads out of the repository or nowhere,
+    /// or the mirror is damaged.
     pub(crate) fn read_at(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
         self.read_within(path, &REPOSITORY_FILE)
     }
@@ -142,9 +142,16 @@ impl<'r> Snapshot<'r> {
     }
 
     fn read_within(&self, path: &Path, most: &'static Budget) -> Result<Option<Vec<u8>>, Fault> {
-        let Some((_, entry)) = self.find(path)?.filter(|(_, entry)| is_file(entry)) else {
+        let Some((_, entry)) = self.find(path)? else {
             return Ok(None);
         };
+        if !is_file(&entry) {
+            let message = format!(
+                "cannot read {} of the repository: it is no file",
+                path.display()
+            );
+            return Err(Fault::new(message).hint("rename it, or put the file there"));
+        }
         let damaged = |error: git2::Error| Fault::io("read from the mirror", path, error.message());
         // The header alone: a long one is not even loaded.
         let odb = self.repository.odb().map_err(damaged)?;
@@ -368,7 +375,11 @@ mod tests {
             assert!(fault.message.contains(why), "{fault}");
             assert!(snapshot.has(name), "{name} is not absent");
         }
-        assert!(!snapshot.has("folder") && snapshot.read("folder").unwrap().is_none());
+        let fault = snapshot.read("folder").unwrap_err();
+        assert!(
+            !snapshot.has("folder") && fault.message.contains("is no file"),
+            "{fault}"
+        );
         assert_eq!(snapshot.read("gone").unwrap(), None);
     }
 

@@ -71,8 +71,8 @@ impl Astray {
             Self::Elsewhere(_) => {
                 "the app has a host name in its settings (Django: SECURE_SSL_HOST or a redirect of its own; \
                  elsewhere often BASE_URL or SITE_URL): give it CID_URL. Where that is meant, such as a \
-                 login elsewhere: name another page as path of health under [app], or the status as good, \
-                 health.status = [302]"
+                 login elsewhere: name another page as path of health under [app], or its status as good \
+                 (status of health)"
             }
             Self::Port(_) => {
                 "the app makes addresses with a port of its own: have it take host and port from the Host \
@@ -85,8 +85,8 @@ impl Astray {
                  the way"
             }
             Self::Nowhere { .. } | Self::NoUrl(_) => {
-                "name another page as path of health under [app] in the project file, or the status as \
-                 good, health.status = [302]"
+                "name another page as path of health under [app] in the project file, or its status as good \
+                 (status of health)"
             }
         }
     }
