@@ -12,6 +12,7 @@ mod attacks;
 mod authorisation;
 mod builds;
 mod checks;
+mod deployments;
 mod doctor;
 mod engines;
 mod full;
