@@ -3,13 +3,14 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "cid/v1/builds.proto",
     "cid/v1/common.proto",
     "cid/v1/workspaces.proto",
     "cid/v1/jobs.proto",
     "cid/v1/people.proto",
     "cid/v1/projects.proto",
+    "cid/v1/stages.proto",
     "cid/v1/system.proto",
 ];
 

@@ -3,6 +3,7 @@
 
 mod builds;
 mod people;
+mod stages;
 mod workspaces;
 
 use crate::model::{audit, job, project, system, workspace};

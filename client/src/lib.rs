@@ -12,7 +12,7 @@ mod exit;
 mod model;
 mod resume;
 
-pub use client::{BuildOutput, Client};
+pub use client::{BuildOutput, Client, Deploying};
 pub use error::{Conflict, Error, Kind, LostWork, Result, Violation};
 pub use exit::Exit;
 pub use model::audit::{AuditLine, Decision};
@@ -22,6 +22,7 @@ pub use model::job::{
 };
 pub use model::people::{Link, Person, SignIn, SignedIn, Visit};
 pub use model::project::{CheckItem, FollowUp, Project, RemovedProject, Severity};
+pub use model::stage::Stage;
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
     Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, LogPlace,

@@ -100,6 +100,14 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// What is asked for is not to be had as things are; nothing is wrong with the request.
+    #[error("{message}")]
+    Conflict {
+        /// Why not.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// A bound is reached.
     #[error("{message}")]
     Exhausted {
@@ -156,6 +164,7 @@ impl Error {
                 (Code::FailedPrecondition, "WORK_WOULD_BE_LOST")
             }
             Self::Precondition { .. } => (Code::FailedPrecondition, "PRECONDITION"),
+            Self::Conflict { .. } => (Code::Aborted, "CONFLICT"),
             Self::Exhausted { .. } => (Code::ResourceExhausted, "EXHAUSTED"),
             Self::Fault(_) => (Code::Internal, "FAULT"),
             Self::Store(_) => (Code::Internal, "LEDGER"),
@@ -168,6 +177,7 @@ impl Error {
             | Self::NotFound { hint, .. }
             | Self::Denied { hint, .. }
             | Self::Precondition { hint, .. }
+            | Self::Conflict { hint, .. }
             | Self::Exhausted { hint, .. } => hint.clone(),
             Self::SignedOut => Some("sign in first".into()),
             Self::NotGood => Some(

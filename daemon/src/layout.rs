@@ -210,6 +210,10 @@ pub const TEST: &str = "test";
 
 /// Where the web process's Unix socket is, in a workspace's folder.
 pub const RUN: &str = "run";
+/// In a stage's folder: what its app keeps.
+pub const DATA: &str = "data";
+/// In a stage's folder: copies of its database.
+pub const BACKUPS: &str = "backups";
 
 /// The Unix socket by which nginx reaches the web process: another name of the socket of the instance that answers.
 pub fn web_socket(directory: &Path) -> PathBuf {

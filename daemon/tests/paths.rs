@@ -75,6 +75,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "step/make_build_folder.rs",
             "step/test_build.rs",
             "step/make_directory.rs",
+            "step/make_stage_folder.rs",
             "step/remove_directory.rs",
         ],
     ),

@@ -131,7 +131,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(4)
         if self.path == "/pid":
             return self.answer(os.getpid())
-        self.answer(f"{VERSION} from {os.environ['CID_WORKSPACE']}")
+        place = os.environ.get("CID_WORKSPACE") or os.environ["CID_STAGE"]
+        self.answer(f"{VERSION} from {place}")
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -19,10 +19,13 @@ mod logs;
 mod man;
 mod people;
 mod project;
+mod promote;
 mod restart;
+mod rollback;
 mod run;
 mod shell;
 mod show;
+mod stages;
 mod terminal;
 mod version;
 
@@ -108,6 +111,9 @@ enum Verb {
     Shell(shell::Shell),
     Build(build::Build),
     Builds(builds::Builds),
+    Stages(stages::Stages),
+    Promote(promote::Promote),
+    Rollback(rollback::Rollback),
     Access(access::Access),
     Jobs(jobs::Jobs),
     People(people::People),
@@ -123,7 +129,7 @@ enum Verb {
 /// Which workspace is meant.
 #[derive(Debug, Args)]
 struct Target {
-    /// Whose workspace
+    /// Whose workspace; `logs`, `run`, `restart` and `show` also take the name of a stage
     email: String,
     /// Which project's; may be left out where there is only one it can be
     #[arg(short, long)]
@@ -178,6 +184,9 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Shell(verb) => verb.run(cx).await,
         Verb::Build(verb) => verb.run(cx).await,
         Verb::Builds(verb) => verb.run(cx).await,
+        Verb::Stages(verb) => verb.run(cx).await,
+        Verb::Promote(verb) => verb.run(cx).await,
+        Verb::Rollback(verb) => verb.run(cx).await,
         Verb::Access(verb) => verb.run(cx).await,
         Verb::Jobs(verb) => verb.run(cx).await,
         Verb::People(verb) => verb.run(cx).await,

@@ -4,13 +4,16 @@ mod builds;
 mod jobs;
 mod operator;
 mod people;
+mod stages;
 mod workspaces;
 
 pub use builds::Output as BuildOutput;
+pub use stages::Deploying;
 
 use crate::{Error, Result, Stream, connect};
 use cid_proto::v1::{
-    builds_client, jobs_client, people_client, projects_client, system_client, workspaces_client,
+    builds_client, jobs_client, people_client, projects_client, stages_client, system_client,
+    workspaces_client,
 };
 use futures::StreamExt as _;
 use std::{
@@ -140,6 +143,10 @@ impl Client {
 
     fn builds_service(&self) -> builds_client::BuildsClient<Line> {
         builds_client::BuildsClient::with_interceptor(self.channel.clone(), self.mark.clone())
+    }
+
+    fn stages_service(&self) -> stages_client::StagesClient<Line> {
+        stages_client::StagesClient::with_interceptor(self.channel.clone(), self.mark.clone())
     }
 
     fn jobs_service(&self) -> jobs_client::JobsClient<Line> {

@@ -6,6 +6,7 @@ pub mod build;
 pub mod job;
 pub mod people;
 pub mod project;
+pub mod stage;
 pub mod system;
 pub mod workspace;
 

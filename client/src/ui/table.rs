@@ -1,15 +1,18 @@
 //! Tables and lists without borders or colours, one thing a line, fit for `grep` and `awk`. Columns are
 //! left out only in a terminal that is too narrow, and the list says which.
 
+mod delivery;
+
+pub(crate) use delivery::{build, builds, stages};
+
 use super::fit::{Narrow, fit};
 use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
 use cid_client::{
-    AuditLine, Build, CheckItem, Finding, FollowUp, Job, Process, Project, SignedIn, Standing,
-    StepState, Workspace, WorkspaceState,
+    AuditLine, CheckItem, Finding, FollowUp, Job, Process, Project, SignedIn, Standing, StepState,
+    Workspace, WorkspaceState,
 };
 use comfy_table::{ContentArrangement, Table, presets};
-use std::time::Duration;
 
 /// Workspaces, one a line; nothing when there are none.
 pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> String {
@@ -144,62 +147,6 @@ fn head(standing: &Standing) -> String {
         _ => String::new(),
     };
     format!("{commit}{on}{counts}")
-}
-
-/// Builds, one a line; nothing when there are none.
-pub(crate) fn builds(builds: &[Build], width: Option<usize>) -> String {
-    list(
-        width,
-        Narrow {
-            drop: &["CREATED", "AUTHOR", "TOOK"],
-            cut: Some("SUBJECT"),
-        },
-        [
-            "BUILD", "PROJECT", "COMMIT", "STATE", "CREATED", "TOOK", "AUTHOR", "SUBJECT",
-        ],
-        builds.iter().map(|build| {
-            [
-                build.id.to_string(),
-                build.project.clone(),
-                build.commit.chars().take(10).collect(),
-                build.state.to_string(),
-                time(build.created_at),
-                build_took(build),
-                clean(&build.author),
-                clean(&build.subject),
-            ]
-        }),
-    )
-}
-
-/// One build: a member a line, then the tests that failed.
-pub(crate) fn build(build: &Build) -> String {
-    let mut text = pairs(vec![
-        ("build", build.id.to_string()),
-        ("project", build.project.clone()),
-        ("commit", build.commit.clone()),
-        ("ref", clean(&build.reference)),
-        ("subject", clean(&build.subject)),
-        ("author", clean(&build.author)),
-        ("state", build.state.to_string()),
-        (
-            "verdict",
-            clean(build.verdict.as_deref().unwrap_or_default()),
-        ),
-        ("digest", build.digest.clone().unwrap_or_default()),
-        ("created", time(build.created_at)),
-        ("took", build_took(build)),
-        ("job", build.job.clone()),
-    ]);
-    for name in &build.failed_tests {
-        text.push_str(&format!("\nfailed: {}", clean(name)));
-    }
-    text
-}
-
-fn build_took(build: &Build) -> String {
-    let took_ms = build.took_ms.map(Duration::from_millis);
-    took_ms.map(took).unwrap_or_default()
 }
 
 /// Jobs, one a line, then what the waiting ones wait for; nothing when there are none.

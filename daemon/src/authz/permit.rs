@@ -154,6 +154,7 @@ mod tests {
             workspace: None,
             account: None,
             creator: None,
+            deployers: None,
             job: None,
         }
     }

@@ -18,6 +18,8 @@ pub struct Subject {
     pub account: Option<String>,
     /// Who made it; `None` if it is yet to be made or its owner cannot be determined.
     pub creator: Option<Creator>,
+    /// Of a stage: the Unix group whose members may deploy to it, by the project file.
+    pub deployers: Option<String>,
     /// The job, when the call is about one.
     pub job: Option<Uuid>,
 }
@@ -31,6 +33,7 @@ impl Subject {
             workspace: None,
             account: None,
             creator: None,
+            deployers: None,
             job: None,
         }
     }

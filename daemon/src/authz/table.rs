@@ -24,6 +24,10 @@ pub enum Action {
     Run,
     /// Bring a workspace to its branch's newest commit.
     Deploy,
+    /// Have a build run in a stage.
+    Promote,
+    /// Have a build run in a stage again.
+    RollBack,
     /// Build and test a commit, and read what its tests printed.
     Build,
     /// Have a remote looked at, and what is new there followed.
@@ -46,7 +50,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::List,
         Self::CreateOwn,
         Self::CreateForOthers,
@@ -56,6 +60,8 @@ impl Action {
         Self::ReadLogs,
         Self::Run,
         Self::Deploy,
+        Self::Promote,
+        Self::RollBack,
         Self::Build,
         Self::Fetch,
         Self::DeleteBuild,
@@ -79,6 +85,8 @@ impl Action {
             Self::ReadLogs => "org.cid.read-logs",
             Self::Run => "org.cid.run",
             Self::Deploy => "org.cid.deploy",
+            Self::Promote => "org.cid.promote",
+            Self::RollBack => "org.cid.roll-back",
             Self::Build => "org.cid.build",
             Self::Fetch => "org.cid.fetch",
             Self::DeleteBuild => "org.cid.delete-build",
@@ -230,6 +238,9 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.Builds/Get", Action::List, PEOPLE),
     whosever("/cid.v1.Builds/Logs", Action::Build, PEOPLE),
     whosever("/cid.v1.Builds/Delete", Action::DeleteBuild, PEOPLE),
+    plain("/cid.v1.Stages/List", Action::List, BOTH).front(People),
+    whosever("/cid.v1.Stages/Promote", Action::Promote, BOTH).front(Administrators),
+    whosever("/cid.v1.Stages/RollBack", Action::RollBack, BOTH).front(Administrators),
     of_job("/cid.v1.Jobs/Get", BOTH, BOTH).front(Owner).open(),
     plain("/cid.v1.Jobs/List", Action::List, BOTH).front(People).open(),
     of_job("/cid.v1.Jobs/Watch", BOTH, BOTH).front(Owner).open(),

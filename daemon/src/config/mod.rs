@@ -8,12 +8,16 @@ mod empty_database;
 mod limits;
 mod nginx;
 mod numbers;
+mod of_stage;
 mod people;
 mod place;
 mod placeholders;
+mod private;
 mod project;
 mod projects;
+mod secrets_file;
 mod settings;
+mod stages;
 mod tables;
 mod test_gate;
 mod tls;
@@ -24,9 +28,11 @@ pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use nginx::NginxSettings;
 pub use people::{Front, FrontUrl, People, SignIn};
 pub use placeholders::Values;
+pub use private::read_private;
 pub use project::Project;
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, PortRange, Settings, UidRange};
+pub use stages::{Promote, Stage, StageName, Stages};
 pub use tables::{
     Access, Database, DatabaseKind, EnvName, FileEntry, Git, LinkEntry, LinkMode, Media,
     OnBranchDeleted, UrlPrefix,
@@ -91,13 +97,16 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
     let begin_of_line = before.rfind('\n').map_or(0, |end| end + 1);
     let shown = text.get(begin_of_line..).unwrap_or_default().trim_start();
     // Tables may be written in one line too.
-    let secret = [("[env", "env"), ("[database", "database")]
-        .into_iter()
-        .find(|(head, key)| {
-            let rest = shown.strip_prefix(key).unwrap_or_default().trim_start();
-            table.starts_with(head) || (table.is_empty() && rest.starts_with(['=', '.']))
-        });
-    if let Some((_, key)) = secret {
+    let has_key = |key: &str| {
+        let rest = shown.strip_prefix(key).unwrap_or_default().trim_start();
+        rest.starts_with(['=', '.'])
+    };
+    let secret = ["env", "database", "stages"].into_iter().find(|key| {
+        table.starts_with(&format!("[{key}")) && *key != "stages"
+            || table.is_empty() && has_key(key)
+            || table.starts_with("[stages.") && (table.contains(&format!(".{key}")) || has_key(key))
+    });
+    if let Some(key) = secret {
         return format!(
             "line {line}, in [{key}]: cannot read it (not shown, for it may be a secret); names are like A_B, values are strings in quotes, without NUL"
         );
@@ -139,6 +148,24 @@ mod tests {
         assert!(
             !hidden.contains("123456") && hidden.contains("line 5"),
             "{hidden}"
+        );
+        let stage = "[stages.test]\nkeep = 2\n";
+        for line in [
+            "env = { SECRET_KEY = 123456 }",
+            "env.SECRET_KEY = 123456",
+            "[stages.test.env]\nSECRET_KEY = 123456",
+            "database = { url = 123456 }",
+        ] {
+            let hidden = said(&format!("{head}{stage}{line}\n"));
+            assert!(
+                !hidden.contains("123456") && hidden.contains("line "),
+                "{hidden}"
+            );
+        }
+        let shown = said(&format!("{head}{stage}afetr = \"test\"\n"));
+        assert!(
+            shown.contains("afetr") && shown.contains("line 6"),
+            "{shown}"
         );
         for line in ["env = { SECRET_KEY = 123456 }", "env.SECRET_KEY = 123456"] {
             let hidden = said(&format!("{line}\n{head}"));

@@ -174,6 +174,11 @@ pub(super) fn literals(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// A text that is to stay as it is, as a value of `[env]`.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
 /// Whether a value of `[env]`, or a word of a command, names the workspace's number.
 pub(super) fn names_number(text: &str) -> bool {
     text.contains("{number}")

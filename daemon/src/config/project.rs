@@ -3,13 +3,13 @@
 
 use super::{
     Access, ConfigError, Database, Domain, EnvName, FileEntry, Git, LinkEntry, Media,
-    NginxSettings, OnBranchDeleted, ProjectLimits, TestGate, Tls, WorkDir,
+    NginxSettings, OnBranchDeleted, ProjectLimits, Stages, TestGate, Tls, WorkDir,
     app::{App, Command},
     dotenv, numbers, parse,
     place::Broken,
     placeholders,
     placeholders::Values,
-    read, values,
+    read, stages, values,
 };
 use crate::domain::{Name, ProjectName, Rights};
 use cid_protocol::{environment::credentials, request::Remote};
@@ -78,6 +78,12 @@ pub struct Project {
     /// How its sites are served.
     #[serde(default)]
     pub nginx: NginxSettings,
+    /// Its environments that belong to no person.
+    #[serde(default)]
+    pub stages: Stages,
+    /// Values that are secrets by where they come from; not in the file.
+    #[serde(skip)]
+    pub(super) hidden: Vec<String>,
 }
 
 /// How often a remote is asked whose project does not say.
@@ -186,6 +192,7 @@ impl Project {
             .check(self.media.as_ref().map(|media| &media.url))?;
         numbers::check(self)?;
         self.check_hosts()?;
+        stages::check(self)?;
         self.check_variables()
     }
 
@@ -308,9 +315,11 @@ impl Project {
         self.git.branch.replace("{name}", name.as_str())
     }
 
-    /// Below which host name a workspace answers.
+    /// The host name in the address of a workspace or a stage.
     pub fn host_for(&self, name: &Name) -> String {
-        format!("{name}.{}", self.domain)
+        let stage = self.stages.get(name);
+        let host = stage.and_then(|stage| stage.host.first());
+        host.map_or_else(|| format!("{name}.{}", self.domain), ToString::to_string)
     }
 
     /// What a workspace with these values would have as `MEDIA_ROOT` and `MEDIA_URL`.
@@ -354,6 +363,7 @@ impl Project {
             .chain(whole.map(|(_, value)| value))
             .chain(in_urls)
             .chain(parts)
+            .chain(self.hidden.iter().cloned())
             .filter(|value| value.len() >= 6)
             .collect()
     }

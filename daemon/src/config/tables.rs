@@ -225,6 +225,9 @@ pub struct Access {
     /// Unix group with read-write access to every workspace's files.
     #[serde(deserialize_with = "values::account")]
     pub group: Option<String>,
+    /// Unix group whose members deploy to stages.
+    #[serde(deserialize_with = "values::account")]
+    pub deployers: Option<String>,
     /// E-mail -> Unix account with read-write access to that workspace.
     #[serde(deserialize_with = "people")]
     pub people: BTreeMap<Email, String>,

@@ -47,16 +47,22 @@ pub(super) async fn missing(
     if is_busy || now.is_none_or(|now| now.state != workspace.state) {
         return Ok(());
     }
-    let anew = format!(
-        "delete and create it again: cictl delete {0} -p {1}, cictl create {0} -p {1}",
-        workspace.email, workspace.project
-    );
+    let (email, project) = (&workspace.email, &workspace.project);
+    let anew = match workspace.is_stage() {
+        true => format!("deploy its build again: cictl promote {email} NUMBER -p {project}"),
+        false => format!(
+            "delete and create it again: cictl delete {email} -p {project}, cictl create {email} -p {project}"
+        ),
+    };
     for inner in [
         PathBuf::from("."),
         TREE.into(),
         Path::new(TREE).join(".git"),
     ] {
         // A link in its place does not count. On a host the tree belongs to its user, and cid cannot look inside.
+        if workspace.is_stage() && inner != Path::new(".") {
+            continue;
+        }
         let folder = Inside::new(&workspace.directory, inner);
         if !folder.may_be_folder() {
             let subject = format!("directory {}", folder.display());

@@ -10,7 +10,7 @@ use tracing::field::DisplayValue;
 /// What a job is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
-    /// A workspace.
+    /// A workspace, or a stage.
     Workspace {
         /// Its number.
         id: i64,
@@ -71,6 +71,14 @@ impl About {
     pub fn logged_workspace(&self) -> Option<DisplayValue<&Name>> {
         match self {
             Self::Workspace { name, .. } => Some(tracing::field::display(name)),
+            Self::Build { .. } => None,
+        }
+    }
+
+    /// The stage's name, where it is one.
+    pub fn stage(&self) -> Option<&Name> {
+        match self {
+            Self::Workspace { name, .. } => Some(name).filter(|name| name.is_of_stage()),
             Self::Build { .. } => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::ProjectName;
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 use uuid::Uuid;
 
 /// A build, as the ledger knows it.
@@ -24,6 +24,8 @@ pub struct Build {
     pub verdict: Option<Verdict>,
     /// SHA-256 over its files, in hex; `None` until they are sealed.
     pub digest: Option<String>,
+    /// Its packages; `None` until its files are sealed.
+    pub packages: Option<Packages>,
     /// The folder of its files.
     pub directory: PathBuf,
     /// When it was asked for.
@@ -32,6 +34,24 @@ pub struct Build {
     pub took_ms: Option<u64>,
     /// Its job.
     pub job: Uuid,
+}
+
+/// Where installed packages are, and how programs find them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packages {
+    /// The environment's folder; `None`: the app has none.
+    pub path: Option<PathBuf>,
+    /// The shared one that it lies over.
+    pub shared: Option<PathBuf>,
+    /// Where packages are that are no Python's.
+    #[serde(default)]
+    pub packages: Option<PathBuf>,
+    /// What names them to programs.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// Folders of programs, relative to the tree.
+    #[serde(default)]
+    pub programs: Vec<PathBuf>,
 }
 
 /// A commit, and how it was asked for.

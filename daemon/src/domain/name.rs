@@ -49,6 +49,20 @@ impl Name {
         readable.then_some(Self(plain)).into_iter().chain(marked)
     }
 
+    /// The name of a stage: `[a-z][a-z0-9-]{0,30}`, without two hyphens in a row, which every workspace's name
+    /// has, and none that [`UnitName`] takes for something else.
+    pub fn of_stage(text: &str) -> Option<Self> {
+        let good = ProjectName::parse(text).is_some() && !text.contains("--");
+        let build = text.strip_prefix("build-");
+        let is_build = build.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
+        (good && !is_build && text != CATCH_ALL).then(|| Self(text.to_owned()))
+    }
+
+    /// Whether it is a stage's, not a workspace's.
+    pub fn is_of_stage(&self) -> bool {
+        !self.0.contains("--")
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -315,6 +329,30 @@ mod tests {
         ] {
             assert_eq!(UnitName::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_stages_name_is_no_workspaces_and_nothing_elses() {
+        for text in ["test", "production", "build", "build-x", "eu-1"] {
+            assert!(Name::of_stage(text).unwrap().is_of_stage(), "{text}");
+        }
+        for text in [
+            "",
+            "-a",
+            "a-",
+            "a--b",
+            "a---example-com",
+            "Test",
+            "catch-all",
+            "build-12",
+            "1a",
+            "a.b",
+            "a/b",
+        ] {
+            assert_eq!(Name::of_stage(text), None, "{text}");
+        }
+        let email = Email::parse("a@b.c").unwrap();
+        assert!(Name::candidates(&email).all(|name| !name.is_of_stage()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{Creator, Email, Name, ProjectName, UnitName};
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
 
-/// One person's copy of one project, as the ledger knows it.
+/// One person's copy of one project, or a stage of it, as the ledger knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workspace {
     /// Number in the ledger, never reused.
@@ -54,6 +54,11 @@ impl Workspace {
     pub fn host(&self) -> Option<&str> {
         let (_, rest) = self.url.split_once("://")?;
         rest.split([':', '/']).next()
+    }
+
+    /// Whether it is a stage of its project; its address is the stage's name then.
+    pub fn is_stage(&self) -> bool {
+        self.name.is_of_stage()
     }
 
     /// Whether it answers over HTTPS.

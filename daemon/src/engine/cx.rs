@@ -2,7 +2,7 @@
 
 use super::{Inner, output::redact, plan::Step};
 use crate::{
-    config::{Limits, Project},
+    config::{Limits, Project, Stage},
     domain::{About, Build, ProjectName, UnitName},
     store::{Artifact, Debt, Store},
     system::{
@@ -103,15 +103,27 @@ impl Cx {
         &self.project
     }
 
-    /// The project's current file; secrets are read here and never journalled.
+    /// The project's current file, for a stage with what is its own; secrets are read here and never journalled.
     ///
     /// # Errors
     /// The file is gone or bad.
     pub fn project(&self) -> Result<Arc<Project>, Fault> {
-        self.inner
-            .projects
-            .get(self.project.as_str())
-            .map_err(|error| Fault::new(error.to_string()))
+        let project = self.inner.projects.get(self.project.as_str());
+        let project = project.map_err(|error| Fault::new(error.to_string()))?;
+        match self.about.stage() {
+            Some(stage) => project.seen_within(stage),
+            None => Ok(project),
+        }
+    }
+
+    /// The stage that the job is about, by this project file.
+    pub fn stage<'a>(&self, project: &'a Project) -> Option<&'a Stage> {
+        project.stage(self.about.stage()?)
+    }
+
+    /// Whether the job is about a stage.
+    pub fn is_of_stage(&self) -> bool {
+        self.about.stage().is_some()
     }
 
     /// The output that an earlier step of this job left for later ones.

@@ -100,7 +100,16 @@ impl Work {
     /// Values that must not appear in anything that people see.
     async fn secrets(&self) -> Vec<String> {
         let mut secrets = match self.inner.projects.get(self.row.project.as_str()) {
-            Ok(project) => project.secrets(self.values(&project).await.as_ref()),
+            Ok(project) => {
+                let within = self
+                    .row
+                    .about
+                    .stage()
+                    .map(|stage| project.seen_within(stage));
+                // Without its secrets file nothing of a stage's runs.
+                let project = within.and_then(Result::ok).unwrap_or(project);
+                project.secrets(self.values(&project).await.as_ref())
+            }
             Err(_) => Vec::new(),
         };
         let of_network = credentials(&network());

@@ -3,7 +3,7 @@
 use super::limits::Controllers;
 use crate::{
     config::{GitUrl, Project, Projects, Settings},
-    domain::{Account, ProjectName, TOOLS, UnitName, builder, project_group},
+    domain::{Account, Name, ProjectName, TOOLS, UnitName, builder, project_group},
     layout::{Layout, TEST},
     system::{
         helpers::{Identity, WorkspaceUser},
@@ -103,6 +103,10 @@ impl Identities {
             [work_dir].into_iter().chain(shared),
         ));
         checks.extend(confine("--confine-read", self.readable(&name)));
+        if Name::of_stage(user.unit.name()).is_some() {
+            // It runs from a build's files.
+            checks.extend(confine("--confine-read", [self.layout.builds(&name)]));
+        }
         checks.extend(confine("--narrow", [user.directory.clone()]));
         Ok(Place { unit, checks })
     }

@@ -50,6 +50,7 @@ async fn wanted(
         return Ok(None);
     }
     let number = cid.store.number_of(workspace.id).await?;
+    let project = &project.clone().for_environment(&workspace.name);
     let values = Values::of(project, workspace, number);
     let Some(wanted) = vhost(cid, project, workspace, &values)? else {
         return Ok(None);

@@ -69,6 +69,7 @@ pub async fn build(
         state: BuildState::Queued,
         verdict: None,
         digest: None,
+        packages: None,
         directory: cid.layout.builds(&project.name),
         created_at: jiff::Timestamp::now(),
         took_ms: None,
@@ -135,9 +136,22 @@ pub async fn delete_build(
     let project = cid.projects.named_or_only(project)?;
     let _permit = bind_builds(claim, &project.name).await?;
     let build = find(cid, &project.name, number).await?;
+    let keepers = super::keepers(cid, &project.name).await?;
+    if let Some((stage, _)) = keepers.iter().find(|(_, kept)| kept.contains(&number)) {
+        return Err(Error::Precondition {
+            message: format!(
+                "{stage} runs build {number} of {}, or can go back to it",
+                build.project
+            ),
+            hint: Some("deploy others there, or lower `keep` of the stage".into()),
+        });
+    }
     if !cid.store.forget_build(build.id).await? {
         return Err(Error::Precondition {
-            message: format!("build {number} of {} is being made", build.project),
+            message: format!(
+                "build {number} of {} is being made or deployed",
+                build.project
+            ),
             hint: Some(format!(
                 "end its job first: cictl jobs cancel {}",
                 build.job
@@ -158,8 +172,10 @@ async fn tidy(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
         .builds(Some(project.clone()), None, usize::MAX >> 1)
         .await?;
     let old = jiff::Timestamp::now() - YOUNG;
+    let keepers = super::keepers(cid, project).await?;
+    let is_kept = |number| keepers.iter().any(|(_, kept)| kept.contains(&number));
     for build in builds.iter().skip(KEPT) {
-        if build.created_at < old {
+        if build.created_at < old && !is_kept(build.number) {
             cid.store.forget_build(build.id).await?;
         }
     }

@@ -21,6 +21,10 @@ use uuid::Uuid;
 /// There is one, there can be none now, or the actor may not.
 pub async fn create(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Error> {
     let Named { email, project } = named;
+    if let Some(stage) = email.stage() {
+        let message = format!("{stage} is no e-mail address");
+        return Err(Error::invalid("workspace.email", message));
+    }
     let of = cid.projects.named_or_only(project)?;
     let permit = claim
         .bind(subject(cid, &of.name, email, None, None))

@@ -7,8 +7,9 @@ use super::{
 use crate::{
     authz::Claim,
     cid::Cid,
-    domain::WorkspaceState,
+    domain::{Workspace, WorkspaceState},
     error::Error,
+    layout::DATA,
     plan::{BranchChoice, Looked, Order},
 };
 use cid_kernel::room;
@@ -56,6 +57,7 @@ pub async fn delete(
     }
     let workspace = resolve(cid, named).await?;
     let permit = bind(cid, claim, &workspace).await?;
+    refuse_used_stage(cid, &workspace, how)?;
     let branch = match how.with_branch {
         true => Some(BranchChoice {
             project: project_of(cid, &workspace, "leave --with-branch away")?,
@@ -97,4 +99,31 @@ pub async fn delete(
         report,
         looked: String::new(),
     })
+}
+
+/// A stage goes after its table in the project file, and its data with it.
+fn refuse_used_stage(cid: &Cid, workspace: &Workspace, how: &Deletion) -> Result<(), Error> {
+    if !workspace.is_stage() {
+        return Ok(());
+    }
+    let (name, project) = (&workspace.name, workspace.project.as_str());
+    let file = cid.projects.get(project).ok();
+    if file.is_none_or(|file| file.stage(name).is_some()) {
+        return Err(Error::Precondition {
+            message: format!("{name} is a stage of {project}"),
+            hint: Some(format!(
+                "take [stages.{name}] out of its project file first"
+            )),
+        });
+    }
+    if how.with_branch || how.look || !how.discard {
+        return Err(Error::Precondition {
+            message: format!(
+                "deleting the stage {name} loses {}",
+                workspace.directory.join(DATA).display()
+            ),
+            hint: Some("keep a copy of it, then add --yes --discard, without --with-branch".into()),
+        });
+    }
+    Ok(())
 }

@@ -120,6 +120,7 @@ pub(super) fn about(cid: &Cid, job: &JobRow) -> Subject {
         About::Build { .. } => Subject {
             project: job.project.clone(),
             email: None,
+            deployers: None,
             workspace: None,
             account: None,
             creator: Some(creator.clone()),

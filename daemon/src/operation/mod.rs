@@ -10,6 +10,7 @@ pub mod project;
 mod restart;
 mod run;
 mod show;
+mod stages;
 mod watch;
 mod work;
 
@@ -21,6 +22,7 @@ pub use logs::{LogLine, LogPlace, WantedLogs, logs};
 pub use restart::{deploy, repair_access, restart};
 pub use run::{Running, program, run};
 pub use show::{Shown, Standing, list, show};
+pub use stages::{BegunBuild, ShownStage, keepers, promote, roll_back, stages, takers};
 pub use watch::{Watch, Watched, watch_job};
 
 use crate::{
@@ -76,6 +78,10 @@ pub async fn resolve(cid: &Cid, named: &Named) -> Result<Workspace, Error> {
         1 => found
             .pop()
             .ok_or_else(|| Error::not_found("there is no such workspace")),
+        0 if email.stage().is_some() => Err(Error::NotFound {
+            message: format!("nothing runs in a stage {email}{}", of_project(project)),
+            hint: Some("cictl stages shows them all".into()),
+        }),
         0 => Err(Error::NotFound {
             message: format!("{email} has no workspace{}", of_project(project)),
             hint: Some("cictl list shows them all".into()),
@@ -146,11 +152,17 @@ pub(crate) fn subject(
     made: Option<(&Name, &Creator)>,
     job: Option<Uuid>,
 ) -> Subject {
+    let stage = email.stage();
+    let file = cid.projects.get(project.as_str()).ok();
     Subject {
+        deployers: file.and_then(|file| file.access.deployers.clone().filter(|_| stage.is_some())),
         project: project.clone(),
         email: Some(email.clone()),
         workspace: made.map(|(name, _)| name.clone()),
-        creator: made.map(|(_, creator)| creator.clone()),
+        // Who deployed to a stage first has no right to it by that.
+        creator: made
+            .filter(|_| stage.is_none())
+            .map(|(_, creator)| creator.clone()),
         account: cid.projects.account_of(project, email),
         job,
     }
@@ -179,6 +191,17 @@ async fn refuse_live_job(cid: &Cid, workspace: &Workspace) -> Result<(), Error> 
         Some(job) => Err(Error::JobInTheWay {
             job: job.id,
             kind: job.kind,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Fails for a stage, and says why.
+fn refuse_stage(named: &Named, why: &str) -> Result<(), Error> {
+    match named.email.stage() {
+        Some(stage) => Err(Error::Precondition {
+            message: format!("{stage} is a stage: {why}"),
+            hint: None,
         }),
         None => Ok(()),
     }

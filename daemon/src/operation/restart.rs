@@ -1,6 +1,6 @@
 //! Jobs that leave a workspace where it is.
 
-use super::{Begun, NOTHING_ELSE, Named, begin, bind, project_of, resolve};
+use super::{Begun, NOTHING_ELSE, Named, begin, bind, project_of, refuse_stage, resolve};
 use crate::{authz::Claim, cid::Cid, config::Project, error::Error, plan::Order};
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ pub async fn restart(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Er
 /// # Errors
 /// As of [`restart`].
 pub async fn deploy(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Error> {
+    refuse_stage(named, "a build comes to run there by cictl promote")?;
     stay(cid, claim, named, |project| Order::Deploy { project }).await
 }
 
@@ -25,6 +26,7 @@ pub async fn deploy(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Err
 /// # Errors
 /// As of [`restart`].
 pub async fn repair_access(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Error> {
+    refuse_stage(named, "nobody but its app gets at its files")?;
     stay(cid, claim, named, |project| Order::RepairAccess { project }).await
 }
 

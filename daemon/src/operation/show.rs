@@ -95,7 +95,11 @@ pub async fn list(
         name => Some(known_project(cid, name).await?),
     };
     let page = match viewer.only() {
-        None => cid.store.workspaces(project, after, limit).await?,
+        None => {
+            cid.store
+                .workspaces_of_people(project, after, limit)
+                .await?
+        }
         Some(email) => {
             let mut own = cid.store.workspaces_of(email.clone()).await?;
             own.retain(|w| w.id > after && project.as_ref().is_none_or(|p| w.project == *p));
@@ -118,7 +122,7 @@ async fn memory_of(processes: &[Process]) -> Vec<u64> {
 
 /// The state of a workspace's clone, and what is not in effect; `None` if it cannot be determined.
 async fn standing(cid: &Cid, workspace: &Workspace) -> Option<Standing> {
-    if workspace.state != WorkspaceState::Ready {
+    if workspace.state != WorkspaceState::Ready || workspace.is_stage() {
         return None;
     }
     let project = cid.projects.get(workspace.project.as_str()).ok()?;

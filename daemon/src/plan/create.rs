@@ -8,7 +8,7 @@ use crate::{
     step::{
         CheckHealth, Clone, CollectStatic, Configure, Fetch, GrantAccess, Inspect,
         InstallDependencies, MakeAccount, MakeDirectory, Publish, PushBranch, RecordMade, Release,
-        ReservePort, StartProcesses,
+        ReservePort, StartProcesses, TREE,
     },
 };
 use std::path::PathBuf;
@@ -37,6 +37,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         instance: instance(),
         directory: directory(),
         follows: None,
+        build: None,
     };
     let publish = Publish {
         instance: instance(),
@@ -112,10 +113,15 @@ pub fn create(facts: &Facts<'_>) -> Plan {
 
 /// Adds the copy of collected static files, where nginx serves some.
 pub(super) fn with_static(plan: Plan, facts: &Facts<'_>) -> Plan {
+    add_static(plan, facts, facts.workspace.directory.join(TREE))
+}
+
+/// The same, of the files in this tree.
+pub(super) fn add_static(plan: Plan, facts: &Facts<'_>, tree: PathBuf) -> Plan {
     let directory = facts.workspace.directory.clone();
     match &facts.project.nginx.collected {
         None => plan,
-        Some(_) => plan.beside(&CollectStatic { directory }),
+        Some(_) => plan.beside(&CollectStatic { directory, tree }),
     }
 }
 

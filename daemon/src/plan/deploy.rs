@@ -42,6 +42,7 @@ pub fn deploy(facts: &Facts<'_>) -> Plan {
         instance: next(),
         follows: Some(present()),
         directory: directory(),
+        build: None,
     };
     let publish = Publish {
         instance: next(),

@@ -7,6 +7,7 @@ mod deploy;
 mod order;
 mod repair_access;
 mod restart;
+mod stage;
 
 pub use build::{build, recipe_of};
 pub use create::create;
@@ -15,6 +16,7 @@ pub use deploy::deploy;
 pub use order::{Ground, Order};
 pub use repair_access::repair_access;
 pub use restart::restart;
+pub use stage::deploy_build;
 
 use crate::{
     config::{Project, Settings},

@@ -1,9 +1,11 @@
 //! What a job is to do, as data.
 
-use super::{BranchChoice, Facts, Looked, create, delete, deploy, repair_access, restart};
+use super::{
+    BranchChoice, Facts, Looked, create, delete, deploy, deploy_build, repair_access, restart,
+};
 use crate::{
     config::{Project, Settings},
-    domain::{AccountRange, JobKind, Workspace},
+    domain::{AccountRange, Build, JobKind, Workspace},
     engine::Plan,
     layout::Layout,
 };
@@ -34,6 +36,17 @@ pub enum Order {
         /// The project as its file says now.
         project: Arc<Project>,
     },
+    /// Have a build run in the stage.
+    DeployBuild {
+        /// The project as its file says now.
+        project: Arc<Project>,
+        /// The build.
+        build: Box<Build>,
+        /// On whose behalf, in words.
+        by: String,
+        /// Release commands run; not where the build ran there before.
+        releases: bool,
+    },
     /// Give the workspace's people their access again.
     RepairAccess {
         /// The project as its file says now.
@@ -59,7 +72,7 @@ impl Order {
             Self::Create { .. } => JobKind::Create,
             Self::Delete { .. } => JobKind::Delete,
             Self::Restart { .. } => JobKind::Restart,
-            Self::Deploy { .. } => JobKind::Deploy,
+            Self::Deploy { .. } | Self::DeployBuild { .. } => JobKind::Deploy,
             Self::RepairAccess { .. } => JobKind::RepairAccess,
         }
     }
@@ -77,6 +90,12 @@ impl Order {
             Self::Create { project } => create(&facts(project)),
             Self::Restart { project } => restart(&facts(project)),
             Self::Deploy { project } => deploy(&facts(project)),
+            Self::DeployBuild {
+                project,
+                build,
+                by,
+                releases,
+            } => deploy_build(&facts(project), build, by, *releases),
             Self::RepairAccess { project } => repair_access(&facts(project)),
             Self::Delete { branch, looked } => {
                 let account = ground.accounts.of(workspace);

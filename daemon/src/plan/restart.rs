@@ -15,15 +15,19 @@ pub fn restart(facts: &Facts<'_>) -> Plan {
     // The project's domain may be another by now.
     let host = workspace.host().map(str::to_owned);
     let plan = Plan::new(JobKind::Restart);
-    with_static(plan, facts)
-        .then(&RestartProcesses {
-            instance: workspace.instance(),
-        })
-        .then(&CheckHealth {
-            instance: workspace.instance(),
-            past_nginx: false,
-            host: host.unwrap_or_else(|| project.host_for(&workspace.name)),
-            tls: workspace.is_https(),
-            directory: None,
-        })
+    // What a build collected does not change.
+    let plan = match workspace.is_stage() {
+        true => plan,
+        false => with_static(plan, facts),
+    };
+    plan.then(&RestartProcesses {
+        instance: workspace.instance(),
+    })
+    .then(&CheckHealth {
+        instance: workspace.instance(),
+        past_nginx: false,
+        host: host.unwrap_or_else(|| project.host_for(&workspace.name)),
+        tls: workspace.is_https(),
+        directory: None,
+    })
 }

@@ -78,18 +78,21 @@ impl Users {
     }
 }
 
-pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users) -> v1::Workspace {
-    let state = match workspace.state {
+pub(super) fn state(workspace: &Workspace) -> v1::WorkspaceState {
+    match workspace.state {
         WorkspaceState::Creating => v1::WorkspaceState::Creating,
         WorkspaceState::Ready => v1::WorkspaceState::Ready,
         WorkspaceState::Failed => v1::WorkspaceState::Failed,
         WorkspaceState::Deleting => v1::WorkspaceState::Deleting,
-    };
+    }
+}
+
+pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users) -> v1::Workspace {
     v1::Workspace {
         email: workspace.email.to_string(),
         project: workspace.project.to_string(),
         name: workspace.name.to_string(),
-        state: state.into(),
+        state: state(workspace).into(),
         health: condition(health.condition).into(),
         health_message: health.message,
         health_since: health.since.map(timestamp),
@@ -138,7 +141,7 @@ fn standing(standing: Standing) -> v1::Standing {
     }
 }
 
-fn condition(condition: Condition) -> v1::Health {
+pub(super) fn condition(condition: Condition) -> v1::Health {
     match condition {
         Condition::Unknown => v1::Health::Unknown,
         Condition::Up => v1::Health::Up,

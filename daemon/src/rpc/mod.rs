@@ -10,6 +10,7 @@ mod people;
 mod projects;
 mod run;
 mod server;
+mod stages;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ pub use server::{Doors, serve};
 
 use crate::{
     authz::{Call, Claim, Viewer},
-    domain::{Email, ProjectName},
+    domain::{Email, Name, ProjectName},
     error::Error,
     operation::Named,
 };
@@ -28,11 +29,14 @@ use cid_proto::v1::WorkspaceRef;
 use cid_protocol::budget::PAGE;
 use std::{str::FromStr, sync::Arc};
 
-/// The workspace that a request names.
+/// The workspace that a request names, or the stage.
 fn named(reference: Option<WorkspaceRef>) -> Result<Named, Error> {
     let reference = reference.unwrap_or_default();
     Ok(Named {
-        email: email("workspace.email", &reference.email)?,
+        email: match Name::of_stage(&reference.email) {
+            Some(stage) => Email::of_stage(&stage),
+            None => email("workspace.email", &reference.email)?,
+        },
         project: reference.project,
     })
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use cid_proto::v1::{
     builds_server::BuildsServer, jobs_server::JobsServer, people_server::PeopleServer,
-    projects_server::ProjectsServer, system_server::SystemServer,
+    projects_server::ProjectsServer, stages_server::StagesServer, system_server::SystemServer,
     workspaces_server::WorkspacesServer,
 };
 use cid_protocol::{
@@ -182,6 +182,7 @@ pub async fn serve(
 pub(super) fn routes(cid: &Cid) -> Routes {
     Routes::new(WorkspacesServer::new(cid.clone()).max_decoding_message_size(RUN_INPUT.most))
         .add_service(BuildsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
+        .add_service(StagesServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(JobsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(ProjectsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(PeopleServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))

@@ -1,10 +1,6 @@
 //! Copies collected static files to where nginx serves them.
 
-use super::{
-    grant_access::nginx_accounts,
-    inspect::is_unchanged,
-    make_directory::{STATIC, TREE},
-};
+use super::{grant_access::nginx_accounts, inspect::is_unchanged, make_directory::STATIC};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -21,10 +17,12 @@ use std::{
 pub struct CollectStatic {
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
+    /// The files that they are collected in.
+    pub tree: PathBuf,
 }
 
 impl Step for CollectStatic {
-    const KIND: &'static str = "collect-static.v1";
+    const KIND: &'static str = "collect-static.v2";
     const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
     type Before = ();
@@ -54,7 +52,7 @@ impl Step for CollectStatic {
         let url = files.url.as_str();
         let source = project.app.inside(Path::new("")).join(&*files.path);
         let ask = request::CollectStatic {
-            tree: self.directory.join(TREE),
+            tree: self.tree.clone(),
             source: source.clone(),
             place: self.directory.join(STATIC),
             uids: match cx.sys().accounts.is_some() {

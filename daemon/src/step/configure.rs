@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{Limits, LinkMode, Project, dotenv},
-    domain::UnitName,
+    domain::{Packages, UnitName},
     engine::{Cx, Step},
 };
 use cid_kernel::fs;
@@ -51,6 +51,18 @@ pub struct Configure {
     pub follows: Option<UnitName>,
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
+    /// For a stage: the build that it runs from; there is no tree to write into.
+    #[serde(default)]
+    pub build: Option<FromBuild>,
+}
+
+/// A build that a stage runs from.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct FromBuild {
+    /// The folder of its files.
+    pub directory: PathBuf,
+    /// Its packages.
+    pub packages: Packages,
 }
 
 impl Step for Configure {
@@ -87,26 +99,20 @@ impl Step for Configure {
         let values = values(Some(&self.instance), cx).await?;
         let own = own_variables(&project, &values)?;
         let facts = Facts {
-            installed: cx.output::<InstallDependencies>()?,
+            installed: match &self.build {
+                Some(build) => build.packages.clone(),
+                None => cx.output::<InstallDependencies>()?,
+            },
             port: values.port,
             run_dir: cx.sys().layout.run_dir.clone(),
         };
-        let request = request::Configure {
-            tree: self.directory.join(TREE),
-            files: self.files(&project, &own)?,
-            links: links(&project, facts.installed.path.as_deref())?,
-            variables: own.clone(),
-        };
-        for kept in cx.ask(cx.user(), request).await?.kept {
-            cx.note(format!(
-                "the repository has its own {}, which stays as it is",
-                kept.display()
-            ));
+        if self.build.is_none() {
+            self.write_into_tree(&project, &own, &facts, cx).await?;
         }
         let layout = &cx.sys().layout;
         let run_file = RunFile {
             unit: self.instance.to_string(),
-            dir: project.app.inside(&self.directory.join(TREE)),
+            dir: project.app.inside(&self.tree()),
             env: self.environment(&facts, own.clone()),
             network: network(),
             processes: recipe
@@ -136,11 +142,18 @@ impl Step for Configure {
         let was_written = fs::remove_file(&layout.run_file(&self.instance))?;
         match &self.follows {
             None => purge(&layout.app_log_dir(cx.unit()), cx).await,
+            // A stage's first deployment follows nothing.
+            Some(present) if self.build.is_some() && !fs::exists(&layout.run_file(present)) => {
+                purge(&layout.app_log_dir(cx.unit()), cx).await
+            }
             Some(present) if !is_unchanged(cx) => {
                 if was_written && !cx.output::<Inspect>()?.recipe.release.is_empty() {
                     cx.kept("what release commands changed in a database is not taken back");
                 }
-                self.configure_again(present, cx).await
+                match self.build {
+                    Some(_) => Ok(()),
+                    None => self.configure_again(present, cx).await,
+                }
             }
             Some(_) => Ok(()),
         }
@@ -155,6 +168,34 @@ struct Facts {
 }
 
 impl Configure {
+    /// The files that the app runs from.
+    fn tree(&self) -> PathBuf {
+        let build = self.build.as_ref().map(|build| &build.directory);
+        build.unwrap_or(&self.directory).join(TREE)
+    }
+
+    async fn write_into_tree(
+        &self,
+        project: &Project,
+        own: &BTreeMap<String, String>,
+        facts: &Facts,
+        cx: &Cx,
+    ) -> Result<(), Fault> {
+        let request = request::Configure {
+            tree: self.tree(),
+            files: self.files(project, own)?,
+            links: links(project, facts.installed.path.as_deref())?,
+            variables: own.clone(),
+        };
+        for kept in cx.ask(cx.user(), request).await?.kept {
+            cx.note(format!(
+                "the repository has its own {}, which stays as it is",
+                kept.display()
+            ));
+        }
+        Ok(())
+    }
+
     /// Writes the files once more that name the values of the instance that serves. What the project file says by
     /// now counts; a template that cannot be read any more stays as it was rendered last.
     async fn configure_again(&self, present: &UnitName, cx: &Cx) -> Result<(), Fault> {
@@ -202,6 +243,7 @@ impl Configure {
         let mut readable: Vec<PathBuf> = linked.collect();
         // The clone borrows objects from it.
         readable.push(layout.mirror_dir(cx.project_name()));
+        readable.extend(self.build.as_ref().map(|build| build.directory.join(TREE)));
         readable.extend(facts.installed.path.clone());
         readable.extend(facts.installed.shared.clone());
         readable.extend(facts.installed.packages.clone());
@@ -241,6 +283,10 @@ impl Configure {
             all.insert("VIRTUAL_ENV".to_owned(), text(environment));
         }
         all.extend(installed.variables.clone());
+        if self.build.is_some() {
+            // The files are sealed.
+            all.insert("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned());
+        }
         all.extend(own);
         all
     }

@@ -146,6 +146,27 @@ impl Step for InstallDependencies {
     }
 }
 
+/// Refuses packages of several workspaces that are not as they were installed.
+pub(super) async fn check_sound(packages: &Installed, cx: &Cx) -> Result<(), Fault> {
+    let all = cx.sys().layout.environments(cx.project_name());
+    let folders = [&packages.path, &packages.shared, &packages.packages];
+    let folders = folders.into_iter().flatten();
+    for folder in folders.filter(|folder| folder.parent() == Some(&all)) {
+        let key = folder.file_name().unwrap_or_default().to_string_lossy();
+        let damage = match Shared::of(cx, key.into_owned()).look(cx).await? {
+            Condition::Sound => continue,
+            Condition::Incomplete => "they are not complete".to_owned(),
+            Condition::Damaged(damage) => damage,
+        };
+        return Err(Fault::new(format!(
+            "cannot use the packages in {}: {damage}",
+            folder.display()
+        ))
+        .hint("build the commit again: cictl build --again"));
+    }
+    Ok(())
+}
+
 /// The project's turn to build. All its builds run as one user, and processes of one user can signal each
 /// other and, on a kernel without Landlock, change each other.
 pub(super) fn builds(cx: &Cx) -> Resource {

@@ -57,7 +57,7 @@ impl Step for GrantAccess {
         if is_unchanged(cx) {
             return Ok(());
         }
-        self.open_socket(cx).await?;
+        open_socket(&self.directory, cx).await?;
         let access = &cx.project()?.access;
         let account = made(cx).map(|made| made.account);
         let who = Who::of(access, &self.email)?;
@@ -76,19 +76,17 @@ impl Step for GrantAccess {
     }
 }
 
-impl GrantAccess {
-    /// Lets nginx's workers reach the web process's socket, and the daemon look at it: another user makes
-    /// it, later. In a sandbox all are one user. A port needs none of this.
-    async fn open_socket(&self, cx: &Cx) -> Result<(), Fault> {
-        if cx.sys().accounts.is_none() || !cx.output::<Inspect>()?.recipe.web_on_socket {
-            return Ok(());
-        }
-        let request = request::OpenSockets {
-            folder: self.directory.join(RUN),
-            uids: nginx_accounts(cx).await?,
-        };
-        cx.ask(cx.user(), request).await
+/// Lets nginx's workers reach the web process's socket, and the daemon look at it: another user makes
+/// it, later. In a sandbox all are one user. A port needs none of this.
+pub(super) async fn open_socket(directory: &Path, cx: &Cx) -> Result<(), Fault> {
+    if cx.sys().accounts.is_none() || !cx.output::<Inspect>()?.recipe.web_on_socket {
+        return Ok(());
     }
+    let request = request::OpenSockets {
+        folder: directory.join(RUN),
+        uids: nginx_accounts(cx).await?,
+    };
+    cx.ask(cx.user(), request).await
 }
 
 /// Those who share a workspace's files, by number.

@@ -1,29 +1,11 @@
 //! What is installed for a workspace or a build, and how its programs find it.
 
+use crate::domain::Packages;
 use cid_protocol::request::{Dependencies, PACKAGES};
-use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// The environment.
-#[derive(Default, Serialize, Deserialize)]
-pub struct Installed {
-    /// Its folder; `None`: the app has none.
-    pub path: Option<PathBuf>,
-    /// The shared one that it lies over.
-    pub shared: Option<PathBuf>,
-    /// Where packages are that are no Python's.
-    #[serde(default)]
-    pub packages: Option<PathBuf>,
-    /// What names them to programs.
-    #[serde(default)]
-    pub variables: BTreeMap<String, String>,
-    /// Folders of programs, relative to the tree.
-    #[serde(default)]
-    pub programs: Vec<PathBuf>,
-}
+pub type Installed = Packages;
 
 impl Installed {
     /// An environment, and what lies in it for these kinds.

@@ -1,6 +1,8 @@
 //! The steps, one file each, all of the same form: parameters, `Step`, tests.
 
+mod back_up;
 mod check_branch;
+mod check_build;
 mod check_health;
 mod check_instance;
 mod check_work;
@@ -22,9 +24,12 @@ mod last_lines;
 mod make_account;
 mod make_build_folder;
 mod make_directory;
+mod make_stage_folder;
 mod network;
+mod open_socket;
 mod publish;
 mod push_branch;
+mod record_build;
 mod record_deployment;
 mod record_made;
 mod release;
@@ -49,14 +54,16 @@ mod unpublish;
 mod update_tree;
 mod variables;
 
+pub use back_up::{BackUp, backup_file};
 pub use check_branch::CheckBranch;
+pub use check_build::CheckBuild;
 pub use check_health::CheckHealth;
 pub use check_instance::CheckInstance;
 pub use check_work::{CheckWork, Origin};
 pub use clone::Clone;
 pub use collect_static::CollectStatic;
 pub(crate) use configure::APP_LOG_DIR_MODE;
-pub use configure::Configure;
+pub use configure::{Configure, FromBuild};
 pub use delete_branch::DeleteBranch;
 pub use drain::Drain;
 pub use end_processes::EndProcesses;
@@ -70,9 +77,12 @@ pub use inspect::{Deployed, Inspect};
 pub use make_account::MakeAccount;
 pub use make_build_folder::MakeBuildFolder;
 pub use make_directory::{MakeDirectory, TREE};
+pub use make_stage_folder::MakeStageFolder;
+pub use open_socket::OpenSocket;
 pub use publish::Publish;
 pub(crate) use publish::{LONGER_NAMES, Published};
 pub use push_branch::PushBranch;
+pub use record_build::RecordBuild;
 pub use record_deployment::RecordDeployment;
 pub use record_made::RecordMade;
 pub use release::Release;
@@ -98,7 +108,9 @@ use crate::engine::{AnyStep, Planned, StepEntry, UnknownStep};
 
 /// Every step that this version knows.
 pub const REGISTRY: &[StepEntry] = &[
+    StepEntry::of::<BackUp>(),
     StepEntry::of::<CheckBranch>(),
+    StepEntry::of::<CheckBuild>(),
     StepEntry::of::<CheckHealth>(),
     StepEntry::of::<CheckInstance>(),
     StepEntry::of::<CheckWork>(),
@@ -116,8 +128,11 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<MakeAccount>(),
     StepEntry::of::<MakeBuildFolder>(),
     StepEntry::of::<MakeDirectory>(),
+    StepEntry::of::<MakeStageFolder>(),
+    StepEntry::of::<OpenSocket>(),
     StepEntry::of::<Publish>(),
     StepEntry::of::<PushBranch>(),
+    StepEntry::of::<RecordBuild>(),
     StepEntry::of::<RecordDeployment>(),
     StepEntry::of::<RecordMade>(),
     StepEntry::of::<Release>(),

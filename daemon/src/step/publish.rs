@@ -112,7 +112,15 @@ impl Published<'_> {
     /// # Errors
     /// The host is no host name, nginx cannot reach the socket, or a value cannot be written down.
     pub fn vhost(&self, sys: &System, project: &Project) -> Result<String, Fault> {
-        let host = self.host;
+        // A stage may have several names; each is a site of its own, which tells its app its own name.
+        let others = project.hosts_of_unit(self.unit);
+        let names = std::iter::once(self.host.to_owned());
+        let names = names.chain(others.into_iter().filter(|name| name != self.host));
+        let sites = names.map(|name| self.site(&name, sys, project));
+        Ok(sites.collect::<Result<Vec<_>, _>>()?.join("\n"))
+    }
+
+    fn site(&self, host: &str, sys: &System, project: &Project) -> Result<String, Fault> {
         let server_name = HostName::parse(host)
             .ok_or_else(|| Fault::new(format!("cannot publish {host}: it is not a host name")))?;
         let media = project.media.as_ref().map(|media| Media {

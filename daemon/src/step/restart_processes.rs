@@ -47,7 +47,9 @@ impl Step for RestartProcesses {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<LogsBefore, Fault> {
-        note_stale(&self.instance, cx).await;
+        if !cx.is_of_stage() {
+            note_stale(&self.instance, cx).await;
+        }
         let before = LogsBefore::look(&cx.sys().layout.app_log_dir(cx.unit()));
         cx.sys().supervisor.restart(&self.instance).await?;
         Ok(before)

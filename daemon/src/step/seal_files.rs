@@ -1,6 +1,9 @@
 //! Seals a build's files.
 
-use super::make_directory::{TREE, VENV};
+use super::{
+    InstallDependencies,
+    make_directory::{TREE, VENV},
+};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -50,8 +53,9 @@ impl Step for SealFiles {
         cx.line(format!("{files} files, {bytes} bytes, {digest}"))
             .await;
         let build = cx.build().await?;
-        let recorded = cx.store().set_digest(build.id, digest.clone()).await;
-        recorded?;
+        let packages = cx.output::<InstallDependencies>()?;
+        let store = cx.store();
+        store.set_sealed(build.id, digest.clone(), packages).await?;
         Ok(digest)
     }
 

@@ -108,8 +108,9 @@ impl Switch {
             let put = cx.sys().nginx.put(cx.unit(), &vhost).await;
             put.map_err(hinted)?;
         }
-        if before.url.is_empty() {
-            let url = cx.sys().site.url(&publish.host, publish.tls);
+        let url = cx.sys().site.url(&publish.host, publish.tls);
+        // A stage follows its project file; a workspace keeps the address that its person knows.
+        if before.url.is_empty() || cx.is_of_stage() && before.url != url {
             let told = cx.store().set_url(cx.workspace(), url).await;
             told.cannot("write the ledger")?;
         }

@@ -3,16 +3,16 @@
 use super::reserve_port;
 use crate::{
     config::{Project, Values},
-    domain::UnitName,
+    domain::{Name, UnitName},
     engine::Cx,
-    layout::own_socket,
+    layout::{DATA, own_socket},
 };
 use cid_protocol::{
     budget::{VARIABLE, VARIABLES_BYTES},
     fault::Fault,
     run_file::ProcessCommand,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// What the workspace's placeholders stand for, in this instance or the one that answers. A project that wants
 /// numbers has one reserved here.
@@ -56,8 +56,15 @@ pub(super) fn own_variables(
     set("PORT", port.to_string());
     set("HOST", "127.0.0.1".into());
     set("SOCKET", values.socket.clone());
-    set("CID_WORKSPACE", values.name.clone());
     set("CID_URL", values.url.clone());
+    match Name::of_stage(&values.name) {
+        None => set("CID_WORKSPACE", values.name.clone()),
+        Some(stage) => {
+            set("CID_STAGE", stage.to_string());
+            let data = Path::new(&values.directory).join(DATA);
+            set("CID_DATA", data.to_string_lossy().into_owned())
+        }
+    };
     if let Some(database) = &project.database {
         set("DATABASE_URL", database.url.clone());
     }

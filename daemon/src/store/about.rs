@@ -1,6 +1,9 @@
 //! What a job is about, as its row says.
 
-use super::{StoreError, rows::parse};
+use super::{
+    StoreError,
+    rows::{owner, parse},
+};
 use crate::domain::About;
 use rusqlite::Row;
 use std::path::PathBuf;
@@ -21,7 +24,7 @@ pub(super) fn about(row: &Row<'_>) -> Result<About, StoreError> {
         },
         None => About::Workspace {
             id: row.get(1)?,
-            email: parse(row.get(2)?)?,
+            email: owner(row.get(2)?)?,
             name: parse(row.get(4)?)?,
             directory: directory(11)?,
             creator,

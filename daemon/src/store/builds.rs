@@ -7,7 +7,8 @@ use super::{
     rows::{parse, text, time},
 };
 use crate::domain::{
-    Build, BuildState, Creator, JobKind, JobState, ProjectName, Source, Verdict, event::What,
+    Build, BuildState, Creator, JobKind, JobState, Packages, ProjectName, Source, Verdict,
+    event::What,
 };
 use cid_protocol::budget::PLAN;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -42,10 +43,10 @@ pub enum AppendedBuild {
 }
 
 const COLUMNS: &str = "SELECT id, project, number, commit_id, reference, subject, author, recipe, state, \
-     verdict, digest, directory, created_at, took_ms, job FROM builds";
+     verdict, digest, directory, created_at, took_ms, job, packages FROM builds";
 
 fn build(row: &Row<'_>) -> Result<Build, StoreError> {
-    let verdict: Option<String> = row.get(9)?;
+    let (verdict, packages): (Option<String>, Option<String>) = (row.get(9)?, row.get(15)?);
     Ok(Build {
         id: row.get(0)?,
         project: parse(row.get(1)?)?,
@@ -62,6 +63,9 @@ fn build(row: &Row<'_>) -> Result<Build, StoreError> {
             .map(|text| serde_json::from_str(&text))
             .transpose()?,
         digest: row.get(10)?,
+        packages: packages
+            .map(|text| serde_json::from_str(&text))
+            .transpose()?,
         directory: PathBuf::from(row.get::<_, String>(11)?),
         created_at: parse(row.get(12)?)?,
         took_ms: row.get(13)?,
@@ -266,14 +270,19 @@ impl Store {
         .await
     }
 
-    /// Records what a build's sealed files are.
+    /// Records what a build's sealed files are, and where its packages are.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn set_digest(&self, id: i64, digest: String) -> Result<(), StoreError> {
+    pub async fn set_sealed(
+        &self,
+        id: i64,
+        digest: String,
+        packages: Packages,
+    ) -> Result<(), StoreError> {
         self.write(move |t| {
-            let sql = "UPDATE builds SET digest = ?2 WHERE id = ?1";
-            t.execute(sql, params![id, digest])?;
+            let sql = "UPDATE builds SET digest = ?2, packages = ?3 WHERE id = ?1";
+            t.execute(sql, params![id, digest, serde_json::to_string(&packages)?])?;
             Ok(())
         })
         .await
@@ -301,13 +310,16 @@ impl Store {
         .await
     }
 
-    /// Forgets a build, unless a job of it is live; `false`: one is.
+    /// Forgets a build, unless a job of it, or one that deploys it, is live; `false`: one is.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn forget_build(&self, id: i64) -> Result<bool, StoreError> {
         self.write(move |t| {
-            let sql = "SELECT 1 FROM jobs WHERE build = ?1 AND state NOT IN ('done', 'undone', 'cancelled')";
+            // A plan that deploys the build names its folder.
+            let sql = "SELECT 1 FROM jobs WHERE state NOT IN ('done', 'undone', 'cancelled') AND (build = ?1 \
+                OR (kind = 'deploy' AND instr(plan, \
+                    (SELECT '\"' || directory || '\"' FROM builds WHERE id = ?1)) > 0))";
             let live: Option<i64> = t.query_row(sql, [id], |row| row.get(0)).optional()?;
             if live.is_none() {
                 t.execute("DELETE FROM builds WHERE id = ?1", [id])?;

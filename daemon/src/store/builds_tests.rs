@@ -16,6 +16,7 @@ fn draft(store_dir: &std::path::Path) -> Build {
         state: BuildState::Queued,
         verdict: None,
         digest: None,
+        packages: None,
         directory: store_dir.to_owned(),
         created_at: jiff::Timestamp::now(),
         took_ms: None,

@@ -86,6 +86,7 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
             t.execute("UPDATE jobs SET state = 'cancelled', ended_at = ?2 WHERE workspace = ?1 AND state = 'stuck'", params![workspace, at])?;
             t.execute("DELETE FROM artifacts WHERE workspace = ?1", [workspace])?;
             t.execute("DELETE FROM numbers WHERE workspace = ?1", [workspace])?;
+            t.execute("DELETE FROM deployments WHERE workspace = ?1", [workspace])?;
             t.execute("DELETE FROM workspaces WHERE id = ?1", [workspace])?
         }
     };

@@ -7,6 +7,7 @@ mod artifacts;
 mod audit;
 mod builds;
 mod db;
+mod deployments;
 mod jobs;
 mod journal;
 mod owed;

@@ -2,9 +2,9 @@
 
 use super::{
     Store, StoreError,
-    rows::{parse, text, time},
+    rows::{owner, parse, text, time},
 };
-use crate::domain::{Email, ProjectName, UnitName, Workspace};
+use crate::domain::{Email, Name, ProjectName, UnitName, Workspace};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -17,7 +17,7 @@ const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port,
 fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
     Ok(Workspace {
         id: row.get(0)?,
-        email: parse(row.get(1)?)?,
+        email: owner(row.get(1)?)?,
         project: parse(row.get(2)?)?,
         name: parse(row.get(3)?)?,
         state: parse(row.get(4)?)?,
@@ -134,6 +134,39 @@ impl Store {
             query(c, rest, params![after, project, limit])
         })
         .await
+    }
+
+    /// The same of people's workspaces alone, without stages.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn workspaces_of_people(
+        &self,
+        project: Option<ProjectName>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        let project = project.map(|project| project.as_str().to_owned());
+        self.read(move |c| {
+            // Every workspace's name has two hyphens in a row, no stage's has.
+            let rest = "WHERE w.id > ?1 AND (?2 IS NULL OR w.project = ?2) AND instr(w.name, '--') > 0 \
+                ORDER BY w.id LIMIT ?3";
+            query(c, rest, params![after, project, limit])
+        })
+        .await
+    }
+
+    /// A stage of a project, if something was deployed to it.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn stage(
+        &self,
+        project: ProjectName,
+        stage: Name,
+    ) -> Result<Option<Workspace>, StoreError> {
+        self.read(move |c| by_email(c, &project, &Email::of_stage(&stage)))
+            .await
     }
 
     /// The projects that have workspaces, and how many each has.

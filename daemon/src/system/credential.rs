@@ -1,12 +1,12 @@
 //! The user and token for a repository over https: a file of the operator's that only the daemon reads.
 //! It hands them to the helper that talks to the git server, by that helper's own pipe.
 
+use crate::config::read_private;
 use cid_protocol::{
     fault::Fault,
     request::{Secret, UseCredential},
 };
-use rustix::fs::{self as sys, FileType, Mode, OFlags};
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 
 /// A file longer than this holds something else.
 const MAX_LEN: u64 = 4096;
@@ -19,28 +19,14 @@ const ANYBODY: &str = "x-access-token";
 /// There is no such file, others than the daemon's own user could read or change it, or it holds no
 /// token. The message never shows what it holds.
 pub fn read(path: &Path) -> Result<UseCredential, Fault> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened =
-        sys::open(path, flags, Mode::empty()).map_err(|error| Fault::io("open", path, error))?;
-    let stat = sys::fstat(&opened).map_err(|error| Fault::io("look at", path, error))?;
-    let refuse = |why: &str| Fault::io("use", path, why);
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(refuse("it is no ordinary file"));
-    }
-    let me = nix::unistd::geteuid().as_raw();
-    if stat.st_uid != me || stat.st_mode & 0o077 != 0 {
-        let shown = path.display();
-        return Err(refuse("others than cid's own user can read or change it")
-            .hint(format!("chown {me}: {shown}; chmod 600 {shown}; if others have read it, have the server make a new token")));
-    }
-    let mut text = String::new();
-    File::from(opened)
-        .take(MAX_LEN)
-        .read_to_string(&mut text)
-        .map_err(|error| Fault::io("read", path, error))?;
+    let text = read_private(path, MAX_LEN)?;
     parse(&text).ok_or_else(|| {
-        refuse("it does not hold one line with USER:TOKEN or a token")
-            .hint("write the token that the git server gave into it")
+        Fault::io(
+            "use",
+            path,
+            "it does not hold one line with USER:TOKEN or a token",
+        )
+        .hint("write the token that the git server gave into it")
     })
 }
 

@@ -88,6 +88,9 @@ Builds/List               -        -        -        -        -        -
 Builds/Get                -        -        -        -        -        -
 Builds/Logs               -        -        -        -        -        -
 Builds/Delete             -        -        -        -        -        -
+Stages/List               -        -        +        +        +        yes
+Stages/Promote            -        -        -        -        -        yes
+Stages/RollBack           -        -        -        -        -        yes
 Jobs/Get                  -        yes      +        +        +        yes
 Jobs/List                 -        yes      +        +        +        yes
 Jobs/Watch                -        yes      +        +        +        yes

@@ -54,6 +54,7 @@ pub fn subject() -> Subject {
         email: Some(email),
         account: Some("anna".into()),
         creator: None,
+        deployers: None,
         job: None,
     }
 }

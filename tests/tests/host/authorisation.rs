@@ -34,6 +34,10 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Builds/Delete", &["NotFound"]),
     // They name a project that is not there.
     ("Projects/Fetch", &["NotFound"]),
+    // They name a stage that is not there.
+    ("Stages/Promote", &["NotFound"]),
+    ("Stages/RollBack", &["NotFound"]),
+    // It names a project that is not there.
     ("Projects/Remove", &["NotFound"]),
     // The settings name nobody who may sign in.
     ("People/Link", &["FailedPrecondition"]),

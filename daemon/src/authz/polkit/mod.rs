@@ -89,6 +89,9 @@ impl Polkit {
         if let Some((subject, is_own)) = question.subject {
             details.insert("own", if is_own { "yes" } else { "no" });
             details.insert("project", subject.project.as_str());
+            if let Some(group) = &subject.deployers {
+                details.insert("deployers", group.as_str());
+            }
             if let Some(workspace) = &subject.workspace {
                 details.insert("workspace", workspace.as_str());
             }

@@ -26,6 +26,7 @@ mod meanwhile;
 mod promises;
 /// The made-up machine, and the jobs that run on it.
 mod stage;
+mod stages;
 /// Steps whose calls are noted, and that misbehave if a test says so.
 mod watched;
 

@@ -39,6 +39,11 @@ fn account() -> Account {
     }
 }
 
+/// Its number.
+pub(super) fn account_of_tests() -> u32 {
+    account().uid
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
     Create,
@@ -49,9 +54,13 @@ pub(super) enum Kind {
     Deploy,
     RepairAccess,
     Build,
+    /// A build comes to run in a stage where nothing ran.
+    FirstPromote,
+    /// A build follows what runs in a stage.
+    Promote,
 }
 
-pub(super) const KINDS: [Kind; 7] = [
+pub(super) const KINDS: [Kind; 9] = [
     Kind::Create,
     Kind::Delete,
     Kind::DeleteWithBranch,
@@ -59,6 +68,8 @@ pub(super) const KINDS: [Kind; 7] = [
     Kind::Deploy,
     Kind::RepairAccess,
     Kind::Build,
+    Kind::FirstPromote,
+    Kind::Promote,
 ];
 
 /// What somebody else pushes to a workspace's branch before it is deployed.
@@ -69,7 +80,10 @@ const PROJECT: &str = "domain = \"demo.localhost\"\n[git]\nurl = \"/srv/demo.git
 
 impl Stage {
     pub(super) fn new() -> Self {
-        Self::with("[app]\nbuild = [[\"make\"]]\ntest = [[\"check\"]]\n")
+        Self::with(
+            "[app]\nbuild = [[\"make\"]]\ntest = [[\"check\"]]\n\
+             [stages.live]\nbackup = [[\"dump\", \"{backup}\"]]\n",
+        )
     }
 
     /// With these lines more in the project's file.
@@ -132,6 +146,7 @@ impl Stage {
         let layout = Arc::clone(&self.layout);
         let submission = match kind {
             Kind::Build => return self.submit_build(engine).await,
+            Kind::FirstPromote | Kind::Promote => return self.submit_promote(engine, true).await,
             Kind::Create => {
                 let work_dir = self.layout.work_root.join("demo");
                 let planned = Arc::clone(&project);
@@ -208,6 +223,55 @@ impl Stage {
             .1
     }
 
+    /// Has the newest build run in the stage `live`.
+    pub(super) async fn submit_promote(&self, engine: &Engine, releases: bool) -> Uuid {
+        let (project, layout) = (self.projects.only().unwrap(), Arc::clone(&self.layout));
+        let builds = self.store.builds(None, None, 1).await.unwrap();
+        let build = builds.into_iter().next().unwrap();
+        let name = Name::of_stage("live").unwrap();
+        let row = self.store.stage(project.name.clone(), name.clone());
+        let work_dir = self.layout.work_root.join("demo");
+        let subject = match row.await.unwrap() {
+            Some(row) => {
+                let state = row.state;
+                Subject::Existing(Box::new(row), state)
+            }
+            None => Subject::New {
+                quota: Quota {
+                    in_all: 500,
+                    per_project: 100,
+                    per_creator: 50,
+                },
+                candidates: vec![workspace(
+                    &Email::of_stage(&name),
+                    &project,
+                    &name,
+                    &work_dir,
+                )],
+            },
+        };
+        let submission = Submission {
+            kind: JobKind::Deploy,
+            subject,
+            plan: Box::new(move |workspace| {
+                let settings = Settings::default();
+                let facts = Facts {
+                    layout: &layout,
+                    settings: &settings,
+                    project: &project,
+                    workspace,
+                    account: Some(account()),
+                };
+                plan::deploy_build(&facts, &build, "the test", releases)
+            }),
+        };
+        engine
+            .submit(Permit::for_tests(), submission)
+            .await
+            .unwrap()
+            .1
+    }
+
     async fn submit_build(&self, engine: &Engine) -> Uuid {
         let (project, layout) = (self.projects.only().unwrap(), Arc::clone(&self.layout));
         let draft = Build {
@@ -223,6 +287,7 @@ impl Stage {
             state: BuildState::Queued,
             verdict: None,
             digest: None,
+            packages: None,
             directory: layout.builds(&project.name),
             created_at: jiff::Timestamp::now(),
             took_ms: None,
@@ -238,17 +303,21 @@ impl Stage {
     /// A machine on which this kind of job can begin.
     pub(super) async fn ready_for(kind: Kind) -> Self {
         let stage = Self::new();
-        let first = match kind {
-            Kind::Create | Kind::Build => None,
+        let first: &[Kind] = match kind {
+            Kind::Create | Kind::Build => &[],
+            Kind::FirstPromote => &[Kind::Build],
+            Kind::Promote => &[Kind::Build, Kind::FirstPromote],
             Kind::Delete
             | Kind::DeleteWithBranch
             | Kind::DeleteByForce
             | Kind::Restart
             | Kind::Deploy
-            | Kind::RepairAccess => Some(Kind::Create),
+            | Kind::RepairAccess => &[Kind::Create],
         };
-        if let Some(first) = first {
-            assert_eq!(stage.run(first).await.1, JobState::Done);
+        for first in first {
+            let (job, state) = stage.run(*first).await;
+            let row = stage.store.job(job).await.unwrap().unwrap();
+            assert_eq!(state, JobState::Done, "{:?}", row.failure);
         }
         if kind == Kind::Deploy {
             stage.fake.push("anna---example-com", PUSHED, 1);
@@ -307,6 +376,12 @@ impl Stage {
             ));
         }
         for workspace in self.store.workspaces(None, 0, 100).await.unwrap() {
+            for old in self.store.deployments(workspace.id, 9).await.unwrap() {
+                text.push_str(&format!(
+                    "\n{} {} {:?}",
+                    old.build, old.released, old.backup
+                ));
+            }
             for artifact in [Artifact::Vhost, Artifact::Program] {
                 let wanted = self.store.artifact(workspace.id, artifact).await.unwrap();
                 text.push_str(&format!("\n{wanted:?}"));

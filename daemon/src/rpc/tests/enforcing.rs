@@ -32,12 +32,13 @@ async fn every_rpc_about_builds_asks_before_it_says_what_there_is() {
         assert_eq!(stage.call(1000, row.rpc, &[]).await, Code::PermissionDenied);
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 6);
 }
 
-/// About a project's builds and pushes.
+/// About a project's builds, pushes and stages.
 fn is_of_project(rpc: &str) -> bool {
-    rpc.starts_with("/cid.v1.Builds/") || rpc.starts_with("/cid.v1.Projects/")
+    let services = ["/cid.v1.Builds/", "/cid.v1.Projects/", "/cid.v1.Stages/"];
+    services.iter().any(|service| rpc.starts_with(service))
 }
 
 #[tokio::test]

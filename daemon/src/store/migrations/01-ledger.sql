@@ -1,3 +1,4 @@
+-- People's workspaces, and stages of projects: a stage has its name in place of an address.
 CREATE TABLE workspaces (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     email      TEXT NOT NULL,
@@ -83,6 +84,8 @@ CREATE TABLE builds (
     -- As JSON.
     verdict    TEXT,
     digest     TEXT,
+    -- Where they are, as JSON.
+    packages   TEXT,
     directory  TEXT NOT NULL,
     created_at TEXT NOT NULL,
     took_ms    INTEGER,
@@ -112,6 +115,24 @@ CREATE TABLE remotes (
     failing_since TEXT,
     reason        TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Builds that came to run in stages; the newest of a stage is what runs there.
+CREATE TABLE deployments (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    workspace INTEGER NOT NULL,
+    build     INTEGER NOT NULL,
+    commit_id TEXT NOT NULL,
+    job       TEXT NOT NULL UNIQUE,
+    -- On whose behalf.
+    by        TEXT NOT NULL,
+    at        TEXT NOT NULL,
+    -- Release commands ran for it.
+    released  INTEGER NOT NULL,
+    -- The copy of the database that was made before.
+    backup    TEXT
+) STRICT;
+
+CREATE INDEX deployments_of_stage ON deployments (workspace, id);
 
 CREATE TABLE events (
     job  TEXT NOT NULL,

@@ -1,0 +1,103 @@
+//! Builds, and the stages that run them.
+
+use super::{Narrow, clean, list, pairs, time, took};
+use cid_client::{Build, Stage};
+use std::time::Duration;
+
+/// Builds, one a line; nothing when there are none.
+pub(crate) fn builds(builds: &[Build], width: Option<usize>) -> String {
+    list(
+        width,
+        Narrow {
+            drop: &["CREATED", "AUTHOR", "TOOK"],
+            cut: Some("SUBJECT"),
+        },
+        [
+            "BUILD", "PROJECT", "COMMIT", "STATE", "CREATED", "TOOK", "AUTHOR", "SUBJECT",
+        ],
+        builds.iter().map(|build| {
+            [
+                build.id.to_string(),
+                build.project.clone(),
+                build.commit.chars().take(10).collect(),
+                build.state.to_string(),
+                time(build.created_at),
+                build_took(build),
+                clean(&build.author),
+                clean(&build.subject),
+            ]
+        }),
+    )
+}
+
+/// Stages, with what runs there.
+pub(crate) fn stages(stages: &[Stage], width: Option<usize>) -> String {
+    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+    list(
+        width,
+        Narrow {
+            drop: &["DEPLOYED", "COMMIT", "PREVIOUS"],
+            cut: Some("URL"),
+        },
+        [
+            "STAGE",
+            "PROJECT",
+            "STATE",
+            "HEALTH",
+            "BUILD",
+            "COMMIT",
+            "PREVIOUS",
+            "PROMOTABLE",
+            "DEPLOYED",
+            "URL",
+        ],
+        stages.iter().map(|stage| {
+            let commit = stage.commit.as_deref().unwrap_or_default();
+            [
+                stage.name.clone(),
+                stage.project.clone(),
+                stage
+                    .state
+                    .map(|state| state.to_string())
+                    .unwrap_or_default(),
+                stage.health.to_string(),
+                number(stage.build),
+                commit.chars().take(10).collect(),
+                number(stage.previous),
+                number(stage.promotable),
+                stage.deployed_at.map(time).unwrap_or_default(),
+                stage.url.clone(),
+            ]
+        }),
+    )
+}
+
+/// One build: a member a line, then the tests that failed.
+pub(crate) fn build(build: &Build) -> String {
+    let mut text = pairs(vec![
+        ("build", build.id.to_string()),
+        ("project", build.project.clone()),
+        ("commit", build.commit.clone()),
+        ("ref", clean(&build.reference)),
+        ("subject", clean(&build.subject)),
+        ("author", clean(&build.author)),
+        ("state", build.state.to_string()),
+        (
+            "verdict",
+            clean(build.verdict.as_deref().unwrap_or_default()),
+        ),
+        ("digest", build.digest.clone().unwrap_or_default()),
+        ("created", time(build.created_at)),
+        ("took", build_took(build)),
+        ("job", build.job.clone()),
+    ]);
+    for name in &build.failed_tests {
+        text.push_str(&format!("\nfailed: {}", clean(name)));
+    }
+    text
+}
+
+fn build_took(build: &Build) -> String {
+    let took_ms = build.took_ms.map(Duration::from_millis);
+    took_ms.map(took).unwrap_or_default()
+}

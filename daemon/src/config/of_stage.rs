@@ -1,0 +1,77 @@
+//! A project as one of its stages has it.
+
+use super::{Project, Stage, placeholders, secrets_file};
+use crate::domain::{Name, UnitName};
+use cid_protocol::fault::Fault;
+use std::sync::Arc;
+
+impl Project {
+    /// The stage of this name, which no workspace can have.
+    pub fn stage(&self, name: &Name) -> Option<&Stage> {
+        self.stages.get(name)
+    }
+
+    /// All host names that a workspace or a stage answers under, the one in its address first.
+    pub fn hosts_of(&self, name: &Name) -> Vec<String> {
+        match self.stage(name).map(|stage| &stage.host) {
+            Some(hosts) if !hosts.is_empty() => hosts.iter().map(ToString::to_string).collect(),
+            _ => vec![self.host_for(name)],
+        }
+    }
+
+    /// The host names of a stage's unit; none for a workspace's, whose address has its only one.
+    pub fn hosts_of_unit(&self, unit: &UnitName) -> Vec<String> {
+        match Name::of_stage(unit.name()) {
+            Some(name) if self.stage(&name).is_some() => self.hosts_of(&name),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a workspace or a stage answers over HTTPS: the project's certificate is for names below its domain.
+    pub fn is_https(&self, name: &Name) -> bool {
+        let is_below = |host: &String| {
+            let label = host.strip_suffix(self.domain.as_str());
+            label
+                .and_then(|label| label.strip_suffix('.'))
+                .is_some_and(|label| !label.contains('.'))
+        };
+        self.tls.is_some() && self.hosts_of(name).iter().all(is_below)
+    }
+
+    /// The project as this environment has it: a stage's own variables and database count. What its secrets file
+    /// says is not among them.
+    #[must_use]
+    pub fn for_environment(self, name: &Name) -> Self {
+        match self.stage(name) {
+            None => self,
+            Some(stage) => self.with(stage),
+        }
+    }
+
+    /// The same with what the secrets file says, for the daemon's own use alone.
+    ///
+    /// # Errors
+    /// The secrets file cannot be read, or others could read it.
+    pub fn seen_within(self: &Arc<Self>, name: &Name) -> Result<Arc<Self>, Fault> {
+        let Some(stage) = self.stage(name) else {
+            return Ok(Arc::clone(self));
+        };
+        let mut project = self.with(stage);
+        if let Some(file) = &stage.secrets_file {
+            for (name, value) in secrets_file::read(file)? {
+                project.env.insert(name, placeholders::escaped(&value));
+                project.hidden.push(value);
+            }
+        }
+        Ok(Arc::new(project))
+    }
+
+    fn with(&self, stage: &Stage) -> Self {
+        let mut project = self.clone();
+        project.env.extend(stage.env.clone());
+        if stage.database.is_some() {
+            project.database.clone_from(&stage.database);
+        }
+        project
+    }
+}

@@ -1,0 +1,80 @@
+//! Service `Stages`.
+
+use super::{
+    convert::{condition, state, timestamp},
+    take_claim,
+};
+use crate::{
+    cid::Cid,
+    operation::{self, ShownStage},
+};
+use cid_proto::v1::{self, stages_server::Stages};
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl Stages for Cid {
+    async fn list(
+        &self,
+        request: Request<v1::ListStagesRequest>,
+    ) -> Result<Response<v1::ListStagesResponse>, Status> {
+        let stages = operation::stages(self, &request.get_ref().project).await?;
+        let stages = stages.into_iter().map(message).collect();
+        Ok(Response::new(v1::ListStagesResponse { stages }))
+    }
+
+    async fn promote(
+        &self,
+        request: Request<v1::PromoteRequest>,
+    ) -> Result<Response<v1::PromoteResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let request = request.into_inner();
+        let stage = request.stage.unwrap_or_default();
+        let number = Some(request.build).filter(|number| *number > 0);
+        let (project, name) = (&stage.project, &stage.name);
+        let begun = operation::promote(self, claim, project, name, number, request.older).await?;
+        Ok(Response::new(v1::PromoteResponse {
+            job: begun.begun.job.to_string(),
+            build: begun.build,
+        }))
+    }
+
+    async fn roll_back(
+        &self,
+        request: Request<v1::RollBackRequest>,
+    ) -> Result<Response<v1::RollBackResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let request = request.into_inner();
+        let stage = request.stage.unwrap_or_default();
+        let number = Some(request.build).filter(|number| *number > 0);
+        let begun = operation::roll_back(self, claim, &stage.project, &stage.name, number).await?;
+        Ok(Response::new(v1::RollBackResponse {
+            job: begun.begun.job.to_string(),
+            build: begun.build,
+            notes: begun.notes,
+        }))
+    }
+}
+
+fn message(stage: ShownStage) -> v1::Stage {
+    let row = stage.workspace.as_ref();
+    v1::Stage {
+        name: stage.name.to_string(),
+        project: stage.project.to_string(),
+        state: row.map_or(v1::WorkspaceState::Unspecified, state).into(),
+        health: condition(stage.seen.health.condition).into(),
+        health_message: stage.seen.health.message,
+        url: stage.url,
+        build: stage.running.as_ref().map_or(0, |running| running.build),
+        previous: stage.previous.unwrap_or_default(),
+        promotable: stage.promotable.unwrap_or_default(),
+        deployed_at: stage.running.as_ref().map(|running| timestamp(running.at)),
+        by: stage
+            .running
+            .as_ref()
+            .map_or_else(String::new, |running| running.by.clone()),
+        commit: stage
+            .running
+            .map_or_else(String::new, |running| running.commit),
+        job: row.map_or_else(String::new, |row| row.job.to_string()),
+    }
+}

@@ -1,0 +1,87 @@
+//! Backs a stage's database up.
+
+use super::{ended::judge, variables::values};
+use crate::{
+    config::Limits,
+    domain::UnitName,
+    engine::{Cx, Step},
+    layout::BACKUPS,
+    system::queue::Resource,
+};
+use cid_protocol::{fault::Fault, request::RunCommand, run_file::RunFile};
+use serde::{Deserialize, Serialize};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Runs the stage's `backup` commands before its release commands. What they wrote stays, however the job ends.
+#[derive(Serialize, Deserialize)]
+pub struct BackUp {
+    /// With the run file of this instance.
+    pub instance: UnitName,
+    /// `WORK_DIR/STAGE`.
+    pub directory: PathBuf,
+    /// The file to write.
+    pub file: PathBuf,
+}
+
+/// The file of this name in a stage's folder.
+pub fn backup_file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(BACKUPS).join(name)
+}
+
+impl Step for BackUp {
+    const KIND: &'static str = "back-up.v1";
+    const FILLS_DISK: bool = true;
+    const HAS_UNDO: bool = false;
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        "back the database up".into()
+    }
+
+    fn limit(&self, limits: &Limits) -> Duration {
+        *limits.release
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let project = cx.project()?;
+        // Read now: plans are journalled, and a command may name a secret.
+        let commands = cx.stage(&project).map(|stage| stage.backup.clone());
+        let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
+        let values = values(Some(&self.instance), cx).await?;
+        let file = self.file.to_string_lossy();
+        let _core = cx.turn(Resource::Core).await?;
+        for command in commands.unwrap_or_default() {
+            let words = command.words().iter();
+            let filled = |word: &String| values.word(&word.replace("{backup}", &file));
+            let command: Vec<String> = words.map(filled).collect();
+            let shown = command.join(" ");
+            cx.line(format!("$ {shown}")).await;
+            let request = RunCommand {
+                command,
+                dir: run_file.dir.clone(),
+                env: run_file
+                    .network
+                    .clone()
+                    .into_iter()
+                    .chain(run_file.env.clone())
+                    .collect(),
+            };
+            let hint =
+                "see its last lines of output; mend `backup` of the stage in the project file";
+            judge(cx.ask(cx.user(), request).await?, "backup", &shown, hint)?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+}

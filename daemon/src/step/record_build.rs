@@ -1,0 +1,81 @@
+//! Records which build runs in a stage.
+
+use super::{Inspect, make_directory::purge};
+use crate::{
+    domain::Deployment,
+    engine::{Cx, Step},
+};
+use cid_protocol::fault::Fault;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, path::PathBuf};
+
+/// Records which build runs in a stage from now on, and in the end removes copies of the database that are older
+/// than the builds to go back to.
+#[derive(Serialize, Deserialize)]
+pub struct RecordBuild {
+    /// The build's number.
+    pub number: u32,
+    /// Its commit.
+    pub commit: String,
+    /// On whose behalf.
+    pub by: String,
+    /// Release commands were to run.
+    pub releases: bool,
+    /// The copy of the database that was made before.
+    pub backup: Option<PathBuf>,
+}
+
+/// Enough for the builds to go back to, some of them deployed again and again.
+const LOOKED_AT: usize = 1000;
+
+impl Step for RecordBuild {
+    const KIND: &'static str = "record-build.v1";
+    const HAS_FINISH: bool = true;
+    type Before = ();
+    type Output = ();
+
+    fn label(&self) -> String {
+        format!("write down that build {} runs", self.number)
+    }
+
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let new = Deployment {
+            workspace: cx.workspace(),
+            build: self.number,
+            commit: self.commit.clone(),
+            job: cx.job(),
+            by: self.by.clone(),
+            at: jiff::Timestamp::now(),
+            released: self.releases && !cx.output::<Inspect>()?.recipe.release.is_empty(),
+            backup: self.backup.clone(),
+        };
+        Ok(cx.store().add_deployment(new).await?)
+    }
+
+    async fn undo(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        Ok(cx.store().forget_deployment(cx.job()).await?)
+    }
+
+    async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        if cx.is_taken_back() {
+            return Ok(());
+        }
+        let project = cx.project()?;
+        let Some(keep) = cx.stage(&project).map(|stage| stage.keep.get()) else {
+            return Ok(());
+        };
+        let all = cx.store().deployments(cx.workspace(), LOOKED_AT).await?;
+        let mut builds = BTreeSet::new();
+        for old in all {
+            builds.insert(old.build);
+            if let Some(backup) = old.backup.filter(|_| builds.len() > keep + 1) {
+                purge(&backup, cx).await?;
+            }
+        }
+        Ok(())
+    }
+}

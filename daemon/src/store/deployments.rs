@@ -1,0 +1,105 @@
+//! Deployments: which builds came to run in which stages.
+
+use super::{
+    Store, StoreError,
+    rows::{parse, time},
+};
+use crate::domain::{Deployment, Name, ProjectName};
+use rusqlite::params;
+use std::path::PathBuf;
+use uuid::Uuid;
+
+impl Store {
+    /// Records what runs in a stage from now on; twice by one job is once.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn add_deployment(&self, new: Deployment) -> Result<(), StoreError> {
+        self.write(move |t| {
+            t.execute(
+                "INSERT INTO deployments (workspace, build, commit_id, job, by, at, released, backup) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+                params![
+                    new.workspace,
+                    new.build,
+                    new.commit,
+                    new.job.to_string(),
+                    new.by,
+                    time(new.at),
+                    new.released,
+                    new.backup.map(|path| path.to_string_lossy().into_owned()),
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets what a job recorded.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn forget_deployment(&self, job: Uuid) -> Result<(), StoreError> {
+        self.write(move |t| {
+            let sql = "DELETE FROM deployments WHERE job = ?1";
+            t.execute(sql, [job.to_string()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What came to run in a stage, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn deployments(
+        &self,
+        workspace: i64,
+        limit: usize,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        self.read(move |c| {
+            let sql = "SELECT build, commit_id, job, by, at, released, backup FROM deployments \
+                WHERE workspace = ?1 ORDER BY id DESC LIMIT ?2";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query(params![workspace, limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(Deployment {
+                    workspace,
+                    build: row.get(0)?,
+                    commit: row.get(1)?,
+                    job: parse(row.get(2)?)?,
+                    by: row.get(3)?,
+                    at: parse(row.get(4)?)?,
+                    released: row.get(5)?,
+                    backup: row.get::<_, Option<String>>(6)?.map(PathBuf::from),
+                });
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// The builds that run in stages of a project, with the stage.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn running_builds(
+        &self,
+        project: ProjectName,
+    ) -> Result<Vec<(u32, Name)>, StoreError> {
+        self.read(move |c| {
+            let sql = "SELECT d.build, w.name FROM deployments d JOIN workspaces w ON w.id = d.workspace \
+                WHERE w.project = ?1 AND d.id = (SELECT max(id) FROM deployments WHERE workspace = w.id) \
+                ORDER BY w.id";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query([project.as_str()])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push((row.get(0)?, parse(row.get(1)?)?));
+            }
+            Ok(found)
+        })
+        .await
+    }
+}

@@ -1,0 +1,251 @@
+//! A build travels from stage to stage and back.
+
+use crate::{stage::Stage, visitors::under_load};
+use cid_testkit::Tree;
+use serde_json::Value;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+const SECRET: &str = "correct-horse-battery";
+/// Leaves what it did in the stage's folder, and takes long enough for another deployment to meet it.
+const RELEASE: &str = r#"import os, pathlib, time
+assert os.environ.get("API_KEY", "correct-horse-battery") == "correct-horse-battery"
+time.sleep(1)
+data = pathlib.Path(os.environ["CID_DATA"])
+with open(data / "db", "a") as db:
+    db.write(open("version").read() + " ")
+"#;
+
+/// A project with the stages `test` and `production`.
+fn stage() -> Stage {
+    let tree = Tree::on_socket().with("release.py", RELEASE).with(
+        "check.py",
+        "import os, sys\nsys.exit(os.path.exists('red'))\n",
+    );
+    Stage::prepared(&tree, |stage| {
+        let secrets = stage.sandbox.dir().join("secrets");
+        fs::write(&secrets, format!("API_KEY={SECRET}\n")).unwrap();
+        fs::set_permissions(&secrets, fs::Permissions::from_mode(0o600)).unwrap();
+        let tables = format!(
+            "[app]\nrelease = [[\"python3\", \"release.py\"]]\ntest = [[\"python3\", \"check.py\"]]\n\
+             [stages.test]\n\
+             [stages.production]\nafter = \"test\"\nkeep = 2\nenv = {{ MODE = \"live\" }}\n\
+             host = [\"www.shop.localhost\", \"shop.localhost\"]\n\
+             backup = [[\"cp\", \"{{directory}}/data/db\", \"{{backup}}\"]]\nsecrets_file = \"{}\"\n",
+            secrets.display()
+        );
+        // The first deployment has nothing to copy yet.
+        let tables = tables.replace("[\"cp\",", "[\"sh\", \"-c\", \"cat $0 > $1 || true\",");
+        let toml = stage.server.project_toml("hello", &tables);
+        stage.sandbox.write_project("hello", &toml).unwrap();
+    })
+}
+
+fn of(stage: &Stage, name: &str) -> Value {
+    let all = stage.json(&["stages"]);
+    let mut all = all.as_array().unwrap().iter();
+    all.find(|one| one["name"] == name).unwrap().clone()
+}
+
+fn page(stage: &Stage, host: &str) -> String {
+    stage.sandbox.get(host, "/").unwrap().body
+}
+
+/// Builds what is pushed as this version.
+fn push(stage: &Stage, version: &str) {
+    stage
+        .server
+        .commit_file("main", "version", version)
+        .unwrap();
+    stage.cictl_ends(0, &["build"]);
+}
+
+/// The files below a folder that hold this text.
+fn holders(dir: &Path, text: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
+        if kind.is_dir() {
+            holders(&path, text, found);
+        } else if kind.is_file() {
+            let content = fs::read(&path).unwrap_or_default();
+            if content
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+            {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
+    let stage = stage();
+    let (www, test) = ("www.shop.localhost", of(&stage, "test"));
+    assert_eq!(
+        (&test["state"], &test["build"]),
+        (&Value::Null, &Value::Null)
+    );
+    let said = stage.cictl_ends(5, &["promote", "test"]).text();
+    assert!(said.contains("there is no build for test"), "{said}");
+    stage.cictl_ends(0, &["build"]);
+    let said = stage.cictl_ends(5, &["promote", "production", "1"]).text();
+    assert!(said.contains("never ran in test"), "{said}");
+    stage.cictl_ends(0, &["promote", "test"]);
+    let host = of(&stage, "test")["url"].as_str().unwrap().to_owned();
+    let host = host
+        .split("://")
+        .nth(1)
+        .unwrap()
+        .split([':', '/'])
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(page(&stage, &host).starts_with("one from test"));
+    stage.cictl_ends(0, &["promote", "production"]);
+    for host in [www, "shop.localhost"] {
+        assert!(
+            page(&stage, host).starts_with("one from production"),
+            "{host}"
+        );
+    }
+    push(&stage, "two");
+    stage.cictl_ends(0, &["promote", "test"]);
+    assert_eq!(of(&stage, "production")["promotable"], 2);
+
+    let asked = under_load(stage.sandbox.http_port(), www, |is_well| {
+        for _ in 0..3 {
+            stage.cictl_ends(0, &["promote", "production", "2"]);
+            assert!(page(&stage, www).starts_with("two from production") && is_well());
+            let back = stage.cictl_ends(0, &["rollback", "production"]).text();
+            assert!(back.contains("of build 2: what they changed"), "{back}");
+            assert!(back.contains("/backups/"), "{back}");
+            assert!(page(&stage, www).starts_with("one from production") && is_well());
+        }
+    });
+    assert!(asked > 50, "{asked}");
+    let now = of(&stage, "production");
+    assert_eq!(
+        (&now["build"], &now["previous"]),
+        (&1.into(), &2.into()),
+        "{now}"
+    );
+    assert_eq!(
+        (&now["health"], &now["state"]),
+        (&"up".into(), &"ready".into()),
+        "{now}"
+    );
+
+    // What ran is what was tested; release commands ran for promotes alone.
+    let work = stage.sandbox.dir().join("work/hello/production");
+    let db = fs::read_to_string(work.join("data/db")).unwrap();
+    assert_eq!(db, "one two two two ");
+    let backups = fs::read_dir(work.join("backups")).unwrap().flatten();
+    let copies = backups.map(|entry| fs::read_to_string(entry.path()).unwrap());
+    let mut copies: Vec<String> = copies.collect();
+    copies.sort();
+    assert_eq!(copies, ["", "one ", "one two ", "one two two "]);
+    let run = |line: &str| {
+        let output = stage.cictl_ends(0, &["run", "production", "--", "sh", "-c", line]);
+        output.stdout.trim().to_owned()
+    };
+    let builds = stage.sandbox.dir().join("state/builds/hello/1/src");
+    assert_eq!(run("pwd"), builds.display().to_string());
+    assert_eq!(run("echo $MODE $CID_STAGE"), "live production");
+
+    // A stage is named where an address is, and is nobody's workspace.
+    stage.cictl_ends(0, &["restart", "production"]);
+    stage.cictl_ends(0, &["show", "production"]);
+    let logs = stage.cictl_ends(0, &["logs", "production"]).stdout;
+    assert!(
+        logs.contains("one starts") && logs.contains("two starts"),
+        "{logs}"
+    );
+    assert_eq!(stage.json(&["list"]), Value::Array(Vec::new()));
+    let doctor = stage.cictl_ends(0, &["doctor"]).text();
+    assert!(!doctor.contains("drift"), "{doctor}");
+
+    // Secrets are in the run file of what runs, and nowhere else.
+    let mut found = Vec::new();
+    holders(stage.sandbox.dir(), SECRET, &mut found);
+    found.retain(|path| !path.ends_with("/secrets"));
+    let [one] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(one.contains("/state/apps/hello.production."), "{one}");
+    let told = stage.json(&["jobs", "show", now["job"].as_str().unwrap()]);
+    assert!(!told.to_string().contains(SECRET), "{told}");
+}
+
+#[test]
+fn what_may_not_run_is_refused_with_its_reason() {
+    let stage = stage();
+    stage.cictl_ends(0, &["build"]);
+    push(&stage, "two");
+    stage.server.commit_file("main", "red", "").unwrap();
+    stage.cictl_ends(1, &["build"]);
+    stage.cictl_ends(0, &["promote", "test"]);
+    assert_eq!(of(&stage, "test")["build"], 2);
+    for (status, args, why) in [
+        (3, &["promote", "staging"][..], "no stage"),
+        (3, &["promote", "../x"], "no stage"),
+        (3, &["promote", "test", "9"], "no build 9"),
+        (3, &["rollback", "staging"], "no stage"),
+        (5, &["promote", "test", "3"], "failed"),
+        (5, &["promote", "test", "1"], "--older"),
+        (5, &["promote", "test"], "failed"),
+        (5, &["promote", "production", "1"], "never ran in test"),
+        (5, &["rollback", "test"], "no other build"),
+        (5, &["rollback", "test", "1"], "never ran"),
+        (
+            3,
+            &["logs", "production"],
+            "nothing runs in a stage production",
+        ),
+        (1, &["deploy", "test"], "cictl promote"),
+        (1, &["access", "repair", "test"], "is a stage"),
+        (
+            1,
+            &["delete", "test", "--yes", "--discard"],
+            "[stages.test]",
+        ),
+        (1, &["builds", "delete", "2"], "test runs build 2"),
+    ] {
+        let said = stage.cictl_ends(status, args).text();
+        assert!(said.contains(why), "{args:?}: {said}");
+    }
+    // Two at once: the second names the first.
+    stage.cictl_ends(0, &["promote", "test", "1", "--older", "--no-wait"]);
+    let job = stage.newest_job()["id"].as_str().unwrap().to_owned();
+    let said = stage.cictl_ends(5, &["promote", "test", "2"]).text();
+    assert!(said.contains(&job), "{said}");
+    stage.jobs_are_over();
+    assert_eq!(of(&stage, "test")["build"], 1);
+
+    // One that never answers leaves what is there.
+    push(&stage, "bad");
+    let tables = "[app]\nhealth.timeout = \"3s\"\n[stages.test]\n";
+    let toml = stage.server.project_toml("hello", tables);
+    stage.sandbox.write_project("hello", &toml).unwrap();
+    stage.sandbox.hup().unwrap();
+    stage.cictl_ends(1, &["promote", "test"]);
+    let now = of(&stage, "test");
+    assert_eq!(
+        (&now["build"], &now["health"]),
+        (&1.into(), &"up".into()),
+        "{now}"
+    );
+    assert!(!stage.cictl_ends(0, &["doctor"]).text().contains("drift"));
+
+    // It goes after its table has gone.
+    let toml = stage.server.project_toml("hello", "");
+    stage.sandbox.write_project("hello", &toml).unwrap();
+    stage.sandbox.hup().unwrap();
+    let said = stage.cictl_ends(1, &["delete", "test", "--yes"]).text();
+    assert!(said.contains("--discard"), "{said}");
+    stage.cictl_ends(0, &["delete", "test", "--yes", "--discard"]);
+    assert!(!stage.sandbox.dir().join("work/hello/test").exists());
+    assert!(!stage.cictl_ends(0, &["doctor"]).text().contains("drift"));
+}
