@@ -519,6 +519,7 @@ fn draft(cid: &Cid, project: &Project, name: &Name, uid: u32) -> Workspace {
         project: project.name.clone(),
         state: WorkspaceState::Creating,
         port: None,
+        branch_gone_at: None,
         directory: Projects::work_dir(project, &cid.layout.work_root).join(name.as_str()),
         branch: String::new(),
         url,

@@ -77,7 +77,7 @@ async fn look_alone(cid: &Cid, project: &Project) -> Looked {
     let name = || project.name.clone();
     let workspaces = cid
         .store
-        .workspaces(Some(name()), 0, usize::MAX >> 1)
+        .workspaces_of_people(Some(name()), 0, usize::MAX >> 1)
         .await?;
     let base = project.git.base.as_str();
     let wanted = wanted(base, &workspaces);
