@@ -250,6 +250,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let debts = tokio::spawn(keeper::settle_forever(cid.clone()));
     let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
     let watching = tokio::spawn(trigger::watch_forever(cid.clone()));
+    let carrying = tokio::spawn(trigger::carry_forever(cid.clone()));
     let forgetting = tokio::spawn(forget_forever(cid.clone()));
     let watchdog = tokio::spawn(status::feed_watchdog(cid.clone()));
     let status = tokio::spawn(status::keep_told(
@@ -277,7 +278,9 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     if !cid.sys.sessions.close(session::END_LIMIT).await {
         tracing::warn!("some commands in workspaces are still being ended");
     }
-    let _ = tokio::join!(debts, sites, watching, forgetting, watchdog, status);
+    let _ = tokio::join!(
+        debts, sites, watching, carrying, forgetting, watchdog, status
+    );
     served.map_err(Into::into)
 }
 

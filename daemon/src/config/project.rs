@@ -294,9 +294,9 @@ impl Project {
         }
     }
 
-    /// Whether pushes to its base branch are built: without commands there is nothing to see of a build.
+    /// Whether pushes to its base branch are built: without commands and stages there is nothing to see of a build.
     pub fn builds_pushes(&self) -> bool {
-        self.app.build.is_some() || self.app.test.is_some()
+        self.app.build.is_some() || self.app.test.is_some() || !self.stages.is_empty()
     }
 
     /// How often its remote is asked what has changed; `None`: nobody asks by themselves. Where nothing follows

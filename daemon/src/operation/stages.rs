@@ -7,13 +7,13 @@ use super::{Begun, create::refuse_full_disk, subject, submit};
 use crate::{
     authz::Claim,
     cid::Cid,
-    config::{Project, Projects, Stage},
+    config::{Project, Projects, Promote, Stage},
     domain::{
         Build, BuildState, Creator, Deployment, Email, JobKind, Name, ProjectName, Workspace,
         WorkspaceState,
     },
     error::Error,
-    health::Seen,
+    health::{Condition, Seen},
     plan::Order,
     store::{Quota, Subject},
 };
@@ -187,6 +187,65 @@ pub async fn roll_back(
         build: number,
         notes,
     })
+}
+
+/// The builds that may go on by themselves now, with their next stage: the newest that a push made of a stage's branch,
+/// and where `promote` is automatic what has run well in the stage before for long enough. None that was tried there.
+///
+/// # Errors
+/// The ledger's.
+pub async fn onward(cid: &Cid, project: &Project) -> Result<Vec<(Name, u32)>, Error> {
+    let all = builds(cid, project).await?;
+    let pushed = cid.store.pushed_builds(project.name.clone()).await?;
+    let mut found = Vec::new();
+    for (name, stage) in &project.stages {
+        let place = Place::of(cid, project, name).await?;
+        let next = match &stage.after {
+            None => {
+                let pushed = all.iter().filter(|build| pushed.contains(&build.number));
+                let pushed: Vec<Build> = pushed.cloned().collect();
+                place.newest(&pushed).cloned()
+            }
+            Some(after) if stage.promote == Promote::Auto => {
+                match soaked(cid, project, after, stage).await? {
+                    Some(number) => all.iter().find(|build| build.number == number).cloned(),
+                    None => None,
+                }
+            }
+            Some(_) => None,
+        };
+        let is_new = |build: &Build| place.running().is_none_or(|now| build.number > now);
+        let next = next.filter(|build| is_new(build) && place.refuse(build, false).is_ok());
+        if let Some(build) = next
+            && place.refuse_live_job(cid).await.is_ok()
+            && !cid.store.was_tried((**name).clone(), build.clone()).await?
+        {
+            found.push(((**name).clone(), build.number));
+        }
+    }
+    Ok(found)
+}
+
+/// The build that has run well in a stage for as long as the next one asks.
+async fn soaked(
+    cid: &Cid,
+    project: &Project,
+    after: &Name,
+    stage: &Stage,
+) -> Result<Option<u32>, Error> {
+    let there = Place::of(cid, project, after).await?;
+    let (Some(workspace), Some(running)) = (&there.workspace, there.past.first()) else {
+        return Ok(None);
+    };
+    let soak = stage.soak.as_ref().map_or(Duration::ZERO, |soak| **soak);
+    let age = jiff::Timestamp::now().duration_since(running.at);
+    let is_old = Duration::try_from(age).is_ok_and(|age| age >= soak);
+    if !is_old || workspace.state != WorkspaceState::Ready {
+        return Ok(None);
+    }
+    let seen = cid.health.look(&[workspace], LOOK).await.pop();
+    let is_well = seen.is_some_and(|seen| seen.health.condition == Condition::Up);
+    Ok(is_well.then_some(running.build))
 }
 
 /// The stages that take the builds of a branch: those without `after` whose branch it is.

@@ -2,11 +2,11 @@
 
 use super::{
     Store, StoreError,
-    rows::{parse, time},
+    rows::{parse, text, time},
 };
-use crate::domain::{Deployment, Name, ProjectName};
+use crate::domain::{Build, Creator, Deployment, Name, ProjectName};
 use rusqlite::params;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 use uuid::Uuid;
 
 impl Store {
@@ -74,6 +74,41 @@ impl Store {
                     released: row.get(5)?,
                     backup: row.get::<_, Option<String>>(6)?.map(PathBuf::from),
                 });
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Whether a job deployed, or was to deploy, this build to a stage.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn was_tried(&self, stage: Name, build: Build) -> Result<bool, StoreError> {
+        self.read(move |c| {
+            // A plan that deploys a build names its folder.
+            let sql = "SELECT count(*) FROM jobs WHERE project = ?1 AND name = ?2 AND kind = 'deploy' \
+                AND instr(plan, '\"' || ?3 || '\"') > 0";
+            let directory = build.directory.to_string_lossy().into_owned();
+            let values = params![build.project.as_str(), stage.as_str(), directory];
+            Ok(c.query_row(sql, values, |row| row.get::<_, u32>(0))? > 0)
+        })
+        .await
+    }
+
+    /// The numbers of the builds of a project that pushes began.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn pushed_builds(&self, project: ProjectName) -> Result<BTreeSet<u32>, StoreError> {
+        self.read(move |c| {
+            let sql = "SELECT b.number FROM builds b JOIN jobs j ON j.id = b.job \
+                WHERE b.project = ?1 AND j.creator = ?2";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query(params![project.as_str(), text(&Creator::Trigger)?])?;
+            let mut found = BTreeSet::new();
+            while let Some(row) = rows.next()? {
+                found.insert(row.get(0)?);
             }
             Ok(found)
         })

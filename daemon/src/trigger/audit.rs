@@ -20,6 +20,7 @@ pub(super) async fn began(
     let rpc = match action {
         Action::Deploy => "/cid.v1.Workspaces/Deploy",
         Action::DeleteAny => "/cid.v1.Workspaces/Delete",
+        Action::Promote => "/cid.v1.Stages/Promote",
         _ => "/cid.v1.Builds/Start",
     };
     let of = |text: &dyn Fn(&Workspace) -> String| workspace.map(text).unwrap_or_default();

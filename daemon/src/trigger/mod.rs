@@ -4,9 +4,11 @@
 mod act;
 mod audit;
 mod changes;
+mod onward;
 mod poll;
 mod timetable;
 
+pub use onward::carry_forever;
 pub use poll::watch_forever;
 
 use crate::{

@@ -1,7 +1,10 @@
 //! A build travels from stage to stage and back.
 
-use crate::{stage::Stage, visitors::under_load};
-use cid_testkit::Tree;
+use crate::{
+    stage::{SOON, Stage},
+    visitors::under_load,
+};
+use cid_testkit::{Tree, wait_until};
 use serde_json::Value;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -248,4 +251,57 @@ fn what_may_not_run_is_refused_with_its_reason() {
     stage.cictl_ends(0, &["delete", "test", "--yes", "--discard"]);
     assert!(!stage.sandbox.dir().join("work/hello/test").exists());
     assert!(!stage.cictl_ends(0, &["doctor"]).text().contains("drift"));
+}
+
+#[test]
+fn a_push_goes_on_by_itself_and_what_was_rolled_back_stays_back() {
+    let tables = "poll = \"off\"\n[app]\nhealth.timeout = \"3s\"\n[stages.test]\n\
+        [stages.production]\nafter = \"test\"\npromote = \"auto\"\nsoak = \"1s\"\n";
+    let stage = Stage::of(&Tree::on_socket(), tables);
+    let runs = |name: &str, number: u32| {
+        wait_until(&format!("build {number} in {name}"), SOON, || {
+            (of(&stage, name)["build"] == number).then_some(())
+        })
+        .unwrap();
+    };
+    // What a person has built goes nowhere by itself.
+    stage.cictl_ends(0, &["build"]);
+    stage.server.commit_file("main", "version", "two").unwrap();
+    stage.cictl_ends(0, &["project", "fetch"]);
+    runs("test", 2);
+    runs("production", 2);
+    stage.jobs_are_over();
+    // The gate of a stage is that it runs: one that does not answer gets no further, and is tried once.
+    stage.server.commit_file("main", "version", "bad").unwrap();
+    stage.cictl_ends(0, &["project", "fetch"]);
+    let failed = || {
+        let jobs = stage.json(&["jobs"]);
+        let jobs = jobs.as_array().unwrap().iter();
+        jobs.filter(|job| job["state"] == "undone").count()
+    };
+    wait_until("the deployment that fails", SOON, || {
+        (failed() == 1).then_some(())
+    })
+    .unwrap();
+    stage.server.commit_file("main", "version", "four").unwrap();
+    stage.cictl_ends(0, &["project", "fetch"]);
+    runs("test", 4);
+    runs("production", 4);
+    stage.jobs_are_over();
+    stage.cictl_ends(0, &["rollback", "production"]);
+    let back = of(&stage, "production");
+    assert_eq!(
+        (&back["build"], &back["by"]),
+        (&2.into(), &"uid 0".into()),
+        "{back}"
+    );
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!(of(&stage, "production")["build"], 2);
+    assert_eq!(failed(), 1);
+    let audit = stage.json(&["audit"]);
+    let by_trigger = audit.as_array().unwrap().iter();
+    let promoted = by_trigger
+        .filter(|line| line["action"] == "org.cid.promote" && line["account"] == "trigger");
+    // Builds 2 to 4 to test, of which one failed, and two to production.
+    assert_eq!(promoted.count(), 5, "{audit}");
 }
