@@ -17,6 +17,7 @@ mod project;
 mod projects;
 mod secrets_file;
 mod settings;
+mod shared_hosts;
 mod stages;
 mod tables;
 mod test_gate;

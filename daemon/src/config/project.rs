@@ -16,6 +16,7 @@ use cid_protocol::{environment::credentials, request::Remote};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use sha2::{Digest, Sha256};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
@@ -150,7 +151,11 @@ impl Project {
     }
 
     /// An error about one of its keys, with the key's line.
-    pub(super) fn error_at(&self, key: &'static str, message: String) -> ConfigError {
+    pub(super) fn error_at(
+        &self,
+        key: impl Into<Cow<'static, str>>,
+        message: String,
+    ) -> ConfigError {
         let text = read(&self.file).unwrap_or_default();
         ConfigError::Parse(self.file.clone(), Broken::new(key, message).told(&text))
     }

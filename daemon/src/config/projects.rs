@@ -1,6 +1,6 @@
 //! All projects, as last read; one bad file stops that project, not the others.
 
-use super::{ConfigError, Project, deploy_users};
+use super::{ConfigError, Project, deploy_users, shared_hosts};
 use crate::{
     domain::{Email, ProjectName, RightsByProject},
     error::Error,
@@ -94,6 +94,7 @@ impl Projects {
         }
         let last = self.all();
         refuse_shared_domains(&mut shelf, &last);
+        shared_hosts::refuse(&mut shelf, &last);
         refuse_nested_work_dirs(&mut shelf, &last, &self.work_root);
         deploy_users::refuse_people(&mut shelf, &self.rights(), self.is_member);
         for error in shelf.values().filter_map(|entry| entry.as_ref().err()) {
@@ -279,7 +280,7 @@ fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
 
 /// The usable projects, in the order of their right to something that two of them want: first a project
 /// that `had` it before, then the older file.
-fn by_right(shelf: &Shelf, had: impl Fn(&Project) -> bool) -> Vec<Arc<Project>> {
+pub(super) fn by_right(shelf: &Shelf, had: impl Fn(&Project) -> bool) -> Vec<Arc<Project>> {
     let mut projects: Vec<Arc<Project>> = shelf.values().flatten().cloned().collect();
     let age = |project: &Project| {
         std::fs::metadata(&project.file)
@@ -291,7 +292,7 @@ fn by_right(shelf: &Shelf, had: impl Fn(&Project) -> bool) -> Vec<Arc<Project>> 
 }
 
 /// The project as it was last read.
-fn before<'a>(last: &'a Shelf, project: &Project) -> Option<&'a Project> {
+pub(super) fn before<'a>(last: &'a Shelf, project: &Project) -> Option<&'a Project> {
     let entry = last.get(project.name.as_str())?;
     entry.as_deref().ok()
 }

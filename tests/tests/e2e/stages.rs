@@ -290,11 +290,8 @@ fn a_push_goes_on_by_itself_and_what_was_rolled_back_stays_back() {
     stage.jobs_are_over();
     stage.cictl_ends(0, &["rollback", "production"]);
     let back = of(&stage, "production");
-    assert_eq!(
-        (&back["build"], &back["by"]),
-        (&2.into(), &"uid 0".into()),
-        "{back}"
-    );
+    assert_eq!(back["build"], 2, "{back}");
+    assert!(back["by"].as_str().unwrap().starts_with("uid "), "{back}");
     std::thread::sleep(std::time::Duration::from_secs(5));
     assert_eq!(of(&stage, "production")["build"], 2);
     assert_eq!(failed(), 1);
