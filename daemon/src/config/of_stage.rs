@@ -11,6 +11,21 @@ impl Project {
         self.stages.get(name)
     }
 
+    /// The branches whose pushes are built: the base branch, then those of stages.
+    pub fn built_branches(&self) -> Vec<&str> {
+        let own = self
+            .stages
+            .values()
+            .filter_map(|stage| stage.branch.as_ref());
+        let mut branches = vec![self.git.base.as_str()];
+        for branch in own {
+            if !branches.contains(&branch.as_str()) {
+                branches.push(branch);
+            }
+        }
+        branches
+    }
+
     /// All host names that a workspace or a stage answers under, the one in its address first.
     pub fn hosts_of(&self, name: &Name) -> Vec<String> {
         match self.stage(name).map(|stage| &stage.host) {

@@ -1,7 +1,7 @@
 //! Stages: what runs in them, which build may come next, and having it run.
 //!
 //! A person's `promote` and `rollback` come here, and so does a trigger: [`promote`] with the claim of a trigger
-//! deploys a build to a stage as a person would, and [`takers`] names the stages that a branch's builds are for.
+//! deploys a build to a stage as a person would, and [`onward`] says which builds may go on by themselves.
 
 use super::{Begun, create::refuse_full_disk, subject, submit};
 use crate::{
@@ -202,8 +202,11 @@ pub async fn onward(cid: &Cid, project: &Project) -> Result<Vec<(Name, u32)>, Er
         let place = Place::of(cid, project, name).await?;
         let next = match &stage.after {
             None => {
-                let pushed = all.iter().filter(|build| pushed.contains(&build.number));
-                let pushed: Vec<Build> = pushed.cloned().collect();
+                let is_push = |build: &&Build| {
+                    pushed.contains(&build.number)
+                        || place.head.as_ref() == Some(&build.source.commit)
+                };
+                let pushed: Vec<Build> = all.iter().filter(is_push).cloned().collect();
                 place.newest(&pushed).cloned()
             }
             Some(after) if stage.promote == Promote::Auto => {
@@ -214,8 +217,7 @@ pub async fn onward(cid: &Cid, project: &Project) -> Result<Vec<(Name, u32)>, Er
             }
             Some(_) => None,
         };
-        let is_new = |build: &Build| place.running().is_none_or(|now| build.number > now);
-        let next = next.filter(|build| is_new(build) && place.refuse(build, false).is_ok());
+        let next = next.filter(|build| place.is_newer(build) && place.refuse(build, false).is_ok());
         if let Some(build) = next
             && place.refuse_live_job(cid).await.is_ok()
             && !cid.store.was_tried((**name).clone(), build.clone()).await?
@@ -246,14 +248,6 @@ async fn soaked(
     let seen = cid.health.look(&[workspace], LOOK).await.pop();
     let is_well = seen.is_some_and(|seen| seen.health.condition == Condition::Up);
     Ok(is_well.then_some(running.build))
-}
-
-/// The stages that take the builds of a branch: those without `after` whose branch it is.
-pub fn takers<'a>(project: &'a Project, branch: &str) -> Vec<&'a Name> {
-    let takes = |stage: &Stage| branch_of(project, stage) == Some(branch);
-    let stages = project.stages.iter();
-    let found = stages.filter(|(_, stage)| takes(stage));
-    found.map(|(name, _)| &**name).collect()
 }
 
 fn branch_of<'a>(project: &'a Project, stage: &'a Stage) -> Option<&'a str> {
@@ -346,6 +340,8 @@ struct Place {
     past: Vec<Deployment>,
     /// What ran in the stage before it; `None`: it is the first.
     after: Option<(Name, BTreeSet<u32>)>,
+    /// Where its branch was when the remote was asked last.
+    head: Option<String>,
 }
 
 impl Place {
@@ -366,7 +362,15 @@ impl Place {
             }
             None => None,
         };
+        let head = match branch_of(project, &stage) {
+            Some(branch) => {
+                let followed = cid.store.followed(project.name.clone()).await?;
+                followed.get(branch).and_then(|at| at.commit.clone())
+            }
+            None => None,
+        };
         Ok(Self {
+            head,
             past: past(&workspace).await?,
             project: Arc::new(project.clone()),
             name: name.clone(),
@@ -446,27 +450,31 @@ impl Place {
         }
     }
 
+    /// Whether a build is of the stage's branch; a stage with `after` has none.
+    fn is_meant(&self, build: &Build) -> bool {
+        let branch = branch_of(&self.project, &self.stage);
+        // One commit may be of two branches, and is built once.
+        let is_head = self.head.as_ref() == Some(&build.source.commit);
+        branch.is_none_or(|branch| build.source.reference == branch || is_head)
+    }
+
+    fn is_newer(&self, build: &Build) -> bool {
+        self.running().is_none_or(|running| build.number > running)
+    }
+
     /// The newest build that may run here and does not yet.
     fn newest<'a>(&self, builds: &'a [Build]) -> Option<&'a Build> {
-        let branch = branch_of(&self.project, &self.stage);
         builds.iter().find(|build| {
-            let is_meant = branch.is_none_or(|branch| build.source.reference == branch);
-            is_meant
-                && self.running().is_none_or(|running| build.number > running)
-                && self.refuse(build, false).is_ok()
+            self.is_meant(build) && self.is_newer(build) && self.refuse(build, false).is_ok()
         })
     }
 
     /// Why there is none; of the newest build that could be meant, if there is one.
     fn nothing_new(&self, builds: &[Build]) -> Error {
-        let branch = branch_of(&self.project, &self.stage);
-        let is_newer = |build: &&Build| self.running().is_none_or(|running| build.number > running);
-        let is_meant =
-            |build: &&Build| branch.is_none_or(|branch| build.source.reference == branch);
-        let newest = builds
+        let mut newer = builds
             .iter()
-            .find(|build| is_newer(build) && is_meant(build));
-        match (newest, self.running()) {
+            .filter(|build| self.is_meant(build) && self.is_newer(build));
+        match (newer.next(), self.running()) {
             (Some(newest), _) => match self.refuse(newest, false) {
                 Err(error) => error,
                 Ok(()) => self.runs_already(newest.number),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Something that may have to be followed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change<'a> {
-    /// The base branch is at another commit.
+    /// The base branch, or a stage's, is at another commit.
     Base { branch: &'a str, commit: &'a str },
     /// A workspace's branch is at another commit.
     Moved {
@@ -42,14 +42,14 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Where the base branch and those of workspaces are that have pushed one.
+/// Where the branches that are built are, and those of workspaces that have pushed one.
 pub(super) fn positions(
-    base: &str,
+    built: &[&str],
     workspaces: &[Workspace],
     now: &BTreeMap<String, String>,
 ) -> Vec<(String, Option<String>)> {
     let own = pushed(workspaces).map(|(workspace, _)| workspace.branch.as_str());
-    own.chain([base])
+    own.chain(built.iter().copied())
         .map(|branch| (branch.to_owned(), now.get(branch).cloned()))
         .collect()
 }
@@ -63,19 +63,18 @@ fn pushed(workspaces: &[Workspace]) -> impl Iterator<Item = (&Workspace, &str)> 
     ready.filter_map(|workspace| Some((workspace, workspace.commit.as_deref()?)))
 }
 
-/// All changes from what is `known` to what is `now`, the base branch first. A branch that is seen for the first time
+/// All changes from what is `known` to what is `now`, first of the branches that are built. A branch that is seen for the first time
 /// is compared with what its workspace was made or deployed at. Workspaces that are being made or deleted are left out.
 pub(super) fn changes<'a>(
-    base: &'a str,
+    built: &[&'a str],
     workspaces: &'a [Workspace],
     known: &BTreeMap<String, Followed>,
     now: &'a BTreeMap<String, String>,
 ) -> Vec<Change<'a>> {
     let was = |branch: &str| known.get(branch).and_then(|was| was.commit.as_deref());
-    let commit = now.get(base).filter(|commit| was(base) != Some(commit));
-    let base = commit.map(|commit| Change::Base {
-        branch: base,
-        commit,
+    let of_built = built.iter().filter_map(|branch| {
+        let commit = now.get(*branch)?;
+        (was(branch) != Some(commit)).then_some(Change::Base { branch, commit })
     });
     let of_workspaces = pushed(workspaces).filter_map(|(workspace, own)| {
         let branch = workspace.branch.as_str();
@@ -88,5 +87,5 @@ pub(super) fn changes<'a>(
             }),
         }
     });
-    base.into_iter().chain(of_workspaces).collect()
+    of_built.chain(of_workspaces).collect()
 }

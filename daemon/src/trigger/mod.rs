@@ -82,7 +82,8 @@ async fn look_alone(cid: &Cid, project: &Project) -> Looked {
         .workspaces_of_people(Some(name()), 0, usize::MAX >> 1)
         .await?;
     let base = project.git.base.as_str();
-    let wanted = wanted(base, &workspaces);
+    let built = project.built_branches();
+    let wanted = wanted(&built, &workspaces);
     let now = ask(cid, project, wanted.clone()).await?;
     if !now.commits.contains_key(base) {
         // One that lacks even this is not the repository that is meant.
@@ -94,8 +95,8 @@ async fn look_alone(cid: &Cid, project: &Project) -> Looked {
     }
     let known = cid.store.followed(name()).await?;
     let mut follow_ups = Vec::new();
-    let mut seen = changes::positions(base, &workspaces, &now.commits);
-    for change in changes::changes(base, &workspaces, &known, &now.commits) {
+    let mut seen = changes::positions(&built, &workspaces, &now.commits);
+    for change in changes::changes(&built, &workspaces, &known, &now.commits) {
         let Some(followed) = act::act(cid, project, &change).await else {
             continue;
         };
@@ -110,9 +111,10 @@ async fn look_alone(cid: &Cid, project: &Project) -> Looked {
     Ok(follow_ups)
 }
 
-fn wanted(base: &str, workspaces: &[Workspace]) -> BTreeSet<String> {
+fn wanted(built: &[&str], workspaces: &[Workspace]) -> BTreeSet<String> {
     let branches = workspaces.iter().map(|workspace| workspace.branch.clone());
-    branches.chain([base.to_owned()]).collect()
+    let built = built.iter().map(|branch| (*branch).to_owned());
+    branches.chain(built).collect()
 }
 
 /// One connection. The mirror's turn keeps a fetch from making the mirror at the same time.

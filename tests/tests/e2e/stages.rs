@@ -256,7 +256,8 @@ fn what_may_not_run_is_refused_with_its_reason() {
 #[test]
 fn a_push_goes_on_by_itself_and_what_was_rolled_back_stays_back() {
     let tables = "poll = \"off\"\n[app]\nhealth.timeout = \"3s\"\n[stages.test]\n\
-        [stages.production]\nafter = \"test\"\npromote = \"auto\"\nsoak = \"1s\"\n";
+        [stages.production]\nafter = \"test\"\npromote = \"auto\"\nsoak = \"1s\"\n\
+        [stages.other]\nbranch = \"other\"\n";
     let stage = Stage::of(&Tree::on_socket(), tables);
     let runs = |name: &str, number: u32| {
         wait_until(&format!("build {number} in {name}"), SOON, || {
