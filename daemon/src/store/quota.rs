@@ -70,9 +70,10 @@ fn counted(
         Bound::PerProject => (None, Some(draft.project.as_str())),
         Bound::InAll => (None, None),
     };
+    // The project file says how many stages there are.
     let mut statement = t.prepare_cached(
         "SELECT email, project FROM workspaces WHERE (?1 IS NULL OR creator = ?1) \
-         AND (?2 IS NULL OR project = ?2) ORDER BY id",
+         AND (?2 IS NULL OR project = ?2) AND instr(name, '--') > 0 ORDER BY id",
     )?;
     let mut rows = statement.query(params![creator, project])?;
     let mut found = Vec::new();

@@ -30,6 +30,7 @@ use cid_protocol::{
         LocalInstalled, PathReport, Placed, Purged, Reports, Request, Resolved, SealedBuild,
         ToolExited, TreeLook, TreeState, WorkReport,
     },
+    run_file::RunFile,
 };
 use nginx::FakeNginx;
 use serde_json::{Value, json};
@@ -388,6 +389,15 @@ impl Launcher for Fake {
             Request::CollectStatic(_) => encode(serde_json::to_value(Collected::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::AnswerBy(ask) => {
+                let own = ask.folder.join(format!("web.{}.sock", ask.instance));
+                let run_files = self.layout.run_file_dir();
+                let has_socket = fs::names(&run_files)?.into_iter().any(|name| {
+                    RunFile::read(&run_files.join(name))
+                        .is_ok_and(|run_file| run_file.web_socket == Some(own.clone()))
+                });
+                if !has_socket {
+                    return Ok(json!(false));
+                }
                 // A file's name says which one answers, and no file: the first one.
                 for name in fs::names(&ask.folder)? {
                     if name.starts_with("answers-by-") {

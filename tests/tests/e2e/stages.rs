@@ -4,7 +4,7 @@ use crate::{
     stage::{SOON, Stage},
     visitors::under_load,
 };
-use cid_testkit::{Tree, wait_until};
+use cid_testkit::{Tree, git, wait_until};
 use serde_json::Value;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -228,6 +228,7 @@ fn what_may_not_run_is_refused_with_its_reason() {
     assert_eq!(of(&stage, "test")["build"], 1);
 
     // One that never answers leaves what is there.
+    stage.server.commit_file("main", "check.py", "").unwrap();
     push(&stage, "bad");
     let tables = "[app]\nhealth.timeout = \"3s\"\n[stages.test]\n";
     let toml = stage.server.project_toml("hello", tables);
@@ -272,6 +273,13 @@ fn a_push_goes_on_by_itself_and_what_was_rolled_back_stays_back() {
     runs("test", 2);
     runs("production", 2);
     stage.jobs_are_over();
+    // One commit may be of two branches, and is built once.
+    git(stage.server.path(), &["branch", "other", "main"])
+        .unwrap()
+        .ok()
+        .unwrap();
+    stage.cictl_ends(0, &["project", "fetch"]);
+    runs("other", 2);
     // The gate of a stage is that it runs: one that does not answer gets no further, and is tried once.
     stage.server.commit_file("main", "version", "bad").unwrap();
     stage.cictl_ends(0, &["project", "fetch"]);
@@ -300,6 +308,6 @@ fn a_push_goes_on_by_itself_and_what_was_rolled_back_stays_back() {
     let by_trigger = audit.as_array().unwrap().iter();
     let promoted = by_trigger
         .filter(|line| line["action"] == "org.cid.promote" && line["account"] == "trigger");
-    // Builds 2 to 4 to test, of which one failed, and two to production.
-    assert_eq!(promoted.count(), 5, "{audit}");
+    // Builds 2 to 4 to test, of which one failed, two to production, one to the other branch's.
+    assert_eq!(promoted.count(), 6, "{audit}");
 }

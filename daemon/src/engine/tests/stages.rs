@@ -57,17 +57,16 @@ async fn a_stage_runs_from_its_builds_own_files_and_writes_no_others() {
 #[tokio::test]
 async fn a_backup_comes_before_release_commands_and_a_rollback_runs_neither() {
     let stage = Stage::ready_for(Kind::FirstPromote).await;
-    let begun = ran(&stage).len();
     assert_eq!(stage.run(Kind::FirstPromote).await.1, JobState::Done);
     let row = live(&stage).await;
     let backup = row.directory.join("backups/1-build-1");
-    let programs: Vec<String> = ran(&stage)
-        .into_iter()
-        .skip(begun)
-        .map(|run| run.0)
-        .collect();
+    let of_build = |program: &String| ["make", "check"].contains(&program.as_str());
+    let programs = || {
+        let programs = ran(&stage).into_iter().map(|run| run.0);
+        programs.filter(|one| !of_build(one)).collect::<Vec<_>>()
+    };
     assert_eq!(
-        programs,
+        programs(),
         [
             format!("dump {}", backup.display()),
             "/bin/sh -c migrate".into()
@@ -76,7 +75,7 @@ async fn a_backup_comes_before_release_commands_and_a_rollback_runs_neither() {
     let engine = stage.engine(Arc::new(NoHooks));
     let job = stage.submit_promote(&engine, false).await;
     assert_eq!(stage.ended(&engine, job).await, JobState::Done);
-    assert_eq!(ran(&stage).len(), begun + 2);
+    assert_eq!(programs().len(), 2);
     let past = stage.store.deployments(row.id, 9).await.unwrap();
     let past: Vec<_> = past
         .into_iter()
