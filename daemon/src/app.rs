@@ -30,7 +30,7 @@ use crate::{
     trigger,
 };
 use anyhow::Context;
-use cid_kernel::{fs, room};
+use cid_kernel::fs;
 use cid_protocol::fault::{Fault, FaultContext};
 use nix::fcntl::{Flock, FlockArg};
 use sd_notify::NotifyState;
@@ -43,9 +43,6 @@ use std::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-/// One day: the pause between two removals of old jobs.
-const FORGET_PAUSE: Duration = Duration::from_hours(24);
 
 const DEFAULT_HTTP_PORT: u16 = 8080;
 const DEFAULT_HTTPS_PORT: u16 = 8443;
@@ -242,7 +239,7 @@ async fn prepare_projects(cid: &Cid, shelf: &Shelf) -> Vec<String> {
 /// The part that a sandbox and a host have in common.
 async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyhow::Result<()> {
     cid.store.release_stray_ports().await?;
-    renew_room_for_units(&cid);
+    keeper::renew_room_for_units(&cid);
     doctor::mend_accounts(&cid).await?;
     let recovered = cid.engine.recover().await?;
     tokio::spawn(end_stray_helpers(cid.clone()));
@@ -251,7 +248,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
     let watching = tokio::spawn(trigger::watch_forever(cid.clone()));
     let carrying = tokio::spawn(trigger::carry_forever(cid.clone()));
-    let forgetting = tokio::spawn(forget_forever(cid.clone()));
+    let forgetting = tokio::spawn(keeper::forget_forever(cid.clone()));
     let watchdog = tokio::spawn(status::feed_watchdog(cid.clone()));
     let status = tokio::spawn(status::keep_told(
         cid.engine.watch_running(),
@@ -468,34 +465,6 @@ fn lock(layout: &Layout) -> Result<Flock<File>, Fault> {
         Fault::new(format!("cannot use {folder}: another cid is at work there"))
             .hint("stop it first, or choose another folder")
     })
-}
-
-/// For a host only: a sandbox does not start helpers through systemd.
-fn renew_room_for_units(cid: &Cid) {
-    if cid.sys.accounts.is_some() {
-        room::of_units(&cid.layout.run_dir).renew();
-    }
-}
-
-async fn forget_forever(cid: Cid) {
-    loop {
-        let days = i64::from(cid.settings.keep_jobs_days);
-        let before = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
-        match cid.store.forget_jobs(before).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!("{count} old jobs forgotten"),
-            Err(error) => tracing::warn!("old jobs are kept: {error}"),
-        }
-        cid.store.renew_reserve();
-        if let Err(error) = cid.store.keep_room().await {
-            tracing::warn!("the ledger has no room of its own: {error}");
-        }
-        renew_room_for_units(&cid);
-        tokio::select! {
-            () = tokio::time::sleep(FORGET_PAUSE) => {}
-            () = cid.stopping.cancelled() => return,
-        }
-    }
 }
 
 /// The folder of this program and its companions.

@@ -2,9 +2,11 @@
 //! still owe.
 
 mod debts;
+mod forget;
 mod sites;
 mod vhosts;
 
 pub use debts::{settle_debts, settle_forever};
+pub use forget::{forget_forever, renew_room_for_units};
 pub(crate) use sites::{catch_all, has_site, is_wanted, remove_site};
 pub use sites::{keep_sites, keep_sites_forever};

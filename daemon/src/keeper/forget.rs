@@ -1,0 +1,37 @@
+//! What goes when it is old, and what is kept aside for a full disk.
+
+use crate::cid::Cid;
+use cid_kernel::room;
+use std::time::Duration;
+
+/// One day: the pause between two removals of old jobs.
+const FORGET_PAUSE: Duration = Duration::from_hours(24);
+
+/// Removes old jobs until the daemon stops.
+pub async fn forget_forever(cid: Cid) {
+    loop {
+        let days = i64::from(cid.settings.keep_jobs_days);
+        let before = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+        match cid.store.forget_jobs(before).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!("{count} old jobs forgotten"),
+            Err(error) => tracing::warn!("old jobs are kept: {error}"),
+        }
+        cid.store.renew_reserve();
+        if let Err(error) = cid.store.keep_room().await {
+            tracing::warn!("the ledger has no room of its own: {error}");
+        }
+        renew_room_for_units(&cid);
+        tokio::select! {
+            () = tokio::time::sleep(FORGET_PAUSE) => {}
+            () = cid.stopping.cancelled() => return,
+        }
+    }
+}
+
+/// For a host only: a sandbox does not start helpers through systemd.
+pub fn renew_room_for_units(cid: &Cid) {
+    if cid.sys.accounts.is_some() {
+        room::of_units(&cid.layout.run_dir).renew();
+    }
+}

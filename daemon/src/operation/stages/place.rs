@@ -1,0 +1,295 @@
+//! A stage, and what it says about builds.
+
+use super::PAST;
+use crate::{
+    authz::Permit,
+    cid::Cid,
+    config::{Project, Projects, Stage},
+    domain::{
+        Build, BuildState, Creator, Deployment, Email, JobKind, Name, Workspace, WorkspaceState,
+    },
+    error::Error,
+    operation::{Begun, create::refuse_full_disk, refuse_live_job, submit},
+    plan::Order,
+    store::{Quota, Subject},
+};
+use std::{collections::BTreeSet, sync::Arc};
+use uuid::Uuid;
+
+/// A stage, and what it says about builds.
+pub(super) struct Place {
+    project: Arc<Project>,
+    name: Name,
+    stage: Stage,
+    pub(super) workspace: Option<Workspace>,
+    /// The newest first.
+    pub(super) past: Vec<Deployment>,
+    /// What ran in the stage before it; `None`: it is the first.
+    after: Option<(Name, BTreeSet<u32>)>,
+    /// Where its branch was when the remote was asked last.
+    pub(super) head: Option<String>,
+}
+
+impl Place {
+    pub(super) async fn of(cid: &Cid, project: &Project, name: &Name) -> Result<Self, Error> {
+        let stage = project.stage(name).cloned();
+        let stage = stage.ok_or_else(|| Error::not_found(format!("there is no stage {name}")))?;
+        let row = |name: &Name| cid.store.stage(project.name.clone(), name.clone());
+        let past = async |workspace: &Option<Workspace>| match workspace {
+            Some(workspace) => cid.store.deployments(workspace.id, PAST).await,
+            None => Ok(Vec::new()),
+        };
+        let workspace = row(name).await?;
+        let after = match &stage.after {
+            Some(after) => {
+                let there = past(&row(after).await?).await?;
+                let there = there.into_iter().map(|old| old.build).collect();
+                Some(((**after).clone(), there))
+            }
+            None => None,
+        };
+        let head = match branch_of(project, &stage) {
+            Some(branch) => {
+                let followed = cid.store.followed(project.name.clone()).await?;
+                followed.get(branch).and_then(|at| at.commit.clone())
+            }
+            None => None,
+        };
+        Ok(Self {
+            head,
+            past: past(&workspace).await?,
+            project: Arc::new(project.clone()),
+            name: name.clone(),
+            stage,
+            workspace,
+            after,
+        })
+    }
+
+    pub(super) fn running(&self) -> Option<u32> {
+        self.past.first().map(|running| running.build)
+    }
+
+    /// The build that ran before the present one.
+    pub(super) fn previous(&self) -> Option<u32> {
+        let running = self.running()?;
+        let mut others = self.past.iter().filter(|old| old.build != running);
+        others.next().map(|old| old.build)
+    }
+
+    /// Why a build may not run here; the hint says what to do.
+    pub(super) fn refuse(&self, build: &Build, older: bool) -> Result<(), Error> {
+        let (number, name) = (build.number, &self.name);
+        let conflict = |message: String, hint: &str| {
+            let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
+            Err(Error::Conflict { message, hint })
+        };
+        match build.state {
+            BuildState::Passed => {}
+            BuildState::Failed if !self.project.test.required => {}
+            BuildState::Failed => {
+                let verdict = build
+                    .verdict
+                    .as_ref()
+                    .map(|verdict| verdict.message.as_str());
+                let verdict = verdict.unwrap_or("its tests failed");
+                return conflict(
+                    format!("build {number} may not run in {name}: {verdict}"),
+                    "mend it and push; `required = false` under [test] has verdicts stop nothing",
+                );
+            }
+            BuildState::Queued | BuildState::Building | BuildState::Testing => {
+                return conflict(
+                    format!("build {number} may not run in {name}: it is not tested yet"),
+                    &format!("wait for it: cictl jobs watch {}", build.job),
+                );
+            }
+            BuildState::Error => {
+                return conflict(
+                    format!("build {number} may not run in {name}: it could not be made"),
+                    &format!("its job says why: cictl jobs show {}", build.job),
+                );
+            }
+        }
+        if build.packages.is_none() || build.digest.is_none() {
+            return conflict(
+                format!("build {number} may not run in {name}: it has no sealed files"),
+                "build the commit again: cictl build --again",
+            );
+        }
+        if let Some((after, there)) = &self.after
+            && !there.contains(&number)
+        {
+            return conflict(
+                format!("build {number} may not run in {name}: it never ran in {after}"),
+                &format!("cictl promote {after} {number}"),
+            );
+        }
+        match self.running() {
+            Some(running) if running > number && !older => conflict(
+                format!("build {number} is older than build {running}, which runs in {name}"),
+                &format!(
+                    "--older deploys it all the same; cictl rollback {name} {number} leaves release commands out"
+                ),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a build is of the stage's branch; a stage with `after` has none.
+    fn is_meant(&self, build: &Build) -> bool {
+        let branch = branch_of(&self.project, &self.stage);
+        // One commit may be of two branches, and is built once.
+        let is_head = self.head.as_ref() == Some(&build.source.commit);
+        branch.is_none_or(|branch| build.source.reference == branch || is_head)
+    }
+
+    pub(super) fn is_newer(&self, build: &Build) -> bool {
+        self.running().is_none_or(|running| build.number > running)
+    }
+
+    /// The newest build that may run here and does not yet.
+    pub(super) fn newest<'a>(&self, builds: &'a [Build]) -> Option<&'a Build> {
+        builds.iter().find(|build| {
+            self.is_meant(build) && self.is_newer(build) && self.refuse(build, false).is_ok()
+        })
+    }
+
+    /// Why there is none; of the newest build that could be meant, if there is one.
+    pub(super) fn nothing_new(&self, builds: &[Build]) -> Error {
+        let mut newer = builds
+            .iter()
+            .filter(|build| self.is_meant(build) && self.is_newer(build));
+        match (newer.next(), self.running()) {
+            (Some(newest), _) => match self.refuse(newest, false) {
+                Err(error) => error,
+                Ok(()) => self.runs_already(newest.number),
+            },
+            (None, Some(running)) => self.runs_already(running),
+            (None, None) => Error::Conflict {
+                message: format!("there is no build for {}", self.name),
+                hint: Some("cictl build makes one of the base branch".into()),
+            },
+        }
+    }
+
+    pub(super) fn runs_already(&self, number: u32) -> Error {
+        Error::Conflict {
+            message: format!("build {number} runs in {} already", self.name),
+            hint: Some(format!(
+                "cictl promote {} {number} deploys it once more",
+                self.name
+            )),
+        }
+    }
+
+    /// What happened to the database since a build ran here last.
+    pub(super) fn since(&self, number: u32) -> Vec<String> {
+        let later: Vec<&Deployment> = self
+            .past
+            .iter()
+            .take_while(|old| old.build != number)
+            .collect();
+        let released: Vec<String> = later
+            .iter()
+            .filter(|old| old.released)
+            .map(|old| old.build.to_string())
+            .collect();
+        let mut notes = Vec::new();
+        if !released.is_empty() {
+            notes.push(format!(
+                "release commands ran since, of build {}: what they changed in the database is not taken back",
+                released.join(", ")
+            ));
+        }
+        // The oldest of them is the state that the build left.
+        if let Some(backup) = later.iter().rev().find_map(|old| old.backup.as_ref()) {
+            notes.push(format!(
+                "a copy of the database from before is in {}",
+                backup.display()
+            ));
+        }
+        notes
+    }
+
+    pub(super) async fn refuse_live_job(&self, cid: &Cid) -> Result<(), Error> {
+        match &self.workspace {
+            Some(workspace) => refuse_live_job(cid, workspace).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn begin(
+        self,
+        cid: &Cid,
+        permit: Permit,
+        build: &Build,
+        releases: bool,
+    ) -> Result<Begun, Error> {
+        refuse_full_disk(cid, &self.project, "a deployment")?;
+        let by = permit.actor().to_string();
+        let subject = match self.workspace {
+            Some(workspace) => {
+                let state = workspace.state;
+                Subject::Existing(Box::new(workspace), state)
+            }
+            None => Subject::New {
+                candidates: vec![draft(cid, &self.project, &self.name, permit.uid())],
+                // The project file says how many there are.
+                quota: Quota {
+                    in_all: u32::MAX,
+                    per_project: u32::MAX,
+                    per_creator: u32::MAX,
+                },
+            },
+        };
+        let order = Order::DeployBuild {
+            project: self.project,
+            build: Box::new(build.clone()),
+            by,
+            releases,
+        };
+        match submit(cid, permit, subject, order).await {
+            // Another first deployment was quicker.
+            Err(Error::Exists { job: Some(job), .. }) => Err(Error::JobInTheWay {
+                job,
+                kind: JobKind::Deploy,
+            }),
+            begun => begun,
+        }
+    }
+}
+
+/// The row of a stage to which nothing was deployed yet.
+fn draft(cid: &Cid, project: &Project, name: &Name, uid: u32) -> Workspace {
+    let url = cid
+        .sys
+        .site
+        .url(&project.host_for(name), project.is_https(name));
+    Workspace {
+        id: 0,
+        email: Email::of_stage(name),
+        project: project.name.clone(),
+        state: WorkspaceState::Creating,
+        port: None,
+        branch_gone_at: None,
+        directory: Projects::work_dir(project, &cid.layout.work_root).join(name.as_str()),
+        branch: String::new(),
+        url,
+        commit: None,
+        deployment: 0,
+        created_at: jiff::Timestamp::now(),
+        job: Uuid::nil(),
+        creator: Creator::User(uid),
+        name: name.clone(),
+    }
+}
+
+/// The branch whose builds a stage takes; one with `after` has none.
+fn branch_of<'a>(project: &'a Project, stage: &'a Stage) -> Option<&'a str> {
+    let own = stage.branch.as_ref().map(|branch| branch.as_str());
+    match &stage.after {
+        Some(_) => None,
+        None => Some(own.unwrap_or(&project.git.base)),
+    }
+}
