@@ -44,7 +44,7 @@ async fn a_stage_runs_from_its_builds_own_files_and_writes_no_others() {
     assert!(data.is_dir() && !run_file.env.contains_key("CID_WORKSPACE"));
     let run_as = run_file.run_as.unwrap();
     assert_eq!(run_as.uid, account_of_tests());
-    assert_eq!(run_as.writable, [after.directory.clone()]);
+    assert_eq!(run_as.writable, std::slice::from_ref(&after.directory));
     assert!(run_as.readable.contains(&build.directory.join("src")));
     // Nothing is written into what is sealed.
     let wrote =
@@ -119,7 +119,7 @@ async fn a_stages_secrets_are_in_its_run_file_alone() {
         assert_eq!(stage.run(kind).await.1, JobState::Done);
     }
     stage.fake.answer(|request| match request {
-        Request::RunCommand(ask) if ask.env.get("API").is_some() => {
+        Request::RunCommand(ask) if ask.env.contains_key("API") => {
             let said = format!("{} says {SECRET}", ask.env["API"]);
             Some(Box::pin(async move {
                 Err(cid_protocol::fault::Fault::new(said))
