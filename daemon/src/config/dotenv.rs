@@ -14,11 +14,17 @@ pub enum Unreadable {
     /// python-dotenv fills it in, in single quotes too.
     #[error("it holds ${{, which python-dotenv replaces by another variable's value")]
     Interpolated,
-    /// No quotes are left that all readers end at the same place.
+    /// Single quotes would end at the `'`, and in double quotes `sh` and others read this character.
+    #[error("it holds ' together with {0}, and no quotes are read alike around both")]
+    Quotes(char),
+    /// python-dotenv makes one backslash of two, and takes one at the end for an escaped quote.
     #[error(
-        "it holds quotes or backslashes together that python-dotenv, django-environ, Node and sh read differently"
+        "it holds two backslashes in a row or ends with one, which python-dotenv reads differently"
     )]
-    Quotes,
+    Backslash,
+    /// django-environ takes a second pair of quotes off.
+    #[error("it begins and ends with \", which django-environ takes off")]
+    DoublyQuoted,
 }
 
 /// The line `NAME=VALUE`, without its end.
@@ -53,16 +59,18 @@ fn quote_for(value: &str) -> Result<Option<char>, Unreadable> {
     if value.contains("${") {
         return Err(Unreadable::Interpolated);
     }
-    // python-dotenv decodes \\ and \' there; django-environ takes a second pair of quotes off.
-    let is_doubly_quoted = value.starts_with('"') && value.ends_with('"');
-    let is_decoded =
-        value.contains('\'') || value.contains(r"\\") || value.ends_with('\\') || is_doubly_quoted;
-    if !is_decoded {
+    if value.contains(r"\\") || value.ends_with('\\') {
+        return Err(Unreadable::Backslash);
+    }
+    if value.starts_with('"') && value.ends_with('"') {
+        return Err(Unreadable::DoublyQuoted);
+    }
+    if !value.contains('\'') {
         return Ok(Some('\''));
     }
-    match value.contains(['"', '\\', '$', '`']) {
-        true => Err(Unreadable::Quotes),
-        false => Ok(Some('"')),
+    match value.chars().find(|c| "\"\\$`".contains(*c)) {
+        Some(other) => Err(Unreadable::Quotes(other)),
+        None => Ok(Some('"')),
     }
 }
 
@@ -92,11 +100,11 @@ mod tests {
             ("a\u{2028}b", Unreadable::Control),
             ("$HOME", Unreadable::Proxy),
             ("a${HOME}", Unreadable::Interpolated),
-            ("it's \"it\"", Unreadable::Quotes),
-            (r"a b\", Unreadable::Quotes),
-            (r"a\\b", Unreadable::Quotes),
-            ("it's $5", Unreadable::Quotes),
-            ("\"quoted\"", Unreadable::Quotes),
+            ("it's \"it\"", Unreadable::Quotes('"')),
+            (r"a b\", Unreadable::Backslash),
+            (r"a\\b", Unreadable::Backslash),
+            ("it's $5", Unreadable::Quotes('$')),
+            ("\"quoted\"", Unreadable::DoublyQuoted),
         ] {
             assert_eq!(assignment("A", value), Err(why), "{value:?}");
         }
