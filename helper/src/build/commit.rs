@@ -1,22 +1,17 @@
 //! Finds commits in the mirror and writes their files out.
 
-use crate::{git::open_mirror, inspect::snapshot::beneath};
+use crate::{
+    git::{files, open_mirror},
+    inspect::snapshot::beneath,
+};
 use cid_protocol::{
-    budget::{BUILD_ENTRIES, BUILD_FILE, Budget, ERROR_TEXT, Over, cut},
-    fault::{Fault, FaultContext},
+    budget::{ERROR_TEXT, cut},
+    fault::Fault,
     request::{ExportCommit, Exported, FindCommit, FoundCommit},
 };
-use git2::{Commit, ErrorCode, ObjectType, Oid, Repository};
-use std::{
-    ffi::OsStr,
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt, fs::symlink},
-    path::{Path, PathBuf},
-};
+use git2::{Commit, ErrorCode, Oid, Repository};
+use std::path::Path;
 
-const LINK: i32 = 0o120_000;
-const PROGRAM: i32 = 0o100_755;
 /// Shorter beginnings of a commit's name are too easily a word.
 const SHORTEST: usize = 7;
 
@@ -68,7 +63,7 @@ fn look_up<'r>(mirror: &'r Repository, revision: &str) -> Result<Option<Commit<'
     }
 }
 
-/// Writes a commit's files into an empty folder. Links come last, so that nothing is written through one.
+/// Writes a commit's files into an empty folder.
 ///
 /// # Errors
 /// The commit cannot be read, has too many or too large files, a file that is git's own, or a link that
@@ -79,39 +74,8 @@ pub(crate) fn export(ask: &ExportCommit) -> Result<Exported, Fault> {
         |error: git2::Error| Fault::io("read from the mirror", &ask.mirror, error.message());
     let commit = Oid::from_str(&ask.commit).and_then(|id| mirror.find_commit(id));
     let tree = commit.and_then(|commit| commit.tree()).map_err(damaged)?;
-    let mut exported = Exported::default();
-    let mut links = Vec::new();
-    let mut waiting = vec![(PathBuf::new(), tree)];
-    let mut count = 0;
-    while let Some((folder, tree)) = waiting.pop() {
-        for entry in tree.iter() {
-            count += 1;
-            over(&BUILD_ENTRIES, count, "this commit")?;
-            let name = OsStr::from_bytes(entry.name_bytes());
-            let path = folder.join(plain(name, &folder)?);
-            let place = ask.target.join(&path);
-            match (entry.kind(), entry.filemode()) {
-                (Some(ObjectType::Tree), _) => {
-                    fs::create_dir(&place).map_err(|error| Fault::io("make", &place, error))?;
-                    let object = entry.to_object(&mirror).map_err(damaged)?;
-                    waiting.push((path, object.peel_to_tree().map_err(damaged)?));
-                }
-                (Some(ObjectType::Blob), LINK) => links.push((path, entry.id())),
-                (Some(ObjectType::Blob), mode) => {
-                    let content = blob(&mirror, entry.id(), &path)?;
-                    write(&place, content.content(), mode == PROGRAM)?;
-                    exported.files += 1;
-                }
-                _ => {
-                    fs::create_dir(&place).map_err(|error| Fault::io("make", &place, error))?;
-                    exported.submodules.push(path);
-                }
-            }
-        }
-    }
-    for (path, id) in links {
-        let content = blob(&mirror, id, &path)?;
-        let to = Path::new(OsStr::from_bytes(content.content()));
+    let written = files::write(&mirror, tree, &ask.target)?;
+    for (path, to) in &written.links {
         let from = path.parent().unwrap_or(Path::new(""));
         if beneath(from, to).is_none() {
             return Err(Fault::new(format!(
@@ -120,58 +84,21 @@ pub(crate) fn export(ask: &ExportCommit) -> Result<Exported, Fault> {
             ))
             .hint("replace it by the file itself, or by a link to one in the repository"));
         }
-        let place = ask.target.join(&path);
-        symlink(to, &place).map_err(|error| Fault::io("link", &place, error))?;
     }
-    Ok(exported)
-}
-
-/// A name that git itself would check out.
-fn plain<'n>(name: &'n OsStr, folder: &Path) -> Result<&'n OsStr, Fault> {
-    let bytes = name.as_bytes();
-    let is_bad = bytes.is_empty()
-        || [&b"."[..], b".."].contains(&bytes)
-        || bytes.eq_ignore_ascii_case(b".git")
-        || bytes.iter().any(|byte| [b'/', 0].contains(byte));
-    match is_bad {
-        true => Err(Fault::new(format!(
-            "cannot build {}: it is no name of a file",
-            folder.join(name).display()
-        ))),
-        false => Ok(name),
-    }
-}
-
-fn blob<'r>(mirror: &'r Repository, id: Oid, path: &Path) -> Result<git2::Blob<'r>, Fault> {
-    let damaged = |error: git2::Error| Fault::io("read from the mirror", path, error.message());
-    let (size, _) = mirror
-        .odb()
-        .and_then(|odb| odb.read_header(id))
-        .map_err(damaged)?;
-    over(&BUILD_FILE, size, &path.display().to_string())?;
-    mirror.find_blob(id).map_err(damaged)
-}
-
-fn write(path: &Path, content: &[u8], is_program: bool) -> Result<(), Fault> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(if is_program { 0o777 } else { 0o666 })
-        .open(path)
-        .and_then(|mut file| file.write_all(content))
-        .cannot(format!("write {}", path.display()))
-}
-
-pub(super) fn over(budget: &'static Budget, amount: usize, of: &str) -> Result<(), Fault> {
-    budget
-        .check(amount, of)
-        .map_err(|over| Fault::new(over.to_string()).hint(Over::HINT))
+    written.link(&ask.target)?;
+    Ok(Exported {
+        files: written.files,
+        submodules: written.submodules,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    const LINK: i32 = 0o120_000;
+    const PROGRAM: i32 = 0o100_755;
 
     /// A mirror whose branch `main` has these entries: name, content, mode.
     fn mirror(entries: &[(&str, &str, i32)]) -> (tempfile::TempDir, String) {

@@ -2,7 +2,7 @@
 //!
 //! A build's own commands may have left anything there, so folders are opened without following a link.
 
-use super::commit::over;
+use crate::git::files::over;
 use crate::tree::beneath::{CONFINED, FOLDER};
 use cid_protocol::{
     budget::BUILD_ENTRIES,

@@ -1,17 +1,20 @@
 //! Puts the files that an installer reads into a folder: only those that declare dependencies, or,
 //! where these name local packages, the whole commit.
 
-use crate::inspect::{
-    declared::Declared,
-    kinds::{Kind, detect},
-    requirements,
-    snapshot::Snapshot,
+use crate::{
+    git::files,
+    inspect::{
+        declared::Declared,
+        kinds::{Kind, detect},
+        requirements,
+        snapshot::Snapshot,
+    },
 };
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request::Dependencies,
 };
-use git2::{Repository, build::CheckoutBuilder};
+use git2::Repository;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -29,11 +32,11 @@ pub(super) fn export(
         .find(|(detected, _)| detected.dependencies == kind.dependencies)
         .map(|(_, declared)| declared)
         .ok_or_else(|| Fault::new(format!("cannot find {} at the commit", kind.file)))?;
-    fs::create_dir_all(target.join(&snapshot.app_dir))
-        .map_err(|error| Fault::io("make", target, error))?;
     if declared.open || declared.is_whole {
         export_all(mirror, snapshot, target)?;
     }
+    fs::create_dir_all(target.join(&snapshot.app_dir))
+        .map_err(|error| Fault::io("make", target, error))?;
     for (path, content) in &declared.files {
         let file = target.join(path);
         if let Some(parent) = file.parent() {
@@ -50,18 +53,13 @@ pub(super) fn export(
     Ok(declared)
 }
 
-/// Exports the whole commit; gives the app's folder.
+/// Exports the whole commit into `target`, which is made or empty; gives the app's folder.
 pub(super) fn export_all(
     mirror: &Repository,
     snapshot: &Snapshot<'_>,
     target: &Path,
 ) -> Result<PathBuf, Fault> {
-    let app = target.join(&snapshot.app_dir);
-    fs::create_dir_all(&app).map_err(|error| Fault::io("make", &app, error))?;
-    let mut checkout = CheckoutBuilder::new();
-    checkout.force().update_index(false).target_dir(target);
-    mirror
-        .checkout_tree(snapshot.root().as_object(), Some(&mut checkout))
-        .map_err(|error| Fault::io("export the commit to", target, error.message()))?;
-    Ok(app)
+    fs::create_dir_all(target).map_err(|error| Fault::io("make", target, error))?;
+    files::write(mirror, snapshot.root().clone(), target)?.link(target)?;
+    Ok(target.join(&snapshot.app_dir))
 }

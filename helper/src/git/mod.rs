@@ -6,6 +6,7 @@ pub(super) mod branches;
 pub(super) mod clone;
 pub(super) mod credential;
 pub(super) mod fetch;
+pub(super) mod files;
 mod growth;
 mod mirror;
 mod program;
