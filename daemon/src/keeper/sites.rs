@@ -22,21 +22,21 @@ const PAUSE: Duration = Duration::from_hours(1);
 const SHORT_PAUSE: Duration = Duration::from_secs(30);
 
 /// Brings all projects' certificates and vhosts for unknown names up to date, and removes those of
-/// projects that are gone. An error in one project is logged and does not stop the others. Returns the
-/// number of projects with an error.
-pub async fn keep_sites(cid: &Cid) -> usize {
+/// projects that are gone. An error in one project is logged and does not stop the others. Returns what went
+/// wrong, with the project's name.
+pub async fn keep_sites(cid: &Cid) -> Vec<String> {
     let shelf = cid.projects.all();
-    let mut failed = 0;
+    let mut failed = Vec::new();
     // A project whose file is currently bad keeps what it has.
     for project in shelf.values().flatten() {
         if let Err(fault) = keep_site(cid, project).await {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
-            failed += 1;
+            failed.push(format!("{}: {fault}", project.name));
         }
     }
     if let Err(fault) = remove_strays(cid, &shelf).await {
         tracing::error!("{fault}");
-        failed += 1;
+        failed.push(fault.to_string());
     }
     failed
 }
@@ -44,9 +44,9 @@ pub async fn keep_sites(cid: &Cid) -> usize {
 /// Repeats this until the daemon stops.
 pub async fn keep_sites_forever(cid: Cid) {
     loop {
-        let pause = match keep_sites(&cid).await {
-            0 => PAUSE,
-            _ => SHORT_PAUSE,
+        let pause = match keep_sites(&cid).await.is_empty() {
+            true => PAUSE,
+            false => SHORT_PAUSE,
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -79,9 +79,7 @@ const fn kind(
 
 /// A line for each such file of the repository: its path and the keys of `[app]` that it needs.
 pub(super) fn nearby(snapshot: &Snapshot<'_>) -> Vec<String> {
-    let files = snapshot
-        .look_below(KINDS.iter().map(|kind| kind.depth).max().unwrap_or(0))
-        .files;
+    let files = snapshot.look_below(KINDS.iter().map(|kind| kind.depth).max().unwrap_or(0));
     let mut lines = Vec::new();
     for kind in KINDS {
         let of_kind = files.iter().filter(|path| {

@@ -47,12 +47,12 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Procfile, Fault> {
     // Of each type the number of its line.
     let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
-        let (number, line) = (index + 1, line.trim());
-        if line.is_empty() || line.starts_with('#') {
+        let number = index + 1;
+        if line.trim().is_empty() || line.trim_start().starts_with('#') {
             continue;
         }
         let place = format!("line {number} of {}", path.display());
-        let (name, command) = entry(line, &place)?;
+        let (name, command) = entry(line.trim_end(), &place)?;
         match lines.entry(name) {
             Entry::Occupied(mut earlier) => {
                 let first = earlier.insert(number);
@@ -100,6 +100,13 @@ fn entry<'a>(line: &'a str, place: &str) -> Result<(&'a str, &'a str), Fault> {
             "write `TYPE: COMMAND`, the command in one line; a type is of letters, digits, _ and -, does not begin with -, and has at most 31",
         ))
     };
+    // Procfiles have no continuation: the second line would be a process of its own.
+    if line.ends_with('\\') {
+        return refuse("it ends in a backslash, and a command is one line");
+    }
+    if line.starts_with(char::is_whitespace) {
+        return refuse("it begins with white space");
+    }
     let Some((name, command)) = line.split_once(':') else {
         return refuse("it is not `TYPE: COMMAND`");
     };
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn keeps_order_and_shell_text() {
         let text = "# a comment: x\nweb: gunicorn -b 127.0.0.1:$PORT a.wsgi\r\nrelease: ./go && x\n\n\
-                    worker:celery -A a worker\n  Beat_2-x : celery beat\n";
+                    worker:celery -A a worker\nBeat_2-x : celery beat\n";
         let read = read(text).unwrap();
         let processes = [
             ("web", "gunicorn -b 127.0.0.1:$PORT a.wsgi"),
@@ -168,6 +175,9 @@ mod tests {
             "wörker: y",
             "--bind 127.0.0.1:8000",
             "web: a\rworker: b",
+            "web: gunicorn \\",
+            "  app: app",
+            "\tapp: app",
         ] {
             let fault = read(&format!("web: x\n# c\n{bad}\n")).unwrap_err();
             let place = "line 3 of Procfile";

@@ -1,15 +1,18 @@
 //! The app's folder at one commit of the mirror: nothing that changes while one looks.
 
 use cid_protocol::{
-    budget::{Budget, REPOSITORY_BYTES, REPOSITORY_FILE, REPOSITORY_FILES, REPOSITORY_FOLDERS},
+    budget::{
+        BUILD_ENTRIES, Budget, REPOSITORY_BYTES, REPOSITORY_FILE, REPOSITORY_FILES,
+        REPOSITORY_FOLDERS,
+    },
     fault::Fault,
 };
-use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
+use git2::{ObjectType, Oid, Repository, Tree, TreeEntry, TreeWalkMode, TreeWalkResult};
 use std::{
     cell::Cell,
     collections::VecDeque,
-    ffi::OsString,
-    os::unix::ffi::OsStringExt,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Component, Path, PathBuf},
 };
 
@@ -20,15 +23,6 @@ const MOST_LINKS: usize = 40;
 
 /// Others' code, that brings examples and tests of its own.
 const PASSED_OVER: &[&str] = &["node_modules", "vendor", "site-packages"];
-
-/// What a commit holds, by path in the repository.
-#[derive(Default)]
-pub(super) struct Below {
-    /// Files, and links.
-    pub(super) files: Vec<PathBuf>,
-    /// Folders that are commits of other repositories.
-    pub(super) submodules: Vec<PathBuf>,
-}
 
 /// An app's folder at a commit.
 pub(crate) struct Snapshot<'r> {
@@ -223,10 +217,11 @@ impl<'r> Snapshot<'r> {
             .into_iter()
     }
 
-    /// What the commit holds in its root and so many levels of folders below, nearest first. Folders of
-    /// installed packages and those that begin with a dot are left out; of very many the last.
-    pub(super) fn look_below(&self, levels: usize) -> Below {
-        let mut below = Below::default();
+    /// Files and links of the commit, by path in the repository: those in its root and so many levels of folders
+    /// below, nearest first. Folders of installed packages and those that begin with a dot are left out; of very
+    /// many the last.
+    pub(super) fn look_below(&self, levels: usize) -> Vec<PathBuf> {
+        let mut files = Vec::new();
         let mut waiting = VecDeque::from([(PathBuf::new(), self.root.clone())]);
         let mut looked_at = 0;
         while let Some((folder, tree)) = waiting.pop_front() {
@@ -238,8 +233,7 @@ impl<'r> Snapshot<'r> {
                 let Ok(name) = entry.name() else { continue };
                 let path = folder.join(name);
                 match entry.kind() {
-                    Some(ObjectType::Blob) => below.files.push(path),
-                    Some(ObjectType::Commit) => below.submodules.push(path),
+                    Some(ObjectType::Blob) => files.push(path),
                     Some(ObjectType::Tree)
                         if folder.components().count() < levels
                             && !name.starts_with('.')
@@ -254,7 +248,27 @@ impl<'r> Snapshot<'r> {
                 }
             }
         }
-        below
+        files
+    }
+
+    /// Folders of the commit that are commits of other repositories; of very many files the last are not
+    /// looked at.
+    pub(super) fn submodules(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut looked_at = 0;
+        // It fails when it is stopped.
+        let _ = self.root.walk(TreeWalkMode::PreOrder, |folder, entry| {
+            looked_at += 1;
+            if looked_at > BUILD_ENTRIES.most {
+                return TreeWalkResult::Abort;
+            }
+            if entry.kind() == Some(ObjectType::Commit) {
+                let name = OsStr::from_bytes(entry.name_bytes());
+                found.push(Path::new(folder).join(name));
+            }
+            TreeWalkResult::Ok
+        });
+        found
     }
 
     /// The whole commit.

@@ -1,7 +1,6 @@
 //! What of a commit a clone does not bring: submodules, and files that Git LFS keeps elsewhere.
 
 use super::{snapshot::Snapshot, text};
-use git2::ObjectType;
 use std::path::PathBuf;
 
 const MODULES: &str = ".gitmodules";
@@ -17,19 +16,8 @@ pub(super) fn notes(snapshot: &Snapshot<'_>) -> Vec<String> {
 }
 
 fn submodules(snapshot: &Snapshot<'_>) -> Option<String> {
-    let modules = snapshot.read_at(MODULES.as_ref()).ok()??;
-    let modules = text::decode(&modules, MODULES.as_ref()).unwrap_or_default();
-    // One that was removed may have left its lines.
-    let is_there = |path: &PathBuf| {
-        let found = snapshot.id_of(path).ok().flatten();
-        found.is_some_and(|(kind, _)| kind == ObjectType::Commit)
-    };
-    let named = modules.lines().filter_map(path_of).filter(is_there);
-    let mut found: Vec<PathBuf> = named
-        .chain(snapshot.look_below(usize::MAX).submodules)
-        .collect();
-    found.sort();
-    found.dedup();
+    snapshot.read_at(MODULES.as_ref()).ok()??;
+    let found = snapshot.submodules();
     let shown: Vec<String> = found
         .iter()
         .map(|path| path.display().to_string())
@@ -40,13 +28,6 @@ fn submodules(snapshot: &Snapshot<'_>) -> Option<String> {
             shown.join(", ")
         )
     })
-}
-
-/// The path of a submodule, where a line of `.gitmodules` names it: also where nothing else is looked for, such as
-/// in `vendor`.
-fn path_of(line: &str) -> Option<PathBuf> {
-    let (key, path) = line.split_once('=')?;
-    (key.trim() == "path").then(|| path.trim().trim_matches('"').into())
 }
 
 /// Attributes count from the folder that they are in: mostly the root, or one around the app's files.
@@ -92,20 +73,10 @@ mod tests {
         let said = notes(&[modules, ("libs/theme", SUBMODULE, b"x")]);
         assert!(said[0].contains("libs/theme"), "{said:?}");
         // Also in folders that are passed over otherwise.
-        let modules: (&str, u32, &[u8]) = (
-            ".gitmodules",
-            FILE,
-            b"[submodule \"x\"]\n\tpath = vendor/x\n\turl = u\n[submodule \"y\"]\n\tpath=\".lib/y\"\n\tpath = gone\n",
-        );
-        let said = notes(&[
-            modules,
-            ("vendor/x", SUBMODULE, b"x"),
-            (".lib/y", SUBMODULE, b"y"),
-        ]);
-        assert!(
-            said[0].contains(": .lib/y, vendor/x stays empty"),
-            "{said:?}"
-        );
+        for path in ["vendor/sub", "node_modules/x", ".hidden/sub", "a/b/c/d"] {
+            let said = notes(&[modules, (path, SUBMODULE, b"x")]);
+            assert!(said[0].contains(path), "{said:?}");
+        }
         // One that was removed leaves its file.
         assert_eq!(notes(&[modules]), [""; 0]);
     }

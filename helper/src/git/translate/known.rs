@@ -288,11 +288,18 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         marks: &["dubious ownership"],
         lost: None,
-        means: |_| {
-            (
+        means: |git| match git.url.local() {
+            Some(_) => (
                 "the repository belongs to another user and git does not trust it".into(),
                 "check the path in the project's file; cid trusts exactly that path".into(),
-            )
+            ),
+            None => (
+                format!(
+                    "on {} the repository belongs to another user than the one who serves it",
+                    server(git)
+                ),
+                "have its files given to that user there, e.g. by chown -R".into(),
+            ),
         },
     },
     Known {
