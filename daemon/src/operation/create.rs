@@ -114,5 +114,5 @@ pub(super) fn refuse_full_disk(cid: &Cid, project: &Project, what: &str) -> Resu
 
 /// Whether helpers can be started now, and later to undo everything.
 fn has_units(cid: &Cid) -> bool {
-    room::of_units(&cid.layout.run_dir).renew() && room::has_room_for_units(&cid.layout.run_dir)
+    room::of_units(&cid.layout.run_dir).renew() && room::has_room(&cid.layout.run_dir)
 }

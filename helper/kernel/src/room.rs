@@ -80,9 +80,9 @@ pub fn of_units(run_dir: &Path) -> Reserve {
     Reserve::at(run_dir.join("reserve"))
 }
 
-/// Whether a helper's unit can still be written.
-pub fn has_room_for_units(run_dir: &Path) -> bool {
-    fs::free_bytes(run_dir).is_ok_and(|free| free >= MIB)
+/// Whether a few small files can still be written here, such as a helper's unit.
+pub fn has_room(folder: &Path) -> bool {
+    fs::free_bytes(folder).is_ok_and(|free| free >= MIB)
 }
 
 /// Space and files kept aside on one file system for when it is full: a folder with some files.

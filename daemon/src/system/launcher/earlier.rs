@@ -68,15 +68,18 @@ async fn end_one(path: &Path, limit: Duration) -> Result<(), Fault> {
             break;
         }
         if Instant::now() >= deadline {
-            let owner = owner(path).filter(|owner| !killed && is_helper(owner.pid, path));
-            let Some(owner) = owner else {
+            let pid = owner(path).map(|owner| owner.pid);
+            let pid = pid.filter(|&pid| is_helper(pid, path));
+            // On a full disk the file stays empty.
+            let pid = pid.or_else(|| helper_of(path)).filter(|_| !killed);
+            let Some(pid) = pid else {
                 return Err(Fault::io(
                     "end the helper that holds",
                     path,
                     "it does not let go",
                 ));
             };
-            kill_with_descendants(owner.pid, limit).await?;
+            kill_with_descendants(pid, limit).await?;
             killed = true;
             deadline = Instant::now() + limit;
         }
@@ -169,6 +172,13 @@ fn owner(path: &Path) -> Option<Owner> {
         start: words.next()?.parse().ok()?,
         boot: words.next()?.to_owned(),
     })
+}
+
+/// The process that was started with this lock file.
+fn helper_of(lock: &Path) -> Option<i32> {
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|&pid| is_helper(pid, lock))
 }
 
 /// Whether that process was started with this lock file.
