@@ -35,6 +35,10 @@ pub struct Project {
     /// A hash over the file, which changes with it; not in the file.
     #[serde(skip)]
     pub digest: String,
+    /// A hash for each key that decides what is installed and run in a workspace, such as `[app] run`; not in the
+    /// file.
+    #[serde(skip)]
+    pub keys: BTreeMap<String, String>,
     /// Workspaces answer at `NAME.DOMAIN`.
     pub domain: Domain,
     /// Identity for git over the network; in the sandbox always the user who runs it.
@@ -119,6 +123,28 @@ fn own_account<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
     ))
 }
 
+fn hash(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text))
+}
+
+/// The keys of `[app]` that a workspace is made from, and `[[files]]`. Health is asked by the present file; builds
+/// and tests are no part of it.
+fn keys(text: &str) -> BTreeMap<String, String> {
+    let mut file: toml::Table = toml::from_str(text).unwrap_or_default();
+    let app = match file.remove("app") {
+        Some(toml::Value::Table(app)) => app,
+        _ => toml::Table::new(),
+    };
+    let app = app
+        .into_iter()
+        .filter(|(key, _)| !["health", "build", "test"].contains(&key.as_str()))
+        .map(|(key, value)| (format!("[app] {key}"), value));
+    let files = file.remove("files");
+    app.chain(files.map(|files| ("[[files]]".to_owned(), files)))
+        .map(|(key, value)| (key, hash(&value.to_string())))
+        .collect()
+}
+
 impl Project {
     /// Reads a file and checks what its values say together.
     ///
@@ -137,7 +163,8 @@ impl Project {
         let mut project: Self = parse(path, &text)?;
         project.name = name;
         path.clone_into(&mut project.file);
-        project.digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&text));
+        project.digest = hash(&text);
+        project.keys = keys(&text);
         project.check().map_err(|broken| fail(broken.told(&text)))?;
         Ok(project)
     }

@@ -5,8 +5,11 @@ use crate::{
     config::{EnvName, Project, Values},
     domain::Workspace,
 };
-use cid_protocol::{request::LookAtTree, run_file::RunFile};
-use std::collections::BTreeMap;
+use cid_protocol::{
+    request::LookAtTree,
+    run_file::{MadeFrom, RunFile},
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Variables that are cid's own, whatever `[env]` says.
 const OWN: [&str; 10] = [
@@ -56,6 +59,7 @@ pub(crate) fn not_in_effect(
         _ => app.env.is_none(),
     };
     let mut stale: Vec<String> = changed.iter().filter(counts).cloned().collect();
+    stale.extend(keys(project, &run_file.made_from));
     let values = given_to(values, run_file);
     let env = project.env_of(&values);
     let names = variables(project, &env, run_file);
@@ -84,6 +88,16 @@ pub(crate) fn not_in_effect(
         stale.push("[limits] app".to_owned());
     }
     stale
+}
+
+/// Keys that are new, other or gone.
+fn keys(project: &Project, made_from: &MadeFrom) -> Vec<String> {
+    let (now, then) = (&project.keys, &made_from.keys);
+    let names: BTreeSet<&String> = now.keys().chain(then.keys()).collect();
+    let differs = names
+        .into_iter()
+        .filter(|name| now.get(*name) != then.get(*name));
+    differs.cloned().collect()
 }
 
 fn app_limits(project: &Project) -> cid_protocol::run_file::Limits {
@@ -210,6 +224,31 @@ mod tests {
                 .collect::<String>();
         let told = not_in_effect(&self::project(&many), &values(), &run_file(&[]), &[]);
         assert_eq!(told, ["[env] V1, V2, V3, V4, V5 and 3 more"]);
+    }
+
+    #[test]
+    fn keys_that_are_new_other_or_gone_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shop.toml");
+        let load = |more: &str| {
+            let file = format!("domain = \"x.localhost\"\n[git]\nurl = \"/x.git\"\n{more}");
+            std::fs::write(&path, file).unwrap();
+            Project::load(&path).unwrap_or_else(|error| panic!("{error}"))
+        };
+        let app = "[app]\nrun.web = [\"a\"]\nrelease = [[\"b\"]]\n";
+        let mut made = run_file(&[]);
+        made.made_from.keys = load(app).keys;
+        let told = |more: &str| not_in_effect(&load(more), &values(), &made, &[]);
+        assert_eq!(told(app), [""; 0]);
+        // Order and comments mean nothing, and health is asked by the present file.
+        let same = "[app] # x\nrelease = [ [\"b\"] ]\nhealth = { path = \"/up\" }\n[app.run]\nweb = [\"a\"]\n";
+        assert_eq!(told(same), [""; 0]);
+        let files = "[[files]]\ntemplate = \"a\"\ntarget = \"b\"\n";
+        let other = format!("[app]\nrun.web = [\"c\"]\ninstall = [[\"d\"]]\n{files}");
+        assert_eq!(
+            told(&other),
+            ["[[files]]", "[app] install", "[app] release", "[app] run"]
+        );
     }
 
     #[test]

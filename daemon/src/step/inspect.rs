@@ -132,6 +132,7 @@ impl Step for Inspect {
             digest: digest(&fingerprint, &recipe, &project)?,
             snapshot,
             packages: recipe::packages(&project, &inspection),
+            keys: project.keys.clone(),
         };
         let unchanged = match &self.clone {
             None => false,

@@ -44,6 +44,9 @@ pub struct MadeFrom {
     pub snapshot: Option<String>,
     /// A hash over the declared dependencies, where they alone decide what is installed.
     pub packages: Option<String>,
+    /// A hash for each key of the project file that decides what is installed and run.
+    #[serde(default)]
+    pub keys: BTreeMap<String, String>,
 }
 
 /// A workspace's user, and what its processes may reach.

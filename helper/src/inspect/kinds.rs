@@ -16,8 +16,8 @@ pub(crate) struct Kind {
     /// The deciding file.
     pub(crate) file: &'static str,
     /// This one is in the app's folder.
-    pub(super) needs: &'static str,
-    pub(super) read: Read,
+    pub(crate) needs: &'static str,
+    read: Read,
     /// What installs; `None`: uv or pip, see [`crate::deps`].
     pub(crate) tool: Option<Tool>,
 }

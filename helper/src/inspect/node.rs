@@ -61,7 +61,7 @@ pub(super) fn read(snapshot: &Snapshot<'_>, kind: &Kind) -> Result<Option<Declar
     let root = package(snapshot, &folder)?.unwrap_or(Value::Null);
     if is_workspace(snapshot, &folder, &root)? {
         declared.is_whole = true;
-        for path in snapshot.look_below(MEMBERS).files {
+        for path in snapshot.look_below(MEMBERS) {
             if path.starts_with(&folder) && path.file_name() == Some(PACKAGE.as_ref()) {
                 declared.add_thing(snapshot, &path)?;
             }

@@ -1,23 +1,30 @@
 //! Looks at where a clone stands, and which of the files that an app is made from have changed in it.
 
 use super::open::open;
+use crate::inspect::{
+    kinds::{KINDS, detect},
+    snapshot::Snapshot,
+};
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request::{LookAtTree, TreeLook},
 };
-use git2::{ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid, Repository, Tree};
 use std::{
     collections::BTreeSet,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::Read,
     os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 /// More of a file is not compared; nobody writes a Procfile of this length.
 const LONGEST: u64 = 8 * 1024 * 1024;
 /// More such files are not looked at.
 const FILES: usize = 100;
+/// Files by which a package in the tree that has a build of its own says what it needs.
+const OF_PACKAGE: [&str; 3] = ["pyproject.toml", "setup.cfg", "setup.py"];
 
 /// Looks at a workspace's clone; changes nothing.
 ///
@@ -62,55 +69,75 @@ fn uncommitted(repository: &Repository) -> Option<usize> {
 
 /// Of the files that say what runs and what is installed, those that are not as at the commit.
 fn changed(repository: &Repository, ask: &LookAtTree) -> Option<Vec<String>> {
-    let id = Oid::from_str(ask.commit.as_deref()?).ok()?;
-    let root = repository.find_object(id, None).ok()?;
-    let root = root.peel_to_tree().ok()?;
-    let mut names = BTreeSet::new();
-    for folder in [PathBuf::new(), PathBuf::from("requirements")] {
-        let place = ask.dir.join(&folder);
-        let mut take = |name: &str| {
-            if counts(&folder, name) && names.len() < FILES {
-                names.insert(folder.join(name));
-            }
-        };
-        for entry in fs::read_dir(ask.tree.join(&place))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            take(&entry.file_name().to_string_lossy());
-        }
-        let tree = match place
-            .components()
-            .any(|part| matches!(part, std::path::Component::Normal(_)))
-        {
-            true => root
-                .get_path(&place)
-                .ok()
-                .and_then(|entry| entry.to_object(repository).ok()),
-            false => Some(root.as_object().clone()),
-        };
-        let tree = tree.and_then(|object| object.into_tree().ok());
-        for entry in tree.iter().flat_map(|tree| tree.iter()) {
-            take(&String::from_utf8_lossy(entry.name_bytes()));
-        }
+    let commit = ask.commit.as_deref()?;
+    let root = repository
+        .find_object(Oid::from_str(commit).ok()?, None)
+        .and_then(|object| object.peel_to_tree())
+        .ok()?;
+    let dir = without_dots(&ask.dir);
+    let mut paths = BTreeSet::new();
+    for folder in ["", "requirements"].map(Path::new) {
+        let place = dir.join(folder);
+        let there = fs::read_dir(ask.tree.join(&place)).into_iter().flatten();
+        let there = there.flatten().map(|entry| entry.file_name());
+        let names = there.chain(names_at(repository, &root, &place));
+        let read = names.filter(|name| counts(folder, &name.to_string_lossy()));
+        paths.extend(read.map(|name| place.join(name)).take(FILES));
     }
-    let is_other = |name: &PathBuf| {
-        let path = ask.dir.join(name);
-        let path: PathBuf = path
-            .components()
-            .filter(|part| *part != std::path::Component::CurDir)
-            .collect();
+    paths.extend(declared(repository, commit, &dir).into_iter().take(FILES));
+    let is_other = |path: &PathBuf| {
         let then = root
-            .get_path(&path)
+            .get_path(path)
             .ok()
             .filter(|entry| entry.kind() == Some(ObjectType::Blob))
             .and_then(|entry| repository.find_blob(entry.id()).ok())
             .map(|blob| plain(blob.content().to_vec()));
         then != now(&ask.tree.join(path))
     };
-    let changed = names.into_iter().filter(is_other);
-    Some(changed.map(|name| name.display().to_string()).collect())
+    let changed = paths.iter().filter(|path| is_other(path));
+    let shown = |path: &PathBuf| {
+        path.strip_prefix(&dir)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    };
+    Some(changed.map(shown).collect())
+}
+
+fn without_dots(path: &Path) -> PathBuf {
+    let parts = path.components();
+    parts.filter(|part| *part != Component::CurDir).collect()
+}
+
+/// Names in a folder of the commit.
+fn names_at(repository: &Repository, root: &Tree<'_>, folder: &Path) -> Vec<OsString> {
+    let tree = match folder.as_os_str().is_empty() {
+        true => Some(root.clone()),
+        false => root
+            .get_path(folder)
+            .and_then(|entry| entry.to_object(repository))
+            .and_then(|object| object.peel_to_tree())
+            .ok(),
+    };
+    let name = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    tree.iter()
+        .flat_map(|tree| tree.iter())
+        .map(|entry| name(entry.name_bytes()))
+        .collect()
+}
+
+/// All files that say at the commit what is installed, those of packages in the tree too.
+fn declared(repository: &Repository, commit: &str, dir: &Path) -> Vec<PathBuf> {
+    let found = Snapshot::open(repository, commit, dir).and_then(|snapshot| detect(&snapshot));
+    // What cannot be understood is reported where it is used.
+    let found = found.unwrap_or_default().into_iter();
+    found
+        .flat_map(|(_, declared)| {
+            let of_folder = |folder: &PathBuf| OF_PACKAGE.map(|name| folder.join(name));
+            let others: Vec<PathBuf> = declared.others.keys().flat_map(of_folder).collect();
+            declared.files.into_keys().chain(others)
+        })
+        .collect()
 }
 
 /// Whether a file says what runs or what is installed.
@@ -118,14 +145,10 @@ fn counts(folder: &Path, name: &str) -> bool {
     let is_list = name.ends_with(".txt") || name.ends_with(".in");
     match folder.as_os_str().is_empty() {
         true => {
-            [
-                "Procfile",
-                "runtime.txt",
-                ".python-version",
-                "pyproject.toml",
-                "uv.lock",
-            ]
-            .contains(&name)
+            ["Procfile", "runtime.txt", ".python-version"].contains(&name)
+                || KINDS
+                    .iter()
+                    .any(|kind| [kind.file, kind.needs].contains(&name))
                 || (is_list
                     && (name.starts_with("requirements") || name.starts_with("constraints")))
         }
@@ -234,6 +257,34 @@ mod tests {
                     "requirements.txt",
                     "uv.lock"
                 ]
+            );
+            // A package of the tree needs another one.
+            fs::create_dir_all(app.join("libs/greet")).unwrap();
+            let greet = app.join("libs/greet/pyproject.toml");
+            fs::write(&greet, "[project]\nname = \"greet\"\nversion = \"1\"\n").unwrap();
+            fs::create_dir_all(app.join("libs/old")).unwrap();
+            fs::write(app.join("libs/old/setup.py"), "").unwrap();
+            fs::write(
+                app.join("requirements.txt"),
+                "-e ./libs/greet\n./libs/old\n",
+            )
+            .unwrap();
+            fs::remove_file(app.join("uv.lock")).unwrap();
+            let ask = LookAtTree {
+                commit: Some(commit(&repository).to_string()),
+                ..ask
+            };
+            assert_eq!(look(&ask).unwrap().changed, [""; 0]);
+            fs::write(
+                &greet,
+                "[project]\nname = \"greet\"\nversion = \"1\"\ndependencies = [\"x\"]\n",
+            )
+            .unwrap();
+            fs::write(app.join("libs/greet/code.py"), "").unwrap();
+            fs::write(app.join("libs/old/setup.py"), "#").unwrap();
+            assert_eq!(
+                look(&ask).unwrap().changed,
+                ["libs/greet/pyproject.toml", "libs/old/setup.py"]
             );
             // A pipe is not waited for.
             fs::remove_file(app.join("Procfile")).unwrap();
