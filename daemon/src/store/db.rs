@@ -260,7 +260,7 @@ fn keep_room(path: &Path, connection: &mut Connection) -> rusqlite::Result<()> {
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(&format!(
-        "CREATE TABLE room (kept BLOB); INSERT INTO room VALUES (zeroblob({bytes}));"
+        "DROP TABLE IF EXISTS room; CREATE TABLE room (kept BLOB); INSERT INTO room VALUES (zeroblob({bytes}));"
     ))?;
     transaction.commit()?;
     connection.execute_batch("DROP TABLE room")?;

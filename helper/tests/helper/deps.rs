@@ -48,13 +48,18 @@ fn build_told(
     or_pip: bool,
     env: &[(&str, &str)],
 ) -> Result<Built, (String, String)> {
+    let ask = asked(dir, text, or_pip, env);
+    Helper::start(&dir.join("lock")).ask(ask)
+}
+
+fn asked(dir: &Path, text: &str, or_pip: bool, env: &[(&str, &str)]) -> BuildEnvironment {
     let mirror = dir.join("mirror.git");
     if mirror.exists() {
         fs::remove_dir_all(&mirror).unwrap();
     }
     let (mirror, commit) = repository(dir, &[("requirements.txt", text)]);
-    let mut helper = Helper::start(&dir.join("lock"));
-    let ask = BuildEnvironment {
+    fs::create_dir_all(dir.join("environments")).unwrap();
+    BuildEnvironment {
         env: env
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -69,9 +74,7 @@ fn build_told(
         tools_dir: dir.join("tools"),
         or_pip,
         own_home: true,
-    };
-    fs::create_dir_all(dir.join("environments")).unwrap();
-    helper.ask(ask)
+    }
 }
 
 /// Twice: what is there stays.
@@ -165,6 +168,18 @@ fn a_private_index_is_named_by_variables_that_are_told() {
         build_told(dir.path(), "six==9.0\n", or_pip, &told).unwrap();
         assert!(works(dir.path()));
         if !or_pip {
+            // The index has no pip to put into the environment of `app.install`.
+            let mut ask = asked(dir.path(), "", false, &told);
+            ask.dependencies.clear();
+            Helper::start(&dir.path().join("lock")).ask(ask).unwrap();
+            let pip = dir.path().join("environments/one/bin/pip");
+            assert!(
+                Command::new(pip)
+                    .arg("--version")
+                    .status()
+                    .unwrap()
+                    .success()
+            );
             // Only pip is left.
             fs::remove_dir_all(dir.path().join("tools")).unwrap();
         }

@@ -25,6 +25,7 @@ mod limits;
 mod logins;
 mod power;
 mod races;
+mod repositories;
 mod rig;
 mod secrets;
 mod sessions;
