@@ -244,6 +244,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let recovered = cid.engine.recover().await?;
     tokio::spawn(end_stray_helpers(cid.clone()));
     let server = tokio::spawn(rpc::serve(cid.clone(), gate, doors, cid.stopping.clone()));
+    let mails = tokio::spawn(cid.deliver_mail());
     let debts = tokio::spawn(keeper::settle_forever(cid.clone()));
     let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
     let watching = tokio::spawn(trigger::watch_forever(cid.clone()));
@@ -276,7 +277,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
         tracing::warn!("some commands in workspaces are still being ended");
     }
     let _ = tokio::join!(
-        debts, sites, watching, carrying, forgetting, watchdog, status
+        mails, debts, sites, watching, carrying, forgetting, watchdog, status
     );
     served.map_err(Into::into)
 }

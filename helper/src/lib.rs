@@ -22,6 +22,7 @@ mod git;
 mod identity;
 mod inspect;
 mod leavings;
+mod mail;
 mod programs;
 mod run;
 mod serve;

@@ -48,6 +48,7 @@ pub fn router(app: App) -> Router {
         .route("/jobs/{id}/retry", post(act::retry))
         .route(sign_in::PATH, get(sign_in::show).post(sign_in::submit))
         .route("/sign-in/{token}", get(sign_in::link))
+        .route("/ask-for-link", post(sign_in::ask))
         .route("/sign-out", post(sign_in::sign_out))
         .fallback(page::missing)
         .layer(from_fn_with_state(app.clone(), limits::admit));

@@ -23,6 +23,8 @@ const CLIENT: &str = "x-forwarded-for";
 pub struct Visitor {
     /// The daemon. It checks the session with every call.
     pub daemon: Client,
+    /// The daemon, asked on behalf of nobody.
+    pub public: Client,
     /// The session's token, as the browser sent it.
     pub session: Option<String>,
     /// How to set the cookie.
@@ -76,6 +78,7 @@ impl FromRequestParts<App> for Visitor {
         };
         Ok(Self {
             daemon,
+            public: app.daemon.clone(),
             session,
             cookie,
             client: client(&parts.headers),

@@ -40,6 +40,22 @@ impl Client {
         Ok(self.answer(call).await?.ended)
     }
 
+    /// Has a link sent by mail, if the address may sign in: the answer does not tell. `language` is `en` or `ru`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Refused`](crate::Kind::Refused) where the daemon sends no mail, [`Kind::Busy`](crate::Kind::Busy)
+    /// when too much was asked for.
+    pub async fn ask_for_link(&self, email: &str, client: &str, language: &str) -> Result<()> {
+        let mut service = self.people_service();
+        let call = service.ask_for_link(pb::AskForLinkRequest {
+            email: email.to_owned(),
+            client: client.to_owned(),
+            language: language.to_owned(),
+        });
+        self.answer(call).await.map(drop)
+    }
+
     /// Turns the token of a link into a session, and answers that session's token. `client` is the
     /// visitor's address in the network.
     ///

@@ -37,6 +37,7 @@ impl From<pb::WhoAmIResponse> for people::Visit {
             },
             person: from.person.map(people::Person::from),
             front_url: given(from.front_url),
+            can_mail: from.can_mail,
         }
     }
 }

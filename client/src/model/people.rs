@@ -35,6 +35,8 @@ pub struct Visit {
     pub sign_in: SignIn,
     /// Where people reach the front, where the daemon knows it.
     pub front_url: Option<String>,
+    /// Visitors can have a link sent by mail.
+    pub can_mail: bool,
 }
 
 /// Whether visitors of the front must sign in.

@@ -247,6 +247,7 @@ pub const TABLE: &[Row] = &[
     whosever("/cid.v1.Jobs/Cancel", Action::ManageJobs, BOTH).for_creator().front(Owner),
     whosever("/cid.v1.Jobs/Retry", Action::ManageJobs, BOTH).for_creator().front(Owner),
     plain("/cid.v1.People/Link", Action::ManagePeople, BOTH).front(Administrators),
+    plain("/cid.v1.People/AskForLink", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/Redeem", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/WhoAmI", Action::List, FRONT).front(Visitors),
     plain("/cid.v1.People/SignOut", Action::SignIn, FRONT).front(Visitors),
@@ -329,6 +330,7 @@ mod tests {
         assert_eq!(
             rpcs(&|row| row.through == Visitors),
             [
+                "/cid.v1.People/AskForLink",
                 "/cid.v1.People/Redeem",
                 "/cid.v1.People/WhoAmI",
                 "/cid.v1.People/SignOut",

@@ -80,6 +80,12 @@ impl Cid {
         AccountRange::new(self.sys.accounts.is_some().then_some(uids))
     }
 
+    /// Sends links to sign in, until the daemon stops.
+    pub(crate) fn deliver_mail(&self) -> impl Future<Output = ()> + use<> {
+        let (helpers, stopping) = (Arc::clone(&self.sys.helpers), self.stopping.clone());
+        self.sign_in.clone().deliver_forever(helpers, stopping)
+    }
+
     /// Reads the project files again. What a project needs is made before the project can be used. Returns
     /// what is wrong with projects; the other projects are not affected.
     ///

@@ -6,6 +6,7 @@ mod deploy_users;
 pub mod dotenv;
 mod empty_database;
 mod limits;
+mod mail;
 mod nginx;
 mod numbers;
 mod of_stage;
@@ -26,6 +27,7 @@ mod values;
 
 pub use app::{App, Command, Health, PythonVersion};
 pub use limits::{Amounts, Count, ProjectLimits, Size};
+pub use mail::{Mail, MailTls};
 pub use nginx::NginxSettings;
 pub use people::{Front, FrontUrl, People, SignIn};
 pub use placeholders::Values;

@@ -1,6 +1,6 @@
 //! `cid.toml`: the daemon's own settings. Every one has a default.
 
-use super::{ConfigError, Front, People, Seconds, Size, limits::MIB, load};
+use super::{ConfigError, Front, Mail, People, Seconds, Size, limits::MIB, load};
 use serde::Deserialize;
 use std::{num::NonZero, ops::RangeInclusive, path::Path, thread};
 
@@ -34,6 +34,8 @@ pub struct Settings {
     pub people: People,
     /// The front itself.
     pub front: Front,
+    /// How mail is sent; `None`: it is not.
+    pub mail: Option<Mail>,
 }
 
 impl Default for Settings {
@@ -51,6 +53,7 @@ impl Default for Settings {
             max_connections_per_uid: 256,
             people: People::default(),
             front: Front::default(),
+            mail: None,
         }
     }
 }

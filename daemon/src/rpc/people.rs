@@ -1,7 +1,7 @@
 //! Service `People`.
 
 use super::{concerns_address, convert::timestamp, email};
-use crate::{authz::Person, cid::Cid, config};
+use crate::{authz::Person, cid::Cid, config, sign_in::Language};
 use cid_proto::v1::{self, people_server::People};
 use tonic::{Request, Response, Status};
 
@@ -22,6 +22,20 @@ impl People for Cid {
             code: link.code,
             expires_at: Some(timestamp(link.expires_at)),
         }))
+    }
+
+    async fn ask_for_link(
+        &self,
+        request: Request<v1::AskForLinkRequest>,
+    ) -> Result<Response<v1::AskForLinkResponse>, Status> {
+        let asked = request.into_inner();
+        let language = match asked.language.as_str() {
+            "ru" => Language::Russian,
+            _ => Language::English,
+        };
+        self.sign_in
+            .ask_for_link(&asked.email, &asked.client, language)?;
+        Ok(Response::new(v1::AskForLinkResponse {}))
     }
 
     async fn redeem(
@@ -60,6 +74,7 @@ impl People for Cid {
         Ok(Response::new(v1::WhoAmIResponse {
             person: person.map(Into::into),
             sign_in: sign_in.into(),
+            can_mail: self.sign_in.can_mail(),
             front_url: self
                 .sign_in
                 .front_url()

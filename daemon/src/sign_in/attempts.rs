@@ -1,7 +1,10 @@
 //! How often signing in may be tried: by one address, by one client, and in all.
 
 use crate::{domain::Email, error::Error};
-use cid_protocol::budget::{ATTEMPTS, ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_CLIENT, Budget};
+use cid_protocol::budget::{
+    ASKS, ASKS_OF_ADDRESS, ASKS_OF_CLIENT, ATTEMPTS, ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_CLIENT,
+    Budget,
+};
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
@@ -54,6 +57,24 @@ impl Attempts {
             &ATTEMPTS_OF_ADDRESS,
             Instant::now(),
         )
+    }
+
+    /// Counts a link that a client asks for, and in all. Not to be mixed with attempts.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub(super) fn asks_of_client(&self, client: &str) -> Result<(), Error> {
+        let key = Key::Client(network(client));
+        self.count(Some(&ASKS), key, &ASKS_OF_CLIENT, Instant::now())
+    }
+
+    /// Counts a link that is asked for this address.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub(super) fn asks_of_address(&self, email: &Email) -> Result<(), Error> {
+        let key = Key::Address(email.clone());
+        self.count(None, key, &ASKS_OF_ADDRESS, Instant::now())
     }
 
     fn count(

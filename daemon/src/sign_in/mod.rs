@@ -2,7 +2,10 @@
 //! checks both; the front only carries the session's token.
 
 mod attempts;
+mod mail;
 mod secret;
+
+pub use mail::{Language, PostState};
 
 use crate::{
     authz::{Guest, Person},
@@ -17,6 +20,7 @@ use cid_protocol::{
     fault::Fault,
 };
 use jiff::{SignedDuration, Timestamp};
+use mail::Post;
 use secret::Secret;
 use std::{fmt, sync::Arc};
 
@@ -60,6 +64,9 @@ pub struct SignIn {
     settings: Arc<Settings>,
     default: Mode,
     attempts: Arc<Attempts>,
+    /// Links that were asked for by mail.
+    asks: Arc<Attempts>,
+    post: Arc<Post>,
 }
 
 impl SignIn {
@@ -71,6 +78,8 @@ impl SignIn {
             settings,
             default,
             attempts,
+            asks: Arc::default(),
+            post: Arc::default(),
         }
     }
 

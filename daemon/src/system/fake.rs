@@ -28,8 +28,8 @@ use cid_protocol::{
     request::{
         AccessReport, AccountFiles, BranchDeletion, Branches, Built, Checked, Collected,
         Configured, Dependencies, Ended, Exported, Fetched, FoundCommit, Granted, Inspection,
-        LocalInstalled, PathReport, Placed, Purged, Reports, Request, Resolved, SealedBuild,
-        ToolExited, TreeLook, TreeState, WorkReport,
+        LocalInstalled, MailTaken, PathReport, Placed, Purged, Reports, Request, Resolved,
+        SealedBuild, ToolExited, TreeLook, TreeState, WorkReport,
     },
     run_file::RunFile,
 };
@@ -371,6 +371,7 @@ impl Launcher for Fake {
                 obstacles: vec![None; ask.asks.len()],
             })),
             Request::Resolve(_) => encode(serde_json::to_value(Resolved::default())),
+            Request::SendMail(_) => encode(serde_json::to_value(MailTaken::Taken)),
             Request::RunCommand(ask) => {
                 made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;
                 Ok(json!({"status": 0}))

@@ -97,6 +97,7 @@ Jobs/Watch                -        yes      +        +        +        yes
 Jobs/Cancel               -        -        yes      -        -        yes
 Jobs/Retry                -        -        yes      -        -        yes
 People/Link               -        -        -        -        -        yes
+People/AskForLink         yes      yes      +        +        +        yes
 People/Redeem             yes      yes      +        +        +        yes
 People/WhoAmI             yes      yes      +        +        +        yes
 People/SignOut            yes      yes      +        +        +        yes

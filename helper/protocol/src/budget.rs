@@ -227,6 +227,14 @@ budgets! {
     ATTEMPTS_OF_CLIENT = count 30, "attempts in 15 minutes to sign in from one address of the network";
     /// Over all.
     ATTEMPTS = count 2000, "attempts in 15 minutes to sign in, in all";
+    /// Whether an address may have one or not.
+    ASKS_OF_ADDRESS = count 3, "links that are asked for by mail in 15 minutes for one address";
+    /// Of one IPv4 address or one IPv6 network of 64 bits.
+    ASKS_OF_CLIENT = count 10, "links that are asked for by mail in 15 minutes from one address of the network";
+    /// Over all.
+    ASKS = count 200, "links that are asked for by mail in 15 minutes, in all";
+    /// Mails that are on their way are among them.
+    MAILS = count 100, "mails that wait to be sent";
     /// A list's page.
     PAGE = count 1000, "entries of a page of a list";
     /// `cictl logs --lines`.

@@ -99,6 +99,7 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Jobs/Cancel", id().encode_to_vec()),
         ("/cid.v1.Jobs/Retry", id().encode_to_vec()),
         ("/cid.v1.People/Link", person().encode_to_vec()),
+        ("/cid.v1.People/AskForLink", Vec::new()),
         ("/cid.v1.People/Redeem", Vec::new()),
         ("/cid.v1.People/WhoAmI", Vec::new()),
         ("/cid.v1.People/SignOut", Vec::new()),

@@ -21,6 +21,7 @@ mod file_system;
 mod files;
 mod floods;
 mod from_env;
+mod front;
 mod git_connections;
 mod git_server;
 mod gone;

@@ -41,6 +41,8 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Projects/Remove", &["NotFound"]),
     // The settings name nobody who may sign in.
     ("People/Link", &["FailedPrecondition"]),
+    // Nothing says how to send mail.
+    ("People/AskForLink", &["FailedPrecondition"]),
     ("People/Redeem", &["Unauthenticated"]),
     ("Jobs/Cancel", &["FailedPrecondition"]),
     ("Jobs/Retry", &["FailedPrecondition"]),

@@ -6,6 +6,15 @@ use cid_client::Job;
 sentences! {
     language_name: "English", "Русский";
     sign_out_everywhere: "Sign out everywhere", "Выйти везде";
+    ask_lead:
+        "Type your address, and a link to sign in comes by mail.",
+        "Введите свой адрес, и на него придёт письмо со ссылкой для входа.";
+    send_link: "Send a link", "Прислать ссылку";
+    with_code: "Or with a code", "Или по коду";
+    link_sent: "If this address may sign in, a link is on its way to", "Если этому адресу разрешён вход, ссылка уже отправлена на";
+    sent_lead:
+        "Open it within 15 minutes. Or type the code from the mail here.",
+        "Откройте её в течение 15 минут. Или введите здесь код из письма.";
     copy: "Copy", "Скопировать";
     copied: "Copied", "Скопировано";
     actions: "Actions", "Действия";

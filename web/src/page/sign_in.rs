@@ -12,14 +12,44 @@ use axum::{
     http::{HeaderValue, StatusCode, header::SET_COOKIE},
     response::{IntoResponse, Redirect, Response},
 };
-use cid_client::{Error, Kind};
+use cid_client::Kind;
 
 /// Where people sign in.
 pub const PATH: &str = "/sign-in";
 
 /// Shows the form for an address and its code.
 pub async fn show(visitor: Visitor, lang: Lang) -> Response {
-    form(&visitor, lang, StatusCode::OK, String::new(), None)
+    form(&visitor, lang, StatusCode::OK, Again::default()).await
+}
+
+/// Has a link sent, if the address may sign in. The page is the same if it may not.
+pub async fn ask(posted: Posted) -> Answer {
+    let [email] = posted.values(["email"])?;
+    let email = email.ok_or_else(|| posted.bad())?;
+    let Posted { visitor, lang, .. } = posted;
+    let asked = visitor
+        .public
+        .ask_for_link(&email, &visitor.client, lang.code());
+    let (status, again) = match asked.await {
+        Ok(()) => {
+            let is_sent = true;
+            let again = Again {
+                email,
+                is_sent,
+                wrong: None,
+            };
+            (StatusCode::OK, again)
+        }
+        Err(error) if error.kind == Kind::Invalid => {
+            let wrong = match lang {
+                Lang::En => printable(&error.message),
+                Lang::Ru => lang.invalid_email().to_owned(),
+            };
+            (StatusCode::UNPROCESSABLE_ENTITY, Again::wrong(email, wrong))
+        }
+        Err(error) => return Err(Refusal(lang, error.into())),
+    };
+    Ok(form(&visitor, lang, status, again).await)
 }
 
 /// The page of a link. Programs that look through mail open links, so opening it does nothing: its button
@@ -47,7 +77,11 @@ pub async fn submit(posted: Posted) -> Answer {
         Ok((session, _)) => to("/", visitor.cookie.keep(&session)),
         Err(error) if error.kind == Kind::SignedOut => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(form(&visitor, lang, status, email, Some(error)))
+            let wrong = match lang {
+                Lang::En => printable(&error.message),
+                Lang::Ru => lang.not_good().to_owned(),
+            };
+            Ok(form(&visitor, lang, status, Again::wrong(email, wrong)).await)
         }
         Err(error) => Err(Refusal(lang, error.into())),
     }
@@ -69,19 +103,35 @@ fn to<E>(path: &str, cookie: Result<HeaderValue, E>) -> Answer {
     }
 }
 
-fn form(
-    visitor: &Visitor,
-    t: Lang,
-    status: StatusCode,
+/// What is put into the form when it is shown again.
+#[derive(Default)]
+struct Again {
     email: String,
-    error: Option<Error>,
-) -> Response {
-    let wrong = error.map(|error| printable(&error.message));
+    /// A link has been asked for.
+    is_sent: bool,
+    wrong: Option<String>,
+}
+
+impl Again {
+    fn wrong(email: String, wrong: String) -> Self {
+        Self {
+            email,
+            is_sent: false,
+            wrong: Some(wrong),
+        }
+    }
+}
+
+async fn form(visitor: &Visitor, t: Lang, status: StatusCode, again: Again) -> Response {
+    let visit = visitor.public.who_am_i().await;
     let page = SignInPage {
         t,
         frame: frame(visitor),
-        email,
-        wrong,
+        // Where the daemon cannot be asked, the next request says so.
+        can_mail: visit.is_ok_and(|visit| visit.can_mail),
+        email: again.email,
+        is_sent: again.is_sent,
+        wrong: again.wrong,
     };
     page::html(t, status, &page)
 }
@@ -100,6 +150,9 @@ fn frame(visitor: &Visitor) -> Frame {
 struct SignInPage {
     t: Lang,
     frame: Frame,
+    /// A link can be sent by mail.
+    can_mail: bool,
+    is_sent: bool,
     email: String,
     wrong: Option<String>,
 }

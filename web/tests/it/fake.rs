@@ -34,6 +34,8 @@ pub struct World {
     pub asks_to_sign_in: bool,
     /// Who is signed in, by the token of their session.
     pub people: Vec<(String, pb::Person)>,
+    /// Links can be asked for by mail.
+    pub can_mail: bool,
     /// What the process `web` wrote.
     pub log: Vec<String>,
     /// What a delete would lose.

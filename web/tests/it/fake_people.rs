@@ -29,6 +29,23 @@ impl people_server::People for Fake {
         Err(Status::permission_denied("not here"))
     }
 
+    async fn ask_for_link(
+        &self,
+        request: Request<pb::AskForLinkRequest>,
+    ) -> Answer<pb::AskForLinkResponse> {
+        let asked = request.into_inner();
+        if !asked.email.contains('@') {
+            return Err(Status::invalid_argument("it has no @"));
+        }
+        let what = format!("mail {} {} {}", asked.email, asked.client, asked.language);
+        let mut world = self.world();
+        if world.acts.len() >= 3 {
+            return Err(Status::resource_exhausted("there were too many"));
+        }
+        world.acts.push(what);
+        Ok(Response::new(pb::AskForLinkResponse {}))
+    }
+
     async fn redeem(&self, request: Request<pb::RedeemRequest>) -> Answer<pb::RedeemResponse> {
         let asked = request.into_inner();
         if asked.token != "good" && asked.code != "good" {
@@ -65,6 +82,7 @@ impl people_server::People for Fake {
             person,
             sign_in: sign_in.into(),
             front_url: String::new(),
+            can_mail: self.world().can_mail,
         }))
     }
 

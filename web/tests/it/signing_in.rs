@@ -142,7 +142,11 @@ async fn a_wrong_code_is_told_in_both_languages_and_keeps_the_address() {
 #[tokio::test]
 async fn another_sites_form_neither_signs_in_nor_out() {
     let front = verified();
-    for (path, form) in [("/sign-in", "token=good"), ("/sign-out", "")] {
+    for (path, form) in [
+        ("/sign-in", "token=good"),
+        ("/sign-out", ""),
+        ("/ask-for-link", "email=anna%40example.com"),
+    ] {
         for site in ["cross-site", "same-site"] {
             let mut request = submission(form, site);
             *request.uri_mut() = path.parse().unwrap();
@@ -151,4 +155,40 @@ async fn another_sites_form_neither_signs_in_nor_out() {
             assert_eq!(page.header("set-cookie"), "");
         }
     }
+}
+
+#[tokio::test]
+async fn a_link_is_asked_for_by_mail_where_that_can_be_done() {
+    let front = verified();
+    front.get("/sign-in").await.has_not("/ask-for-link");
+    front.daemon.change(|world| world.can_mail = true);
+    front.get("/sign-in").await.has("action=\"/ask-for-link\"");
+    let client = [("x-forwarded-for", "192.0.2.1"), ("accept-language", "ru")];
+    let asked = |form| post(&front, "/ask-for-link", form, &client);
+    let page = asked("email=anna%40example.com").await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.has("Если этому адресу разрешён вход");
+    let other = asked("email=none%40example.com").await;
+    // One answer for every address.
+    assert_eq!(page.body.replace("anna@", "none@"), other.body);
+    let mut acts = Vec::new();
+    front.daemon.change(|world| acts.clone_from(&world.acts));
+    assert_eq!(acts[0], "mail anna@example.com 192.0.2.1 ru");
+    for bad in [
+        "",
+        "email=anna%40example.com&email=eve%40example.com",
+        "email=anna%40example.com&bcc=eve%40example.com",
+        "email[]=anna%40example.com",
+    ] {
+        let page = post(&front, "/ask-for-link", bad, &[]).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let page = asked("email=anna").await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    front
+        .daemon
+        .change(|world| world.acts = vec![String::new(); 3]);
+    let page = asked("email=anna%40example.com").await;
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(page.header("retry-after"), "60");
 }

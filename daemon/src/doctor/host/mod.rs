@@ -6,6 +6,7 @@ mod disk;
 mod dns;
 mod engines;
 mod git;
+mod mail;
 mod nginx;
 
 use super::Finding;
@@ -149,6 +150,13 @@ const CHECKS: &[Check] = &[
         mend: "make a wildcard record *.DOMAIN that leads to this machine",
         in_sandbox: false,
         look: |cid| Box::pin(dns::wildcards(cid)),
+    },
+    Check {
+        name: "mail",
+        question: "do links to sign in reach people?",
+        mend: "see [mail] in cid.toml and the mail server's log",
+        in_sandbox: true,
+        look: |cid| Box::pin(mail::troubles(cid)),
     },
     Check {
         name: "remote",

@@ -2,6 +2,8 @@
 
 /// What the enforcing layer asks, refuses and writes down.
 mod enforcing;
+/// Links that are asked for by mail.
+mod mail;
 /// Who is shown what a job's commands wrote.
 mod output;
 mod people;

@@ -5,6 +5,7 @@ mod access;
 mod build;
 mod command;
 mod git;
+mod mail;
 mod packages;
 mod socket;
 mod tree;
@@ -26,6 +27,7 @@ pub use git::{
     BranchDeletion, Branches, CloneTree, DeleteBranch, Fetch, Fetched, HangUp, ListBranches,
     Person, Push, Remote, Secret, UseCredential,
 };
+pub use mail::{MailTaken, Protection, SendMail};
 pub use packages::{
     BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
     FOR_TREE, FindPython, Inspect, Inspection, InstallCommands, InstallLocal, LOCAL_LIST,
@@ -129,6 +131,8 @@ requests! {
     RunCommand => Exited,
     /// Runs one of the machine's own tools.
     RunTool => ToolExited,
+    /// Hands a mail to a server.
+    SendMail => MailTaken,
     /// Finds what tools that change accounts left when they were killed.
     FindAccountFiles => AccountFiles,
     /// Says what a workspace holds that is nowhere else.
