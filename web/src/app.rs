@@ -1,7 +1,7 @@
 use crate::{
     asset, language, limits,
     page::{self, act, create, delete, events, home, job, logs, sign_in, workspace},
-    security,
+    rate, security,
 };
 use axum::{
     Router,
@@ -71,11 +71,13 @@ pub fn router(app: App) -> Router {
             get(logs::stream),
         );
 
+    let limited = app.clone();
     let mut router = pages.merge(looks).merge(streams);
     for asset in [&asset::CSS, &asset::LIVE, &asset::PAGE, &asset::ICON] {
         router = router.route(asset.path(), get(|| async { asset.serve() }));
     }
     router
+        .layer(from_fn_with_state(limited, rate::limit))
         .layer(from_fn(language::choose))
         .layer(CsrfLayer::new())
         .layer(from_fn(security::explain))

@@ -23,6 +23,8 @@ pub mod language;
 pub mod limits;
 /// The pages, one file each.
 pub mod page;
+/// How often forms may be submitted.
+pub mod rate;
 /// Giving away every right the front does not need.
 pub mod sandbox;
 /// Headers that every answer carries, and the refusal of foreign forms.

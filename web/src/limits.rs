@@ -54,6 +54,8 @@ const RESERVED_FDS: u64 = 64;
 /// The places there are for requests and streams.
 #[derive(Debug)]
 pub struct Places {
+    /// How many forms were submitted lately.
+    pub forms: crate::rate::Rate,
     requests: Semaphore,
     looks: Semaphore,
     /// Taken by the stream itself, for as long as it is open.
@@ -103,6 +105,7 @@ impl Places {
 impl Default for Places {
     fn default() -> Self {
         Self {
+            forms: crate::rate::Rate::default(),
             requests: Semaphore::new(REQUESTS),
             looks: Semaphore::new(LOOKS),
             streams: Arc::new(Semaphore::new(STREAMS)),

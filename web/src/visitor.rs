@@ -81,7 +81,7 @@ impl FromRequestParts<App> for Visitor {
             public: app.daemon.clone(),
             session,
             cookie,
-            client: client(&parts.headers),
+            client: client_of(&parts.headers),
         })
     }
 }
@@ -145,7 +145,7 @@ impl Cookie {
 }
 
 /// The address that the nearest proxy saw: what others wrote before it is theirs to forge.
-fn client(headers: &HeaderMap) -> String {
+pub fn client_of(headers: &HeaderMap) -> String {
     let texts = headers.get_all(CLIENT).into_iter().next_back();
     let text = texts
         .and_then(|text| text.to_str().ok())
@@ -197,14 +197,14 @@ mod tests {
 
     #[test]
     fn the_nearest_proxy_says_who_the_client_is() {
-        let of = |text| client(&headers(&[("x-forwarded-for", text)]));
+        let of = |text| client_of(&headers(&[("x-forwarded-for", text)]));
         assert_eq!(of("192.0.2.1"), "192.0.2.1");
         assert_eq!(of("1.2.3.4, 192.0.2.1"), "192.0.2.1");
-        assert_eq!(client(&headers(&[])), "");
+        assert_eq!(client_of(&headers(&[])), "");
         let two = [
             ("x-forwarded-for", "1.2.3.4"),
             ("x-forwarded-for", "192.0.2.1"),
         ];
-        assert_eq!(client(&headers(&two)), "192.0.2.1");
+        assert_eq!(client_of(&headers(&two)), "192.0.2.1");
     }
 }

@@ -159,3 +159,31 @@ async fn a_daemon_that_does_not_answer_is_named() {
         assert!(!body.contains("/nonexistent"), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_flood_of_forms_is_refused_with_the_time_to_come_back() {
+    let front = Front::new();
+    let of = |client: &str| {
+        let mut request = submission("email=nonsense", "same-origin");
+        let client = client.parse().unwrap();
+        request.headers_mut().insert("x-forwarded-for", client);
+        front.send(request)
+    };
+    for _ in 0..cid_web::rate::OF_CLIENT {
+        assert_eq!(
+            of("192.0.2.1").await.status,
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
+    }
+    // What the client itself wrote before nginx's word counts for nothing.
+    for client in ["192.0.2.1", "1.2.3.4, 192.0.2.1"] {
+        let page = of(client).await;
+        assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!((1..=60).contains(&page.header("retry-after").parse::<u64>().unwrap()));
+    }
+    assert_eq!(
+        of("192.0.2.2").await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(front.get("/").await.status, StatusCode::OK);
+}

@@ -1,0 +1,106 @@
+use crate::{app::App, error::Problem, i18n::Lang, visitor::client_of};
+use axum::{
+    extract::{Request, State},
+    http::Method,
+    middleware::Next,
+    response::Response,
+};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// What the bounds count within.
+const WINDOW: Duration = Duration::from_mins(1);
+/// Forms from one IPv4 address, or one IPv6 network of 64 bits, of which one client has all.
+pub const OF_CLIENT: usize = 60;
+/// Forms in all.
+pub const IN_ALL: usize = 600;
+
+/// The forms that were submitted since the window began. There are never more clients than forms.
+#[derive(Debug, Default)]
+pub struct Rate(Mutex<Window>);
+
+#[derive(Debug, Default)]
+struct Window {
+    began: Option<Instant>,
+    in_all: usize,
+    of: HashMap<Option<IpAddr>, usize>,
+}
+
+impl Rate {
+    /// Counts a form.
+    ///
+    /// # Errors
+    /// There were too many: after so many seconds there may be more.
+    pub fn count(&self, client: &str, now: Instant) -> Result<(), u64> {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = window.began.map(|began| now.duration_since(began));
+        let age = match age.filter(|age| *age < WINDOW) {
+            Some(age) => age,
+            None => {
+                *window = Window {
+                    began: Some(now),
+                    ..Window::default()
+                };
+                Duration::ZERO
+            }
+        };
+        let client = network(client);
+        let of = window.of.get(&client).copied().unwrap_or_default();
+        // A client that is refused uses up nothing of what others may do.
+        if window.in_all >= IN_ALL || of >= OF_CLIENT {
+            return Err((WINDOW - age).as_secs() + 1);
+        }
+        window.in_all += 1;
+        window.of.insert(client, of + 1);
+        Ok(())
+    }
+}
+
+/// Refuses forms beyond the bounds before anything of them is read.
+pub async fn limit(State(app): State<App>, lang: Lang, request: Request, next: Next) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    let client = client_of(request.headers());
+    match app.places.forms.count(&client, Instant::now()) {
+        Ok(()) => next.run(request).await,
+        Err(pause) => Problem::TooMany(pause).page(lang),
+    }
+}
+
+fn network(client: &str) -> Option<IpAddr> {
+    match client.parse().ok()? {
+        IpAddr::V6(ip) => Some(match ip.to_ipv4_mapped() {
+            Some(ip) => ip.into(),
+            None => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        }),
+        ip @ IpAddr::V4(_) => Some(ip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bound_holds_for_a_minute() {
+        let (rate, now) = (Rate::default(), Instant::now());
+        for number in 0..OF_CLIENT {
+            let client = ["2001:db8::1", "2001:db8::2:3"][number % 2];
+            rate.count(client, now).unwrap();
+        }
+        let later = now + Duration::from_secs(20);
+        assert_eq!(rate.count("2001:db8::9", later), Err(41));
+        assert_eq!(rate.count("192.0.2.1", later), Ok(()));
+        for number in OF_CLIENT + 1..IN_ALL {
+            let client = format!("10.0.{}.{}", number / 50, number % 50);
+            rate.count(&client, later).unwrap();
+        }
+        assert!(rate.count("10.9.9.9", later).is_err());
+        assert_eq!(rate.count("2001:db8::9", now + WINDOW), Ok(()));
+    }
+}
