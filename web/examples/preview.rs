@@ -35,6 +35,17 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn furnish(world: &mut World) {
+    world.can_mail = true;
+    world.standing = Some(pb::Standing {
+        head: "89abcdef0123456789abcdef0123456789abcdef".to_owned(),
+        branch: "anna---example-com".to_owned(),
+        ahead: Some(2),
+        behind: Some(1),
+        subject: "Show the guests' names in the order they came".to_owned(),
+        uncommitted: Some(3),
+        stale: vec!["Procfile".to_owned()],
+    });
+    world.log = (0..60).map(line).collect();
     world.projects = vec![fake::project("pressa"), fake::project("atlas")];
     for (email, project, state) in [
         ("anna@example.com", "pressa", WorkspaceState::Ready),
@@ -51,6 +62,10 @@ fn furnish(world: &mut World) {
         ),
     ] {
         let mut workspace = fake::workspace(email, project, state);
+        if state == WorkspaceState::Ready {
+            workspace.processes = ["web", "worker"].map(process).into();
+            workspace.job = "ready".to_owned();
+        }
         if state == WorkspaceState::Creating {
             workspace.url.clear();
             workspace.port = 0;
@@ -76,6 +91,29 @@ fn furnish(world: &mut World) {
         advance(world, id, 5);
         fail(world, id);
         take_back(world, id, if id == "stuck" { 3 } else { 0 });
+    }
+}
+
+fn line(number: u32) -> String {
+    match number % 4 {
+        0 => {
+            format!("\u{1b}[32mINFO\u{1b}[0m 127.0.0.1 GET /guests/{number} \u{1b}[1m200\u{1b}[0m")
+        }
+        1 => format!("\u{1b}[33mWARN\u{1b}[0m the page took {number}0 ms"),
+        2 => format!("\u{1b}[31mERROR\u{1b}[0m no guest of the number {number}"),
+        _ => format!("DEBUG {} {}", number, "a longer line ".repeat(12)),
+    }
+}
+
+fn process(name: &str) -> pb::Process {
+    pb::Process {
+        name: name.to_owned(),
+        state: pb::ProcessState::Running.into(),
+        since: Some(fake::pb_time(1_700_000_000)),
+        restarts: 1,
+        memory: 48 << 20,
+        last_end: "exit status 1".to_owned(),
+        ..pb::Process::default()
     }
 }
 

@@ -44,7 +44,7 @@ sentences! {
     your_workspace: "The workspace", "Стенд";
     health: "Application", "Приложение";
     processes: "Processes", "Процессы";
-    restarts: "restarts", "перезапусков";
+    column_restarts: "Restarts", "Перезапусков";
     last_end: "last end", "последнее завершение";
     branch: "Branch", "Ветка";
     directory: "Folder on the server", "Папка на сервере";
