@@ -5,6 +5,9 @@ use crate::text::printable;
 
 /// Steps that are always called the same.
 const WHOLE: &[(&str, &str)] = &[
+    ("back the database up", "копия базы данных"),
+    ("let nginx reach the socket", "доступ nginx к сокету"),
+    ("make the stage's folder", "создание папки площадки"),
     ("exchange the other processes", "замена остальных процессов"),
     (
         "let the old ones answer",
@@ -61,6 +64,11 @@ const WHOLE: &[(&str, &str)] = &[
 
 /// Steps whose name ends with what they are about.
 const BEGINNINGS: &[(&str, &str)] = &[
+    ("check the files of build ", "проверка файлов сборки "),
+    (
+        "write down that build ",
+        "запись о том, что работает сборка ",
+    ),
     ("delete the branch ", "удаление ветки "),
     ("fetch ", "загрузка "),
     ("look at the branch ", "проверка ветки "),
