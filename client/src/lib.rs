@@ -20,7 +20,7 @@ pub use model::build::{Build, BuildState};
 pub use model::job::{
     Event, Failure, Job, JobKind, JobState, Step, StepState, Waiting, WaitingFor, What,
 };
-pub use model::people::{Link, Person, SignIn, SignedIn, Visit};
+pub use model::people::{EnabledFront, Link, Person, SignIn, SignedIn, Visit};
 pub use model::project::{CheckItem, FollowUp, Project, RemovedProject, Severity};
 pub use model::stage::Stage;
 pub use model::system::{Finding, FindingKind, Version};

@@ -245,6 +245,9 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     tokio::spawn(end_stray_helpers(cid.clone()));
     let server = tokio::spawn(rpc::serve(cid.clone(), gate, doors, cid.stopping.clone()));
     let mails = tokio::spawn(cid.deliver_mail());
+    if let Err(fault) = keeper::front::resume_front(&cid).await {
+        tracing::error!("{fault}");
+    }
     let debts = tokio::spawn(keeper::settle_forever(cid.clone()));
     let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
     let watching = tokio::spawn(trigger::watch_forever(cid.clone()));

@@ -13,6 +13,7 @@ mod deploy;
 mod doctor;
 mod failure;
 mod follow;
+mod front;
 mod jobs;
 mod list;
 mod logs;
@@ -117,6 +118,7 @@ enum Verb {
     Access(access::Access),
     Jobs(jobs::Jobs),
     People(people::People),
+    Front(front::Front),
     Project(project::Project),
     Doctor(doctor::Doctor),
     Audit(audit::Audit),
@@ -190,6 +192,7 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Access(verb) => verb.run(cx).await,
         Verb::Jobs(verb) => verb.run(cx).await,
         Verb::People(verb) => verb.run(cx).await,
+        Verb::Front(verb) => verb.run(cx).await,
         Verb::Project(verb) => verb.run(cx).await,
         Verb::Doctor(verb) => verb.run(cx).await,
         Verb::Audit(verb) => verb.run(cx).await,

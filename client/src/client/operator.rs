@@ -2,7 +2,8 @@
 
 use super::{Client, PAGE_SIZE, SURVEY_LIMIT};
 use crate::{
-    AuditLine, CheckItem, Finding, FollowUp, Project, RemovedProject, Result, Version,
+    AuditLine, CheckItem, EnabledFront, Finding, FollowUp, Project, RemovedProject, Result,
+    Version,
     convert::{instant, required},
 };
 use cid_proto::v1 as pb;
@@ -29,6 +30,43 @@ impl Client {
             }
             page_token = page.next_page_token;
         }
+    }
+
+    /// Switches the web front on. `tls` is certificate and key.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Refused`](crate::Kind::Refused) where sessions could be read on their way, or in a sandbox.
+    pub async fn enable_front(
+        &self,
+        host: &str,
+        tls: Option<(&str, &str)>,
+        insecure: bool,
+    ) -> Result<EnabledFront> {
+        let (certificate, key) = tls.unwrap_or_default();
+        let request = pb::EnableFrontRequest {
+            host: host.to_owned(),
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            insecure,
+        };
+        let mut service = self.system_service();
+        let answer = self.answer(service.enable_front(request)).await?;
+        Ok(EnabledFront {
+            url: answer.url,
+            remarks: answer.remarks,
+        })
+    }
+
+    /// Switches the web front off. Answers whether it was on.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn disable_front(&self) -> Result<bool> {
+        let mut service = self.system_service();
+        let call = service.disable_front(pb::DisableFrontRequest {});
+        Ok(self.answer(call).await?.was_enabled)
     }
 
     /// One project.

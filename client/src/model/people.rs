@@ -65,3 +65,12 @@ pub struct SignedIn {
     /// When last used; to ten minutes.
     pub used_at: Timestamp,
 }
+
+/// A web front that was switched on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EnabledFront {
+    /// Where people reach it.
+    pub url: String,
+    /// What keeps people from using it.
+    pub remarks: Vec<String>,
+}

@@ -357,6 +357,20 @@ impl pb::projects_server::Projects for Service {
 
 #[tonic::async_trait]
 impl pb::system_server::System for Service {
+    async fn enable_front(
+        &self,
+        _: Request<pb::EnableFrontRequest>,
+    ) -> Answer<pb::EnableFrontResponse> {
+        Err(Status::failed_precondition("a sandbox has its front"))
+    }
+
+    async fn disable_front(
+        &self,
+        _: Request<pb::DisableFrontRequest>,
+    ) -> Answer<pb::DisableFrontResponse> {
+        Err(Status::failed_precondition("a sandbox has its front"))
+    }
+
     async fn version(&self, _: Request<pb::VersionRequest>) -> Answer<pb::VersionResponse> {
         Ok(Response::new(pb::VersionResponse {
             version: "0.1.0".into(),

@@ -44,13 +44,15 @@ pub enum Action {
     Audit,
     /// Make links to sign in, see who is signed in, and end sessions.
     ManagePeople,
+    /// Switch the web front on and off.
+    ManageFront,
     /// Sign in and out at the front.
     SignIn,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::List,
         Self::CreateOwn,
         Self::CreateForOthers,
@@ -70,6 +72,7 @@ impl Action {
         Self::ManageProjects,
         Self::Audit,
         Self::ManagePeople,
+        Self::ManageFront,
         Self::SignIn,
     ];
 
@@ -95,6 +98,7 @@ impl Action {
             Self::ManageProjects => "org.cid.manage-projects",
             Self::Audit => "org.cid.audit",
             Self::ManagePeople => "org.cid.manage-people",
+            Self::ManageFront => "org.cid.manage-front",
             Self::SignIn => "org.cid.sign-in",
         }
     }
@@ -260,6 +264,8 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.Projects/Remove", Action::ManageProjects, PEOPLE),
     plain("/cid.v1.System/Version", Action::List, BOTH).front(Visitors),
     plain("/cid.v1.System/Doctor", Action::Repair, PEOPLE),
+    plain("/cid.v1.System/EnableFront", Action::ManageFront, PEOPLE),
+    plain("/cid.v1.System/DisableFront", Action::ManageFront, PEOPLE),
     plain("/cid.v1.System/Audit", Action::Audit, BOTH).front(Administrators),
     plain("/grpc.health.v1.Health/Check", Action::List, BOTH).front(Visitors),
     plain("/grpc.health.v1.Health/List", Action::List, BOTH).front(Visitors),

@@ -163,6 +163,11 @@ impl UnitName {
         Self(format!("{project}.{CATCH_ALL}"))
     }
 
+    /// The web front's site. It is of no project, and no list of units has it.
+    pub fn front() -> Self {
+        Self("front".to_owned())
+    }
+
     /// What a build's work is called. As of [`UnitName::catch_all`], it cannot clash with a workspace.
     pub fn build(project: &ProjectName, number: u32) -> Self {
         Self(format!("{project}.build-{number}"))

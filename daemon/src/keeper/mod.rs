@@ -3,6 +3,7 @@
 
 mod debts;
 mod forget;
+pub mod front;
 mod sites;
 mod vhosts;
 

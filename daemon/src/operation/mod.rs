@@ -25,6 +25,8 @@ pub use show::{Shown, Standing, list, show};
 pub use stages::{BegunBuild, ShownStage, keepers, onward, promote, roll_back, stages};
 pub use watch::{Watch, Watched, watch_job};
 
+pub use crate::keeper::front::{EnabledFront, WantedFront, disable_front, enable_front};
+
 use crate::{
     authz::{Claim, Permit, Subject},
     cid::Cid,

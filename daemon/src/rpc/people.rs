@@ -15,7 +15,8 @@ impl People for Cid {
     ) -> Result<Response<v1::LinkResponse>, Status> {
         let email = email("email", &request.get_ref().email)?;
         concerns_address(&request, &email);
-        let front = self.sign_in.front_url().unwrap_or(&self.front_url);
+        let front = self.sign_in.front_url();
+        let front = front.as_ref().unwrap_or(&self.front_url);
         let link = self.sign_in.link(email, front).await?;
         Ok(Response::new(v1::LinkResponse {
             url: link.url,
@@ -78,8 +79,7 @@ impl People for Cid {
             front_url: self
                 .sign_in
                 .front_url()
-                .unwrap_or(&self.front_url)
-                .to_owned(),
+                .unwrap_or_else(|| self.front_url.clone()),
         }))
     }
 

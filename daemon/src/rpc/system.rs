@@ -1,7 +1,7 @@
 //! Service `System`.
 
 use super::{page_size, page_token};
-use crate::{cid::Cid, doctor, error::Error};
+use crate::{cid::Cid, doctor, error::Error, operation};
 use cid_proto::v1::{self, system_server::System};
 use tonic::{Request, Response, Status};
 
@@ -14,7 +14,10 @@ impl System for Cid {
         Ok(Response::new(v1::VersionResponse {
             version: env!("CARGO_PKG_VERSION").into(),
             mode: self.mode.into(),
-            front_url: self.front_url.clone(),
+            front_url: self
+                .sign_in
+                .front_url()
+                .unwrap_or_else(|| self.front_url.clone()),
         }))
     }
 
@@ -26,6 +29,31 @@ impl System for Cid {
         Ok(Response::new(v1::DoctorResponse {
             findings: findings.into_iter().map(Into::into).collect(),
         }))
+    }
+
+    async fn enable_front(
+        &self,
+        request: Request<v1::EnableFrontRequest>,
+    ) -> Result<Response<v1::EnableFrontResponse>, Status> {
+        let asked = request.into_inner();
+        let wanted = operation::WantedFront {
+            host: asked.host,
+            tls: [asked.certificate, asked.key],
+            is_insecure: asked.insecure,
+        };
+        let enabled = operation::enable_front(self, &wanted).await?;
+        Ok(Response::new(v1::EnableFrontResponse {
+            url: enabled.url,
+            remarks: enabled.remarks,
+        }))
+    }
+
+    async fn disable_front(
+        &self,
+        _: Request<v1::DisableFrontRequest>,
+    ) -> Result<Response<v1::DisableFrontResponse>, Status> {
+        let was_enabled = operation::disable_front(self).await?;
+        Ok(Response::new(v1::DisableFrontResponse { was_enabled }))
     }
 
     async fn audit(

@@ -156,7 +156,7 @@ impl SignIn {
         let (Some(mail), Some(front)) = (&self.settings.mail, self.front_url()) else {
             return Ok(false);
         };
-        let link = match self.link(asked.email.clone(), front).await {
+        let link = match self.link(asked.email.clone(), &front).await {
             Ok(link) => link,
             Err(Error::Precondition { .. } | Error::Exhausted { .. }) => {
                 tracing::info!("no link is sent: its address may not sign in, or has links enough");
@@ -164,7 +164,7 @@ impl SignIn {
             }
             Err(error) => return Err(format!("cannot make a link to send: {error}")),
         };
-        let request = letter(mail, asked, front, &link).map_err(|fault| fault.message)?;
+        let request = letter(mail, asked, &front, &link).map_err(|fault| fault.message)?;
         let mut pauses = PAUSES.into_iter();
         loop {
             let cancel = stopping.clone();

@@ -22,7 +22,10 @@ use cid_protocol::{
 use jiff::{SignedDuration, Timestamp};
 use mail::Post;
 use secret::Secret;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// How long a link is good.
 const LINK_LIFE: SignedDuration = SignedDuration::from_mins(15);
@@ -67,6 +70,8 @@ pub struct SignIn {
     /// Links that were asked for by mail.
     asks: Arc<Attempts>,
     post: Arc<Post>,
+    /// Where the front answers that was switched on.
+    front: Arc<Mutex<Option<String>>>,
 }
 
 impl SignIn {
@@ -80,6 +85,7 @@ impl SignIn {
             attempts,
             asks: Arc::default(),
             post: Arc::default(),
+            front: Arc::default(),
         }
     }
 
@@ -89,8 +95,25 @@ impl SignIn {
     }
 
     /// The front's address by the settings.
-    pub fn front_url(&self) -> Option<&str> {
+    pub fn set_url(&self) -> Option<&str> {
         self.settings.front.url.as_ref().map(FrontUrl::as_str)
+    }
+
+    /// The front's address, by the settings or as it was switched on.
+    pub fn front_url(&self) -> Option<String> {
+        let set = self.set_url().map(str::to_owned);
+        let front = || {
+            self.front
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        };
+        set.or_else(front)
+    }
+
+    /// Remembers where the front answers that was switched on.
+    pub fn answer_at(&self, url: Option<String>) {
+        *self.front.lock().unwrap_or_else(PoisonError::into_inner) = url;
     }
 
     /// Makes a link for an address. `front` is where the front answers.

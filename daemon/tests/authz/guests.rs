@@ -110,6 +110,8 @@ Projects/Fetch            -        -        -        -        -        -
 Projects/Remove           -        -        -        -        -        -
 System/Version            yes      yes      +        +        +        yes
 System/Doctor             -        -        -        -        -        -
+System/EnableFront        -        -        -        -        -        -
+System/DisableFront       -        -        -        -        -        -
 System/Audit              -        -        -        -        -        yes
 Health/Check              yes      yes      +        +        +        yes
 Health/List               yes      yes      +        +        +        yes

@@ -112,6 +112,8 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Projects/Remove", nothing().encode_to_vec()),
         ("/cid.v1.System/Version", Vec::new()),
         ("/cid.v1.System/Doctor", Vec::new()),
+        ("/cid.v1.System/EnableFront", Vec::new()),
+        ("/cid.v1.System/DisableFront", Vec::new()),
         ("/cid.v1.System/Audit", Vec::new()),
         ("/grpc.health.v1.Health/Check", Vec::new()),
         ("/grpc.health.v1.Health/List", Vec::new()),

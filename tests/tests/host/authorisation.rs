@@ -44,6 +44,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     // Nothing says how to send mail.
     ("People/AskForLink", &["FailedPrecondition"]),
     ("People/Redeem", &["Unauthenticated"]),
+    ("System/EnableFront", &["InvalidArgument"]),
     ("Jobs/Cancel", &["FailedPrecondition"]),
     ("Jobs/Retry", &["FailedPrecondition"]),
 ];

@@ -15,6 +15,7 @@ mod checks;
 mod deployments;
 mod doctor;
 mod engines;
+mod front;
 mod full;
 mod git_server;
 mod gone;

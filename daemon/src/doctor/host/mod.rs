@@ -5,6 +5,7 @@ mod accounts;
 mod disk;
 mod dns;
 mod engines;
+mod front;
 mod git;
 mod mail;
 mod nginx;
@@ -150,6 +151,13 @@ const CHECKS: &[Check] = &[
         mend: "make a wildcard record *.DOMAIN that leads to this machine",
         in_sandbox: false,
         look: |cid| Box::pin(dns::wildcards(cid)),
+    },
+    Check {
+        name: "front",
+        question: "do people reach the web front that was switched on?",
+        mend: "cictl front enable once more; systemctl status cid-web.service tells more",
+        in_sandbox: false,
+        look: |cid| Box::pin(front::troubles(cid)),
     },
     Check {
         name: "mail",
