@@ -1,6 +1,6 @@
 //! A project as one of its stages has it.
 
-use super::{Project, Stage, placeholders, secrets_file};
+use super::{AbsolutePath, Project, Stage, StageName, placeholders, secrets_file};
 use crate::domain::{Name, UnitName};
 use cid_protocol::fault::Fault;
 use std::sync::Arc;
@@ -79,6 +79,31 @@ impl Project {
             }
         }
         Ok(Arc::new(project))
+    }
+
+    /// Whether the secrets file of each stage that names one can be used, by its key.
+    pub fn check_secrets(&self) -> Vec<(String, Result<String, Fault>)> {
+        let files = self.stages.iter();
+        let files = files.filter_map(|(name, stage)| Some((name, stage.secrets_file.as_ref()?)));
+        let check = |(name, file): (&StageName, &AbsolutePath)| {
+            let key = format!("stages.{}.secrets_file", name.as_str());
+            let looked = match secrets_file::read(file) {
+                Ok(all) => Ok(format!(
+                    "{} is cid's alone and has {} variables",
+                    file.display(),
+                    all.len()
+                )),
+                Err(fault) => {
+                    let told = self.error_at(key.clone(), fault.message.clone());
+                    Err(Fault {
+                        message: told.to_string(),
+                        ..fault
+                    })
+                }
+            };
+            (key, looked)
+        };
+        files.map(check).collect()
     }
 
     fn with(&self, stage: &Stage) -> Self {

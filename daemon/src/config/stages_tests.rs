@@ -128,4 +128,8 @@ fn a_stage_has_its_own_variables_database_and_secrets() {
     cid_kernel::fs::write_atomic(&path, b"KEY=abcdef\n", 0o644).unwrap();
     assert!(project.seen_within(&production).is_err());
     assert!(project.seen_within(&name("test")).is_ok());
+    let secrets = project.check_secrets();
+    assert_eq!(secrets.len(), 1);
+    assert_eq!(secrets[0].0, "stages.production.secrets_file");
+    assert!(secrets[0].1.is_err());
 }

@@ -22,7 +22,9 @@ pub use logs::{LogLine, LogPlace, WantedLogs, logs};
 pub use restart::{deploy, repair_access, restart};
 pub use run::{Running, program, run};
 pub use show::{Shown, Standing, list, show};
-pub use stages::{BegunBuild, ShownStage, keepers, onward, promote, roll_back, stages};
+pub use stages::{
+    BegunBuild, Running, ShownStage, keepers, onward, promote, roll_back, running_builds, stages,
+};
 pub use watch::{Watch, Watched, watch_job};
 
 pub use crate::keeper::front::{EnabledFront, WantedFront, disable_front, enable_front};

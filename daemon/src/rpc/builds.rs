@@ -8,7 +8,7 @@ use crate::{
     cid::Cid,
     domain::{Build, BuildState},
     error::Error,
-    operation,
+    operation::{self, Running},
 };
 use cid_proto::v1::{self, builds_server::Builds};
 use cid_protocol::{budget::WATCH_BATCH, fault::Fault};
@@ -31,7 +31,7 @@ impl Builds for Cid {
         } = request.into_inner();
         let (build, is_new) = operation::build(self, claim, &project, &revision, again).await?;
         Ok(Response::new(v1::StartBuildResponse {
-            build: Some(message(build)),
+            build: Some(message(build, &[])),
             existed: !is_new,
         }))
     }
@@ -53,8 +53,10 @@ impl Builds for Cid {
             Some(last) if builds.len() == limit => last.id.to_string(),
             _ => String::new(),
         };
+        let running = operation::running_builds(self, &builds).await?;
+        let builds = builds.into_iter().map(|build| message(build, &running));
         Ok(Response::new(v1::ListBuildsResponse {
-            builds: builds.into_iter().map(message).collect(),
+            builds: builds.collect(),
             next_page_token,
         }))
     }
@@ -65,7 +67,8 @@ impl Builds for Cid {
     ) -> Result<Response<v1::GetBuildResponse>, Status> {
         let build = request.into_inner().build.unwrap_or_default();
         let build = operation::show_build(self, &build.project, build.number).await?;
-        let build = Some(message(build));
+        let running = operation::running_builds(self, std::slice::from_ref(&build)).await?;
+        let build = Some(message(build, &running));
         Ok(Response::new(v1::GetBuildResponse { build }))
     }
 
@@ -113,7 +116,8 @@ impl Builds for Cid {
     }
 }
 
-fn message(build: Build) -> v1::Build {
+/// `running`: which build runs in which stage.
+fn message(build: Build, running: &[Running]) -> v1::Build {
     let state = match build.state {
         BuildState::Queued => v1::BuildState::Queued,
         BuildState::Building => v1::BuildState::Building,
@@ -123,7 +127,11 @@ fn message(build: Build) -> v1::Build {
         BuildState::Error => v1::BuildState::Error,
     };
     let verdict = build.verdict.unwrap_or_default();
+    let own = running
+        .iter()
+        .filter(|one| one.project == build.project && one.build == build.number);
     v1::Build {
+        stages: own.map(|one| one.stage.to_string()).collect(),
         number: build.number,
         project: build.project.to_string(),
         commit: build.source.commit,

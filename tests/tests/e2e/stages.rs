@@ -117,6 +117,9 @@ fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
     push(&stage, "two");
     stage.cictl_ends(0, &["promote", "test"]);
     assert_eq!(of(&stage, "production")["promotable"], 2);
+    let runs_in = |build: &str| stage.json(&["builds", "show", build])["stages"].clone();
+    assert_eq!(runs_in("1"), serde_json::json!(["production"]));
+    assert_eq!(runs_in("2"), serde_json::json!(["test"]));
 
     let asked = under_load(stage.sandbox.http_port(), www, |is_well| {
         for _ in 0..3 {
@@ -242,6 +245,23 @@ fn what_may_not_run_is_refused_with_its_reason() {
         "{now}"
     );
     assert!(!stage.cictl_ends(0, &["doctor"]).text().contains("drift"));
+
+    // A secrets file that others can read is told by its line.
+    let open = stage.sandbox.dir().join("open");
+    fs::write(&open, "A=1\n").unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
+    let tables = format!("[stages.test]\nsecrets_file = \"{}\"\n", open.display());
+    let toml = stage.server.project_toml("hello", &tables);
+    stage.sandbox.write_project("hello", &toml).unwrap();
+    let said = stage.cictl(&["project", "check", "hello"]).text();
+    let line = toml
+        .lines()
+        .position(|line| line.starts_with("secrets_file"))
+        .unwrap()
+        + 1;
+    for part in [format!("line {line}"), "others than cid's own user".into()] {
+        assert!(said.contains(&part), "{said}");
+    }
 
     // It goes after its table has gone.
     let toml = stage.server.project_toml("hello", "");

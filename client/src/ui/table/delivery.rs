@@ -9,11 +9,11 @@ pub(crate) fn builds(builds: &[Build], width: Option<usize>) -> String {
     list(
         width,
         Narrow {
-            drop: &["CREATED", "AUTHOR", "TOOK"],
+            drop: &["CREATED", "AUTHOR", "TOOK", "STAGES"],
             cut: Some("SUBJECT"),
         },
         [
-            "BUILD", "PROJECT", "COMMIT", "STATE", "CREATED", "TOOK", "AUTHOR", "SUBJECT",
+            "BUILD", "PROJECT", "COMMIT", "STATE", "STAGES", "CREATED", "TOOK", "AUTHOR", "SUBJECT",
         ],
         builds.iter().map(|build| {
             [
@@ -21,6 +21,7 @@ pub(crate) fn builds(builds: &[Build], width: Option<usize>) -> String {
                 build.project.clone(),
                 build.commit.chars().take(10).collect(),
                 build.state.to_string(),
+                build.stages.join(","),
                 time(build.created_at),
                 build_took(build),
                 clean(&build.author),
@@ -82,6 +83,7 @@ pub(crate) fn build(build: &Build) -> String {
         ("subject", clean(&build.subject)),
         ("author", clean(&build.author)),
         ("state", build.state.to_string()),
+        ("stages", build.stages.join(", ")),
         (
             "verdict",
             clean(build.verdict.as_deref().unwrap_or_default()),

@@ -172,6 +172,15 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
     {
         say("files", is_there(&file.template));
     }
+    for (key, looked) in project.check_secrets() {
+        say(&key, looked);
+    }
+    if let Some(group) = &project.access.deployers {
+        say(
+            "access.deployers",
+            gid_of(group).map(|gid| format!("{group} is group {gid}")),
+        );
+    }
     if let Some(group) = &project.access.group {
         say(
             "access.group",

@@ -247,6 +247,35 @@ async fn soaked(
     Ok(is_well.then_some(running.build))
 }
 
+/// A build that runs in a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The project.
+    pub project: ProjectName,
+    /// The stage.
+    pub stage: Name,
+    /// The build's number.
+    pub build: u32,
+}
+
+/// What runs in the stages of the projects that these builds are of.
+///
+/// # Errors
+/// The ledger's.
+pub async fn running_builds(cid: &Cid, builds: &[Build]) -> Result<Vec<Running>, Error> {
+    let projects: BTreeSet<&ProjectName> = builds.iter().map(|build| &build.project).collect();
+    let mut all = Vec::new();
+    for project in projects {
+        let running = cid.store.running_builds(project.clone()).await?;
+        all.extend(running.into_iter().map(|(build, stage)| Running {
+            project: project.clone(),
+            stage,
+            build,
+        }));
+    }
+    Ok(all)
+}
+
 /// The stages that keep a build, because they run it or can go back to it.
 ///
 /// # Errors
