@@ -5,7 +5,7 @@ use crate::{
     authz::Claim,
     cid::Cid,
     config::{Project, Projects},
-    domain::{Creator, Email, Name, Workspace, WorkspaceState},
+    domain::{Creator, Email, EmailError, Name, Workspace, WorkspaceState},
     error::Error,
     plan::Order,
     store::{Quota, Subject},
@@ -21,8 +21,8 @@ use uuid::Uuid;
 /// There is one, there can be none now, or the actor may not.
 pub async fn create(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Error> {
     let Named { email, project } = named;
-    if let Some(stage) = email.stage() {
-        let message = format!("{stage} is no e-mail address");
+    if email.stage().is_some() {
+        let message = EmailError::At.to_string();
         return Err(Error::invalid("workspace.email", message));
     }
     let of = cid.projects.named_or_only(project)?;

@@ -42,6 +42,7 @@ pub fn deploy_build(facts: &Facts<'_>, build: &Build, by: &str, releases: bool) 
         build: Some(FromBuild {
             directory: build.directory.clone(),
             packages: packages.clone(),
+            releases,
         }),
     };
     let backup = stage

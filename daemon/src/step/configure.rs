@@ -63,6 +63,8 @@ pub struct FromBuild {
     pub directory: PathBuf,
     /// Its packages.
     pub packages: Packages,
+    /// Its release commands are to run.
+    pub releases: bool,
 }
 
 impl Step for Configure {
@@ -147,7 +149,9 @@ impl Step for Configure {
                 purge(&layout.app_log_dir(cx.unit()), cx).await
             }
             Some(present) if !is_unchanged(cx) => {
-                if was_written && !cx.output::<Inspect>()?.recipe.release.is_empty() {
+                let releases = self.build.as_ref().is_none_or(|build| build.releases);
+                let recipe = cx.output::<Inspect>()?.recipe;
+                if was_written && releases && !recipe.release.is_empty() {
                     cx.kept("what release commands changed in a database is not taken back");
                 }
                 match self.build {
