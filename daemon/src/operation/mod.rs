@@ -23,7 +23,8 @@ pub use restart::{deploy, repair_access, restart};
 pub use run::{Running, program, run};
 pub use show::{Shown, Standing, list, show};
 pub use stages::{
-    BegunBuild, Running, ShownStage, keepers, onward, promote, roll_back, running_builds, stages,
+    BegunBuild, RunningBuild, ShownStage, keepers, onward, promote, roll_back, running_builds,
+    stages,
 };
 pub use watch::{Watch, Watched, watch_job};
 

@@ -8,7 +8,7 @@ use crate::{
     cid::Cid,
     domain::{Build, BuildState},
     error::Error,
-    operation::{self, Running},
+    operation::{self, RunningBuild},
 };
 use cid_proto::v1::{self, builds_server::Builds};
 use cid_protocol::{budget::WATCH_BATCH, fault::Fault};
@@ -117,7 +117,7 @@ impl Builds for Cid {
 }
 
 /// `running`: which build runs in which stage.
-fn message(build: Build, running: &[Running]) -> v1::Build {
+fn message(build: Build, running: &[RunningBuild]) -> v1::Build {
     let state = match build.state {
         BuildState::Queued => v1::BuildState::Queued,
         BuildState::Building => v1::BuildState::Building,

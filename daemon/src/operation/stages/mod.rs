@@ -249,7 +249,7 @@ async fn soaked(
 
 /// A build that runs in a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Running {
+pub struct RunningBuild {
     /// The project.
     pub project: ProjectName,
     /// The stage.
@@ -262,12 +262,12 @@ pub struct Running {
 ///
 /// # Errors
 /// The ledger's.
-pub async fn running_builds(cid: &Cid, builds: &[Build]) -> Result<Vec<Running>, Error> {
+pub async fn running_builds(cid: &Cid, builds: &[Build]) -> Result<Vec<RunningBuild>, Error> {
     let projects: BTreeSet<&ProjectName> = builds.iter().map(|build| &build.project).collect();
     let mut all = Vec::new();
     for project in projects {
         let running = cid.store.running_builds(project.clone()).await?;
-        all.extend(running.into_iter().map(|(build, stage)| Running {
+        all.extend(running.into_iter().map(|(build, stage)| RunningBuild {
             project: project.clone(),
             stage,
             build,
