@@ -15,6 +15,7 @@ pub(super) struct Promote {
     /// The stage
     stage: String,
     /// The build's number; by default the newest that may
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     build: Option<u32>,
     /// Which project's; may be left out where there is only one it can be
     #[arg(short, long)]

@@ -3,7 +3,7 @@
 use super::{Cx, Outcome, promote::finish};
 use clap::Args;
 
-/// Have the build run in a stage again that ran there before
+/// Have an older build run in a stage again
 ///
 /// Release commands do not run. What they changed in a database since is not taken back: the answer says so, and where
 /// the copy is that the stage's `backup` commands made.
@@ -11,7 +11,8 @@ use clap::Args;
 pub(super) struct Rollback {
     /// The stage
     stage: String,
-    /// The build's number; by default the one that ran before
+    /// The build's number; by default the newest that ran there and is older than what runs
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     build: Option<u32>,
     /// Which project's; may be left out where there is only one it can be
     #[arg(short, long)]

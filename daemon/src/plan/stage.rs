@@ -50,7 +50,8 @@ pub fn deploy_build(facts: &Facts<'_>, build: &Build, by: &str, releases: bool) 
         .map(|_| {
             backup_file(
                 &workspace.directory,
-                &format!("{number}-build-{}", build.number),
+                // Also after a failed attempt: a copy is never written over.
+                &format!("{}-build-{}", workspace.job.simple(), build.number),
             )
         });
     let mut plan = Plan::new(JobKind::Deploy);

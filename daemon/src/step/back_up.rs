@@ -8,6 +8,7 @@ use crate::{
     layout::BACKUPS,
     system::queue::Resource,
 };
+use cid_kernel::fs;
 use cid_protocol::{fault::Fault, request::RunCommand, run_file::RunFile};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -35,7 +36,8 @@ impl Step for BackUp {
     const KIND: &'static str = "back-up.v1";
     const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
-    type Before = ();
+    /// Whether the file was there.
+    type Before = bool;
     type Output = ();
 
     fn label(&self) -> String {
@@ -46,11 +48,18 @@ impl Step for BackUp {
         *limits.release
     }
 
-    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
-        Ok(())
+    async fn observe(&self, _: &Cx) -> Result<bool, Fault> {
+        Ok(fs::exists(&self.file))
     }
 
-    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+    async fn apply(&self, existed: &bool, cx: &Cx) -> Result<(), Fault> {
+        if *existed {
+            return Err(Fault::new(format!(
+                "cannot back up to {}: it exists",
+                self.file.display()
+            ))
+            .hint("look what it is and move it away"));
+        }
         let project = cx.project()?;
         // Read now: plans are journalled, and a command may name a secret.
         let commands = cx.stage(&project).map(|stage| stage.backup.clone());
@@ -81,7 +90,7 @@ impl Step for BackUp {
         Ok(())
     }
 
-    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
+    async fn undo(&self, _: &bool, _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 }

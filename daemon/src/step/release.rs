@@ -69,7 +69,11 @@ impl Step for Release {
 
 impl Release {
     async fn run(&self, cx: &Cx) -> Result<(), Fault> {
-        let recipe = cx.output::<Inspect>()?.recipe;
+        let mut recipe = cx.output::<Inspect>()?.recipe;
+        if cx.is_of_stage() {
+            // A stage runs what was built: its files are sealed, and its secrets are not for build commands.
+            recipe.build.clear();
+        }
         if recipe.build.is_empty() && recipe.release.is_empty() {
             return Ok(());
         }

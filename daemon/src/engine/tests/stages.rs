@@ -59,15 +59,16 @@ async fn a_backup_comes_before_release_commands_and_a_rollback_runs_neither() {
     let stage = Stage::ready_for(Kind::FirstPromote).await;
     assert_eq!(stage.run(Kind::FirstPromote).await.1, JobState::Done);
     let row = live(&stage).await;
-    let backup = row.directory.join("backups/1-build-1");
-    let of_build = |program: &String| ["make", "check"].contains(&program.as_str());
-    let programs = || {
-        let programs = ran(&stage).into_iter().map(|run| run.0);
-        programs.filter(|one| !of_build(one)).collect::<Vec<_>>()
-    };
+    let past = stage.store.deployments(row.id, 9).await.unwrap();
+    let backup = past[0].backup.clone().unwrap();
+    assert_eq!(backup.parent(), Some(&*row.directory.join("backups")));
+    let programs = || ran(&stage).into_iter().map(|run| run.0).collect::<Vec<_>>();
+    // The build's commands ran once, before.
     assert_eq!(
         programs(),
         [
+            "make".into(),
+            "check".into(),
             format!("dump {}", backup.display()),
             "/bin/sh -c migrate".into()
         ]
@@ -75,7 +76,7 @@ async fn a_backup_comes_before_release_commands_and_a_rollback_runs_neither() {
     let engine = stage.engine(Arc::new(NoHooks));
     let job = stage.submit_promote(&engine, false).await;
     assert_eq!(stage.ended(&engine, job).await, JobState::Done);
-    assert_eq!(programs().len(), 2);
+    assert_eq!(programs().len(), 4);
     let past = stage.store.deployments(row.id, 9).await.unwrap();
     let past: Vec<_> = past
         .into_iter()

@@ -37,7 +37,7 @@ pub struct ShownStage {
     pub url: String,
     /// What runs.
     pub running: Option<Deployment>,
-    /// The build that ran before, to which `rollback` goes.
+    /// The newest older build that ran there, to which `rollback` goes.
     pub previous: Option<u32>,
     /// The newest build that `promote` takes.
     pub promotable: Option<u32>,
@@ -140,7 +140,7 @@ pub async fn promote(
     })
 }
 
-/// Begins to have a build run again that ran in the stage before: that one, or the last other one. Release
+/// Begins to have a build run again that ran in the stage before: that one, or the newest that is older than what runs. Release
 /// commands do not run.
 ///
 /// # Errors
@@ -157,6 +157,10 @@ pub async fn roll_back(
     let name = find(&project, stage)?;
     let place = Place::of(cid, &project, &name).await?;
     place.refuse_live_job(cid).await?;
+    let builds = builds(cid, &project).await?;
+    if let Some(number) = number {
+        find_build(&builds, &project.name, number)?;
+    }
     let number = match number {
         Some(number) if place.past.iter().any(|old| old.build == number) => number,
         Some(number) => {
@@ -168,14 +172,13 @@ pub async fn roll_back(
             });
         }
         None => place.previous().ok_or_else(|| Error::Conflict {
-            message: format!("no other build ran in {name} before"),
+            message: format!("no older build ran in {name}"),
             hint: None,
         })?,
     };
     if place.running() == Some(number) {
         return Err(place.runs_already(number));
     }
-    let builds = builds(cid, &project).await?;
     let build = find_build(&builds, &project.name, number)?;
     let notes = place.since(number);
     let begun = place.begin(cid, permit, build, false).await?;

@@ -70,11 +70,11 @@ impl Place {
         self.past.first().map(|running| running.build)
     }
 
-    /// The build that ran before the present one.
+    /// The newest build that ran here and is older than the present one.
     pub(super) fn previous(&self) -> Option<u32> {
         let running = self.running()?;
-        let mut others = self.past.iter().filter(|old| old.build != running);
-        others.next().map(|old| old.build)
+        let builds = self.past.iter().map(|old| old.build);
+        builds.filter(|build| *build < running).max()
     }
 
     /// Why a build may not run here; the hint says what to do.
