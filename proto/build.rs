@@ -6,6 +6,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 const FILES: [&str; 8] = [
     "cid/v1/builds.proto",
     "cid/v1/common.proto",
+    "cid/v1/hooks.proto",
     "cid/v1/workspaces.proto",
     "cid/v1/jobs.proto",
     "cid/v1/people.proto",

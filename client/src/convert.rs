@@ -232,6 +232,7 @@ impl From<pb::Project> for project::Project {
             file: from.file,
             error: given(from.error),
             workspaces: from.workspaces,
+            test: from.test,
         }
     }
 }
@@ -254,6 +255,21 @@ impl From<pb::FollowUp> for project::FollowUp {
             message: from.message,
             job: given(from.job),
         }
+    }
+}
+
+impl TryFrom<pb::HookDelivery> for project::HookDelivery {
+    type Error = Error;
+
+    fn try_from(from: pb::HookDelivery) -> Result<Self> {
+        Ok(Self {
+            at: timestamp(required(from.at, "a webhook without a time")?)?,
+            scheme: given(from.scheme),
+            event: given(from.event),
+            id: given(from.id),
+            accepted: from.accepted,
+            outcome: given(from.outcome),
+        })
     }
 }
 

@@ -12,7 +12,7 @@ mod exit;
 mod model;
 mod resume;
 
-pub use client::{BuildOutput, Client, Deploying};
+pub use client::{BuildOutput, Client, Delivery, Deploying};
 pub use error::{Conflict, Error, Kind, LostWork, Result, Violation};
 pub use exit::Exit;
 pub use model::audit::{AuditLine, Decision};
@@ -21,7 +21,7 @@ pub use model::job::{
     Event, Failure, Job, JobKind, JobState, Step, StepState, Waiting, WaitingFor, What,
 };
 pub use model::people::{EnabledFront, Link, Person, SignIn, SignedIn, Visit};
-pub use model::project::{CheckItem, FollowUp, Project, RemovedProject, Severity};
+pub use model::project::{CheckItem, FollowUp, HookDelivery, Project, RemovedProject, Severity};
 pub use model::stage::Stage;
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{

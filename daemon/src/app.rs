@@ -212,6 +212,7 @@ fn assemble(
         prepare: |cid, shelf| Box::pin(prepare_projects(cid, shelf)),
         turns: Arc::default(),
         looks: Arc::default(),
+        deliveries: Arc::default(),
         streams: Streams::default(),
         stopping: CancellationToken::new(),
     }

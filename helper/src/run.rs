@@ -67,6 +67,8 @@ pub(super) fn run(run_file: &Path, user_required: bool) -> Result<ExitCode, Faul
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
     env.extend(app::environment(&run_file));
+    let more = start.env.iter();
+    env.extend(more.map(|(name, value)| (name.into(), value.into())));
     let (program, words) = program(&start, &mut env, &run_file.dir)?;
     let mut command = match &terminal {
         Some(terminal) => {

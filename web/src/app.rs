@@ -1,6 +1,6 @@
 use crate::{
     asset, language, limits,
-    page::{self, act, create, delete, events, home, job, logs, sign_in, workspace},
+    page::{self, act, create, delete, events, home, hook, job, logs, sign_in, workspace},
     rate, security,
 };
 use axum::{
@@ -59,7 +59,7 @@ pub fn router(app: App) -> Router {
             get(delete::ask).post(delete::submit),
         )
         .layer(from_fn_with_state(app.clone(), limits::admit_look));
-    // Streams have places of their own: they stay open for as long as a job runs.
+    // Streams and webhooks have places of their own: they stay open for as long as a job runs.
     let streams = Router::new()
         .route("/jobs/{id}/events", get(events::stream))
         .route(
@@ -69,7 +69,8 @@ pub fn router(app: App) -> Router {
         .route(
             "/workspaces/{project}/{who}/logs/{process}/events",
             get(logs::stream),
-        );
+        )
+        .route("/hooks/{project}", post(hook::take));
 
     let limited = app.clone();
     let mut router = pages.merge(looks).merge(streams);

@@ -38,6 +38,8 @@ pub const LOGS_OF_SESSION: usize = 4;
 pub const LOOKS: usize = 8;
 /// How long such a look may take.
 pub const LOOK_TIMEOUT: Duration = Duration::from_secs(160);
+/// How many webhooks are passed on at once; others wait for a moment.
+pub const HOOKS: usize = 16;
 /// How often a quiet stream says that it is alive.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After this a stream ends and the browser resumes it, so that nobody keeps one by forgetting it.
@@ -60,6 +62,8 @@ pub struct Places {
     looks: Semaphore,
     /// Taken by the stream itself, for as long as it is open.
     pub streams: Arc<Semaphore>,
+    /// For webhooks.
+    pub hooks: Arc<Semaphore>,
     logs: Arc<Semaphore>,
     logs_of: Arc<Mutex<HashMap<String, usize>>>,
 }
@@ -111,6 +115,7 @@ impl Default for Places {
             streams: Arc::new(Semaphore::new(STREAMS)),
             logs: Arc::new(Semaphore::new(LOGS)),
             logs_of: Arc::default(),
+            hooks: Arc::new(Semaphore::new(HOOKS)),
         }
     }
 }

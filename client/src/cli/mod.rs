@@ -28,6 +28,7 @@ mod shell;
 mod show;
 mod stages;
 mod terminal;
+mod test;
 mod version;
 
 pub(crate) use cx::{Cx, Format, json_line};
@@ -106,6 +107,7 @@ enum Verb {
     List(list::List),
     Show(show::Show),
     Deploy(deploy::Deploy),
+    Test(test::Test),
     Restart(restart::Restart),
     Logs(logs::Logs),
     Run(run::Run),
@@ -180,6 +182,7 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::List(verb) => verb.run(cx).await,
         Verb::Show(verb) => verb.run(cx).await,
         Verb::Deploy(verb) => verb.run(cx).await,
+        Verb::Test(verb) => verb.run(cx).await,
         Verb::Restart(verb) => verb.run(cx).await,
         Verb::Logs(verb) => verb.run(cx).await,
         Verb::Run(verb) => verb.run(cx).await,

@@ -1,6 +1,7 @@
 //! The client: one method a request, each with a time limit.
 
 mod builds;
+mod hooks;
 mod jobs;
 mod operator;
 mod people;
@@ -8,12 +9,13 @@ mod stages;
 mod workspaces;
 
 pub use builds::Output as BuildOutput;
+pub use hooks::Delivery;
 pub use stages::Deploying;
 
 use crate::{Error, Result, Stream, connect};
 use cid_proto::v1::{
-    builds_client, jobs_client, people_client, projects_client, stages_client, system_client,
-    workspaces_client,
+    builds_client, hooks_client, jobs_client, people_client, projects_client, stages_client,
+    system_client, workspaces_client,
 };
 use futures::StreamExt as _;
 use std::{
@@ -139,6 +141,10 @@ impl Client {
             self.channel.clone(),
             self.mark.clone(),
         )
+    }
+
+    fn hooks_service(&self) -> hooks_client::HooksClient<Line> {
+        hooks_client::HooksClient::with_interceptor(self.channel.clone(), self.mark.clone())
     }
 
     fn builds_service(&self) -> builds_client::BuildsClient<Line> {

@@ -2,8 +2,8 @@
 
 use super::{Client, PAGE_SIZE, SURVEY_LIMIT};
 use crate::{
-    AuditLine, CheckItem, EnabledFront, Finding, FollowUp, Project, RemovedProject, Result,
-    Version,
+    AuditLine, CheckItem, EnabledFront, Finding, FollowUp, HookDelivery, Project, RemovedProject,
+    Result, Version,
     convert::{instant, required},
 };
 use cid_proto::v1 as pb;
@@ -116,6 +116,24 @@ impl Client {
         let answer = self.answer_within(SURVEY_LIMIT, service.fetch(request));
         let followed = answer.await?.follow_ups.into_iter();
         Ok(followed.map(FollowUp::from).collect())
+    }
+
+    /// The webhooks of a project that came since the daemon started, newest first; `project` may be left out where
+    /// there is one only.
+    ///
+    /// # Errors
+    ///
+    /// As every call; and the project takes none.
+    pub async fn hooks(&self, project: Option<&str>) -> Result<Vec<HookDelivery>> {
+        let request = pb::ProjectHooksRequest {
+            name: project.unwrap_or_default().to_owned(),
+        };
+        let answer = self.answer(self.projects_service().hooks(request)).await?;
+        answer
+            .deliveries
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect()
     }
 
     /// Takes a project away that has no workspaces. Waits up to 5 minutes; what takes

@@ -226,6 +226,7 @@ impl Client {
             workspace: Some(reference(email, project)),
             command,
             terminal,
+            test: 0,
         });
         let message = |input| match input {
             RunInput::Bytes(bytes) => Message::Stdin(bytes),
@@ -237,6 +238,31 @@ impl Client {
             .map(|message| pb::RunRequest {
                 message: Some(message),
             });
+        self.stream(self.workspaces().run(requests)).await
+    }
+
+    /// Runs one of the project's tests in a workspace, counted from 1, without input.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::run`]; [`Kind::NotFound`](crate::Kind::NotFound) when the project has no such test.
+    pub async fn run_test(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        test: u32,
+    ) -> Result<Stream<RunOutput>> {
+        let start = Message::Start(pb::RunStart {
+            workspace: Some(reference(email, project)),
+            test,
+            ..pb::RunStart::default()
+        });
+        let messages = [start, Message::StdinClosed(true)];
+        let requests = stream::iter(messages.map(|message| pb::RunRequest {
+            message: Some(message),
+        }));
+        // The command ends when nothing can come any more.
+        let requests = requests.chain(stream::pending());
         self.stream(self.workspaces().run(requests)).await
     }
 }

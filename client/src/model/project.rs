@@ -1,6 +1,7 @@
 //! The operator's recipes.
 
 use super::names;
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// A project as its file describes it.
@@ -24,6 +25,8 @@ pub struct Project {
     pub error: Option<String>,
     /// How many workspaces it has.
     pub workspaces: u32,
+    /// The commands of its tests, for people.
+    pub test: Vec<String>,
 }
 
 /// What became of a project that was taken away.
@@ -48,6 +51,23 @@ pub struct FollowUp {
     pub message: String,
     /// The job that began.
     pub job: Option<String>,
+}
+
+/// A webhook that came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HookDelivery {
+    /// When it came.
+    pub at: Timestamp,
+    /// How it is signed; `None`: not so that cid believes it.
+    pub scheme: Option<String>,
+    /// What its sender calls its kind.
+    pub event: Option<String>,
+    /// What its sender calls it.
+    pub id: Option<String>,
+    /// Whether it was believed.
+    pub accepted: bool,
+    /// What came of it; `None`: that is not known yet.
+    pub outcome: Option<String>,
 }
 
 /// One thing that `check` looked at.

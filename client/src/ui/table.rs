@@ -9,8 +9,8 @@ use super::fit::{Narrow, fit};
 use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
 use cid_client::{
-    AuditLine, CheckItem, Finding, FollowUp, Job, Process, Project, SignedIn, Standing, StepState,
-    Workspace, WorkspaceState,
+    AuditLine, CheckItem, Finding, FollowUp, HookDelivery, Job, Process, Project, SignedIn,
+    Standing, StepState, Workspace, WorkspaceState,
 };
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -353,6 +353,29 @@ pub(crate) fn follow_ups(followed: &[FollowUp]) -> String {
         )
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Webhooks, one a line; nothing when there are none.
+pub(crate) fn hooks(deliveries: &[HookDelivery], width: Option<usize>) -> String {
+    list(
+        width,
+        Narrow {
+            drop: &["ID"],
+            cut: Some("CAME OF IT"),
+        },
+        ["AT", "SIGNED", "EVENT", "ID", "TAKEN", "CAME OF IT"],
+        deliveries.iter().map(|one| {
+            let word = |text: &Option<String>| clean(text.as_deref().unwrap_or("-"));
+            [
+                time(one.at),
+                word(&one.scheme),
+                word(&one.event),
+                word(&one.id),
+                if one.accepted { "yes" } else { "no" }.to_owned(),
+                word(&one.outcome),
+            ]
+        }),
+    )
 }
 
 /// What `doctor` found, one a line, with its repair below.

@@ -342,6 +342,10 @@ impl pb::projects_server::Projects for Service {
         Ok(Response::new(pb::FetchProjectResponse::default()))
     }
 
+    async fn hooks(&self, _: Request<pb::ProjectHooksRequest>) -> Answer<pb::ProjectHooksResponse> {
+        Ok(Response::new(pb::ProjectHooksResponse::default()))
+    }
+
     async fn remove(
         &self,
         request: Request<pb::RemoveProjectRequest>,

@@ -1,9 +1,11 @@
 //! What everything is answered with: engine, ledger, projects, the outside.
 
+mod deliveries;
 mod looks;
 mod rights;
 pub mod streams;
 
+pub use deliveries::{Deliveries, Delivery};
 pub use looks::{FollowUp, Looked, Looks};
 pub use streams::Streams;
 
@@ -53,6 +55,8 @@ pub struct Cid {
     pub turns: Arc<Turns>,
     /// Which remotes are to be looked at, and what came of it.
     pub looks: Arc<Looks>,
+    /// Webhooks that came.
+    pub deliveries: Arc<Deliveries>,
     /// Which calls and long answers are open.
     pub streams: Streams,
     /// Fired when the daemon goes down: long answers end.

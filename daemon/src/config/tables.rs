@@ -52,6 +52,8 @@ pub struct Git {
     pub known_hosts: Option<AbsolutePath>,
     /// File with `USER:TOKEN` for https, for cid's own user alone.
     pub credential_file: Option<AbsolutePath>,
+    /// File with the secret of its webhooks, for cid's own user alone.
+    pub webhook_secret_file: Option<AbsolutePath>,
     /// How often the remote is asked what has changed; `None`: as `Project::poll_every` says.
     pub poll: Option<Poll>,
     /// A push to a workspace's branch deploys that workspace.

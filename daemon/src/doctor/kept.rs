@@ -43,7 +43,12 @@ pub(super) fn holds_any(folder: &Path, kept: &[PathBuf]) -> bool {
 fn named_by(project: &Project) -> Vec<PathBuf> {
     let git = &project.git;
     let url = git.url.strip_prefix("file://").unwrap_or(&git.url);
-    let keys = [&git.identity_file, &git.known_hosts, &git.credential_file];
+    let keys = [
+        &git.identity_file,
+        &git.known_hosts,
+        &git.credential_file,
+        &git.webhook_secret_file,
+    ];
     let keys = keys.into_iter().flatten().map(|path| path.to_path_buf());
     let tls = project.tls.iter();
     let tls = tls.flat_map(|tls| [tls.certificate.to_path_buf(), tls.key.to_path_buf()]);

@@ -20,7 +20,7 @@ pub use delete::{Deleted, Deletion, delete};
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};
 pub use logs::{LogLine, LogPlace, WantedLogs, logs};
 pub use restart::{deploy, repair_access, restart};
-pub use run::{Running, program, run};
+pub use run::{Running, Wanted, run};
 pub use show::{Shown, Standing, list, show};
 pub use stages::{
     BegunBuild, RunningBuild, ShownStage, keepers, onward, promote, roll_back, running_builds,

@@ -1,10 +1,10 @@
 //! A command in a workspace, for as long as somebody waits for it.
 
-use super::{Named, bind, refuse_live_job, resolve};
+use super::{Named, bind, project_of, refuse_live_job, resolve};
 use crate::{
     authz::Claim,
     cid::Cid,
-    domain::WorkspaceState,
+    domain::{Workspace, WorkspaceState},
     error::Error,
     system::{
         helpers::{Identity, WorkspaceUser},
@@ -14,14 +14,35 @@ use crate::{
     },
 };
 use cid_protocol::{budget::RUN_COMMAND, frame::Start};
+use std::collections::BTreeMap;
 
 /// The name of an interactive shell in the log and the audit.
 const SHELL: &str = "shell";
 /// The longest name of a terminal type.
 const MAX_NAME: usize = 64;
 
+/// What is to be run.
+pub enum Wanted {
+    /// A command, or a shell on a terminal.
+    Command(Start),
+    /// One of the project's tests, counted from 1.
+    Test(u32),
+}
+
+impl Wanted {
+    /// The program that is to be run, for the log.
+    pub fn program(&self) -> &str {
+        match self {
+            Self::Command(start) => program(start.command.as_deref().unwrap_or_default()),
+            Self::Test(_) => "test",
+        }
+    }
+}
+
 /// A command that has started.
 pub struct Running {
+    /// What it was started with.
+    pub start: Start,
     /// Its streams.
     pub session: Session,
     /// Held until it ends; tells when its workspace goes.
@@ -29,7 +50,7 @@ pub struct Running {
 }
 
 /// The program that is to be run, for the log.
-pub fn program(command: &[String]) -> &str {
+fn program(command: &[String]) -> &str {
     command.first().map_or(SHELL, String::as_str)
 }
 
@@ -37,14 +58,21 @@ pub fn program(command: &[String]) -> &str {
 ///
 /// # Errors
 /// It makes no sense, the workspace is not ready, too many run, or the actor may not.
-pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: &Start) -> Result<Running, Error> {
-    let command = wanted.command.as_deref().unwrap_or_default();
-    check(wanted)?;
-    let bytes = command.iter().map(|word| word.len() + 1).sum();
-    let taken = RUN_COMMAND.check(bytes, "this command");
-    taken.map_err(|over| Error::over("command", &over))?;
+pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: Wanted) -> Result<Running, Error> {
+    if let Wanted::Command(start) = &wanted {
+        check(start)?;
+        let words = start.command.iter().flatten();
+        let bytes = words.map(|word| word.len() + 1).sum();
+        let taken = RUN_COMMAND.check(bytes, "this command");
+        taken.map_err(|over| Error::over("command", &over))?;
+    }
+    let program = wanted.program().to_owned();
     let workspace = resolve(cid, named).await?;
     let permit = bind(cid, claim, &workspace).await?;
+    let start = match wanted {
+        Wanted::Command(start) => start,
+        Wanted::Test(number) => test(cid, &workspace, number)?,
+    };
     if workspace.state != WorkspaceState::Ready {
         refuse_live_job(cid, &workspace).await?;
         return Err(Error::Precondition {
@@ -66,10 +94,48 @@ pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: &Start) -> Resu
         &cid.sys.site.helper,
         &cid.layout.run_file(&workspace.instance()),
         unit,
-        wanted.terminal.is_some(),
+        start.terminal.is_some(),
     )?;
-    tracing::info!(caller = %permit, program = program(command), "running a command in a workspace");
-    Ok(Running { session, place })
+    tracing::info!(caller = %permit, program, "running a command in a workspace");
+    Ok(Running {
+        start,
+        session,
+        place,
+    })
+}
+
+/// One of the commands of `app.test`, with the surroundings that a build's tests have, as far as a workspace can have
+/// them.
+fn test(cid: &Cid, workspace: &Workspace, number: u32) -> Result<Start, Error> {
+    let project = project_of(cid, workspace, "there are no tests without it")?;
+    let tests = project.app.test.as_deref().unwrap_or_default();
+    let index = usize::try_from(number).unwrap_or_default().wrapping_sub(1);
+    let command = tests.get(index).ok_or_else(|| Error::NotFound {
+        message: format!(
+            "the project {} has {} tests, and no number {number}",
+            project.name,
+            tests.len()
+        ),
+        hint: Some("name the commands under [app] test in the project's file".into()),
+    })?;
+    let tmp = workspace.directory.join("tmp");
+    let mut env: BTreeMap<String, String> = [
+        // Never the one that the app uses, which others may share.
+        (
+            "DATABASE_URL",
+            format!("sqlite:///{}", tmp.join("test.sqlite3").display()),
+        ),
+        ("CID_REPORTS", tmp.display().to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let own = project.test.env.iter();
+    env.extend(own.map(|(name, value)| (name.as_str().to_owned(), value.clone())));
+    Ok(Start {
+        command: Some(command.words().to_vec()),
+        terminal: None,
+        env,
+    })
 }
 
 /// A shell needs a terminal, and everything else a program.
@@ -120,6 +186,7 @@ mod tests {
         let command: Vec<String> = command.iter().map(|&word| word.into()).collect();
         Start {
             command: Some(command).filter(|command| !command.is_empty()),
+            env: BTreeMap::new(),
             terminal: terminal.map(|name| Terminal {
                 name: name.into(),
                 size: Size {

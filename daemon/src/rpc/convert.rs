@@ -379,6 +379,13 @@ pub(super) fn project(shown: ShownProject, layout: &Layout) -> v1::Project {
         file: project.file.to_string_lossy().into_owned(),
         error: shown.error,
         workspaces: shown.workspaces,
+        test: project
+            .app
+            .test
+            .iter()
+            .flatten()
+            .map(|command| command.words().join(" "))
+            .collect(),
     }
 }
 

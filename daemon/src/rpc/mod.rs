@@ -5,6 +5,7 @@ mod audit;
 mod builds;
 mod convert;
 pub mod enforce;
+mod hooks;
 mod jobs;
 mod people;
 mod projects;

@@ -2,7 +2,7 @@
 
 use super::{concerns, convert, page_size, take_claim};
 use crate::{
-    cid::{Cid, FollowUp},
+    cid::{Cid, Delivery, FollowUp},
     domain::ProjectName,
     error::Error,
     operation::project,
@@ -70,6 +70,26 @@ impl Projects for Cid {
         };
         Ok(Response::new(v1::FetchProjectResponse {
             follow_ups: followed.into_iter().map(message).collect(),
+        }))
+    }
+
+    async fn hooks(
+        &self,
+        request: Request<v1::ProjectHooksRequest>,
+    ) -> Result<Response<v1::ProjectHooksResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let name = request.into_inner().name;
+        let deliveries = trigger::hooks(self, claim, &name).await?;
+        let message = |one: Delivery| v1::HookDelivery {
+            at: Some(convert::timestamp(one.at)),
+            scheme: one.scheme,
+            event: one.event,
+            id: one.id,
+            accepted: one.accepted,
+            outcome: one.outcome,
+        };
+        Ok(Response::new(v1::ProjectHooksResponse {
+            deliveries: deliveries.into_iter().map(message).collect(),
         }))
     }
 

@@ -5,7 +5,7 @@ use crate::{
     authz::Claim,
     cid::Cid,
     error::Error,
-    operation::{self, Running},
+    operation::{self, Running, Wanted},
     system::session::{self, Input, Session},
 };
 use cid_proto::v1::{
@@ -13,6 +13,7 @@ use cid_proto::v1::{
     run_response::Message as Out,
 };
 use cid_protocol::frame::{Size, Start, Terminal};
+use std::collections::BTreeMap;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::mpsc,
@@ -47,10 +48,17 @@ pub(super) async fn run(
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
-    claim.runs(operation::program(&start.command));
     let named = named(start.workspace)?;
-    let wanted = wanted(start.command, start.terminal);
-    let Running { session, place } = operation::run(cid, claim, &named, &wanted).await?;
+    let wanted = match start.test {
+        0 => Wanted::Command(command(start.command, start.terminal)),
+        number => Wanted::Test(number),
+    };
+    claim.runs(wanted.program());
+    let Running {
+        start,
+        session,
+        place,
+    } = operation::run(cid, claim, &named, wanted).await?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stopping = cid.stopping.clone();
     let ended = place.ended();
@@ -61,7 +69,7 @@ pub(super) async fn run(
             stdout,
             stderr,
         } = session;
-        let feeder = tokio::spawn(feed(wanted, requests, input));
+        let feeder = tokio::spawn(feed(start, requests, input));
         let out = tokio::spawn(forward(stdout, sender.clone(), Out::Stdout));
         let err = tokio::spawn(forward(stderr, sender.clone(), Out::Stderr));
         let (status, cut) = tokio::select! {
@@ -97,8 +105,9 @@ fn workspace_goes() -> Status {
     Status::aborted("the command was ended: its workspace is being deleted")
 }
 
-fn wanted(command: Vec<String>, terminal: Option<v1::Terminal>) -> Start {
+fn command(command: Vec<String>, terminal: Option<v1::Terminal>) -> Start {
     Start {
+        env: BTreeMap::new(),
         command: Some(command).filter(|command| !command.is_empty()),
         terminal: terminal.map(|terminal| Terminal {
             size: terminal.size.as_ref().map_or(DEFAULT_SIZE, size),
@@ -118,8 +127,8 @@ fn size(told: &WindowSize) -> Size {
     }
 }
 
-async fn feed(wanted: Start, mut requests: Streaming<RunRequest>, mut input: Input) {
-    if input.begin(wanted).await.is_err() {
+async fn feed(start: Start, mut requests: Streaming<RunRequest>, mut input: Input) {
+    if input.begin(start).await.is_err() {
         return;
     }
     while let Ok(Some(request)) = requests.message().await {

@@ -7,9 +7,9 @@ use crate::{
     layout::Layout,
 };
 use cid_proto::v1::{
-    builds_server::BuildsServer, jobs_server::JobsServer, people_server::PeopleServer,
-    projects_server::ProjectsServer, stages_server::StagesServer, system_server::SystemServer,
-    workspaces_server::WorkspacesServer,
+    builds_server::BuildsServer, hooks_server::HooksServer, jobs_server::JobsServer,
+    people_server::PeopleServer, projects_server::ProjectsServer, stages_server::StagesServer,
+    system_server::SystemServer, workspaces_server::WorkspacesServer,
 };
 use cid_protocol::{
     budget::{
@@ -183,6 +183,7 @@ pub(super) fn routes(cid: &Cid) -> Routes {
     Routes::new(WorkspacesServer::new(cid.clone()).max_decoding_message_size(RUN_INPUT.most))
         .add_service(BuildsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(StagesServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
+        .add_service(HooksServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(JobsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(ProjectsServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))
         .add_service(PeopleServer::new(cid.clone()).max_decoding_message_size(REQUEST.most))

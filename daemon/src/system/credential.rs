@@ -1,5 +1,6 @@
-//! The user and token for a repository over https: a file of the operator's that only the daemon reads.
-//! It hands them to the helper that talks to the git server, by that helper's own pipe.
+//! Secrets about a git server: the user and token for a repository over https, and those of webhooks. Each is a file of
+//! the operator's that only the daemon reads.
+//! It hands a token to the helper that talks to the git server, by that helper's own pipe.
 
 use crate::config::read_private;
 use cid_protocol::{
@@ -10,6 +11,9 @@ use std::path::Path;
 
 /// A file longer than this holds something else.
 const MAX_LEN: u64 = 4096;
+/// What is shorter can be guessed.
+const SHORTEST_SECRET: usize = 16;
+const MOST_SECRETS: usize = 4;
 /// The user name sent with a token alone; most servers ignore it.
 const ANYBODY: &str = "x-access-token";
 
@@ -28,6 +32,27 @@ pub fn read(path: &Path) -> Result<UseCredential, Fault> {
         )
         .hint("write the token that the git server gave into it")
     })
+}
+
+/// Reads the secrets of webhooks, one a line: two while one takes the place of the other.
+///
+/// # Errors
+/// As [`read`]; or one is too short to be a secret.
+pub fn webhook_secrets(path: &Path) -> Result<Vec<String>, Fault> {
+    let text = read_private(path, MAX_LEN)?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let secrets: Vec<String> = lines.map(str::to_owned).collect();
+    let are_good = (1..=MOST_SECRETS).contains(&secrets.len())
+        && secrets.iter().all(|secret| secret.len() >= SHORTEST_SECRET);
+    if are_good {
+        return Ok(secrets);
+    }
+    Err(Fault::io(
+        "use",
+        path,
+        format!("it does not hold a secret of {SHORTEST_SECRET} characters or more, or {MOST_SECRETS} of them, one a line"),
+    )
+    .hint("make one: openssl rand -hex 32; give the git server the same"))
 }
 
 fn parse(text: &str) -> Option<UseCredential> {
@@ -59,6 +84,30 @@ mod tests {
         assert!(!format!("{read_one:?}").contains("s3cret"));
         fs::write_atomic(&path, b"s3cret", 0o400).unwrap();
         assert_eq!(read(&path).unwrap().user, ANYBODY);
+    }
+
+    #[test]
+    fn webhooks_have_long_secrets_of_cids_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hook");
+        let one = "0123456789abcdef";
+        let write = |text: &str, mode| fs::write_atomic(&path, text.as_bytes(), mode).unwrap();
+        write(&format!(" {one}\n\nanother long secret\n"), 0o600);
+        assert_eq!(
+            webhook_secrets(&path).unwrap(),
+            [one, "another long secret"]
+        );
+        for (text, mode) in [
+            ("", 0o600),
+            ("short", 0o600),
+            (&format!("{one}\nshort"), 0o600),
+            (&format!("{one}\n").repeat(5), 0o600),
+            (one, 0o640),
+        ] {
+            write(text, mode);
+            let fault = webhook_secrets(&path).unwrap_err();
+            assert!(!format!("{fault:?}").contains(one), "{fault:?}");
+        }
     }
 
     #[test]

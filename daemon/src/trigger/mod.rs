@@ -4,12 +4,16 @@
 mod act;
 mod audit;
 mod changes;
+mod hook;
 mod onward;
 mod poll;
+mod signature;
 mod timetable;
 
+pub use hook::{Hook, Said, hooks};
 pub use onward::carry_forever;
 pub use poll::watch_forever;
+pub use signature::Headers;
 
 use crate::{
     authz::{Claim, Subject},

@@ -5,7 +5,10 @@ use super::{
     timetable::{End, Timetable},
     usable,
 };
-use crate::{cid::Cid, domain::ProjectName};
+use crate::{
+    cid::{Cid, FollowUp, Looked},
+    domain::ProjectName,
+};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{
     task::JoinSet,
@@ -59,12 +62,33 @@ async fn look_once(cid: Cid, name: ProjectName) -> (ProjectName, End) {
     let Some(project) = usable(&cid, &name) else {
         return (name, End::Done);
     };
+    let begun = jiff::Timestamp::now();
     // In a task of its own: one that panics is a failure like others.
-    let looking = tokio::spawn(async move { look(&cid, &project).await });
-    let end = match looking.await {
+    let looking = {
+        let cid = cid.clone();
+        tokio::spawn(async move { look(&cid, &project).await })
+    };
+    let looked = looking.await;
+    if let Ok(looked) = &looked {
+        cid.deliveries.came(&name, begun, &told(looked));
+    }
+    let end = match looked {
         Ok(Ok(followed)) if followed.iter().any(|one| one.later) => End::Later,
         Ok(Ok(_)) => End::Done,
         Ok(Err(_)) | Err(_) => End::Failed,
     };
     (name, end)
+}
+
+/// In a sentence, for those who sent the hints.
+fn told(looked: &Looked) -> String {
+    let followed = match looked {
+        Err(fault) => return fault.message.clone(),
+        Ok(followed) => followed,
+    };
+    let one = |one: &FollowUp| format!("{}: {}", one.branch, one.message);
+    match &followed[..] {
+        [] => "nothing was new".into(),
+        some => some.iter().map(one).collect::<Vec<_>>().join("; "),
+    }
 }

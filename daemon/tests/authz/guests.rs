@@ -107,7 +107,9 @@ Projects/List             -        yes      +        +        +        yes
 Projects/Get              -        yes      +        +        +        yes
 Projects/Check            -        -        -        -        -        -
 Projects/Fetch            -        -        -        -        -        -
+Projects/Hooks            -        -        -        -        -        -
 Projects/Remove           -        -        -        -        -        -
+Hooks/Deliver             yes      yes      +        +        +        yes
 System/Version            yes      yes      +        +        +        yes
 System/Doctor             -        -        -        -        -        -
 System/EnableFront        -        -        -        -        -        -

@@ -174,6 +174,8 @@ budgets! {
 
     // What a caller asks for.
 
+    /// As large as a forge makes one; it goes through a hash and is never held.
+    HOOK_BODY = bytes 25 * MIB, "the body of a webhook";
     /// Connections that are open or wait for their user's others; those beyond wait in the kernel.
     CONNECTIONS = count 2048, "connections, in all";
     /// Those beyond are closed at once.

@@ -5,7 +5,10 @@
 //! A frame is its kind in one byte, the length of the rest in four, most significant first, and the rest.
 
 use serde::{Deserialize, Serialize};
-use std::io::{self, ErrorKind, Read};
+use std::{
+    collections::BTreeMap,
+    io::{self, ErrorKind, Read},
+};
 
 /// A longer frame is not read. A request of the daemon's own clients is at most a quarter of this.
 const MAX_LENGTH: u32 = 1024 * 1024;
@@ -32,6 +35,9 @@ pub struct Start {
     pub command: Option<Vec<String>>,
     /// `None`: the helper's own streams are the command's.
     pub terminal: Option<Terminal>,
+    /// Over the workspace's own variables.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// A person's terminal.

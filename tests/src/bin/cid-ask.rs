@@ -67,9 +67,16 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         workspace: reference(),
         command: vec!["true".to_owned()],
         terminal: None,
+        test: 0,
     });
     let run = v1::RunRequest {
         message: Some(start),
+    };
+    let delivery = v1::DeliverRequest {
+        message: Some(v1::deliver_request::Message::Start(v1::DeliverStart {
+            project: "no-such-project".to_owned(),
+            ..v1::DeliverStart::default()
+        })),
     };
     // Messages that differ in nothing but their names are written once.
     vec![
@@ -109,7 +116,9 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Projects/Get", project().encode_to_vec()),
         ("/cid.v1.Projects/Check", project().encode_to_vec()),
         ("/cid.v1.Projects/Fetch", nothing().encode_to_vec()),
+        ("/cid.v1.Projects/Hooks", nothing().encode_to_vec()),
         ("/cid.v1.Projects/Remove", nothing().encode_to_vec()),
+        ("/cid.v1.Hooks/Deliver", delivery.encode_to_vec()),
         ("/cid.v1.System/Version", Vec::new()),
         ("/cid.v1.System/Doctor", Vec::new()),
         ("/cid.v1.System/EnableFront", Vec::new()),

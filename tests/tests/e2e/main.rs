@@ -27,6 +27,7 @@ mod git_server;
 mod gone;
 mod guard;
 mod health;
+mod hooks;
 mod https;
 mod jobs;
 mod kinds;

@@ -34,6 +34,8 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Builds/Delete", &["NotFound"]),
     // They name a project that is not there.
     ("Projects/Fetch", &["NotFound"]),
+    ("Projects/Hooks", &["NotFound"]),
+    ("Hooks/Deliver", &["NotFound"]),
     // They name a stage that is not there.
     ("Stages/Promote", &["NotFound"]),
     ("Stages/RollBack", &["NotFound"]),

@@ -8,6 +8,7 @@ pub mod delete;
 pub mod events;
 /// `GET /`: the form and the table.
 pub mod home;
+pub mod hook;
 /// `GET /jobs/{id}`: a job and what has come of it.
 pub mod job;
 /// `/workspaces/{project}/{who}/logs/{process}`: what a process wrote.

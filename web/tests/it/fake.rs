@@ -428,6 +428,10 @@ impl projects_server::Projects for Fake {
         Err(Status::unimplemented("fetch"))
     }
 
+    async fn hooks(&self, _: Request<pb::ProjectHooksRequest>) -> Answer<pb::ProjectHooksResponse> {
+        Ok(Response::new(pb::ProjectHooksResponse::default()))
+    }
+
     async fn remove(
         &self,
         _: Request<pb::RemoveProjectRequest>,

@@ -43,6 +43,11 @@ enum Verb {
         /// The project; may be left out where there is only one
         name: Option<String>,
     },
+    /// Show the webhooks that came since cid started, and what came of each
+    Hooks {
+        /// The project; may be left out where there is only one
+        name: Option<String>,
+    },
     Init(Init),
     Remove(Remove),
 }
@@ -84,6 +89,13 @@ impl Project {
                     cx.say("nothing is new");
                 }
                 cx.print(&followed, || table::follow_ups(&followed))?;
+            }
+            Verb::Hooks { name } => {
+                let deliveries = cx.connect().await?.hooks(name.as_deref()).await?;
+                if deliveries.is_empty() {
+                    cx.say("none has come since cid started");
+                }
+                cx.print(&deliveries, || table::hooks(&deliveries, cx.width()))?;
             }
             Verb::Init(init) => init.run(cx)?,
             Verb::Remove(remove) => return remove.run(cx).await,

@@ -147,6 +147,13 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
             credential::read(path).map(|_| format!("{shown} is cid's alone")),
         );
     }
+    if let Some(path) = &project.git.webhook_secret_file {
+        let shown = path.display();
+        say(
+            "git.webhook_secret_file",
+            credential::webhook_secrets(path).map(|_| format!("{shown} is cid's alone")),
+        );
+    }
     if let Some(env) = &project.app.env {
         say("app.env", is_there(&env.join("bin")));
     }

@@ -32,7 +32,7 @@ async fn every_rpc_about_builds_asks_before_it_says_what_there_is() {
         assert_eq!(stage.call(1000, row.rpc, &[]).await, Code::PermissionDenied);
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }
 
 /// About a project's builds, pushes and stages.
@@ -290,6 +290,7 @@ async fn who_reads_logs_or_runs_a_program_is_in_the_audit_log() {
         workspace: anna(),
         command: ["mysql", "--password=secret"].map(String::from).into(),
         terminal: None,
+        test: 0,
     };
     let run = v1::RunRequest {
         message: Some(Message::Start(start)),

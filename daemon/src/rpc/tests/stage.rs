@@ -131,6 +131,7 @@ impl Stage {
                 prepare: |_, _| Box::pin(async { Vec::new() }),
                 turns: Arc::default(),
                 looks: Arc::default(),
+                deliveries: Arc::default(),
                 streams: Streams::default(),
                 stopping: CancellationToken::new(),
             },
@@ -282,6 +283,7 @@ pub(super) fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
         workspace: anna(),
         command: vec!["true".into()],
         terminal: None,
+        test: 0,
     };
     let run = v1::RunRequest {
         message: Some(Message::Start(start)),
