@@ -10,6 +10,7 @@ use crate::{
     health::Looker,
     host, keeper,
     layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
+    operation,
     reload::Telling,
     rpc::{self, Doors},
     sandbox::{self, Engines},
@@ -251,6 +252,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     }
     let debts = tokio::spawn(keeper::settle_forever(cid.clone()));
     let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
+    let builds = tokio::spawn(operation::tidy_builds_forever(cid.clone()));
     let watching = tokio::spawn(trigger::watch_forever(cid.clone()));
     let carrying = tokio::spawn(trigger::carry_forever(cid.clone()));
     let forgetting = tokio::spawn(keeper::forget_forever(cid.clone()));
@@ -281,7 +283,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
         tracing::warn!("some commands in workspaces are still being ended");
     }
     let _ = tokio::join!(
-        mails, debts, sites, watching, carrying, forgetting, watchdog, status
+        mails, debts, sites, builds, watching, carrying, forgetting, watchdog, status
     );
     served.map_err(Into::into)
 }

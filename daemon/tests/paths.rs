@@ -70,6 +70,7 @@ const DAEMON: &[(&str, &[&str])] = &[
         "folders of workspaces and builds, by their names in folders that root alone writes on a host",
         &[
             "cid/mod.rs",
+            "doctor/builds.rs",
             "host/folders.rs",
             "operation/work.rs",
             "step/make_build_folder.rs",

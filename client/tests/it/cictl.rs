@@ -161,6 +161,7 @@ fn json_is_events_then_one_document() {
         "port",
         "directory",
         "branch",
+        "branch_gone_at",
         "commit",
         "created_at",
         "job",

@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod builds;
 pub(crate) mod gone;
 mod host;
 mod kept;
@@ -173,6 +174,7 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     accounts::accounts(cid, repair, &mut findings).await?;
     left::left(cid, &mut findings).await?;
     packages::changed(cid, repair, &mut findings).await?;
+    builds::builds(cid, repair, &mut findings).await?;
     for job in cid.store.stuck_jobs().await? {
         let repair = format!(
             "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",
@@ -214,7 +216,7 @@ async fn silent(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
         findings.push(Finding::note(
             format!("remote of {}", silent.project),
             format!(
-                "it has not answered since {since}, so no push is followed: {}; cictl project check {} asks it again",
+                "it has not answered since {since}, so no push is followed: {}; cictl project fetch {} asks it again",
                 silent.reason, silent.project
             ),
         ));

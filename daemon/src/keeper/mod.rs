@@ -1,12 +1,14 @@
 //! What cid keeps up by itself: certificates and vhosts as the project files want them, and what ended jobs
 //! still owe.
 
+mod builds;
 mod debts;
 mod forget;
 pub mod front;
 mod sites;
 mod vhosts;
 
+pub(crate) use builds::{forgotten_builds, purge_build, tidy_builds};
 pub use debts::{settle_debts, settle_forever};
 pub use forget::{forget_forever, renew_room_for_units};
 pub(crate) use sites::{catch_all, has_site, is_wanted, remove_site};

@@ -6,18 +6,15 @@ use crate::{
     cid::Cid,
     domain::{Build, BuildState, Creator, ProjectName, Source},
     error::Error,
-    plan,
+    keeper, plan,
     system::helpers::{Identity, ask_once},
 };
-use cid_kernel::fs;
-use cid_protocol::request::{FindCommit, Purge};
-use std::{path::PathBuf, sync::Arc};
+use cid_protocol::request::FindCommit;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// So many of a project's newest builds are kept.
-const KEPT: usize = 10;
-/// And those that are younger.
-const YOUNG: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+/// The pause between two looks for old builds.
+const TIDY_PAUSE: Duration = Duration::from_hours(1);
 
 /// Begins to build a commit; the second value is false where there is a build of it already. An empty
 /// `revision` is the base branch.
@@ -158,42 +155,31 @@ pub async fn delete_build(
             )),
         });
     }
-    purge(cid, &build.project, &number.to_string()).await
+    Ok(keeper::purge_build(cid, &build.project, number).await?)
 }
 
 async fn bind_builds(claim: Claim, project: &ProjectName) -> Result<Permit, Error> {
     claim.bind(Subject::of_project(project)).await
 }
 
-/// Removes the project's builds that nothing keeps, and folders that the ledger has forgotten.
-async fn tidy(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
-    let builds = cid
-        .store
-        .builds(Some(project.clone()), None, usize::MAX >> 1)
-        .await?;
-    let old = jiff::Timestamp::now() - YOUNG;
-    let keepers = super::keepers(cid, project).await?;
-    let is_kept = |number| keepers.iter().any(|(_, kept)| kept.contains(&number));
-    for build in builds.iter().skip(KEPT) {
-        if build.created_at < old && !is_kept(build.number) {
-            cid.store.forget_build(build.id).await?;
+/// Removes old builds of all projects once an hour, until the daemon stops.
+pub async fn tidy_builds_forever(cid: Cid) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(TIDY_PAUSE) => {}
+            () = cid.stopping.cancelled() => return,
+        }
+        for project in cid.projects.all().values().flatten() {
+            if let Err(error) = tidy(&cid, &project.name).await {
+                tracing::warn!(PROJECT = project.name.as_str(), "old builds stay: {error}");
+            }
         }
     }
-    for name in fs::names(&cid.layout.builds(project))? {
-        let Ok(number) = name.parse() else { continue };
-        if cid.store.build(project.clone(), number).await?.is_none() {
-            purge(cid, project, &name).await?;
-        }
-    }
-    Ok(())
 }
 
-async fn purge(cid: &Cid, project: &ProjectName, name: &str) -> Result<(), Error> {
-    let parent = cid.layout.builds(project);
-    let path = parent.join(name);
-    let limit = *cid.settings.limits.purge;
-    let (helpers, stopping) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
-    let purge = Purge { path };
-    ask_once(helpers, Identity::Purge(parent), limit, stopping, purge).await?;
-    Ok(())
+/// Removes the project's builds that nothing keeps, and folders that the ledger has forgotten.
+async fn tidy(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
+    let keepers = super::keepers(cid, project).await?;
+    let is_kept = |number| keepers.iter().any(|(_, kept)| kept.contains(&number));
+    Ok(keeper::tidy_builds(cid, project, is_kept).await?)
 }

@@ -14,7 +14,7 @@ mod stages;
 mod watch;
 mod work;
 
-pub use build::{build, build_output, delete_build, show_build};
+pub use build::{build, build_output, delete_build, show_build, tidy_builds_forever};
 pub use create::create;
 pub use delete::{Deleted, Deletion, delete};
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};

@@ -44,7 +44,9 @@ impl Step for SealFiles {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<String, Fault> {
-        let sealed = cx.ask(cx.user(), request(&self.directory, false)).await?;
+        let sealed = cx
+            .ask(cx.user(), request(&self.directory, false, cx)?)
+            .await?;
         let SealedBuild {
             digest,
             files,
@@ -64,10 +66,16 @@ impl Step for SealFiles {
     }
 }
 
-/// Seals, or says what is there.
-pub(super) fn request(directory: &Path, reads_only: bool) -> SealBuild {
-    SealBuild {
+/// Seals, or says what is there. Packages that the operator has made ready are the operator's to change.
+pub(super) fn request(directory: &Path, reads_only: bool, cx: &Cx) -> Result<SealBuild, Fault> {
+    let installed = cx.output::<InstallDependencies>()?;
+    let packages = [installed.shared, installed.path, installed.packages];
+    let state = &cx.sys().layout.state_dir;
+    let shared = packages.into_iter().flatten();
+    let shared = shared.filter(|path| path.starts_with(state) && !path.starts_with(directory));
+    Ok(SealBuild {
         roots: [TREE, VENV].map(|name| directory.join(name)).into(),
+        packages: shared.collect(),
         reads_only,
-    }
+    })
 }

@@ -194,7 +194,7 @@ impl TestBuild {
     /// In a sandbox tests run as the user who may change the build.
     async fn check_seal(&self, cx: &Cx) -> Result<(), Fault> {
         let sealed = cx.output::<SealFiles>()?;
-        let request = seal_files::request(&self.directory, true);
+        let request = seal_files::request(&self.directory, true, cx)?;
         match cx.ask(cx.user(), request).await?.digest == sealed {
             true => Ok(()),
             false => Err(Fault::new(

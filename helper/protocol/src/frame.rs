@@ -125,6 +125,7 @@ mod tests {
             columns: 300,
         };
         let start = Start {
+            env: BTreeMap::new(),
             command: Some(vec!["a b".into(), String::new(), "ä\n".into()]),
             terminal: Some(Terminal {
                 name: "xterm".into(),

@@ -22,6 +22,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where Python keeps what it compiled.
+const COMPILED: &str = "__pycache__";
 /// Write bits of all.
 const WRITE: RawMode = 0o222;
 
@@ -45,16 +47,23 @@ pub(crate) fn seal(ask: &SealBuild) -> Result<SealedBuild, Fault> {
         bytes: 0,
     };
     let mut digest = Sha256::new();
-    for (number, path) in ask.roots.iter().enumerate() {
+    let own = ask.roots.iter().map(|path| (path, false));
+    let shared = ask.packages.iter().map(|path| (path, true));
+    for (number, (path, is_shared)) in own.chain(shared).enumerate() {
+        let reads_only = ask.reads_only || is_shared;
         let failed = |error| Fault::io("seal", path, error);
         let root = match sys::open(path, FOLDER, Mode::empty()) {
             Ok(root) => root,
             // It has no packages of its own.
-            Err(Errno::NOENT) if number > 0 => continue,
+            Err(Errno::NOENT) if number > 0 && !is_shared => continue,
             Err(error) => return Err(failed(error)),
         };
         field(&mut digest, &number.to_le_bytes());
         for entry in entries(&root, path)? {
+            // Made of the others, at any time.
+            if is_shared && entry.path.iter().any(|name| name == COMPILED) {
+                continue;
+            }
             let of = |error| Fault::io("seal", &path.join(&entry.path), error);
             let mode = entry.mode & !WRITE;
             field(&mut digest, entry.path.as_os_str().as_bytes());
@@ -62,7 +71,7 @@ pub(crate) fn seal(ask: &SealBuild) -> Result<SealedBuild, Fault> {
             match entry.kind {
                 FileType::RegularFile => {
                     let fd = open(&root, &entry.path, OFlags::RDONLY).map_err(of)?;
-                    if !ask.reads_only && entry.is_single && entry.mode & WRITE != 0 {
+                    if !reads_only && entry.is_single && entry.mode & WRITE != 0 {
                         sys::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(of)?;
                     }
                     let (content, bytes) = digest_of(File::from(fd))
@@ -75,7 +84,7 @@ pub(crate) fn seal(ask: &SealBuild) -> Result<SealedBuild, Fault> {
                     let to = sys::readlinkat(&root, &entry.path, Vec::new()).map_err(of)?;
                     field(&mut digest, to.as_bytes());
                 }
-                FileType::Directory if !ask.reads_only => {
+                FileType::Directory if !reads_only => {
                     let fd = open(&root, &entry.path, FOLDER).map_err(of)?;
                     sys::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(of)?;
                 }
@@ -221,7 +230,13 @@ mod tests {
 
     fn sealed(dir: &tempfile::TempDir, reads_only: bool) -> SealedBuild {
         let roots = vec![dir.path().join("src"), dir.path().join("venv")];
-        seal(&SealBuild { roots, reads_only }).unwrap()
+        let packages = Vec::new();
+        seal(&SealBuild {
+            roots,
+            packages,
+            reads_only,
+        })
+        .unwrap()
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -280,5 +295,30 @@ mod tests {
         assert_ne!(mode.mode() & 0o200, 0);
         fs::write(target.join("sub/a"), "changed").unwrap();
         assert_eq!(sealed(&dir, true).digest, digest);
+    }
+
+    #[test]
+    fn shared_packages_are_in_the_digest_and_left_alone() {
+        let (dir, shared) = (build(), tempfile::tempdir().unwrap());
+        let module = shared.path().join("module.py");
+        fs::write(&module, "one").unwrap();
+        let digest = |reads_only| {
+            let ask = SealBuild {
+                roots: vec![dir.path().join("src")],
+                packages: vec![shared.path().to_owned()],
+                reads_only,
+            };
+            seal(&ask).unwrap().digest
+        };
+        let before = digest(false);
+        assert_ne!(
+            fs::metadata(&module).unwrap().permissions().mode() & 0o200,
+            0
+        );
+        fs::create_dir(shared.path().join(COMPILED)).unwrap();
+        fs::write(shared.path().join(COMPILED).join("module.pyc"), "x").unwrap();
+        assert_eq!(digest(true), before, "what Python compiled is no content");
+        fs::write(&module, "two").unwrap();
+        assert_ne!(digest(true), before);
     }
 }

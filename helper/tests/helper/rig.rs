@@ -149,6 +149,7 @@ pub fn to_run(words: &[&str]) -> Stdio {
 pub fn to_run_on(words: &[&str], terminal: Option<Terminal>) -> (Stdio, PipeWriter) {
     let command = words.iter().map(|&word| word.into()).collect();
     let start = Start {
+        env: Default::default(),
         command: Some(command),
         terminal,
     };

@@ -50,6 +50,7 @@ impl AtWork {
             written,
         };
         at_work.tell(&Frame::Start(Start {
+            env: Default::default(),
             command: command.map(|words| words.iter().map(|&word| word.into()).collect()),
             terminal: Some(Terminal {
                 name: "xterm-256color".into(),

@@ -87,7 +87,7 @@ fn a_signed_delivery_has_the_push_built_and_nothing_else_is_believed() {
             of("X-Gitlab-Token", "a secret of some lengtH"),
             401,
         ),
-        ("hello", of("X-Hub-Signature-256", &"0".repeat(9000)), 401),
+        ("hello", of("X-Hub-Signature-256", &"0".repeat(2000)), 401),
         (
             "hello",
             format!(
@@ -103,7 +103,7 @@ fn a_signed_delivery_has_the_push_built_and_nothing_else_is_believed() {
     assert!(stage.json(&["builds"]).as_array().unwrap().is_empty());
     // What is in it is of no account.
     assert_eq!(stage.signed("push", b"\xff\x00 no JSON"), Some(202));
-    for _ in 0..100 {
+    for _ in 0..40 {
         assert_eq!(stage.signed("push", body), Some(202), "again and again");
     }
     wait_until("the build to begin", SOON, || {
@@ -130,7 +130,7 @@ fn a_signed_delivery_has_the_push_built_and_nothing_else_is_believed() {
             .filter(|hook| hook["accepted"] == accepted)
             .count()
     };
-    assert_eq!((count(true), count(false)), (50, 4));
+    assert_eq!((count(true), count(false)), (42, 4));
     let log = stage.sandbox.log();
     assert!(!log.contains(SECRET) && !log.contains(&signature(body)[7..]));
 

@@ -12,6 +12,7 @@ mod attacks;
 mod authorisation;
 mod builds;
 mod checks;
+mod delivery;
 mod deployments;
 mod doctor;
 mod engines;

@@ -46,8 +46,10 @@ pub struct Exported {
 /// See [`super::Request::SealBuild`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SealBuild {
-    /// Its files and its packages.
+    /// Its files and its own packages.
     pub roots: Vec<PathBuf>,
+    /// Packages that it shares with others: they are in the digest, and are left alone.
+    pub packages: Vec<PathBuf>,
     /// Only read them: they are sealed already.
     pub reads_only: bool,
 }
