@@ -3,7 +3,7 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "cid/v1/builds.proto",
     "cid/v1/common.proto",
     "cid/v1/hooks.proto",
