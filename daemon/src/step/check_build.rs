@@ -44,7 +44,7 @@ impl Step for CheckBuild {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let builder = Identity::Builder(cx.project_name().clone(), self.directory.clone());
-        let request = seal_files::request(&self.directory, true);
+        let request = seal_files::request(&self.directory, true, &self.packages, cx);
         if cx.ask(builder, request).await?.digest != self.digest {
             return Err(Fault::new(format!(
                 "cannot deploy build {}: its files are not those that were tested",

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     config::Limits,
+    domain::Packages,
     engine::{Cx, Step},
 };
 use cid_protocol::{
@@ -44,9 +45,9 @@ impl Step for SealFiles {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<String, Fault> {
-        let sealed = cx
-            .ask(cx.user(), request(&self.directory, false, cx)?)
-            .await?;
+        let packages = cx.output::<InstallDependencies>()?;
+        let request = request(&self.directory, false, &packages, cx);
+        let sealed = cx.ask(cx.user(), request).await?;
         let SealedBuild {
             digest,
             files,
@@ -55,7 +56,6 @@ impl Step for SealFiles {
         cx.line(format!("{files} files, {bytes} bytes, {digest}"))
             .await;
         let build = cx.build().await?;
-        let packages = cx.output::<InstallDependencies>()?;
         let store = cx.store();
         store.set_sealed(build.id, digest.clone(), packages).await?;
         Ok(digest)
@@ -67,15 +67,24 @@ impl Step for SealFiles {
 }
 
 /// Seals, or says what is there. Packages that the operator has made ready are the operator's to change.
-pub(super) fn request(directory: &Path, reads_only: bool, cx: &Cx) -> Result<SealBuild, Fault> {
-    let installed = cx.output::<InstallDependencies>()?;
-    let packages = [installed.shared, installed.path, installed.packages];
+pub(super) fn request(
+    directory: &Path,
+    reads_only: bool,
+    packages: &Packages,
+    cx: &Cx,
+) -> SealBuild {
+    let Packages {
+        path,
+        shared,
+        packages,
+        ..
+    } = packages;
     let state = &cx.sys().layout.state_dir;
-    let shared = packages.into_iter().flatten();
-    let shared = shared.filter(|path| path.starts_with(state) && !path.starts_with(directory));
-    Ok(SealBuild {
+    let all = [shared, path, packages].into_iter().flatten();
+    let shared = all.filter(|path| path.starts_with(state) && !path.starts_with(directory));
+    SealBuild {
         roots: [TREE, VENV].map(|name| directory.join(name)).into(),
-        packages: shared.collect(),
+        packages: shared.cloned().collect(),
         reads_only,
-    })
+    }
 }

@@ -1,7 +1,7 @@
 //! Tests a build.
 
 use super::{
-    SealFiles,
+    InstallDependencies, SealFiles,
     ended::judge,
     environment::builds,
     make_build_folder::make_for_builder,
@@ -194,7 +194,8 @@ impl TestBuild {
     /// In a sandbox tests run as the user who may change the build.
     async fn check_seal(&self, cx: &Cx) -> Result<(), Fault> {
         let sealed = cx.output::<SealFiles>()?;
-        let request = seal_files::request(&self.directory, true, cx)?;
+        let packages = cx.output::<InstallDependencies>()?;
+        let request = seal_files::request(&self.directory, true, &packages, cx);
         match cx.ask(cx.user(), request).await?.digest == sealed {
             true => Ok(()),
             false => Err(Fault::new(
