@@ -59,7 +59,7 @@ pub fn router(app: App) -> Router {
             get(delete::ask).post(delete::submit),
         )
         .layer(from_fn_with_state(app.clone(), limits::admit_look));
-    // Streams and webhooks have places of their own: they stay open for as long as a job runs.
+    // Streams have places of their own: they stay open for as long as a job runs.
     let streams = Router::new()
         .route("/jobs/{id}/events", get(events::stream))
         .route(
@@ -69,8 +69,9 @@ pub fn router(app: App) -> Router {
         .route(
             "/workspaces/{project}/{who}/logs/{process}/events",
             get(logs::stream),
-        )
-        .route("/hooks/{project}", post(hook::take));
+        );
+    // Not counted among forms: who floods them keeps nobody from signing in.
+    let hooks = Router::new().route("/hooks/{project}", post(hook::take));
 
     let limited = app.clone();
     let mut router = pages.merge(looks).merge(streams);
@@ -79,6 +80,7 @@ pub fn router(app: App) -> Router {
     }
     router
         .layer(from_fn_with_state(limited, rate::limit))
+        .merge(hooks)
         .layer(from_fn(language::choose))
         .layer(CsrfLayer::new())
         .layer(from_fn(security::explain))
