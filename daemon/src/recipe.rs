@@ -81,6 +81,11 @@ impl Recipe {
     /// # Errors
     /// There is nothing to run.
     pub fn new(project: &Project, inspection: &Inspection) -> Result<Self, Fault> {
+        let app = &project.app;
+        let missing = inspection.missing.as_ref();
+        if let (Some((message, hint)), None, None) = (missing, &app.env, &app.install) {
+            return Err(Fault::new(message).hint(hint));
+        }
         let processes = processes(project, inspection);
         if processes.is_empty() {
             return Err(nothing_to_run(inspection));
@@ -386,6 +391,18 @@ mod tests {
                 .release
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_tool_that_is_missing_is_told_before_anything_is_made() {
+        let inspection = Inspection {
+            missing: Some(("cannot find composer".into(), "apt install composer".into())),
+            ..found()
+        };
+        let refused = |app: &str| Recipe::new(&project(app), &inspection).is_err();
+        assert!(refused(""));
+        // The operator's own way does not need it.
+        assert!(!refused("[app]\ninstall = []") && !refused("[app]\nenv = \"/srv/venv\""));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Cx, Failure, Target, cx};
 use crate::ui::{progress::Progress, text};
-use cid_client::{Client, Job, JobState, Workspace, persistently};
+use cid_client::{Client, Job, JobState, What, Workspace, persistently};
 use futures::StreamExt as _;
 use tokio::signal::ctrl_c;
 
@@ -48,6 +48,27 @@ async fn show(cx: &Cx, client: &Client, job: &str) -> Result<(), Failure> {
         progress.event(&event?)?;
     }
     Ok(())
+}
+
+/// Prints what the job's commands wrote, and nothing else.
+pub(super) async fn print_output(cx: &Cx, client: &Client, job: &str) -> Result<(), Failure> {
+    let printing = async {
+        let mut events = client.watch_resuming(job);
+        while let Some(event) = events.next().await {
+            let event = event?;
+            match &event.what {
+                What::Output { .. } if cx.is_json() => cx::json_line(&event)?,
+                What::Output { lines, .. } => {
+                    for line in lines {
+                        cx::line(&text::clean(line))?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    detachable(job, printing).await
 }
 
 /// Ctrl-C ends the waiting, not the job.

@@ -28,6 +28,11 @@ enum Verb {
         /// The job
         id: String,
     },
+    /// Print what a job's commands wrote; of one that runs, until it ends
+    Logs {
+        /// The job
+        id: String,
+    },
     /// Stop a job and take back what it did
     Cancel(Change),
     /// Go on with a stuck job where it stopped
@@ -75,6 +80,7 @@ impl Jobs {
                 let job = follow::to_success(cx, &client, &id).await?;
                 cx.print(&job, || ended(&job))?;
             }
+            Verb::Logs { id } => follow::print_output(cx, &client, &id).await?,
             Verb::Cancel(Change { id, no_wait }) => {
                 let mut job = client.cancel(&id).await?;
                 if no_wait {

@@ -28,6 +28,8 @@ pub struct Settings {
     pub min_free_mib: u64,
     /// For how many days ended jobs can be looked at.
     pub keep_jobs_days: u16,
+    /// For how many days packages are kept that no workspace and no build uses.
+    pub keep_packages_days: u16,
     /// Open connections per user id; further ones wait.
     pub max_connections_per_uid: usize,
     /// Who may sign in at the front.
@@ -50,6 +52,7 @@ impl Default for Settings {
             max_repository: Size::<MIB>::DEFAULT_REPOSITORY,
             min_free_mib: 64,
             keep_jobs_days: 90,
+            keep_packages_days: 30,
             max_connections_per_uid: 256,
             people: People::default(),
             front: Front::default(),

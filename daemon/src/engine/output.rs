@@ -3,7 +3,7 @@
 
 use crate::{domain::event::What, store::Store};
 use cid_protocol::budget::{
-    FAILURE_BYTES, FAILURE_LINES, JOB_LOG, LOG_BATCH, LOG_QUEUE, STEP_LOG_END,
+    FAILURE_BYTES, FAILURE_HEAD, FAILURE_LINES, JOB_LOG, LOG_BATCH, LOG_QUEUE, STEP_LOG_END,
 };
 use std::{
     collections::VecDeque,
@@ -30,7 +30,7 @@ pub(super) struct Log {
 /// A log whose step is over.
 #[derive(Default)]
 pub(super) struct Ended {
-    /// The last lines, for a failure.
+    /// The last lines, for a failure, after the first ones of the command that came last.
     pub(super) last: Vec<String>,
     /// Lines that are not in the journal yet: they go there with the step's end.
     pub(super) rest: Vec<String>,
@@ -67,6 +67,7 @@ impl Log {
 
 async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
     let mut last = Last::new(FAILURE_BYTES.most, FAILURE_LINES.most);
+    let mut head = Head::default();
     let mut tail = Last::new(STEP_LOG_END.most, usize::MAX);
     let mut batch = Vec::new();
     let mut batched = 0;
@@ -79,6 +80,7 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
         match next {
             Ok(Some(line)) => {
                 let line = sink.redact(line);
+                head.push(&line);
                 last.push(line.clone());
                 let bytes = line.len() + 1;
                 if sink.used.fetch_add(bytes, Ordering::Relaxed) >= JOB_LOG.most {
@@ -101,7 +103,7 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
     }
     batch.extend(tail.with_gap());
     Ended {
-        last: last.lines.into(),
+        last: head.before(last),
         rest: batch,
     }
 }
@@ -138,6 +140,50 @@ pub(super) fn redact(secrets: &[String], mut text: String) -> String {
     }
     text
 }
+
+/// How the output of a command begins.
+const COMMAND: &str = "$ ";
+
+/// The first lines of the command that came last.
+#[derive(Default)]
+struct Head {
+    lines: Vec<String>,
+    /// How many lines it has written in all.
+    count: usize,
+}
+
+impl Head {
+    fn push(&mut self, line: &str) {
+        if line.starts_with(COMMAND) {
+            *self = Self::default();
+        }
+        self.count += 1;
+        if self.lines.len() < FAILURE_HEAD.most {
+            self.lines.push(line.chars().take(HEAD_LINE).collect());
+        }
+    }
+
+    /// Those of them that are not among the last lines, and then these.
+    fn before(mut self, last: Last) -> Vec<String> {
+        let is_command = self
+            .lines
+            .first()
+            .is_some_and(|line| line.starts_with(COMMAND));
+        let hidden = self.count.saturating_sub(last.lines.len());
+        self.lines.truncate(hidden);
+        if !is_command || self.lines.is_empty() {
+            return last.lines.into();
+        }
+        let gap = hidden - self.lines.len();
+        if gap > 0 {
+            self.lines.push(format!("[... {gap} lines left out ...]"));
+        }
+        self.lines.into_iter().chain(last.lines).collect()
+    }
+}
+
+/// A first line is shown up to this, in characters.
+const HEAD_LINE: usize = 400;
 
 /// The last lines of a log, in so many bytes and lines.
 struct Last {
@@ -188,6 +234,35 @@ mod tests {
         let mut last = Last::new(most_bytes, most_lines);
         lines.iter().for_each(|line| last.push(line.clone()));
         last
+    }
+
+    fn shown(lines: &[&str], most: usize) -> Vec<String> {
+        let mut head = Head::default();
+        let mut last = Last::new(1000, most);
+        for line in lines {
+            head.push(line);
+            last.push((*line).to_owned());
+        }
+        head.before(last)
+    }
+
+    #[test]
+    fn a_failure_shows_how_its_command_began() {
+        let many: Vec<String> = (0..30).map(|n| format!("line {n}")).collect();
+        let mut lines = vec!["$ first", "a", "$ npm ci", "npm error code E404"];
+        lines.extend(many.iter().map(String::as_str));
+        let told = shown(&lines, 3);
+        assert_eq!(told[..2], ["$ npm ci", "npm error code E404"]);
+        let gap = "[... 19 lines left out ...]";
+        assert_eq!(
+            told[FAILURE_HEAD.most..],
+            [gap, "line 27", "line 28", "line 29"]
+        );
+        // All of it is there: nothing is shown twice.
+        assert_eq!(shown(&["$ x", "a", "b"], 3), ["$ x", "a", "b"]);
+        assert_eq!(shown(&["$ x", "a", "b"], 2), ["$ x", "a", "b"]);
+        // Another step's lines, of no command.
+        assert_eq!(shown(&["a", "b", "c"], 2), ["b", "c"]);
     }
 
     #[test]

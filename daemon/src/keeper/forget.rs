@@ -1,13 +1,14 @@
 //! What goes when it is old, and what is kept aside for a full disk.
 
+use super::packages::{days_ago, forget_packages};
 use crate::cid::Cid;
 use cid_kernel::room;
 use std::time::Duration;
 
-/// One day: the pause between two removals of old jobs.
+/// One day: the pause between two removals of what is old.
 const FORGET_PAUSE: Duration = Duration::from_hours(24);
 
-/// Removes old jobs until the daemon stops.
+/// Removes old jobs and packages until the daemon stops.
 pub async fn forget_forever(cid: Cid) {
     loop {
         let days = i64::from(cid.settings.keep_jobs_days);
@@ -16,6 +17,12 @@ pub async fn forget_forever(cid: Cid) {
             Ok(0) => {}
             Ok(count) => tracing::info!("{count} old jobs forgotten"),
             Err(error) => tracing::warn!("old jobs are kept: {error}"),
+        }
+        let before = days_ago(cid.settings.keep_packages_days);
+        match forget_packages(&cid, before).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!("{count} environments removed that nobody used"),
+            Err(fault) => tracing::warn!("old packages are kept: {fault}"),
         }
         cid.store.renew_reserve();
         if let Err(error) = cid.store.keep_room().await {

@@ -5,11 +5,14 @@ mod builds;
 mod debts;
 mod forget;
 pub mod front;
+mod packages;
 mod sites;
 mod vhosts;
 
 pub(crate) use builds::{forgotten_builds, purge_build, tidy_builds};
 pub use debts::{settle_debts, settle_forever};
 pub use forget::{forget_forever, renew_room_for_units};
+#[cfg(test)]
+pub(crate) use packages::{days_ago, forget_packages};
 pub(crate) use sites::{catch_all, has_site, is_wanted, remove_site};
 pub use sites::{keep_sites, keep_sites_forever};

@@ -96,6 +96,7 @@ pub use restart_processes::RestartProcesses;
 pub use retire_instance::RetireInstance;
 pub use run_build::RunBuild;
 pub use seal_files::SealFiles;
+pub(crate) use shared::ALONE;
 pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
 pub use swap_workers::SwapWorkers;

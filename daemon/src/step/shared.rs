@@ -9,7 +9,7 @@ use cid_protocol::{
     fault::Fault,
     request::{CheckEnvironment, DiscardEnvironment, LOCAL_LIST},
 };
-use std::path::PathBuf;
+use std::{fs::File, path::PathBuf, time::SystemTime};
 
 /// The mark of one that cannot be for several workspaces ends in this.
 pub(crate) const ALONE: &str = "alone";
@@ -63,6 +63,12 @@ impl Shared {
         self.mark.with_extension(ALONE)
     }
 
+    /// Whether it is complete; notes that it is used now, so that it is not taken for an old one.
+    fn is_still_kept(&self) -> bool {
+        let mark = File::options().write(true).open(&self.mark);
+        mark.is_ok_and(|mark| mark.set_modified(SystemTime::now()).is_ok())
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         fs::exists(&self.mark)
     }
@@ -70,7 +76,7 @@ impl Shared {
     /// Looks at it: in a sandbox its workspaces run as the user who may change it, and anywhere a folder can be
     /// removed by hand.
     pub(super) async fn look(&self, cx: &Cx) -> Result<Condition, Fault> {
-        if !self.is_complete() {
+        if !self.is_still_kept() {
             return Ok(Condition::Incomplete);
         }
         let check = CheckEnvironment {

@@ -167,6 +167,8 @@ budgets! {
     LOG_QUEUE = count 64, "lines of output that wait to be written";
     /// Last lines that a failure shows.
     FAILURE_LINES = count 50, "last lines that a failure shows";
+    /// Before them, of the command that failed: a tool often says the cause at once.
+    FAILURE_HEAD = count 10, "first lines of the failed command that a failure shows";
     /// The same in bytes.
     FAILURE_BYTES = bytes 64 * KIB, "last lines that a failure shows, together";
     /// The reply to one request.

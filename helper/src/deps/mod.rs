@@ -11,7 +11,7 @@ mod local;
 pub(super) mod python;
 mod seal;
 mod settings;
-mod tools;
+pub(super) mod tools;
 mod uv;
 mod work;
 

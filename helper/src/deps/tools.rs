@@ -7,7 +7,7 @@ use crate::{
     inspect::kinds::{Kind, Source, Tool},
 };
 use cid_protocol::{
-    environment::Environment,
+    environment::{Environment, passed_on},
     fault::Fault,
     request::{BuildEnvironment, Dependencies, PACKAGES},
 };
@@ -169,17 +169,33 @@ fn program(
         }),
         Source::Machine => None,
     }
-    .ok_or_else(|| {
-        let needs = match tool.source {
-            Source::Npm => "npm",
-            Source::Uv(_) => "uv",
-            Source::Machine => tool.program,
-        };
-        Fault::new(format!("cannot find {needs}, which {} needs", kind.file)).hint(format!(
-            "apt install {}; or say otherwise by `install` in [app] of the project file",
-            tool.debian
-        ))
-    })
+    .ok_or_else(|| without(kind, tool))
+}
+
+/// The machine has neither the tool nor what brings it.
+fn without(kind: &Kind, tool: &Tool) -> Fault {
+    let needs = match tool.source {
+        Source::Npm => "npm",
+        Source::Uv(_) => "uv",
+        Source::Machine => tool.program,
+    };
+    Fault::new(format!("cannot find {needs}, which {} needs", kind.file)).hint(format!(
+        "apt install {}; or say otherwise by `install` in [app] of the project file",
+        tool.debian
+    ))
+}
+
+/// Why a kind cannot be installed on this machine; uv is brought in where it is missing.
+pub(crate) fn missing(kind: &Kind) -> Option<Fault> {
+    let tool = kind.tool.as_ref()?;
+    let env = passed_on();
+    let is_there = |name: &str| command::find(OsStr::new(name), &env, Path::new("/")).is_ok();
+    let found = match tool.source {
+        Source::Uv(_) => true,
+        Source::Npm => is_there(tool.program) || is_there("npm"),
+        Source::Machine => is_there(tool.program),
+    };
+    (!found).then(|| without(kind, tool))
 }
 
 /// npm's name of the tool in the version that the repository wants: it says so, or its lock does.

@@ -3,6 +3,7 @@
 
 pub(super) mod declared;
 mod freshness;
+mod hints;
 pub(super) mod kinds;
 mod locks;
 mod nearby;
@@ -18,7 +19,7 @@ mod unfetched;
 mod uv_lock;
 pub(super) mod wanted;
 
-use crate::git::open_mirror;
+use crate::{deps::tools, git::open_mirror};
 use cid_protocol::{
     budget,
     fault::Fault,
@@ -91,6 +92,12 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         detected => detected?,
     };
     for (kind, _) in &detected {
+        let by = kind.tool.map_or("uv", |tool| tool.program);
+        found.declared_in.push(format!("{} (by {by})", kind.file));
+        if found.missing.is_none() {
+            let missing = tools::missing(kind);
+            found.missing = missing.map(|fault| (fault.message, fault.hint.unwrap_or_default()));
+        }
         found
             .found
             .extend([kind.file, kind.needs].map(str::to_owned));
@@ -117,6 +124,8 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         note_unread(&snapshot, &mut found);
     }
     found.notes.extend(unfetched::notes(&snapshot));
+    found.sample = hints::sample(&snapshot);
+    found.settings = hints::django(&snapshot);
     let wsgi = found.wsgi_module.is_some() && found.gunicorn;
     let runs = found.django || wsgi || found.start.is_some();
     if !ask.given.run && found.processes.is_empty() && !runs {

@@ -1,5 +1,6 @@
 //! Checks that a project can be used: its file, its remote, its app, and what they name.
 
+use super::story::story;
 use crate::{
     cid::Cid,
     config::{Project, Projects, PythonVersion},
@@ -81,7 +82,13 @@ pub async fn check(cid: &Cid, name: &str) -> Result<Vec<Item>, Error> {
     Ok(items)
 }
 
-fn item(severity: Severity, project: &str, subject: &str, message: String, hint: &str) -> Item {
+pub(super) fn item(
+    severity: Severity,
+    project: &str,
+    subject: &str,
+    message: String,
+    hint: &str,
+) -> Item {
     Item {
         severity,
         subject: format!("{project}: {subject}"),
@@ -106,12 +113,21 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
         say("prepared", Err(Fault::new(why)));
     }
     let mut notes = Vec::new();
+    let mut told = Vec::new();
     match remote(cid, project).await {
         Ok((message, base)) => {
             say("remote", Ok(message));
             match app(cid, project, base).await {
-                Ok((runs, inspection)) => {
-                    say("app", runs);
+                Ok((recipe, inspection)) => {
+                    let found = &inspection.found;
+                    let shown = match found.is_empty() {
+                        true => "the project file says how it runs".to_owned(),
+                        false => format!("found {}", found.join(", ")),
+                    };
+                    say("app", recipe.as_ref().map(|_| shown).map_err(Clone::clone));
+                    if let Ok(recipe) = &recipe {
+                        told = story(project, &inspection, recipe);
+                    }
                     if let Some(found) = python(cid, project, &inspection).await {
                         say("python", found);
                     }
@@ -200,6 +216,7 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
             uid_of(account).map(|uid| format!("{account} is user {uid}")),
         );
     }
+    items.extend(told);
     for note in notes {
         items.push(item(Severity::Warning, name, "app", note, ""));
     }
@@ -259,12 +276,12 @@ async fn remote(cid: &Cid, project: &Project) -> Result<(String, String), Fault>
     Ok((message, base))
 }
 
-/// What a workspace at this commit would run, or why nothing, and what else was found there.
+/// What a workspace at this commit would be made of and run, or why nothing, and what else was found there.
 async fn app(
     cid: &Cid,
     project: &Project,
     base: String,
-) -> Result<(Result<String, Fault>, Inspection), Fault> {
+) -> Result<(Result<Recipe, Fault>, Inspection), Fault> {
     let request = Inspect {
         mirror: cid.layout.mirror(&project.name),
         commit: base.clone(),
@@ -280,11 +297,8 @@ async fn app(
     );
     let cancel = cid.stopping.clone();
     let inspection = ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, request).await?;
-    let runs = Recipe::new(project, &inspection).map(|recipe| {
-        let processes: Vec<&str> = recipe.processes.keys().map(String::as_str).collect();
-        format!("processes: {}", processes.join(", "))
-    });
-    Ok((runs, inspection))
+    let recipe = Recipe::new(project, &inspection);
+    Ok((recipe, inspection))
 }
 
 /// Checks that the machine has a Python that the repository takes; `None` where cid makes no environment.

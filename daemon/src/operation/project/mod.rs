@@ -2,6 +2,7 @@
 
 mod check;
 mod remove;
+mod story;
 
 pub use check::{Item, Severity, check};
 pub use remove::{Removed, remove};

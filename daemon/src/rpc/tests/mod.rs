@@ -6,6 +6,7 @@ mod enforcing;
 mod mail;
 /// Who is shown what a job's commands wrote.
 mod output;
+mod packages;
 mod people;
 /// What follows from pushes.
 mod pushes;

@@ -30,9 +30,9 @@ pub use git::{
 pub use mail::{MailTaken, Protection, SendMail};
 pub use packages::{
     BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
-    FOR_TREE, FindPython, Inspect, Inspection, InstallCommands, InstallLocal, LOCAL_LIST,
-    LocalInstalled, PACKAGES, PlacePackages, Placed, PythonFound, SealEnvironment, WantedPython,
-    WantedVersion,
+    DjangoSettings, FOR_TREE, FindPython, Inspect, Inspection, InstallCommands, InstallLocal,
+    LOCAL_LIST, LocalInstalled, PACKAGES, PlacePackages, Placed, PythonFound, SealEnvironment,
+    WantedPython, WantedVersion,
 };
 pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{

@@ -72,6 +72,33 @@ pub struct Inspection {
     /// Which Python it asks for.
     #[serde(default)]
     pub python: WantedPython,
+    /// The files that decide what is installed, with what installs it.
+    #[serde(default)]
+    pub declared_in: Vec<String>,
+    /// Why a tool is missing that the machine must have, and what to do.
+    #[serde(default)]
+    pub missing: Option<(String, String)>,
+    /// A sample of the app's variables, and their names.
+    #[serde(default)]
+    pub sample: Option<(String, Vec<String>)>,
+    /// What Django's settings say.
+    #[serde(default)]
+    pub settings: Option<DjangoSettings>,
+}
+
+/// What the text of Django's settings says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DjangoSettings {
+    /// The file, in the app's folder.
+    pub path: PathBuf,
+    /// `ALLOWED_HOSTS`; `None`: it is computed.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// `DEBUG` is on.
+    pub is_debug: bool,
+    /// `SECURE_SSL_REDIRECT` is on.
+    pub redirects_to_https: bool,
+    /// Static files are looked up in a manifest, which collecting them writes.
+    pub needs_manifest: bool,
 }
 
 /// Which Python a repository asks for.

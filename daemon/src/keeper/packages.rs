@@ -1,0 +1,115 @@
+//! Environments that several workspaces share, and that nobody has used for long: removed.
+
+use crate::{
+    cid::Cid,
+    domain::ProjectName,
+    step::ALONE,
+    system::{
+        helpers::{Identity, ask_once},
+        queue::{Resource, Who},
+    },
+};
+use cid_kernel::fs;
+use cid_protocol::{fault::Fault, request::Purge};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// More builds than this no project keeps.
+const MOST_BUILDS: usize = 100_000;
+
+/// Removes what was last used before this; what a process or a build may still use stays. Gives how many.
+///
+/// # Errors
+/// The ledger or a folder cannot be read. One that cannot be removed stays for the next time.
+pub(crate) async fn forget_packages(cid: &Cid, before: SystemTime) -> Result<usize, Fault> {
+    let mut removed = 0;
+    for project in cid.projects.all().values().flatten() {
+        for key in fs::names(&cid.layout.environment_marks(&project.name))? {
+            let mark = cid.layout.environment_mark(&project.name, &key);
+            if !is_older(&mark, before) || is_used(cid, &project.name, &key, &mark).await? {
+                continue;
+            }
+            match forget(cid, &project.name, &key, before).await {
+                Ok(true) => removed += 1,
+                Ok(false) => {}
+                Err(fault) => tracing::warn!("{fault}"),
+            }
+        }
+    }
+    Ok(removed)
+}
+
+fn is_older(mark: &Path, before: SystemTime) -> bool {
+    let changed = std::fs::metadata(mark).and_then(|meta| meta.modified());
+    changed.is_ok_and(|changed| changed < before)
+}
+
+/// Whether processes were set up with it, or a build from before its last use may hold its paths.
+async fn is_used(cid: &Cid, project: &ProjectName, key: &str, mark: &Path) -> Result<bool, Fault> {
+    let folder = cid.layout.run_file_dir();
+    for name in fs::names(&folder)? {
+        let text = fs::read_optional(&folder.join(name))?;
+        if text.is_some_and(|text| text.contains(key)) {
+            return Ok(true);
+        }
+    }
+    let builds = cid
+        .store
+        .builds(Some(project.clone()), None, MOST_BUILDS)
+        .await?;
+    let used = std::fs::metadata(mark).and_then(|meta| meta.modified());
+    let Ok(used) = used.map(jiff::Timestamp::try_from) else {
+        return Ok(true);
+    };
+    let used = used.map_err(|error| Fault::io("read the time of", mark, error))?;
+    Ok(builds.iter().any(|build| build.created_at <= used))
+}
+
+/// Its mark goes first: from then on it is no complete one, and who wants it builds it anew. `false`: somebody
+/// builds or has just taken it.
+async fn forget(
+    cid: &Cid,
+    project: &ProjectName,
+    key: &str,
+    before: SystemTime,
+) -> Result<bool, Fault> {
+    let who = Arc::new(Who::nobody(Some(project.clone()), "tidying"));
+    let builds = Resource::Builds(project.clone());
+    let Some(_turn) = cid.sys.queues.try_take(builds, &who) else {
+        return Ok(false);
+    };
+    let mark = cid.layout.environment_mark(project, key);
+    if !is_older(&mark, before) {
+        return Ok(false);
+    }
+    fs::remove_file(&mark)?;
+    if key.ends_with(ALONE) {
+        return Ok(true);
+    }
+    let path = cid.layout.environments(project).join(key);
+    let (identity, limit) = (
+        Identity::Purge(cid.layout.environments(project)),
+        *cid.settings.limits.purge,
+    );
+    let helpers = cid.sys.helpers.as_ref();
+    let purged = ask_once(
+        helpers,
+        identity,
+        limit,
+        cid.stopping.clone(),
+        Purge { path },
+    )
+    .await;
+    purged.map(|_| true)
+}
+
+/// So many days before now.
+pub(crate) fn days_ago(days: u16) -> SystemTime {
+    let day = Duration::from_secs(24 * 60 * 60);
+    SystemTime::now()
+        .checked_sub(day * u32::from(days))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}

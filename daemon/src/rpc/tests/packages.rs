@@ -1,0 +1,49 @@
+//! Packages that nobody uses go, and no others.
+
+use super::stage::Stage;
+use crate::keeper::{days_ago, forget_packages};
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+/// A complete environment that was last used so many days ago.
+fn environment(stage: &Stage, key: &str, days: u16) -> (PathBuf, PathBuf) {
+    let state = &stage.cid.layout.state_dir;
+    let (folder, mark) = (
+        state.join("environments/demo").join(key),
+        state.join("built/demo").join(key),
+    );
+    fs::create_dir_all(folder.join("lib")).unwrap();
+    let file = File::create(&mark).unwrap();
+    let long_ago = Duration::from_secs(u64::from(days) * 86_400);
+    file.set_modified(SystemTime::now() - long_ago).unwrap();
+    (folder, mark)
+}
+
+#[tokio::test]
+async fn what_nobody_has_used_for_long_goes() {
+    let stage = Stage::new();
+    let (old, old_mark) = environment(&stage, "old", 31);
+    let (_, refusal) = environment(&stage, "made.alone", 31);
+    let (new, new_mark) = environment(&stage, "new", 29);
+    let (used, used_mark) = environment(&stage, "used", 400);
+    let run_file = stage.cid.layout.run_file_dir().join("demo.anna.json");
+    fs::write(
+        run_file,
+        format!("{{\"VIRTUAL_ENV\": \"{}\"}}", used.display()),
+    )
+    .unwrap();
+    assert_eq!(forget_packages(&stage.cid, days_ago(30)).await.unwrap(), 2);
+    assert!(!old_mark.exists() && !refusal.exists());
+    for path in [&new, &new_mark, &used, &used_mark] {
+        assert!(path.exists(), "{}", path.display());
+    }
+    let purged = stage.fake.requests().into_iter().any(
+        |request| matches!(request, cid_protocol::request::Request::Purge(ask) if ask.path == old),
+    );
+    assert!(purged);
+    // A second look finds nothing more.
+    assert_eq!(forget_packages(&stage.cid, days_ago(30)).await.unwrap(), 0);
+}
