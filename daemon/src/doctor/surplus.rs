@@ -226,7 +226,9 @@ async fn directories(
     }
     for project in cid.projects.all().values().flatten() {
         let mirror = cid.layout.mirror(&project.name);
-        let environments = fs::names(&cid.layout.environment_marks(&project.name))?;
+        let mut environments = fs::names(&cid.layout.environment_marks(&project.name))?;
+        // The others say of one that there can be none.
+        environments.retain(|key| !key.contains('.'));
         let is_gone = fs::is_missing(&mirror);
         if is_gone && units.values().any(|w| w.project == project.name) {
             findings.push(Finding::drift(
