@@ -11,11 +11,7 @@ use crate::{
 };
 use cid_kernel::fs;
 use cid_protocol::{fault::Fault, request::Purge};
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, sync::Arc, time::SystemTime};
 
 /// More builds than this no project keeps.
 const MOST_BUILDS: usize = 100_000;
@@ -108,8 +104,6 @@ async fn forget(
 
 /// So many days before now.
 pub(crate) fn days_ago(days: u16) -> SystemTime {
-    let day = Duration::from_secs(24 * 60 * 60);
-    SystemTime::now()
-        .checked_sub(day * u32::from(days))
-        .unwrap_or(SystemTime::UNIX_EPOCH)
+    let ago = jiff::SignedDuration::from_hours(24 * i64::from(days));
+    SystemTime::from(jiff::Timestamp::now() - ago)
 }

@@ -66,7 +66,8 @@ impl Shared {
     /// Whether it is complete; notes that it is used now, so that it is not taken for an old one.
     fn is_still_kept(&self) -> bool {
         let mark = File::options().write(true).open(&self.mark);
-        mark.is_ok_and(|mark| mark.set_modified(SystemTime::now()).is_ok())
+        let now = SystemTime::from(jiff::Timestamp::now());
+        mark.is_ok_and(|mark| mark.set_modified(now).is_ok())
     }
 
     pub(super) fn is_complete(&self) -> bool {

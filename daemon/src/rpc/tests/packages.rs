@@ -5,7 +5,6 @@ use crate::keeper::{days_ago, forget_packages};
 use std::{
     fs::{self, File},
     path::PathBuf,
-    time::{Duration, SystemTime},
 };
 
 /// A complete environment that was last used so many days ago.
@@ -17,8 +16,7 @@ fn environment(stage: &Stage, key: &str, days: u16) -> (PathBuf, PathBuf) {
     );
     fs::create_dir_all(folder.join("lib")).unwrap();
     let file = File::create(&mark).unwrap();
-    let long_ago = Duration::from_secs(u64::from(days) * 86_400);
-    file.set_modified(SystemTime::now() - long_ago).unwrap();
+    file.set_modified(days_ago(days)).unwrap();
     (folder, mark)
 }
 
