@@ -50,7 +50,7 @@ pub(crate) async fn gone(cid: &Cid) -> Result<Vec<Gone>, StoreError> {
         .collect())
 }
 
-/// Reports them, and projects of which other things are left.
+/// Reports them, projects of which other things are left, and stages that are no longer in their project's file.
 ///
 /// # Errors
 /// The ledger fails, or a folder cannot be read.
@@ -63,6 +63,22 @@ pub(super) async fn find(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), E
         findings.push(Finding::drift(subject, gone.told(), gone.mend(cid)));
     }
     let shelf = cid.projects.all();
+    for stage in cid.store.workspaces(None, 0, usize::MAX >> 1).await? {
+        // A project without a usable file is reported as that.
+        let Some(Ok(file)) = shelf.get(stage.project.as_str()) else {
+            continue;
+        };
+        if stage.is_stage() && file.stage(&stage.name).is_none() {
+            let (name, project) = (&stage.name, &stage.project);
+            findings.push(Finding::drift(
+                format!("stage {name} of {project}"),
+                "it is kept, and what it runs is served, but the project file does not name it",
+                format!(
+                    "write [stages.{name}] again, or: cictl delete {name} -p {project} --yes --discard (its data go)"
+                ),
+            ));
+        }
+    }
     for project in others {
         if !shelf.contains_key(project.as_str()) {
             findings.push(Finding::drift(

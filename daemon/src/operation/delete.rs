@@ -107,9 +107,14 @@ fn refuse_used_stage(cid: &Cid, workspace: &Workspace, how: &Deletion) -> Result
         return Ok(());
     }
     let (name, project) = (&workspace.name, workspace.project.as_str());
-    let file = cid.projects.get(project).ok();
-    if file.is_none_or(|file| file.stage(name).is_some()) {
-        return Err(Error::Precondition {
+    let is_named = match cid.projects.all().get(project) {
+        Some(Ok(file)) => file.stage(name).is_some(),
+        // It may name it.
+        Some(Err(_)) => true,
+        None => false,
+    };
+    if is_named {
+        return Err(Error::Conflict {
             message: format!("{name} is a stage of {project}"),
             hint: Some(format!(
                 "take [stages.{name}] out of its project file first"

@@ -85,6 +85,17 @@ async fn refuse_workspaces(cid: &Cid, project: &ProjectName) -> Result<(), Error
     if found.is_empty() {
         return Ok(());
     }
+    let (stages, found): (Vec<_>, Vec<_>) = found.iter().partition(|one| one.is_stage());
+    if let Some(stage) = stages.first() {
+        let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+        return Err(Error::Precondition {
+            message: format!("the project {project} has stages: {}", names.join(", ")),
+            hint: Some(format!(
+                "take their tables out of its file, reload, then delete each with its data: cictl delete {} -p {project} --yes --discard",
+                stage.name
+            )),
+        });
+    }
     let emails: Vec<&str> = found.iter().map(|w| w.email.as_str()).collect();
     let (shown, more) = emails.split_at(emails.len().min(NAMED));
     let and_more = match more.len() {

@@ -69,6 +69,34 @@ pub async fn stages(cid: &Cid, project: &str) -> Result<Vec<ShownStage>, Error> 
         for name in project.stages.keys() {
             all.push(shown(cid, &project, name, &builds).await?);
         }
+        all.extend(unnamed(cid, &project).await?);
+    }
+    Ok(all)
+}
+
+/// Stages that the project file does not name any more: they run on until they are deleted.
+async fn unnamed(cid: &Cid, project: &Project) -> Result<Vec<ShownStage>, Error> {
+    let of = Some(project.name.clone());
+    let mut rows = cid.store.workspaces(of, 0, usize::MAX >> 1).await?;
+    rows.retain(|row| row.is_stage() && project.stage(&row.name).is_none());
+    let mut all = Vec::new();
+    for row in rows {
+        let past = cid.store.deployments(row.id, 1).await?;
+        all.push(ShownStage {
+            name: row.name.clone(),
+            project: project.name.clone(),
+            seen: cid
+                .health
+                .look(&[&row], LOOK)
+                .await
+                .pop()
+                .unwrap_or_default(),
+            url: row.url.clone(),
+            previous: None,
+            promotable: None,
+            running: past.into_iter().next(),
+            workspace: Some(row),
+        });
     }
     Ok(all)
 }
@@ -140,8 +168,8 @@ pub async fn promote(
     })
 }
 
-/// Begins to have a build run again that ran in the stage before: that one, or the newest that is older than what runs. Release
-/// commands do not run.
+/// Begins to have a build run again that ran in the stage before: that one, or the newest that is older than what
+/// runs. Release commands do not run.
 ///
 /// # Errors
 /// There is no such stage, no such build ran there or is there, a job of the stage is live, or the actor may not.

@@ -24,8 +24,10 @@ pub(super) struct Place {
     pub(super) workspace: Option<Workspace>,
     /// The newest first.
     pub(super) past: Vec<Deployment>,
-    /// What ran in the stage before it; `None`: it is the first.
+    /// The stage before it, and what ran there; `None`: it is the first.
     after: Option<(Name, BTreeSet<u32>)>,
+    /// What runs in the stage before it now.
+    offered: Option<u32>,
     /// Where its branch was when the remote was asked last.
     pub(super) head: Option<String>,
 }
@@ -40,9 +42,11 @@ impl Place {
             None => Ok(Vec::new()),
         };
         let workspace = row(name).await?;
+        let mut offered = None;
         let after = match &stage.after {
             Some(after) => {
                 let there = past(&row(after).await?).await?;
+                offered = there.first().map(|running| running.build);
                 let there = there.into_iter().map(|old| old.build).collect();
                 Some(((**after).clone(), there))
             }
@@ -57,6 +61,7 @@ impl Place {
         };
         Ok(Self {
             head,
+            offered,
             past: past(&workspace).await?,
             project: Arc::new(project.clone()),
             name: name.clone(),
@@ -136,8 +141,11 @@ impl Place {
         }
     }
 
-    /// Whether a build is of the stage's branch; a stage with `after` has none.
+    /// Whether a build is of the stage's branch; for a stage with `after`, whether it runs there now.
     fn is_meant(&self, build: &Build) -> bool {
+        if self.after.is_some() {
+            return self.offered == Some(build.number);
+        }
         let branch = branch_of(&self.project, &self.stage);
         // One commit may be of two branches, and is built once.
         let is_head = self.head.as_ref() == Some(&build.source.commit);
@@ -157,6 +165,22 @@ impl Place {
 
     /// Why there is none; of the newest build that could be meant, if there is one.
     pub(super) fn nothing_new(&self, builds: &[Build]) -> Error {
+        let meant = builds.iter().find(|build| self.is_meant(build));
+        match (&self.after, meant) {
+            (Some((after, _)), None) => {
+                return Error::Conflict {
+                    message: format!("nothing runs in {after} yet"),
+                    hint: Some(format!("cictl promote {after}")),
+                };
+            }
+            // It is older than what runs here, or its verdict counts by now.
+            (Some(_), Some(build)) if self.running() != Some(build.number) => {
+                if let Err(error) = self.refuse(build, false) {
+                    return error;
+                }
+            }
+            _ => {}
+        }
         let mut newer = builds
             .iter()
             .filter(|build| self.is_meant(build) && self.is_newer(build));
