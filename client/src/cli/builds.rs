@@ -2,7 +2,7 @@
 
 use super::{Cx, Outcome};
 use crate::ui::{table, text};
-use cid_client::Exit;
+use cid_client::{BuildState, Exit};
 use clap::{Args, Subcommand};
 use futures::StreamExt as _;
 use std::io::Write as _;
@@ -75,6 +75,13 @@ impl Builds {
                 }
                 print(&mut stdout, &rest)?;
                 stdout.flush()?;
+                let build = client.show_build(project, which.number).await?;
+                if build.state == BuildState::Error {
+                    cx.say(&format!(
+                        "it could not be made; what its commands printed: cictl jobs show {}",
+                        build.job
+                    ));
+                }
             }
             Verb::Delete(which) => {
                 let project = which.project.as_deref();

@@ -109,8 +109,13 @@ impl Jobs {
 }
 
 fn ended(job: &Job) -> String {
+    // Of a build it is the number.
+    let about = match job.email.as_str() {
+        "" => &job.name,
+        email => email,
+    };
     crate::ui::text::clean(&format!(
-        "{}: {} {} in {}",
-        job.state, job.kind, job.email, job.project
+        "{}: {} {about} in {}",
+        job.state, job.kind, job.project
     ))
 }

@@ -267,6 +267,7 @@ pub(crate) fn audit(lines: &[AuditLine], width: Option<usize>) -> String {
             let who = line.account.as_deref().unwrap_or("?");
             let about = match (&line.email, &line.project) {
                 (Some(email), Some(project)) => format!("{email} in {project}"),
+                (None, Some(project)) => format!("in {project}"),
                 _ => String::new(),
             };
             let rpc = line.rpc.strip_prefix("/cid.v1.").unwrap_or(&line.rpc);

@@ -4,7 +4,7 @@ use super::create::refuse_full_disk;
 use crate::{
     authz::{Actor, Claim, Permit, Subject},
     cid::Cid,
-    domain::{Build, BuildState, Creator, ProjectName, Source},
+    domain::{Build, BuildState, Creator, ProjectName, Source, Verdict},
     error::Error,
     keeper, plan,
     system::helpers::{Identity, ask_once},
@@ -93,7 +93,16 @@ pub async fn build(
 /// There is none.
 pub async fn show_build(cid: &Cid, project: &str, number: u32) -> Result<Build, Error> {
     let project = cid.projects.named_or_only(project)?;
-    find(cid, &project.name, number).await
+    let mut build = find(cid, &project.name, number).await?;
+    if build.state == BuildState::Error && build.verdict.is_none() {
+        // Its job says why there are no files to test.
+        let failure = cid.store.job(build.job).await?.and_then(|job| job.failure);
+        build.verdict = failure.map(|failure| Verdict {
+            message: failure.message,
+            ..Verdict::default()
+        });
+    }
+    Ok(build)
 }
 
 async fn find(cid: &Cid, project: &ProjectName, number: u32) -> Result<Build, Error> {
@@ -135,7 +144,7 @@ pub async fn delete_build(
     let build = find(cid, &project.name, number).await?;
     let keepers = super::keepers(cid, &project.name).await?;
     if let Some((stage, _)) = keepers.iter().find(|(_, kept)| kept.contains(&number)) {
-        return Err(Error::Precondition {
+        return Err(Error::Conflict {
             message: format!(
                 "{stage} runs build {number} of {}, or can go back to it",
                 build.project
@@ -144,7 +153,7 @@ pub async fn delete_build(
         });
     }
     if !cid.store.forget_build(build.id).await? {
-        return Err(Error::Precondition {
+        return Err(Error::Conflict {
             message: format!(
                 "build {number} of {} is being made or deployed",
                 build.project

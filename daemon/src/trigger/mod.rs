@@ -62,6 +62,12 @@ pub(crate) async fn look(cid: &Cid, project: &Project) -> Looked {
     {
         return looked.clone();
     }
+    if usable(cid, &project.name).is_none() {
+        return Err(Fault::new(format!(
+            "cannot look at the remote of {}: the project is gone",
+            project.name
+        )));
+    }
     let begun = Instant::now();
     let looked = look_alone(cid, project).await;
     if let Err(fault) = &looked {

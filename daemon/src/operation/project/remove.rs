@@ -43,6 +43,9 @@ pub async fn remove(cid: &Cid, project: &ProjectName) -> Result<Removed, Error> 
         file: close(cid, project).await?,
         ..Removed::default()
     };
+    // A look at its remote that is under way would make the mirror again.
+    let look = cid.looks.turn(project);
+    let _look = look.lock().await;
     tracing::info!(PROJECT = project.as_str(), "the project is taken away");
     for part in left(cid, project).await? {
         tracing::info!(PROJECT = project.as_str(), "taking away: {}", part.shown());
