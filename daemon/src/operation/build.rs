@@ -28,8 +28,6 @@ pub async fn build(
     revision: &str,
     again: bool,
 ) -> Result<(Build, bool), Error> {
-    // So that the project is not taken away meanwhile.
-    let _turn = cid.turns.creating.read().await;
     let project = cid.projects.named_or_only(project)?;
     let permit = bind_builds(claim, &project.name).await?;
     refuse_full_disk(cid, &project, "a build")?;
@@ -51,6 +49,9 @@ pub async fn build(
         ),
         hint: Some("push it first; a commit takes at least 7 digits of its name".into()),
     })?;
+    // It may have been removed while its server was asked, which no other project waits for.
+    let _turn = cid.turns.creating.read().await;
+    let project = cid.projects.get(project.name.as_str())?;
     tidy(cid, &project.name).await?;
     let draft = Build {
         id: 0,
