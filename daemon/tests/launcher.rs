@@ -298,7 +298,7 @@ async fn a_server_that_hangs_is_given_up_at_the_limit() {
     let (lines, _received) = mpsc::channel(10);
     let call = Call {
         job: Uuid::now_v7(),
-        identity: Identity::Deploy(project),
+        identity: Identity::Git(project),
         limit: Duration::from_secs(2),
         lines,
         cancel: CancellationToken::new(),

@@ -173,13 +173,13 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::HangUp(_) => reply(git::ssh::hang_up()),
         Request::Push(ask) => reply(git::push::push(&ask)),
         Request::DeleteBranch(ask) => reply(git::push::delete(&ask)),
-        Request::BuildEnvironment(ask) => {
+        Request::BuildPackages(ask) => {
             drop::open_umask();
             reply(deps::build(&ask, lines))
         }
-        Request::SealEnvironment(ask) => reply(deps::seal(&ask)),
-        Request::CheckEnvironment(ask) => reply(deps::check(&ask)),
-        Request::DiscardEnvironment(ask) => reply(deps::discard(&ask.target)),
+        Request::SealPackages(ask) => reply(deps::seal(&ask)),
+        Request::CheckPackages(ask) => reply(deps::check(&ask)),
+        Request::DiscardPackages(ask) => reply(deps::discard(&ask.target)),
         Request::InstallLocal(ask) => {
             drop::open_umask();
             reply(deps::install_local(&ask, lines))

@@ -6,7 +6,7 @@ use crate::{
     system::helpers::{Call, Identity, ask},
 };
 use cid_kernel::fs;
-use cid_protocol::{fault::Fault, request::CheckEnvironment};
+use cid_protocol::{fault::Fault, request::CheckPackages};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -59,7 +59,7 @@ pub(super) async fn changed(
             ));
             continue;
         }
-        let check = CheckEnvironment {
+        let check = CheckPackages {
             target,
             closely: true,
         };

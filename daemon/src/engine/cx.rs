@@ -202,8 +202,8 @@ impl Cx {
     }
 
     /// The identity for git over the network.
-    pub fn deploy(&self) -> Identity {
-        Identity::Deploy(self.project.clone())
+    pub fn git(&self) -> Identity {
+        Identity::Git(self.project.clone())
     }
 
     /// The identity that works in the workspace's or the build's folder.
@@ -267,7 +267,7 @@ impl Cx {
     /// # Errors
     /// The remote cannot be reached or has no base branch.
     pub async fn fetch(&self, request: Fetch) -> Result<Fetched, Fault> {
-        let ask = |request| self.ask(self.deploy(), request);
+        let ask = |request| self.ask(self.git(), request);
         self.inner
             .mirrors
             .fetch(&self.project, request, &self.who, &self.cancel, ask)

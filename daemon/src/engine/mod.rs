@@ -163,7 +163,7 @@ impl Engine {
         tracing::info!(job = %id, project = %workspace.project, workspace = %workspace.name, uid = permit.uid(), caller = %permit, "job accepted: {kind:?}");
         // The helper that it needs first can start while its plan is read.
         let ahead = match kind {
-            JobKind::Create => Some(Identity::Deploy(workspace.project.clone())),
+            JobKind::Create => Some(Identity::Git(workspace.project.clone())),
             _ => None,
         };
         self.spawn(id, run::Begin::New { ahead });
@@ -305,7 +305,7 @@ impl Engine {
             is_fresh: false,
             max_bytes: project.limits.max_repository(&self.0.settings),
         };
-        let identity = Identity::Deploy(project.name.clone());
+        let identity = Identity::Git(project.name.clone());
         let who = Arc::new(Who::nobody(Some(project.name.clone()), "fetch"));
         let (helpers, stopping) = (self.0.sys.helpers.as_ref(), &self.0.stopping);
         self.0

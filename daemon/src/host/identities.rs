@@ -41,7 +41,7 @@ impl Identities {
     /// The project's file does not say who that is.
     pub(super) fn place(&self, identity: &Identity) -> Result<Place, Fault> {
         match identity {
-            Identity::Deploy(project) => self.deploy(project),
+            Identity::Git(project) => self.git(project),
             Identity::Workspace(user) => self.workspace(user),
             Identity::Reaper(unit, number) => self.reaper(unit, *number),
             Identity::Build(project, key) => Ok(self.build(project, key)),
@@ -61,11 +61,11 @@ impl Identities {
         }
     }
 
-    fn deploy(&self, name: &ProjectName) -> Result<Place, Fault> {
+    fn git(&self, name: &ProjectName) -> Result<Place, Fault> {
         let project = self.project(name)?;
         let user = deploy_user(&project)?;
         let checks = expect(&user, &groups_of(&user, &project_group(name))?);
-        let unit = Unit::new(Profile::Deploy)
+        let unit = Unit::new(Profile::Git)
             .with("User", user)
             // What it makes is the whole project's to read.
             .with("Group", project_group(name))

@@ -67,7 +67,7 @@ async fn delete_branch(cid: &Cid, row: &OwedRow) -> Result<(), Fault> {
         branch: branch.clone(),
         expected: expected.clone(),
     };
-    let (identity, limit) = (Identity::Deploy(project.clone()), *cid.settings.limits.git);
+    let (identity, limit) = (Identity::Git(project.clone()), *cid.settings.limits.git);
     let result = ask_once(
         cid.sys.helpers.as_ref(),
         identity,

@@ -39,7 +39,7 @@ pub async fn build(
         mirror: cid.layout.mirror(&project.name),
         revision: revision.to_owned(),
     };
-    let identity = Identity::Deploy(project.name.clone());
+    let identity = Identity::Git(project.name.clone());
     let (helpers, stopping) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
     let found = ask_once(helpers, identity, *limits.step, stopping, find).await?;
     let found = found.ok_or_else(|| Error::NotFound {

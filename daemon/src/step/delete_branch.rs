@@ -54,7 +54,7 @@ impl Step for DeleteBranch {
             branch: self.branch.clone(),
             expected,
         };
-        match cx.ask(cx.deploy(), request).await? {
+        match cx.ask(cx.git(), request).await? {
             BranchDeletion::Deleted | BranchDeletion::Absent => Ok(()),
             BranchDeletion::Moved => Err(Fault::new(format!(
                 "cannot delete the branch {}: somebody has just pushed to it",
@@ -88,6 +88,6 @@ impl Step for DeleteBranch {
             expected: None,
             dry_run: false,
         };
-        cx.ask(cx.deploy(), request).await
+        cx.ask(cx.git(), request).await
     }
 }

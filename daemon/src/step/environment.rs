@@ -26,8 +26,8 @@ use cid_protocol::{
     environment::network,
     fault::Fault,
     request::{
-        BringUv, BuildEnvironment, Built, Dependencies, InstallLocal, PlacePackages, Placed,
-        RunCommand, SealEnvironment,
+        BringUv, BuildPackages, Built, Dependencies, InstallLocal, PlacePackages, Placed,
+        RunCommand, SealPackages,
     },
     run_file::RunFile,
 };
@@ -178,7 +178,7 @@ pub(super) fn builds(cx: &Cx) -> Resource {
 async fn build(
     cx: &Cx,
     identity: Identity,
-    request: BuildEnvironment,
+    request: BuildPackages,
 ) -> Result<(Turn, Built), Fault> {
     let core = cx.turn(Resource::Core).await?;
     let built = cx.ask(identity.clone(), request.clone()).await?;
@@ -192,7 +192,7 @@ async fn build(
         }
         cx.line(format!("{fault}; going on with pip")).await;
     }
-    let request = BuildEnvironment {
+    let request = BuildPackages {
         or_pip: true,
         ..request
     };
@@ -257,17 +257,17 @@ impl InstallDependencies {
         let target = self.place(cx)?;
         let values = values(None, cx).await?;
         let of = Some(&values);
-        let request = BuildEnvironment {
+        let request = BuildPackages {
             or_pip: dependencies.is_empty() && !mentions_uv(&install),
             ..self.request(cx, &dependencies, &target, of)?
         };
         // The clone's files as they are, which the mirror does not have.
         let request = match inspected.made_from.snapshot {
-            None => BuildEnvironment {
+            None => BuildPackages {
                 commit: inspected.commit,
                 ..request
             },
-            Some(commit) => BuildEnvironment {
+            Some(commit) => BuildPackages {
                 mirror: self.directory.join(TREE).join(".git"),
                 commit,
                 ..request
@@ -325,7 +325,7 @@ impl InstallDependencies {
             return Ok(false);
         }
         let target = shared.target.clone();
-        cx.ask(builder, SealEnvironment { target }).await?;
+        cx.ask(builder, SealPackages { target }).await?;
         fs::write_atomic(&shared.mark, b"", 0o644)?;
         Ok(true)
     }
@@ -375,8 +375,8 @@ impl InstallDependencies {
         dependencies: &[Dependencies],
         target: &Path,
         values: Option<&Values>,
-    ) -> Result<BuildEnvironment, Fault> {
-        Ok(BuildEnvironment {
+    ) -> Result<BuildPackages, Fault> {
+        Ok(BuildPackages {
             mirror: self.mirror.clone(),
             commit: cx.output::<Inspect>()?.base,
             app_dir: cx.project()?.app.dir().to_owned(),

@@ -172,7 +172,7 @@ pub(super) async fn share_project(cx: &Cx, access: &Access) {
         cx.note(format!("people cannot use the environment: {fault}"));
     }
     let request = read(cx.sys().layout.mirror_dir(cx.project_name()), uids, gids);
-    if let Err(fault) = cx.ask(cx.deploy(), request).await {
+    if let Err(fault) = cx.ask(cx.git(), request).await {
         cx.note(format!("people's own git will not work there: {fault}"));
     }
 }

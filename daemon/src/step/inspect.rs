@@ -102,7 +102,7 @@ impl Step for Inspect {
         let (commit, fingerprint, snapshot, inspection) = match &self.clone {
             None => {
                 let request = request(self.mirror.clone(), commit.clone());
-                let inspection = cx.ask(cx.deploy(), request).await?;
+                let inspection = cx.ask(cx.git(), request).await?;
                 (commit.clone(), commit, None, inspection)
             }
             Some(deployed) => {

@@ -64,7 +64,7 @@ impl Step for PushBranch {
             expected: None,
             dry_run: false,
         };
-        cx.ask(cx.deploy(), push).await
+        cx.ask(cx.git(), push).await
     }
 
     async fn undo(&self, before: &Before, cx: &Cx) -> Result<(), Fault> {
@@ -77,7 +77,7 @@ impl Step for PushBranch {
             branch: self.branch.clone(),
             expected: before.commit.clone(),
         };
-        match cx.ask(cx.deploy(), request).await {
+        match cx.ask(cx.git(), request).await {
             Ok(BranchDeletion::Deleted | BranchDeletion::Absent) => Ok(()),
             Ok(BranchDeletion::Moved) => {
                 cx.note(format!(

@@ -7,7 +7,7 @@ use crate::{
 use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
-    request::{CheckEnvironment, DiscardEnvironment, LOCAL_LIST},
+    request::{CheckPackages, DiscardPackages, LOCAL_LIST},
 };
 use std::{fs::File, path::PathBuf, time::SystemTime};
 
@@ -80,7 +80,7 @@ impl Shared {
         if !self.is_still_kept() {
             return Ok(Condition::Incomplete);
         }
-        let check = CheckEnvironment {
+        let check = CheckPackages {
             target: self.target.clone(),
             closely: false,
         };
@@ -94,7 +94,7 @@ impl Shared {
             return;
         }
         let target = self.target.clone();
-        let discard = DiscardEnvironment { target };
+        let discard = DiscardPackages { target };
         if let Err(fault) = cx.ask(cx.builder(&self.key), discard).await {
             tracing::warn!("{fault}");
         }

@@ -297,14 +297,14 @@ impl Launcher for Fake {
                 fs::make_dir(&git, 0o755)?;
                 made(at_commit(&git, &ask.commit))
             }
-            Request::BuildEnvironment(ask) => {
+            Request::BuildPackages(ask) => {
                 fs::make_dir(&ask.target, 0o755)?;
                 encode(serde_json::to_value(Built::Complete))
             }
             Request::FindPython(_) => Ok(json!({"told": "Python 3.11.2, /usr/bin/python3"})),
-            Request::SealEnvironment(_) => Ok(Value::Null),
+            Request::SealPackages(_) => Ok(Value::Null),
             Request::PlacePackages(_) => encode(serde_json::to_value(Placed::default())),
-            Request::CheckEnvironment(ask) => encode(serde_json::to_value(Checked {
+            Request::CheckPackages(ask) => encode(serde_json::to_value(Checked {
                 damage: (!ask.target.is_dir()).then(|| "it is gone".into()),
             })),
             Request::InstallLocal(ask) => {
@@ -312,7 +312,7 @@ impl Launcher for Fake {
                 encode(serde_json::to_value(LocalInstalled::default()))
             }
             Request::BringUv(_) => Ok(Value::Null),
-            Request::DiscardEnvironment(ask) => made(
+            Request::DiscardPackages(ask) => made(
                 std::fs::remove_dir_all(&ask.target)
                     .map_err(|error| Fault::io("remove", &ask.target, error)),
             ),

@@ -309,7 +309,7 @@ mod tests {
         let project = ProjectName::parse("shop").unwrap();
         let call = Call {
             job: Uuid::now_v7(),
-            identity: Identity::Deploy(project.clone()),
+            identity: Identity::Git(project.clone()),
             limit: Duration::from_secs(3),
             lines,
             cancel: CancellationToken::new(),

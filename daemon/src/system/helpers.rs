@@ -16,7 +16,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// The project's deploy user: the network half of git.
-    Deploy(ProjectName),
+    Git(ProjectName),
     /// The workspace's user: everything inside its tree.
     Workspace(WorkspaceUser),
     /// The workspace's own user again, to end all processes of that user: behind Landlock's walls it could
@@ -89,7 +89,7 @@ impl Identity {
     /// Whether a helper of this identity may stand ready for the next job: only where its user is known in
     /// advance.
     pub fn may_wait(&self) -> bool {
-        matches!(self, Self::Deploy(_))
+        matches!(self, Self::Git(_))
     }
 }
 
@@ -152,7 +152,7 @@ pub async fn ask_once<A: Ask>(
 ) -> Result<A::Reply, Fault> {
     let job = Uuid::now_v7();
     let project = match &identity {
-        Identity::Deploy(project) => Some(project.clone()),
+        Identity::Git(project) => Some(project.clone()),
         _ => None,
     };
     let (lines, mut ignored) = mpsc::channel(64);

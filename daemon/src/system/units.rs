@@ -12,7 +12,7 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Profile {
     /// git over the network.
-    Deploy,
+    Git,
     /// The repository's own commands.
     Workspace,
     /// Shared environments.
@@ -30,7 +30,7 @@ pub enum Profile {
 impl Profile {
     fn text(self) -> &'static str {
         match self {
-            Self::Deploy => include_str!("../../../systemd/helpers/deploy.service"),
+            Self::Git => include_str!("../../../systemd/helpers/git.service"),
             Self::Workspace => include_str!("../../../systemd/helpers/workspace.service"),
             Self::Build => include_str!("../../../systemd/helpers/build.service"),
             Self::Tools => include_str!("../../../systemd/helpers/tools.service"),
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     const ALL: [Profile; 7] = [
-        Profile::Deploy,
+        Profile::Git,
         Profile::Workspace,
         Profile::Build,
         Profile::Tools,

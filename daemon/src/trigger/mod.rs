@@ -138,7 +138,7 @@ async fn ask(cid: &Cid, project: &Project, wanted: BTreeSet<String>) -> Result<B
     let who = Arc::new(Who::nobody(Some(project.name.clone()), "look"));
     let mirror = Resource::Mirror(project.name.clone());
     let _turn = cid.sys.queues.take(mirror, &who, &cid.stopping).await?;
-    let identity = Identity::Deploy(project.name.clone());
+    let identity = Identity::Git(project.name.clone());
     let limit = ASK_LIMIT.min(*cid.settings.limits.git);
     let (helpers, stopping) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
     ask_once(helpers, identity, limit, stopping, request).await

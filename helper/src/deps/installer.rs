@@ -10,7 +10,7 @@ use crate::{
     command::{self, Code},
     inspect::wanted::Wanted,
 };
-use cid_protocol::{environment::Environment, fault::Fault, request::BuildEnvironment};
+use cid_protocol::{environment::Environment, fault::Fault, request::BuildPackages};
 use std::{
     ffi::OsString,
     fs,
@@ -80,7 +80,7 @@ impl<'a> Installer<'a> {
     /// # Errors
     /// No Python fits what the repository wants.
     pub(super) fn choose(
-        ask: &'a BuildEnvironment,
+        ask: &'a BuildPackages,
         work: &Work,
         wanted: &Wanted,
         lines: Lines<'a>,

@@ -28,8 +28,8 @@ use super::{
 use cid_protocol::{
     fault::Fault,
     request::{
-        BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, FindPython,
-        InstallLocal, LocalInstalled, PlacePackages, Placed, PythonFound, SealEnvironment,
+        BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies, FindPython,
+        InstallLocal, LocalInstalled, PlacePackages, Placed, PythonFound, SealPackages,
     },
 };
 use installer::Installer;
@@ -61,7 +61,7 @@ pub(super) fn find_python(ask: &FindPython) -> Result<PythonFound, Fault> {
 /// # Errors
 /// The files cannot be read, there is no fitting Python, or an installer fails; then the
 /// environment is gone again, or at least empty: its parent may be somebody else's.
-pub(super) fn build(ask: &BuildEnvironment, lines: Lines) -> Result<Built, Fault> {
+pub(super) fn build(ask: &BuildPackages, lines: Lines) -> Result<Built, Fault> {
     let mirror = open_mirror(&ask.mirror)?;
     let snapshot = Snapshot::open(&mirror, &ask.commit, &ask.app_dir)?;
     purge::make_empty(&ask.target)?;
@@ -94,7 +94,7 @@ pub(super) fn discard(target: &Path) -> Result<(), Fault> {
 ///
 /// # Errors
 /// As [`seal::seal`].
-pub(super) fn seal(ask: &SealEnvironment) -> Result<(), Fault> {
+pub(super) fn seal(ask: &SealPackages) -> Result<(), Fault> {
     seal::seal(&ask.target)
 }
 
@@ -102,7 +102,7 @@ pub(super) fn seal(ask: &SealEnvironment) -> Result<(), Fault> {
 ///
 /// # Errors
 /// It cannot be looked at.
-pub(super) fn check(ask: &CheckEnvironment) -> Result<Checked, Fault> {
+pub(super) fn check(ask: &CheckPackages) -> Result<Checked, Fault> {
     seal::check(ask)
 }
 
@@ -115,7 +115,7 @@ pub(super) fn place(ask: &PlacePackages) -> Result<Placed, Fault> {
 }
 
 fn install(
-    ask: &BuildEnvironment,
+    ask: &BuildPackages,
     mirror: &git2::Repository,
     snapshot: &Snapshot<'_>,
     lines: Lines,

@@ -9,7 +9,7 @@ use cid_kernel::fs::sync_all_of;
 use cid_protocol::{
     budget::{ENVIRONMENT_FOLDERS, Over},
     fault::Fault,
-    request::{CheckEnvironment, Checked},
+    request::{CheckPackages, Checked},
 };
 use rustix::{
     fs::{self as sys, AtFlags, Dir, FileType, Mode, OFlags, RawMode, Stat},
@@ -82,7 +82,7 @@ pub(super) fn seal(target: &Path) -> Result<(), Fault> {
 ///
 /// # Errors
 /// It cannot be looked at.
-pub(super) fn check(ask: &CheckEnvironment) -> Result<Checked, Fault> {
+pub(super) fn check(ask: &CheckPackages) -> Result<Checked, Fault> {
     let damage = match find_damage(&ask.target, ask.closely) {
         Ok(damage) => damage,
         Err(Errno::NOENT) => Some("it is gone".to_owned()),
@@ -233,7 +233,7 @@ mod tests {
 
     fn damage(dir: &tempfile::TempDir, closely: bool) -> Option<String> {
         let target = dir.path().join("one");
-        check(&CheckEnvironment { target, closely }).unwrap().damage
+        check(&CheckPackages { target, closely }).unwrap().damage
     }
 
     #[test]

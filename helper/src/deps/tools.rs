@@ -9,7 +9,7 @@ use crate::{
 use cid_protocol::{
     environment::{Environment, passed_on},
     fault::Fault,
-    request::{BuildEnvironment, Dependencies, PACKAGES},
+    request::{BuildPackages, Dependencies, PACKAGES},
 };
 use serde_json::Value;
 use std::{
@@ -40,7 +40,7 @@ const QUOTED: usize = 300;
 /// # Errors
 /// The machine has no such tool, or the tool fails.
 pub(super) fn install(
-    ask: &BuildEnvironment,
+    ask: &BuildPackages,
     kind: &Kind,
     tool: &Tool,
     folder: &Path,
@@ -61,7 +61,7 @@ pub(super) fn install(
 /// # Errors
 /// It cannot be started, or fails.
 pub(super) fn run_given(
-    ask: &BuildEnvironment,
+    ask: &BuildPackages,
     command: &[String],
     folder: &Path,
     work: &Work,
@@ -78,7 +78,7 @@ pub(super) fn run_given(
 }
 
 /// Variables of all package managers: each reads its own.
-fn environment(ask: &BuildEnvironment, work: &Work) -> Environment {
+fn environment(ask: &BuildPackages, work: &Work) -> Environment {
     let mut env = settings::environment(&ask.target, work, &ask.env);
     if !has_python(ask) {
         env.remove(OsStr::new("VIRTUAL_ENV"));
@@ -126,7 +126,7 @@ fn environment(ask: &BuildEnvironment, work: &Work) -> Environment {
 }
 
 /// Python's own packages, and an operator's commands, get an environment of Python's.
-pub(super) fn has_python(ask: &BuildEnvironment) -> bool {
+pub(super) fn has_python(ask: &BuildPackages) -> bool {
     ask.dependencies.is_empty() || ask.dependencies.iter().any(|kind| kind.is_python())
 }
 
@@ -261,7 +261,7 @@ fn run(
 }
 
 /// Where uv is, if anything needs it.
-pub(super) fn uv_of(ask: &BuildEnvironment, work: &Work) -> Option<PathBuf> {
+pub(super) fn uv_of(ask: &BuildPackages, work: &Work) -> Option<PathBuf> {
     super::uv::find(&ask.tools_dir, &environment(ask, work))
 }
 

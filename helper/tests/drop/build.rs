@@ -1,7 +1,7 @@
 //! An environment in a folder whose parent is root's.
 
 use crate::{rig::Helper, scene::Scene};
-use cid_protocol::request::{BuildEnvironment, Dependencies, SealEnvironment};
+use cid_protocol::request::{BuildPackages, Dependencies, SealPackages};
 use git2::{Repository, Signature};
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, process::Command};
 
@@ -33,7 +33,7 @@ fn is_built_in_place_and_emptied_when_that_fails() {
     let lock = scene.folder("lock", scene.uid, 0o700).join("lock");
     let mut helper = Helper::start_by(command, &lock);
     let build = |helper: &mut Helper, text: &str| {
-        helper.ask(BuildEnvironment {
+        helper.ask(BuildPackages {
             env: BTreeMap::new(),
             mirror: mirror.clone(),
             commit: commit(text),
@@ -58,7 +58,7 @@ fn is_built_in_place_and_emptied_when_that_fails() {
     let python = fs::symlink_metadata(target.join("bin/python")).unwrap();
     assert_eq!(python.uid(), scene.uid);
     // A sealed one is built again in its folder, by a user whom its write bits stop.
-    let seal = SealEnvironment {
+    let seal = SealPackages {
         target: target.clone(),
     };
     helper.ask(seal).unwrap();

@@ -2,8 +2,8 @@
 
 use crate::rig::Helper;
 use cid_protocol::request::{
-    BringUv, BuildEnvironment, Built, CheckEnvironment, Dependencies, DiscardEnvironment,
-    RunCommand, SealEnvironment,
+    BringUv, BuildPackages, Built, CheckPackages, Dependencies, DiscardPackages, RunCommand,
+    SealPackages,
 };
 use git2::{Repository, Signature};
 use std::{
@@ -52,14 +52,14 @@ fn build_told(
     Helper::start(&dir.join("lock")).ask(ask)
 }
 
-fn asked(dir: &Path, text: &str, or_pip: bool, env: &[(&str, &str)]) -> BuildEnvironment {
+fn asked(dir: &Path, text: &str, or_pip: bool, env: &[(&str, &str)]) -> BuildPackages {
     let mirror = dir.join("mirror.git");
     if mirror.exists() {
         fs::remove_dir_all(&mirror).unwrap();
     }
     let (mirror, commit) = repository(dir, &[("requirements.txt", text)]);
     fs::create_dir_all(dir.join("environments")).unwrap();
-    BuildEnvironment {
+    BuildPackages {
         env: env
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -238,7 +238,7 @@ fn by_uv_that_somebody_else_brings_in() {
 fn seal_and_attack(dir: &Path) {
     let target = dir.join("environments/one");
     let mut helper = Helper::start(&dir.join("lock"));
-    let seal = SealEnvironment { target };
+    let seal = SealPackages { target };
     helper.ask(seal.clone()).unwrap();
     let target = seal.target;
     for attack in [
@@ -264,14 +264,14 @@ fn seal_and_attack(dir: &Path) {
         };
         let exited = helper.ask(ask).unwrap();
         assert_ne!(exited.status, 0, "{attack}: {:?}", helper.lines);
-        let check = CheckEnvironment {
+        let check = CheckPackages {
             target: target.clone(),
             closely: true,
         };
         assert_eq!(helper.ask(check).unwrap().damage, None, "{attack}");
     }
     assert!(works(dir));
-    let discard = DiscardEnvironment {
+    let discard = DiscardPackages {
         target: target.clone(),
     };
     helper.ask(discard).unwrap();

@@ -15,7 +15,7 @@ const LIMITS: &[(&str, u32)] = &[
     ("system/cid-supervisor.service", 23),
     ("helpers/accounts.service", 12),
     ("helpers/build.service", 15),
-    ("helpers/deploy.service", 14),
+    ("helpers/git.service", 14),
     // 0.4 for root, 0.2 for reading what is not root's.
     ("helpers/nginx-test.service", 10),
     ("helpers/purge.service", 11),
@@ -26,7 +26,7 @@ const LIMITS: &[(&str, u32)] = &[
 /// Units of helpers that run as a user which is added when they are made.
 const AS_A_USER: &[&str] = &[
     "helpers/build.service",
-    "helpers/deploy.service",
+    "helpers/git.service",
     "helpers/tools.service",
     "helpers/workspace.service",
 ];

@@ -5,7 +5,7 @@ use super::{Directive, directives, names, read};
 const HELPERS: &[&str] = &[
     "accounts.service",
     "build.service",
-    "deploy.service",
+    "git.service",
     "nginx-test.service",
     "purge.service",
     "tools.service",
@@ -86,7 +86,7 @@ fn none_of_them_gets_more_than_it_is_known_to_need() {
 fn what_runs_others_code_or_talks_to_others_sees_no_socket_of_the_machine() {
     const SHUT: [&str; 4] = [
         "build.service",
-        "deploy.service",
+        "git.service",
         "tools.service",
         "workspace.service",
     ];

@@ -47,7 +47,7 @@ async fn wildcard(cid: &Cid, project: &Arc<Project>) -> Option<Trouble> {
         names: names.to_vec(),
     };
     let about = format!("of {}", project.name);
-    let identity = Identity::Deploy(project.name.clone());
+    let identity = Identity::Git(project.name.clone());
     let cancel = cid.stopping.clone();
     let asked = ask_once(cid.sys.helpers.as_ref(), identity, LIMIT, cancel, request).await;
     let mend = format!("make a wildcard record *.{domain} that leads to this machine");

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
-    request::{BuildEnvironment, Built, Checked, Inspection, Request, RunCommand},
+    request::{BuildPackages, Built, Checked, Inspection, Request, RunCommand},
 };
 use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
@@ -33,10 +33,10 @@ fn shared(stage: &Stage) -> (PathBuf, PathBuf) {
     )
 }
 
-fn builds(stage: &Stage) -> Vec<BuildEnvironment> {
+fn builds(stage: &Stage) -> Vec<BuildPackages> {
     let requests = stage.fake.requests().into_iter();
     let builds = requests.filter_map(|request| match request {
-        Request::BuildEnvironment(ask) => Some(ask),
+        Request::BuildPackages(ask) => Some(ask),
         _ => None,
     });
     builds.collect()
@@ -44,7 +44,7 @@ fn builds(stage: &Stage) -> Vec<BuildEnvironment> {
 
 fn discards(stage: &Stage) -> usize {
     let requests = stage.fake.requests();
-    let is_discard = |request: &&Request| matches!(request, Request::DiscardEnvironment(_));
+    let is_discard = |request: &&Request| matches!(request, Request::DiscardPackages(_));
     requests.iter().filter(is_discard).count()
 }
 
@@ -52,7 +52,7 @@ fn discards(stage: &Stage) -> usize {
 fn build_when(stage: &Stage, word: &Arc<Notify>) {
     let word = Arc::clone(word);
     stage.fake.answer(move |request| match request {
-        Request::BuildEnvironment(ask) => {
+        Request::BuildPackages(ask) => {
             let (word, target) = (Arc::clone(&word), ask.target.clone());
             Some(Box::pin(async move {
                 fs::make_dir(&target, 0o755)?;
@@ -153,7 +153,7 @@ async fn one_that_is_damaged_or_gone_is_built_again_and_said() {
             std::fs::remove_dir(&target).unwrap();
         } else {
             stage.fake.answer(move |request| match request {
-                Request::CheckEnvironment(_) => {
+                Request::CheckPackages(_) => {
                     let damage = Some(damage.to_owned());
                     Some(Box::pin(async { Ok(json!(Checked { damage })) }))
                 }
@@ -166,7 +166,7 @@ async fn one_that_is_damaged_or_gone_is_built_again_and_said() {
         assert_eq!(builds(&stage).len(), 2);
         assert!(target.is_dir() && mark.is_file());
         let requests = stage.fake.requests();
-        let is_seal = |request: &&Request| matches!(request, Request::SealEnvironment(_));
+        let is_seal = |request: &&Request| matches!(request, Request::SealPackages(_));
         assert_eq!(requests.iter().filter(is_seal).count(), 2);
         let events = stage.store.events(job, 0, usize::MAX).await.unwrap();
         assert!(format!("{events:?}").contains(damage), "{events:?}");
@@ -180,7 +180,7 @@ async fn one_whose_building_anew_fails_is_complete_no_more() {
     let (target, mark) = shared(&stage);
     std::fs::remove_dir(&target).unwrap();
     stage.fake.answer(|request| match request {
-        Request::BuildEnvironment(_) => Some(Box::pin(async { Err(Fault::new("cannot install")) })),
+        Request::BuildPackages(_) => Some(Box::pin(async { Err(Fault::new("cannot install")) })),
         _ => None,
     });
     let engine = stage.engine(Arc::new(NoHooks));
@@ -201,7 +201,7 @@ async fn half_of_one_goes_with_its_job_and_nothing_is_asked_where_there_is_none(
     assert_eq!((builds(&stage).len(), discards(&stage)), (0, 0));
     misbehave(&[]);
     stage.fake.answer(|request| match request {
-        Request::BuildEnvironment(_) => {
+        Request::BuildPackages(_) => {
             let fault = Fault::new("cannot install: no such package");
             Some(Box::pin(async { Err(fault) }))
         }
@@ -269,7 +269,7 @@ async fn who_waits_for_a_build_can_be_cancelled() {
 fn without_uv(stage: &Stage, brought: fn() -> Result<(), Fault>) {
     stage.fake.answer(move |request| {
         let answer: Answer = match request {
-            Request::BuildEnvironment(ask) if !ask.or_pip => {
+            Request::BuildPackages(ask) if !ask.or_pip => {
                 Some(Box::pin(async { Ok(json!(Built::WantsUv)) }))
             }
             Request::BringUv(_) => Some(Box::pin(async move { brought().map(|()| json!(null)) })),
@@ -348,7 +348,7 @@ async fn what_the_operators_own_commands_make_is_made_once_for_all() {
 async fn what_works_in_its_own_tree_alone_is_made_there_and_not_tried_again() {
     let stage = Stage::with(MAKE);
     stage.fake.answer(|request| match request {
-        Request::BuildEnvironment(ask) if !ask.install.is_empty() => {
+        Request::BuildPackages(ask) if !ask.install.is_empty() => {
             Some(Box::pin(async { Ok(json!(Built::NotShared)) }))
         }
         _ => None,
@@ -358,7 +358,7 @@ async fn what_works_in_its_own_tree_alone_is_made_there_and_not_tried_again() {
         let job = stage.submit_of(&engine, Kind::Create, email).await;
         assert_eq!(stage.ended(&engine, job).await, JobState::Done);
     }
-    let is_shared = |build: &&BuildEnvironment| !build.install.is_empty();
+    let is_shared = |build: &&BuildPackages| !build.install.is_empty();
     assert_eq!(builds(&stage).iter().filter(is_shared).count(), 1);
     assert!(!shared(&stage).1.exists());
     let requests = stage.fake.requests();

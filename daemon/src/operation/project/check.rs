@@ -268,7 +268,7 @@ async fn remote(cid: &Cid, project: &Project) -> Result<(String, String), Fault>
         expected: fetched.branch,
         dry_run: true,
     };
-    let identity = Identity::Deploy(project.name.clone());
+    let identity = Identity::Git(project.name.clone());
     let cancel = cid.stopping.clone();
     ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, push).await?;
     let (url, branch) = (&*project.git.url, &*project.git.base);
@@ -292,7 +292,7 @@ async fn app(
         python: project.app.python.as_ref().map(PythonVersion::text),
     };
     let (identity, limit) = (
-        Identity::Deploy(project.name.clone()),
+        Identity::Git(project.name.clone()),
         *cid.settings.limits.step,
     );
     let cancel = cid.stopping.clone();

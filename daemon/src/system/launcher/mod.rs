@@ -251,7 +251,7 @@ impl Launcher for HelperLauncher {
 
     async fn look_over(&self, projects: &BTreeSet<ProjectName>) {
         for identity in self.waiting_identities() {
-            let Identity::Deploy(project) = &identity else {
+            let Identity::Git(project) = &identity else {
                 continue;
             };
             let slot = self.slot(STANDING, &identity);
@@ -344,14 +344,14 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::DeleteBranch(_) => ("delete the branch on", "git"),
         Request::CloneTree(_) => ("make the clone", "clone"),
         Request::UpdateTree(_) | Request::TakeBackTree(_) => ("bring the tree up to date", "clone"),
-        Request::BuildEnvironment(_) => ("install the dependencies", "install"),
+        Request::BuildPackages(_) => ("install the dependencies", "install"),
         Request::InstallLocal(_) => ("install the tree's own packages", "install"),
         Request::PlacePackages(_) => ("put the packages into the tree", "install"),
         Request::BringUv(_) => ("bring uv in", "install"),
         Request::FindPython(_) => ("find a Python", "step"),
-        Request::SealEnvironment(_) => ("seal the environment", "install"),
-        Request::CheckEnvironment(_) => ("look at the environment", "step"),
-        Request::DiscardEnvironment(_) => ("remove the environment", "install"),
+        Request::SealPackages(_) => ("seal the environment", "install"),
+        Request::CheckPackages(_) => ("look at the environment", "step"),
+        Request::DiscardPackages(_) => ("remove the environment", "install"),
         Request::RunCommand(_) => ("run the command", "install or release"),
         Request::FindCommit(_) => ("look for the commit", "step"),
         Request::ExportCommit(_) => ("write the commit's files", "clone"),
@@ -379,7 +379,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::EndProcesses(_) => ("end the processes of the workspace", "step"),
     };
     let file = match request {
-        Request::BuildEnvironment(_)
+        Request::BuildPackages(_)
         | Request::InstallLocal(_)
         | Request::BringUv(_)
         | Request::RunCommand(_) => "the project file or cid.toml",

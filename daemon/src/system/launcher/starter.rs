@@ -121,7 +121,7 @@ impl Starter for Children {
         cid_kernel::fs::make_dir(&folder, 0o700)?;
         let lock = folder.join(format!("{job}.{}.lock", mark(identity)));
         let mut env = passed_on();
-        if matches!(identity, Identity::Deploy(_))
+        if matches!(identity, Identity::Git(_))
             && let Some(agent) = std::env::var_os(AGENT)
         {
             env.insert(AGENT.into(), agent);
@@ -316,7 +316,7 @@ fn serve(job: Uuid, more: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 /// An identity in few characters that every file system and systemd take.
 fn mark(identity: &Identity) -> String {
     let name = match identity {
-        Identity::Deploy(project) => format!("deploy {project}"),
+        Identity::Git(project) => format!("git {project}"),
         Identity::Workspace(user) => format!("workspace {}", user.unit),
         Identity::Reaper(unit, _) => format!("reaper {unit}"),
         // All builds of a project run as one user and are ended together.

@@ -29,9 +29,9 @@ pub use git::{
 };
 pub use mail::{MailTaken, Protection, SendMail};
 pub use packages::{
-    BringUv, BuildEnvironment, Built, CheckEnvironment, Checked, Dependencies, DiscardEnvironment,
+    BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies, DiscardPackages,
     DjangoSettings, FOR_TREE, FindPython, Inspect, Inspection, InstallCommands, InstallLocal,
-    LOCAL_LIST, LocalInstalled, PACKAGES, PlacePackages, Placed, PythonFound, SealEnvironment,
+    LOCAL_LIST, LocalInstalled, PACKAGES, PlacePackages, Placed, PythonFound, SealPackages,
     WantedPython, WantedVersion,
 };
 pub use socket::{AnswerBy, RemoveSocket};
@@ -96,11 +96,11 @@ requests! {
     /// Deletes a branch on the remote if it has not moved.
     DeleteBranch => BranchDeletion,
     /// Installs dependencies into an environment.
-    BuildEnvironment => Built,
+    BuildPackages => Built,
     /// Makes a complete environment read-only.
-    SealEnvironment => (),
+    SealPackages => (),
     /// Says whether a sealed environment is as it was.
-    CheckEnvironment => Checked,
+    CheckPackages => Checked,
     /// Puts what belongs into a workspace's tree there.
     PlacePackages => Placed,
     /// Installs packages of the repository from a workspace's tree.
@@ -110,7 +110,7 @@ requests! {
     /// Brings uv in, where it is not there yet.
     BringUv => (),
     /// Removes what is there of an environment.
-    DiscardEnvironment => (),
+    DiscardPackages => (),
     /// Writes cid's files and links into the tree.
     Configure => Configured,
     /// Copies collected static files out of the tree, for nginx.

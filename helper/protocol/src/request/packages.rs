@@ -126,7 +126,7 @@ pub struct WantedVersion {
 pub struct FindPython {
     /// What the repository asks for.
     pub wanted: WantedPython,
-    /// As in [`BuildEnvironment`].
+    /// As in [`BuildPackages`].
     pub tools_dir: PathBuf,
     /// What installers are told beside what is cid's own.
     pub env: BTreeMap<String, String>,
@@ -227,11 +227,11 @@ pub const LOCAL_LIST: &str = ".cid-local.json";
 /// In an environment's folder: what belongs into the tree.
 pub const FOR_TREE: &str = "tree";
 
-/// See [`super::Request::BuildEnvironment`]. Installs without the repository's own packages, which
+/// See [`super::Request::BuildPackages`]. Installs without the repository's own packages, which
 /// [`super::Request::InstallLocal`] adds, and compiles to bytecode. Begins with an empty folder: what an earlier build
 /// left there is removed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct BuildEnvironment {
+pub struct BuildPackages {
     /// The bare mirror, from which the declaring files are taken.
     pub mirror: PathBuf,
     /// At this commit.
@@ -260,7 +260,7 @@ pub struct BuildEnvironment {
     pub env: BTreeMap<String, String>,
 }
 
-/// Reply to [`BuildEnvironment`].
+/// Reply to [`BuildPackages`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Built {
@@ -296,23 +296,23 @@ pub struct Placed {
     pub left: Vec<PathBuf>,
 }
 
-/// See [`super::Request::SealEnvironment`]. Takes write bits away, and writes down what the environment looks like.
+/// See [`super::Request::SealPackages`]. Takes write bits away, and writes down what the environment looks like.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SealEnvironment {
+pub struct SealPackages {
     /// The environment's folder.
     pub target: PathBuf,
 }
 
-/// See [`super::Request::CheckEnvironment`].
+/// See [`super::Request::CheckPackages`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CheckEnvironment {
+pub struct CheckPackages {
     /// The environment's folder.
     pub target: PathBuf,
     /// Also whether a file's content may have changed; takes several times as long.
     pub closely: bool,
 }
 
-/// Reply to [`CheckEnvironment`].
+/// Reply to [`CheckPackages`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// What is not as it was sealed, the first thing found, e.g. `lib is gone`.
@@ -330,9 +330,9 @@ pub struct InstallLocal {
     pub tree: PathBuf,
     /// Where in the repository the app lives.
     pub app_dir: PathBuf,
-    /// As in [`BuildEnvironment`].
+    /// As in [`BuildPackages`].
     pub tools_dir: PathBuf,
-    /// As in [`BuildEnvironment`].
+    /// As in [`BuildPackages`].
     pub own_home: bool,
     /// What installers are told beside what is cid's own: the network's settings, the project's variables.
     #[serde(default)]
@@ -346,9 +346,9 @@ pub struct LocalInstalled {
     pub notes: Vec<String>,
 }
 
-/// See [`super::Request::DiscardEnvironment`]. Empties at least its folder, whose parent may be somebody else's.
+/// See [`super::Request::DiscardPackages`]. Empties at least its folder, whose parent may be somebody else's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DiscardEnvironment {
+pub struct DiscardPackages {
     /// The environment's folder.
     pub target: PathBuf,
 }
