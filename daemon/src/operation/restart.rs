@@ -4,10 +4,7 @@ use super::{
     Begun, NOTHING_ELSE, Named, begin, bind, create::refuse_full_disk, project_of, refuse_stage,
     resolve,
 };
-use crate::{
-    authz::Claim, cid::Cid, config::Project, domain::Workspace, error::Error, plan::Order,
-};
-use cid_kernel::room::{self, Shortage};
+use crate::{authz::Claim, cid::Cid, config::Project, error::Error, plan::Order};
 use std::sync::Arc;
 
 /// Begins to restart a workspace's processes.
@@ -45,30 +42,9 @@ async fn stay(
     let workspace = resolve(cid, named).await?;
     let permit = bind(cid, claim, &workspace).await?;
     let order = order(project_of(cid, &workspace, NOTHING_ELSE)?);
-    match &order {
-        Order::Restart { .. } => refuse_no_room(cid, &workspace)?,
-        Order::Deploy { project } => refuse_full_disk(cid, project, "a deployment")?,
-        _ => {}
+    if let Order::Deploy { project } = &order {
+        refuse_full_disk(cid, project, "a deployment")?;
     }
     let state = workspace.state;
     begin(cid, permit, workspace, state, order).await
-}
-
-/// What is stopped must be able to start again.
-fn refuse_no_room(cid: &Cid, workspace: &Workspace) -> Result<(), Error> {
-    let places = [
-        &cid.layout.run_dir,
-        &cid.layout.state_dir,
-        &workspace.directory,
-    ];
-    match places.into_iter().find(|place| !room::has_room(place)) {
-        None => Ok(()),
-        Some(place) => Err(Error::Exhausted {
-            message: format!(
-                "the processes stay as they are: the disk of {} is full",
-                place.display()
-            ),
-            hint: Some(Shortage::HINT.into()),
-        }),
-    }
 }

@@ -17,7 +17,9 @@ fn a_procfile_is_read_whole_or_refused_by_its_line() {
     stage.answers(&anna);
     let checked = stage.cictl_ends(0, &["project", "check"]).text();
     assert!(
-        checked.contains("console in Procfile") && checked.contains("Beat_2, web"),
+        checked.contains("console in Procfile")
+            && checked.contains("process Beat_2: `sleep 9999`")
+            && checked.contains("process web: `python3 app.py`"),
         "{checked}"
     );
 
