@@ -6,14 +6,18 @@ use crate::{
     engine::Cx,
     system::{
         listeners,
-        probe::App,
+        probe::{App, is_served},
         supervisor::{How, Process, ProcessState},
     },
 };
-use cid_protocol::{fault::Fault, run_file::WEB};
+use cid_protocol::{
+    fault::Fault,
+    run_file::{RunFile, WEB},
+};
 use nix::libc::SIGKILL;
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::task::spawn_blocking;
@@ -58,7 +62,7 @@ impl StayingUp {
         if let Some(process) = processes.iter().find(is_hopeless) {
             self.has_blamed = true;
             last_lines(cx, &process.name).await;
-            return Err(blame(process, cx, address).await);
+            return Err(self.blame(process, cx, address).await);
         }
         let now = Instant::now();
         let up = processes.iter().filter(|process| process.is_up());
@@ -86,41 +90,51 @@ impl StayingUp {
             since.is_none_or(|since| since.elapsed() < enough)
         })
     }
-}
 
-async fn blame(process: &Process, cx: &Cx, address: &App) -> Fault {
-    let mut message = format!(
-        "cannot keep the process {} running: it {}",
-        process.name,
-        process.told()
-    );
-    let how = process.ended.as_ref().map(|ended| &ended.how);
-    // Itself it cannot be: it has ended.
-    if let App::Port(port) = *address
-        && process.name == WEB
-        && !process.is_up()
-        && cx.sys().probe.is_open(port).await
-    {
-        let other = spawn_blocking(move || listeners::in_words(port)).await;
-        let other = other.unwrap_or_default();
-        message.push_str(&format!("; {other} listens on its port {port}"));
-        return Fault::new(message).hint(
-            "end that program (ss -ltnp shows it), or `cictl deploy EMAIL`: it has the app listen on another port",
+    async fn blame(&self, process: &Process, cx: &Cx, address: &App) -> Fault {
+        let mut message = format!(
+            "cannot keep the process {} running: it {}",
+            process.name,
+            process.told()
         );
+        let how = process.ended.as_ref().map(|ended| &ended.how);
+        if let App::Port(port) = *address
+            && process.name == WEB
+            && !self.is_served(process, cx, port).await
+            && cx.sys().probe.is_open(port).await
+        {
+            let other = spawn_blocking(move || listeners::in_words(port)).await;
+            let other = other.unwrap_or_default();
+            message.push_str(&format!("; {other} listens on its port {port}"));
+            return Fault::new(message).hint(
+                "end that program (ss -ltnp shows it), or `cictl deploy EMAIL`: it has the app listen on another port",
+            );
+        }
+        Fault::new(message).hint(match how {
+            Some(How::Exit(0)) => {
+                "a process has to run until it is stopped: start it in the foreground, and leave out of the Procfile \
+                 what does its work and ends"
+            }
+            Some(how) if how.signal() == Some(SIGKILL) => {
+                "nobody kills a process so but the kernel, when memory runs out: memory under [limits.app] in the \
+                 project file allows more"
+            }
+            _ => {
+                "see its last lines of output; mend its command in the Procfile or in [app] of the project file"
+            }
+        })
     }
-    Fault::new(message).hint(match how {
-        Some(How::Exit(0)) => {
-            "a process has to run until it is stopped: start it in the foreground, and leave out of the Procfile \
-             what does its work and ends"
-        }
-        Some(how) if how.signal() == Some(SIGKILL) => {
-            "nobody kills a process so but the kernel, when memory runs out: memory under [limits.app] in the \
-             project file allows more"
-        }
-        _ => {
-            "see its last lines of output; mend its command in the Procfile or in [app] of the project file"
-        }
-    })
+
+    /// Whether the process itself listens on its port: supervisord may have started it again a moment ago.
+    async fn is_served(&self, process: &Process, cx: &Cx, port: u16) -> bool {
+        let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(&self.instance)) else {
+            return true;
+        };
+        let pids: Vec<u32> = process.pid.into_iter().collect();
+        let probe = Arc::clone(&cx.sys().probe);
+        let served = spawn_blocking(move || is_served(probe.as_ref(), &run_file, &pids, port));
+        served.await.unwrap_or(true)
+    }
 }
 
 #[cfg(test)]
