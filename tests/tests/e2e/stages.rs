@@ -165,10 +165,7 @@ fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
     stage.cictl_ends(0, &["restart", "production"]);
     stage.cictl_ends(0, &["show", "production"]);
     let logs = stage.cictl_ends(0, &["logs", "production"]).stdout;
-    assert!(
-        logs.contains("one starts") && logs.contains("two starts"),
-        "{logs}"
-    );
+    assert!(logs.contains("GET / HTTP"), "{logs}");
     assert_eq!(stage.json(&["list"]), Value::Array(Vec::new()));
     let doctor = stage.cictl_ends(0, &["doctor"]).text();
     assert!(!doctor.contains("drift"), "{doctor}");
