@@ -105,7 +105,9 @@ impl TestBuild {
         let place = self.directory.join(TEST);
         // An earlier attempt's.
         purge(&place, cx).await?;
-        for name in ["", TREE, HOME, TMP, REPORTS] {
+        // It stays root's on a host, as the build's own folder does.
+        cid_kernel::fs::make_dir(&place, 0o755)?;
+        for name in [TREE, HOME, TMP, REPORTS] {
             make_for_builder(&place.join(name), cx)?;
         }
         let _turn = cx.turn(builds(cx)).await?;
