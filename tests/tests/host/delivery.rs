@@ -81,7 +81,7 @@ fn sh(host: &Host, script: &str) -> String {
 }
 
 fn show(host: &Host, number: &str) -> Value {
-    let shown = host.run(&["cictl", "-o", "json", "builds", "show", number]);
+    let shown = host.run(&["cictl", "-o", "json", "builds", "show", number, "-p", "ci"]);
     shown.unwrap().ok().unwrap().json().unwrap()
 }
 

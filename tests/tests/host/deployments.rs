@@ -125,7 +125,7 @@ backup = [[\"sh\", \"-c\", \"echo backed up > $0\", \"{backup}\"]]\n";
     create(&host, ANNA);
     let built = host.run(&["cictl", "build"]).unwrap();
     assert_eq!(built.status, 0, "{built}");
-    for (user, status) in [("anna", 4), ("eve", 4), ("bob", 0)] {
+    for (user, status) in [("anna", 4), ("eve", 6), ("bob", 0)] {
         let promote = ["runuser", "-u", user, "--", "cictl", "promote", "live"];
         let said = host.run(&promote).unwrap();
         assert_eq!(said.status, status, "{user}: {said}");
