@@ -339,7 +339,7 @@ async fn reload(cid: &Cid) -> Vec<String> {
         }
     };
     // An invalid certificate leaves the last valid one in place, and is tried again.
-    keeper::keep_sites(cid).await;
+    problems.extend(keeper::keep_sites(cid).await);
     match doctor::gone::gone(cid).await {
         Ok(gone) => {
             for gone in gone {

@@ -161,12 +161,13 @@ backup = [[\"sh\", \"-c\", \"echo backed up > $0\", \"{backup}\"]]\n";
     assert_eq!(status_of(&host, "live"), "200");
     sh(&host, "cictl promote live 1");
     sh(&host, "cictl restart live");
+    // By a file, so that the search does not find itself.
+    host.write("/root/secret", SECRET.as_bytes(), 0o600)
+        .unwrap();
     let told = sh(
         &host,
-        &format!(
-            "journalctl --no-pager | grep -c {SECRET}; cat /proc/[0-9]*/cmdline | grep -c {SECRET}; \
-             grep -rl {SECRET} /var/lib/cid /run/cid /var/log/cid /srv/cid 2>/dev/null"
-        ),
+        "journalctl --no-pager | grep -c -f /root/secret; cat /proc/[0-9]*/cmdline | grep -c -f /root/secret; \
+         grep -rl -f /root/secret /var/lib/cid /run/cid /var/log/cid /srv/cid 2>/dev/null",
     );
     let told: Vec<&str> = told.lines().collect();
     assert_eq!(told[..2], ["0", "0"], "{told:?}");
