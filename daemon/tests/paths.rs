@@ -48,6 +48,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "app.rs",
             "doctor/missing.rs",
             "doctor/surplus.rs",
+            "keeper/packages.rs",
             "operation/project/remove.rs",
             "rpc/builds.rs",
             "rpc/server.rs",
