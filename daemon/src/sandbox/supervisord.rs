@@ -230,7 +230,7 @@ impl Supervisord {
     /// One log folder that is missing keeps supervisord from starting at all.
     fn make_log_dirs(&self) -> Result<(), Fault> {
         for unit in Included::new(self.layout.program_dir()).list()? {
-            fs::make_dir(&self.layout.app_log_dir(&unit), 0o755)?;
+            fs::make_dir(&self.layout.app_log_dir(&unit.workspace()), 0o755)?;
         }
         Ok(())
     }

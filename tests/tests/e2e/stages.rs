@@ -213,11 +213,11 @@ fn what_may_not_run_is_refused_with_its_reason() {
         (1, &["deploy", "test"], "cictl promote"),
         (1, &["access", "repair", "test"], "is a stage"),
         (
-            1,
+            5,
             &["delete", "test", "--yes", "--discard"],
             "[stages.test]",
         ),
-        (1, &["builds", "delete", "2"], "test runs build 2"),
+        (5, &["builds", "delete", "2"], "test runs build 2"),
     ] {
         let said = stage.cictl_ends(status, args).text();
         assert!(said.contains(why), "{args:?}: {said}");
@@ -267,6 +267,11 @@ fn what_may_not_run_is_refused_with_its_reason() {
     let toml = stage.server.project_toml("hello", "");
     stage.sandbox.write_project("hello", &toml).unwrap();
     stage.sandbox.hup().unwrap();
+    let said = stage.cictl_ends(1, &["doctor"]).text();
+    assert!(said.contains("cictl delete test -p hello"), "{said}");
+    assert_eq!(of(&stage, "test")["build"], 1);
+    let said = stage.cictl_ends(1, &["project", "remove", "hello", "--yes"]);
+    assert!(said.text().contains("has stages: test"), "{}", said.text());
     let said = stage.cictl_ends(1, &["delete", "test", "--yes"]).text();
     assert!(said.contains("--discard"), "{said}");
     stage.cictl_ends(0, &["delete", "test", "--yes", "--discard"]);

@@ -196,7 +196,7 @@ impl Changes {
         self.wait_until_up().await;
         let files = BTreeSet::from_iter(self.programs.list()?);
         for unit in &files {
-            let dir = self.layout.app_log_dir(unit);
+            let dir = self.layout.app_log_dir(&unit.workspace());
             std::fs::create_dir_all(&dir)
                 .map_err(|error| Fault::io("make the folder", &dir, error))?;
         }
