@@ -5,7 +5,7 @@ use crate::Result;
 use cid_proto::v1::{self as pb, deliver_request::Message};
 use futures::{Stream, StreamExt as _, stream};
 
-/// What the headers of a webhook say; empty where there is none.
+/// What the headers of a webhook say; empty for a header that is missing.
 #[derive(Debug, Clone, Default)]
 pub struct Delivery {
     /// Whose hook it is for.

@@ -48,7 +48,7 @@ impl TryFrom<Written> for Mail {
         } = written;
         if tls == MailTls::None && !host.is_loopback() {
             return Err(format!(
-                "tls = \"none\" is for a server on this machine, and {} is none: a link to sign in \
+                "tls = \"none\" is for a server on this machine, and {} is another machine: a link to sign in \
                  could be read on its way",
                 host.as_str()
             ));

@@ -29,7 +29,7 @@ pub(super) async fn changed(
     for project in cid.projects.all().values().flatten() {
         let folder = cid.layout.environments(&project.name);
         for key in fs::names(&cid.layout.environment_marks(&project.name))? {
-            // It says that there is none.
+            // Such a mark says that packages cannot be shared: there is no folder.
             if key.contains('.') {
                 continue;
             }

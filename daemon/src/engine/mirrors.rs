@@ -127,7 +127,7 @@ mod tests {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     answer()
                 };
-                let who = Arc::new(Who::nobody(Some(project.clone()), "fetch"));
+                let who = Arc::new(Who::cid(Some(project.clone()), "fetch"));
                 let cancel = CancellationToken::new();
                 mirrors.fetch(&project, request, &who, &cancel, ask).await
             })

@@ -306,7 +306,7 @@ impl Engine {
             max_bytes: project.limits.max_repository(&self.0.settings),
         };
         let identity = Identity::Git(project.name.clone());
-        let who = Arc::new(Who::nobody(Some(project.name.clone()), "fetch"));
+        let who = Arc::new(Who::cid(Some(project.name.clone()), "fetch"));
         let (helpers, stopping) = (self.0.sys.helpers.as_ref(), &self.0.stopping);
         self.0
             .mirrors

@@ -72,7 +72,7 @@ async fn forget(
     key: &str,
     before: SystemTime,
 ) -> Result<bool, Fault> {
-    let who = Arc::new(Who::nobody(Some(project.clone()), "tidying"));
+    let who = Arc::new(Who::cid(Some(project.clone()), "tidying"));
     let builds = Resource::Builds(project.clone());
     let Some(_turn) = cid.sys.queues.try_take(builds, &who) else {
         return Ok(false);

@@ -2,7 +2,7 @@
 
 use super::{Facts, create::with_static};
 use crate::{
-    domain::JobKind,
+    domain::{JobKind, UnitName},
     engine::Plan,
     step::{
         CheckHealth, CheckInstance, Configure, Deployed, Drain, Fetch, GrantAccess, Inspect,
@@ -10,6 +10,7 @@ use crate::{
         RetireInstance, StartProcesses, SwapWorkers, Switch, UpdateTree,
     },
 };
+use std::path::PathBuf;
 
 /// The steps that follow a workspace's instance by the next one. Until the switch, visitors get the present one,
 /// and all that comes before it can be taken back, but for what release commands do to a database.
@@ -86,35 +87,73 @@ pub fn deploy(facts: &Facts<'_>) -> Plan {
             directory: directory(),
             email: workspace.email.clone(),
         });
-    with_static(plan, facts)
-        .then(&StartProcesses {
-            reserve_port,
-            configure,
-            publish: None,
-        })
-        .then(&CheckInstance(CheckHealth {
+    let follow = Follow {
+        reserve_port,
+        configure,
+        health: CheckHealth {
             instance: next(),
             past_nginx: true,
             host: host(),
             tls,
             directory: Some(directory()),
-        }))
+        },
+        publish,
+        present: present(),
+        directory: directory(),
+    };
+    follow.add_to(with_static(plan, facts))
+}
+
+/// How the next instance takes over from the present one, once all that it needs is made.
+pub(super) struct Follow {
+    pub(super) reserve_port: ReservePort,
+    pub(super) configure: Configure,
+    /// Of the next instance.
+    pub(super) health: CheckHealth,
+    /// Of the next instance.
+    pub(super) publish: Publish,
+    pub(super) present: UnitName,
+    /// `WORK_DIR/NAME`.
+    pub(super) directory: PathBuf,
+}
+
+impl Follow {
+    /// Starts the next instance, switches to it, and ends the present one.
+    pub(super) fn add_to(self, plan: Plan) -> Plan {
+        let Self {
+            reserve_port,
+            configure,
+            health,
+            publish,
+            present,
+            directory,
+        } = self;
+        let next = health.instance.clone();
+        plan.then(&StartProcesses {
+            reserve_port,
+            configure,
+            publish: None,
+        })
+        .then(&CheckInstance(health))
         .then(&SwapWorkers {
-            present: present(),
-            next: next(),
+            present: present.clone(),
+            next: next.clone(),
         })
         .then(&Switch {
             publish,
-            present: present(),
+            present: present.clone(),
         })
-        .then(&Drain { present: present() })
+        .then(&Drain {
+            present: present.clone(),
+        })
         .then(&RetireInstance {
-            present: present(),
-            next: next(),
-            directory: directory(),
+            present,
+            next: next.clone(),
+            directory: directory.clone(),
         })
         .then(&RecordDeployment {
-            instance: next(),
-            directory: directory(),
+            instance: next,
+            directory,
         })
+    }
 }

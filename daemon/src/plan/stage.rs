@@ -1,13 +1,12 @@
 //! A build comes to run in a stage.
 
-use super::{Facts, create::add_static};
+use super::{Facts, create::add_static, deploy::Follow};
 use crate::{
     domain::{Build, JobKind},
     engine::Plan,
     step::{
-        BackUp, CheckBuild, CheckHealth, CheckInstance, Configure, Drain, FromBuild, Inspect,
-        MakeAccount, MakeStageFolder, OpenSocket, Publish, RecordBuild, RecordDeployment, Release,
-        ReservePort, RetireInstance, StartProcesses, SwapWorkers, Switch, TREE, backup_file,
+        BackUp, CheckBuild, CheckHealth, Configure, FromBuild, Inspect, MakeAccount,
+        MakeStageFolder, OpenSocket, Publish, RecordBuild, Release, ReservePort, TREE, backup_file,
     },
 };
 
@@ -88,42 +87,27 @@ pub fn deploy_build(facts: &Facts<'_>, build: &Build, by: &str, releases: bool) 
     let plan = plan.then(&OpenSocket {
         directory: directory(),
     });
-    add_static(plan, facts, build.directory.join(TREE))
-        .then(&StartProcesses {
-            reserve_port,
-            configure,
-            publish: None,
-        })
-        .then(&CheckInstance(CheckHealth {
+    let follow = Follow {
+        reserve_port,
+        configure,
+        health: CheckHealth {
             instance: next(),
             past_nginx: true,
             host: host(),
             tls,
             directory: Some(directory()),
-        }))
-        .then(&SwapWorkers {
-            present: present(),
-            next: next(),
-        })
-        .then(&Switch {
-            publish: Publish {
-                instance: next(),
-                host: host(),
-                directory: directory(),
-                tls,
-            },
-            present: present(),
-        })
-        .then(&Drain { present: present() })
-        .then(&RetireInstance {
-            present: present(),
-            next: next(),
-            directory: directory(),
-        })
-        .then(&RecordDeployment {
+        },
+        publish: Publish {
             instance: next(),
+            host: host(),
             directory: directory(),
-        })
+            tls,
+        },
+        present: present(),
+        directory: directory(),
+    };
+    follow
+        .add_to(add_static(plan, facts, build.directory.join(TREE)))
         .then(&RecordBuild {
             number: build.number,
             commit: build.source.commit.clone(),

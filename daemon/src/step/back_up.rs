@@ -1,6 +1,6 @@
 //! Backs a stage's database up.
 
-use super::{ended::judge, variables::values};
+use super::{release::command_of, variables::values};
 use crate::{
     config::Limits,
     domain::UnitName,
@@ -9,7 +9,10 @@ use crate::{
     system::queue::Resource,
 };
 use cid_kernel::fs;
-use cid_protocol::{fault::Fault, request::RunCommand, run_file::RunFile};
+use cid_protocol::{
+    fault::Fault,
+    run_file::{ProcessCommand, RunFile},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     path::{Path, PathBuf},
@@ -71,21 +74,10 @@ impl Step for BackUp {
             let words = command.words().iter();
             let filled = |word: &String| values.word(&word.replace("{backup}", &file));
             let command: Vec<String> = words.map(filled).collect();
-            let shown = command.join(" ");
-            cx.line(format!("$ {shown}")).await;
-            let request = RunCommand {
-                command,
-                dir: run_file.dir.clone(),
-                env: run_file
-                    .network
-                    .clone()
-                    .into_iter()
-                    .chain(run_file.env.clone())
-                    .collect(),
-            };
+            let command = ProcessCommand::Arguments(command);
             let hint =
                 "see its last lines of output; mend `backup` of the stage in the project file";
-            judge(cx.ask(cx.user(), request).await?, "backup", &shown, hint)?;
+            command_of(cx, &run_file, command, ("backup", hint)).await?;
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ impl Release {
 }
 
 /// Runs one command in the tree; it must succeed.
-async fn command_of(
+pub(super) async fn command_of(
     cx: &Cx,
     run_file: &RunFile,
     command: ProcessCommand,

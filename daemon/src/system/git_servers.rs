@@ -313,7 +313,7 @@ mod tests {
             limit: Duration::from_secs(3),
             lines,
             cancel: CancellationToken::new(),
-            who: Arc::new(Who::nobody(Some(project), "push")),
+            who: Arc::new(Who::cid(Some(project), "push")),
         };
         (call, said)
     }

@@ -163,7 +163,7 @@ pub async fn ask_once<A: Ask>(
         limit,
         lines,
         cancel,
-        who: Arc::new(Who::nobody(project, "question")),
+        who: Arc::new(Who::cid(project, "question")),
     };
     let reply = ask(launcher, &call, request).await;
     if let Err(fault) = launcher.end(job).await {

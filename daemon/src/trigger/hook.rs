@@ -39,7 +39,7 @@ impl Hook {
     /// A delivery that begins. Its body is worth reading where [`Hook::doubt`] has nothing to say.
     ///
     /// # Errors
-    /// The project takes no webhooks, or there is none; callers are told the same. Or its secret cannot be read.
+    /// There is no such project, it takes no webhooks, or its secret cannot be read. Callers get one answer for all.
     pub fn begin(cid: &Cid, project: &str, said: Said) -> Result<Self, Error> {
         let none = || Error::not_found("there is nothing here");
         let project = cid.projects.get(project).map_err(|_| none())?;

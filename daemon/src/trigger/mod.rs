@@ -135,7 +135,7 @@ async fn ask(cid: &Cid, project: &Project, wanted: BTreeSet<String>) -> Result<B
         base: project.git.base.to_string(),
         wanted,
     };
-    let who = Arc::new(Who::nobody(Some(project.name.clone()), "look"));
+    let who = Arc::new(Who::cid(Some(project.name.clone()), "look"));
     let mirror = Resource::Mirror(project.name.clone());
     let _turn = cid.sys.queues.take(mirror, &who, &cid.stopping).await?;
     let identity = Identity::Git(project.name.clone());

@@ -163,7 +163,7 @@ impl Place {
         })
     }
 
-    /// Why there is none; of the newest build that could be meant, if there is one.
+    /// Why no build may run here next. Where there is a newer one, the reason is that build's.
     pub(super) fn nothing_new(&self, builds: &[Build]) -> Error {
         let meant = builds.iter().find(|build| self.is_meant(build));
         match (&self.after, meant) {

@@ -37,7 +37,7 @@ fn stage(text: &str) -> super::stage::Stage {
     stage
 }
 
-/// The link begins with what the operator wrote, or there is none.
+/// The link begins with what the operator wrote; without that no link is made.
 #[tokio::test]
 async fn nothing_is_sent_where_nothing_says_how_or_where_to() {
     for text in ["", FRONT, MAIL] {
@@ -63,7 +63,7 @@ async fn an_address_that_may_and_one_that_may_not_get_the_same_answers() {
     assert_eq!(codes[0], codes[1]);
     assert_eq!(codes[0].last(), Some(&Code::ResourceExhausted));
     assert_eq!(codes[0][0], Code::Ok);
-    // Nobody delivers here: all that was taken waits, for whomever it was.
+    // No mail is delivered here, so all that was accepted waits.
     assert_eq!(stage.cid.sign_in.post().waiting, 2 * ASKS_OF_ADDRESS.most);
 }
 

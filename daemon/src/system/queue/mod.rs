@@ -80,7 +80,7 @@ impl Who {
     }
 
     /// Work that cid does without a job.
-    pub fn nobody(project: Option<ProjectName>, work: &str) -> Self {
+    pub fn cid(project: Option<ProjectName>, work: &str) -> Self {
         Self {
             project,
             work: work.to_owned(),
