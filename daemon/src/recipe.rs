@@ -2,7 +2,7 @@
 //! repository says. A pure function.
 
 use crate::{
-    config::{Command, DatabaseKind, Project, PythonVersion},
+    config::{Command, DatabaseKind, EnvName, Project, PythonVersion},
     domain::ProcessType,
 };
 use cid_protocol::{
@@ -15,7 +15,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, path::PathBuf};
 
+mod near;
+mod own;
+
 pub use cid_protocol::run_file::WEB;
+pub use near::{Near, near_misses};
+pub use own::{Over, OwnValue};
+
+/// Names Django's settings to it.
+pub const SETTINGS: &str = "DJANGO_SETTINGS_MODULE";
 
 /// What to install, release and run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +39,12 @@ pub struct Recipe {
     pub processes: BTreeMap<String, ProcessCommand>,
     /// The web process listens on its Unix socket instead of its port.
     pub web_on_socket: bool,
+    /// Variables that cid sets by itself.
+    #[serde(default)]
+    pub own: BTreeMap<String, OwnValue>,
+    /// Django's settings over the repository's own.
+    #[serde(default)]
+    pub over: Option<Over>,
 }
 
 /// Where a workspace's dependencies come from.
@@ -104,6 +118,8 @@ impl Recipe {
             release: release(project, inspection),
             web_on_socket: processes.get(WEB).is_some_and(wants_socket),
             processes,
+            own: own::own(project, inspection),
+            over: own::over(project, inspection),
         })
     }
 
@@ -145,6 +161,13 @@ pub fn install(project: &Project) -> Option<InstallCommands> {
         commands: commands.map(|command| command.words().to_vec()).collect(),
         inputs: inputs.map(|path| path.to_path_buf()).collect(),
     })
+}
+
+/// Django's settings that a project file chooses.
+pub fn settings(project: &Project) -> Option<String> {
+    let chosen = |(name, _): &(&EnvName, &String)| name.as_str() == SETTINGS;
+    let (_, module) = project.env.iter().find(chosen)?;
+    Some(module.clone())
 }
 
 /// What a project file says itself.
@@ -214,8 +237,27 @@ fn build(project: &Project, inspection: &Inspection) -> Vec<Vec<String>> {
             .map(|command| command.words().to_vec())
             .collect(),
         None if app.env.is_some() || app.install.is_some() => Vec::new(),
-        None => inspection.build.clone(),
+        None => {
+            let mut commands = inspection.build.clone();
+            let collects = ["python", "manage.py", "collectstatic", "--noinput"];
+            if wants_collected(inspection) {
+                commands.push(collects.map(str::to_owned).to_vec());
+            }
+            commands
+        }
     }
+}
+
+/// Whether pages look static files up in a manifest that only collecting them writes, and no line of a Procfile
+/// does.
+fn wants_collected(inspection: &Inspection) -> bool {
+    let lines = inspection.processes.iter().map(|(_, line)| line);
+    let mut lines = lines.chain(&inspection.release);
+    let settings = inspection.settings.as_ref();
+    let wants = settings.is_some_and(|settings| {
+        settings.needs_manifest && settings.has_static_root && !settings.is_debug
+    });
+    wants && inspection.django && !lines.any(|line| line.contains("collectstatic"))
 }
 
 fn release(project: &Project, inspection: &Inspection) -> Vec<ProcessCommand> {
@@ -319,115 +361,4 @@ fn wants_socket(command: &ProcessCommand) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn project(app: &str) -> Project {
-        toml::from_str(&format!(
-            "domain = \"x.localhost\"\n[git]\nurl = \"/srv/x.git\"\n{app}"
-        ))
-        .unwrap()
-    }
-
-    fn found() -> Inspection {
-        Inspection {
-            processes: vec![("web".into(), "gunicorn -b 127.0.0.1:$PORT x.wsgi".into())],
-            release: Some("python manage.py migrate".into()),
-            dependencies: vec![Dependencies::Requirements],
-            dependencies_key: Some("k".into()),
-            base_key: Some("k".into()),
-            django: true,
-            ..Inspection::default()
-        }
-    }
-
-    #[test]
-    fn the_repository_fills_in() {
-        let recipe = Recipe::new(&project(""), &found()).unwrap();
-        assert!(
-            matches!(&recipe.processes[WEB], ProcessCommand::Shell(line) if line.contains("$PORT"))
-        );
-        assert_eq!(recipe.release.len(), 1);
-        assert!(matches!(recipe.environment, Environment::Shared { .. }));
-    }
-
-    #[test]
-    fn the_operators_word_wins() {
-        let app = "[app]\nrelease = []\nrun.web = [\"x\", \"--socket\", \"{socket}\"]\nenv = \"/srv/venv\"";
-        let recipe = Recipe::new(&project(app), &found()).unwrap();
-        assert!(recipe.web_on_socket && recipe.release.is_empty());
-        assert_eq!(recipe.environment, Environment::Ready("/srv/venv".into()));
-    }
-
-    #[test]
-    fn another_lock_file_means_an_own_environment() {
-        let inspection = Inspection {
-            dependencies_key: Some("other".into()),
-            ..found()
-        };
-        let recipe = Recipe::new(&project(""), &inspection).unwrap();
-        assert!(matches!(recipe.environment, Environment::Own { .. }));
-    }
-
-    #[test]
-    fn what_a_variable_says_may_decide_what_is_installed() {
-        let key = |env: &str| match Recipe::new(&project(env), &found()).unwrap().environment {
-            Environment::Shared { key, .. } => key,
-            other => panic!("{other:?}"),
-        };
-        let one = key("[env]\nTOKEN = \"one-secret\"");
-        assert_eq!(key(""), "k");
-        assert_eq!(key("[env]\nTOKEN = \"one-secret\""), one);
-        assert_ne!(key("[env]\nTOKEN = \"another\""), one);
-        assert!(!one.contains("secret"));
-    }
-
-    #[test]
-    fn a_shared_database_is_not_migrated_unasked() {
-        let database = "[database]\nkind = \"shared\"\nurl = \"sqlite:////srv/x.db\"";
-        assert!(
-            Recipe::new(&project(database), &found())
-                .unwrap()
-                .release
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn a_tool_that_is_missing_is_told_before_anything_is_made() {
-        let inspection = Inspection {
-            missing: Some(("cannot find composer".into(), "apt install composer".into())),
-            ..found()
-        };
-        let refused = |app: &str| Recipe::new(&project(app), &inspection).is_err();
-        assert!(refused(""));
-        // The operator's own way does not need it.
-        assert!(!refused("[app]\ninstall = []") && !refused("[app]\nenv = \"/srv/venv\""));
-    }
-
-    #[test]
-    fn nothing_to_run_says_what_there_is_instead() {
-        let line = "shop/manage.py: dir = \"shop\"";
-        let inspection = Inspection {
-            nearby: vec![line.into()],
-            ..Inspection::default()
-        };
-        let fault = Recipe::new(&project(""), &inspection).unwrap_err();
-        assert!(fault.message.contains("no manage.py"), "{fault}");
-        assert!(fault.hint.unwrap().contains(line));
-        let fault = Recipe::new(&project(""), &Inspection::default()).unwrap_err();
-        assert!(!fault.hint.unwrap().contains("the repository has"));
-    }
-
-    #[test]
-    fn django_alone_is_enough() {
-        let inspection = Inspection {
-            django: true,
-            ..Inspection::default()
-        };
-        let recipe = Recipe::new(&project(""), &inspection).unwrap();
-        assert!(
-            matches!(&recipe.processes[WEB], ProcessCommand::Arguments(words) if words[2] == "runserver")
-        );
-    }
-}
+mod tests;

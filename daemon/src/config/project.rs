@@ -189,6 +189,16 @@ impl Project {
 
     /// Rules over more than one value; those over one are in its type.
     fn check(&self) -> Result<(), Broken> {
+        let is_one = |file: &FileEntry| file.template.is_some() != file.text.is_some();
+        if let Some(file) = self.files.iter().find(|file| !is_one(file)) {
+            return Err(Broken::new(
+                "files",
+                format!(
+                    "{} needs either template, a file, or text, what it says",
+                    file.target.display()
+                ),
+            ));
+        }
         if self.app.env.is_some() && self.app.install.is_some() {
             return Err(Broken::new(
                 "app.install",

@@ -175,8 +175,11 @@ impl UrlPrefix {
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// An absolute path, or one inside the repository.
-    #[serde(deserialize_with = "template")]
-    pub template: PathBuf,
+    #[serde(default, deserialize_with = "template")]
+    pub template: Option<PathBuf>,
+    /// The template itself, instead of a file.
+    #[serde(default)]
+    pub text: Option<String>,
     /// Where in the tree the rendered file goes.
     pub target: RelativePath,
     /// Also over a file that the repository tracks.
@@ -184,13 +187,13 @@ pub struct FileEntry {
     pub replace: bool,
 }
 
-fn template<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+fn template<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let path = match text.starts_with('/') {
         true => AbsolutePath::try_from(text).map(|path| path.to_path_buf()),
         false => RelativePath::try_from(text).map(|path| path.to_path_buf()),
     };
-    path.map_err(D::Error::custom)
+    path.map(Some).map_err(D::Error::custom)
 }
 
 /// One of `[[links]]`.

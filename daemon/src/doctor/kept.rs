@@ -54,7 +54,10 @@ fn named_by(project: &Project) -> Vec<PathBuf> {
     let tls = tls.flat_map(|tls| [tls.certificate.to_path_buf(), tls.key.to_path_buf()]);
     let env = project.app.env.iter().map(|path| path.to_path_buf());
     let links = project.links.iter().map(|link| link.source.to_path_buf());
-    let templates = project.files.iter().map(|file| file.template.clone());
+    let templates = project
+        .files
+        .iter()
+        .filter_map(|file| file.template.clone());
     let all = keys.chain(tls).chain(env).chain(links).chain(templates);
     all.chain(project.shared_folders())
         .chain([PathBuf::from(url)])

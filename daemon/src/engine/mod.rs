@@ -1,6 +1,7 @@
 //! Carries plans out, or undoes them. The contract is in `README.md` beside this file.
 
 mod back;
+mod causes;
 pub mod cx;
 mod forward;
 mod hooks;

@@ -3,6 +3,7 @@
 use super::{
     Inner, Phase, Plan,
     back::Part,
+    causes,
     journal::{Halt, Journal},
     work::{Running, Work},
 };
@@ -193,11 +194,16 @@ impl Runner {
         } else {
             fault.message
         };
+        let likely = causes::mend(&output).filter(|_| !cancelled);
+        let hint = match (fault.hint, likely) {
+            (Some(hint), Some(likely)) => Some(format!("{hint}\nlikely: {likely}")),
+            (hint, likely) => hint.or(likely),
+        };
         self.journal.record(What::Failed {
             failure: Failure {
                 step: Some(index),
                 message,
-                hint: fault.hint,
+                hint,
                 output,
                 cancelled,
             },

@@ -1,6 +1,6 @@
 //! Waits until the processes just started run and the web process answers through nginx.
 
-use super::{last_lines::last_lines, stay_up::StayingUp};
+use super::{inspect::with_likely_causes, last_lines::last_lines, stay_up::StayingUp};
 use crate::{
     config::{Health, Limits},
     domain::UnitName,
@@ -85,7 +85,9 @@ impl Step for CheckHealth {
         if result.is_err() && !staying_up.has_blamed {
             last_lines(cx, WEB).await;
         }
-        result.and(synced)
+        result
+            .map_err(|fault| with_likely_causes(fault, cx))
+            .and(synced)
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {

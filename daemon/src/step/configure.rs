@@ -13,6 +13,7 @@ use crate::{
     config::{Limits, LinkMode, Project, dotenv},
     domain::{Packages, UnitName},
     engine::{Cx, Step},
+    recipe::Over,
 };
 use cid_kernel::fs;
 use cid_protocol::{
@@ -99,7 +100,9 @@ impl Step for Configure {
             return Ok(());
         }
         let values = values(Some(&self.instance), cx).await?;
-        let own = own_variables(&project, &values)?;
+        let runs = self.follows.as_ref().unwrap_or(&self.instance);
+        let earlier = RunFile::read(&cx.sys().layout.run_file(runs)).ok();
+        let own = own_variables(&project, &values, &recipe, earlier.as_ref())?;
         let facts = Facts {
             installed: match &self.build {
                 Some(build) => build.packages.clone(),
@@ -109,7 +112,8 @@ impl Step for Configure {
             run_dir: cx.sys().layout.run_dir.clone(),
         };
         if self.build.is_none() {
-            self.write_into_tree(&project, &own, &facts, cx).await?;
+            self.write_into_tree(&project, &own, (&facts, recipe.over.as_ref()), cx)
+                .await?;
         }
         let layout = &cx.sys().layout;
         let run_file = RunFile {
@@ -182,12 +186,24 @@ impl Configure {
         &self,
         project: &Project,
         own: &BTreeMap<String, String>,
-        facts: &Facts,
+        (facts, over): (&Facts, Option<&Over>),
         cx: &Cx,
     ) -> Result<(), Fault> {
+        let mut files = self.files(project, own)?;
+        files.extend(over.map(|over| {
+            TreeFile {
+                target: project
+                    .app
+                    .inside(Path::new(""))
+                    .join(format!("{}.py", Over::MODULE)),
+                source: FileSource::Text(over.text()),
+                replace: false,
+                yields: true,
+            }
+        }));
         let request = request::Configure {
             tree: self.tree(),
-            files: self.files(project, own)?,
+            files,
             links: links(project, facts.installed.path.as_deref())?,
             variables: own.clone(),
         };
@@ -307,18 +323,10 @@ impl Configure {
             yields: true,
         }];
         for entry in &project.files {
-            let source = if entry.template.is_absolute() {
-                let text = fs::read_optional(&entry.template)?;
-                let text = text.ok_or_else(|| {
-                    Fault::new(format!(
-                        "cannot read the template {}: there is no such file",
-                        entry.template.display()
-                    ))
-                })?;
-                TEMPLATE.check(text.len(), entry.template.display())?;
-                FileSource::Template(text)
-            } else {
-                FileSource::TreeTemplate(entry.template.clone())
+            let source = match (&entry.text, &entry.template) {
+                (Some(text), _) => FileSource::Template(text.clone()),
+                (None, Some(template)) => template_of(template)?,
+                (None, None) => continue,
             };
             files.push(TreeFile {
                 target: entry.target.to_path_buf(),
@@ -329,6 +337,21 @@ impl Configure {
         }
         Ok(files)
     }
+}
+
+fn template_of(template: &Path) -> Result<FileSource, Fault> {
+    if !template.is_absolute() {
+        return Ok(FileSource::TreeTemplate(template.to_owned()));
+    }
+    let text = fs::read_optional(template)?;
+    let text = text.ok_or_else(|| {
+        Fault::new(format!(
+            "cannot read the template {}: there is no such file",
+            template.display()
+        ))
+    })?;
+    TEMPLATE.check(text.len(), template.display())?;
+    Ok(FileSource::Template(text))
 }
 
 fn links(project: &Project, environment: Option<&Path>) -> Result<Vec<TreeLink>, Fault> {

@@ -6,7 +6,7 @@ use crate::{
     domain::Workspace,
 };
 use cid_protocol::{
-    request::LookAtTree,
+    request::{Dependencies, LookAtTree},
     run_file::{MadeFrom, RunFile},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,12 +130,14 @@ fn variables<'a>(
         let wanted = env.get(name);
         wanted.is_some() && run_file.env.get(name) == wanted
     };
+    let of_packages = Dependencies::BESIDE.map(|(_, variable)| variable);
     let gone = run_file
         .env
         .keys()
         .map(String::as_str)
         .filter(|name| !OWN.contains(name) && !DEFAULTS.contains(name) && !name.starts_with("CID_"))
-        .filter(|name| !names.contains(name));
+        .filter(|name| !names.contains(name))
+        .filter(|name| !of_packages.contains(name) && !run_file.made_from.own.contains(*name));
     let differs = names.iter().copied();
     differs
         .filter(|name| !is_own(name) && !is_same(name))
@@ -218,6 +220,11 @@ mod tests {
             told(&[("A", "0"), ("C", "3"), ("LANG", "C")]),
             ["[env] A, B, C"]
         );
+        // What cid set by itself, and where packages lie.
+        let mut made = run_file(&[("BUNDLE_PATH", "/p"), ("SECRET_KEY", "x")]);
+        made.made_from.own.insert("SECRET_KEY".into());
+        let nothing = self::project("");
+        assert_eq!(not_in_effect(&nothing, &values(), &made, &[]), [""; 0]);
         let many = "[env]\n".to_owned()
             + &(1..9)
                 .map(|n| format!("V{n} = \"x\"\n"))

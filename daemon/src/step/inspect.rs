@@ -5,7 +5,7 @@ use crate::{
     config::{Project, Projects, PythonVersion},
     domain::UnitName,
     engine::{Cx, Step},
-    recipe::{self, Recipe},
+    recipe::{self, Over, Recipe, SETTINGS, near_misses},
     system::{
         probe::{App, is_served},
         supervisor::Process,
@@ -58,6 +58,26 @@ pub struct Inspected {
     pub made_from: MadeFrom,
     /// The instance that answers is made from the same and runs: there is nothing to do.
     pub unchanged: bool,
+    /// What is likely to keep it from answering, and what to write.
+    #[serde(default)]
+    pub near: Vec<String>,
+}
+
+/// A fault in what is run, with what the repository's texts say of its likely cause.
+pub(super) fn with_likely_causes(fault: Fault, cx: &Cx) -> Fault {
+    let near = cx.output::<Inspect>().map(|found| found.near);
+    let near = near.unwrap_or_default();
+    if fault.cancelled || near.is_empty() {
+        return fault;
+    }
+    let hint = fault
+        .hint
+        .map(|hint| format!("{hint}\n"))
+        .unwrap_or_default();
+    Fault {
+        hint: Some(format!("{hint}likely: {}", near.join("\nlikely: "))),
+        ..fault
+    }
 }
 
 /// Whether this job is a deployment that has nothing to do.
@@ -98,6 +118,7 @@ impl Step for Inspect {
             given: recipe::given(&project),
             install: recipe::install(&project),
             python: project.app.python.as_ref().map(PythonVersion::text),
+            settings: recipe::settings(&project),
         };
         let (commit, fingerprint, snapshot, inspection) = match &self.clone {
             None => {
@@ -122,6 +143,26 @@ impl Step for Inspect {
             cx.note(note);
         }
         let recipe = Recipe::new(&project, &inspection)?;
+        if !recipe.own.is_empty() {
+            let own = recipe.own.iter();
+            let own: Vec<String> = own
+                .map(|(name, value)| format!("{name} ({})", value.told()))
+                .collect();
+            cx.line(format!("sets by itself {}", own.join(", "))).await;
+        }
+        if let Some(over) = &recipe.over {
+            cx.note(format!(
+                "the settings {} refuse the workspaces' visitors: {}.py lies over them, with {}",
+                over.module,
+                Over::MODULE,
+                over.lines.join(", ")
+            ));
+        }
+        let near = near_misses(&project, &inspection, &recipe).into_iter();
+        let near = near
+            .filter(|near| near.is_fatal)
+            .map(|near| format!("{}; {}", near.message, near.mend))
+            .collect();
         let in_folders = recipe.web_on_socket || project.nginx.collected.is_some();
         if in_folders && cx.sys().accounts.is_some() {
             // Early: nothing has been installed yet.
@@ -133,6 +174,12 @@ impl Step for Inspect {
             snapshot,
             packages: recipe::packages(&project, &inspection),
             keys: project.keys.clone(),
+            own: recipe
+                .own
+                .keys()
+                .cloned()
+                .chain(recipe.over.iter().map(|_| SETTINGS.to_owned()))
+                .collect(),
         };
         let unchanged = match &self.clone {
             None => false,
@@ -147,6 +194,7 @@ impl Step for Inspect {
             recipe,
             made_from,
             unchanged,
+            near,
         })
     }
 
@@ -164,7 +212,10 @@ fn digest(fingerprint: &str, recipe: &Recipe, project: &Project) -> Result<Strin
         hash.update(text);
     }
     // The others are in the tree.
-    let templates = project.files.iter().map(|file| &file.template);
+    let templates = project
+        .files
+        .iter()
+        .filter_map(|file| file.template.as_ref());
     for template in templates.filter(|template| template.is_absolute()) {
         let text = fs::read_optional(template)?.unwrap_or_default();
         hash.update((text.len() as u64).to_le_bytes());

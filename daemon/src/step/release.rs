@@ -3,7 +3,7 @@
 use super::{
     Inspect,
     ended::judge,
-    inspect::is_unchanged,
+    inspect::{is_unchanged, with_likely_causes},
     record_made::record,
     variables::{filled_in, values},
 };
@@ -54,7 +54,8 @@ impl Step for Release {
         if is_unchanged(cx) {
             return Ok(());
         }
-        self.run(cx).await?;
+        let run = self.run(cx).await;
+        run.map_err(|fault| with_likely_causes(fault, cx))?;
         match cx.is_of_stage() {
             // There is no tree that people work in.
             true => Ok(()),

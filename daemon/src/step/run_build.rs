@@ -6,10 +6,12 @@ use super::{
     environment::builds,
     make_directory::{HOME, TMP, TREE},
     network::for_installers,
+    variables::{DATABASE, random_text},
 };
 use crate::{
     config::Limits,
     engine::{Cx, Step},
+    recipe::OwnValue,
     system::queue::Resource,
 };
 use cid_protocol::{fault::Fault, request::RunCommand};
@@ -95,6 +97,16 @@ pub(super) fn surroundings(home: &Path, cx: &Cx) -> Result<BTreeMap<String, Stri
         // Compiled files would be another content each time.
         ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
     ]);
+    // What the app's settings do not start without.
+    for (name, value) in cx.output::<Inspect>()?.recipe.own {
+        let value = match value {
+            OwnValue::Secret => random_text()?,
+            OwnValue::Host => "localhost".to_owned(),
+            OwnValue::Origin => "http://localhost".to_owned(),
+            OwnValue::Database => format!("sqlite:///{}", text(&home.join(HOME).join(DATABASE))),
+        };
+        all.insert(name, value);
+    }
     all.extend(installed.variables);
     if let Some(environment) = &installed.path {
         all.insert("VIRTUAL_ENV".to_owned(), text(environment));

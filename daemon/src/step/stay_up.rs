@@ -110,7 +110,7 @@ impl StayingUp {
                 "end that program (ss -ltnp shows it), or `cictl deploy EMAIL`: it has the app listen on another port",
             );
         }
-        Fault::new(message).hint(match how {
+        let hint = match how {
             Some(How::Exit(0)) => {
                 "a process has to run until it is stopped: start it in the foreground, and leave out of the Procfile \
                  what does its work and ends"
@@ -122,7 +122,15 @@ impl StayingUp {
             _ => {
                 "see its last lines of output; mend its command in the Procfile or in [app] of the project file"
             }
-        })
+        };
+        let is_procfiles = cx.project().is_ok_and(|project| project.app.run.is_empty());
+        match is_procfiles && process.name != WEB {
+            true => Fault::new(message).hint(format!(
+                "{hint}; to do without it:\n[app]\nskip = [{:?}]",
+                process.name
+            )),
+            false => Fault::new(message).hint(hint),
+        }
     }
 
     /// Whether the process itself listens on its port: supervisord may have started it again a moment ago.

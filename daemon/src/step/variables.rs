@@ -1,18 +1,23 @@
 //! What a workspace's commands and processes get as variables, and what fills in the project file's placeholders.
 
-use super::reserve_port;
+use super::{make_directory::HOME, reserve_port};
 use crate::{
     config::{Project, Values},
     domain::{Name, UnitName},
     engine::Cx,
     layout::{DATA, own_socket},
+    recipe::{Over, OwnValue, Recipe, SETTINGS},
 };
 use cid_protocol::{
     budget::{VARIABLE, VARIABLES_BYTES},
     fault::Fault,
-    run_file::ProcessCommand,
+    run_file::{ProcessCommand, RunFile},
 };
+use data_encoding::BASE64URL_NOPAD;
 use std::{collections::BTreeMap, path::Path};
+
+/// In the workspace's HOME, or in a stage's data: what an app that needs a database begins with.
+pub(super) const DATABASE: &str = "app.sqlite3";
 
 /// What the workspace's placeholders stand for, in this instance or the one that answers. A project that wants
 /// numbers has one reserved here.
@@ -38,11 +43,41 @@ pub(super) async fn values(instance: Option<&UnitName>, cx: &Cx) -> Result<Value
 }
 
 /// Variables that cid and the operator give the app: written to `.env` and available to templates.
+///
+/// # Errors
+/// They are too long; the machine gives no random numbers.
 pub(super) fn own_variables(
     project: &Project,
     values: &Values,
+    recipe: &Recipe,
+    earlier: Option<&RunFile>,
 ) -> Result<BTreeMap<String, String>, Fault> {
-    let mut own = project.env_of(values);
+    let mut own = BTreeMap::new();
+    for (name, value) in &recipe.own {
+        let value = match value {
+            OwnValue::Host => values.host.clone(),
+            OwnValue::Origin => values.url.trim_end_matches('/').to_owned(),
+            OwnValue::Database => {
+                let folder = match Name::of_stage(&values.name) {
+                    Some(_) => DATA,
+                    None => HOME,
+                };
+                let file = Path::new(&values.directory).join(folder).join(DATABASE);
+                format!("sqlite:///{}", file.display())
+            }
+            // People stay signed in over a deployment.
+            OwnValue::Secret => match earlier.and_then(|earlier| earlier.env.get(name)) {
+                Some(kept) => kept.clone(),
+                None => random_text()?,
+            },
+        };
+        own.insert(name.clone(), value);
+    }
+    // A stage's files are those of its build.
+    if recipe.over.is_some() && Name::of_stage(&values.name).is_none() {
+        own.insert(SETTINGS.to_owned(), Over::MODULE.to_owned());
+    }
+    own.extend(project.env_of(values));
     // Filled in, a value may be longer than the file's.
     for (name, value) in &own {
         VARIABLE.check(value.len(), format_args!("{name} of [env]"))?;
@@ -73,6 +108,15 @@ pub(super) fn own_variables(
         set("MEDIA_URL", media.url.as_str().to_owned());
     }
     Ok(own)
+}
+
+/// 256 random bits.
+pub(super) fn random_text() -> Result<String, Fault> {
+    let mut bytes = [0; 32];
+    let source = rustls::crypto::ring::default_provider().secure_random;
+    let filled = source.fill(&mut bytes);
+    filled.map_err(|_| Fault::new("cannot go on: the machine gives no random numbers"))?;
+    Ok(BASE64URL_NOPAD.encode(&bytes))
 }
 
 /// Fills in the operator's commands; a Procfile's lines take their values from the environment instead.

@@ -4,7 +4,7 @@
 use crate::{fault::Fault, request::Dependencies};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -47,6 +47,9 @@ pub struct MadeFrom {
     /// A hash for each key of the project file that decides what is installed and run.
     #[serde(default)]
     pub keys: BTreeMap<String, String>,
+    /// Names of variables that the daemon sets by itself.
+    #[serde(default)]
+    pub own: BTreeSet<String>,
 }
 
 /// A workspace's user, and what its processes may reach.

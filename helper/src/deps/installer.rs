@@ -18,6 +18,26 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+/// What a fault says where the packages want another Python than the repository asks for.
+const NEEDS: &str = "the packages need at least Python ";
+
+/// The version that such a fault names.
+pub(super) fn version_needed(fault: &Fault) -> Option<&str> {
+    fault.message.split_once(NEEDS).map(|(_, version)| version)
+}
+
+/// The version in a line of uv's or pip's that says that this Python is too old.
+fn needed_python(line: &str) -> Option<String> {
+    let marks = ["does not satisfy Python>=", "Requires-Python >="];
+    let (_, rest) = marks.iter().find_map(|mark| line.split_once(mark))?;
+    let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'));
+    let numbers: Vec<&str> = rest[..end.unwrap_or(rest.len())]
+        .split('.')
+        .take(2)
+        .collect();
+    (numbers.len() == 2).then(|| numbers.join("."))
+}
+
 /// What installs into one environment.
 pub(super) struct Installer<'a> {
     target: &'a Path,
@@ -283,7 +303,11 @@ impl<'a> Installer<'a> {
     ) -> Result<(), Fault> {
         let argv: Vec<OsString> = std::iter::once(program).chain(arguments).collect();
         let said: Mutex<Option<String>> = Mutex::default();
+        let newer: Mutex<Option<String>> = Mutex::default();
         let status = command::run(Code::Untrusted, &argv, &self.env, dir, &|line| {
+            if let Some(version) = needed_python(line) {
+                *newer.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
+            }
             if ["error:", "ERROR:", "  ×", "Error:"]
                 .iter()
                 .any(|mark| line.starts_with(mark))
@@ -295,6 +319,13 @@ impl<'a> Installer<'a> {
         if status.success() {
             return Ok(());
         }
+        if let Some(version) = newer.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(
+                Fault::new(format!("cannot install the dependencies: {NEEDS}{version}")).hint(
+                    format!("install it, and write into the project file:\n[app]\npython = \"{version}\""),
+                ),
+            );
+        }
         let tool = if self.uv.is_some() { "uv" } else { "pip" };
         let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
         let cause =
@@ -303,5 +334,31 @@ impl<'a> Installer<'a> {
             Fault::new(format!("cannot install the dependencies: {cause}"))
                 .hint(format!("the lines {tool} wrote before say more")),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_python_that_is_too_old_is_told_from_other_faults() {
+        for (line, version) in [
+            (
+                "  cause: Because the current Python version (3.11.2) does not satisfy Python>=3.12 and you require django==6.1, we",
+                Some("3.12"),
+            ),
+            (
+                "ERROR: Ignored the following versions that require a different python version: 6.1 Requires-Python >=3.12.1; 6",
+                Some("3.12"),
+            ),
+            ("error: No solution found when resolving dependencies", None),
+            ("does not satisfy Python>=3", None),
+        ] {
+            assert_eq!(needed_python(line).as_deref(), version, "{line}");
+        }
+        let fault = Fault::new(format!("cannot install the dependencies: {NEEDS}3.12"));
+        assert_eq!(version_needed(&fault), Some("3.12"));
+        assert_eq!(version_needed(&Fault::new("cannot")), None);
     }
 }

@@ -32,7 +32,7 @@ use cid_protocol::{
         InstallLocal, LocalInstalled, PlacePackages, Placed, PythonFound, SealPackages,
     },
 };
-use installer::Installer;
+use installer::{Installer, version_needed};
 use std::path::Path;
 use work::Work;
 
@@ -65,7 +65,17 @@ pub(super) fn build(ask: &BuildPackages, lines: Lines) -> Result<Built, Fault> {
     let mirror = open_mirror(&ask.mirror)?;
     let snapshot = Snapshot::open(&mirror, &ask.commit, &ask.app_dir)?;
     purge::make_empty(&ask.target)?;
-    install(ask, &mirror, &snapshot, lines).inspect_err(|_| {
+    let mut built = install(ask, &mirror, &snapshot, None, lines);
+    if let Err(fault) = &built
+        && let Some(version) = version_needed(fault)
+        && ask.python.is_none()
+        && let Some(newer) = newer_python(ask, &snapshot, version)?
+    {
+        lines(&format!("{fault}: once more with such a one"));
+        purge::make_empty(&ask.target)?;
+        built = install(ask, &mirror, &snapshot, Some(newer), lines);
+    }
+    built.inspect_err(|_| {
         // The reason it failed matters more than a rest, which the next attempt removes as well.
         let _ = discard(&ask.target);
     })
@@ -114,16 +124,40 @@ pub(super) fn place(ask: &PlacePackages) -> Result<Placed, Fault> {
     for_tree::place(ask)
 }
 
+/// What to ask for where the packages need at least this version, the repository names none, and the machine has one.
+fn newer_python(
+    ask: &BuildPackages,
+    snapshot: &Snapshot<'_>,
+    version: &str,
+) -> Result<Option<Wanted>, Fault> {
+    if Wanted::read(snapshot, None)?.is_pinned() {
+        return Ok(None);
+    }
+    let env = settings::of_operator(&ask.env);
+    let uv = uv::find(&ask.tools_dir, &env);
+    // The packages of that time are made for the oldest that will do.
+    let wanted = [
+        Wanted::read(snapshot, Some(version))?,
+        Wanted::at_least(version),
+    ];
+    let has = |wanted: &Wanted| installer::which_python(wanted, uv.as_deref(), &env).is_ok();
+    Ok(wanted.into_iter().find(has))
+}
+
 fn install(
     ask: &BuildPackages,
     mirror: &git2::Repository,
     snapshot: &Snapshot<'_>,
+    wanted: Option<Wanted>,
     lines: Lines,
 ) -> Result<Built, Fault> {
     let work = Work::begin(&ask.target, ask.own_home)?;
     let mut python = None;
     if tools::has_python(ask) {
-        let wanted = Wanted::read(snapshot, ask.python.as_deref())?;
+        let wanted = match wanted {
+            Some(wanted) => wanted,
+            None => Wanted::read(snapshot, ask.python.as_deref())?,
+        };
         let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
             return Ok(Built::WantsUv);
         };

@@ -13,7 +13,7 @@ use std::{
 
 /// The distribution's own: it stays where it is, unlike one that a person installed.
 const SYSTEM: &str = "/usr/bin/python3";
-/// Minor versions looked for by name, newest first.
+/// Minor versions looked for by name.
 const MINORS: std::ops::Range<u32> = 8..21;
 
 /// The machine's own Python, with its version in the name where the distribution does so; part of
@@ -35,7 +35,7 @@ pub(super) struct Found {
 }
 
 /// Finds one that will do, for the first version asked for that there is: the system's, the first on
-/// PATH, then by version.
+/// PATH, then by version, the oldest that fits.
 pub(super) fn find(wanted: &Wanted, env: &Environment) -> Option<Found> {
     wanted.each().iter().find_map(|one| find_one(one, env))
 }
@@ -43,9 +43,8 @@ pub(super) fn find(wanted: &Wanted, env: &Environment) -> Option<Found> {
 fn find_one(wanted: &Wanted, env: &Environment) -> Option<Found> {
     let on_path = |name: &str| command::find(OsStr::new(name), env, Path::new("/")).ok();
     let system = Some(PathBuf::from(SYSTEM)).filter(|path| path.exists());
-    let by_version = MINORS
-        .rev()
-        .map(|minor| on_path(&format!("python3.{minor}")));
+    // Packages of the time when a range was written are built for its oldest.
+    let by_version = MINORS.map(|minor| on_path(&format!("python3.{minor}")));
     [system, on_path("python3")]
         .into_iter()
         .flatten()
@@ -103,8 +102,9 @@ fn of_pyenv(wanted: &Wanted, env: &Environment) -> Vec<PathBuf> {
         })
         .filter(|(version, _)| wanted.takes(*version))
         .collect();
-    found.sort();
-    found.into_iter().rev().map(|(_, path)| path).collect()
+    // Of a minor version the newest.
+    found.sort_by_key(|([major, minor, micro], _)| (*major, *minor, u32::MAX - micro));
+    found.into_iter().map(|(_, path)| path).collect()
 }
 
 /// Asks a Python for its version.
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn finds_pyenvs_versions_newest_first() {
+    fn finds_pyenvs_versions_the_oldest_that_fits_first() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["3.9.18", "3.11.7", "3.12.1", "2.7.18", "my-env"] {
+        for name in ["3.9.18", "3.11.7", "3.11.9", "3.12.1", "2.7.18", "my-env"] {
             fs::create_dir_all(dir.path().join("versions").join(name)).unwrap();
         }
         let env = Environment::from([("PYENV_ROOT".into(), dir.path().into())]);
         let wanted = Wanted::of("", Some("<3.12"));
-        let expected = ["3.11.7", "3.9.18"]
+        let expected = ["3.9.18", "3.11.9", "3.11.7"]
             .map(|name| dir.path().join("versions").join(name).join("bin/python3"));
         assert_eq!(of_pyenv(&wanted, &env), expected);
     }

@@ -24,6 +24,28 @@ const SHALLOW: &str = " because shallow roots are not allowed";
 /// How many branches the fault about a missing one names.
 const NAMED_BRANCHES: usize = 10;
 
+/// The usual name among the branches that are there, or else the first.
+fn likely_base(repository: &Repository) -> String {
+    let is_there = |name: &&str| {
+        let of_remote = format!("refs/heads/{name}");
+        repository.refname_to_id(&of_remote).is_ok()
+    };
+    let usual = ["main", "master", "develop", "dev", "trunk", "default"];
+    let named = branches(repository);
+    let first = || {
+        named
+            .split([',', ' '])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    usual
+        .iter()
+        .copied()
+        .find(|name| is_there(name))
+        .map_or_else(first, str::to_owned)
+}
+
 /// Fetches, making the mirror if it is missing.
 ///
 /// # Errors
@@ -45,7 +67,10 @@ pub(crate) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
             git.url.shown(),
             branches(&repository)
         ))
-        .hint("set `base` in the project's file to one of them, or push it"));
+        .hint(format!(
+            "push it, or write one of them into the project file:\n[git]\nbase = {:?}",
+            likely_base(&repository)
+        )));
     };
     refuse_clash(&repository, &branch, ask)?;
     let branch = commit_of(&repository, &branch)?;

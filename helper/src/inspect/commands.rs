@@ -3,7 +3,7 @@
 use super::{
     declared::Declared,
     kinds::{KINDS, Kind},
-    requirements,
+    pyproject, requirements,
     snapshot::{Snapshot, beneath},
 };
 use cid_protocol::{fault::Fault, request::InstallCommands};
@@ -12,19 +12,22 @@ use std::path::{Path, PathBuf};
 /// Verbs by which package managers install what their lock says.
 const VERBS: &[&str] = &["ci", "i", "install", "sync", "fetch", "mod"];
 
-/// Names what the commands make; `None` where something outside the repository decides.
+/// Names what the commands make, with what a person may not expect; `None` where something outside the repository
+/// decides.
 ///
 /// # Errors
 /// A file of the repository cannot be read or understood.
 pub(super) fn key(
     snapshot: &Snapshot<'_>,
     install: &InstallCommands,
-) -> Result<Option<String>, Fault> {
+) -> Result<(Option<String>, Vec<String>), Fault> {
     let mut declared = declared(snapshot, install)?;
+    // The environment that the commands find is of the Python that these name.
+    pyproject::add_settings(snapshot, &mut declared)?;
     // No file has this name.
     let commands = format!("{:?}", install.commands).into_bytes();
     declared.files.insert(PathBuf::new(), commands);
-    Ok(declared.key(&[]))
+    Ok((declared.key(&[]), declared.notes))
 }
 
 /// What decides what the commands make: what the operator names; else the files that each command is known to read;
@@ -32,10 +35,7 @@ pub(super) fn key(
 ///
 /// # Errors
 /// A file of the repository cannot be read or understood.
-fn declared(
-    snapshot: &Snapshot<'_>,
-    install: &InstallCommands,
-) -> Result<Declared, Fault> {
+fn declared(snapshot: &Snapshot<'_>, install: &InstallCommands) -> Result<Declared, Fault> {
     let mut declared = Declared {
         is_whole: true,
         ..Declared::default()
@@ -115,7 +115,9 @@ fn of_kind(snapshot: &Snapshot<'_>, command: &[String]) -> Result<Option<Declare
         [] => program.as_deref() == Some(Path::new("yarn")),
         [verb, rest @ ..] => {
             VERBS.contains(&verb.as_str())
-                && rest.iter().all(|word| is_flag(word) || (verb == "mod" && word == "download"))
+                && rest
+                    .iter()
+                    .all(|word| is_flag(word) || (verb == "mod" && word == "download"))
         }
     };
     if !is_plain {
@@ -140,7 +142,8 @@ fn is_flag(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::inspect::{commands::*, tests::repository};
+    use crate::inspect::{commands::*, inspect, tests::repository};
+    use cid_protocol::request::{Given, Inspect};
 
     const FILE: u32 = 0o100_644;
 
@@ -154,7 +157,14 @@ mod tests {
             inputs: inputs.iter().map(PathBuf::from).collect(),
         };
         let key = |changed: Option<&str>| {
-            let files = ["requirements/dev.txt", "requirements/base.txt", "package.json", "package-lock.json", "code.py"];
+            let files = [
+                "requirements/dev.txt",
+                "requirements/base.txt",
+                "package.json",
+                "package-lock.json",
+                "code.py",
+                ".python-version",
+            ];
             let files: Vec<_> = files
                 .iter()
                 .map(|name| {
@@ -163,7 +173,11 @@ mod tests {
                         ("requirements/dev.txt", true) => b"-r base.txt\nsix\n",
                         ("requirements/base.txt", _) if changed == Some(*name) => b"flask\n",
                         (name, true) if name.ends_with("json") => b"{\"a\": 1}",
-                        (name, false) if name.ends_with("json") => b"{\"dependencies\": {\"x\": \"1\"}}",
+                        (name, false) if name.ends_with("json") => {
+                            b"{\"dependencies\": {\"x\": \"1\"}}"
+                        }
+                        (".python-version", true) => b"3.12\n",
+                        (".python-version", false) => b"3.11\n",
                         (_, true) => b"b\n",
                         _ => b"a\n",
                     };
@@ -171,9 +185,22 @@ mod tests {
                 })
                 .collect();
             let (dir, commit) = repository(&files);
-            let mirror = git2::Repository::open_bare(dir.path()).unwrap();
-            let snapshot = Snapshot::open(&mirror, &commit, Path::new(".")).unwrap();
-            super::key(&snapshot, &install).unwrap().unwrap()
+            let found = inspect(&Inspect {
+                mirror: dir.path().to_owned(),
+                commit: commit.clone(),
+                base: commit,
+                app_dir: ".".into(),
+                given: Given {
+                    install: true,
+                    ..Given::default()
+                },
+                install: Some(install.clone()),
+                python: None,
+                settings: None,
+            })
+            .unwrap();
+            assert_eq!(found.dependencies_key, found.base_key);
+            found.dependencies_key.unwrap()
         };
         key(None) != key(Some(file))
     }
@@ -185,6 +212,8 @@ mod tests {
             assert!(decides(pip, &[], file), "{file}");
         }
         assert!(!decides(pip, &[], "code.py"));
+        // Their environment is of this Python.
+        assert!(decides(pip, &[], ".python-version"));
         let npm: &[&[&str]] = &[&["npm", "ci", "--omit", "--no-audit"]];
         assert!(!decides(&[&["npm", "ci", "--no-audit"]], &[], "code.py"));
         assert!(decides(&[&["npm", "ci"]], &[], "package-lock.json"));

@@ -22,41 +22,53 @@ pub(super) fn sample(snapshot: &Snapshot<'_>) -> Option<(String, Vec<String>)> {
     let name = SAMPLES.iter().find(|name| snapshot.has(name))?;
     let content = snapshot.read(name).ok()??;
     let text = text::decode(&content, Path::new(name)).ok()?;
-    let keys = text.lines().filter_map(|line| {
+    Some(((*name).to_owned(), names(&text).take(MOST).collect()))
+}
+
+/// The names that a text in the form of `.env` sets.
+pub(super) fn names(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter_map(|line| {
         let line = line.trim();
         let line = line.strip_prefix("export ").unwrap_or(line);
         let (key, _) = line.split_once('=')?;
         let is_key = |c: char| c.is_ascii_alphanumeric() || c == '_';
         (!key.is_empty() && key.chars().all(is_key)).then(|| key.to_owned())
-    });
-    Some(((*name).to_owned(), keys.take(MOST).collect()))
+    })
 }
 
-/// What settings say that `manage.py` names.
-pub(super) fn django(snapshot: &Snapshot<'_>) -> Option<DjangoSettings> {
+/// The settings module that `manage.py` names.
+pub(super) fn settings_module(snapshot: &Snapshot<'_>) -> Option<String> {
     let manage = snapshot.read("manage.py").ok()??;
     let manage = text::decode(&manage, Path::new("manage.py")).ok()?;
     let (_, rest) = manage.split_once("DJANGO_SETTINGS_MODULE")?;
-    let module = rest.split(['"', '\'']).find(|part| part.contains('.'))?;
-    let path = PathBuf::from(module.replace('.', "/"));
-    let folder = path.with_extension("py");
-    let content = snapshot.read(folder.to_str()?).ok().flatten();
-    let (path, content) = match content {
-        Some(content) => (folder, content),
-        None => {
-            let path = path.join("__init__.py");
-            let content = snapshot.read(path.to_str()?).ok()??;
-            (path, content)
-        }
+    let is_module = |part: &&str| {
+        part.contains('.')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._".contains(c))
     };
-    let text = text::decode(&content, &path).ok()?;
+    let module = rest.split(['"', '\'']).find(is_module)?;
+    Some(module.to_owned())
+}
+
+/// What a settings module's files say; what an earlier one says counts.
+pub(super) fn django(files: &[(PathBuf, String)], module: &str) -> Option<DjangoSettings> {
+    let (path, _) = files.first()?;
+    let texts = || files.iter().map(|(_, text)| text.as_str());
+    let value = |name: &str| texts().find_map(|text| value_of(text, name));
+    let is_set = |text: &&str| value_of(text, "ALLOWED_HOSTS").is_some();
+    let all: String = texts().collect();
     Some(DjangoSettings {
-        allowed_hosts: literal_list(&text, "ALLOWED_HOSTS"),
-        is_debug: value_of(&text, "DEBUG") == Some("True"),
-        redirects_to_https: value_of(&text, "SECURE_SSL_REDIRECT") == Some("True"),
-        needs_manifest: text.contains("ManifestStaticFilesStorage")
-            || text.contains("ManifestStorage"),
-        path,
+        allowed_hosts: texts()
+            .find(is_set)
+            .and_then(|text| literal_list(text, "ALLOWED_HOSTS")),
+        is_debug: value("DEBUG") == Some("True"),
+        redirects_to_https: value("SECURE_SSL_REDIRECT") == Some("True"),
+        needs_manifest: all.contains("ManifestStaticFilesStorage")
+            || all.contains("ManifestStorage"),
+        has_static_root: all.contains("STATIC_ROOT"),
+        path: path.clone(),
+        module: module.to_owned(),
     })
 }
 

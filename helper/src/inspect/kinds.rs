@@ -17,7 +17,7 @@ pub(crate) struct Kind {
     pub(crate) file: &'static str,
     /// This one is in the app's folder.
     pub(crate) needs: &'static str,
-    read: Read,
+    pub(super) read: Read,
     /// What installs; `None`: uv or pip, see [`crate::deps`].
     pub(crate) tool: Option<Tool>,
 }

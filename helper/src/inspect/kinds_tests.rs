@@ -22,6 +22,7 @@ fn look(app_dir: &str, files: &[(&str, &str)]) -> Inspection {
         given: Given::default(),
         install: None,
         python: None,
+        settings: None,
     };
     inspect(&ask).unwrap()
 }

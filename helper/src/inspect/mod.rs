@@ -1,6 +1,7 @@
 //! Says what an app is made of, by file name and content at a commit of the mirror. Nothing of the
 //! repository is run.
 
+mod commands;
 pub(super) mod declared;
 mod freshness;
 mod hints;
@@ -11,6 +12,7 @@ mod node;
 mod others;
 mod procfile;
 mod pyproject;
+mod reads;
 pub(super) mod requirements;
 pub(super) mod snapshot;
 mod start;
@@ -110,6 +112,11 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         found.dependencies_key = declared.key(&dependencies);
         found.dependencies = dependencies;
     }
+    if let Some(install) = &ask.install {
+        let (key, notes) = commands::key(&snapshot, install)?;
+        (found.dependencies_key, found.local) = (key, false);
+        found.notes.extend(notes);
+    }
     if !ask.given.run
         && found.processes.is_empty()
         && let Some((command, file)) = start::start(&snapshot, &found.dependencies)
@@ -125,7 +132,14 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     }
     found.notes.extend(unfetched::notes(&snapshot));
     found.sample = hints::sample(&snapshot);
-    found.settings = hints::django(&snapshot);
+    let module = ask.settings.clone();
+    let module = module.or_else(|| hints::settings_module(&snapshot));
+    let files = match &module {
+        Some(module) => reads::settings_files(&snapshot, module),
+        None => reads::other_files(&snapshot),
+    };
+    found.settings = module.and_then(|module| hints::django(&files, &module));
+    found.reads = reads::reads(&snapshot, &files);
     let wsgi = found.wsgi_module.is_some() && found.gunicorn;
     let runs = found.django || wsgi || found.start.is_some();
     if !ask.given.run && found.processes.is_empty() && !runs {
@@ -207,6 +221,9 @@ fn note_unread(snapshot: &Snapshot<'_>, found: &mut Inspection) {
 /// A base branch that cannot be understood only means that there is nothing to share with it.
 fn base_key(mirror: &git2::Repository, ask: &Inspect) -> Option<String> {
     let snapshot = Snapshot::open(mirror, &ask.base, &ask.app_dir).ok()?;
+    if let Some(install) = &ask.install {
+        return commands::key(&snapshot, install).ok()?.0;
+    }
     let (dependencies, declared) = together(detect(&snapshot).ok()?)?;
     declared.key(&dependencies)
 }

@@ -15,6 +15,10 @@ struct Kind {
     names: &'static [&'static str],
     /// How many folders below the repository's root it is still looked for.
     depth: usize,
+    /// It is a module of a package: the app's folder is the one above its own.
+    is_module: bool,
+    /// It must hold this text.
+    holds: &'static str,
     /// What it needs, by the file's content and path; empty: only `dir`.
     needs: fn(&str, &Path) -> String,
 }
@@ -28,12 +32,20 @@ const KINDS: &[Kind] = &[
         |_, _| "it is read under the name Procfile alone".into(),
     ),
     kind(&["manage.py"], 3, |_, _| String::new()),
-    kind(&["wsgi.py"], 3, |_, path| {
-        format!(
-            "run.web = {}, with gunicorn among the dependencies",
-            gunicorn(&module(path))
-        )
-    }),
+    Kind {
+        is_module: true,
+        ..kind(&["wsgi.py"], 3, |_, path| {
+            format!(
+                "run.web = {}, with gunicorn among the dependencies",
+                gunicorn(&module(path))
+            )
+        })
+    },
+    Kind {
+        is_module: true,
+        holds: "FastAPI(",
+        ..kind(&["main.py"], 3, |_, _| String::new())
+    },
     kind(&["app.py", "main.py", "server.py"], 1, python),
     kind(&["package.json"], 2, package_json),
     kind(&["Dockerfile", "Containerfile"], 2, dockerfile),
@@ -73,6 +85,8 @@ const fn kind(
     Kind {
         names,
         depth,
+        is_module: false,
+        holds: "",
         needs,
     }
 }
@@ -102,14 +116,16 @@ pub(super) fn nearby(snapshot: &Snapshot<'_>) -> Vec<String> {
 /// `None`: cid reads it already, so that this is not what is missing.
 fn line(snapshot: &Snapshot<'_>, kind: &Kind, path: &Path) -> Option<String> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let is_package = kind.names.contains(&"wsgi.py");
-    let app = match is_package {
+    let app = match kind.is_module {
         true => folder.parent()?,
         false => folder,
     };
     // A file that cannot be read is named all the same.
     let content = snapshot.read_at(path).ok().flatten().unwrap_or_default();
     let content = text::decode(&content, path).unwrap_or_default();
+    if !content.contains(kind.holds) {
+        return None;
+    }
     let needs = (kind.needs)(&content, path);
     let dir = (app != snapshot.app_dir).then(|| match app.as_os_str().is_empty() {
         true => r#"dir = ".""#.to_owned(),
@@ -162,11 +178,16 @@ fn module(path: &Path) -> String {
 }
 
 fn package_json(content: &str, _: &Path) -> String {
-    let start = serde_json::from_str::<Value>(content).ok();
-    let start = start.and_then(|json| json.get("scripts")?.get("start")?.as_str().map(quote));
-    match start {
-        Some(start) => format!("its scripts.start (`{start}`) is run, and must listen on $PORT"),
-        None => r#"run.web, such as ["node", "server.js"]; it has no scripts.start"#.into(),
+    let json = serde_json::from_str::<Value>(content).unwrap_or_default();
+    let script = |name: &str| json.get("scripts")?.get(name)?.as_str().map(quote);
+    match (script("start"), script("dev")) {
+        (Some(start), _) => {
+            format!("its scripts.start (`{start}`) is run, and must listen on $PORT")
+        }
+        (None, Some(dev)) => format!(
+            r#"run.web = ["npm", "run", "dev", "--", "--port", "{{port}}"], its scripts.dev (`{dev}`)"#
+        ),
+        (None, None) => r#"run.web, such as ["node", "server.js"]; it has no scripts.start"#.into(),
     }
 }
 
@@ -216,6 +237,7 @@ mod tests {
             given: Given::default(),
             install: None,
             python: None,
+            settings: None,
         };
         inspect(&ask).unwrap().nearby
     }
@@ -245,6 +267,16 @@ mod tests {
             ("web/package.json", &long, "x…`)"),
             ("web/package.json", "nonsense", "no scripts.start"),
             ("package.json", "{}", "no scripts.start"),
+            (
+                "web/package.json",
+                r#"{"scripts": {"dev": "vite"}}"#,
+                r#"dir = "web", run.web = ["npm", "run", "dev", "--", "--port", "{port}"], its"#,
+            ),
+            (
+                "backend/app/main.py",
+                "app = FastAPI()",
+                r#"dir = "backend""#,
+            ),
             ("Dockerfile", "FROM x\nCMD [\"a\"]\ncmd b\n", "`cmd b`"),
             ("docker/Dockerfile", "FROM x", "no images are built"),
             ("docker-compose.yml", "", "run.NAME"),

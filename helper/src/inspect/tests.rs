@@ -48,6 +48,7 @@ pub(super) fn look(files: &[(&str, u32, &[u8])], given: Given) -> Result<Inspect
         given,
         install: None,
         python: None,
+        settings: None,
     })
 }
 
@@ -250,6 +251,7 @@ fn a_lock_is_found_at_the_root_of_its_workspace_and_told_when_old() {
         given: Given::default(),
         install: None,
         python: None,
+        settings: None,
     })
     .unwrap();
     assert_eq!(found.dependencies, [Dependencies::UvLock]);

@@ -37,6 +37,18 @@ impl From<WantedPython> for Wanted {
 }
 
 impl Wanted {
+    /// Any from this version on.
+    pub(crate) fn at_least(version: &str) -> Self {
+        let mut wanted = Self::default();
+        wanted.asked.requires = Some(format!(">={version}"));
+        wanted
+    }
+
+    /// A file names versions, and no other will do.
+    pub(crate) fn is_pinned(&self) -> bool {
+        !self.asked.choices.is_empty()
+    }
+
     /// What the operator wants, or else what the repository says of the app's folder.
     ///
     /// # Errors

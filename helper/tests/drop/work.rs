@@ -158,6 +158,7 @@ fn each_does_its_part_and_no_other() {
     let inspect = Inspect {
         install: None,
         python: None,
+        settings: None,
         given: Given::default(),
         mirror: world.mirror(),
         commit: commit.clone(),

@@ -13,7 +13,7 @@ use crate::{
 };
 use cid_kernel::fs;
 use cid_protocol::{
-    request::{Request, TreeState},
+    request::{Inspection, ReadVariable, Request, TreeState, Unset},
     run_file::RunFile,
 };
 use serde_json::json;
@@ -73,6 +73,57 @@ async fn each_deployment_leaves_one_instance_with_the_next_number() {
         workspace(&stage).await.commit,
         Some(PUSHED.replace('9', "8"))
     );
+}
+
+#[tokio::test]
+async fn what_cid_sets_by_itself_stays_over_a_deployment() {
+    let stage = Stage::new();
+    stage.fake.answer(|request| match request {
+        Request::Inspect(_) => Some(Box::pin(async {
+            let read = |name: &str| ReadVariable {
+                name: name.into(),
+                path: "settings.py".into(),
+                unset: Unset::Fails,
+                line: String::new(),
+            };
+            let names = [
+                "SECRET_KEY",
+                "ALLOWED_HOSTS",
+                "CSRF_TRUSTED_ORIGINS",
+                "DATABASE_URL",
+            ];
+            let inspection = Inspection {
+                processes: vec![("web".into(), "serve $PORT".into())],
+                reads: names.map(read).into(),
+                ..Inspection::default()
+            };
+            Ok(json!(inspection))
+        })),
+        _ => None,
+    });
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    let run_file = |workspace: &Workspace| {
+        RunFile::read(&stage.layout.run_file(&workspace.instance())).unwrap()
+    };
+    let before = workspace(&stage).await;
+    let first = run_file(&before);
+    assert!(first.env["ALLOWED_HOSTS"].starts_with("anna---example-com."));
+    let origin = before.url.trim_end_matches('/');
+    assert_eq!(first.env["CSRF_TRUSTED_ORIGINS"], origin);
+    let file = before.directory.join("home/app.sqlite3");
+    assert_eq!(
+        first.env["DATABASE_URL"],
+        format!("sqlite:///{}", file.display())
+    );
+    assert_eq!(first.env["SECRET_KEY"].len(), 43);
+    assert_eq!(first.made_from.own.len(), 4);
+    stage
+        .fake
+        .push("anna---example-com", &PUSHED.replace('9', "8"), 1);
+    assert_eq!(stage.run(Kind::Deploy).await.1, JobState::Done);
+    let after = workspace(&stage).await;
+    assert_ne!(after.instance(), before.instance());
+    assert_eq!(run_file(&after).env["SECRET_KEY"], first.env["SECRET_KEY"]);
 }
 
 #[tokio::test]

@@ -188,12 +188,12 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
     for link in &project.links {
         say("links", is_there(&link.source));
     }
-    for file in project
+    let templates = project
         .files
         .iter()
-        .filter(|file| file.template.is_absolute())
-    {
-        say("files", is_there(&file.template));
+        .filter_map(|file| file.template.as_ref());
+    for template in templates.filter(|template| template.is_absolute()) {
+        say("files", is_there(template));
     }
     for (key, looked) in project.check_secrets() {
         say(&key, looked);
@@ -290,6 +290,7 @@ async fn app(
         given: recipe::given(project),
         install: recipe::install(project),
         python: project.app.python.as_ref().map(PythonVersion::text),
+        settings: recipe::settings(project),
     };
     let (identity, limit) = (
         Identity::Git(project.name.clone()),

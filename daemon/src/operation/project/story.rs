@@ -3,17 +3,9 @@
 use super::check::{Item, Severity, item};
 use crate::{
     config::{DatabaseKind, Project},
-    recipe::{Environment, Recipe, WEB},
+    recipe::{Environment, Recipe, WEB, near_misses},
 };
-use cid_protocol::{
-    request::{DjangoSettings, Inspection},
-    run_file::ProcessCommand,
-};
-
-/// Names that cid sets itself.
-const SET: &[&str] = &["PORT", "HOST", "SOCKET", "HOME", "PATH", "TMPDIR", "LANG"];
-/// More names are counted.
-const NAMES: usize = 8;
+use cid_protocol::{request::Inspection, run_file::ProcessCommand};
 
 /// A line for each part.
 pub(super) fn story(project: &Project, inspection: &Inspection, recipe: &Recipe) -> Vec<Item> {
@@ -67,10 +59,30 @@ pub(super) fn story(project: &Project, inspection: &Inspection, recipe: &Recipe)
             format!("{page} must answer with {status} within {seconds} s"),
         ));
     }
+    if !recipe.own.is_empty() {
+        let own = recipe.own.iter();
+        let own: Vec<String> = own
+            .map(|(name, value)| format!("{name} ({})", value.told()))
+            .collect();
+        items.push(said("variables", format!("set by cid: {}", own.join(", "))));
+    }
+    if let Some(over) = &recipe.over {
+        let lines = over.lines.join(", ");
+        items.push(said(
+            "settings",
+            format!("those of {}, and over them {lines}", over.module),
+        ));
+    }
     let near = near_misses(project, inspection, recipe).into_iter();
-    items.extend(
-        near.map(|(subject, message, hint)| item(Severity::Warning, name, subject, message, &hint)),
-    );
+    items.extend(near.map(|near| {
+        item(
+            Severity::Warning,
+            name,
+            near.subject,
+            near.message,
+            &near.mend,
+        )
+    }));
     items
 }
 
@@ -104,101 +116,10 @@ fn shown(command: &str) -> String {
     format!("`{command}`")
 }
 
-type Near = (&'static str, String, String);
-
-fn near_misses(project: &Project, inspection: &Inspection, recipe: &Recipe) -> Vec<Near> {
-    let mut near = Vec::new();
-    if let Some((file, keys)) = &inspection.sample {
-        let is_set = |key: &str| {
-            let by_cid = SET.contains(&key) || key.starts_with("CID_");
-            let by_operator = project.env.keys().any(|name| name.as_str() == key);
-            let by_table = (key == "DATABASE_URL" && project.database.is_some())
-                || (key.starts_with("MEDIA_") && project.media.is_some());
-            by_cid || by_operator || by_table
-        };
-        let unset: Vec<&str> = keys
-            .iter()
-            .map(String::as_str)
-            .filter(|key| !is_set(key))
-            .collect();
-        if !unset.is_empty() {
-            let more = unset.len().saturating_sub(NAMES);
-            let mut names = unset[..unset.len() - more].join(", ");
-            if more > 0 {
-                names.push_str(&format!(" and {more} more"));
-            }
-            let lines: Vec<String> = unset
-                .iter()
-                .take(NAMES)
-                .map(|key| format!("{key} = \"...\""))
-                .collect();
-            near.push((
-                "env",
-                format!("{file} names what nothing sets: {names}"),
-                format!(
-                    "where the app needs them, under [env]: {}",
-                    lines.join("; ")
-                ),
-            ));
-        }
-    }
-    if let Some(settings) = &inspection.settings {
-        near.extend(of_django(project, settings, recipe));
-    }
-    near
-}
-
-fn of_django(project: &Project, settings: &DjangoSettings, recipe: &Recipe) -> Vec<Near> {
-    let path = settings.path.display();
-    let domain: &str = &project.domain;
-    let mut near = Vec::new();
-    if let Some(hosts) = &settings.allowed_hosts {
-        let lets_in = |host: &String| {
-            host == "*"
-                || host
-                    .strip_prefix('.')
-                    .is_some_and(|rest| domain == rest || domain.ends_with(&format!(".{rest}")))
-        };
-        // Without a list, Django in debug mode answers to names below localhost.
-        let by_debug = hosts.is_empty() && settings.is_debug && domain.ends_with("localhost");
-        if !by_debug && !hosts.iter().any(lets_in) {
-            near.push((
-                "ALLOWED_HOSTS",
-                format!("{path} answers to other host names alone: each page of a workspace would be 400"),
-                format!("add \".{domain}\" to ALLOWED_HOSTS in it, or read it from a variable"),
-            ));
-        }
-    }
-    if settings.redirects_to_https && project.tls.is_none() {
-        near.push((
-            "SECURE_SSL_REDIRECT",
-            format!("{path} leads to HTTPS, and the workspaces answer over HTTP alone"),
-            "set [tls] in the project file, or SECURE_SSL_REDIRECT = False for workspaces"
-                .to_owned(),
-        ));
-    }
-    let collects = |command: &ProcessCommand| self::command(command).contains("collectstatic");
-    let builds = recipe
-        .build
-        .iter()
-        .any(|words| words.contains(&"collectstatic".to_owned()));
-    if settings.needs_manifest
-        && !settings.is_debug
-        && !builds
-        && !recipe.release.iter().any(collects)
-    {
-        near.push((
-            "static files",
-            format!("{path} wants a manifest of static files, and nothing collects them"),
-            "in [app]: release = [[\"python\", \"manage.py\", \"migrate\", \"--noinput\"], [\"python\", \"manage.py\", \"collectstatic\", \"--noinput\"]]".to_owned(),
-        ));
-    }
-    near
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cid_protocol::request::{DjangoSettings, ReadVariable, Unset};
 
     fn project(more: &str) -> Project {
         let text = format!("domain = \"x.example.org\"\n[git]\nurl = \"/x.git\"\n{more}");
@@ -271,12 +192,19 @@ mod tests {
         let hosts = |hosts: Option<&[&str]>| {
             let hosts = hosts.map(|hosts| hosts.iter().map(|&host| host.to_owned()).collect());
             django(DjangoSettings {
+                module: "x.settings".into(),
                 allowed_hosts: hosts,
                 ..DjangoSettings::default()
             })
         };
+        let chosen = "[env]\nDJANGO_SETTINGS_MODULE = \"x\"";
         let refused = |inspection: &Inspection| {
-            subjects("", inspection).contains(&"ALLOWED_HOSTS".to_owned())
+            let by_itself = subjects("", inspection);
+            assert!(!by_itself.contains(&"ALLOWED_HOSTS".to_owned()));
+            let is_mended = by_itself.contains(&"settings".to_owned());
+            let is_told = subjects(chosen, inspection).contains(&"ALLOWED_HOSTS".to_owned());
+            assert_eq!(is_mended, is_told);
+            is_told
         };
         for good in [&["*"][..], &[".example.org"], &[".x.example.org", "a"]] {
             assert!(!refused(&hosts(Some(good))), "{good:?}");
@@ -290,7 +218,7 @@ mod tests {
             needs_manifest: true,
             ..DjangoSettings::default()
         });
-        let near = subjects("", &more);
+        let near = subjects(chosen, &more);
         assert!(
             near.contains(&"SECURE_SSL_REDIRECT".to_owned())
                 && near.contains(&"static files".to_owned())
@@ -300,6 +228,70 @@ mod tests {
             &more,
         );
         assert!(!near.contains(&"static files".to_owned()));
+    }
+
+    #[test]
+    fn what_the_settings_do_not_start_without_is_set_or_named_with_lines_to_paste() {
+        let read = |name: &str| ReadVariable {
+            name: name.into(),
+            path: "config.py".into(),
+            unset: Unset::Fails,
+            line: String::new(),
+        };
+        let inspection = Inspection {
+            processes: vec![("web".into(), "heroku-php-apache2 -C x public/".into())],
+            reads: ["SECRET_KEY", "CELERY_BROKER_URL", "MAIL"].map(read).into(),
+            settings: Some(DjangoSettings {
+                path: "shop/settings.py".into(),
+                module: "shop.settings".into(),
+                allowed_hosts: Some(vec!["a".into()]),
+                ..DjangoSettings::default()
+            }),
+            ..Inspection::default()
+        };
+        let file =
+            "[app]\ndir = \"web\"\n[env]\nMAIL = \"x\"\nDJANGO_SETTINGS_MODULE = \"shop.settings\"";
+        let project = project(file);
+        let recipe = Recipe::new(&project, &inspection).unwrap();
+        let items = story(&project, &inspection, &recipe);
+        let of = |subject: &str| {
+            let is_it = |item: &&Item| item.subject.ends_with(&format!(": {subject}"));
+            let mut found = items.iter().filter(is_it);
+            let item = found.next_back().unwrap();
+            (item.message.clone(), item.hint.clone())
+        };
+        let mend = |subject: &str| of(subject).1;
+        let set = items
+            .iter()
+            .find(|item| item.message.starts_with("set by cid"));
+        assert_eq!(
+            set.unwrap().message,
+            "set by cid: SECRET_KEY (a random text)"
+        );
+        assert!(
+            of("variables")
+                .0
+                .ends_with("nothing sets: CELERY_BROKER_URL")
+        );
+        let paste = "[env]\nCELERY_BROKER_URL = \"redis://127.0.0.1:6379/{number}\"";
+        assert!(mend("variables").ends_with(paste), "{}", mend("variables"));
+        let php = "[\"php\", \"-S\", \"127.0.0.1:{port}\", \"-t\", \"public\"]";
+        assert!(mend("processes").contains(php), "{}", mend("processes"));
+        // What is to be pasted is a project file's own words.
+        let (_, lines) = {
+            let mend = mend("ALLOWED_HOSTS");
+            let (before, after) = mend.split_once("project file:\n").unwrap();
+            (before.to_owned(), after.to_owned())
+        };
+        let pasted = self::project(&lines);
+        assert_eq!(
+            *pasted.files[0].target,
+            *std::path::Path::new("web/workspace_settings.py")
+        );
+        let text = pasted.files[0].text.as_deref().unwrap();
+        assert!(
+            text.contains("from shop.settings import *") && text.contains("[\".x.example.org\"]")
+        );
     }
 
     #[test]

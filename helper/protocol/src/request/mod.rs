@@ -31,8 +31,8 @@ pub use mail::{MailTaken, Protection, SendMail};
 pub use packages::{
     BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies, DiscardPackages,
     DjangoSettings, FOR_TREE, FindPython, Inspect, Inspection, InstallCommands, InstallLocal,
-    LOCAL_LIST, LocalInstalled, PACKAGES, PlacePackages, Placed, PythonFound, SealPackages,
-    WantedPython, WantedVersion,
+    LOCAL_LIST, LocalInstalled, PACKAGES, PlacePackages, Placed, PythonFound, ReadVariable,
+    SealPackages, Unset, WantedPython, WantedVersion,
 };
 pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{

@@ -23,6 +23,9 @@ pub struct Inspect {
     /// The operator's own choice of a Python, such as `3.12`.
     #[serde(default)]
     pub python: Option<String>,
+    /// The operator's own choice of Django's settings, as a module.
+    #[serde(default)]
+    pub settings: Option<String>,
 }
 
 /// The operator's own way to install.
@@ -84,6 +87,34 @@ pub struct Inspection {
     /// What Django's settings say.
     #[serde(default)]
     pub settings: Option<DjangoSettings>,
+    /// Variables that the app's settings read.
+    #[serde(default)]
+    pub reads: Vec<ReadVariable>,
+}
+
+/// A variable that an app's settings read, by their text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadVariable {
+    /// Its name.
+    pub name: String,
+    /// The file that reads it, in the app's folder.
+    pub path: PathBuf,
+    /// What becomes of it where nothing sets it.
+    pub unset: Unset,
+    /// The line that reads it.
+    pub line: String,
+}
+
+/// What an app does without a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unset {
+    /// It does not start.
+    Fails,
+    /// It has nothing in its place.
+    Nothing,
+    /// It has a default of its own.
+    Default,
 }
 
 /// What the text of Django's settings says.
@@ -91,6 +122,9 @@ pub struct Inspection {
 pub struct DjangoSettings {
     /// The file, in the app's folder.
     pub path: PathBuf,
+    /// Its name as Python imports it.
+    #[serde(default)]
+    pub module: String,
     /// `ALLOWED_HOSTS`; `None`: it is computed.
     pub allowed_hosts: Option<Vec<String>>,
     /// `DEBUG` is on.
@@ -99,6 +133,9 @@ pub struct DjangoSettings {
     pub redirects_to_https: bool,
     /// Static files are looked up in a manifest, which collecting them writes.
     pub needs_manifest: bool,
+    /// They name the folder that static files are collected in.
+    #[serde(default)]
+    pub has_static_root: bool,
 }
 
 /// Which Python a repository asks for.

@@ -1,0 +1,193 @@
+//! Variables that cid sets by itself, where the app's settings read them and nothing else sets them: what differs
+//! from workspace to workspace, and what an app does not start without.
+
+use crate::config::{EnvName, Project};
+use cid_protocol::request::{DjangoSettings, Inspection, ReadVariable, Unset};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a variable is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnValue {
+    /// A random text that the workspace keeps.
+    Secret,
+    /// The host name in the workspace's address.
+    Host,
+    /// Its address without the slash at the end.
+    Origin,
+    /// A SQLite file of its own.
+    Database,
+}
+
+impl OwnValue {
+    /// In words.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Secret => "a random text",
+            Self::Host => "the host name",
+            Self::Origin => "the address",
+            Self::Database => "a SQLite file",
+        }
+    }
+}
+
+/// Keys that an app signs with. Those for services elsewhere are not made up.
+const SECRETS: &[&str] = &[
+    "SECRET_KEY",
+    "DJANGO_SECRET_KEY",
+    "DJANGO_SECRET",
+    "FLASK_SECRET_KEY",
+    "APP_SECRET_KEY",
+    "APP_SECRET",
+    "APP_KEY",
+    "JWT_SECRET",
+    "JWT_SECRET_KEY",
+    "SESSION_SECRET",
+    "SESSION_SECRET_KEY",
+];
+
+/// Settings of Django's over the repository's own: lines that workspaces need, and no commit holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// The repository's, as a module.
+    pub module: String,
+    /// Lines of Python.
+    pub lines: Vec<String>,
+}
+
+impl Over {
+    /// The module that takes its place, a file in the app's folder.
+    pub const MODULE: &str = "cid_settings";
+
+    /// What the file says.
+    pub fn text(&self) -> String {
+        format!(
+            "# Written by cid: the repository's own settings, and what workspaces need beside.\nfrom {} import *\n\n{}\n",
+            self.module,
+            self.lines.join("\n")
+        )
+    }
+}
+
+/// Where the repository's settings refuse each visitor of a workspace, and the operator has chosen none.
+pub(super) fn over(project: &Project, inspection: &Inspection) -> Option<Over> {
+    let settings = inspection.settings.as_ref()?;
+    if settings.module.is_empty() || super::settings(project).is_some() {
+        return None;
+    }
+    let mut lines = Vec::new();
+    if refuses_host(project, settings) {
+        lines.push(format!("ALLOWED_HOSTS = [\".{}\"]", &*project.domain));
+    }
+    if settings.redirects_to_https && project.tls.is_none() {
+        lines.push("SECURE_SSL_REDIRECT = False".to_owned());
+    }
+    let module = settings.module.clone();
+    (!lines.is_empty()).then_some(Over { module, lines })
+}
+
+/// Whether a list in the settings leaves the workspaces' host names out.
+pub(super) fn refuses_host(project: &Project, settings: &DjangoSettings) -> bool {
+    let domain: &str = &project.domain;
+    let Some(hosts) = &settings.allowed_hosts else {
+        return false;
+    };
+    let lets_in = |host: &String| {
+        host == "*"
+            || host
+                .strip_prefix('.')
+                .is_some_and(|rest| domain == rest || domain.ends_with(&format!(".{rest}")))
+    };
+    // Without a list, Django in debug mode answers to names below localhost.
+    let by_debug = hosts.is_empty() && settings.is_debug && domain.ends_with("localhost");
+    !by_debug && !hosts.iter().any(lets_in)
+}
+
+/// Name -> what it is set to.
+pub(super) fn own(project: &Project, inspection: &Inspection) -> BTreeMap<String, OwnValue> {
+    let reads = inspection.reads.iter();
+    let unset = reads.filter(|read| !is_set(project, &read.name));
+    unset
+        .filter_map(|read| Some((read.name.clone(), value(read)?)))
+        .collect()
+}
+
+/// Whether the project file sets it, or cid in every project.
+pub(super) fn is_set(project: &Project, name: &str) -> bool {
+    const SET: &[&str] = &["PORT", "HOST", "SOCKET", "HOME", "PATH", "TMPDIR", "LANG"];
+    let by_cid = SET.contains(&name) || name.starts_with("CID_");
+    let by_operator = project
+        .env
+        .keys()
+        .map(EnvName::as_str)
+        .any(|key| key == name);
+    let by_table = (name == "DATABASE_URL" && project.database.is_some())
+        || (["MEDIA_ROOT", "MEDIA_URL"].contains(&name) && project.media.is_some());
+    by_cid || by_operator || by_table
+}
+
+fn value(read: &ReadVariable) -> Option<OwnValue> {
+    let name = read.name.as_str();
+    let line = read.line.to_ascii_lowercase();
+    // In JSON it would be written otherwise.
+    let is_text = !line.contains("json");
+    match read.unset {
+        _ if name.ends_with("ALLOWED_HOSTS") && is_text => Some(OwnValue::Host),
+        _ if name.ends_with("CSRF_TRUSTED_ORIGINS") && is_text => Some(OwnValue::Origin),
+        Unset::Default => None,
+        _ if SECRETS.contains(&name) => Some(OwnValue::Secret),
+        Unset::Fails if name == "DATABASE_URL" && !line.contains("postgres") => {
+            Some(OwnValue::Database)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_app_needs_is_set_where_nothing_else_sets_it() {
+        use Unset::{Default, Fails, Nothing};
+        let of = |more: &str, name: &str, unset: Unset, line: &str| {
+            let text = format!("domain = \"x.localhost\"\n[git]\nurl = \"/x.git\"\n{more}");
+            let project: Project = toml::from_str(&text).unwrap();
+            let inspection = Inspection {
+                reads: vec![ReadVariable {
+                    name: name.into(),
+                    path: "settings.py".into(),
+                    unset,
+                    line: line.into(),
+                }],
+                ..Inspection::default()
+            };
+            own(&project, &inspection).get(name).copied()
+        };
+        let plain = |name, unset| of("", name, unset, "");
+        assert_eq!(plain("SECRET_KEY", Fails), Some(OwnValue::Secret));
+        assert_eq!(plain("DJANGO_SECRET_KEY", Nothing), Some(OwnValue::Secret));
+        assert_eq!(plain("SECRET_KEY", Default), None);
+        assert_eq!(plain("STRIPE_SECRET_KEY", Fails), None);
+        assert_eq!(plain("DJANGO_ALLOWED_HOSTS", Default), Some(OwnValue::Host));
+        assert_eq!(
+            plain("CSRF_TRUSTED_ORIGINS", Default),
+            Some(OwnValue::Origin)
+        );
+        assert_eq!(plain("DATABASE_URL", Fails), Some(OwnValue::Database));
+        assert_eq!(plain("DATABASE_URL", Nothing), None);
+        assert_eq!(
+            of("", "DATABASE_URL", Fails, "DATABASE_URL: PostgresDsn"),
+            None
+        );
+        assert_eq!(
+            of("", "ALLOWED_HOSTS", Fails, "json.loads(os.environ["),
+            None
+        );
+        let given = "[env]\nSECRET_KEY = \"x\"";
+        assert_eq!(of(given, "SECRET_KEY", Fails, ""), None);
+        let database = "[database]\nkind = \"shared\"\nurl = \"sqlite:////x\"";
+        assert_eq!(of(database, "DATABASE_URL", Fails, ""), None);
+    }
+}
