@@ -209,7 +209,8 @@ fn call(callee: &str, rest: &str) -> Option<Unset> {
     let is_positional = second.is_some_and(|second| {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let after = second.trim_start_matches(word).trim_start();
-        !second.is_empty() && !(after.starts_with('=') && !after.starts_with("=="))
+        let is_named = after.starts_with('=') && !after.starts_with("==");
+        !second.is_empty() && !is_named
     });
     // What a function of the app's own does without it is not seen.
     let is_own = callee.starts_with("env") && callee != "env" && owner != "env.";
