@@ -110,8 +110,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         certificates: Arc::new(Certificates::new(Arc::clone(&layout), Arc::clone(&nginx))),
         nginx,
         supervisor: Arc::new(RealSupervisor::new(&layout)),
-        accounts: None,
-        units: None,
+        host: None,
         helpers: Arc::new(GitServers::new(Arc::new(helpers), Arc::clone(&queues))),
         queues,
         probe: Arc::new(RealProbe {
@@ -226,7 +225,7 @@ async fn prepare_projects(cid: &Cid, shelf: &Shelf) -> Vec<String> {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
         }
     }
-    let problems = match cid.sys.accounts.as_deref() {
+    let problems = match cid.sys.accounts() {
         Some(accounts) => host::prepare_projects(shelf, &cid.layout, accounts).await,
         None => make_work_dirs(shelf, &cid.layout),
     };
@@ -262,7 +261,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
         Arc::clone(&cid.sys.queues),
         cid.stopping.clone(),
     ));
-    let mut telling = Telling::new(&cid.layout, cid.sys.accounts.is_some());
+    let mut telling = Telling::new(&cid.layout, cid.sys.is_host());
     sd_notify::notify(&[NotifyState::Ready]).ok();
     tracing::info!("ready: {} (jobs taken up: {recovered})", how_to_use(&cid));
     loop {

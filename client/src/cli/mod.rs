@@ -144,6 +144,14 @@ impl Target {
     fn project(&self) -> Option<&str> {
         self.project.as_deref()
     }
+
+    /// As it was typed, for a command to paste.
+    fn words(&self) -> String {
+        match &self.project {
+            Some(project) => format!("{} -p {project}", self.email),
+            None => self.email.clone(),
+        }
+    }
 }
 
 /// Reads the command line, carries it out and says how it went.

@@ -28,7 +28,7 @@ impl Shell {
             let message = "cannot open a shell: it needs a terminal as input and output";
             let hint = format!(
                 "from afar: ssh -t HOST cictl shell {0}; without a terminal: cictl run {0} -- COMMAND",
-                self.target.email
+                self.target.words()
             );
             return Err(Error::new(Kind::Invalid, message).with_hint(hint).into());
         }

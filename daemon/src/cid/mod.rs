@@ -81,7 +81,7 @@ impl Cid {
     /// The accounts of all workspaces.
     pub(crate) fn account_range(&self) -> AccountRange {
         let uids = self.settings.workspace_uids.0.clone();
-        AccountRange::new(self.sys.accounts.is_some().then_some(uids))
+        AccountRange::new(self.sys.is_host().then_some(uids))
     }
 
     /// Sends links to sign in, until the daemon stops.

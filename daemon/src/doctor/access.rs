@@ -27,7 +27,7 @@ const TOTAL: Duration = Duration::from_secs(90);
 /// Looks through the trees of these workspaces with one helper for all. In a sandbox there is only one
 /// user, who can use everything.
 pub(super) async fn closed(cid: &Cid, workspaces: &[&Workspace], findings: &mut Vec<Finding>) {
-    if cid.sys.accounts.is_none() || workspaces.is_empty() {
+    if !cid.sys.is_host() || workspaces.is_empty() {
         return;
     }
     let (lines, _nobody) = mpsc::channel(1);

@@ -30,12 +30,12 @@ const MEND: &str = "cictl doctor --repair mends it";
 /// # Errors
 /// The ledger fails.
 pub async fn mend_accounts(cid: &Cid) -> Result<(), StoreError> {
-    let Some(tools) = &cid.sys.accounts else {
+    let Some(tools) = cid.sys.accounts() else {
         return Ok(());
     };
     let mut findings = Vec::new();
-    leftovers(tools.as_ref(), true, &mut findings).await;
-    wrong(cid, tools.as_ref(), true, &mut findings).await?;
+    leftovers(tools, true, &mut findings).await;
+    wrong(cid, tools, true, &mut findings).await?;
     outsiders(cid, true, &mut findings).await?;
     for Finding {
         subject,
@@ -61,14 +61,14 @@ pub(super) async fn accounts(
     repair: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
-    let Some(tools) = &cid.sys.accounts else {
+    let Some(tools) = cid.sys.accounts() else {
         return Ok(());
     };
-    leftovers(tools.as_ref(), repair, findings).await;
-    wrong(cid, tools.as_ref(), repair, findings).await?;
+    leftovers(tools, repair, findings).await;
+    wrong(cid, tools, repair, findings).await?;
     // After the accounts are closed: nothing more can begin.
     outsiders(cid, repair, findings).await?;
-    strays(cid, tools.as_ref(), repair, findings).await
+    strays(cid, tools, repair, findings).await
 }
 
 /// Files next to the account tables.

@@ -14,7 +14,7 @@ const FOLDERS: [&str; 2] = ["/dev/shm", "/dev/mqueue"];
 /// # Errors
 /// The ledger fails.
 pub(super) async fn left(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
-    if cid.sys.accounts.is_none() {
+    if !cid.sys.is_host() {
         return Ok(());
     }
     // Before the ledger is read, because a number is recorded there before its account is made; and once more after

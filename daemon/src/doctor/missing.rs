@@ -175,7 +175,7 @@ fn differs(wanted: Option<String>, found: Option<&str>) -> Option<(String, &'sta
 /// nginx cannot reach the app's socket, or would follow a link in its place.
 fn unseen(cid: &Cid, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
     let folder = run_file.web_socket.as_ref()?.parent()?;
-    cid.sys.accounts.as_ref()?;
+    cid.sys.host.as_ref()?;
     let fault = view::of(&cid.layout, folder).err()?;
     let subject = format!("socket of {unit}");
     Some(Finding::drift(

@@ -120,7 +120,7 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     let groups: Option<HashMap<String, Vec<Process>>> = match cid.sys.supervisor.groups().await {
         Ok(groups) => Some(groups.into_iter().collect()),
         // On a host a separate check reports it.
-        Err(_) if cid.sys.accounts.is_some() => None,
+        Err(_) if cid.sys.is_host() => None,
         Err(fault) => {
             findings.push(Finding::drift(
                 "supervisord",
@@ -241,7 +241,7 @@ fn failing(unit: &UnitName, workspace: &Workspace, health: &Health) -> Finding {
 
 /// cid itself never restarts supervisord: every app would go down, at a moment that nobody chose.
 fn of_an_earlier_version(cid: &Cid) -> Finding {
-    let restart = match cid.sys.accounts.is_some() {
+    let restart = match cid.sys.is_host() {
         true => "systemctl restart cid-supervisor",
         false => "stop the sandbox and start it again",
     };

@@ -62,7 +62,7 @@ impl Work {
     /// Takes the reserve again, now that the job has ended.
     pub(super) fn renew_reserve(&self) {
         self.inner.store.renew_reserve();
-        if self.inner.sys.accounts.is_some() {
+        if self.inner.sys.is_host() {
             room::of_units(&self.inner.sys.layout.run_dir).renew();
         }
     }

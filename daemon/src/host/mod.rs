@@ -11,7 +11,7 @@ use crate::{
     domain::ProjectName,
     layout::Layout,
     system::{
-        Site, System,
+        HostParts, Site, System,
         accounts::{self, RealAccounts},
         git_servers::GitServers,
         helpers::{Identity, Launcher},
@@ -95,11 +95,13 @@ pub(crate) async fn system(
         certificates: Arc::new(Certificates::new(Arc::clone(layout), Arc::clone(&nginx))),
         nginx,
         supervisor: Arc::new(RealSupervisor::of_host(layout)),
-        accounts: Some(Arc::new(RealAccounts {
-            tools,
-            made_groups: layout.made_groups_dir(),
-        })),
-        units: Some(units),
+        host: Some(HostParts {
+            accounts: Arc::new(RealAccounts {
+                tools,
+                made_groups: layout.made_groups_dir(),
+            }),
+            units,
+        }),
         helpers,
         queues,
         probe: Arc::new(RealProbe {

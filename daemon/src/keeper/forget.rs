@@ -38,7 +38,7 @@ pub async fn forget_forever(cid: Cid) {
 
 /// For a host only: a sandbox does not start helpers through systemd.
 pub fn renew_room_for_units(cid: &Cid) {
-    if cid.sys.accounts.is_some() {
+    if cid.sys.is_host() {
         room::of_units(&cid.layout.run_dir).renew();
     }
 }

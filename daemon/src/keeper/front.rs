@@ -119,7 +119,7 @@ pub async fn front_troubles(cid: &Cid) -> Result<Option<Vec<String>>, Fault> {
 }
 
 fn refuse_sandbox(cid: &Cid) -> Result<(), Error> {
-    match cid.sys.accounts.is_some() {
+    match cid.sys.is_host() {
         true => Ok(()),
         false => Err(Error::Precondition {
             message: "a sandbox has its front, always".into(),

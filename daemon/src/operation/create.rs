@@ -100,7 +100,7 @@ pub(super) fn refuse_full_disk(cid: &Cid, project: &Project, what: &str) -> Resu
             "the disk of {} is full: there is no space to keep aside for taking it back",
             cid.layout.state_dir.display()
         ),
-        None if cid.sys.accounts.is_some() && !has_units(cid) => format!(
+        None if cid.sys.is_host() && !has_units(cid) => format!(
             "the disk of {} is full: systemd could start no helper",
             cid.layout.run_dir.display()
         ),

@@ -83,10 +83,10 @@ pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: Wanted) -> Resu
     // Before the command starts, so that a delete that begins now finds it.
     let place = cid.sys.sessions.begin(&workspace.unit(), permit.uid());
     let place = place.map_err(exhausted)?;
-    let unit = match &cid.sys.units {
-        Some(units) => {
+    let unit = match &cid.sys.host {
+        Some(host) => {
             let identity = Identity::Workspace(WorkspaceUser::of(&workspace));
-            Some(units(&identity)?.unit.named(session_name(&identity)))
+            Some((host.units)(&identity)?.unit.named(session_name(&identity)))
         }
         None => None,
     };

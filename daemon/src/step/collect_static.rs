@@ -55,7 +55,7 @@ impl Step for CollectStatic {
             tree: self.tree.clone(),
             source: source.clone(),
             place: self.directory.join(STATIC),
-            uids: match cx.sys().accounts.is_some() {
+            uids: match cx.sys().is_host() {
                 true => nginx_accounts(cx).await?,
                 false => Vec::new(),
             },

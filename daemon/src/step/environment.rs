@@ -386,7 +386,7 @@ impl InstallDependencies {
             target: target.to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
             or_pip: false,
-            own_home: cx.sys().accounts.is_some(),
+            own_home: cx.sys().is_host(),
             env: for_installers(&*cx.project()?, values),
         })
     }
@@ -424,7 +424,7 @@ impl InstallDependencies {
             tree: self.directory.join(TREE),
             app_dir: cx.project()?.app.dir().to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
-            own_home: cx.sys().accounts.is_some(),
+            own_home: cx.sys().is_host(),
             env: for_installers(&*cx.project()?, Some(&values(None, cx).await?)),
         };
         let _core = cx.turn(Resource::Core).await?;

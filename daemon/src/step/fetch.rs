@@ -59,7 +59,7 @@ impl Step for Fetch {
         // In a sandbox the workspace's helper starts while the git server is being asked; on a host it
         // needs an account first.
         let ahead = async {
-            let has_account = cx.sys().accounts.is_some();
+            let has_account = cx.sys().is_host();
             if !has_account {
                 cx.sys().helpers.prepare(cx.job(), cx.user()).await;
             }

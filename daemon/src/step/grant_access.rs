@@ -79,7 +79,7 @@ impl Step for GrantAccess {
 /// Lets nginx's workers reach the web process's socket, and the daemon look at it: another user makes
 /// it, later. In a sandbox all are one user. A port needs none of this.
 pub(super) async fn open_socket(directory: &Path, cx: &Cx) -> Result<(), Fault> {
-    if cx.sys().accounts.is_none() || !cx.output::<Inspect>()?.recipe.web_on_socket {
+    if !cx.sys().is_host() || !cx.output::<Inspect>()?.recipe.web_on_socket {
         return Ok(());
     }
     let request = request::OpenSockets {
@@ -137,7 +137,7 @@ pub(super) async fn nginx_accounts(cx: &Cx) -> Result<Vec<u32>, Fault> {
 
 /// Lets people list the workspace's own folder. On a host it is root's; in a sandbox all are one user.
 pub(super) fn list_directory(directory: &Path, grant: &request::GrantAccess, cx: &Cx) {
-    if cx.sys().accounts.is_none() {
+    if !cx.sys().is_host() {
         return;
     }
     if let Err(fault) = fs::admit(directory, &grant.uids, &grant.gids) {
@@ -159,7 +159,7 @@ pub(super) fn note_skipped(cx: &Cx, granted: Granted) {
 /// objects the clones use, and the shared environments. Without it their own git finds no objects, and
 /// `.venv` is unreadable. On a host only; elsewhere everything belongs to one user.
 pub(super) async fn share_project(cx: &Cx, access: &Access) {
-    if cx.sys().accounts.is_none() {
+    if !cx.sys().is_host() {
         return;
     }
     // People without an account yet get access when a later workspace is made, or by `cictl access repair`.

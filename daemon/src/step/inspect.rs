@@ -164,7 +164,7 @@ impl Step for Inspect {
             .map(|near| format!("{}; {}", near.message, near.mend))
             .collect();
         let in_folders = recipe.web_on_socket || project.nginx.collected.is_some();
-        if in_folders && cx.sys().accounts.is_some() {
+        if in_folders && cx.sys().is_host() {
             // Early: nothing has been installed yet.
             let layout = &cx.sys().layout;
             view::of(layout, &Projects::work_dir(&project, &layout.work_root))?;

@@ -59,7 +59,7 @@ impl Step for MakeAccount {
 
 /// This machine's accounts.
 pub(super) fn accounts(cx: &Cx) -> Result<&dyn Accounts, Fault> {
-    let accounts = cx.sys().accounts.as_deref();
+    let accounts = cx.sys().accounts();
     accounts.ok_or_else(|| Fault::new("cannot change accounts: this is a sandbox"))
 }
 

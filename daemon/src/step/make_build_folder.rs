@@ -70,7 +70,7 @@ impl Step for MakeBuildFolder {
 /// A folder in which the project's builder works; on a host it is the builder's.
 pub(super) fn make_for_builder(path: &std::path::Path, cx: &Cx) -> Result<(), Fault> {
     fs::make_dir(path, 0o755)?;
-    let Some(accounts) = &cx.sys().accounts else {
+    let Some(accounts) = cx.sys().accounts() else {
         return Ok(());
     };
     let project = cx.project_name();

@@ -22,7 +22,7 @@ pub(super) fn for_installers(
 /// The folder of a person's own installer settings in their sandbox; built-in installing reads them in that
 /// person's HOME.
 pub(super) fn settings_of_person(cx: &Cx) -> Option<PathBuf> {
-    if cx.sys().accounts.is_some() {
+    if cx.sys().is_host() {
         return None;
     }
     let of = |name: &str| std::env::var_os(name).map(PathBuf::from);

@@ -163,7 +163,7 @@ impl Published<'_> {
     /// Where nginx sees a folder of the workspace's. In a sandbox all are one user.
     fn seen(&self, sys: &System, folder: &str) -> Result<PathBuf, Fault> {
         let folder = self.directory.join(folder);
-        match sys.accounts.is_some() {
+        match sys.is_host() {
             true => view::of(&sys.layout, &folder),
             false => Ok(folder),
         }

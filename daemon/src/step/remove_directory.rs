@@ -57,7 +57,7 @@ impl Step for RemoveDirectory {
         let moved = into_trash(&self.directory, &self.trash);
         // The drop-in of a work_dir that the project's file no longer names may be gone, too.
         let work_dir = self.directory.parent().unwrap_or(&self.directory);
-        moved.map(drop).map_err(|fault| match cx.sys().accounts {
+        moved.map(drop).map_err(|fault| match cx.sys().accounts() {
             Some(_) => unwritable(work_dir).unwrap_or(fault),
             None => fault,
         })

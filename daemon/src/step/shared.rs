@@ -104,7 +104,7 @@ impl Shared {
 
     /// On a host the folder of all environments is root's, so that a build reaches no other one.
     pub(super) fn make_place(&self, cx: &Cx) -> Result<(), Fault> {
-        let Some(accounts) = &cx.sys().accounts else {
+        let Some(accounts) = cx.sys().accounts() else {
             return Ok(());
         };
         let project = cx.project_name();

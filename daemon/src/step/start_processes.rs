@@ -127,7 +127,7 @@ pub(super) fn program(
         processes: types,
         helper: cx.sys().site.app_helper.clone(),
         run_file: layout.run_file(instance),
-        require_user: cx.sys().accounts.is_some(),
+        require_user: cx.sys().is_host(),
         log_dir: layout.app_log_dir(&instance.workspace()),
     };
     program.render()

@@ -12,7 +12,7 @@ pub use supervisor::running;
 pub use told::Answer;
 
 use super::{
-    Site, System,
+    HostParts, Site, System,
     helpers::{Call, Launcher},
     nginx::Nginx,
     probe::{Page, PageAnswer},
@@ -113,8 +113,7 @@ impl Fake {
             )),
             nginx,
             supervisor: Arc::new(FakeSupervisor(self.clone())),
-            accounts: None,
-            units: None,
+            host: None,
             helpers: Arc::new(self.clone()),
             queues: Arc::new(Queues::new(2, 4)),
             probe: Arc::new(self.clone()),
@@ -125,7 +124,10 @@ impl Fake {
     /// The same as a host, which has accounts.
     pub fn host(&self) -> System {
         System {
-            accounts: Some(Arc::new(self.clone())),
+            host: Some(HostParts {
+                accounts: Arc::new(self.clone()),
+                units: Arc::new(|_| Err(Fault::new("there is no systemd here"))),
+            }),
             ..self.system()
         }
     }

@@ -48,10 +48,8 @@ pub struct System {
     pub certificates: Arc<tls::Certificates>,
     /// Keeps the workspaces' processes running.
     pub supervisor: Arc<dyn supervisor::Supervisor>,
-    /// This machine's accounts; `None` in a sandbox, where all is one user's.
-    pub accounts: Option<Arc<dyn accounts::Accounts>>,
-    /// How an identity's work becomes a unit of systemd's; `None` in a sandbox.
-    pub units: Option<Arc<launcher::Units>>,
+    /// What only a host has; `None` in a sandbox, where everything runs as one user.
+    pub host: Option<HostParts>,
     /// Work done under other identities.
     pub helpers: Arc<dyn helpers::Launcher>,
     /// Queues for limited resources.
@@ -60,6 +58,27 @@ pub struct System {
     pub probe: Arc<dyn probe::Probe>,
     /// Commands that people run in workspaces.
     pub sessions: Arc<sessions::Sessions>,
+}
+
+impl System {
+    /// Whether this is a host, and not a sandbox.
+    pub fn is_host(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// The accounts of a host.
+    pub fn accounts(&self) -> Option<&dyn accounts::Accounts> {
+        self.host.as_ref().map(|host| host.accounts.as_ref())
+    }
+}
+
+/// What only a host has.
+#[derive(Clone)]
+pub struct HostParts {
+    /// The machine's accounts.
+    pub accounts: Arc<dyn accounts::Accounts>,
+    /// How an identity's work becomes a unit of systemd's.
+    pub units: Arc<launcher::Units>,
 }
 
 /// How workspaces are reached and run on this machine.

@@ -177,7 +177,7 @@ const CHECKS: &[Check] = &[
 
 /// Runs all checks in parallel.
 pub(super) async fn check(cid: &Cid, findings: &mut Vec<Finding>) {
-    let is_sandbox = cid.sys.accounts.is_none();
+    let is_sandbox = !cid.sys.is_host();
     let checks: Vec<_> = CHECKS
         .iter()
         .filter(|check| check.in_sandbox || !is_sandbox)
@@ -198,7 +198,7 @@ pub(super) async fn check(cid: &Cid, findings: &mut Vec<Finding>) {
 
 /// Debian's own supervisord, which comes with the package and starts by itself. It does no harm.
 pub(super) async fn unused_supervisord(cid: &Cid) -> Option<Finding> {
-    cid.sys.accounts.as_ref()?;
+    cid.sys.host.as_ref()?;
     engines::unused_supervisord().await.then(|| {
         Finding::note(
             "supervisor.service",

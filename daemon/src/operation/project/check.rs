@@ -173,7 +173,7 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
     if let Some(env) = &project.app.env {
         say("app.env", is_there(&env.join("bin")));
     }
-    match cid.sys.accounts {
+    match cid.sys.accounts() {
         Some(_) => {
             for (subject, state) in doctor::shared::look(cid, project).await {
                 say(subject, state);
@@ -231,7 +231,7 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
 fn work_dir(cid: &Cid, project: &Project) -> Result<String, Fault> {
     let work_dir = Projects::work_dir(project, &cid.layout.work_root);
     let made = fs::make_dir(&work_dir, 0o755);
-    let unwritable = match cid.sys.accounts {
+    let unwritable = match cid.sys.accounts() {
         Some(_) => unwritable(&work_dir),
         None => None,
     };

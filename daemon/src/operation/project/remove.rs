@@ -243,7 +243,7 @@ async fn left(cid: &Cid, project: &ProjectName) -> Result<Vec<Part>, Error> {
     parts.extend(folders.map(Part::Folder));
     let dirs = cid.store.work_dirs(project.clone()).await?;
     parts.extend(dirs.into_iter().map(Part::WorkDir));
-    if let Some(accounts) = &cid.sys.accounts
+    if let Some(accounts) = cid.sys.accounts()
         && accounts.has_project(&project_group(project), &builder(project))?
     {
         parts.push(Part::Accounts);
@@ -267,7 +267,7 @@ impl Part {
             Self::Folder(path) => purge(cid, path).await?,
             Self::WorkDir(dir) => remove_work_dir(dir)?,
             Self::Accounts => {
-                if let Some(accounts) = &cid.sys.accounts {
+                if let Some(accounts) = cid.sys.accounts() {
                     let (group, builder) = (project_group(project), builder(project));
                     accounts.remove_project(&group, &builder).await?;
                 }
