@@ -45,6 +45,8 @@ pub struct Finding {
     message: String,
     repair: String,
     repaired: bool,
+    /// The workspace, stage or build it is about.
+    unit: Option<UnitName>,
 }
 
 impl Finding {
@@ -59,6 +61,7 @@ impl Finding {
             message: message.into(),
             repair: repair.into(),
             repaired: false,
+            unit: None,
         }
     }
 
@@ -78,6 +81,20 @@ impl Finding {
             kind: v1::FindingKind::Note,
             ..Self::drift(subject, message, "")
         }
+    }
+
+    fn of(self, unit: &UnitName) -> Self {
+        Self {
+            unit: Some(unit.workspace()),
+            ..self
+        }
+    }
+
+    /// The whole of it, where it is about a workspace.
+    #[cfg(test)]
+    pub(crate) fn of_unit(&self) -> Option<String> {
+        let unit = self.unit.as_ref()?;
+        Some(format!("{unit}: {}: {}", self.subject, self.message))
     }
 
     fn repaired_if(mut self, result: Result<(), Fault>) -> Self {
@@ -101,11 +118,31 @@ impl From<Finding> for v1::Finding {
     }
 }
 
-/// Checks everything, and with `repair` mends what can be mended without losing anything.
+/// Checks everything, and with `repair` mends what can be mended without losing anything. No job begins while
+/// it mends. What a job changed during the look is not judged.
 ///
 /// # Errors
 /// The ledger cannot be read.
 pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
+    let begun = jiff::Timestamp::now();
+    let _held = match repair {
+        true => Some(cid.engine.hold_jobs().await),
+        false => None,
+    };
+    let mut findings = look(cid, repair).await?;
+    let changed = cid.store.jobs_since(begun).await?;
+    let changed: BTreeSet<UnitName> = changed
+        .iter()
+        .map(|job| job.about.unit(&job.project).workspace())
+        .collect();
+    findings.retain(|finding| {
+        let is_changed = |unit: &UnitName| changed.contains(unit);
+        finding.repaired || !finding.unit.as_ref().is_some_and(is_changed)
+    });
+    Ok(findings)
+}
+
+async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     let mut findings = debts(cid, repair).await?;
     let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     // The subject of a running job is changing; it is judged when the job has ended.
@@ -163,10 +200,13 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
             is_starting,
         };
         missing::missing(cid, unit, workspace, now, repair, &mut findings).await?;
+        for finding in &mut findings[before..] {
+            finding.unit = Some((*unit).clone());
+        }
         // If something is missing, that explains the failure.
         let is_whole = has_nginx && findings.len() == before;
         if is_whole && looked.health.condition == Condition::Failing {
-            findings.push(failing(unit, workspace, &looked.health));
+            findings.push(failing(unit, workspace, &looked.health).of(unit));
         }
     }
     access::closed(cid, &trees, &mut findings).await;
@@ -265,6 +305,7 @@ async fn debts(cid: &Cid, repair: bool) -> Result<Vec<Finding>, StoreError> {
             message: format!("still to do: {} ({})", owed.debt, owed.reason),
             repair: "cid tries again by itself; at once: cictl doctor --repair".into(),
             repaired: false,
+            unit: None,
         })
         .collect())
 }

@@ -57,7 +57,8 @@ pub(super) async fn surplus(
                 false => "no workspace has it",
             },
             "cictl doctor --repair removes it",
-        );
+        )
+        .of(unit);
         findings.push(if repair {
             finding.repaired_if(cid.sys.nginx.remove(unit).await.map(drop))
         } else {
@@ -75,7 +76,8 @@ pub(super) async fn surplus(
             format!("program {unit}"),
             "no workspace has it",
             "cictl doctor --repair stops and removes it",
-        );
+        )
+        .of(unit);
         findings.push(if repair {
             finding.repaired_if(cid.sys.supervisor.remove(unit).await.map(drop))
         } else {
@@ -92,7 +94,8 @@ pub(super) async fn surplus(
             format!("program {unit}"),
             "supervisord runs it, but there is no file of it",
             "cictl doctor --repair stops it",
-        );
+        )
+        .of(&unit);
         findings.push(if repair {
             finding.repaired_if(cid.sys.supervisor.settle().await)
         } else {
@@ -107,7 +110,8 @@ pub(super) async fn surplus(
             format!("process {pid} of {unit}"),
             "its workspace is gone",
             "cictl doctor --repair ends it",
-        );
+        )
+        .of(&unit);
         findings.push(if repair {
             finding.repaired_if(cid.sys.supervisor.remove(&unit).await.map(drop))
         } else {
@@ -130,11 +134,12 @@ pub(super) async fn surplus(
         .into_iter()
         .filter(|(_, unit)| !is_known(unit) && !owed.contains(unit))
     {
-        findings.push(Finding::drift(
+        let finding = Finding::drift(
             format!("port {port}"),
             format!("it is still reserved for {unit}"),
             "restart cid; it frees such ports",
-        ));
+        );
+        findings.push(finding.of(&unit));
     }
     Ok(())
 }
@@ -156,7 +161,8 @@ fn files(
             format!("run file of {unit}"),
             "no workspace has it",
             "cictl doctor --repair removes it",
-        );
+        )
+        .of(&unit);
         let remove = || fs::remove_file(&cid.layout.run_file(&unit)).map(drop);
         findings.push(if repair {
             finding.repaired_if(remove())
@@ -169,11 +175,12 @@ fn files(
             continue;
         };
         let path = cid.layout.app_log_dir(&unit);
-        findings.push(Finding::drift(
+        let finding = Finding::drift(
             format!("logs {}", path.display()),
             "no workspace has them",
             format!("when nobody needs them: rm -r {}", path.display()),
-        ));
+        );
+        findings.push(finding.of(&unit));
     }
     Ok(())
 }
@@ -186,14 +193,6 @@ async fn directories(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     let kept = kept::folders(cid, units.values().copied());
-    let live: BTreeSet<String> = cid
-        .store
-        .live_jobs()
-        .await?
-        .iter()
-        .chain(&cid.store.stuck_jobs().await?)
-        .map(|job| job.id.to_string())
-        .collect();
     let mut trash = vec![cid.layout.trash_dir(), cid.layout.log_trash_dir()];
     let run_files = run_files(cid)?;
     for (work_dir, project) in work_dirs(cid, units.values().copied()) {
@@ -202,15 +201,16 @@ async fn directories(
             .filter(|name| ![".trash", ".kept"].contains(&name.as_str()))
         {
             let path = work_dir.join(name);
-            let is_busy = busy
-                .iter()
-                .any(|unit| unit.as_str() == format!("{project}.{name}"));
+            let unit = UnitName::parse(&format!("{project}.{name}"));
+            let is_busy = unit.as_ref().is_some_and(|unit| busy.contains(unit));
             if !is_busy && !kept::holds_any(&path, &kept) {
-                findings.push(Finding::drift(
+                let mut finding = Finding::drift(
                     format!("directory {}", path.display()),
                     "no workspace has it",
                     "look what it is, then remove it or move it away",
-                ));
+                );
+                finding.unit = unit;
+                findings.push(finding);
             }
         }
         trash.push(work_dir.join(".trash"));
@@ -253,14 +253,33 @@ async fn directories(
             findings.push(Finding::note(format!("project {}", project.name), message));
         }
     }
-    for dir in trash {
-        let job = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        for name in fs::names(&dir)?
-            .iter()
-            .filter(|name| !live.contains(&job(name)))
-        {
+    left_trash(cid, &trash, findings).await
+}
+
+/// Trash of finished jobs. It is listed before the ledger is asked for live jobs, and looked at once more after it:
+/// a job that begins or ends meanwhile leaves none.
+async fn left_trash(cid: &Cid, dirs: &[PathBuf], findings: &mut Vec<Finding>) -> Result<(), Error> {
+    let mut found = Vec::new();
+    for dir in dirs {
+        found.extend(fs::names(dir)?.into_iter().map(|name| (dir, name)));
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let live: BTreeSet<String> = cid
+        .store
+        .live_jobs()
+        .await?
+        .iter()
+        .chain(&cid.store.stuck_jobs().await?)
+        .map(|job| job.id.to_string())
+        .collect();
+    for (dir, name) in found {
+        let job = name.split('.').next().unwrap_or_default();
+        let path = dir.join(&name);
+        if !live.contains(job) && fs::exists(&path) {
             findings.push(Finding::drift(
-                format!("trash {}", dir.join(name).display()),
+                format!("trash {}", path.display()),
                 "its job is over",
                 "remove the folder",
             ));

@@ -43,7 +43,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -67,6 +67,8 @@ pub(crate) struct Inner {
     live: Mutex<HashMap<Uuid, Live>>,
     running: watch::Sender<usize>,
     tasks: TaskTracker,
+    /// Held for writing while no job may begin.
+    beginning: Arc<RwLock<()>>,
 }
 
 /// A job that a task of this daemon carries.
@@ -107,6 +109,7 @@ impl Engine {
             live: Mutex::default(),
             running: watch::Sender::new(0),
             tasks: TaskTracker::new(),
+            beginning: Arc::default(),
             sys,
         }))
     }
@@ -120,6 +123,7 @@ impl Engine {
         permit: Permit,
         submission: Submission,
     ) -> Result<(Workspace, Uuid), Error> {
+        let _beginning = self.0.beginning.read().await;
         let id = Uuid::now_v7();
         let Submission {
             kind,
@@ -184,6 +188,7 @@ impl Engine {
         creator: Creator,
         plan: impl FnOnce(&Build) -> Plan + Send + 'static,
     ) -> Result<(Build, bool), Error> {
+        let _beginning = self.0.beginning.read().await;
         let limit = self.0.settings.max_jobs.get();
         let new = NewBuild {
             draft,
@@ -244,6 +249,7 @@ impl Engine {
     /// # Errors
     /// There is no such job, it is not stuck, or another job of its workspace is live.
     pub async fn retry(&self, permit: Permit, id: Uuid) -> Result<(), Error> {
+        let _beginning = self.0.beginning.read().await;
         let job = self.job(id).await?;
         if job.state != JobState::Stuck {
             let message =
@@ -263,6 +269,11 @@ impl Engine {
         tracing::info!(job = %id, caller = %permit, "job retried");
         self.spawn(id, run::Begin::Again);
         Ok(())
+    }
+
+    /// No job begins while this is held: whoever asks for one waits.
+    pub async fn hold_jobs(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.0.beginning).write_owned().await
     }
 
     /// What a job waits for now, if it does.

@@ -227,6 +227,15 @@ impl Store {
             .await
     }
 
+    /// Jobs that are live, and those that began or ended at this time or later.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn jobs_since(&self, at: jiff::Timestamp) -> Result<Vec<JobRow>, StoreError> {
+        let since = format!("WHERE {LIVE} OR created_at >= ?1 OR ended_at >= ?1 ORDER BY id");
+        self.read(move |c| query(c, &since, [time(at)])).await
+    }
+
     /// Jobs that wait for `retry`, oldest first.
     ///
     /// # Errors
