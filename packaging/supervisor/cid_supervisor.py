@@ -18,6 +18,8 @@ from supervisor.xmlrpc import Faults, RPCError
 
 # Another number whenever the daemon has to know that something here has changed.
 VERSION = 1
+# An end this many seconds after the one before does not belong to the same trouble.
+APART = 600
 
 
 def make(supervisord, socket):
@@ -179,7 +181,8 @@ class Note:
         if isinstance(event, (events.ProcessStateBackoffEvent, events.ProcessStateExitedEvent)):
             self.ends += 1
             before = self.ended and self.ended["at"]
-            self.ended = {"at": now, "before": before, "exit": None, "signal": None, "why": ""}
+            first = self.ended["first"] if before and now - before < APART else now
+            self.ended = {"at": now, "before": before, "first": first, "exit": None, "signal": None, "why": ""}
             pid, status = last_end
             if not process.pid:
                 self.ended["why"] = process.spawnerr or ""

@@ -7,7 +7,8 @@ use clap::Args;
 
 /// What there is to do first.
 pub(super) const NO_PROJECTS: &str = "there are no projects; begin one with: cictl project init NAME \
-     --url URL --domain DOMAIN, and then: cictl project check NAME";
+     --url URL --domain DOMAIN --write FILE, where FILE is /etc/cid/projects.d/NAME.toml (in a sandbox: \
+     DIR/etc/projects.d/NAME.toml), and then: cictl project check NAME";
 
 /// Show all workspaces
 #[derive(Debug, Args)]

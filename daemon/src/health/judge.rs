@@ -82,13 +82,14 @@ pub(super) fn judge(
         return Health::new(Condition::Unknown, "supervisord does not answer", None);
     };
     if let Some(process) = processes.iter().find(|process| is_crashing(process, now)) {
-        let at = process.ended.as_ref().and_then(|ended| ended.at);
+        let ended = process.ended.as_ref();
+        let since = ended.and_then(|ended| ended.first.or(ended.at));
         let more = match process.state {
             ProcessState::Fatal => ", and is given up",
             _ => "",
         };
         let message = format!("{} {}{more}", process.name, process.told());
-        return Health::new(Condition::Crashing, message, at);
+        return Health::new(Condition::Crashing, message, since);
     }
     let Some(last) = processes.iter().max_by_key(|process| process.since) else {
         let message = "supervisord has none of its processes";
@@ -142,6 +143,7 @@ mod tests {
             how: How::Exit(3),
             at: Some(at(last)),
             before: Some(at(before)),
+            first: Some(at(before)),
         })
     }
 
@@ -229,6 +231,11 @@ mod tests {
         let health = judge(Some(&processes), good.as_ref(), MINUTE, at(101));
         assert_eq!(health.condition, Condition::Crashing);
         assert_eq!(health.message, "worker has ended with exit status 3");
+        assert_eq!(
+            health.since,
+            Some(at(0)),
+            "since the first end, not the last"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Waits until the processes just started run and the web process answers through nginx.
 
-use super::{inspect::with_likely_causes, last_lines::last_lines, stay_up::StayingUp};
+use super::{inspect::with_likely_causes, last_lines::LogsBefore, stay_up::StayingUp};
 use crate::{
     config::{Health, Limits},
     domain::UnitName,
@@ -32,6 +32,10 @@ const GLANCE: Duration = Duration::from_millis(2);
 /// How often to request the page at first, and later.
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// How often to request a page that answers wrongly, at first and later: each request may add lines to the log
+/// whose end people are shown.
+const PAUSE_WRONG: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE_WRONG: Duration = Duration::from_secs(1);
 /// One request may take as long as this.
 const REQUEST: Duration = Duration::from_secs(10);
 /// An app that answers wrongly for this long is not going to recover.
@@ -79,11 +83,15 @@ impl Step for CheckHealth {
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
         // A ready workspace's tree must survive a power cut. Syncing it costs no extra time while the app
         // starts.
-        let mut staying_up = StayingUp::of(self.instance.clone(), self.past_nginx);
+        let mut staying_up = StayingUp::of(
+            self.instance.clone(),
+            self.past_nginx,
+            LogsBefore::of_job(cx),
+        );
         let wait = self.wait(cx, &health, &run_file, &mut staying_up);
         let (result, synced) = tokio::join!(wait, self.sync());
         if result.is_err() && !staying_up.has_blamed {
-            last_lines(cx, WEB).await;
+            staying_up.last_lines(cx, WEB).await;
         }
         result
             .map_err(|fault| with_likely_causes(fault, cx))
@@ -136,6 +144,10 @@ impl CheckHealth {
                 State::Wrong(_) => {}
                 State::Silent(_) => wrong_since = None,
             }
+            pause = match wrong_since {
+                Some(_) => (pause * 2).clamp(PAUSE_WRONG, LONGEST_PAUSE_WRONG),
+                None => (pause * 5 / 4).min(LONGEST_PAUSE),
+            };
             if begin.elapsed() > *health.timeout {
                 let mut wrong = match state {
                     State::Wrong(wrong) => wrong,
@@ -147,7 +159,7 @@ impl CheckHealth {
                 return Err(self.failed(cx, health, &address, wrong).await);
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 5 / 4).min(LONGEST_PAUSE),
+                () = tokio::time::sleep(pause) => {}
                 () = cx.cancel.cancelled() => return Err(Fault::cancelled()),
             }
         }

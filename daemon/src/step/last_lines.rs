@@ -1,9 +1,11 @@
 //! The end of a process's own log, for the job's.
 
-use super::RestartProcesses;
+use super::{RestartProcesses, StartProcesses};
 use crate::engine::Cx;
+use serde::{Deserialize, Serialize};
 use std::{
-    fs::File,
+    collections::BTreeMap,
+    fs::{self, File},
     io::{Read, Seek, SeekFrom},
     path::Path,
 };
@@ -11,11 +13,33 @@ use std::{
 const LINES: usize = 30;
 const BYTES: u64 = 16 * 1024;
 
-/// Reports the last lines that a process wrote since this job started it.
-pub(super) async fn last_lines(cx: &Cx, process: &str) {
+/// Each log's length in bytes before a start, by file name: what follows belongs to the new start.
+#[derive(Default, Serialize, Deserialize)]
+pub struct LogsBefore(pub BTreeMap<String, u64>);
+
+impl LogsBefore {
+    /// An unreadable log counts as empty.
+    pub(super) fn look(dir: &Path) -> Self {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let length = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some((name, entry.metadata().ok()?.len()))
+        };
+        Self(entries.filter_map(length).collect())
+    }
+
+    /// Before this job started the processes.
+    pub(super) fn of_job(cx: &Cx) -> Self {
+        let restarted = cx.output::<RestartProcesses>().ok();
+        let logs = restarted.or_else(|| cx.output::<StartProcesses>().ok());
+        logs.unwrap_or_default()
+    }
+}
+
+/// Reports the last lines that a process wrote since it was started.
+pub(super) async fn last_lines(cx: &Cx, process: &str, before: &LogsBefore) {
     let dir = cx.sys().layout.app_log_dir(cx.unit());
     let name = format!("{process}.log");
-    let before = cx.output::<RestartProcesses>().unwrap_or_default();
     let from = before.0.get(&name).copied().unwrap_or_default();
     let lines = end_of(&dir.join(name), from);
     cx.line(match lines.is_empty() {
@@ -56,7 +80,7 @@ mod tests {
     fn an_earlier_start_wrote_what_is_left_out() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("web.log");
-        std::fs::write(&log, "old\nnew\n").unwrap();
+        fs::write(&log, "old\nnew\n").unwrap();
         assert_eq!(end_of(&log, 0), ["old", "new"]);
         assert_eq!(end_of(&log, 4), ["new"]);
         assert_eq!(end_of(&log, 8), Vec::<String>::new());

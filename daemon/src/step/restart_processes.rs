@@ -1,6 +1,6 @@
 //! Restarts the workspace's processes.
 
-use super::{look_at, not_in_effect};
+use super::{last_lines::LogsBefore, look_at, not_in_effect};
 use crate::{
     config::Values,
     domain::UnitName,
@@ -8,29 +8,12 @@ use crate::{
 };
 use cid_protocol::{fault::Fault, run_file::RunFile};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, path::Path};
 
 /// Restarts the workspace's processes.
 #[derive(Serialize, Deserialize)]
 pub struct RestartProcesses {
     /// Which of its instances answers.
     pub instance: UnitName,
-}
-
-/// Each log's length in bytes before the restart, by file name: what follows belongs to the new start.
-#[derive(Default, Serialize, Deserialize)]
-pub struct LogsBefore(pub BTreeMap<String, u64>);
-
-impl LogsBefore {
-    /// An unreadable log counts as empty.
-    fn look(dir: &Path) -> Self {
-        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-        let length = |entry: fs::DirEntry| {
-            let name = entry.file_name().into_string().ok()?;
-            Some((name, entry.metadata().ok()?.len()))
-        };
-        Self(entries.filter_map(length).collect())
-    }
 }
 
 impl Step for RestartProcesses {

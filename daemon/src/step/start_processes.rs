@@ -1,6 +1,9 @@
 //! Has supervisord run the workspace's processes.
 
-use super::{Configure, Inspect, Publish, ReservePort, inspect::is_unchanged, reserve_port};
+use super::{
+    Configure, Inspect, Publish, ReservePort, inspect::is_unchanged, last_lines::LogsBefore,
+    reserve_port,
+};
 use crate::{
     domain::{ProcessType, UnitName},
     engine::{Cx, Step},
@@ -28,7 +31,7 @@ impl Step for StartProcesses {
     const KIND: &'static str = "start-processes.v2";
     /// The program file that was there.
     type Before = Option<String>;
-    type Output = ();
+    type Output = LogsBefore;
 
     fn label(&self) -> String {
         "start the processes".into()
@@ -38,22 +41,25 @@ impl Step for StartProcesses {
         cx.sys().supervisor.read(self.instance())
     }
 
-    async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+    async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<LogsBefore, Fault> {
         if is_unchanged(cx) {
-            return Ok(());
+            return Ok(LogsBefore::default());
         }
         self.leave_taken_port(cx).await?;
+        let before = LogsBefore::look(&cx.sys().layout.app_log_dir(cx.unit()));
         let types = types(cx)?;
         if self.publish.is_none() {
             let program = program(self.instance(), types, true, cx)?;
-            return cx.sys().supervisor.put(self.instance(), &program).await;
+            cx.sys().supervisor.put(self.instance(), &program).await?;
+            return Ok(before);
         }
         let program = program(self.instance(), types, false, cx)?;
         let (recorded, put) = tokio::join!(
             cx.record(Artifact::Program, Some(&program)),
             cx.sys().supervisor.put(self.instance(), &program),
         );
-        recorded.and(put)
+        recorded.and(put)?;
+        Ok(before)
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {

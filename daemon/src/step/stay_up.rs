@@ -1,6 +1,6 @@
 //! Whether the processes just started stay up, and which one failed if they do not.
 
-use super::last_lines::last_lines;
+use super::last_lines::{LogsBefore, last_lines};
 use crate::{
     domain::UnitName,
     engine::Cx,
@@ -33,6 +33,8 @@ pub(super) struct StayingUp {
     instance: UnitName,
     /// The others are not started yet.
     web_alone: bool,
+    /// How long the logs were before they were started.
+    logs: LogsBefore,
     /// Since when each has been seen running, by name and process id.
     up: BTreeMap<(String, u32), Instant>,
     /// The failed process has been reported.
@@ -41,10 +43,11 @@ pub(super) struct StayingUp {
 
 impl StayingUp {
     /// Has seen nothing of this instance yet.
-    pub(super) fn of(instance: UnitName, web_alone: bool) -> Self {
+    pub(super) fn of(instance: UnitName, web_alone: bool, logs: LogsBefore) -> Self {
         Self {
             instance,
             web_alone,
+            logs,
             up: BTreeMap::new(),
             has_blamed: false,
         }
@@ -61,7 +64,7 @@ impl StayingUp {
             |process: &&Process| process.ends >= TOO_OFTEN || process.state == ProcessState::Fatal;
         if let Some(process) = processes.iter().find(is_hopeless) {
             self.has_blamed = true;
-            last_lines(cx, &process.name).await;
+            self.last_lines(cx, &process.name).await;
             return Err(self.blame(process, cx, address).await);
         }
         let now = Instant::now();
@@ -71,6 +74,11 @@ impl StayingUp {
             .map(|key| (key.clone(), self.up.get(&key).copied().unwrap_or(now)))
             .collect();
         Ok(processes)
+    }
+
+    /// Reports the last lines that a process wrote since it was started.
+    pub(super) async fn last_lines(&self, cx: &Cx, process: &str) {
+        last_lines(cx, process, &self.logs).await;
     }
 
     /// The processes that have not run long enough yet. `answers`: the web process has answered, which is
@@ -106,9 +114,7 @@ impl StayingUp {
             let other = spawn_blocking(move || listeners::in_words(port)).await;
             let other = other.unwrap_or_default();
             message.push_str(&format!("; {other} listens on its port {port}"));
-            return Fault::new(message).hint(
-                "end that program (ss -ltnp shows it), or `cictl deploy EMAIL`: it has the app listen on another port",
-            );
+            return Fault::new(message).hint(other_port(cx).await);
         }
         let hint = match how {
             Some(How::Exit(0)) => {
@@ -145,6 +151,18 @@ impl StayingUp {
     }
 }
 
+/// What to do about a port that another program has.
+async fn other_port(cx: &Cx) -> String {
+    let end = "end that program (ss -ltnp shows it)";
+    match cx.store().workspace(cx.workspace()).await {
+        Ok(Some(workspace)) if !workspace.is_stage() => format!(
+            "{end}, or have the app listen on another port: cictl deploy {} -p {}",
+            workspace.email, workspace.project
+        ),
+        _ => end.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +180,7 @@ mod tests {
             has_blamed: false,
             instance: UnitName::parse("shop.anna").unwrap(),
             web_alone: false,
+            logs: LogsBefore::default(),
         };
         let name = |process: Option<&Process>| process.map(|process| process.name.clone());
         let young = seen(MOMENT / 2);

@@ -4,6 +4,7 @@ use super::{
     Inspect,
     check_health::address_of,
     inspect::is_unchanged,
+    last_lines::LogsBefore,
     start_processes::{program, types},
     stay_up::StayingUp,
 };
@@ -51,10 +52,11 @@ impl Step for SwapWorkers {
         }
         hold(&self.present, present_types(&self.present, cx), cx).await?;
         let next = types(cx)?;
+        let logs = LogsBefore::look(&cx.sys().layout.app_log_dir(cx.unit()));
         release(&self.next, next.clone(), cx).await?;
         match others(&next).is_empty() {
             true => Ok(()),
-            false => self.see_them_stay_up(cx).await,
+            false => self.see_them_stay_up(logs, cx).await,
         }
     }
 
@@ -68,10 +70,10 @@ impl Step for SwapWorkers {
 }
 
 impl SwapWorkers {
-    async fn see_them_stay_up(&self, cx: &Cx) -> Result<(), Fault> {
+    async fn see_them_stay_up(&self, logs: LogsBefore, cx: &Cx) -> Result<(), Fault> {
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.next))?;
         let address = address_of(&run_file);
-        let mut staying_up = StayingUp::of(self.next.clone(), false);
+        let mut staying_up = StayingUp::of(self.next.clone(), false, logs);
         let begin = Instant::now();
         loop {
             let processes = staying_up.look(cx, &address).await?;

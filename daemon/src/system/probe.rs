@@ -151,6 +151,21 @@ pub struct RealProbe {
     pub https_port: u16,
 }
 
+impl RealProbe {
+    /// The page's address, as people type it.
+    fn url(&self, page: Page<'_>) -> String {
+        let (port, usual) = match page.certificate {
+            Some(_) => (self.https_port, 443),
+            None => (self.http_port, 80),
+        };
+        let (scheme, host, path) = (page.scheme(), page.host, page.path);
+        match port == usual {
+            true => format!("{scheme}://{host}{path}"),
+            false => format!("{scheme}://{host}:{port}{path}"),
+        }
+    }
+}
+
 #[async_trait]
 impl Probe for RealProbe {
     fn port_is_free(&self, port: u16) -> bool {
@@ -176,11 +191,11 @@ impl Probe for RealProbe {
         cookies: &str,
         limit: Duration,
     ) -> Result<PageAnswer, Fault> {
-        let url = format!("{}://{}{}", page.scheme(), page.host, page.path);
+        let url = self.url(page);
         match timeout(limit, self.exchange(page, cookies)).await {
             Ok(answer) => answer.cannot(format_args!("get {url}")),
             Err(_) => Err(Fault::new(format!(
-                "cannot get {url}: no answer within {} s",
+                "cannot get {url}: no answer within {:.0} s",
                 limit.as_secs_f32()
             ))),
         }

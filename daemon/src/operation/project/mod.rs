@@ -16,6 +16,7 @@ use crate::{
     error::Error,
     system::tls::Certificates,
 };
+use cid_kernel::fs;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -45,11 +46,15 @@ pub async fn show(cid: &Cid, name: &str) -> Result<ShownProject, Error> {
     Ok(shown(cid, name, shelf.get(name), &counts).await)
 }
 
-/// At most `limit` projects whose names follow `after`.
+/// At most `limit` projects whose names follow `after`. A sandbox reads files that were added; on a
+/// host a reload does.
 ///
 /// # Errors
 /// The ledger fails.
 pub async fn list(cid: &Cid, after: &str, limit: usize) -> Result<Vec<ShownProject>, Error> {
+    if !cid.sys.is_host() && has_new_file(cid)? {
+        cid.read_projects().await?;
+    }
     let shelf = cid.projects.all();
     let counts = cid.store.workspace_counts().await?;
     let gone = counts.keys().map(ProjectName::as_str);
@@ -59,6 +64,13 @@ pub async fn list(cid: &Cid, after: &str, limit: usize) -> Result<Vec<ShownProje
         projects.push(shown(cid, name, shelf.get(name), &counts).await);
     }
     Ok(projects)
+}
+
+fn has_new_file(cid: &Cid) -> Result<bool, Error> {
+    let shelf = cid.projects.all();
+    let names = fs::names(&cid.layout.projects_dir())?;
+    let mut stems = names.iter().filter_map(|name| name.strip_suffix(".toml"));
+    Ok(stems.any(|stem| !shelf.contains_key(stem)))
 }
 
 /// `entry` is `None` for a project that has no file, and workspaces.

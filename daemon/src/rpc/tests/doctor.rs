@@ -3,8 +3,8 @@
 use super::stage::{EMAIL, Stage, create};
 use crate::{
     cid::Cid,
-    doctor::examine,
-    domain::{Email, UnitName},
+    doctor::{Finding, examine},
+    domain::{Email, UnitName, Workspace},
 };
 use cid_kernel::fs;
 use cid_proto::v1;
@@ -22,7 +22,7 @@ async fn doctors(cid: Cid, stop: Arc<AtomicBool>, repair: bool) -> Vec<String> {
     let mut said = Vec::new();
     while !stop.load(Relaxed) {
         let findings = examine(&cid, repair).await.unwrap();
-        said.extend(findings.iter().filter_map(|one| one.of_unit()));
+        said.extend(findings.iter().filter_map(Finding::of_unit));
         tokio::task::yield_now().await;
     }
     said
@@ -52,7 +52,7 @@ async fn what_jobs_make_and_remove_is_no_drift() {
         assert_eq!(created, Code::Ok, "{round}");
         idle(&stage).await;
         let workspaces = stage.cid.store.workspaces_of(email.clone()).await.unwrap();
-        let unit = workspaces.first().map(|one| one.unit()).unwrap();
+        let unit = workspaces.first().map(Workspace::unit).unwrap();
         let vhost = stage.cid.sys.nginx.read(&unit).unwrap();
         assert!(vhost.is_some(), "{round}: the vhost was taken away");
         assert!(
@@ -77,8 +77,8 @@ async fn what_no_job_knows_is_drift_and_goes() {
     let stage = Stage::new();
     let unit = UnitName::parse("demo.zoe---example-com").unwrap();
     stage.cid.sys.nginx.put(&unit, "server {}").await.unwrap();
-    let said = |findings: Vec<crate::doctor::Finding>| -> Vec<String> {
-        findings.iter().filter_map(|one| one.of_unit()).collect()
+    let said = |findings: Vec<Finding>| -> Vec<String> {
+        findings.iter().filter_map(Finding::of_unit).collect()
     };
     let found = said(examine(&stage.cid, false).await.unwrap());
     assert_eq!(found.len(), 1, "{found:?}");

@@ -102,6 +102,8 @@ pub struct Ended {
     pub at: Option<Timestamp>,
     /// When it last ended by itself before that.
     pub before: Option<Timestamp>,
+    /// The first of the ends that followed each other until this one.
+    pub first: Option<Timestamp>,
 }
 
 /// How a process ended.
@@ -160,6 +162,7 @@ mod tests {
                 how,
                 at: None,
                 before: None,
+                first: None,
             }),
         };
         let told = |ends, how| process(ends, how).told();

@@ -68,6 +68,8 @@ struct Record {
 struct End {
     at: f64,
     before: Option<f64>,
+    /// Missing in what a supervisord of an earlier version tells.
+    first: Option<f64>,
     exit: Option<i32>,
     signal: Option<i32>,
     why: String,
@@ -83,6 +85,7 @@ impl From<Record> for Process {
             },
             at: timestamp(end.at),
             before: end.before.and_then(timestamp),
+            first: end.first.and_then(timestamp),
         });
         Self {
             name: record.name,
@@ -130,6 +133,7 @@ fn read_info(info: &Value) -> Option<(String, Process)> {
         how: How::Words(text("spawnerr").unwrap_or_default()),
         at: None,
         before: None,
+        first: None,
     });
     let group = text("group")?;
     let name = text("name")?;

@@ -71,8 +71,6 @@ pub(super) const GAVE_UP: Known = Known {
 /// What git says of a branch that has moved.
 pub(super) const MOVED: &[&str] = &[
     "(stale info)",
-    "cannot lock ref",
-    "failed to update ref",
     "reference already exists",
     "(fetch first)",
     "(non-fast-forward)",
@@ -85,6 +83,20 @@ const MOVED_BRANCH: Known = Known {
         (
             "the branch is not where cid last saw it".into(),
             "somebody else pushed to it or removed it; retry to start from what is there now"
+                .into(),
+        )
+    },
+};
+
+/// The server could not write the branch down. Only its own lines say why.
+const UNMOVED_BRANCH: Known = Known {
+    marks: &["cannot lock ref", "failed to update ref"],
+    lost: None,
+    means: |_| {
+        (
+            "the server could not move the branch".into(),
+            "its lines say why: a push at the same moment (then retry), a lock that was left behind in the repository \
+             there, or a missing right to write in it"
                 .into(),
         )
     },
@@ -125,6 +137,7 @@ pub(super) const REJECTED: &[Known] = &[
         },
     },
     MOVED_BRANCH,
+    UNMOVED_BRANCH,
     UNWRITABLE,
     Known {
         marks: &["remote unpack failed", "(unpacker error)"],
@@ -142,7 +155,8 @@ pub(super) const REJECTED: &[Known] = &[
         means: |_| {
             (
                 "the server rejected it".into(),
-                "its message says why; its administrator can change the rule".into(),
+                "the server's message, where it gives one, says why; its administrator can change the rule"
+                    .into(),
             )
         },
     },
@@ -333,6 +347,7 @@ pub(super) const KNOWN: &[Known] = &[
     UNREADABLE_BRANCH,
     INCOMPLETE,
     MOVED_BRANCH,
+    UNMOVED_BRANCH,
     READ_ONLY,
     Known {
         marks: &["fsck error", "error in object", "fsckObjects"],
