@@ -160,6 +160,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::ListBranches(ask) => reply(git::branches::list(&ask)),
         Request::Inspect(ask) => reply(inspect::inspect(&ask)),
         Request::FindCommit(ask) => reply(build::find(&ask)),
+        Request::CompareCommits(ask) => reply(build::compare(&ask)),
         Request::ExportCommit(ask) => {
             drop::open_umask();
             reply(build::export(&ask))

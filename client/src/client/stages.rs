@@ -1,7 +1,7 @@
 //! Requests about stages.
 
 use super::Client;
-use crate::{Result, Stage};
+use crate::{Preview, Result, Stage};
 use cid_proto::v1 as pb;
 
 /// A deployment that has begun.
@@ -55,6 +55,29 @@ impl Client {
             build: answer.build,
             notes: Vec::new(),
         })
+    }
+
+    /// What a promotion (or, with `back`, a rollback) would change; see there for `build` and `older`.
+    ///
+    /// # Errors
+    ///
+    /// As what is asked about.
+    pub async fn preview(
+        &self,
+        project: Option<&str>,
+        stage: &str,
+        build: Option<u32>,
+        back: bool,
+        older: bool,
+    ) -> Result<Preview> {
+        let request = pb::PreviewRequest {
+            stage: reference(project, stage),
+            build: build.unwrap_or_default(),
+            back,
+            older,
+        };
+        let answer = self.answer(self.stages_service().preview(request)).await?;
+        Ok(answer.into())
     }
 
     /// Starts the job that has a build run in a stage again: that one, or the one before.

@@ -62,6 +62,19 @@ impl Client {
     ///
     /// As every call.
     pub async fn list(&self, project: Option<&str>) -> Result<Vec<Workspace>> {
+        self.listed(project, false).await
+    }
+
+    /// All workspaces, with the memory that each has.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn list_with_memory(&self) -> Result<Vec<Workspace>> {
+        self.listed(None, true).await
+    }
+
+    async fn listed(&self, project: Option<&str>, memory: bool) -> Result<Vec<Workspace>> {
         let mut all = Vec::new();
         let mut page_token = String::new();
         loop {
@@ -69,6 +82,7 @@ impl Client {
                 project: project.unwrap_or_default().to_owned(),
                 page_size: PAGE_SIZE,
                 page_token,
+                memory,
             };
             let page = self.answer(self.workspaces().list(request)).await?;
             for workspace in page.workspaces {
@@ -226,7 +240,6 @@ impl Client {
             workspace: Some(reference(email, project)),
             command,
             terminal,
-            test: 0,
         });
         let message = |input| match input {
             RunInput::Bytes(bytes) => Message::Stdin(bytes),
@@ -252,18 +265,11 @@ impl Client {
         project: Option<&str>,
         test: u32,
     ) -> Result<Stream<RunOutput>> {
-        let start = Message::Start(pb::RunStart {
+        let request = pb::TestRequest {
             workspace: Some(reference(email, project)),
-            test,
-            ..pb::RunStart::default()
-        });
-        let messages = [start, Message::StdinClosed(true)];
-        let requests = stream::iter(messages.map(|message| pb::RunRequest {
-            message: Some(message),
-        }));
-        // The command ends when nothing can come any more.
-        let requests = requests.chain(stream::pending());
-        self.stream(self.workspaces().run(requests)).await
+            number: test,
+        };
+        self.stream(self.workspaces().test(request)).await
     }
 }
 

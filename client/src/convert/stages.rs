@@ -1,7 +1,10 @@
 //! Stages.
 
 use super::timestamp;
-use crate::{Error, Result, model::stage::Stage};
+use crate::{
+    Error, Result,
+    model::stage::{ChangedCommit, Preview, Stage},
+};
 use cid_proto::v1 as pb;
 
 impl TryFrom<pb::Stage> for Stage {
@@ -28,5 +31,29 @@ impl TryFrom<pb::Stage> for Stage {
             project: from.project,
             url: from.url,
         })
+    }
+}
+
+impl From<pb::PreviewResponse> for Preview {
+    fn from(from: pb::PreviewResponse) -> Self {
+        let commits = |commits: Vec<pb::ChangedCommit>| {
+            let commit = |from: pb::ChangedCommit| ChangedCommit {
+                commit: from.commit,
+                subject: from.subject,
+                author: from.author,
+            };
+            commits.into_iter().map(commit).collect()
+        };
+        Self {
+            build: from.build,
+            running: Some(from.running).filter(|number| *number > 0),
+            added: commits(from.added),
+            more_added: from.more_added,
+            removed: commits(from.removed),
+            more_removed: from.more_removed,
+            notes: from.notes,
+            releases: from.releases,
+            backs_up: from.backs_up,
+        }
     }
 }

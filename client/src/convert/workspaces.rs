@@ -23,6 +23,7 @@ impl TryFrom<pb::Workspace> for workspace::Workspace {
             job: given(from.job),
             creator: given(from.creator),
             branch_gone_at: from.branch_gone_at.map(timestamp).transpose()?,
+            memory: Some(from.memory).filter(|bytes| *bytes != 0),
             standing: None,
             health_message: given(from.health_message),
             health_since: from.health_since.map(timestamp).transpose()?,

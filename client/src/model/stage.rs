@@ -34,3 +34,37 @@ pub struct Stage {
     /// The newest job.
     pub job: Option<String>,
 }
+
+/// What a promotion or a rollback would change.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Preview {
+    /// The build that would run.
+    pub build: u32,
+    /// The build that runs.
+    pub running: Option<u32>,
+    /// Commits that it has and the one that runs has not, newest first.
+    pub added: Vec<ChangedCommit>,
+    /// How many more there are.
+    pub more_added: u32,
+    /// The other way round.
+    pub removed: Vec<ChangedCommit>,
+    /// How many more there are.
+    pub more_removed: u32,
+    /// What happened to the database since, of a rollback.
+    pub notes: Vec<String>,
+    /// Release commands would run, if the build has any.
+    pub releases: bool,
+    /// The database would be copied first.
+    pub backs_up: bool,
+}
+
+/// A commit that would come or go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangedCommit {
+    /// 40 hex digits.
+    pub commit: String,
+    /// The first line of its message.
+    pub subject: String,
+    /// The address of its author.
+    pub author: String,
+}

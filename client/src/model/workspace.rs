@@ -27,6 +27,9 @@ pub struct Workspace {
     pub branch: String,
     /// Since when its branch is known to be gone from the remote.
     pub branch_gone_at: Option<Timestamp>,
+    /// What its processes have in memory, in bytes; `None`: none runs, or nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// The commit the clone was made at, 40 hex digits; `None` before that.
     pub commit: Option<String>,
     /// When it was asked for.

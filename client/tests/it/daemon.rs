@@ -256,6 +256,12 @@ impl pb::workspaces_server::Workspaces for Service {
         });
         Ok(Response::new(answers.boxed()))
     }
+
+    type TestStream = Answers<pb::RunResponse>;
+
+    async fn test(&self, _: Request<pb::TestRequest>) -> Answer<Self::TestStream> {
+        Err(Status::unimplemented("test"))
+    }
 }
 
 #[tonic::async_trait]

@@ -28,6 +28,14 @@ impl Actor {
         }
     }
 
+    /// Who is signed in at the front.
+    pub fn person(&self) -> Option<&Email> {
+        match self {
+            Self::Person(_, email) => Some(email),
+            Self::User(_) | Self::Visitor(_) | Self::Trigger(..) => None,
+        }
+    }
+
     /// The user id whose process asks.
     pub fn uid(&self) -> u32 {
         match self {

@@ -24,6 +24,16 @@ impl Viewer {
         self.call.caller.uid
     }
 
+    /// Who is signed in at the front.
+    pub fn person(&self) -> Option<&Email> {
+        self.call.guest.person.as_ref().map(|person| &person.email)
+    }
+
+    /// Whether the call came from the front.
+    pub fn is_guest(&self) -> bool {
+        self.call.caller.door == Door::Front
+    }
+
     /// Refuses guests of the front what is not theirs to see, whether it exists or not. `None`: it belongs to a
     /// project.
     ///

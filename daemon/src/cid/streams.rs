@@ -1,8 +1,9 @@
-//! How many calls and long answers each user id, and all together, may have open.
+//! How many calls and long answers each user id, each person at the front, and all together may have open.
 
-use crate::error::Error;
+use crate::{domain::Email, error::Error};
 use cid_protocol::budget::{
-    Budget, CALLS, CALLS_OF_USER, LOGS, LOGS_OF_USER, WATCHES, WATCHES_OF_USER,
+    Budget, CALLS, CALLS_OF_USER, LOGS, LOGS_OF_PERSON, LOGS_OF_USER, WATCHES, WATCHES_OF_PERSON,
+    WATCHES_OF_USER,
 };
 use std::{
     collections::HashMap,
@@ -21,12 +22,31 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Of one user id, and in all.
-    fn budgets(self) -> [&'static Budget; 2] {
-        match self {
-            Self::Calls => [&CALLS_OF_USER, &CALLS],
-            Self::Logs => [&LOGS_OF_USER, &LOGS],
-            Self::Watches => [&WATCHES_OF_USER, &WATCHES],
+    /// Of one such opener, and in all.
+    fn budgets(self, opener: &Opener) -> [&'static Budget; 2] {
+        match (self, &opener.person) {
+            (Self::Calls, _) => [&CALLS_OF_USER, &CALLS],
+            (Self::Logs, None) => [&LOGS_OF_USER, &LOGS],
+            (Self::Logs, Some(_)) => [&LOGS_OF_PERSON, &LOGS],
+            (Self::Watches, None) => [&WATCHES_OF_USER, &WATCHES],
+            (Self::Watches, Some(_)) => [&WATCHES_OF_PERSON, &WATCHES],
+        }
+    }
+}
+
+/// Whose place it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Opener {
+    uid: u32,
+    /// Who is signed in at the front, which has the user id.
+    person: Option<Email>,
+}
+
+impl Opener {
+    pub(crate) fn new(uid: u32, person: Option<&Email>) -> Self {
+        Self {
+            uid,
+            person: person.cloned(),
         }
     }
 }
@@ -38,35 +58,35 @@ pub struct Streams(Arc<Mutex<Open>>);
 #[derive(Default)]
 struct Open {
     all: HashMap<Kind, usize>,
-    of_user: HashMap<(Kind, u32), usize>,
+    of_one: HashMap<(Kind, Opener), usize>,
 }
 
 impl Streams {
-    /// Takes a place for one more of this user's.
+    /// Takes a place for one more of this opener's.
     ///
     /// # Errors
     /// There are as many as there may be.
-    pub(crate) fn begin(&self, uid: u32, kind: Kind) -> Result<Place, Error> {
-        let [per_user, in_all] = kind.budgets();
+    pub(crate) fn begin(&self, opener: Opener, kind: Kind) -> Result<Place, Error> {
+        let [per_one, in_all] = kind.budgets(&opener);
         let mut open = self.lock();
-        let Open { all, of_user } = &mut *open;
+        let Open { all, of_one } = &mut *open;
         let all = all.entry(kind).or_default();
-        let of_user = of_user.entry((kind, uid)).or_default();
-        let counts = [(*of_user, per_user), (*all, in_all)];
+        let of_one = of_one.entry((kind, opener.clone())).or_default();
+        let counts = [(*of_one, per_one), (*all, in_all)];
         if let Some((_, budget)) = counts.iter().find(|(open, budget)| *open >= budget.most) {
             let over = budget.over("one more");
-            open.forget(uid, kind);
+            open.forget(opener, kind);
             return Err(Error::Exhausted {
                 message: over.to_string(),
                 hint: Some("end some of them, or try again when some have ended".into()),
             });
         }
         *all += 1;
-        *of_user += 1;
+        *of_one += 1;
         drop(open);
         Ok(Place {
             streams: self.clone(),
-            uid,
+            opener,
             kind,
         })
     }
@@ -77,10 +97,11 @@ impl Streams {
 }
 
 impl Open {
-    /// Users who have nothing open take no room.
-    fn forget(&mut self, uid: u32, kind: Kind) {
-        if self.of_user.get(&(kind, uid)) == Some(&0) {
-            self.of_user.remove(&(kind, uid));
+    /// Those who have nothing open take no room.
+    fn forget(&mut self, opener: Opener, kind: Kind) {
+        let key = (kind, opener);
+        if self.of_one.get(&key) == Some(&0) {
+            self.of_one.remove(&key);
         }
     }
 }
@@ -89,19 +110,19 @@ impl Open {
 #[must_use]
 pub(crate) struct Place {
     streams: Streams,
-    uid: u32,
+    opener: Opener,
     kind: Kind,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.streams.lock();
-        let Open { all, of_user } = &mut *open;
-        let of_user = of_user.get_mut(&(self.kind, self.uid));
-        for count in all.get_mut(&self.kind).into_iter().chain(of_user) {
+        let Open { all, of_one } = &mut *open;
+        let of_one = of_one.get_mut(&(self.kind, self.opener.clone()));
+        for count in all.get_mut(&self.kind).into_iter().chain(of_one) {
             *count = count.saturating_sub(1);
         }
-        open.forget(self.uid, self.kind);
+        open.forget(self.opener.clone(), self.kind);
     }
 }
 
@@ -109,12 +130,16 @@ impl Drop for Place {
 mod tests {
     use crate::cid::streams::*;
 
+    fn user(uid: usize) -> Opener {
+        Opener::new(u32::try_from(uid).unwrap(), None)
+    }
+
     #[test]
     fn each_bound_holds_and_places_come_back() {
         for kind in [Kind::Calls, Kind::Logs, Kind::Watches] {
-            let [per_user, in_all] = kind.budgets();
+            let [per_user, in_all] = kind.budgets(&user(1));
             let streams = Streams::default();
-            let begin = |uid: usize| streams.begin(u32::try_from(uid).unwrap(), kind);
+            let begin = |uid: usize| streams.begin(user(uid), kind);
             let of_one: Vec<_> = (0..per_user.most).map(|_| begin(1).unwrap()).collect();
             let said = begin(1).err().unwrap().to_string();
             assert!(said.contains(per_user.what), "{said}");
@@ -129,10 +154,32 @@ mod tests {
             } else {
                 Kind::Logs
             };
-            assert!(streams.begin(1, other).is_ok());
+            assert!(streams.begin(user(1), other).is_ok());
             drop((of_one, others));
-            assert!(streams.lock().of_user.is_empty());
+            assert!(streams.lock().of_one.is_empty());
             assert!(begin(1).is_ok());
+        }
+    }
+
+    #[test]
+    fn one_person_at_the_front_leaves_the_others_theirs() {
+        for kind in [Kind::Logs, Kind::Watches] {
+            let streams = Streams::default();
+            let begin = |email: &str| {
+                let email = Email::parse(email).unwrap();
+                streams.begin(Opener::new(7, Some(&email)), kind)
+            };
+            let mut held = Vec::new();
+            let said = loop {
+                match begin("anna@example.com") {
+                    Ok(place) => held.push(place),
+                    Err(error) => break error.to_string(),
+                }
+            };
+            assert!(said.contains("one person at the front"), "{said}");
+            assert!(begin("ben@example.com").is_ok());
+            held.pop();
+            assert!(begin("anna@example.com").is_ok());
         }
     }
 }

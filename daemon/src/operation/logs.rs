@@ -6,7 +6,7 @@ use crate::{
     authz::Claim,
     cid::{
         Cid,
-        streams::{Kind, Place},
+        streams::{Kind, Opener, Place},
     },
     domain::ProcessType,
     error::Error,
@@ -66,7 +66,8 @@ pub async fn logs(
     let workspace = resolve(cid, named).await?;
     let permit = bind(cid, claim, &workspace).await?;
     let dir = cid.layout.app_log_dir(&workspace.unit());
-    let place = cid.streams.begin(permit.uid(), Kind::Logs)?;
+    let opener = Opener::new(permit.uid(), permit.actor().person());
+    let place = cid.streams.begin(opener, Kind::Logs)?;
     tracing::debug!(caller = %permit, "reading logs");
     stream(place, &dir, wanted, cid.stopping.clone())
 }
@@ -332,7 +333,9 @@ mod tests {
     type Lines = std::pin::Pin<Box<dyn Stream<Item = LogLine>>>;
 
     fn read(dir: &Path, lines: u32, follow: bool) -> Lines {
-        let place = Streams::default().begin(7, Kind::Logs).unwrap();
+        let place = Streams::default()
+            .begin(Opener::new(7, None), Kind::Logs)
+            .unwrap();
         let wanted = WantedLogs {
             process: "web".into(),
             lines,
@@ -433,7 +436,9 @@ mod tests {
     async fn goes_on_where_an_earlier_answer_ended() {
         let dir = log(b"a\nb\nb\nc\n");
         let from = |after| {
-            let place = Streams::default().begin(7, Kind::Logs).unwrap();
+            let place = Streams::default()
+                .begin(Opener::new(7, None), Kind::Logs)
+                .unwrap();
             let wanted = WantedLogs {
                 process: "web".into(),
                 lines: 2,
@@ -466,7 +471,9 @@ mod tests {
             after: None,
         };
         let ask = |lines| {
-            let place = Streams::default().begin(7, Kind::Logs).unwrap();
+            let place = Streams::default()
+                .begin(Opener::new(7, None), Kind::Logs)
+                .unwrap();
             let stopping = CancellationToken::new();
             stream(place, dir.path(), &wanted(lines), stopping).map(drop)
         };

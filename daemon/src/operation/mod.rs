@@ -21,10 +21,10 @@ pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};
 pub use logs::{LogLine, LogPlace, WantedLogs, logs};
 pub use restart::{deploy, repair_access, restart};
 pub use run::{Running, Wanted, run};
-pub use show::{Shown, Standing, list, show};
+pub use show::{Shown, Standing, list, memory_of_each, show};
 pub use stages::{
-    BegunBuild, RunningBuild, ShownStage, keepers, onward, promote, roll_back, running_builds,
-    stages,
+    BegunBuild, Previewed, RunningBuild, ShownStage, WantedPreview, keepers, onward, preview,
+    promote, roll_back, running_builds, stages,
 };
 pub use watch::{Watch, Watched, watch_job};
 

@@ -113,6 +113,17 @@ pub async fn list(
     Ok(page.into_iter().zip(looked).collect())
 }
 
+/// What each of these workspaces has in memory, in bytes.
+pub async fn memory_of_each(all: &[(Workspace, Seen)]) -> Vec<u64> {
+    let processes: Vec<Process> = all
+        .iter()
+        .flat_map(|(_, seen)| seen.processes.clone())
+        .collect();
+    let mut memory = memory_of(&processes).await.into_iter();
+    let own = |(_, seen): &(Workspace, Seen)| memory.by_ref().take(seen.processes.len()).sum();
+    all.iter().map(own).collect()
+}
+
 async fn memory_of(processes: &[Process]) -> Vec<u64> {
     let pids: Vec<Option<u32>> = processes.iter().map(|process| process.pid).collect();
     let count = pids.len();

@@ -3,7 +3,10 @@
 use super::jobs::{about, job_to_see};
 use crate::{
     authz::{Decision, Viewer},
-    cid::{Cid, streams::Kind},
+    cid::{
+        Cid,
+        streams::{Kind, Opener},
+    },
     domain::event::{Event, What},
     engine::Plan,
     error::Error,
@@ -48,7 +51,8 @@ type Sender = mpsc::Sender<Result<Watched, Error>>;
 /// # Errors
 /// There is no such job, its plan cannot be read, or too many are watched.
 pub async fn watch_job(cid: &Cid, viewer: &Viewer, id: Uuid, after: u64) -> Result<Watch, Error> {
-    let place = cid.streams.begin(viewer.uid(), Kind::Watches)?;
+    let opener = Opener::new(viewer.uid(), viewer.person());
+    let place = cid.streams.begin(opener, Kind::Watches)?;
     let row = job_to_see(cid, viewer, id).await?;
     let subject = about(cid, &row);
     let with_output = viewer.may_see_output(&subject).await == Decision::Allowed;

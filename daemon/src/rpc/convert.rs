@@ -106,6 +106,7 @@ pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users
         job: workspace.job.to_string(),
         creator: users.name(&workspace.creator),
         branch_gone_at: workspace.branch_gone_at.map(timestamp),
+        memory: 0,
     }
 }
 
@@ -117,6 +118,7 @@ pub(super) fn shown(shown: Shown) -> v1::GetResponse {
         standing: clone,
     } = shown;
     let mut message = workspace(&row, seen.health, &mut Users::default());
+    message.memory = memory.iter().sum();
     let processes = seen.processes.iter().zip(memory);
     message.processes = processes
         .map(|(one, memory)| process(one, memory))

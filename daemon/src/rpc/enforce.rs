@@ -4,15 +4,18 @@
 use super::audit::Audit;
 use crate::{
     authz::{Call, Caller, Claim, Decision, Denial, Door, Gate, Guest},
-    cid::streams::{Kind, Streams},
+    cid::streams::{Kind, Opener, Streams},
+    error::Error,
     sign_in::SignIn,
 };
-use http_body_util::BodyExt;
+use futures::StreamExt as _;
+use http_body_util::{BodyExt, BodyStream, StreamBody};
 use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 use tonic::{
     Code, Status,
@@ -25,6 +28,15 @@ use tower::{Layer, Service};
 const INTERACTIVE: &str = "cid-interactive";
 /// The front sends the token of the session with this, on whose behalf it calls.
 pub(super) const SESSION: &str = "cid-session";
+
+/// Answers that may go on for long.
+const LONG: [&str; 3] = [
+    "/cid.v1.Workspaces/Logs",
+    "/cid.v1.Workspaces/Test",
+    "/cid.v1.Jobs/Watch",
+];
+/// The pause between two looks at the session of such an answer.
+const SESSION_LOOK: Duration = Duration::from_secs(2);
 
 /// The claim of one call, until it is taken.
 #[derive(Clone)]
@@ -107,14 +119,15 @@ where
                 return Ok(Status::permission_denied("the caller is unknown").into_http());
             };
             // Held until the answer is read or abandoned.
-            let place = match streams.begin(caller.uid, Kind::Calls) {
+            let place = match streams.begin(Opener::new(caller.uid, None), Kind::Calls) {
                 Ok(place) => place,
                 Err(error) => return Ok(error.into_status().into_http()),
             };
+            let session = session(request.headers()).map(str::to_owned);
             let is_interactive = request.headers().contains_key(INTERACTIVE);
             let guest = match caller.door {
                 Door::People => Ok(Guest::default()),
-                Door::Front => sign_in.guest(session(request.headers())).await,
+                Door::Front => sign_in.guest(session.as_deref()).await,
             };
             let (guest, ended) = match guest {
                 Ok(guest) => (guest, None),
@@ -151,6 +164,12 @@ where
                 Err(error) => error.into_status().into_http(),
             };
             told.answered(answer.headers());
+            let answer = match (call.caller.door, session) {
+                (Door::Front, Some(session)) if LONG.contains(&rpc.as_str()) => {
+                    answer.map(|body| until_sign_out(body, sign_in, session))
+                }
+                _ => answer,
+            };
             Ok(answer.map(|body| {
                 Body::new(body.map_frame(move |frame| {
                     let _held = &place;
@@ -165,6 +184,20 @@ where
 fn session(headers: &HeaderMap) -> Option<&str> {
     let token = headers.get(SESSION)?;
     Some(token.to_str().unwrap_or_default())
+}
+
+/// The answer, which breaks off soon after the session has ended on whose behalf it was begun.
+fn until_sign_out(body: Body, sign_in: SignIn, session: String) -> Body {
+    let ended = async move {
+        loop {
+            tokio::time::sleep(SESSION_LOOK).await;
+            if let Err(Error::SignedOut) = sign_in.person_of(&session).await {
+                return;
+            }
+        }
+    };
+    let frames = BodyStream::new(body).take_until(Box::pin(ended));
+    Body::new(StreamBody::new(frames))
 }
 
 /// A result whose permission was never asked for is withheld. So is the reason for a failure, from

@@ -5,7 +5,7 @@ use crate::{
     authz::Claim,
     cid::Cid,
     error::Error,
-    operation::{self, Running, Wanted},
+    operation::{self, Named, Running, Wanted},
     system::session::{self, Input, Session},
 };
 use cid_proto::v1::{
@@ -13,6 +13,7 @@ use cid_proto::v1::{
     run_response::Message as Out,
 };
 use cid_protocol::frame::{Size, Start, Terminal};
+use futures::{Stream, StreamExt as _, future, stream};
 use std::collections::BTreeMap;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -29,7 +30,8 @@ const DEFAULT_SIZE: Size = Size {
     columns: 80,
 };
 
-type Sender = mpsc::Sender<Result<RunResponse, Status>>;
+type Answer = Result<RunResponse, Status>;
+type Sender = mpsc::Sender<Answer>;
 
 /// Starts the command of the first message; ends with its exit status.
 ///
@@ -39,7 +41,7 @@ pub(super) async fn run(
     cid: &Cid,
     claim: Claim,
     mut requests: Streaming<RunRequest>,
-) -> Result<ReceiverStream<Result<RunResponse, Status>>, Status> {
+) -> Result<ReceiverStream<Answer>, Status> {
     let start = match requests
         .message()
         .await?
@@ -49,16 +51,45 @@ pub(super) async fn run(
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
     let named = named(start.workspace)?;
-    let wanted = match start.test {
-        0 => Wanted::Command(command(start.command, start.terminal)),
-        number => Wanted::Test(number),
-    };
+    let wanted = Wanted::Command(command(start.command, start.terminal));
+    let running = begin(cid, claim, &named, wanted).await?;
+    let messages = requests
+        .take_while(|request| future::ready(request.is_ok()))
+        .filter_map(|request| future::ready(request.ok().and_then(|request| request.message)));
+    Ok(pass_on(cid, running, messages))
+}
+
+/// Runs one of the project's tests, which reads nothing; ends with its exit status.
+///
+/// # Errors
+/// There is no such test, or the workspace is not ready.
+pub(super) async fn test(
+    cid: &Cid,
+    claim: Claim,
+    request: v1::TestRequest,
+) -> Result<ReceiverStream<Answer>, Status> {
+    let named = named(request.workspace)?;
+    let running = begin(cid, claim, &named, Wanted::Test(request.number)).await?;
+    let no_input = stream::iter([In::StdinClosed(true)]);
+    Ok(pass_on(cid, running, no_input))
+}
+
+async fn begin(cid: &Cid, claim: Claim, named: &Named, wanted: Wanted) -> Result<Running, Error> {
     claim.runs(wanted.program());
+    operation::run(cid, claim, named, wanted).await
+}
+
+/// Carries input to the command and its output back, until one side ends.
+fn pass_on(
+    cid: &Cid,
+    running: Running,
+    input_messages: impl Stream<Item = In> + Send + Unpin + 'static,
+) -> ReceiverStream<Answer> {
     let Running {
         start,
         session,
         place,
-    } = operation::run(cid, claim, &named, wanted).await?;
+    } = running;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let stopping = cid.stopping.clone();
     let ended = place.ended();
@@ -69,7 +100,7 @@ pub(super) async fn run(
             stdout,
             stderr,
         } = session;
-        let feeder = tokio::spawn(feed(start, requests, input));
+        let feeder = tokio::spawn(feed(start, input_messages, input));
         let out = tokio::spawn(forward(stdout, sender.clone(), Out::Stdout));
         let err = tokio::spawn(forward(stderr, sender.clone(), Out::Stderr));
         let (status, cut) = tokio::select! {
@@ -94,7 +125,7 @@ pub(super) async fn run(
         };
         let _ = sender.send(message).await;
     });
-    Ok(ReceiverStream::new(receiver))
+    ReceiverStream::new(receiver)
 }
 
 fn daemon_stops() -> Status {
@@ -127,15 +158,15 @@ fn size(told: &WindowSize) -> Size {
     }
 }
 
-async fn feed(start: Start, mut requests: Streaming<RunRequest>, mut input: Input) {
+async fn feed(start: Start, mut messages: impl Stream<Item = In> + Unpin, mut input: Input) {
     if input.begin(start).await.is_err() {
         return;
     }
-    while let Ok(Some(request)) = requests.message().await {
-        let fed = match request.message {
-            Some(In::Stdin(bytes)) => input.write(bytes).await,
-            Some(In::WindowSize(told)) => input.resize(size(&told)).await,
-            _ => return,
+    while let Some(message) = messages.next().await {
+        let fed = match message {
+            In::Stdin(bytes) => input.write(bytes).await,
+            In::WindowSize(told) => input.resize(size(&told)).await,
+            In::Start(_) | In::StdinClosed(_) => return,
         };
         if fed.is_err() {
             return;

@@ -9,6 +9,7 @@ use crate::{
     operation::{self, ShownStage},
 };
 use cid_proto::v1::{self, stages_server::Stages};
+use cid_protocol::request::FoundCommit;
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -53,6 +54,43 @@ impl Stages for Cid {
             notes: begun.notes,
         }))
     }
+
+    async fn preview(
+        &self,
+        request: Request<v1::PreviewRequest>,
+    ) -> Result<Response<v1::PreviewResponse>, Status> {
+        let request = request.into_inner();
+        let stage = request.stage.unwrap_or_default();
+        let wanted = operation::WantedPreview {
+            project: stage.project,
+            stage: stage.name,
+            build: Some(request.build).filter(|number| *number > 0),
+            back: request.back,
+            older: request.older,
+        };
+        let found = operation::preview(self, &wanted).await?;
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Ok(Response::new(v1::PreviewResponse {
+            build: found.build,
+            running: found.running.unwrap_or_default(),
+            added: commits(found.commits.added),
+            more_added: count(found.commits.more_added),
+            removed: commits(found.commits.removed),
+            more_removed: count(found.commits.more_removed),
+            notes: found.notes,
+            releases: found.releases,
+            backs_up: found.backs_up,
+        }))
+    }
+}
+
+fn commits(found: Vec<FoundCommit>) -> Vec<v1::ChangedCommit> {
+    let message = |found: FoundCommit| v1::ChangedCommit {
+        commit: found.commit,
+        subject: found.subject,
+        author: found.author,
+    };
+    found.into_iter().map(message).collect()
 }
 
 fn message(stage: ShownStage) -> v1::Stage {

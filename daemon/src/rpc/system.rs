@@ -1,6 +1,6 @@
 //! Service `System`.
 
-use super::{page_size, page_token};
+use super::{page_size, page_token, viewer};
 use crate::{cid::Cid, doctor, error::Error, operation};
 use cid_proto::v1::{self, system_server::System};
 use tonic::{Request, Response, Status};
@@ -25,7 +25,16 @@ impl System for Cid {
         &self,
         request: Request<v1::DoctorRequest>,
     ) -> Result<Response<v1::DoctorResponse>, Status> {
-        let findings = doctor::examine(self, request.into_inner().repair).await?;
+        let by_front = viewer(&request)?.is_guest();
+        let repair = request.into_inner().repair;
+        if repair && by_front {
+            return Err(Error::Denied {
+                message: "the web front repairs nothing".into(),
+                hint: Some("on the server: cictl doctor --repair".into()),
+            }
+            .into());
+        }
+        let findings = doctor::examine(self, repair).await?;
         Ok(Response::new(v1::DoctorResponse {
             findings: findings.into_iter().map(Into::into).collect(),
         }))

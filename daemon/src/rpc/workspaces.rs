@@ -56,10 +56,16 @@ impl Workspaces for Cid {
             Some((last, _)) if page.len() == limit => last.id.to_string(),
             _ => String::new(),
         };
+        let memory = match request.memory {
+            true => operation::memory_of_each(&page).await,
+            false => Vec::new(),
+        };
+        let mut memory = memory.into_iter();
         let mut users = Users::default();
-        let messages = page
-            .into_iter()
-            .map(|(workspace, seen)| convert::workspace(&workspace, seen.health, &mut users));
+        let messages = page.into_iter().map(|(workspace, seen)| v1::Workspace {
+            memory: memory.next().unwrap_or_default(),
+            ..convert::workspace(&workspace, seen.health, &mut users)
+        });
         Ok(Response::new(v1::ListResponse {
             workspaces: messages.collect(),
             next_page_token,
@@ -156,6 +162,17 @@ impl Workspaces for Cid {
     ) -> Result<Response<Self::RunStream>, Status> {
         let claim = take_claim(&request)?;
         let answer = run::run(self, claim, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    type TestStream = ReceiverStream<Result<v1::RunResponse, Status>>;
+
+    async fn test(
+        &self,
+        request: Request<v1::TestRequest>,
+    ) -> Result<Response<Self::TestStream>, Status> {
+        let claim = take_claim(&request)?;
+        let answer = run::test(self, claim, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 }

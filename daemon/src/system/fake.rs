@@ -26,7 +26,7 @@ use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
     request::{
-        AccessReport, AccountFiles, BranchDeletion, Branches, Built, Checked, Collected,
+        AccessReport, AccountFiles, BranchDeletion, Branches, Built, Checked, Collected, Compared,
         Configured, Dependencies, Ended, Exported, Fetched, FoundCommit, Granted, Inspection,
         LocalInstalled, MailTaken, PathReport, Placed, Purged, Reports, Request, Resolved,
         SealedBuild, ToolExited, TreeLook, TreeState, WorkReport,
@@ -282,6 +282,7 @@ impl Launcher for Fake {
                 subject: "One".into(),
                 author: "anna@example.com".into(),
             }))),
+            Request::CompareCommits(_) => encode(serde_json::to_value(Compared::default())),
             Request::ExportCommit(ask) => {
                 fs::make_dir(&ask.target, 0o755)?;
                 made(fs::write_atomic(&ask.target.join("app.py"), b"x", 0o600))?;

@@ -138,27 +138,45 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 /// These processes and all that descend from them.
 pub fn with_descendants(pids: &[u32]) -> Vec<Stat> {
-    let mut children: BTreeMap<u32, Vec<Stat>> = BTreeMap::new();
-    let all = all();
-    for stat in &all {
-        children.entry(stat.parent).or_default().push(*stat);
+    Tree::now().with_descendants(pids)
+}
+
+/// All processes, and which are whose children.
+struct Tree {
+    all: BTreeMap<u32, Stat>,
+    children: BTreeMap<u32, Vec<Stat>>,
+}
+
+impl Tree {
+    fn now() -> Self {
+        let mut children: BTreeMap<u32, Vec<Stat>> = BTreeMap::new();
+        let all = all();
+        for stat in &all {
+            children.entry(stat.parent).or_default().push(*stat);
+        }
+        let all = all.into_iter().map(|stat| (stat.id.pid, stat)).collect();
+        Self { all, children }
     }
-    let mut found: Vec<_> = all
-        .iter()
-        .copied()
-        .filter(|stat| pids.contains(&stat.id.pid))
-        .collect();
-    let mut seen: BTreeSet<_> = found.iter().map(|stat| stat.id.pid).collect();
-    let mut next = 0;
-    while let Some(stat) = found.get(next).copied() {
-        next += 1;
-        for child in children.get(&stat.id.pid).into_iter().flatten() {
-            if seen.insert(child.id.pid) {
-                found.push(*child);
+
+    fn with_descendants(&self, pids: &[u32]) -> Vec<Stat> {
+        let pids: BTreeSet<u32> = pids.iter().copied().collect();
+        let mut found: Vec<Stat> = pids
+            .iter()
+            .filter_map(|pid| self.all.get(pid))
+            .copied()
+            .collect();
+        let mut seen: BTreeSet<_> = found.iter().map(|stat| stat.id.pid).collect();
+        let mut next = 0;
+        while let Some(stat) = found.get(next).copied() {
+            next += 1;
+            for child in self.children.get(&stat.id.pid).into_iter().flatten() {
+                if seen.insert(child.id.pid) {
+                    found.push(*child);
+                }
             }
         }
+        found
     }
-    found
 }
 
 /// What each of these processes and its descendants have in memory, in bytes; 0 for those that are not there.
@@ -172,8 +190,11 @@ pub fn memory_of(pids: &[Option<u32>]) -> Vec<u64> {
         let text = fs::read_to_string(format!("/proc/{}/statm", stat.id.pid)).ok()?;
         text.split(' ').nth(1)?.parse::<u64>().ok()
     };
+    // One look at /proc, however many are asked about.
+    let tree = Tree::now();
     let of = |pid: &u32| {
-        let pages = with_descendants(&[*pid])
+        let pages = tree
+            .with_descendants(&[*pid])
             .iter()
             .filter_map(resident)
             .sum::<u64>();

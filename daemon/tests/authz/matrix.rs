@@ -125,6 +125,7 @@ async fn who_made_a_workspace_may_cancel_and_delete_it_unless_it_is_somebody_els
         ("/cid.v1.Workspaces/RepairAccess", false),
         ("/cid.v1.Workspaces/Logs", false),
         ("/cid.v1.Workspaces/Run", false),
+        ("/cid.v1.Workspaces/Test", false),
     ] {
         assert_eq!(may(rpc, None, bert()).await, creators, "{rpc}");
         assert!(!may(rpc, Some("anna"), bert()).await, "{rpc}: it is Anna's");

@@ -191,10 +191,14 @@ budgets! {
     CALLS = count 8192, "calls at once, in all";
     /// `cictl logs`.
     LOGS_OF_USER = count 32, "logs that one user id reads at once";
+    /// The front reads logs for all who are signed in.
+    LOGS_OF_PERSON = count 8, "logs that one person at the front reads at once";
     /// Over all users.
     LOGS = count 128, "logs that are read at once, in all";
     /// A creation is watched from its begin to its end; the front watches for all who use the form.
     WATCHES_OF_USER = count 256, "jobs that one user id watches at once";
+    /// As with logs.
+    WATCHES_OF_PERSON = count 32, "jobs that one person at the front watches at once";
     /// Over all users.
     WATCHES = count 512, "jobs that are watched at once, in all";
     /// `cictl run`.

@@ -7,13 +7,17 @@ use crate::{
 use cid_protocol::{
     budget::{ERROR_TEXT, cut},
     fault::Fault,
-    request::{ExportCommit, Exported, FindCommit, FoundCommit},
+    request::{CompareCommits, Compared, ExportCommit, Exported, FindCommit, FoundCommit},
 };
-use git2::{Commit, ErrorCode, Oid, Repository};
+use git2::{Commit, ErrorCode, Oid, Repository, Sort};
 use std::path::Path;
 
 /// Shorter beginnings of a commit's name are too easily a word.
 const SHORTEST: usize = 7;
+/// How many commits a comparison lists on either side.
+const LISTED: usize = 50;
+/// Bytes of a text in such a list.
+const SUBJECT: usize = 200;
 
 /// Finds a commit by a branch, a tag or the beginning of its name, in this order.
 ///
@@ -28,17 +32,62 @@ pub(crate) fn find(ask: &FindCommit) -> Result<Option<FoundCommit>, Fault> {
             error.message()
         ))
     })?;
-    Ok(found.map(|commit| {
-        let text = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes);
-            cut(&text, ERROR_TEXT.most).to_owned()
-        };
-        FoundCommit {
-            commit: commit.id().to_string(),
-            subject: text(commit.summary_bytes().unwrap_or_default()),
-            author: text(commit.author().email_bytes()),
+    Ok(found.as_ref().map(|commit| told(commit, ERROR_TEXT.most)))
+}
+
+/// `longest`: of each text, in bytes.
+fn told(commit: &Commit<'_>, longest: usize) -> FoundCommit {
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        cut(&text, longest).to_owned()
+    };
+    FoundCommit {
+        commit: commit.id().to_string(),
+        subject: text(commit.summary_bytes().unwrap_or_default()),
+        author: text(commit.author().email_bytes()),
+    }
+}
+
+/// Says which commits lie between two: what the new one leads to and the old one does not, and the other way
+/// round.
+///
+/// # Errors
+/// The mirror cannot be read, or lacks one of them.
+pub(crate) fn compare(ask: &CompareCommits) -> Result<Compared, Fault> {
+    let mirror = open_mirror(&ask.mirror)?;
+    let damaged =
+        |error: git2::Error| Fault::io("read from the mirror", &ask.mirror, error.message());
+    let (new, old) = (Oid::from_str(&ask.new), Oid::from_str(&ask.old));
+    let (new, old) = (new.map_err(damaged)?, old.map_err(damaged)?);
+    let (added, more_added) = between(&mirror, new, old).map_err(damaged)?;
+    let (removed, more_removed) = between(&mirror, old, new).map_err(damaged)?;
+    Ok(Compared {
+        added,
+        more_added,
+        removed,
+        more_removed,
+    })
+}
+
+/// Commits that `new` leads to and `old` does not: the newest, and how many more there are.
+fn between(
+    mirror: &Repository,
+    new: Oid,
+    old: Oid,
+) -> Result<(Vec<FoundCommit>, usize), git2::Error> {
+    let mut walk = mirror.revwalk()?;
+    walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME)?;
+    walk.push(new)?;
+    walk.hide(old)?;
+    let (mut found, mut more) = (Vec::new(), 0);
+    for id in walk {
+        if found.len() < LISTED {
+            found.push(told(&mirror.find_commit(id?)?, SUBJECT));
+        } else {
+            more += 1;
         }
-    }))
+    }
+    Ok((found, more))
 }
 
 fn look_up<'r>(mirror: &'r Repository, revision: &str) -> Result<Option<Commit<'r>>, git2::Error> {
@@ -196,5 +245,41 @@ mod tests {
         ] {
             assert_eq!(found(revision), None, "{revision:?}");
         }
+    }
+
+    #[test]
+    fn commits_between_two_are_told_both_ways() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mirror");
+        let repository = Repository::init_bare(&path).unwrap();
+        let tree = repository.treebuilder(None).unwrap().write().unwrap();
+        let tree = repository.find_tree(tree).unwrap();
+        let who = git2::Signature::now("Anna", "anna@example.com").unwrap();
+        let commit = |subject: &str, parent: Option<Oid>| {
+            let parent = parent.map(|id| repository.find_commit(id).unwrap());
+            let parents: Vec<_> = parent.iter().collect();
+            repository
+                .commit(None, &who, &who, subject, &tree, &parents)
+                .unwrap()
+        };
+        let first = commit("first", None);
+        let other = commit("other", Some(first));
+        let newest = (0..LISTED + 3).fold(first, |at, n| commit(&format!("c{n}"), Some(at)));
+        let compare = |new: Oid, old: Oid| {
+            let (new, old) = (new.to_string(), old.to_string());
+            let mirror = path.clone();
+            compare(&CompareCommits { mirror, new, old })
+        };
+        let told = compare(newest, other).unwrap();
+        assert_eq!((told.added.len(), told.more_added), (LISTED, 3));
+        assert_eq!(told.added[0].subject, format!("c{}", LISTED + 2));
+        assert_eq!(told.added[0].author, "anna@example.com");
+        assert_eq!(
+            (told.removed.len(), &*told.removed[0].subject),
+            (1, "other")
+        );
+        assert_eq!(compare(first, first).unwrap(), Compared::default());
+        assert_eq!(compare(first, newest).unwrap().more_removed, 3);
+        assert!(compare(Oid::ZERO_SHA1, first).is_err());
     }
 }

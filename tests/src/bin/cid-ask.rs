@@ -67,8 +67,11 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         workspace: reference(),
         command: vec!["true".to_owned()],
         terminal: None,
-        test: 0,
     });
+    let no_test = v1::TestRequest {
+        workspace: reference(),
+        number: 99,
+    };
     let run = v1::RunRequest {
         message: Some(start),
     };
@@ -92,6 +95,7 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ),
         ("/cid.v1.Workspaces/Logs", workspace().encode_to_vec()),
         ("/cid.v1.Workspaces/Run", run.encode_to_vec()),
+        ("/cid.v1.Workspaces/Test", no_test.encode_to_vec()),
         ("/cid.v1.Builds/Start", no_commit().encode_to_vec()),
         ("/cid.v1.Builds/List", Vec::new()),
         ("/cid.v1.Builds/Get", no_build().encode_to_vec()),
@@ -100,6 +104,7 @@ fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> 
         ("/cid.v1.Stages/List", Vec::new()),
         ("/cid.v1.Stages/Promote", Vec::new()),
         ("/cid.v1.Stages/RollBack", Vec::new()),
+        ("/cid.v1.Stages/Preview", Vec::new()),
         ("/cid.v1.Jobs/Get", id().encode_to_vec()),
         ("/cid.v1.Jobs/List", Vec::new()),
         ("/cid.v1.Jobs/Watch", id().encode_to_vec()),

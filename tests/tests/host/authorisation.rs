@@ -27,6 +27,8 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Workspaces/RepairAccess", &["Ok", "Aborted"]),
     // Not in the library that serves it.
     ("Health/List", &["Unimplemented"]),
+    // It names a test that is not there.
+    ("Workspaces/Test", &["NotFound"]),
     // They name a commit and a build that are not there.
     ("Builds/Start", &["NotFound"]),
     ("Builds/Get", &["NotFound"]),
@@ -39,6 +41,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     // They name a stage that is not there.
     ("Stages/Promote", &["NotFound"]),
     ("Stages/RollBack", &["NotFound"]),
+    ("Stages/Preview", &["NotFound"]),
     // It names a project that is not there.
     ("Projects/Remove", &["NotFound"]),
     // The settings name nobody who may sign in.

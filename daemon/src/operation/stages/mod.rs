@@ -4,6 +4,9 @@
 //! deploys a build to a stage as a person would, and [`onward`] says which builds may go on by themselves.
 
 mod place;
+mod preview;
+
+pub use preview::{Previewed, WantedPreview, preview};
 
 use super::{Begun, subject};
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     error::Error,
     health::{Condition, Seen},
 };
+use futures::future::try_join_all;
 use place::Place;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -66,9 +70,11 @@ pub async fn stages(cid: &Cid, project: &str) -> Result<Vec<ShownStage>, Error> 
     let mut all = Vec::new();
     for project in projects {
         let builds = builds(cid, &project).await?;
-        for name in project.stages.keys() {
-            all.push(shown(cid, &project, name, &builds).await?);
-        }
+        let shown = project
+            .stages
+            .keys()
+            .map(|name| shown(cid, &project, name, &builds));
+        all.extend(try_join_all(shown).await?);
         all.extend(unnamed(cid, &project).await?);
     }
     Ok(all)
@@ -189,24 +195,7 @@ pub async fn roll_back(
     if let Some(number) = number {
         find_build(&builds, &project.name, number)?;
     }
-    let number = match number {
-        Some(number) if place.past.iter().any(|old| old.build == number) => number,
-        Some(number) => {
-            return Err(Error::Conflict {
-                message: format!("build {number} never ran in {name}"),
-                hint: Some(format!(
-                    "cictl promote {name} {number} takes one that passed"
-                )),
-            });
-        }
-        None => place.previous().ok_or_else(|| Error::Conflict {
-            message: format!("no older build ran in {name}"),
-            hint: None,
-        })?,
-    };
-    if place.running() == Some(number) {
-        return Err(place.runs_already(number));
-    }
+    let number = place.back_to(number)?;
     let build = find_build(&builds, &project.name, number)?;
     let notes = place.since(number);
     let begun = place.begin(cid, permit, build, false).await?;

@@ -197,6 +197,44 @@ impl Place {
         }
     }
 
+    /// The build that a rollback goes to: this one, or the newest that is older than what runs.
+    ///
+    /// # Errors
+    /// It never ran here or runs now, or there is none.
+    pub(super) fn back_to(&self, number: Option<u32>) -> Result<u32, Error> {
+        let name = &self.name;
+        let number = match number {
+            Some(number) if self.past.iter().any(|old| old.build == number) => number,
+            Some(number) => {
+                return Err(Error::Conflict {
+                    message: format!("build {number} never ran in {name}"),
+                    hint: Some(format!(
+                        "cictl promote {name} {number} takes one that passed"
+                    )),
+                });
+            }
+            None => self.previous().ok_or_else(|| Error::Conflict {
+                message: format!("no older build ran in {name}"),
+                hint: None,
+            })?,
+        };
+        match self.running() == Some(number) {
+            true => Err(self.runs_already(number)),
+            false => Ok(number),
+        }
+    }
+
+    /// Whether release commands may run: the project file names some, or leaves them to the repository.
+    pub(super) fn may_release(&self) -> bool {
+        let own = self.project.app.release.as_ref();
+        own.is_none_or(|commands| !commands.is_empty())
+    }
+
+    /// Whether the database is copied before they do.
+    pub(super) fn backs_up(&self) -> bool {
+        !self.stage.backup.is_empty()
+    }
+
     pub(super) fn runs_already(&self, number: u32) -> Error {
         Error::Conflict {
             message: format!("build {number} runs in {} already", self.name),

@@ -290,7 +290,6 @@ async fn who_reads_logs_or_runs_a_program_is_in_the_audit_log() {
         workspace: anna(),
         command: ["mysql", "--password=secret"].map(String::from).into(),
         terminal: None,
-        test: 0,
     };
     let run = v1::RunRequest {
         message: Some(Message::Start(start)),

@@ -9,10 +9,17 @@ use crate::{
     store::Verdict,
 };
 use cid_proto::v1;
-use http_body_util::BodyExt as _;
+use futures::{StreamExt as _, stream};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Bytes, Frame};
 use prost::Message;
-use std::sync::Arc;
-use tonic::{Code, Status};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::http::{Request, Response},
+};
+use tower::service_fn;
 
 pub(super) const ADMIN: &str = "root@example.com";
 
@@ -59,6 +66,13 @@ impl Stage {
         }
         let bytes = body.to_bytes();
         Ok(T::decode(&bytes[5..]).unwrap())
+    }
+
+    async fn sign_out(&self, session: &str) {
+        let request = v1::SignOutRequest { everywhere: false };
+        let rpc = "/cid.v1.People/SignOut";
+        let ended = self.ask::<v1::SignOutResponse>(Door::Front, rpc, Some(session), &request);
+        ended.await.unwrap();
     }
 
     pub(super) async fn link(&self, email: &str) -> Result<v1::LinkResponse, Status> {
@@ -439,4 +453,30 @@ async fn a_session_changes_nothing_for_local_accounts() {
         .ask(Door::People, "/cid.v1.People/List", Some(&admin), &request)
         .await;
     assert_eq!(answer.unwrap_err().code(), Code::PermissionDenied);
+}
+
+/// The same for a stream that is open: logs are not sent on to who has signed out.
+#[tokio::test]
+async fn a_stream_breaks_off_when_its_session_ends() {
+    let stage = stage();
+    let session = stage.sign_in("anna@example.com").await;
+    // An answer that says one thing and never ends.
+    let endless = service_fn(|_: Request<Body>| async {
+        let first = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"line")));
+        let frames = stream::iter([first]).chain(stream::pending());
+        Ok::<_, Infallible>(Response::new(Body::new(StreamBody::new(frames))))
+    });
+    let watch = "/cid.v1.Jobs/Watch";
+    let open = || stage.answer_for(endless, 1000, Door::Front, watch, Some(&session), &[]);
+    let mut body = open().await.into_body();
+    assert!(body.frame().await.is_some());
+    let still = tokio::time::timeout(Duration::from_millis(2500), body.frame()).await;
+    assert!(still.is_err(), "it ended while its session was good");
+    stage.sign_out(&session).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), body.frame()).await;
+    assert!(ended.unwrap().is_none(), "it goes on");
+    // Another one does not begin.
+    let refused = open().await;
+    let status = Status::from_header_map(refused.headers()).unwrap();
+    assert_eq!(status.code(), Code::Unauthenticated);
 }

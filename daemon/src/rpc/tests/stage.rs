@@ -283,10 +283,13 @@ pub(super) fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
         workspace: anna(),
         command: vec!["true".into()],
         terminal: None,
-        test: 0,
     };
     let run = v1::RunRequest {
         message: Some(Message::Start(start)),
+    };
+    let test = v1::TestRequest {
+        workspace: anna(),
+        number: 1,
     };
     let logs = v1::LogsRequest {
         workspace: anna(),
@@ -313,6 +316,7 @@ pub(super) fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("/cid.v1.Workspaces/RepairAccess", repair.encode_to_vec()),
         ("/cid.v1.Workspaces/Logs", logs.encode_to_vec()),
         ("/cid.v1.Workspaces/Run", run.encode_to_vec()),
+        ("/cid.v1.Workspaces/Test", test.encode_to_vec()),
         ("/cid.v1.Jobs/Cancel", cancel.encode_to_vec()),
         ("/cid.v1.Jobs/Retry", retry.encode_to_vec()),
     ]

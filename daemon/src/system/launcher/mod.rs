@@ -354,6 +354,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::DiscardPackages(_) => ("remove the environment", "install"),
         Request::RunCommand(_) => ("run the command", "install or release"),
         Request::FindCommit(_) => ("look for the commit", "step"),
+        Request::CompareCommits(_) => ("compare the commits", "step"),
         Request::ExportCommit(_) => ("write the commit's files", "clone"),
         Request::SealBuild(_) => ("seal the build", "install"),
         Request::CopyBuild(_) => ("copy the build for its tests", "install"),

@@ -23,6 +23,30 @@ pub struct FoundCommit {
     pub author: String,
 }
 
+/// See [`super::Request::CompareCommits`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CompareCommits {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// The commit that comes; 40 hex digits.
+    pub new: String,
+    /// The commit that it comes after.
+    pub old: String,
+}
+
+/// Reply to [`CompareCommits`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// What the new one has and the old one has not, newest first, as many as are listed.
+    pub added: Vec<FoundCommit>,
+    /// How many more there are.
+    pub more_added: usize,
+    /// The other way round.
+    pub removed: Vec<FoundCommit>,
+    /// How many more there are.
+    pub more_removed: usize,
+}
+
 /// See [`super::Request::ExportCommit`]. The folder must be empty.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ExportCommit {

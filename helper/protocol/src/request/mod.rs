@@ -16,8 +16,8 @@ pub use access::{
     PathAsk, PathReport, SkipReason, Skipped,
 };
 pub use build::{
-    CopyBuild, ExportCommit, Exported, FindCommit, FoundCommit, ReadReports, Reports, SealBuild,
-    SealedBuild,
+    CompareCommits, Compared, CopyBuild, ExportCommit, Exported, FindCommit, FoundCommit,
+    ReadReports, Reports, SealBuild, SealedBuild,
 };
 pub use command::{
     AccountFiles, EndProcesses, Ended, Exited, FindAccountFiles, Resolve, Resolved, Resource,
@@ -79,6 +79,8 @@ requests! {
     Inspect => Inspection,
     /// Finds a commit of the mirror; `None`: it has no such commit.
     FindCommit => Option<FoundCommit>,
+    /// Says which commits of the mirror lie between two.
+    CompareCommits => Compared,
     /// Writes a commit's files into a folder, without their history.
     ExportCommit => Exported,
     /// Takes write bits away from a build's files, and says what they are.
