@@ -28,6 +28,7 @@ async fn main() -> anyhow::Result<()> {
     tokio::spawn(work(fake));
 
     println!("{listen}");
+    println!("sign in with the cookie cid=anna, or cid=root for an administrator");
     println!("also: /jobs/running /jobs/ready /jobs/failed /jobs/stuck");
     serve::serve(serve::Bound::bind(&listen)?, &socket, 1000).await?;
     fs::remove_file(socket)?;
@@ -47,6 +48,7 @@ fn furnish(world: &mut World) {
     });
     world.log = (0..60).map(line).collect();
     world.projects = vec![fake::project("pressa"), fake::project("atlas")];
+    people(world);
     for (email, project, state) in [
         ("anna@example.com", "pressa", WorkspaceState::Ready),
         (
@@ -84,7 +86,9 @@ fn furnish(world: &mut World) {
         fake::job("failed", "dora@example.com", "pressa", JobState::Running),
         fake::job("stuck", "clara@example.com", "atlas", JobState::Running),
     ];
+    delivery(world);
     advance(world, "running", 4);
+    advance(world, "building", 3);
     advance(world, "ready", 9);
     finish(world, "ready");
     for id in ["failed", "stuck"] {
@@ -92,6 +96,166 @@ fn furnish(world: &mut World) {
         fail(world, id);
         take_back(world, id, if id == "stuck" { 3 } else { 0 });
     }
+}
+
+/// Who has the cookie `cid=anna` is anna; `cid=root` is an administrator.
+fn people(world: &mut World) {
+    for (name, is_administrator) in [("anna", false), ("root", true)] {
+        let person = pb::Person {
+            email: format!("{name}@example.com"),
+            is_administrator,
+            may_create_for_others: is_administrator,
+        };
+        world.people.push((name.to_owned(), person));
+    }
+    world.signed_in = ["anna@example.com", "root@example.com"]
+        .map(|email| pb::SignedIn {
+            email: email.to_owned(),
+            sessions: 2,
+            since: Some(fake::pb_time(1_700_000_000)),
+            used_at: Some(fake::pb_time(1_700_060_000)),
+        })
+        .into();
+    world.findings = vec![
+        pb::Finding {
+            kind: pb::FindingKind::Drift.into(),
+            subject: "vhost pressa.anna---example-com".to_owned(),
+            message: "it is on disk, and no workspace has it".to_owned(),
+            repair: "cictl doctor --repair removes it".to_owned(),
+            repaired: false,
+        },
+        pb::Finding {
+            kind: pb::FindingKind::Note.into(),
+            subject: "packages".to_owned(),
+            message: "2 folders of packages are used by no workspace".to_owned(),
+            ..pb::Finding::default()
+        },
+    ];
+    world.audit = (0..30).map(audited).collect();
+}
+
+fn audited(number: i64) -> pb::AuditLine {
+    let is_denied = number % 5 == 4;
+    let decision = match is_denied {
+        true => pb::Decision::Denied,
+        false => pb::Decision::Allowed,
+    };
+    pb::AuditLine {
+        at: Some(fake::pb_time(1_700_060_000 - number * 700)),
+        uid: 997,
+        account: ["anna@example.com", "root@example.com", "boris"][number as usize % 3].to_owned(),
+        pid: 4711,
+        door: ["front", "people"][usize::from(number % 3 == 2)].to_owned(),
+        rpc: "/cid.v1.Workspaces/Restart".to_owned(),
+        action: "org.cid.restart".to_owned(),
+        email: "anna@example.com".to_owned(),
+        project: "pressa".to_owned(),
+        workspace: "anna---example-com".to_owned(),
+        decision: decision.into(),
+        reason: ["", "this is not yours, or does not exist"][usize::from(is_denied)].to_owned(),
+        outcome: ["OK", "PERMISSION_DENIED"][usize::from(is_denied)].to_owned(),
+        ..pb::AuditLine::default()
+    }
+}
+
+fn delivery(world: &mut World) {
+    let stage = |name: &str, build, promotable, health: pb::Health| pb::Stage {
+        name: name.to_owned(),
+        project: "pressa".to_owned(),
+        state: WorkspaceState::Ready.into(),
+        health: health.into(),
+        url: format!("https://{name}.pressa.example.org/"),
+        build,
+        commit: format!("{build}9abcdef0123456789abcdef0123456789abcdef"),
+        previous: build - 1,
+        promotable,
+        deployed_at: Some(fake::pb_time(1_700_000_000)),
+        by: "root@example.com".to_owned(),
+        job: "ready".to_owned(),
+        ..pb::Stage::default()
+    };
+    let never = pb::Stage {
+        state: WorkspaceState::Unspecified.into(),
+        build: 0,
+        commit: String::new(),
+        previous: 0,
+        deployed_at: None,
+        by: String::new(),
+        job: String::new(),
+        ..stage("demo", 1, 8, pb::Health::Unknown)
+    };
+    world.stages = vec![
+        stage("test", 9, 0, pb::Health::Up),
+        pb::Stage {
+            health_message: "the page answers 502".to_owned(),
+            ..stage("production", 7, 9, pb::Health::Failing)
+        },
+        never,
+    ];
+    let states = [
+        (
+            11,
+            pb::BuildState::Testing,
+            "",
+            "Count visits without cookies",
+        ),
+        (
+            10,
+            pb::BuildState::Failed,
+            "1 of 8 tests failed",
+            "Show <b>where</b> a guest comes from",
+        ),
+        (
+            9,
+            pb::BuildState::Passed,
+            "8 tests passed",
+            "Greet guests by name",
+        ),
+        (
+            8,
+            pb::BuildState::Error,
+            "cannot install the dependencies: pip ended with status 1",
+            "Try another library, whose name is so long that it hardly fits into one line of any table",
+        ),
+        (7, pb::BuildState::Passed, "7 tests passed", "First version"),
+    ];
+    world.builds = states
+        .into_iter()
+        .map(|(number, state, verdict, subject)| pb::Build {
+            number,
+            project: "pressa".to_owned(),
+            commit: format!("{number:x}9abcdef0123456789abcdef0123456789abcdef"),
+            r#ref: "main".to_owned(),
+            subject: subject.to_owned(),
+            author: "anna@example.com".to_owned(),
+            state: state.into(),
+            created_at: Some(fake::pb_time(1_700_000_000 + i64::from(number) * 4000)),
+            took: (number < 11).then_some(prost_types::Duration {
+                seconds: 48,
+                nanos: 0,
+            }),
+            job: "building".to_owned(),
+            verdict: verdict.to_owned(),
+            tests: 8,
+            failed: u64::from(number == 10),
+            failed_tests: match number {
+                10 => vec!["tests.test_guests.NamesTest.test_names_of_guests_who_left".to_owned()],
+                _ => Vec::new(),
+            },
+            stages: match number {
+                9 => vec!["test".to_owned()],
+                7 => vec!["production".to_owned()],
+                _ => Vec::new(),
+            },
+            ..pb::Build::default()
+        })
+        .collect();
+    let building = pb::Job {
+        kind: pb::JobKind::Build.into(),
+        name: "build-11".to_owned(),
+        ..fake::job("building", "", "pressa", JobState::Running)
+    };
+    world.jobs.push(building);
 }
 
 fn line(number: u32) -> String {

@@ -1,6 +1,9 @@
 use crate::{
     asset, language, limits,
-    page::{self, act, create, delete, events, home, hook, job, logs, sign_in, workspace},
+    page::{
+        self, act, admin, build, change, create, delete, delivery, events, home, hook, job, logs,
+        sign_in, test, workspace,
+    },
     rate, security,
 };
 use axum::{
@@ -43,17 +46,39 @@ pub fn router(app: App) -> Router {
         .route("/workspaces/{project}/{who}", get(workspace::show))
         .route("/workspaces/{project}/{who}/restart", post(act::restart))
         .route("/workspaces/{project}/{who}/deploy", post(act::deploy))
+        .route("/workspaces/{project}/{who}/test", post(test::submit))
         .route("/jobs/{id}", get(job::show))
         .route("/jobs/{id}/cancel", post(act::cancel))
         .route("/jobs/{id}/retry", post(act::retry))
+        .route("/projects/{project}", get(delivery::show))
+        .route("/projects/{project}/builds/{number}", get(build::show))
+        .route(
+            "/projects/{project}/stages/{stage}/promote",
+            get(change::ask_promote).post(change::promote),
+        )
+        .route(
+            "/projects/{project}/stages/{stage}/rollback",
+            get(change::ask_roll_back).post(change::roll_back),
+        )
         .route(sign_in::PATH, get(sign_in::show).post(sign_in::submit))
         .route("/sign-in/{token}", get(sign_in::link))
         .route("/ask-for-link", post(sign_in::ask))
         .route("/sign-out", post(sign_in::sign_out))
         .fallback(page::missing)
         .layer(from_fn_with_state(app.clone(), limits::admit));
-    // These wait for the remotes of a workspace.
+    let administration = Router::new()
+        .route(admin::PATH, get(admin::workspaces::show))
+        .route("/admin/jobs", get(admin::jobs::show))
+        .route("/admin/people", get(admin::people::show))
+        .route("/admin/people/sign-out", post(admin::people::sign_out))
+        .route("/admin/people/link", post(admin::people::link))
+        .route("/admin/audit", get(admin::audit::show))
+        .layer(from_fn_with_state(app.clone(), limits::admit));
+    // These wait for remotes, or look at the whole machine.
     let looks = Router::new()
+        .route("/admin/workspaces/delete", post(admin::remove::submit))
+        .route("/admin/health", get(admin::health::show))
+        .route("/projects/{project}/builds", post(delivery::build))
         .route(
             "/workspaces/{project}/{who}/delete",
             get(delete::ask).post(delete::submit),
@@ -74,7 +99,7 @@ pub fn router(app: App) -> Router {
     let hooks = Router::new().route("/hooks/{project}", post(hook::take));
 
     let limited = app.clone();
-    let mut router = pages.merge(looks).merge(streams);
+    let mut router = pages.merge(administration).merge(looks).merge(streams);
     for asset in [&asset::CSS, &asset::LIVE, &asset::PAGE, &asset::ICON] {
         router = router.route(asset.path(), get(|| async { asset.serve() }));
     }

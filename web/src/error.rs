@@ -1,7 +1,6 @@
 use crate::{
-    i18n::Lang,
+    i18n::{Lang, Said},
     page::{self, Frame},
-    text::printable,
 };
 use askama::Template;
 use axum::{
@@ -19,6 +18,16 @@ pub enum Problem {
     NoWorkspace,
     /// The daemon knows no such job.
     NoJob,
+    /// The daemon knows no such project.
+    NoProject,
+    /// The daemon knows no such build.
+    NoBuild,
+    /// The page is for administrators.
+    NotAdministrator,
+    /// The page is for those who are signed in.
+    SignedOut,
+    /// The daemon does not know what is asked about, and says so.
+    Missing(Error),
     /// The form is not one of the front's.
     BadForm(StatusCode),
     /// The request came from another site.
@@ -52,9 +61,15 @@ impl Problem {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoPage | Self::NoWorkspace | Self::NoJob => StatusCode::NOT_FOUND,
+            Self::NoPage
+            | Self::NoWorkspace
+            | Self::NoJob
+            | Self::NoProject
+            | Self::NoBuild
+            | Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::BadForm(status) => *status,
-            Self::Foreign | Self::OldForm => StatusCode::FORBIDDEN,
+            Self::Foreign | Self::OldForm | Self::NotAdministrator => StatusCode::FORBIDDEN,
+            Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Daemon(error) => match error.kind {
@@ -76,9 +91,7 @@ impl Problem {
 
     /// The page that says so, in this language.
     pub fn page(self, lang: Lang) -> Response {
-        if let Self::Daemon(error) = &self
-            && error.kind == Kind::SignedOut
-        {
+        if self.status() == StatusCode::UNAUTHORIZED {
             return Redirect::to(page::sign_in::PATH).into_response();
         }
         let status = self.status();
@@ -111,6 +124,11 @@ impl Problem {
             Self::NoPage => plain(t.no_page(), None),
             Self::NoWorkspace => plain(t.no_workspace(), None),
             Self::NoJob => plain(t.no_job(), None),
+            Self::NoProject => plain(t.no_project(), None),
+            Self::NoBuild => plain(t.no_build(), None),
+            Self::NotAdministrator => plain(t.not_administrator(), None),
+            Self::SignedOut => plain(t.sign_in(), None),
+            Self::Missing(error) => ProblemPage::of(t, t.not_found(), error),
             Self::BadForm(_) => plain(t.bad_form(), Some(t.bad_form_text())),
             Self::Foreign => plain(t.foreign(), Some(t.foreign_text())),
             Self::OldForm => plain(t.old_form(), Some(t.old_form_text())),
@@ -124,9 +142,12 @@ impl Problem {
                 Kind::Busy => ProblemPage::of(t, t.too_many(), error),
                 Kind::Denied => ProblemPage::of(t, t.denied(), error),
                 Kind::Conflict => {
-                    let exists = error.conflict.as_ref().is_some_and(|c| c.url.is_some())
-                        || error.conflict.as_ref().is_none_or(|c| c.job.is_none());
-                    let title = if exists { t.exists() } else { t.in_the_way() };
+                    let conflict = error.conflict.as_ref();
+                    let title = match conflict {
+                        Some(conflict) if conflict.url.is_some() => t.exists(),
+                        Some(conflict) if conflict.job.is_some() => t.in_the_way(),
+                        _ => t.trouble(),
+                    };
                     ProblemPage::of(t, title, error)
                 }
                 _ => ProblemPage::of(t, t.trouble(), error),
@@ -142,8 +163,8 @@ struct ProblemPage {
     frame: Frame,
     title: &'static str,
     text: Option<&'static str>,
-    sentence: Option<String>,
-    hint: Option<String>,
+    sentence: Option<Said>,
+    hint: Option<Said>,
     url: Option<String>,
     job_path: Option<String>,
 }
@@ -165,8 +186,8 @@ impl ProblemPage {
     fn of(t: Lang, title: &'static str, error: Error) -> Self {
         let conflict = error.conflict.unwrap_or_default();
         Self {
-            sentence: Some(printable(&error.message)),
-            hint: error.hint.as_deref().map(printable),
+            sentence: Some(t.daemon_says(&error.message)),
+            hint: error.hint.as_deref().map(|hint| t.daemon_says(hint)),
             url: conflict.url.filter(|url| page::is_web_address(url)),
             job_path: conflict.job.as_deref().map(page::job_path),
             ..Self::titled(t, title)

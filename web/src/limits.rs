@@ -30,8 +30,10 @@ pub const HEADER_BYTES: usize = 16 * 1024;
 pub const REQUESTS: usize = 64;
 /// How many progress streams may be open at once; more are refused, and the page refreshes itself.
 pub const STREAMS: usize = 256;
-/// How many logs may be followed at once: the daemon lets the front's account read so many.
-pub const LOGS: usize = 30;
+/// How many progress streams one session may take.
+pub const STREAMS_OF_SESSION: usize = 16;
+/// How many logs may be followed at once: the daemon lets all its callers read a few more.
+pub const LOGS: usize = 96;
 /// How many of these one session may take.
 pub const LOGS_OF_SESSION: usize = 4;
 /// How many looks for work there may be at once. Each waits for the remotes of a workspace.
@@ -60,48 +62,71 @@ pub struct Places {
     pub forms: crate::rate::Rate,
     requests: Semaphore,
     looks: Semaphore,
-    /// Taken by the stream itself, for as long as it is open.
-    pub streams: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     /// For webhooks.
     pub hooks: Arc<Semaphore>,
     logs: Arc<Semaphore>,
-    logs_of: Arc<Mutex<HashMap<String, usize>>>,
+    of: Of,
 }
 
-/// One of the places for logs, given back when it is dropped.
+/// How many places of each kind each session has.
+type Of = Arc<Mutex<HashMap<(Stream, String), usize>>>;
+
+/// What stays open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// A job's progress.
+    Progress,
+    /// What a process writes.
+    Log,
+}
+
+/// One of the places for streams, given back when it is dropped.
 #[derive(Debug)]
 pub struct Place {
     _place: OwnedSemaphorePermit,
-    of: Arc<Mutex<HashMap<String, usize>>>,
-    who: String,
+    /// Of a session.
+    of: Option<(Of, (Stream, String))>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = of.get_mut(&self.who) {
+        let Some((of, key)) = &self.of else { return };
+        let mut of = of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of.get_mut(key) {
             *count -= 1;
             if *count == 0 {
-                of.remove(&self.who);
+                of.remove(key);
             }
         }
     }
 }
 
 impl Places {
-    /// Takes a place for one more log of this session's; `None`: there are as many as there may be.
-    pub fn log(&self, session: &str) -> Option<Place> {
-        let place = Arc::clone(&self.logs).try_acquire_owned().ok()?;
-        let mut of = self.logs_of.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = of.entry(session.to_owned()).or_default();
-        if *count >= LOGS_OF_SESSION {
+    /// Takes a place for one more stream of this session's, or of a visitor's without one; `None`: there are as
+    /// many as there may be.
+    pub fn stream(&self, kind: Stream, session: Option<&str>) -> Option<Place> {
+        let (all, most) = match kind {
+            Stream::Progress => (&self.streams, STREAMS_OF_SESSION),
+            Stream::Log => (&self.logs, LOGS_OF_SESSION),
+        };
+        let place = Arc::clone(all).try_acquire_owned().ok()?;
+        let Some(session) = session else {
+            return Some(Place {
+                _place: place,
+                of: None,
+            });
+        };
+        let key = (kind, session.to_owned());
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of.entry(key.clone()).or_default();
+        if *count >= most {
             return None;
         }
         *count += 1;
         Some(Place {
             _place: place,
-            of: Arc::clone(&self.logs_of),
-            who: session.to_owned(),
+            of: Some((Arc::clone(&self.of), key)),
         })
     }
 }
@@ -114,7 +139,7 @@ impl Default for Places {
             looks: Semaphore::new(LOOKS),
             streams: Arc::new(Semaphore::new(STREAMS)),
             logs: Arc::new(Semaphore::new(LOGS)),
-            logs_of: Arc::default(),
+            of: Arc::default(),
             hooks: Arc::new(Semaphore::new(HOOKS)),
         }
     }
@@ -173,5 +198,34 @@ async fn admit_to(
     match timeout(limit, work).await.unwrap_or(Err(Problem::Busy)) {
         Ok(response) => response,
         Err(problem) => problem.page(lang),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_leaves_places_to_others_and_gives_its_own_back() {
+        let places = Places::default();
+        for (kind, most) in [
+            (Stream::Log, LOGS_OF_SESSION),
+            (Stream::Progress, STREAMS_OF_SESSION),
+        ] {
+            let take = |session| places.stream(kind, Some(session));
+            let mut held: Vec<Place> = (0..most).map(|_| take("a").unwrap()).collect();
+            assert!(take("a").is_none());
+            assert!(take("b").is_some());
+            held.pop();
+            assert!(take("a").is_some());
+        }
+        assert!(places.of.lock().unwrap().is_empty());
+        // Visitors without a session share what there is.
+        let all: Vec<_> = (0..STREAMS)
+            .map(|_| places.stream(Stream::Progress, None).unwrap())
+            .collect();
+        assert!(places.stream(Stream::Progress, Some("a")).is_none());
+        drop(all);
+        assert!(places.stream(Stream::Progress, Some("a")).is_some());
     }
 }

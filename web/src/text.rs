@@ -1,3 +1,5 @@
+use std::fmt::{self, Write as _};
+
 /// What may be shown of a line of command output: without escape sequences, control characters
 /// and marks that turn the direction of writing; cut when it is longer than anybody reads.
 ///
@@ -23,6 +25,26 @@ pub fn printable(line: &str) -> String {
         count += 1;
     }
     shown
+}
+
+/// Text as HTML shows it.
+#[derive(Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {

@@ -86,6 +86,27 @@
       note.textContent = text;
       notes.append(note);
     });
+    on("output", ({ lines }) => {
+      const printed = document.getElementById("printed");
+      const log = document.getElementById("printed-lines");
+      if (!log) return;
+      const follows = printed.hidden || log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      printed.hidden = false;
+      for (const pieces of lines) {
+        const line = document.createElement("span");
+        line.className = "l";
+        for (const { text, class: look } of pieces) {
+          const piece = document.createElement("span");
+          piece.className = look;
+          piece.textContent = text;
+          line.append(piece);
+        }
+        line.append("\n");
+        log.append(line);
+      }
+      while (log.children.length > 2000) log.firstChild.remove();
+      if (follows) log.scrollTop = log.scrollHeight;
+    });
     on("waiting", ({ text }) => { waiting = text; });
     on("job", ({ state }) => { jobState = state; });
     on("end", finish);

@@ -31,6 +31,7 @@ mod hooks;
 mod https;
 mod jobs;
 mod kinds;
+mod looks;
 mod parallel;
 mod project_file;
 mod pushes;

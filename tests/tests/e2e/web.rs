@@ -30,13 +30,13 @@ const FLAGS: [&str; 9] = [
 ];
 
 /// chromedriver, ended when dropped.
-struct Driver {
+pub struct Driver {
     child: Child,
     url: String,
 }
 
 impl Driver {
-    fn start(port: u16) -> Self {
+    pub fn start(port: u16) -> Self {
         let child = Command::new(DRIVER)
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())
@@ -55,9 +55,14 @@ impl Driver {
         driver
     }
 
-    async fn browser(&self, profile: &Path, language: &str) -> WebDriverResult<WebDriver> {
+    pub async fn browser(
+        &self,
+        profile: &Path,
+        language: &str,
+        more: &[&str],
+    ) -> WebDriverResult<WebDriver> {
         let mut wanted = DesiredCapabilities::chrome();
-        for flag in FLAGS {
+        for flag in FLAGS.iter().chain(more) {
             wanted.add_arg(flag)?;
         }
         wanted.add_arg(&format!("--accept-lang={language}"))?;
@@ -228,7 +233,7 @@ pub fn in_browser_of(
         .build()
         .unwrap();
     runtime.block_on(async {
-        let browser = driver.browser(&profile, language).await.unwrap();
+        let browser = driver.browser(&profile, language, &[]).await.unwrap();
         let visited = visit(browser.clone(), stage).await;
         if visited.is_err() {
             let _ = screenshot(&browser, "error").await;

@@ -18,8 +18,18 @@ sentences! {
     how_to_get_a_link:
         "No link? An administrator makes one for your address:",
         "Нет ссылки? Администратор сделает её для вашего адреса:";
+    lead_own:
+        "You have no workspace yet: a running copy of a project with an address that answers, \
+         a folder and a branch of your own. It takes a few seconds.",
+        "У вас пока нет стенда: работающей копии проекта с адресом, который отвечает, папкой и своей веткой. \
+         Он появится за несколько секунд.";
+    new_workspace: "New workspace", "Новый стенд";
+    a_copy_of: "A copy of", "Копия проекта";
+    from_branch: "from", "от ветки";
+    has_all:
+        "You have a workspace of every project.",
+        "У вас есть стенд каждого проекта.";
     your_workspaces: "Your workspaces", "Ваши стенды";
-    none_of_yours: "You have no workspace yet.", "У вас пока нет стенда.";
     workspaces: "Workspaces", "Стенды";
     lead:
         "One e-mail address, and a few seconds later a running copy of the project: \

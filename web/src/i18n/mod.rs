@@ -9,9 +9,14 @@ macro_rules! sentences {
     };
 }
 
+mod admin;
+mod delivery;
 mod general;
+mod said;
 mod steps;
 mod work;
+
+pub use said::Said;
 
 use crate::text::printable;
 use axum::{

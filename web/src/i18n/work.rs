@@ -7,10 +7,10 @@ sentences! {
     language_name: "English", "Русский";
     sign_out_everywhere: "Sign out everywhere", "Выйти везде";
     ask_lead:
-        "Type your address, and a link to sign in comes by mail.",
-        "Введите свой адрес, и на него придёт письмо со ссылкой для входа.";
+        "Type your e-mail address, and a link to sign in comes by mail: then your running copy of a project is a minute away.",
+        "Введите адрес почты, и на него придёт письмо со ссылкой для входа: до вашей работающей копии проекта останется минута.";
     send_link: "Send a link", "Прислать ссылку";
-    with_code: "Or with a code", "Или по коду";
+    with_code: "I have a code", "У меня есть код";
     link_sent: "If this address may sign in, a link is on its way to", "Если этому адресу разрешён вход, ссылка уже отправлена на";
     sent_lead:
         "Open it within 15 minutes. Or type the code from the mail here.",
@@ -23,6 +23,13 @@ sentences! {
     delete: "Delete …", "Удалить …";
     cancel: "Cancel and take back", "Отменить и вернуть как было";
     retry: "Try again", "Попробовать ещё раз";
+    test: "Test", "Проверить";
+    tests_lead:
+        "They run in the workspace, with its files as they are. Leaving the page ends them.",
+        "Они выполняются на стенде, с его файлами как есть. Если уйти со страницы, они прервутся.";
+    no_tests: "The project has no tests. They are named in its file:", "У проекта нет тестов. Их называют в его файле:";
+    test_passed: "passed", "пройдено";
+    test_broke: "It is not known how it ended: the connection broke.", "Чем кончилось, неизвестно: связь прервалась.";
     process: "Process", "Процесс";
     since: "Since", "С какого времени";
     memory: "Memory", "Память";
@@ -100,6 +107,14 @@ impl Lang {
         match parts.is_empty() {
             true => self.up_to_date().to_owned(),
             false => parts.join(", "),
+        }
+    }
+
+    /// A test that ended with this status.
+    pub fn test_failed(self, status: u8) -> String {
+        match self {
+            Self::En => format!("failed with exit status {status}"),
+            Self::Ru => format!("не пройдено, код {status}"),
         }
     }
 

@@ -1,4 +1,5 @@
 use crate::{
+    ansi,
     app::App,
     error::{Problem, Refusal},
     i18n::Lang,
@@ -22,9 +23,12 @@ use std::{convert::Infallible, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// nginx would otherwise collect events before it passes them on.
-const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+pub const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 /// After how long a browser resumes a stream that broke.
 const RESUME_AFTER: Duration = Duration::from_secs(1);
+
+/// After how many seconds who has too many streams may try again.
+pub const STREAM_PAUSE: u64 = 5;
 
 /// Where to begin, for a page that opens a new stream after it lost one.
 #[derive(Debug, Deserialize)]
@@ -35,8 +39,7 @@ pub struct From {
 }
 
 /// Sends a job's journal, beginning after the last event the browser has seen, until the job
-/// comes to rest; the event `end` says so. Output is left out: a failure's last lines are on the
-/// job's page.
+/// comes to rest; the event `end` says so.
 pub async fn stream(
     State(app): State<App>,
     visitor: Visitor,
@@ -46,8 +49,10 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let refuse = |problem| Refusal(lang, problem);
-    let place = app.places.streams.clone().try_acquire_owned();
-    let place = place.map_err(|_| refuse(Problem::Busy))?;
+    let place = app
+        .places
+        .stream(limits::Stream::Progress, visitor.session.as_deref());
+    let place = place.ok_or_else(|| refuse(Problem::TooMany(STREAM_PAUSE)))?;
 
     let after = last_event_id(&headers).and_then(|id| id.parse().ok());
     let after = after.unwrap_or(from.after);
@@ -128,7 +133,12 @@ fn show(lang: Lang, event: &Event) -> Option<Sent> {
             let text = waiting.as_ref().map(|waiting| lang.waiting(waiting));
             ("waiting", json!({ "text": text }))
         }
-        What::Output { .. } | What::Unknown => return None,
+        // The daemon sends these to those who may read the workspace's logs.
+        What::Output { index, lines } => {
+            let lines: Vec<_> = lines.iter().map(|line| ansi::pieces(line)).collect();
+            ("output", json!({ "index": index, "lines": lines }))
+        }
+        What::Unknown => return None,
     };
     let id = event.seq.to_string();
     Some(Sent::default().id(id).event(name).data(data.to_string()))

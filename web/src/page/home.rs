@@ -1,8 +1,7 @@
 use crate::{
     error::{Answer, Refusal},
-    i18n::Lang,
+    i18n::{Lang, Said},
     page::{self, Frame},
-    text::printable,
     visitor::Visitor,
 };
 use askama::Template;
@@ -10,7 +9,7 @@ use axum::{
     http::{StatusCode, header::SET_COOKIE},
     response::Response,
 };
-use cid_client::{Error, Health, Person, Project, Workspace, WorkspaceState};
+use cid_client::{Error, Health, Person, Project, Stage, Workspace, WorkspaceState};
 use futures::future;
 
 /// What is put into the form when it is shown again.
@@ -24,12 +23,21 @@ pub struct Again {
     pub error: Option<Error>,
 }
 
+impl Again {
+    fn status(&self) -> StatusCode {
+        match self.error {
+            None => StatusCode::OK,
+            Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+}
+
 /// Shows the empty form and the table.
 pub async fn show(visitor: Visitor, lang: Lang) -> Answer {
     render(&visitor, lang, Again::default()).await
 }
 
-/// Shows the form, filled in again where it was refused, and the table of what the visitor may see.
+/// Shows the form, filled in again where it was refused, and what the visitor may see.
 pub async fn render(visitor: &Visitor, lang: Lang, again: Again) -> Answer {
     let daemon = &visitor.daemon;
     let (visit, projects, workspaces) =
@@ -41,7 +49,12 @@ pub async fn render(visitor: &Visitor, lang: Lang, again: Again) -> Answer {
         form: visitor.form_token(),
         has_address: again.error.is_none(),
     };
-    let mut page = page(lang, again, frame, projects, workspaces);
+    let Some(person) = frame.person.clone() else {
+        return Ok(open(lang, again, frame, projects, workspaces));
+    };
+    // The page is of use without them.
+    let stages = daemon.stages(None).await.unwrap_or_default();
+    let mut page = start(lang, again, (frame, person), projects, workspaces, stages);
     // The daemon has renewed the session; the browser keeps its cookie as long.
     let cookie = visitor.session.as_deref().map(|s| visitor.cookie.keep(s));
     if let Some(Ok(cookie)) = cookie {
@@ -50,7 +63,8 @@ pub async fn render(visitor: &Visitor, lang: Lang, again: Again) -> Answer {
     Ok(page)
 }
 
-fn page(
+/// The page of a front that asks nobody who they are.
+fn open(
     t: Lang,
     again: Again,
     frame: Frame,
@@ -58,32 +72,59 @@ fn page(
     workspaces: Vec<Workspace>,
 ) -> Response {
     let several = projects.len() > 1;
-    let usable = projects.into_iter().filter(|p| p.error.is_none());
-    let status = match again.error {
-        None => StatusCode::OK,
-        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
-    };
-    let person = frame.person.clone();
-    let own = person.as_ref().map(|person| person.email.clone());
+    let status = again.status();
     let home = Home {
         t,
-        email: match again.email.is_empty() {
-            true => own.unwrap_or_default(),
-            false => again.email,
-        },
+        email: again.email,
         project: again.project.unwrap_or_default(),
-        wrong: again.error.map(Wrong::from),
-        projects: usable.map(|p| p.name).collect(),
+        wrong: again.error.as_ref().map(|error| Wrong::of(t, error)),
+        projects: usable(projects).collect(),
         several,
-        sees_all: person.as_ref().is_none_or(|person| person.is_administrator),
-        for_self: person
-            .as_ref()
-            .is_some_and(|person| !person.may_create_for_others),
-        person,
+        for_self: false,
+        person: None,
         frame,
         workspaces,
     };
     page::html(t, status, &home)
+}
+
+/// The page of who is signed in.
+fn start(
+    t: Lang,
+    again: Again,
+    (frame, person): (Frame, Person),
+    projects: Vec<Project>,
+    mut workspaces: Vec<Workspace>,
+    stages: Vec<Stage>,
+) -> Response {
+    let status = again.status();
+    let for_self = !person.may_create_for_others;
+    // Administrators are shown those of others on a page of its own.
+    workspaces.retain(|w| w.email == person.email);
+    let has_one =
+        |project: &Project| for_self && workspaces.iter().any(|w| w.project == project.name);
+    let (had, left): (Vec<_>, Vec<_>) = usable(projects).partition(has_one);
+    let start = Start {
+        t,
+        email: match again.email.is_empty() || for_self {
+            true => person.email.clone(),
+            false => again.email,
+        },
+        project: again.project.unwrap_or_default(),
+        wrong: again.error.as_ref().map(|error| Wrong::of(t, error)),
+        is_over: left.is_empty() && !had.is_empty(),
+        projects: left,
+        for_self,
+        person: Some(person),
+        frame,
+        workspaces,
+        stages,
+    };
+    page::html(t, status, &start)
+}
+
+fn usable(projects: Vec<Project>) -> impl Iterator<Item = Project> {
+    projects.into_iter().filter(|p| p.error.is_none())
 }
 
 #[derive(Template)]
@@ -94,10 +135,8 @@ struct Home {
     email: String,
     project: String,
     wrong: Option<Wrong>,
-    projects: Vec<String>,
+    projects: Vec<Project>,
     several: bool,
-    /// Others' workspaces are in the table too.
-    sees_all: bool,
     /// The only address they may ask for is their own.
     for_self: bool,
     /// Who is signed in.
@@ -105,20 +144,38 @@ struct Home {
     workspaces: Vec<Workspace>,
 }
 
+#[derive(Template)]
+#[template(path = "start.html")]
+struct Start {
+    t: Lang,
+    frame: Frame,
+    email: String,
+    project: String,
+    wrong: Option<Wrong>,
+    /// Those of which another workspace can be had.
+    projects: Vec<Project>,
+    /// They have one of each.
+    is_over: bool,
+    for_self: bool,
+    person: Option<Person>,
+    workspaces: Vec<Workspace>,
+    stages: Vec<Stage>,
+}
+
 struct Wrong {
     /// Whether it is the address that is wrong, and not, say, the project.
     email: bool,
-    sentence: String,
-    hint: Option<String>,
+    sentence: Said,
+    hint: Option<Said>,
 }
 
-impl From<Error> for Wrong {
-    fn from(error: Error) -> Self {
+impl Wrong {
+    fn of(t: Lang, error: &Error) -> Self {
         let fields = &error.violations;
         Self {
             email: fields.iter().any(|v| v.field.ends_with("email")),
-            sentence: printable(&error.message),
-            hint: error.hint.as_deref().map(printable),
+            sentence: t.daemon_says(&error.message),
+            hint: error.hint.as_deref().map(|hint| t.daemon_says(hint)),
         }
     }
 }

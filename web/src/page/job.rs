@@ -1,7 +1,7 @@
 use crate::{
     error::{Answer, Problem, Refusal},
-    i18n::Lang,
-    page::{self, Frame, workspace::clone_command},
+    i18n::{Lang, Said},
+    page::{self, Frame, delivery, workspace::clone_command},
     text::printable,
     visitor::Visitor,
 };
@@ -31,9 +31,15 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
     let shown = JobPage {
         t: lang,
         frame,
+        may_act,
         may_cancel: may_act && matches!(job.state, JobState::Queued | JobState::Running),
         may_retry: may_act && job.state == JobState::Stuck,
-        heading: lang.job(job.kind, job.state),
+        heading: match (job.kind, is_of_project(&job)) {
+            (JobKind::Deploy, true) => lang.stage_job(job.state),
+            _ => None,
+        }
+        .unwrap_or(lang.job(job.kind, job.state)),
+        delivery: is_of_project(&job).then(|| delivery::path(&job.project)),
         status: status(lang, &job),
         live: !job.state.is_at_rest(),
         undone: job.kind == JobKind::Create
@@ -41,8 +47,11 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
             && job.owed.is_empty(),
         stuck: job.state == JobState::Stuck,
         again: job.kind == JobKind::Create && job.state == JobState::Undone && workspace.is_none(),
-        gone: job.state == JobState::Done && job.kind != JobKind::Delete && workspace.is_none(),
-        failure: job.failure.as_ref().map(FailureView::from),
+        gone: job.state == JobState::Done
+            && job.kind != JobKind::Delete
+            && workspace.is_none()
+            && !is_of_project(&job),
+        failure: job.failure.as_ref().map(|f| FailureView::of(lang, f)),
         clone_command,
         workspace: workspace.as_ref(),
         job: &job,
@@ -52,7 +61,7 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
 
 /// The workspace, once the job has finished with it: before, there is nothing to use.
 async fn workspace_of(daemon: &Client, job: &Job) -> Result<Option<Workspace>, Problem> {
-    if !job.state.is_at_rest() {
+    if !job.state.is_at_rest() || is_of_project(job) {
         return Ok(None);
     }
     match daemon.get(&job.email, Some(&job.project)).await {
@@ -60,6 +69,11 @@ async fn workspace_of(daemon: &Client, job: &Job) -> Result<Option<Workspace>, P
         Err(err) if err.kind == Kind::NotFound => Ok(None),
         Err(err) => Err(err.into()),
     }
+}
+
+/// Whether it is about a build or a stage, and not about a person's workspace.
+pub fn is_of_project(job: &Job) -> bool {
+    !job.email.contains('@')
 }
 
 /// The line below the heading: which step runs, or how long it all took.
@@ -95,9 +109,12 @@ pub fn is_to_blame(job: &Job, step: &Step) -> bool {
 struct JobPage<'a> {
     t: Lang,
     frame: Frame,
+    may_act: bool,
     may_cancel: bool,
     may_retry: bool,
     heading: &'static str,
+    /// Where its project's delivery is, for a job that is about a build or a stage.
+    delivery: Option<String>,
     status: String,
     job: &'a Job,
     workspace: Option<&'a Workspace>,
@@ -115,23 +132,23 @@ struct JobPage<'a> {
 }
 
 struct FailureView {
-    message: String,
+    message: Said,
     step: Option<String>,
     /// The last lines of it, for those who may read the workspace's logs.
     output: Vec<String>,
     /// There is output of the step, which the daemon does not show to this visitor.
     has_output: bool,
-    hint: Option<String>,
+    hint: Option<Said>,
 }
 
-impl From<&Failure> for FailureView {
-    fn from(failure: &Failure) -> Self {
+impl FailureView {
+    fn of(t: Lang, failure: &Failure) -> Self {
         Self {
-            message: printable(&failure.message),
+            message: t.daemon_says(&failure.message),
             step: failure.step_label.clone(),
             output: failure.output.iter().map(|line| printable(line)).collect(),
             has_output: failure.output_withheld.is_some(),
-            hint: failure.hint.as_deref().map(printable),
+            hint: failure.hint.as_deref().map(|hint| t.daemon_says(hint)),
         }
     }
 }

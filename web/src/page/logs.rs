@@ -161,9 +161,10 @@ fn show(line: &LogLine) -> Sent {
 
 /// One of the places for logs, of which nobody takes all.
 fn place(app: &App, visitor: &Visitor, lang: Lang) -> Result<Place, Refusal> {
-    let who = visitor.session.as_deref().unwrap_or_default();
-    let place = app.places.log(who);
-    place.ok_or(Refusal(lang, Problem::TooMany(5)))
+    let place = app
+        .places
+        .stream(limits::Stream::Log, visitor.session.as_deref());
+    place.ok_or(Refusal(lang, Problem::TooMany(events::STREAM_PAUSE)))
 }
 
 async fn open(

@@ -1,9 +1,16 @@
 /// Restart, delete, cancel and retry.
 pub mod act;
+pub mod admin;
+/// `/projects/{project}/builds/{number}`: a build.
+pub mod build;
+/// `/projects/{project}/stages/{stage}/promote` and `rollback`: what would change, and the change.
+pub mod change;
 /// `POST /workspaces`: the form, submitted.
 pub mod create;
 /// `/workspaces/{project}/{who}/delete`: what would be lost, and the delete.
 pub mod delete;
+/// `/projects/{project}`: stages and builds.
+pub mod delivery;
 /// `GET /jobs/{id}/events`: a job's progress as server-sent events.
 pub mod events;
 /// `GET /`: the form and the table.
@@ -15,6 +22,7 @@ pub mod job;
 pub mod logs;
 /// `/sign-in`, `/sign-in/{token}` and `/sign-out`.
 pub mod sign_in;
+pub mod test;
 /// `GET /workspaces/{project}/{who}`: one workspace.
 pub mod workspace;
 
@@ -29,7 +37,7 @@ use axum::{
         StatusCode,
         header::{CONTENT_LANGUAGE, CONTENT_TYPE},
     },
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use cid_client::{Person, Workspace};
 use std::fmt;
@@ -64,6 +72,13 @@ impl Frame {
         })
     }
 
+    /// Whether an administrator is signed in.
+    pub fn is_administrator(&self) -> bool {
+        self.person
+            .as_ref()
+            .is_some_and(|person| person.is_administrator)
+    }
+
     /// Whether who is signed in may act on what belongs to this address.
     pub fn may_act_for(&self, email: &str) -> bool {
         let person = self.person.as_ref();
@@ -91,6 +106,11 @@ pub fn html(lang: Lang, status: StatusCode, template: &impl Template) -> Respons
 /// The answer for paths without a route.
 pub async fn missing(lang: Lang) -> Response {
     Problem::NoPage.page(lang)
+}
+
+/// Leads to another page of the front.
+pub fn to(path: &str) -> Response {
+    Redirect::to(path).into_response()
 }
 
 /// Where a job's page is.
@@ -152,6 +172,11 @@ pub fn utc(at: impl fmt::Display) -> String {
     let at = at.to_string();
     let minute = at.get(..16).unwrap_or(&at).replace('T', " ");
     format!("{minute} UTC")
+}
+
+/// The day of a moment.
+pub fn day(at: impl fmt::Display) -> String {
+    at.to_string().chars().take(10).collect()
 }
 
 /// A size in memory.

@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, Query},
     http::StatusCode,
 };
-use cid_client::{Client, Health, Job, LogLine, StepState, Workspace, WorkspaceState};
+use cid_client::{Client, Health, Job, JobState, LogLine, StepState, Workspace, WorkspaceState};
 use futures::future;
 use serde::Deserialize;
 

@@ -1,13 +1,16 @@
 //! A daemon that does nothing but answer, over a real Unix socket. Tests and the preview put
 //! into it what it shall tell.
 
+#[path = "fake_delivery.rs"]
+mod delivery;
 #[path = "fake_people.rs"]
 mod people;
 #[path = "fake_work.rs"]
 mod work;
 
 use cid_proto::v1::{
-    self as pb, event::What, jobs_server, people_server, projects_server, workspaces_server,
+    self as pb, builds_server, event::What, jobs_server, people_server, projects_server,
+    stages_server, system_server, workspaces_server,
 };
 use futures::{Stream, StreamExt, stream};
 use std::{
@@ -42,6 +45,12 @@ pub struct World {
     pub work: Vec<pb::LostWork>,
     /// Where the clones stand.
     pub standing: Option<pb::Standing>,
+    pub stages: Vec<pb::Stage>,
+    pub builds: Vec<pb::Build>,
+    /// What the doctor finds.
+    pub findings: Vec<pb::Finding>,
+    pub audit: Vec<pb::AuditLine>,
+    pub signed_in: Vec<pb::SignedIn>,
     /// What was asked for that changes something, or is not for everybody to see.
     pub acts: Vec<String>,
 }
@@ -65,6 +74,9 @@ impl Fake {
             .add_service(jobs_server::JobsServer::new(fake.clone()))
             .add_service(people_server::PeopleServer::new(fake.clone()))
             .add_service(projects_server::ProjectsServer::new(fake.clone()))
+            .add_service(stages_server::StagesServer::new(fake.clone()))
+            .add_service(builds_server::BuildsServer::new(fake.clone()))
+            .add_service(system_server::SystemServer::new(fake.clone()))
             .serve_with_incoming(incoming);
         tokio::spawn(server);
         Ok(fake)
@@ -319,6 +331,12 @@ impl workspaces_server::Workspaces for Fake {
 
     async fn run(&self, _: Request<Streaming<pb::RunRequest>>) -> Answer<Self::RunStream> {
         unimplemented()
+    }
+
+    type TestStream = Answers<pb::RunResponse>;
+
+    async fn test(&self, request: Request<pb::TestRequest>) -> Answer<Self::TestStream> {
+        self.try_out(&request)
     }
 }
 

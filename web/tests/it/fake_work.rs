@@ -78,6 +78,28 @@ impl Fake {
         }))
     }
 
+    /// The first test passes, the second fails.
+    pub(super) fn try_out(
+        &self,
+        request: &Request<pb::TestRequest>,
+    ) -> Answer<Answers<pb::RunResponse>> {
+        use pb::run_response::Message;
+        let asked = request.get_ref();
+        let at = asked.workspace.clone().unwrap_or_default();
+        self.act(request, &at.email, format!("test {}", asked.number))?;
+        let answers = [
+            Message::Stdout(b"\x1b[32mtest_<b>one</b>\x1b[0m pas".to_vec()),
+            Message::Stdout(b"sed\nlast line".to_vec()),
+            Message::ExitStatus(i32::from(asked.number > 1)),
+        ];
+        let answers = answers.map(|message| {
+            Ok(pb::RunResponse {
+                message: Some(message),
+            })
+        });
+        Ok(Response::new(stream::iter(answers).boxed()))
+    }
+
     /// Each line of the world's log is ten bytes long, whatever it holds.
     pub(super) fn read(
         &self,

@@ -1,6 +1,10 @@
 //! The front against a fake daemon: requests in, answers out, no browser.
 
 #[cfg(test)]
+mod administering;
+#[cfg(test)]
+mod delivering;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod forms;

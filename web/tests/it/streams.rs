@@ -90,18 +90,17 @@ async fn a_live_stream_goes_on_with_the_job() {
 #[tokio::test]
 async fn streams_are_counted_and_given_back() {
     let front = front(true);
-    let all = u32::try_from(limits::STREAMS).unwrap();
-    let held = front.app.places.streams.try_acquire_many(all).unwrap();
+    let take = || front.app.places.stream(limits::Stream::Progress, None);
+    let held: Vec<_> = (0..limits::STREAMS).map(|_| take().unwrap()).collect();
     let page = front.get("/jobs/j/events").await;
-    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(page.header("retry-after"), "5");
     assert_eq!(front.get("/jobs/j").await.status, StatusCode::OK);
 
     drop(held);
     assert_eq!(front.get("/jobs/j/events").await.status, StatusCode::OK);
-    assert_eq!(
-        front.app.places.streams.available_permits(),
-        limits::STREAMS
-    );
+    let all: Vec<_> = (0..limits::STREAMS).map_while(|_| take()).collect();
+    assert_eq!(all.len(), limits::STREAMS);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use crate::{
 };
 use axum::http::{Request, StatusCode};
 use cid_proto::v1::{self as pb, JobState, ProcessState, WorkspaceState};
+use cid_web::limits::Stream;
 
 const ANNA: &str = "anna@example.com";
 const PATH: &str = "/workspaces/pressa/anna@example.com";
@@ -171,14 +172,15 @@ async fn a_log_is_downloaded_as_plain_text() {
 #[tokio::test]
 async fn one_session_does_not_take_all_places_for_logs() {
     let (front, anna) = front();
+    let take = |session| front.app.places.stream(Stream::Log, Some(session));
     let taken: Vec<_> = (0..4)
-        .map(|_| front.app.places.log("session-of-anna@example.com").unwrap())
+        .map(|_| take("session-of-anna@example.com").unwrap())
         .collect();
     let path = format!("{PATH}/logs/web/events");
     let page = front.get_as(&anna, &path).await;
     assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(page.header("retry-after"), "5");
-    assert!(front.app.places.log("another").is_some());
+    assert!(take("another").is_some());
     drop(taken);
     assert_eq!(front.get_as(&anna, &path).await.status, StatusCode::OK);
 }
@@ -262,4 +264,35 @@ async fn a_language_is_chosen_and_kept() {
         front.get("/?lang=xx").await.header("set-cookie"),
         "cid-lang=xx"
     );
+}
+
+#[tokio::test]
+async fn tests_run_in_the_workspace_and_stop_at_the_first_that_fails() {
+    let (front, anna) = front();
+    let path = format!("{PATH}/test");
+    front.post_as(&anna, &path, "").await.has("id=\"no-tests\"");
+    front.daemon.change(|world| {
+        for project in &mut world.projects {
+            project.test = ["make <lint>", "make test", "make more"]
+                .map(Into::into)
+                .into();
+        }
+        world.acts.clear();
+    });
+    let page = front.post_as(&anna, &path, "").await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.has("make &lt;lint&gt;");
+    page.has("<span class=\"c2\">test_&lt;b&gt;one&lt;/b&gt;</span> passed\nlast line\n");
+    page.has("failed with exit status 1");
+    page.has_not("make more");
+    page.has("</html>");
+    front
+        .daemon
+        .change(|world| assert_eq!(world.acts, ["test 1", "test 2"]));
+    let ben = front.sign_in("ben@example.com", false);
+    let page = front.post_as(&ben, &path, "").await;
+    page.has("you may not do this");
+    front
+        .daemon
+        .change(|world| assert_eq!(world.acts, ["test 1", "test 2"]));
 }
