@@ -35,10 +35,10 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
+                '&' => f.write_str("&#38;")?,
+                '<' => f.write_str("&#60;")?,
+                '>' => f.write_str("&#62;")?,
+                '"' => f.write_str("&#34;")?,
                 '\'' => f.write_str("&#39;")?,
                 c => f.write_char(c)?,
             }

@@ -195,20 +195,20 @@ mod tests {
         );
         assert_eq!(
             say("the project <x> cannot be used: you are not signed in"),
-            "проектом &lt;x&gt; нельзя пользоваться: вы не вошли"
+            "проектом &#60;x&#62; нельзя пользоваться: вы не вошли"
         );
         assert_eq!(
             say("the moon is {0} <b>full</b>\u{1b}[31m"),
-            "<span lang=\"en\">the moon is {0} &lt;b&gt;full&lt;/b&gt;</span>"
+            "<span lang=\"en\">the moon is {0} &#60;b&#62;full&#60;/b&#62;</span>"
         );
         let english = Lang::En.daemon_says("<b>").to_string();
-        assert_eq!(english, "&lt;b&gt;");
+        assert_eq!(english, "&#60;b&#62;");
     }
 
     #[test]
     fn a_value_cannot_pass_for_a_place_of_another() {
         let said = Lang::Ru.daemon_says("{1} has no stage \"x\"").to_string();
-        assert_eq!(said, "у проекта (1) нет площадки &quot;x&quot;");
+        assert_eq!(said, "у проекта (1) нет площадки &#34;x&#34;");
     }
 
     /// The string literals of a folder's source, a line each, with `{}` for each value.

@@ -61,13 +61,14 @@ pub async fn stream(
         .map_err(|_| refuse(Problem::Busy))?
         .map_err(|err| refuse(Problem::or_missing(err, Problem::NoJob)))?;
 
+    let is_signed_in = visitor.session.is_some();
     let end = Sent::default().event("end").data("{}");
     let journal = events
         .map(Some)
         .chain(stream::iter([None]))
         .scan((), move |(), item| {
             future::ready(match item {
-                Some(Ok(event)) => Some(show(lang, &event)),
+                Some(Ok(event)) => Some(show(lang, &event, is_signed_in)),
                 // Without an `end`, so that the browser comes back for the rest.
                 Some(Err(err)) => {
                     tracing::debug!("a stream of events broke: {err}");
@@ -114,7 +115,7 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// An event as the page's script wants it, in the page's language.
-fn show(lang: Lang, event: &Event) -> Option<Sent> {
+fn show(lang: Lang, event: &Event, is_signed_in: bool) -> Option<Sent> {
     let (name, data) = match &event.what {
         What::Job { state, .. } => ("job", json!({ "state": state })),
         What::Step {
@@ -133,7 +134,8 @@ fn show(lang: Lang, event: &Event) -> Option<Sent> {
             let text = waiting.as_ref().map(|waiting| lang.waiting(waiting));
             ("waiting", json!({ "text": text }))
         }
-        // The daemon sends these to those who may read the workspace's logs.
+        // The daemon sends these to those who may read the workspace's logs; a visitor is nobody to it.
+        What::Output { .. } if !is_signed_in => return None,
         What::Output { index, lines } => {
             let lines: Vec<_> = lines.iter().map(|line| ansi::pieces(line)).collect();
             ("output", json!({ "index": index, "lines": lines }))

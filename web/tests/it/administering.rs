@@ -168,7 +168,7 @@ async fn jobs_people_audit_and_the_machine_are_told() {
     assert!(acts(&front).contains(&"sign out p001@example.com".to_owned()));
     let page = front.get_as(&root, "/admin/audit?q=P002").await;
     page.has("Workspaces/Restart");
-    page.has("this is &lt;b&gt;not&lt;/b&gt; yours");
+    page.has("this is &#60;b&#62;not&#60;/b&#62; yours");
     front
         .get_as(&root, "/admin/audit?q=zzz")
         .await

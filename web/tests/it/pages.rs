@@ -17,7 +17,7 @@ async fn the_form_and_the_table() {
     page.has(r#"<label for="email">"#);
     page.has(r#"id="email""#);
     page.has(r#"id="create""#);
-    page.has(r#"<table id="workspaces">"#);
+    page.has(r#"<table id="workspaces" class="rows">"#);
     page.has(r#"href="/workspaces/pressa/anna@example.com""#);
     page.has(r#"href="http://anna---example-com.pressa.example.org/""#);
     page.has("20001");
@@ -107,7 +107,7 @@ async fn what_ails_a_workspace_is_shown_with_its_processes() {
     let path = "/workspaces/pressa/anna@example.com";
     let page = front.get(path).await;
     page.has(r#"<span id="workspace-health" class="badge" data-state="crashing">crashing<"#);
-    page.has("worker has ended 5 times, last with exit status 3</span></p>");
+    page.has("worker has ended 5 times, last with exit status 3</p>");
     page.has("data-state=\"process-crashing\">crashing</span> <span class=\"small\">last end: exit status 3<");
     page.has("5 MiB");
     let russian = Request::get(path).header("accept-language", "ru");

@@ -281,8 +281,8 @@ async fn tests_run_in_the_workspace_and_stop_at_the_first_that_fails() {
     });
     let page = front.post_as(&anna, &path, "").await;
     assert_eq!(page.status, StatusCode::OK);
-    page.has("make &lt;lint&gt;");
-    page.has("<span class=\"c2\">test_&lt;b&gt;one&lt;/b&gt;</span> passed\nlast line\n");
+    page.has("make &#60;lint&#62;");
+    page.has("<span class=\"c2\">test_&#60;b&#62;one&#60;/b&#62;</span> passed\nlast line\n");
     page.has("failed with exit status 1");
     page.has_not("make more");
     page.has("</html>");
