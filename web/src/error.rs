@@ -27,7 +27,7 @@ pub enum Problem {
     /// The page is for those who are signed in.
     SignedOut,
     /// The daemon does not know what is asked about, and says so.
-    Missing(Error),
+    Missing(Box<Error>),
     /// The form is not one of the front's.
     BadForm(StatusCode),
     /// The request came from another site.
@@ -128,7 +128,7 @@ impl Problem {
             Self::NoBuild => plain(t.no_build(), None),
             Self::NotAdministrator => plain(t.not_administrator(), None),
             Self::SignedOut => plain(t.sign_in(), None),
-            Self::Missing(error) => ProblemPage::of(t, t.not_found(), error),
+            Self::Missing(error) => ProblemPage::of(t, t.not_found(), *error),
             Self::BadForm(_) => plain(t.bad_form(), Some(t.bad_form_text())),
             Self::Foreign => plain(t.foreign(), Some(t.foreign_text())),
             Self::OldForm => plain(t.old_form(), Some(t.old_form_text())),

@@ -95,7 +95,7 @@ fn number(posted: &Posted, build: Option<String>) -> Result<u32, Refusal> {
 
 fn missing(error: cid_client::Error) -> Problem {
     match error.kind {
-        Kind::NotFound => Problem::Missing(error),
+        Kind::NotFound => Problem::Missing(Box::new(error)),
         _ => error.into(),
     }
 }

@@ -23,7 +23,7 @@ pub async fn submit(posted: Posted) -> Answer {
     for (name, value) in &posted.fields {
         match (name.as_str(), value.split_once(' ')) {
             ("which", Some((email, project))) => {
-                chosen.push((email.to_owned(), project.to_owned()))
+                chosen.push((email.to_owned(), project.to_owned()));
             }
             ("confirmed", _) => is_confirmed = true,
             _ => return Err(posted.bad()),
