@@ -89,13 +89,12 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let https_port = port(&HTTPS, options.https_port, &layout, &store).await?;
     // All checks that can fail come before the engines are started: engines outlive a daemon that fails.
     let doors = Doors::bind(&layout)?;
-    let engines = Engines::start(&layout, http_port, &options.bin_dir).await?;
+    let engines = Engines::start(&layout, http_port, &options.bin_dir, &settings.nginx).await?;
     let site = Site {
         listen: sandbox::listen_addresses(http_port),
         http_port,
         listen_https: sandbox::listen_addresses(https_port),
         https_port,
-        has_default_server: true,
         app_helper: options.bin_dir.join("cid-helper"),
         helper: options.bin_dir.join("cid-helper"),
     };

@@ -123,6 +123,30 @@ impl Recipe {
         })
     }
 
+    /// The same where nginx reaches no sockets: a web process of cid's own choice listens on its port.
+    #[must_use]
+    pub fn on_port(mut self, project: &Project, inspection: &Inspection) -> Self {
+        let is_chosen = project.app.run.is_empty() && inspection.processes.is_empty();
+        if let Some(ProcessCommand::Arguments(words)) = self.processes.get_mut(WEB)
+            && is_chosen
+        {
+            let on_port = |word: &String| {
+                match word.as_str() {
+                    "unix:{socket}" => vec!["127.0.0.1:{port}"],
+                    "--uds" => vec!["--host", "127.0.0.1", "--port"],
+                    "{socket}" => vec!["{port}"],
+                    word => vec![word],
+                }
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+            };
+            *words = words.iter().flat_map(on_port).collect();
+            self.web_on_socket = false;
+        }
+        self
+    }
+
     /// Whether nginx has something to pass requests to.
     pub fn has_web(&self) -> bool {
         self.processes.contains_key(WEB)
@@ -216,7 +240,7 @@ fn processes(project: &Project, inspection: &Inspection) -> BTreeMap<String, Pro
 fn django(inspection: &Inspection) -> Option<Vec<String>> {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
     match (&inspection.wsgi_module, inspection.gunicorn) {
-        (Some(module), true) => Some(words(&["gunicorn", "--bind", "127.0.0.1:{port}", module])),
+        (Some(module), true) => Some(words(&["gunicorn", "--bind", "unix:{socket}", module])),
         _ if inspection.django => Some(words(&[
             "python",
             "manage.py",

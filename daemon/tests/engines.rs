@@ -26,3 +26,5 @@ mod nginx;
 mod sandbox;
 #[path = "engines/supervisor.rs"]
 mod supervisor;
+#[path = "engines/workspaces.rs"]
+mod workspaces;

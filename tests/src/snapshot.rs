@@ -117,7 +117,10 @@ fn files(
             .extension()
             .is_some_and(|extension| extension == "lock")
             && (relative.starts_with("state") || relative.starts_with("run"));
-        if CACHES.iter().any(|cache| relative == Path::new(cache))
+        // The project's site: the daemon puts it there in its own time.
+        let is_site = relative.to_string_lossy().ends_with(".catch-all.conf");
+        if is_site
+            || CACHES.iter().any(|cache| relative == Path::new(cache))
             || servers.contains(&path.as_path())
             || relative.ends_with("__pycache__")
             || is_lock

@@ -34,7 +34,7 @@ pub use placeholders::Values;
 pub use private::read_private;
 pub use project::Project;
 pub use projects::{Projects, Shelf};
-pub use settings::{Limits, PortRange, Settings, UidRange};
+pub use settings::{Limits, OwnNginx, PortRange, Settings, UidRange};
 pub use stages::{Promote, Stage, StageName, Stages};
 pub use tables::{
     Access, Database, DatabaseKind, EnvName, FileEntry, Git, LinkEntry, LinkMode, Media,

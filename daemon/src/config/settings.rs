@@ -32,6 +32,8 @@ pub struct Settings {
     pub keep_packages_days: u16,
     /// Open connections per user id; further ones wait.
     pub max_connections_per_uid: usize,
+    /// A sandbox's own nginx.
+    pub nginx: OwnNginx,
     /// Who may sign in at the front.
     pub people: People,
     /// The front itself.
@@ -54,9 +56,26 @@ impl Default for Settings {
             keep_jobs_days: 90,
             keep_packages_days: 30,
             max_connections_per_uid: 256,
+            nginx: OwnNginx::default(),
             people: People::default(),
             front: Front::default(),
             mail: None,
+        }
+    }
+}
+
+/// `[nginx]`: the nginx of a sandbox; a server's is the operator's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OwnNginx {
+    /// For how long a connection, such as a WebSocket, goes on after a reload.
+    pub worker_shutdown_timeout: Seconds,
+}
+
+impl Default for OwnNginx {
+    fn default() -> Self {
+        Self {
+            worker_shutdown_timeout: Seconds::new(3600),
         }
     }
 }

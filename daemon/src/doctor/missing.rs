@@ -96,6 +96,18 @@ pub(super) async fn missing(
     }
     let wanted = cid.store.artifact(workspace.id, Artifact::Vhost).await?;
     let found = cid.sys.nginx.read(unit)?;
+    if wanted.is_none() && found.is_some() {
+        let finding = Finding::drift(
+            format!("vhost {unit}"),
+            "cid did not write it, and its name goes before the project's site",
+            "cictl doctor --repair removes it",
+        );
+        findings.push(if repair {
+            finding.repaired_if(cid.sys.nginx.remove(unit).await.map(drop))
+        } else {
+            finding
+        });
+    }
     if let Some((wanted, what)) = differs(wanted, found.as_deref()) {
         let finding = sites::otherwise(unit, found.as_deref(), what);
         findings.push(if repair {

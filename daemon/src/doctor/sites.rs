@@ -1,16 +1,18 @@
-//! What is wrong with projects' certificates, and with their vhosts for unknown names.
+//! What is wrong with projects' certificates, and with their sites in nginx.
 
 use super::Finding;
 use crate::{
     cid::Cid,
     config::Project,
     domain::UnitName,
-    keeper::catch_all,
-    system::{nginx::aside, tls::Certificates},
+    system::{
+        nginx::{aside, project_site::project_site},
+        tls::Certificates,
+    },
 };
 use cid_protocol::fault::Fault;
 
-/// Reports what is wrong with projects' certificates and with their vhosts for unknown names.
+/// Reports what is wrong with projects' certificates and sites.
 ///
 /// # Errors
 /// A vhost cannot be read.
@@ -29,14 +31,14 @@ pub(super) async fn sites(
         }
         let unit = UnitName::catch_all(&project.name);
         let found = cid.sys.nginx.read(&unit)?;
-        let Some(wanted) = catch_all(cid, project)? else {
-            continue;
-        };
+        let wanted = project_site(&cid.sys, project)?;
         if found.as_ref() == Some(&wanted) {
             continue;
         }
         let what = match found {
-            None => "its file is gone: nginx answers unknown names as it likes",
+            None => {
+                "its file is gone: workspaces on sockets do not answer, and nginx answers unknown names as it likes"
+            }
             Some(_) => "its file says something else than cid would write",
         };
         let finding = otherwise(&unit, found.as_deref(), what);

@@ -42,7 +42,9 @@ pub(super) async fn surplus(
             || stuck.contains(&workspace)
     };
     let shelf = cid.projects.all();
-    let is_known_vhost = |unit: &UnitName| is_known(unit) || keeper::is_wanted(cid, &shelf, unit);
+    let used = units.values().map(|workspace| workspace.project.clone());
+    let used = used.collect();
+    let is_known_vhost = |unit: &UnitName| is_known(unit) || keeper::is_wanted(&shelf, &used, unit);
     for unit in cid
         .sys
         .nginx

@@ -70,8 +70,6 @@ pub(crate) async fn system(
         http_port: HTTP_PORT,
         listen_https: everywhere(HTTPS_PORT),
         https_port: HTTPS_PORT,
-        // That is the operator's own.
-        has_default_server: false,
         helper: bin_dir.join("cid-helper"),
         app_helper: layout.app_helper(),
     };

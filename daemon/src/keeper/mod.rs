@@ -14,5 +14,5 @@ pub use debts::{settle_debts, settle_forever};
 pub use forget::{forget_forever, renew_room_for_units};
 #[cfg(test)]
 pub(crate) use packages::{days_ago, forget_packages};
-pub(crate) use sites::{catch_all, has_site, is_wanted, remove_site};
+pub(crate) use sites::{has_site, is_wanted, remove_site};
 pub use sites::{keep_sites, keep_sites_forever};

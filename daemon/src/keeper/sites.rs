@@ -1,5 +1,5 @@
-//! What projects have in nginx besides their workspaces' vhosts: a certificate, and a vhost for all
-//! names that no workspace has. Both follow the project files. No project gets in another's way.
+//! What projects have in nginx: a certificate, a site for all names below their domain, and a vhost for each workspace
+//! and stage that needs one. All follow the project files. No project gets in another's way.
 
 use super::vhosts;
 use crate::{
@@ -7,10 +7,7 @@ use crate::{
     config::{Project, Shelf},
     domain::{ProjectName, UnitName, WorkspaceState},
     store::Artifact,
-    system::nginx::{
-        aside,
-        vhost::{CatchAll, HostName},
-    },
+    system::nginx::{aside, project_site::project_site},
 };
 use cid_protocol::fault::Fault;
 use futures::future::join_all;
@@ -21,7 +18,7 @@ const PAUSE: Duration = Duration::from_hours(1);
 /// The pause before a retry after a failure: nginx may have been down.
 const SHORT_PAUSE: Duration = Duration::from_secs(30);
 
-/// Brings all projects' certificates and vhosts for unknown names up to date, and removes those of
+/// Brings all projects' certificates, sites and vhosts up to date, and removes those of
 /// projects that are gone. An error in one project is logged and does not stop the others. Returns what went
 /// wrong, with the project's name.
 pub async fn keep_sites(cid: &Cid) -> Vec<String> {
@@ -61,21 +58,27 @@ async fn keep_site(cid: &Cid, project: &Project) -> Result<(), Fault> {
         Ok(()) => put_back(cid, &project.name).await,
         Err(_) => Ok(()),
     };
+    // Before the project's site stops leading to them, and after it does so again.
+    let (stale, looked) = match vhosts::stale(cid, project).await {
+        Ok(stale) => (stale, Ok(())),
+        Err(fault) => (Vec::new(), Err(fault)),
+    };
+    let written = vhosts::write(cid, &stale).await;
     let unit = UnitName::catch_all(&project.name);
     let found = cid.sys.nginx.read(&unit)?;
     let waits = refreshed.is_err()
         && found
             .as_deref()
             .is_some_and(|text| aside::reason(text).is_some());
-    if let Some(wanted) = catch_all(cid, project)?
-        && found.as_ref() != Some(&wanted)
-        && !waits
-    {
+    let wanted = project_site(&cid.sys, project)?;
+    if found.as_ref() != Some(&wanted) && !waits {
         cid.sys.nginx.put(&unit, &wanted).await?;
     }
-    refreshed
-        .and(back)
-        .and(vhosts::keep_vhosts(cid, project).await)
+    let removed = match written {
+        Ok(()) => vhosts::remove(cid, &stale).await,
+        failed => failed,
+    };
+    refreshed.and(back).and(looked).and(removed)
 }
 
 /// Restores the set-aside vhosts of a project's workspaces once its certificate is good again.
@@ -152,50 +155,20 @@ fn naming(cid: &Cid, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
     Ok(naming)
 }
 
-/// The vhost for unused names below a project's domain; `None` if nginx's default server, which is
-/// cid's, answers for them.
-///
-/// # Errors
-/// The domain is no host name.
-pub(crate) fn catch_all(cid: &Cid, project: &Project) -> Result<Option<String>, Fault> {
-    let site = &cid.sys.site;
-    let tls = match &project.tls {
-        Some(tls) => cid
-            .sys
-            .certificates
-            .copy(&project.name)
-            .map(|copy| site.tls(copy, Some(tls))),
-        None => None,
-    };
-    if site.has_default_server && tls.is_none() {
-        return Ok(None);
-    }
-    let domain = HostName::parse(&project.domain)
-        .ok_or_else(|| Fault::new(format!("cannot use {} as a host name", *project.domain)))?;
-    let catch_all = CatchAll {
-        unit: UnitName::catch_all(&project.name),
-        domain,
-        listen: site.listen.clone(),
-        tls,
-    };
-    catch_all.render().map(Some)
-}
-
-/// Whether a vhost for unknown names belongs to a project, as far as its file can be read.
-pub(crate) fn is_wanted(cid: &Cid, shelf: &Shelf, unit: &UnitName) -> bool {
-    unit.is_catch_all()
-        && match shelf.get(unit.project().as_str()) {
-            Some(Ok(project)) => !matches!(catch_all(cid, project), Ok(None)),
-            Some(Err(_)) => true,
-            None => false,
-        }
+/// Whether a project's site belongs to one that has a file, or workspaces.
+pub(crate) fn is_wanted(shelf: &Shelf, used: &BTreeSet<ProjectName>, unit: &UnitName) -> bool {
+    let project = unit.project();
+    unit.is_catch_all() && (shelf.contains_key(project.as_str()) || used.contains(&project))
 }
 
 async fn remove_strays(cid: &Cid, shelf: &Shelf) -> Result<(), Fault> {
     take_down(cid).await?;
+    let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
+    let used = workspaces.into_iter().map(|workspace| workspace.project);
+    let used: BTreeSet<ProjectName> = used.collect();
     let catch_alls = cid.sys.nginx.list()?;
     for unit in catch_alls.iter().filter(|unit| unit.is_catch_all()) {
-        if !is_wanted(cid, shelf, unit) {
+        if !is_wanted(shelf, &used, unit) {
             cid.sys.nginx.remove(unit).await?;
         }
     }

@@ -1,5 +1,6 @@
-//! Workspaces' vhosts follow their project's file: its `[nginx]`, its certificate, its `media.scripts`.
-//! The settings that the processes were started with stay.
+//! Vhosts of workspaces and stages follow their project's file: its `[nginx]`, its certificate, its `media.scripts`.
+//! The settings that the processes were started with stay. A workspace whose address is not what the file gives any
+//! more gets a vhost of its own, and one whose address is so again loses it.
 
 use crate::{
     cid::Cid,
@@ -7,65 +8,93 @@ use crate::{
     domain::{Workspace, WorkspaceState},
     step::Published,
     store::Artifact,
+    system::Effect,
 };
 use cid_protocol::{fault::Fault, run_file::RunFile};
 use futures::future::join_all;
 
-/// Rewrites the vhosts that differ from what the project's file asks for.
+/// What a workspace should have in nginx, besides its project's site.
+pub(super) struct Stale {
+    workspace: Workspace,
+    /// `None`: no vhost.
+    wanted: Option<String>,
+}
+
+/// The workspaces whose vhosts differ from what the project's file asks for.
 ///
 /// # Errors
-/// The ledger cannot be read, or nginx rejects a vhost; the others are written all the same.
-pub(super) async fn keep_vhosts(cid: &Cid, project: &Project) -> Result<(), Fault> {
+/// The ledger cannot be read, or a vhost cannot be written down.
+pub(super) async fn stale(cid: &Cid, project: &Project) -> Result<Vec<Stale>, Fault> {
     let of = Some(project.name.clone());
     let mut stale = Vec::new();
     for workspace in cid.store.workspaces(of, 0, usize::MAX >> 1).await? {
-        if let Some(wanted) = wanted(cid, project, &workspace).await? {
-            stale.push((workspace, wanted));
+        if workspace.state != WorkspaceState::Ready
+            || cid.store.live_job(workspace.id).await?.is_some()
+        {
+            continue;
+        }
+        let number = cid.store.number_of(workspace.id).await?;
+        let project = &project.clone().for_environment(&workspace.name);
+        let values = Values::of(project, &workspace, number);
+        let present = cid.store.artifact(workspace.id, Artifact::Vhost).await?;
+        let is_own = present.is_some();
+        match vhost(cid, project, &workspace, &values, is_own)? {
+            Some(wanted) if wanted != present => stale.push(Stale { workspace, wanted }),
+            _ => {}
         }
     }
+    Ok(stale)
+}
+
+/// Writes those that are to have a vhost.
+///
+/// # Errors
+/// nginx rejects one; the others are written all the same.
+pub(super) async fn write(cid: &Cid, stale: &[Stale]) -> Result<(), Fault> {
     // One reload for all of them.
-    let puts = stale.into_iter().map(async |(workspace, wanted)| {
-        cid.sys.nginx.put(&workspace.unit(), &wanted).await?;
-        let noted = cid
-            .store
-            .set_artifact(workspace.id, Artifact::Vhost, Some(wanted));
-        Ok(noted.await?)
-    });
+    let puts = stale
+        .iter()
+        .map(async |Stale { workspace, wanted }| match wanted {
+            None => Ok(()),
+            Some(vhost) => {
+                cid.sys.nginx.put(&workspace.unit(), vhost).await?;
+                note(cid, workspace, wanted).await
+            }
+        });
     join_all(puts).await.into_iter().collect()
 }
 
-/// The wanted vhost of a workspace whose present one differs.
-async fn wanted(
-    cid: &Cid,
-    project: &Project,
-    workspace: &Workspace,
-) -> Result<Option<String>, Fault> {
-    if workspace.state != WorkspaceState::Ready {
-        return Ok(None);
-    }
-    let Some(present) = cid.store.artifact(workspace.id, Artifact::Vhost).await? else {
-        return Ok(None);
-    };
-    if cid.store.live_job(workspace.id).await?.is_some() {
-        return Ok(None);
-    }
-    let number = cid.store.number_of(workspace.id).await?;
-    let project = &project.clone().for_environment(&workspace.name);
-    let values = Values::of(project, workspace, number);
-    let Some(wanted) = vhost(cid, project, workspace, &values)? else {
-        return Ok(None);
-    };
-    Ok((wanted != present).then_some(wanted))
+/// Removes the vhosts of those that their project's site leads to by now.
+///
+/// # Errors
+/// A file cannot be removed, or nginx does not forget it.
+pub(super) async fn remove(cid: &Cid, stale: &[Stale]) -> Result<(), Fault> {
+    let gone = stale.iter().filter(|stale| stale.wanted.is_none());
+    let removals = gone.map(async |Stale { workspace, wanted }| {
+        match cid.sys.nginx.remove(&workspace.unit()).await? {
+            Effect::Done => note(cid, workspace, wanted).await,
+            Effect::Owed(reason) => Err(Fault::new(reason)),
+        }
+    });
+    join_all(removals).await.into_iter().collect()
 }
 
-/// The vhost for the project's file and the workspace's processes; `None` if the two do not fit together,
-/// and the workspace keeps the vhost that it was made with.
+async fn note(cid: &Cid, workspace: &Workspace, wanted: &Option<String>) -> Result<(), Fault> {
+    let noted = cid
+        .store
+        .set_artifact(workspace.id, Artifact::Vhost, wanted.clone());
+    Ok(noted.await?)
+}
+
+/// The vhost for the project's file and the workspace's processes, if it needs one; `None` where the two do not fit
+/// together, and one that has its own (`is_own`) keeps it as it was made.
 fn vhost(
     cid: &Cid,
     project: &Project,
     workspace: &Workspace,
     values: &Values,
-) -> Result<Option<String>, Fault> {
+    is_own: bool,
+) -> Result<Option<Option<String>>, Fault> {
     let unit = workspace.unit();
     // Another check reports a missing run file.
     let Ok(run_file) = RunFile::read(&cid.layout.run_file(&workspace.instance())) else {
@@ -75,7 +104,9 @@ fn vhost(
         return Ok(None);
     };
     let given = ["MEDIA_ROOT", "MEDIA_URL"].map(|name| run_file.env.get(name).cloned());
-    if host != project.host_for(&workspace.name) || given != project.media_env(values) {
+    let is_as_made =
+        host == project.host_for(&workspace.name) && given == project.media_env(values);
+    if is_own && !is_as_made {
         return Ok(None);
     }
     let https = workspace.is_https();

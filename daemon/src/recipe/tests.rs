@@ -138,3 +138,44 @@ fn django_alone_is_enough() {
         matches!(&recipe.processes[WEB], ProcessCommand::Arguments(words) if words[2] == "runserver")
     );
 }
+
+#[test]
+fn what_cid_chooses_listens_on_the_socket_where_nginx_reaches_it() {
+    let inspection = Inspection {
+        wsgi_module: Some("x.wsgi".into()),
+        gunicorn: true,
+        ..Inspection::default()
+    };
+    let fastapi = ["uvicorn", "--uds", "{socket}", "main:app"].map(str::to_owned);
+    let other = Inspection {
+        start: Some(fastapi.into()),
+        ..Inspection::default()
+    };
+    let web = |recipe: &Recipe| match &recipe.processes[WEB] {
+        ProcessCommand::Arguments(words) => words.join(" "),
+        ProcessCommand::Shell(line) => line.clone(),
+    };
+    for (inspection, on_socket, on_port) in [
+        (
+            inspection,
+            "gunicorn --bind unix:{socket} x.wsgi",
+            "gunicorn --bind 127.0.0.1:{port} x.wsgi",
+        ),
+        (
+            other,
+            "uvicorn --uds {socket} main:app",
+            "uvicorn --host 127.0.0.1 --port {port} main:app",
+        ),
+    ] {
+        let recipe = Recipe::new(&project(""), &inspection).unwrap();
+        assert!(recipe.web_on_socket);
+        assert_eq!(web(&recipe), on_socket);
+        let recipe = recipe.on_port(&project(""), &inspection);
+        assert!(!recipe.web_on_socket);
+        assert_eq!(web(&recipe), on_port);
+    }
+    // The operator's own word stays.
+    let app = project("[app]\nrun.web = [\"x\", \"{socket}\"]");
+    let recipe = Recipe::new(&app, &found()).unwrap();
+    assert!(recipe.on_port(&app, &found()).web_on_socket);
+}

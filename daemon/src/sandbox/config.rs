@@ -2,6 +2,7 @@
 
 use super::{front, preflight};
 use crate::{
+    config::OwnNginx,
     layout::Layout,
     system::{nginx::NginxPaths, strict},
 };
@@ -39,10 +40,17 @@ struct NginxFile<'a> {
     vhost_dir: String,
     front_socket: String,
     listen: Vec<SocketAddr>,
+    /// In seconds.
+    worker_shutdown_timeout: u64,
 }
 
 /// nginx's main configuration.
-pub(super) fn nginx(layout: &Layout, paths: &NginxPaths, http_port: u16) -> Result<String, Fault> {
+pub(super) fn nginx(
+    layout: &Layout,
+    paths: &NginxPaths,
+    http_port: u16,
+    settings: &OwnNginx,
+) -> Result<String, Fault> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let template = NginxFile {
         as_root: nix::unistd::geteuid().is_root(),
@@ -54,6 +62,7 @@ pub(super) fn nginx(layout: &Layout, paths: &NginxPaths, http_port: u16) -> Resu
         vhost_dir: text(&paths.vhost_dir),
         front_socket: text(&front::socket(layout)),
         listen: preflight::listen_addresses(http_port),
+        worker_shutdown_timeout: settings.worker_shutdown_timeout.as_secs(),
     };
     strict::render(&template, format_args!("the sandbox's nginx configuration"))
 }

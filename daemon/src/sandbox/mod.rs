@@ -10,7 +10,7 @@ mod watch;
 
 pub use preflight::{check_paths, listen_addresses};
 
-use crate::{layout::Layout, system::nginx::NginxPaths};
+use crate::{config::OwnNginx, layout::Layout, system::nginx::NginxPaths};
 use cid_protocol::fault::Fault;
 use std::{path::Path, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -33,9 +33,14 @@ impl Engines {
     /// # Errors
     /// They are not installed, the port is taken, a configuration file of the operator's is broken,
     /// the layout's paths do not fit into configuration files or sockets.
-    pub async fn start(layout: &Layout, http_port: u16, bin_dir: &Path) -> Result<Self, Fault> {
+    pub async fn start(
+        layout: &Layout,
+        http_port: u16,
+        bin_dir: &Path,
+        settings: &OwnNginx,
+    ) -> Result<Self, Fault> {
         preflight::make_dirs(layout)?;
-        let nginx = Arc::new(nginx::Nginx::new(layout, http_port)?);
+        let nginx = Arc::new(nginx::Nginx::new(layout, http_port, settings)?);
         let supervisord = Arc::new(supervisord::Supervisord::new(layout, bin_dir)?);
         let web = nginx.start().await?;
         if let Err(fault) = supervisord.start().await {

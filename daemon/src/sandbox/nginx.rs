@@ -5,6 +5,7 @@ use super::{
     watch::{self, Start},
 };
 use crate::{
+    config::OwnNginx,
     layout::Layout,
     system::{
         exec,
@@ -37,7 +38,7 @@ pub(super) struct Nginx {
 }
 
 impl Nginx {
-    pub(super) fn new(layout: &Layout, http_port: u16) -> Result<Self, Fault> {
+    pub(super) fn new(layout: &Layout, http_port: u16, settings: &OwnNginx) -> Result<Self, Fault> {
         let prefix = layout.state_dir.join("nginx");
         let paths = NginxPaths {
             runner: None,
@@ -50,7 +51,7 @@ impl Nginx {
             start_hint: "cid starts it again within seconds; see its log when it does not",
             prefix,
         };
-        let config = config::nginx(layout, &paths, http_port)?;
+        let config = config::nginx(layout, &paths, http_port, settings)?;
         Ok(Self {
             paths,
             config,

@@ -7,6 +7,7 @@ use crate::{
     engine::{Cx, Step},
     recipe::{self, Over, Recipe, SETTINGS, near_misses},
     system::{
+        nginx::project_site,
         probe::{App, is_served},
         supervisor::Process,
         view,
@@ -143,6 +144,10 @@ impl Step for Inspect {
             cx.note(note);
         }
         let recipe = Recipe::new(&project, &inspection)?;
+        let recipe = match project_site::workspaces(cx.sys(), &project) {
+            Some(_) => recipe,
+            None => recipe.on_port(&project, &inspection),
+        };
         if !recipe.own.is_empty() {
             let own = recipe.own.iter();
             let own: Vec<String> = own

@@ -1,4 +1,5 @@
-//! Puts the workspace's sub-domain into nginx.
+//! Has nginx lead the workspace's sub-domain to its app. An app on a Unix socket is reached by its project's site; any
+//! other has a vhost of its own.
 
 use super::{
     Inspect,
@@ -6,21 +7,27 @@ use super::{
     reserve_port,
 };
 use crate::{
-    config::Project,
-    domain::UnitName,
+    config::{Project, Projects},
+    domain::{Name, UnitName},
     engine::{Cx, Step},
     store::{Artifact, Debt},
     system::{
         System,
-        nginx::vhost::{HostName, Media, Static, Upstream, Vhost, VhostTls},
+        nginx::{
+            project_site::{collected, media, project_site, workspaces},
+            vhost::{HostName, Static, Upstream, Vhost, VhostTls},
+        },
         view,
     },
 };
-use cid_protocol::{fault::Fault, request::STATIC_FOLDER};
+use cid_protocol::{
+    fault::{Fault, FaultContext},
+    request::STATIC_FOLDER,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Puts the workspace's sub-domain into nginx.
+/// Has nginx lead the workspace's sub-domain to its app.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Publish {
     /// The instance that visitors get.
@@ -48,7 +55,7 @@ impl Step for Publish {
         cx.sys().nginx.read(cx.unit())
     }
 
-    async fn apply(&self, _: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+    async fn apply(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
         let recipe = cx.output::<Inspect>()?.recipe;
         if !recipe.has_web() {
             cx.note("there is no web process, so nothing is published");
@@ -56,11 +63,7 @@ impl Step for Publish {
             return Ok(());
         }
         let vhost = self.vhost(cx).await?;
-        let (recorded, put) = tokio::join!(
-            cx.record(Artifact::Vhost, Some(&vhost)),
-            cx.sys().nginx.put(cx.unit(), &vhost),
-        );
-        recorded.and(put.map_err(hinted))
+        show(before, vhost.as_deref(), cx).await
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
@@ -69,8 +72,8 @@ impl Step for Publish {
 }
 
 impl Publish {
-    /// The vhost by which visitors get the instance.
-    pub(super) async fn vhost(&self, cx: &Cx) -> Result<String, Fault> {
+    /// The vhost by which visitors get the instance; `None`: the project's site leads there.
+    pub(super) async fn vhost(&self, cx: &Cx) -> Result<Option<String>, Fault> {
         let port = match cx.output::<Inspect>()?.recipe.web_on_socket {
             true => None,
             false => Some(reserve_port::port(&self.instance, cx).await?),
@@ -90,6 +93,43 @@ impl Publish {
     }
 }
 
+/// Has nginx lead to a workspace by this vhost, or by its project's site alone. `before` is the vhost that was there.
+pub(super) async fn show(
+    before: &Option<String>,
+    vhost: Option<&str>,
+    cx: &Cx,
+) -> Result<(), Fault> {
+    let nginx = &cx.sys().nginx;
+    if let Some(vhost) = vhost {
+        // First: what may be in nginx stands in the ledger.
+        cx.record(Artifact::Vhost, Some(vhost)).await?;
+        return nginx.put(cx.unit(), vhost).await.map_err(hinted);
+    }
+    // The daemon puts it there when it reads the project; nginx may have been down then.
+    let project = cx.project()?;
+    let site = project_site(cx.sys(), &project)?;
+    let unit = UnitName::catch_all(&project.name);
+    if nginx.read(&unit)?.as_ref() != Some(&site) {
+        nginx.put(&unit, &site).await.map_err(hinted)?;
+    }
+    hide(before, cx).await
+}
+
+/// Removes the workspace's own vhost, where nginx may have one.
+pub(super) async fn hide(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
+    if before.is_some() || may_have_vhost(cx).await? {
+        let effect = cx.sys().nginx.remove(cx.unit()).await?;
+        cx.owe_effect(effect, Debt::NginxReload).await?;
+    }
+    cx.record(Artifact::Vhost, None).await
+}
+
+/// Whether nginx may have a vhost of the workspace's own: its file, or what it has loaded of one that is gone.
+async fn may_have_vhost(cx: &Cx) -> Result<bool, Fault> {
+    let wanted = cx.store().artifact(cx.workspace(), Artifact::Vhost).await;
+    Ok(wanted.cannot("read the ledger")?.is_some() || cx.sys().nginx.read(cx.unit())?.is_some())
+}
+
 /// What a workspace's vhost is made from, besides its project's file.
 pub(crate) struct Published<'a> {
     /// Whose the vhost is.
@@ -107,33 +147,42 @@ pub(crate) struct Published<'a> {
 }
 
 impl Published<'_> {
-    /// The vhost file.
+    /// The vhost file; `None`: the project's site leads to the app.
     ///
     /// # Errors
     /// The host is no host name, nginx cannot reach the socket, or a value cannot be written down.
-    pub fn vhost(&self, sys: &System, project: &Project) -> Result<String, Fault> {
+    pub fn vhost(&self, sys: &System, project: &Project) -> Result<Option<String>, Fault> {
+        if self.is_of_project_site(sys, project) {
+            return self.socket(sys).map(|_| None);
+        }
         // A stage may have several names; each is a site of its own, which tells its app its own name.
         let others = project.hosts_of_unit(self.unit);
         let names = std::iter::once(self.host.to_owned());
         let names = names.chain(others.into_iter().filter(|name| name != self.host));
         let sites = names.map(|name| self.site(&name, sys, project));
-        Ok(sites.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        Ok(Some(sites.collect::<Result<Vec<_>, _>>()?.join("\n")))
+    }
+
+    /// Whether its address and its place are what its project's file gives now. A stage has names, and later settings,
+    /// of its own.
+    fn is_of_project_site(&self, sys: &System, project: &Project) -> bool {
+        let name = self.unit.name();
+        let folder = Projects::work_dir(project, &sys.layout.work_root);
+        self.port.is_none()
+            && Name::of_stage(name).is_none()
+            && self.host == format!("{name}.{}", *project.domain)
+            && self.tls.is_some() == project.tls.is_some()
+            && !self.plain_too
+            && self.directory == folder.join(name)
+            && workspaces(sys, project).is_some()
     }
 
     fn site(&self, host: &str, sys: &System, project: &Project) -> Result<String, Fault> {
         let server_name = HostName::parse(host)
             .ok_or_else(|| Fault::new(format!("cannot publish {host}: it is not a host name")))?;
-        let media = project.media.as_ref().map(|media| Media {
-            url: media.url.as_str().to_owned(),
-            path: media.path.to_path_buf(),
-            scripts: media.scripts,
-        });
-        let collected = project.nginx.collected.as_ref();
-        let collected = collected.map(|files| {
-            Ok::<_, Fault>(Static {
-                url: files.url.as_str().to_owned(),
-                path: self.seen(sys, STATIC)?.join(STATIC_FOLDER),
-            })
+        let collected = collected(project).map(|files| {
+            let path = self.seen(sys, STATIC)?.join(STATIC_FOLDER);
+            Ok::<_, Fault>(Static { path, ..files })
         });
         let vhost = Vhost {
             unit: self.unit.clone(),
@@ -145,10 +194,9 @@ impl Published<'_> {
                 Some(port) => Upstream::Port(port),
                 None => Upstream::Unix(self.socket(sys)?),
             },
-            media,
+            media: media(project),
             collected: collected.transpose()?,
             bounds: (&project.nginx).into(),
-            access_log: None,
         };
         vhost.render()
     }
@@ -207,10 +255,12 @@ async fn certificate(cx: &Cx) -> Result<VhostTls, Fault> {
 pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
     match before {
         Some(vhost) => cx.sys().nginx.put(cx.unit(), vhost).await,
-        None => {
+        None if may_have_vhost(cx).await? => {
             let effect = cx.sys().nginx.remove(cx.unit()).await?;
             cx.owe_effect(effect, Debt::NginxReload).await
         }
+        // An app on a socket: nginx is asked for nothing.
+        None => Ok(()),
     }
 }
 

@@ -4,12 +4,12 @@ use super::{
     Inspect, Publish,
     inspect::is_unchanged,
     make_directory::RUN,
-    publish::{hinted, restore},
+    publish::{self, restore},
 };
 use crate::{
     domain::UnitName,
     engine::{Cx, Step},
-    store::{Artifact, Debt},
+    store::Artifact,
     system::visit::{OwnSite, Visited},
 };
 use cid_protocol::{
@@ -69,7 +69,7 @@ impl Step for Switch {
         let recipe = cx.output::<Inspect>()?.recipe;
         match recipe.has_web() {
             true => self.show(before, recipe.web_on_socket, cx).await?,
-            false => hide(cx).await?,
+            false => hide(before, cx).await?,
         }
         self.answers_by(&self.publish.instance, cx).await?;
         match recipe.has_web() {
@@ -83,10 +83,13 @@ impl Step for Switch {
             return Ok(());
         }
         self.name(&self.present, cx).await?;
-        cx.record(Artifact::Vhost, before.wanted.as_deref()).await?;
-        if cx.sys().nginx.read(cx.unit())? != before.vhost {
+        let wanted = cx.store().artifact(cx.workspace(), Artifact::Vhost).await;
+        let wanted = wanted.cannot("read the ledger")?;
+        if wanted != before.wanted || cx.sys().nginx.read(cx.unit())? != before.vhost {
             restore(&before.vhost, cx).await?;
         }
+        // Last: an attempt that was interrupted is seen by it.
+        cx.record(Artifact::Vhost, before.wanted.as_deref()).await?;
         let told = cx.store().set_url(cx.workspace(), before.url.clone()).await;
         told.cannot("write the ledger")?;
         self.answers_by(&self.present, cx).await
@@ -103,10 +106,8 @@ impl Switch {
         }
         let vhost = publish.vhost(cx).await?;
         // Without a reload of nginx no connection of anybody's ends.
-        if before.vhost.as_ref() != Some(&vhost) {
-            cx.record(Artifact::Vhost, Some(&vhost)).await?;
-            let put = cx.sys().nginx.put(cx.unit(), &vhost).await;
-            put.map_err(hinted)?;
+        if vhost.is_none() || before.vhost != vhost {
+            publish::show(&before.vhost, vhost.as_deref(), cx).await?;
         }
         let url = cx.sys().site.url(&publish.host, publish.tls);
         // A stage follows its project file; a workspace keeps the address that its person knows.
@@ -163,11 +164,9 @@ impl Switch {
 }
 
 /// There is no web process any more.
-async fn hide(cx: &Cx) -> Result<(), Fault> {
+async fn hide(before: &Before, cx: &Cx) -> Result<(), Fault> {
     cx.note("there is no web process, so nothing is published");
-    cx.record(Artifact::Vhost, None).await?;
-    let effect = cx.sys().nginx.remove(cx.unit()).await?;
-    cx.owe_effect(effect, Debt::NginxReload).await?;
+    publish::hide(&before.vhost, cx).await?;
     let told = cx.store().set_url(cx.workspace(), String::new()).await;
     told.cannot("write the ledger")
 }

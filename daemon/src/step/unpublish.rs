@@ -1,4 +1,4 @@
-//! Takes the workspace's sub-domain out of nginx.
+//! Takes the workspace's own vhost out of nginx.
 
 use super::publish::restore;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 
-/// Takes the workspace's sub-domain out of nginx.
+/// Takes the workspace's own vhost out of nginx.
 #[derive(Serialize, Deserialize)]
 pub struct Unpublish {}
 
@@ -27,14 +27,18 @@ impl Step for Unpublish {
     }
 
     async fn apply(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
+        // An app on a socket has none of its own, and is reached until its processes stop.
         if before.is_none() {
-            cx.note("nginx had no vhost of it");
+            return Ok(());
         }
         let effect = cx.sys().nginx.remove(cx.unit()).await?;
         cx.owe_effect(effect, Debt::NginxReload).await
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
-        restore(before, cx).await
+        match before {
+            Some(_) => restore(before, cx).await,
+            None => Ok(()),
+        }
     }
 }

@@ -99,7 +99,6 @@ impl Fake {
             http_port: 8080,
             listen_https: Vec::new(),
             https_port: 8443,
-            has_default_server: true,
             helper: PathBuf::from("/nowhere/cid-helper"),
             app_helper: PathBuf::from("/nowhere/cid-helper"),
         };

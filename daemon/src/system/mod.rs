@@ -92,8 +92,6 @@ pub struct Site {
     pub listen_https: Vec<SocketAddr>,
     /// The port in their URLs; 443 is left out.
     pub https_port: u16,
-    /// Whether this nginx already answers unknown names with a page of cid's own.
-    pub has_default_server: bool,
     /// The `cid-helper` program.
     pub helper: PathBuf,
     /// The same for the workspaces' apps; on a host another copy of it, as apps go on when the package

@@ -24,12 +24,25 @@ impl Escaper for Strict {
 /// # Errors
 /// A value holds a character that is not plain.
 pub fn render(template: &impl Template, what: fmt::Arguments<'_>) -> Result<String, Fault> {
-    template.render().map_err(|_| {
-        Fault::new(format!(
-            "cannot write {what}: a value holds a character with a meaning there"
-        ))
-        .hint("use paths and names without white space and without any of {};\"'\\$#%`")
-    })
+    template.render().map_err(|_| refused(what))
+}
+
+/// Looks at a value that is written beside something with a meaning.
+///
+/// # Errors
+/// As [`render`].
+pub fn check(text: &str, what: fmt::Arguments<'_>) -> Result<(), Fault> {
+    match text.chars().all(is_plain) {
+        true => Ok(()),
+        false => Err(refused(what)),
+    }
+}
+
+fn refused(what: fmt::Arguments<'_>) -> Fault {
+    Fault::new(format!(
+        "cannot write {what}: a value holds a character with a meaning there"
+    ))
+    .hint("use paths and names without white space and without any of {};\"'\\$#%`")
 }
 
 #[cfg(test)]

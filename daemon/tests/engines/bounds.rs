@@ -82,7 +82,6 @@ fn served(rig: &Rig, app: u16, settings: &NginxSettings) -> String {
         media: None,
         collected: None,
         bounds: settings.into(),
-        access_log: None,
     };
     vhost.render().unwrap()
 }

@@ -47,7 +47,6 @@ async fn media_is_served_but_links_out_of_it_are_not() {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
-        access_log: None,
     };
     nginx.put(&anna, &vhost.render().unwrap()).await.unwrap();
     let get = async |path: &str| {
@@ -103,7 +102,6 @@ async fn names_that_begin_with_a_dot_are_not_served_but_for_those_that_are_named
             dot_files: names.iter().map(|&name| name.to_owned()).collect(),
             ..(&NginxSettings::default()).into()
         },
-        access_log: None,
     };
     let status = async |path: &str| {
         let host = host(&anna);
@@ -209,7 +207,6 @@ async fn shared_media_does_not_run_on_the_sites_that_show_it() {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
-        access_log: None,
     };
     let get = async |file: &str, more: &str| {
         let host = host(&anna);

@@ -1,7 +1,7 @@
 //! A sandbox of its own for a test, without the rest of the daemon.
 
 use cid_daemon::{
-    config::NginxSettings,
+    config::{NginxSettings, OwnNginx},
     domain::{ProcessType, UnitName},
     layout::Layout,
     sandbox::{Engines, listen_addresses},
@@ -98,7 +98,13 @@ impl Rig {
     }
 
     pub async fn try_start(&self) -> Result<Engines, cid_protocol::fault::Fault> {
-        Engines::start(&self.layout, self.port, &self.bin_dir()).await
+        Engines::start(
+            &self.layout,
+            self.port,
+            &self.bin_dir(),
+            &OwnNginx::default(),
+        )
+        .await
     }
 
     pub fn engines(&self) -> Arc<Engines> {
@@ -139,7 +145,6 @@ impl Rig {
             media: None,
             collected: None,
             bounds: (&NginxSettings::default()).into(),
-            access_log: None,
         };
         vhost.render().unwrap()
     }

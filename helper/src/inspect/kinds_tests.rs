@@ -50,7 +50,7 @@ const FIXTURES: &[(Dependencies, Files, &str)] = &[
             ("pdm.lock", "[[package]]\nname = \"flask\"\n"),
             ("main.py", "FastAPI()"),
         ],
-        "uvicorn --host",
+        "uvicorn --uds",
     ),
     (
         Dependencies::Pipenv,

@@ -152,7 +152,7 @@ fn procfile(content: &str, _: &Path) -> String {
 fn python(content: &str, path: &Path) -> String {
     let module = module(path);
     if content.contains("FastAPI(") {
-        return format!(r#"run.web = ["uvicorn", "--port", "{{port}}", "{module}:app"]"#);
+        return format!(r#"run.web = ["uvicorn", "--uds", "{{socket}}", "{module}:app"]"#);
     }
     if content.contains("Flask(") {
         return format!("run.web = {}", gunicorn(&format!("{module}:app")));
@@ -161,7 +161,7 @@ fn python(content: &str, path: &Path) -> String {
 }
 
 fn gunicorn(app: &str) -> String {
-    format!(r#"["gunicorn", "--bind", "127.0.0.1:{{port}}", "{app}"]"#)
+    format!(r#"["gunicorn", "--bind", "unix:{{socket}}", "{app}"]"#)
 }
 
 /// The module's name as seen from the app's folder: for `wsgi.py` with its package.

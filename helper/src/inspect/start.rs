@@ -103,10 +103,11 @@ const STARTS: &[Start] = &[
 
 const FASTAPI: &[&str] = &[
     "uvicorn",
-    "--host",
-    "127.0.0.1",
-    "--port",
-    "{port}",
+    "--uds",
+    "{socket}",
+    // Only nginx reaches the socket; without this the app believes that its visitors came by HTTP.
+    "--forwarded-allow-ips",
+    "*",
     "{module}:app",
 ];
 const FLASK: &[&str] = &["flask", "--app", "{module}", "run", "--port", "{port}"];

@@ -2,6 +2,7 @@
 //! those that the engine passes in a run of its own; none is in the shipped daemon.
 
 use crate::stage::{ANNA, BERT, Stage};
+use cid_testkit::Tree;
 use std::{
     collections::BTreeSet,
     fs,
@@ -15,17 +16,21 @@ use std::{
 
 #[test]
 fn of_a_create() {
-    at_every_point(&["create", ANNA, "--no-wait"], Fate::Free);
+    let stage = Stage::of(&Tree::on_socket(), "");
+    at_every_point(stage, &["create", ANNA, "--no-wait"], Fate::Free);
 }
 
 #[test]
 fn of_a_create_that_is_taken_back() {
-    at_every_point(&["create", ANNA, "--no-wait"], Fate::PushIsRejected);
+    let stage = Stage::hello();
+    at_every_point(stage, &["create", ANNA, "--no-wait"], Fate::PushIsRejected);
 }
 
 #[test]
 fn of_a_delete() {
+    let stage = Stage::of(&Tree::on_socket(), "");
     at_every_point(
+        stage,
         &["delete", ANNA, "--yes", "--with-branch", "--no-wait"],
         Fate::Free,
     );
@@ -40,8 +45,7 @@ enum Fate {
 /// Runs a job once to see which points it passes, then once for each of them, killing the daemon
 /// there. Afterwards the workspace answers or is gone without a trace, doctor has nothing to say,
 /// and the neighbour has never stopped answering.
-fn at_every_point(job: &[&str], fate: Fate) {
-    let mut stage = Stage::hello();
+fn at_every_point(mut stage: Stage, job: &[&str], fate: Fate) {
     stage.create(BERT);
     let is_delete = job[0] == "delete";
     let nothing = stage.snapshot();

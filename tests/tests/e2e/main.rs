@@ -34,6 +34,7 @@ mod kinds;
 mod looks;
 mod parallel;
 mod project_file;
+mod project_site;
 mod pushes;
 mod quota;
 mod sandbox_life;

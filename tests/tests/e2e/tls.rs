@@ -377,7 +377,8 @@ fn settings_of_nginx_and_a_certificate_reach_workspaces_of_before() {
     })
     .unwrap();
     stage.answers(&anna);
-    assert_eq!(upload(), "413");
+    // nginx's old workers go on for a moment.
+    wait_until("the new bound", SOON, || (upload() == "413").then_some(())).unwrap();
     stage.cictl_ends(0, &["restart", ANNA, "-p", "shop"]);
     stage.cictl_ends(0, &["doctor"]);
 

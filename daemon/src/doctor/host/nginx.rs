@@ -86,8 +86,8 @@ pub(super) async fn names(cid: Cid) -> Troubles {
         let length = LONGEST_NAME + project.domain.len();
         (length > capacity(bucket)).then(|| {
             let message = format!(
-                "a name below {} can have {length} characters; with server_names_hash_bucket_size {bucket} \
-                 nginx takes {}, and a longer one stops all sites",
+                "a name below {} can have {length} characters where its app listens on a port; with \
+                 server_names_hash_bucket_size {bucket} nginx takes {}, and a longer one stops all sites",
                 project.domain,
                 capacity(bucket)
             );

@@ -8,13 +8,16 @@ use crate::{
     authz::Permit,
     config::{Projects, Settings},
     domain::{
-        Account, Build, BuildState, Creator, Email, JobKind, JobState, Name, Source, Workspace,
-        WorkspaceState, event::Failure,
+        Account, Build, BuildState, Creator, Email, JobKind, JobState, Name, Source, UnitName,
+        Workspace, WorkspaceState, event::Failure,
     },
     layout::Layout,
     plan::{self, BranchChoice, Facts, Looked},
     store::{Artifact, Quota, Store, Subject},
-    system::fake::{COMMIT, Fake},
+    system::{
+        fake::{COMMIT, Fake},
+        nginx::project_site::project_site,
+    },
 };
 use cid_kernel::fs;
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
@@ -28,6 +31,8 @@ pub(super) struct Stage {
     pub(super) fake: Fake,
     pub(super) store: Store,
     projects: Arc<Projects>,
+    /// As in a sandbox, without accounts and the mount that sockets of a host are reached by.
+    on_socket: bool,
 }
 
 /// As on a host, whose plans have all the steps. Its number is this process's own, which may give
@@ -58,9 +63,25 @@ pub(super) enum Kind {
     FirstPromote,
     /// A build follows what runs in a stage.
     Promote,
+    /// Of an app on a Unix socket, which has no vhost of its own.
+    CreateOnSocket,
+    DeleteOnSocket,
+    DeployOnSocket,
 }
 
-pub(super) const KINDS: [Kind; 9] = [
+impl Kind {
+    /// The same kind of any app.
+    fn of_any(self) -> Self {
+        match self {
+            Self::CreateOnSocket => Self::Create,
+            Self::DeleteOnSocket => Self::Delete,
+            Self::DeployOnSocket => Self::Deploy,
+            kind => kind,
+        }
+    }
+}
+
+pub(super) const KINDS: [Kind; 12] = [
     Kind::Create,
     Kind::Delete,
     Kind::DeleteWithBranch,
@@ -70,6 +91,9 @@ pub(super) const KINDS: [Kind; 9] = [
     Kind::Build,
     Kind::FirstPromote,
     Kind::Promote,
+    Kind::CreateOnSocket,
+    Kind::DeleteOnSocket,
+    Kind::DeployOnSocket,
 ];
 
 /// What somebody else pushes to a workspace's branch before it is deployed.
@@ -115,7 +139,14 @@ impl Stage {
         let projects = Arc::new(Projects::load(&layout).unwrap());
         let store = Store::open(&layout.database()).unwrap();
         let fake = Fake::new(Arc::clone(&layout));
+        // What the daemon does when it reads the projects.
+        let project = projects.only().unwrap();
+        let site = project_site(&fake.system(), &project).unwrap();
+        let unit = UnitName::catch_all(&project.name);
+        std::fs::write(layout.vhost_dir().join(format!("{unit}.conf")), site).unwrap();
+        fake.load_vhosts().unwrap();
         Self {
+            on_socket: more.contains("{socket}"),
             dir,
             layout,
             fake,
@@ -125,8 +156,12 @@ impl Stage {
     }
 
     pub(super) fn engine(&self, hooks: Arc<dyn Hooks>) -> Engine {
+        let system = match self.on_socket {
+            true => self.fake.system(),
+            false => self.fake.host(),
+        };
         Engine::new(
-            self.fake.host(),
+            system,
             self.store.clone(),
             Arc::clone(&self.projects),
             Arc::new(Settings::default()),
@@ -144,7 +179,10 @@ impl Stage {
         let email = Email::parse(email).unwrap();
         let project = self.projects.only().unwrap();
         let layout = Arc::clone(&self.layout);
+        let account = (!self.on_socket).then(account);
+        let kind = kind.of_any();
         let submission = match kind {
+            Kind::CreateOnSocket | Kind::DeleteOnSocket | Kind::DeployOnSocket => unreachable!(),
             Kind::Build => return self.submit_build(engine).await,
             Kind::FirstPromote | Kind::Promote => return self.submit_promote(engine, true).await,
             Kind::Create => {
@@ -169,7 +207,7 @@ impl Stage {
                             settings: &settings,
                             project: &planned,
                             workspace,
-                            account: Some(account()),
+                            account: account.clone(),
                         })
                     }),
                 }
@@ -189,7 +227,7 @@ impl Stage {
                             judged: String::new(),
                         };
                         let (branch, looked) = (branch.as_ref(), Some(&looked));
-                        plan::delete(&layout, workspace, branch, looked, Some(account()))
+                        plan::delete(&layout, workspace, branch, looked, account.clone())
                     }),
                 }
             }
@@ -210,7 +248,7 @@ impl Stage {
                             settings: &settings,
                             project: &project,
                             workspace,
-                            account: Some(account()),
+                            account: account.clone(),
                         })
                     }),
                 }
@@ -302,9 +340,12 @@ impl Stage {
 
     /// A machine on which this kind of job can begin.
     pub(super) async fn ready_for(kind: Kind) -> Self {
-        let stage = Self::new();
-        let first: &[Kind] = match kind {
-            Kind::Create | Kind::Build => &[],
+        let stage = match kind.of_any() == kind {
+            true => Self::new(),
+            false => Self::with("[app]\nrun.web = [\"serve\", \"{socket}\"]\n"),
+        };
+        let any = kind.of_any();
+        let first: &[Kind] = match any {
             Kind::FirstPromote => &[Kind::Build],
             Kind::Promote => &[Kind::Build, Kind::FirstPromote],
             Kind::Delete
@@ -313,13 +354,14 @@ impl Stage {
             | Kind::Restart
             | Kind::Deploy
             | Kind::RepairAccess => &[Kind::Create],
+            _ => &[],
         };
         for first in first {
             let (job, state) = stage.run(*first).await;
             let row = stage.store.job(job).await.unwrap().unwrap();
             assert_eq!(state, JobState::Done, "{:?}", row.failure);
         }
-        if kind == Kind::Deploy {
+        if any == Kind::Deploy {
             stage.fake.push("anna---example-com", PUSHED, 1);
         }
         stage

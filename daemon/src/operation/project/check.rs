@@ -14,6 +14,7 @@ use crate::{
     system::{
         credential,
         helpers::{Identity, ask_once},
+        nginx::project_site,
         tls::Certificates,
         unwritable::unwritable,
     },
@@ -299,6 +300,10 @@ async fn app(
     let cancel = cid.stopping.clone();
     let inspection = ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, request).await?;
     let recipe = Recipe::new(project, &inspection);
+    let recipe = recipe.map(|recipe| match project_site::workspaces(&cid.sys, project) {
+        Some(_) => recipe,
+        None => recipe.on_port(project, &inspection),
+    });
     Ok((recipe, inspection))
 }
 

@@ -43,14 +43,7 @@ impl Nginx for FakeNginx {
 
     async fn settle(&self) -> Result<(), Fault> {
         self.0.answers("nginx")?;
-        let mut vhosts = BTreeMap::new();
-        for unit in self.list()? {
-            if let Some(text) = Nginx::read(self, &unit)? {
-                vhosts.insert(unit, text);
-            }
-        }
-        self.0.state().vhosts = vhosts;
-        Ok(())
+        self.0.load_vhosts()
     }
 
     async fn check(&self) -> Result<(), Fault> {
@@ -62,6 +55,24 @@ impl Nginx for FakeNginx {
     }
 
     async fn try_certificate(&self, _: &Path) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl Fake {
+    /// Has nginx read the vhosts that are there.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn load_vhosts(&self) -> Result<(), Fault> {
+        let nginx = FakeNginx(self.clone());
+        let mut vhosts = BTreeMap::new();
+        for unit in nginx.list()? {
+            if let Some(text) = Nginx::read(&nginx, &unit)? {
+                vhosts.insert(unit, text);
+            }
+        }
+        self.state().vhosts = vhosts;
         Ok(())
     }
 }

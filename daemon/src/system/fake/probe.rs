@@ -7,7 +7,7 @@ use crate::{
     system::probe::{App, Page, PageAnswer, Probe},
 };
 use async_trait::async_trait;
-use cid_protocol::fault::Fault;
+use cid_protocol::{fault::Fault, run_file::RunFile};
 use std::{net::SocketAddr, time::Duration};
 
 #[async_trait]
@@ -29,7 +29,15 @@ impl Probe for Fake {
         let name = host.split('.').next().unwrap_or_default();
         let state = self.state();
         let ends = |unit: &UnitName| unit.name() == name;
-        let status = match (state.vhosts.keys().any(ends), state.groups.keys().any(ends)) {
+        // An app on a socket is reached by its project's site.
+        let is_on_socket = |unit: &UnitName| {
+            let run_file = RunFile::read(&self.layout.run_file(unit));
+            run_file.is_ok_and(|run_file| run_file.web_socket.is_some())
+        };
+        let has_site = state.vhosts.keys().any(UnitName::is_catch_all);
+        let mut groups = state.groups.keys().filter(|unit| ends(unit));
+        let is_shown = state.vhosts.keys().any(ends) || has_site && groups.any(is_on_socket);
+        let status = match (is_shown, state.groups.keys().any(ends)) {
             (true, true) => 200,
             (true, false) => 502,
             (false, _) => 404,

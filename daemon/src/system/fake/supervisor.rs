@@ -10,8 +10,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use cid_kernel::fs;
-use cid_protocol::fault::Fault;
-use std::collections::BTreeMap;
+use cid_protocol::{fault::Fault, run_file::RunFile};
+use std::{
+    collections::BTreeMap,
+    os::unix::net::UnixListener,
+    path::{Path, PathBuf},
+};
 
 pub(super) struct FakeSupervisor(pub(super) Fake);
 
@@ -38,6 +42,18 @@ fn processes(state: &State, unit: &UnitName) -> Vec<Process> {
     })
 }
 
+/// Where the web process of a run file listens, if on a socket.
+fn socket_of(run_file: &Path) -> Option<PathBuf> {
+    RunFile::read(run_file).ok()?.web_socket
+}
+
+/// Makes that socket, as the process does; nobody listens on it.
+fn bind(run_file: &Path) {
+    if let Some(socket) = socket_of(run_file) {
+        drop(UnixListener::bind(socket));
+    }
+}
+
 #[async_trait]
 impl Supervisor for FakeSupervisor {
     async fn put(&self, unit: &UnitName, program: &str) -> Result<(), Fault> {
@@ -47,6 +63,7 @@ impl Supervisor for FakeSupervisor {
             .state()
             .groups
             .insert(unit.clone(), program.to_owned());
+        bind(&self.0.layout.run_file(unit));
         Ok(())
     }
 
@@ -56,6 +73,9 @@ impl Supervisor for FakeSupervisor {
             return Ok(Effect::Owed(fault.message));
         }
         self.0.state().groups.remove(unit);
+        if let Some(socket) = socket_of(&self.0.layout.run_file(unit)) {
+            fs::remove_file(&socket)?;
+        }
         Ok(Effect::Done)
     }
 

@@ -1,4 +1,5 @@
-//! nginx: one vhost file per workspace, one coordinator that tests and reloads for all.
+//! nginx: one file per project, one vhost for each workspace on a port and each stage, one coordinator that tests and
+//! reloads for all.
 
 pub(crate) mod aside;
 pub mod at_start;
@@ -8,6 +9,7 @@ mod coordinator;
 mod files;
 pub(crate) mod master;
 pub(crate) mod names;
+pub mod project_site;
 pub mod vhost;
 pub(crate) mod worker;
 

@@ -1,10 +1,19 @@
-//! What a workspace's vhost says. Only values that cannot be anything else get in, and the template
-//! refuses the rest.
+//! What a vhost says: that of a workspace or a stage, or that of all workspaces of a project whose apps listen on
+//! sockets. Only values that cannot be anything else get in, and the template refuses the rest.
 
-use crate::{config::NginxSettings, domain::UnitName, system::strict};
+use crate::{
+    config::NginxSettings,
+    domain::{UnitName, name},
+    layout::{RUN, web_socket},
+    system::strict,
+};
 use askama::Template;
-use cid_protocol::fault::Fault;
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use cid_protocol::{fault::Fault, run_file::WEB_SOCKET};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// A host name as browsers send it: lower-case labels of letters, digits and hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,14 +45,21 @@ impl fmt::Display for HostName {
     }
 }
 
-/// Where the workspace's app listens.
+/// Where the app listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upstream {
     /// On this port of 127.0.0.1.
     Port(u16),
     /// On this Unix socket.
     Unix(PathBuf),
+    /// Each workspace's on the socket in its folder, and these are the folders' folder.
+    Workspaces(PathBuf),
 }
+
+/// nginx's variable with the name of the workspace that a request is for.
+const NAME: &str = "$cid_name";
+/// The longest path of a socket that the kernel takes.
+const SOCKET_PATH: usize = 107;
 
 /// A folder that nginx serves itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +77,7 @@ pub struct Media {
 pub struct Static {
     /// Below which path of the site, e.g. `/static/`.
     pub url: String,
-    /// The folder.
+    /// The folder; with [`Upstream::Workspaces`] from the workspace's folder on.
     pub path: PathBuf,
 }
 
@@ -92,7 +108,7 @@ impl VhostTls {
     }
 }
 
-/// What answers for all names below a project's domain that no workspace has.
+/// What answers for all names below a project's domain where nginx reaches no workspace's socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatchAll {
     /// What its file is called.
@@ -121,12 +137,12 @@ impl CatchAll {
     }
 }
 
-/// A workspace's vhost.
+/// A vhost that leads to apps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vhost {
     /// Whose it is.
     pub unit: UnitName,
-    /// The site's name.
+    /// The site's name; with [`Upstream::Workspaces`] the domain that all its names are below.
     pub server_name: HostName,
     /// The addresses nginx listens on; the same for all vhosts of one nginx.
     pub listen: Vec<SocketAddr>,
@@ -142,8 +158,6 @@ pub struct Vhost {
     pub collected: Option<Static>,
     /// Sizes and times.
     pub bounds: Bounds,
-    /// A log of this site's own; otherwise requests are in the one for all.
-    pub access_log: Option<PathBuf>,
 }
 
 /// What a site's requests and answers may take.
@@ -197,58 +211,91 @@ impl Vhost {
     /// # Errors
     /// A value cannot be written into nginx's configuration.
     pub fn render(&self) -> Result<String, Fault> {
+        let name = self.server_name.as_str();
+        let workspaces = match &self.upstream {
+            Upstream::Workspaces(folder) => Some(WorkspacesFile {
+                folder: absolute(folder)?,
+                domain: name.replace('.', "[.]"),
+            }),
+            _ => None,
+        };
+        let collected = match (&self.collected, &workspaces) {
+            (None, _) => None,
+            (Some(files), None) => Some(Folder::new(&files.url, &absolute(&files.path)?)?),
+            (Some(files), Some(WorkspacesFile { folder, .. })) => {
+                let inner = absolute(&PathBuf::from("/").join(&files.path))?;
+                Some(Folder::new(&files.url, &format!("{folder}/{NAME}{inner}"))?)
+            }
+        };
         let template = VhostFile {
             unit: self.unit.as_str(),
-            server_name: self.server_name.as_str(),
+            names: match workspaces {
+                None => name.to_owned(),
+                Some(_) => format!("*.{name}"),
+            },
+            name: match workspaces {
+                None => name.to_owned(),
+                Some(_) => format!("{NAME}.{name}"),
+            },
             listen: &self.listen,
             tls: self.tls.as_ref().map(VhostTls::file).transpose()?,
-            upstream: self.upstream()?,
+            upstream: self.upstream.address()?,
+            workspaces,
             media: self.media.as_ref().map(Media::file).transpose()?,
-            collected: self.collected.as_ref().map(Static::file).transpose()?,
+            collected,
             plain_too: self.plain_too,
             bounds: &self.bounds,
             but_served: self.bounds.but_served(),
-            access_log: self.access_log.as_deref().map(absolute).transpose()?,
         };
         strict::render(&template, format_args!("the vhost of {}", self.unit))
     }
+}
 
-    fn upstream(&self) -> Result<String, Fault> {
-        match &self.upstream {
-            Upstream::Port(port) => Ok(format!("http://127.0.0.1:{port}")),
-            Upstream::Unix(path) => {
-                let path = absolute(path)?;
-                // After a colon nginx expects a URI.
-                if path.contains(':') || path.len() > 107 {
-                    return Err(Fault::new(format!(
-                        "cannot use the socket {path}: its path holds a colon or is longer than 107 bytes"
-                    )));
-                }
-                Ok(format!("http://unix:{path}"))
+impl Upstream {
+    /// Whether nginx can be told of it.
+    pub fn is_good(&self) -> bool {
+        self.address().is_ok()
+    }
+
+    /// For `proxy_pass`.
+    fn address(&self) -> Result<String, Fault> {
+        match self {
+            Self::Port(port) => Ok(format!("http://127.0.0.1:{port}")),
+            Self::Unix(path) => Ok(format!("http://unix:{}", socket(path)?)),
+            Self::Workspaces(folder) => {
+                let longest = "n".repeat(name::MAX_LEN);
+                socket(&web_socket(&folder.join(longest)))?;
+                let folder = absolute(folder)?;
+                Ok(format!("http://unix:{folder}/{NAME}/{RUN}/{WEB_SOCKET}"))
             }
         }
     }
 }
 
+fn socket(path: &Path) -> Result<String, Fault> {
+    let path = absolute(path)?;
+    // After a colon nginx expects a URI.
+    if path.contains(':') || path.len() > SOCKET_PATH {
+        return Err(Fault::new(format!(
+            "cannot use the socket {path}: its path holds a colon or is longer than {SOCKET_PATH} bytes"
+        )));
+    }
+    Ok(path)
+}
+
 impl Media {
     fn file(&self) -> Result<MediaFile, Fault> {
         Ok(MediaFile {
-            folder: Folder::new(&self.url, &self.path)?,
+            folder: Folder::new(&self.url, &absolute(&self.path)?)?,
             scripts: self.scripts,
         })
-    }
-}
-
-impl Static {
-    fn file(&self) -> Result<Folder, Fault> {
-        Folder::new(&self.url, &self.path)
     }
 }
 
 impl Folder {
     /// Location and alias, both with a slash at the end: with only one of them
     /// `/media../secret` would lead out of the folder.
-    fn new(url: &str, path: &std::path::Path) -> Result<Self, Fault> {
+    fn new(url: &str, path: &str) -> Result<Self, Fault> {
         let inner = url.trim_matches('/');
         let good = url.starts_with('/')
             && inner.split('/').all(|part| {
@@ -264,7 +311,6 @@ impl Folder {
                 "cannot serve files at `{url}`: not a path like /media/"
             )));
         }
-        let path = absolute(path)?;
         Ok(Self {
             url: format!("/{inner}/"),
             path: format!("{}/", path.trim_end_matches('/')),
@@ -272,30 +318,42 @@ impl Folder {
     }
 }
 
-fn absolute(path: &std::path::Path) -> Result<String, Fault> {
+/// A path as it stands in nginx's files: some of them are beside a variable there, where the template looks no more.
+fn absolute(path: &Path) -> Result<String, Fault> {
     let text = path.to_str().filter(|_| path.is_absolute());
-    text.map(str::to_owned).ok_or_else(|| {
+    let text = text.ok_or_else(|| {
         Fault::new(format!(
             "cannot use {} in nginx: not an absolute path in UTF-8",
             path.display()
         ))
-    })
+    })?;
+    strict::check(text, format_args!("{text} for nginx"))?;
+    Ok(text.to_owned())
 }
 
 #[derive(Template)]
 #[template(path = "vhost.conf")]
 struct VhostFile<'a> {
     unit: &'a str,
-    server_name: &'a str,
+    /// For `server_name`.
+    names: String,
+    /// The name that a request is for.
+    name: String,
     listen: &'a [SocketAddr],
     tls: Option<TlsFile<'a>>,
     upstream: String,
+    workspaces: Option<WorkspacesFile>,
     media: Option<MediaFile>,
     collected: Option<Folder>,
     plain_too: bool,
     bounds: &'a Bounds,
     but_served: String,
-    access_log: Option<String>,
+}
+
+struct WorkspacesFile {
+    folder: String,
+    /// As an expression.
+    domain: String,
 }
 
 #[derive(Template)]

@@ -54,7 +54,6 @@ fn vhost() -> Vhost {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
-        access_log: None,
     }
 }
 
@@ -125,22 +124,41 @@ fn the_catch_all_reads_like_this() {
 }
 
 #[test]
-fn a_socket_and_a_log_of_its_own() {
-    let vhost = Vhost {
-        upstream: Upstream::Unix("/run/cid/shop/app.sock".into()),
-        media: None,
-        access_log: Some("/var/log/cid/shop.log".into()),
+fn the_site_of_all_workspaces_reads_like_this() {
+    let site = Vhost {
+        unit: UnitName::catch_all(&vhost().unit.project()),
+        server_name: HostName::parse("shop.localhost").unwrap(),
+        tls: Some(VhostTls {
+            port: 8443,
+            hsts: Some(3600),
+            ..tls()
+        }),
+        upstream: Upstream::Workspaces("/run/cid/work/shop".into()),
+        collected: Some(Static {
+            url: "/static/".into(),
+            path: "static/files".into(),
+        }),
         ..vhost()
     };
-    let text = vhost.render().unwrap();
-    assert!(
-        text.contains("proxy_pass http://unix:/run/cid/shop/app.sock;"),
-        "{text}"
-    );
-    assert!(
-        text.contains("access_log /var/log/cid/shop.log cid;"),
-        "{text}"
-    );
+    insta::assert_snapshot!(site.render().unwrap());
+    for (folder, is_good) in [
+        ("/a b", false),
+        ("/a$b", false),
+        ("/a:b", false),
+        ("a", false),
+        (&*format!("/{}", "w".repeat(52)), true),
+        // The longest name's socket would not fit.
+        (&*format!("/{}", "w".repeat(53)), false),
+    ] {
+        let upstream = Upstream::Workspaces(folder.into());
+        assert_eq!(upstream.is_good(), is_good, "{folder}");
+        let rendered = Vhost {
+            upstream,
+            ..site.clone()
+        }
+        .render();
+        assert_eq!(rendered.is_ok(), is_good, "{folder}");
+    }
 }
 
 #[test]
