@@ -25,7 +25,7 @@ pub(crate) async fn forget_packages(cid: &Cid, before: SystemTime) -> Result<usi
     for project in cid.projects.all().values().flatten() {
         for key in fs::names(&cid.layout.environment_marks(&project.name))? {
             let mark = cid.layout.environment_mark(&project.name, &key);
-            if !is_older(&mark, before) || is_used(cid, &project.name, &key, &mark).await? {
+            if !is_older(&mark, before) || is_used(cid, &project.name, &key).await? {
                 continue;
             }
             match forget(cid, &project.name, &key, before).await {
@@ -43,8 +43,9 @@ fn is_older(mark: &Path, before: SystemTime) -> bool {
     changed.is_ok_and(|changed| changed < before)
 }
 
-/// Whether processes were set up with it, or a build from before its last use may hold its paths.
-async fn is_used(cid: &Cid, project: &ProjectName, key: &str, mark: &Path) -> Result<bool, Fault> {
+/// Whether processes were set up with it, or a build that has its files names it. One that is being built has taken
+/// it a moment ago.
+async fn is_used(cid: &Cid, project: &ProjectName, key: &str) -> Result<bool, Fault> {
     let folder = cid.layout.run_file_dir();
     for name in fs::names(&folder)? {
         let text = fs::read_optional(&folder.join(name))?;
@@ -52,16 +53,19 @@ async fn is_used(cid: &Cid, project: &ProjectName, key: &str, mark: &Path) -> Re
             return Ok(true);
         }
     }
+    let place = cid.layout.environments(project).join(key);
     let builds = cid
         .store
         .builds(Some(project.clone()), None, MOST_BUILDS)
         .await?;
-    let used = std::fs::metadata(mark).and_then(|meta| meta.modified());
-    let Ok(used) = used.map(jiff::Timestamp::try_from) else {
-        return Ok(true);
-    };
-    let used = used.map_err(|error| Fault::io("read the time of", mark, error))?;
-    Ok(builds.iter().any(|build| build.created_at <= used))
+    let kept = builds
+        .into_iter()
+        .filter(|build| fs::exists(&build.directory));
+    let mut packages = kept.filter_map(|build| build.packages);
+    Ok(packages.any(|packages| {
+        let folders = [&packages.path, &packages.shared, &packages.packages];
+        folders.into_iter().flatten().any(|folder| *folder == place)
+    }))
 }
 
 /// Its mark goes first: from then on it is no complete one, and who wants it builds it anew. `false`: somebody

@@ -115,6 +115,7 @@ impl Step for Inspect {
             mirror,
             commit,
             base: base.clone(),
+            trunk: self.commit.is_some().then(|| project.git.base.to_string()),
             app_dir: project.app.dir().to_owned(),
             given: recipe::given(&project),
             install: recipe::install(&project),

@@ -1,11 +1,11 @@
-//! Puts the files that an installer reads into a folder: only those that declare dependencies, or,
-//! where these name local packages, the whole commit.
+//! Puts the files that installers read into a folder: only those that declare dependencies, or, where one of them
+//! needs more, the whole commit.
 
 use crate::{
     git::files,
     inspect::{
         declared::Declared,
-        kinds::{Kind, detect},
+        kinds::{Kind, detect, kind},
         requirements,
         snapshot::Snapshot,
     },
@@ -20,21 +20,42 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Exports into `target`, which is made.
+/// Exports into `target`, which is made, what all of these kinds declare.
 pub(super) fn export(
     mirror: &Repository,
     snapshot: &Snapshot<'_>,
-    kind: &Kind,
+    wanted: &[Dependencies],
     target: &Path,
-) -> Result<Declared, Fault> {
-    let declared = detect(snapshot)?
-        .into_iter()
-        .find(|(detected, _)| detected.dependencies == kind.dependencies)
-        .map(|(_, declared)| declared)
-        .ok_or_else(|| Fault::new(format!("cannot find {} at the commit", kind.file)))?;
-    if declared.open || declared.is_whole {
+) -> Result<Vec<(&'static Kind, Declared)>, Fault> {
+    let mut detected = detect(snapshot)?;
+    detected.retain(|(kind, _)| wanted.contains(&kind.dependencies));
+    let is_there =
+        |one: &&Dependencies| detected.iter().any(|(kind, _)| kind.dependencies == **one);
+    if let Some(missing) = wanted.iter().find(|one| !is_there(one)) {
+        return Err(Fault::new(match kind(*missing) {
+            Some(kind) => format!("cannot find {} at the commit", kind.file),
+            None => format!("cannot install {missing:?}: it has no row"),
+        }));
+    }
+    // Once, into an empty folder.
+    if detected
+        .iter()
+        .any(|(_, declared)| declared.open || declared.is_whole)
+    {
         export_all(mirror, snapshot, target)?;
     }
+    for (kind, declared) in &detected {
+        export_files(snapshot, kind, declared, target)?;
+    }
+    Ok(detected)
+}
+
+fn export_files(
+    snapshot: &Snapshot<'_>,
+    kind: &Kind,
+    declared: &Declared,
+    target: &Path,
+) -> Result<(), Fault> {
     fs::create_dir_all(target.join(&snapshot.app_dir))
         .map_err(|error| Fault::io("make", target, error))?;
     for (path, content) in &declared.files {
@@ -50,7 +71,7 @@ pub(super) fn export(
         };
         fs::write(&file, content).cannot(format!("write {}", file.display()))?;
     }
-    Ok(declared)
+    Ok(())
 }
 
 /// Exports the whole commit into `target`, which is made or empty; gives the app's folder.
@@ -62,4 +83,39 @@ pub(super) fn export_all(
     fs::create_dir_all(target).map_err(|error| Fault::io("make", target, error))?;
     files::write(mirror, snapshot.root().clone(), target)?.link(target)?;
     Ok(target.join(&snapshot.app_dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::tests::repository;
+
+    #[test]
+    fn two_kinds_of_which_one_wants_the_whole_commit_are_exported_together() {
+        const FILE: u32 = 0o100_644;
+        let files: &[(&str, u32, &[u8])] = &[
+            ("requirements.txt", FILE, b"six"),
+            (
+                "package.json",
+                FILE,
+                br#"{"scripts": {"build": "x", "postinstall": "node tools/x.js"}, "dependencies": {"x": "1"}}"#,
+            ),
+            ("package-lock.json", FILE, b"{}"),
+            ("tools/x.js", FILE, b""),
+        ];
+        let (dir, commit) = repository(files);
+        let mirror = Repository::open_bare(dir.path()).unwrap();
+        let snapshot = Snapshot::open(&mirror, &commit, Path::new(".")).unwrap();
+        let target = dir.path().join("sources");
+        let wanted = [Dependencies::Requirements, Dependencies::Npm];
+        let exported = export(&mirror, &snapshot, &wanted, &target).unwrap();
+        let kinds: Vec<_> = exported.iter().map(|(kind, _)| kind.dependencies).collect();
+        assert_eq!(kinds, wanted);
+        for file in ["requirements.txt", "tools/x.js", "package-lock.json"] {
+            assert!(target.join(file).exists(), "{file}");
+        }
+        let gone = export(&mirror, &snapshot, &[Dependencies::Go], &target);
+        let gone = gone.err().unwrap();
+        assert!(gone.message.contains("go.mod"), "{gone}");
+    }
 }

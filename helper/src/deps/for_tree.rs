@@ -27,7 +27,7 @@ use std::{
 };
 
 /// Left behind by tools as they run, and of no use elsewhere.
-const PASSED_OVER: &[&str] = &["__pycache__", "build", "npm-debug.log"];
+const PASSED_OVER: &[&str] = &["__pycache__", "npm-debug.log"];
 const PASSED_OVER_ENDS: &[&str] = &[".egg-info", ".pyc"];
 /// In the folder of an environment of Python's.
 const VENV: &str = "pyvenv.cfg";
@@ -69,7 +69,7 @@ pub(super) fn take(
                 }
                 continue;
             }
-            if is_passed_over(&name) {
+            if is_passed_over(&name) || is_setuptools(&entry.path()) {
                 continue;
             }
             if entry.path().join(VENV).exists() {
@@ -96,6 +96,19 @@ fn entry_of<'t>(tree: &'t Tree<'_>, name: &OsStr) -> Option<git2::TreeEntry<'t>>
 fn is_passed_over(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     PASSED_OVER.contains(&&*name) || PASSED_OVER_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// What setuptools leaves where it builds a package: `build` with nothing but folders of its own.
+fn is_setuptools(path: &Path) -> bool {
+    let is_its = |entry: fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name == "lib"
+            || ["lib.", "bdist.", "temp.", "scripts-"]
+                .iter()
+                .any(|begin| name.starts_with(begin))
+    };
+    let names = fs::read_dir(path).ok().filter(|_| path.ends_with("build"));
+    names.is_some_and(|names| names.flatten().all(is_its))
 }
 
 /// Puts it into a tree; git leaves out what is new.

@@ -236,7 +236,10 @@ impl<'a> Installer<'a> {
         let list = app.join("cid-requirements.txt");
         fs::write(&list, requirements.join("\n"))
             .map_err(|error| Fault::io("write", &list, error))?;
-        self.install(app, "cid-requirements.txt")
+        let installed = self.install(app, "cid-requirements.txt");
+        // It belongs into no tree.
+        let _ = fs::remove_file(&list);
+        installed
     }
 
     /// Installs a list that names each package, from a lock.

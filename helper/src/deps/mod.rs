@@ -19,7 +19,7 @@ use super::{
     Lines,
     git::open_mirror,
     inspect::{
-        kinds::{self, EXPORTED, Kind},
+        kinds::{EXPORTED, Kind},
         snapshot::Snapshot,
         wanted::Wanted,
     },
@@ -33,7 +33,7 @@ use cid_protocol::{
     },
 };
 use installer::{Installer, version_needed};
-use std::path::Path;
+use std::{fs, path::Path};
 use work::Work;
 
 /// Brings uv in where it is not there yet.
@@ -166,10 +166,8 @@ fn install(
     }
     let sources = work.sources();
     let mut is_for_tree = false;
-    for dependencies in &ask.dependencies {
-        let kind = kinds::kind(*dependencies)
-            .ok_or_else(|| Fault::new(format!("cannot install {dependencies:?}: it has no row")))?;
-        let declared = export::export(mirror, snapshot, kind, &sources)?;
+    for (kind, declared) in export::export(mirror, snapshot, &ask.dependencies, &sources)? {
+        let dependencies = kind.dependencies;
         let folder = declared.run_in.as_ref().unwrap_or(&snapshot.app_dir);
         let folder = sources.join(folder);
         match (&kind.tool, &python) {
@@ -177,8 +175,12 @@ fn install(
                 let uv = tools::uv_of(ask, &work);
                 tools::install(ask, kind, tool, &folder, (&work, uv.as_deref()), lines)?;
                 is_for_tree |= !dependencies.is_python();
-                if let (true, Some(installer)) = (folder.join(EXPORTED).exists(), &python) {
+                let exported = folder.join(EXPORTED);
+                if let (true, Some(installer)) = (exported.exists(), &python) {
                     installer.install_exported(&folder, EXPORTED)?;
+                    // It belongs into no tree.
+                    fs::remove_file(&exported)
+                        .map_err(|error| Fault::io("remove", &exported, error))?;
                 }
             }
             (None, Some(installer)) => by_uv(installer, kind, &folder)?,

@@ -197,6 +197,7 @@ mod tests {
                 install: Some(install.clone()),
                 python: None,
                 settings: None,
+                trunk: None,
             })
             .unwrap();
             assert_eq!(found.dependencies_key, found.base_key);

@@ -28,6 +28,7 @@ use cid_protocol::{
     request::{Inspect, Inspection},
 };
 use kinds::{detect, together};
+use sha2::{Digest, Sha256};
 use snapshot::Snapshot;
 use wanted::Wanted;
 
@@ -105,7 +106,9 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
             .extend([kind.file, kind.needs].map(str::to_owned));
         found.found.dedup();
     }
+    let mut is_whole = ask.install.is_some();
     if let Some((dependencies, declared)) = together(detected) {
+        is_whole |= declared.is_whole;
         found.local = declared.local;
         found.notes.extend(declared.notes.iter().cloned());
         found.gunicorn = declared.packages.contains("gunicorn");
@@ -129,6 +132,12 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     found.build = start::build(&snapshot, &found.dependencies);
     if !given {
         note_unread(&snapshot, &mut found);
+        let lists = (found.dependencies.is_empty()).then(|| nearby::requirements(&snapshot));
+        found.notes.extend(lists.flatten());
+    }
+    if !ask.given.run {
+        let note = nearby::procfile_note(&snapshot, &found);
+        found.notes.extend(note);
     }
     found.notes.extend(unfetched::notes(&snapshot));
     found.sample = hints::sample(&snapshot);
@@ -146,7 +155,35 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         found.nearby = nearby::nearby(&snapshot);
     }
     found.base_key = base_key(&mirror, ask);
+    if is_whole && !is_merged(&mirror, ask) {
+        let of_commit = found
+            .dependencies_key
+            .map(|key| key_of_commit(&key, &snapshot));
+        // A build's commit is its base.
+        found.base_key.clone_from(&of_commit);
+        found.dependencies_key = of_commit;
+    }
     Ok(found)
+}
+
+/// Whether the base branch has the commit, or no build is asked for, which alone makes packages from its own commit.
+fn is_merged(mirror: &git2::Repository, ask: &Inspect) -> bool {
+    let Some(trunk) = &ask.trunk else {
+        return true;
+    };
+    let tip = mirror.refname_to_id(&format!("refs/heads/{trunk}"));
+    let (Ok(tip), Ok(commit)) = (tip, git2::Oid::from_str(&ask.commit)) else {
+        return false;
+    };
+    tip == commit || mirror.graph_descendant_of(tip, commit).unwrap_or(false)
+}
+
+/// The key of what is made from all of a commit's files.
+fn key_of_commit(key: &str, snapshot: &Snapshot<'_>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(key);
+    hash.update(snapshot.root().id().as_bytes());
+    data_encoding::HEXLOWER.encode(&hash.finalize())
 }
 
 /// Where the project file names the processes, a Procfile is read for its `release` line alone, and not at
@@ -245,4 +282,4 @@ fn is_identifier(name: &str) -> bool {
 #[cfg(test)]
 mod kinds_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,8 +1,9 @@
 //! What a repository with nothing to run holds instead, and what each of it would need.
 
 use super::{snapshot::Snapshot, text};
+use cid_protocol::request::Inspection;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// So many lines a person still reads.
 const MOST: usize = 8;
@@ -138,6 +139,63 @@ fn line(snapshot: &Snapshot<'_>, kind: &Kind, path: &Path) -> Option<String> {
     (!all.is_empty()).then(|| format!("{}: {}", path.display(), all.join(", ")))
 }
 
+/// Names that a Procfile is not read under.
+const OTHER_PROCFILES: &[&str] = &["procfile", "Procfile.txt", "PROCFILE", "Procfile.dev"];
+/// Which of several lists of requirements is likely to be what the app's default settings want.
+const LISTS: &[&str] = &[
+    "local.txt",
+    "dev.txt",
+    "development.txt",
+    "base.txt",
+    "production.txt",
+];
+
+/// Lists of Python's requirements under another name than the one that is read, with the line that uses the likeliest.
+pub(super) fn requirements(snapshot: &Snapshot<'_>) -> Option<String> {
+    let is_list = |path: &PathBuf| {
+        let Ok(path) = path.strip_prefix(&snapshot.app_dir) else {
+            return false;
+        };
+        let lower = path.to_string_lossy().to_ascii_lowercase();
+        let is_own = lower.starts_with("requirements") && !lower.contains('/');
+        let is_in = lower.starts_with("requirements/") && path.components().count() == 2;
+        (is_own || is_in) && lower.ends_with(".txt")
+    };
+    let mut lists = snapshot.look_below(3);
+    lists.retain(is_list);
+    let place = |path: &PathBuf| {
+        let known = LISTS.iter().position(|name| path.ends_with(name));
+        known.unwrap_or(LISTS.len())
+    };
+    lists.sort_by_key(|path| (place(path), path.clone()));
+    let likely = lists.first()?.strip_prefix(&snapshot.app_dir).ok()?;
+    let shown: Vec<String> = lists
+        .iter()
+        .take(MOST)
+        .map(|path| path.display().to_string())
+        .collect();
+    Some(format!(
+        "{}: only requirements.txt is read by itself; write into the project file:\n[app]\ninstall = [[\"pip\", \"install\", \"-r\", {:?}]]",
+        shown.join(", "),
+        likely.display().to_string()
+    ))
+}
+
+/// A Procfile that nothing is started from.
+pub(super) fn procfile_note(snapshot: &Snapshot<'_>, found: &Inspection) -> Option<String> {
+    if !found.processes.is_empty() {
+        return None;
+    }
+    if snapshot.has("Procfile") {
+        return Some(
+            "the Procfile names no process: give it a line such as `web: gunicorn app.wsgi`"
+                .to_owned(),
+        );
+    }
+    let other = OTHER_PROCFILES.iter().find(|name| snapshot.has(name))?;
+    Some(format!("{other} is not read: the name is Procfile"))
+}
+
 fn procfile(content: &str, _: &Path) -> String {
     let names_process = content.lines().any(|line| {
         let line = line.trim();
@@ -238,6 +296,7 @@ mod tests {
             install: None,
             python: None,
             settings: None,
+            trunk: None,
         };
         inspect(&ask).unwrap().nearby
     }
@@ -288,6 +347,46 @@ mod tests {
             assert!(lines[0].starts_with(path), "{lines:?}");
             assert!(lines[0].contains(needs), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn files_under_other_names_are_named_with_what_uses_them() {
+        let notes = |files: &[(&str, &str)]| {
+            let files: Vec<_> = files
+                .iter()
+                .map(|(path, content)| (*path, FILE, content.as_bytes()))
+                .collect();
+            crate::inspect::tests::look(&files, Given::default())
+                .unwrap()
+                .notes
+                .join("\n")
+        };
+        let django = ("manage.py", "");
+        let lists = [
+            django,
+            ("requirements/base.txt", "x"),
+            ("requirements/local.txt", "x"),
+        ];
+        let said = notes(&lists);
+        let paste = "[\"pip\", \"install\", \"-r\", \"requirements/local.txt\"]";
+        assert!(
+            said.contains("requirements/base.txt") && said.contains(paste),
+            "{said}"
+        );
+        let said = notes(&[django, ("Requirements.txt", "x")]);
+        assert!(said.contains("\"Requirements.txt\"]"), "{said}");
+        assert_eq!(
+            notes(&[
+                django,
+                ("requirements.txt", "x"),
+                ("requirements-dev.txt", "")
+            ]),
+            ""
+        );
+        let said = notes(&[("index.html", ""), ("procfile", "web: x")]);
+        assert!(said.contains("procfile is not read"), "{said}");
+        let said = notes(&[("index.html", ""), ("Procfile", "")]);
+        assert!(said.contains("the Procfile names no process"), "{said}");
     }
 
     #[test]

@@ -75,6 +75,24 @@ pub(super) fn read(snapshot: &Snapshot<'_>, kind: &Kind) -> Result<Option<Declar
             declared.add_all(snapshot);
         }
     }
+    // Its client is generated from the app's own schema as it is installed.
+    let locks = declared.files.values();
+    if locks
+        .map(|text| String::from_utf8_lossy(text))
+        .any(|text| text.contains("@prisma/client"))
+    {
+        for folder in [&snapshot.app_dir, &folder] {
+            declared.add_thing(snapshot, &folder.join("prisma"))?;
+        }
+        let schema = own
+            .get("prisma")
+            .and_then(|prisma| prisma.get("schema")?.as_str());
+        let schema = schema.and_then(|path| beneath(&snapshot.app_dir, Path::new(path)));
+        if let Some(path) = schema {
+            declared.is_whole = true;
+            declared.add_thing(snapshot, &path)?;
+        }
+    }
     if kind.dependencies == Dependencies::PackageJson {
         declared.notes.push(format!(
             "{} has no lock: what is newest at the time is installed; commit one, such as package-lock.json",

@@ -54,6 +54,13 @@ pub(super) fn composer(snapshot: &Snapshot<'_>, kind: &Kind) -> Result<Option<De
     let classes = json
         .get("autoload")
         .and_then(|autoload| autoload.get("classmap")?.as_array());
+    // Then it knows those of all folders one by one.
+    let is_on = |key: &str| {
+        json.get("config").and_then(|config| config.get(key)) == Some(&Value::Bool(true))
+    };
+    if is_on("optimize-autoloader") || is_on("classmap-authoritative") {
+        declared.add_all(snapshot);
+    }
     let packages = json.get("repositories").and_then(Value::as_array);
     let packages = packages
         .into_iter()

@@ -1,12 +1,12 @@
 use super::*;
-use cid_protocol::request::{Dependencies, Given};
+use cid_protocol::request::{Dependencies, Given, InstallCommands};
 use git2::{Index, IndexEntry, IndexTime, Repository, Signature};
 
 const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_000;
 
 /// A mirror with one commit of these files.
-pub(super) fn repository(files: &[(&str, u32, &[u8])]) -> (tempfile::TempDir, String) {
+pub(crate) fn repository(files: &[(&str, u32, &[u8])]) -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
     let repository = Repository::init_bare(dir.path()).unwrap();
     let mut index = Index::new().unwrap();
@@ -49,6 +49,7 @@ pub(super) fn look(files: &[(&str, u32, &[u8])], given: Given) -> Result<Inspect
         install: None,
         python: None,
         settings: None,
+        trunk: None,
     })
 }
 
@@ -252,6 +253,7 @@ fn a_lock_is_found_at_the_root_of_its_workspace_and_told_when_old() {
         install: None,
         python: None,
         settings: None,
+        trunk: None,
     })
     .unwrap();
     assert_eq!(found.dependencies, [Dependencies::UvLock]);
@@ -261,4 +263,61 @@ fn a_lock_is_found_at_the_root_of_its_workspace_and_told_when_old() {
         said.contains("uv.lock is out of date") && said.contains("six"),
         "{said}"
     );
+}
+
+#[test]
+fn what_a_build_makes_of_a_commit_that_base_does_not_have_is_its_own() {
+    let lock: &[(&str, u32, &[u8])] = &[
+        ("pyproject.toml", FILE, STATIC),
+        ("setup.py", FILE, b""),
+        (
+            "uv.lock",
+            FILE,
+            b"[[package]]\nname = \"x\"\nsource = { editable = \".\" }\n",
+        ),
+    ];
+    let list: &[(&str, u32, &[u8])] = &[("requirements.txt", FILE, b"six")];
+    let install = InstallCommands {
+        commands: vec![vec!["npm".into(), "ci".into()]],
+        inputs: vec!["requirements.txt".into()],
+    };
+    for (files, install, sees_more) in [
+        (lock, None, true),
+        (list, None, false),
+        (list, Some(install), true),
+    ] {
+        let (dir, commit) = repository(files);
+        let key = |trunk: Option<&str>| {
+            let found = inspect(&Inspect {
+                mirror: dir.path().to_owned(),
+                commit: commit.clone(),
+                base: commit.clone(),
+                trunk: trunk.map(str::to_owned),
+                app_dir: ".".into(),
+                given: Given::default(),
+                install: install.clone(),
+                python: None,
+                settings: None,
+            })
+            .unwrap();
+            assert_eq!(found.dependencies_key, found.base_key);
+            found.dependencies_key.unwrap()
+        };
+        let of_workspaces = key(None);
+        assert_eq!(key(Some("main")) != of_workspaces, sees_more);
+        let mirror = Repository::open_bare(dir.path()).unwrap();
+        let id = git2::Oid::from_str(&commit).unwrap();
+        mirror.reference("refs/heads/main", id, true, "x").unwrap();
+        assert_eq!(key(Some("main")), of_workspaces);
+        // A later commit of base has it too.
+        let (who, parent) = (
+            Signature::now("a", "a@example.com").unwrap(),
+            mirror.find_commit(id).unwrap(),
+        );
+        let tree = parent.tree().unwrap();
+        mirror
+            .commit(Some("refs/heads/main"), &who, &who, "y", &tree, &[&parent])
+            .unwrap();
+        assert_eq!(key(Some("main")), of_workspaces);
+    }
 }

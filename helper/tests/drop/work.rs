@@ -159,6 +159,7 @@ fn each_does_its_part_and_no_other() {
         install: None,
         python: None,
         settings: None,
+        trunk: None,
         given: Given::default(),
         mirror: world.mirror(),
         commit: commit.clone(),

@@ -134,6 +134,35 @@ const COMPOSER_LOCK: &str = r#"{"content-hash": "x", "packages": [], "packages-d
     "minimum-stability": "stable", "stability-flags": [], "prefer-stable": false, "prefer-lowest": false,
     "platform": [], "platform-dev": [], "plugin-api-version": "2.3.0"}"#;
 
+const MANAGE: &str = r#"import os
+from django.core.management import execute_from_command_line
+import sys
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+execute_from_command_line(sys.argv)
+"#;
+/// What refuses a workspace's visitors, and does not start without variables.
+const SETTINGS: &str = r#"from .base import *
+SECRET_KEY = os.environ["SECRET_KEY"]
+ALLOWED_HOSTS = ["www.example.org"]
+SECURE_SSL_REDIRECT = True
+"#;
+const BASE: &str = r#"import os
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ["DATABASE_URL"].removeprefix("sqlite:///"),
+    }
+}
+INSTALLED_APPS = ["django.contrib.contenttypes"]
+MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
+ROOT_URLCONF = "shop.urls"
+"#;
+const URLS: &str = r#"from django.contrib.contenttypes.models import ContentType
+from django.http import HttpResponse
+from django.urls import path
+urlpatterns = [path("", lambda request: HttpResponse(f"{ContentType.objects.count()} at {request.get_host()}"))]
+"#;
+
 #[test]
 fn each_of_these_kinds_answers_with_the_minimal_file() {
     let python = || {
@@ -165,6 +194,17 @@ fn each_of_these_kinds_answers_with_the_minimal_file() {
                 .with("server.js", SERVER),
         ),
         (
+            "django",
+            "1 at anna",
+            Tree::default()
+                .with("requirements.txt", "django==5.2.*\n")
+                .with("manage.py", MANAGE)
+                .with("shop/__init__.py", "")
+                .with("shop/settings.py", SETTINGS)
+                .with("shop/base.py", BASE)
+                .with("shop/urls.py", URLS),
+        ),
+        (
             "static",
             "a page",
             Tree::default().with("index.html", "<p>a page</p>"),
@@ -183,6 +223,8 @@ fn each_of_these_kinds_answers_with_the_minimal_file() {
                 "<?php require '../vendor/autoload.php'; echo App\\Page::TEXT, ' by php';",
             );
         kinds.push(("php", "loaded by php", tree));
+    } else {
+        cid_testkit::skip("the case of PHP needs composer");
     }
     let stage = Stage::hello();
     for (name, said, tree) in kinds {

@@ -287,6 +287,7 @@ async fn app(
         mirror: cid.layout.mirror(&project.name),
         commit: base.clone(),
         base,
+        trunk: None,
         app_dir: project.app.dir().to_owned(),
         given: recipe::given(project),
         install: recipe::install(project),

@@ -1,11 +1,16 @@
 //! Packages that nobody uses go, and no others.
 
 use super::stage::Stage;
-use crate::keeper::{days_ago, forget_packages};
+use crate::{
+    domain::{Build, BuildState, Creator, Packages, ProjectName, Source},
+    keeper::{days_ago, forget_packages},
+    store::{AppendedBuild, NewBuild},
+};
 use std::{
     fs::{self, File},
     path::PathBuf,
 };
+use uuid::Uuid;
 
 /// A complete environment that was last used so many days ago.
 fn environment(stage: &Stage, key: &str, days: u16) -> (PathBuf, PathBuf) {
@@ -18,6 +23,48 @@ fn environment(stage: &Stage, key: &str, days: u16) -> (PathBuf, PathBuf) {
     let file = File::create(&mark).unwrap();
     file.set_modified(days_ago(days)).unwrap();
     (folder, mark)
+}
+
+/// A build that has its files, with these packages.
+async fn sealed_build(stage: &Stage, packages: Option<PathBuf>) {
+    let draft = Build {
+        id: 0,
+        project: ProjectName::parse("demo").unwrap(),
+        number: 0,
+        source: Source {
+            commit: "c".repeat(40),
+            reference: "main".into(),
+            subject: "One".into(),
+            author: "anna@example.com".into(),
+        },
+        recipe: "r".into(),
+        state: BuildState::Queued,
+        verdict: None,
+        digest: None,
+        packages: None,
+        directory: stage.cid.layout.state_dir.join("builds/demo"),
+        created_at: jiff::Timestamp::now(),
+        took_ms: None,
+        job: Uuid::now_v7(),
+    };
+    let new = NewBuild {
+        draft,
+        again: true,
+        creator: Creator::User(0),
+        plan: Box::new(|_| Ok(serde_json::json!({}))),
+        limit: 9,
+    };
+    let store = &stage.cid.store;
+    let AppendedBuild::Job(build) = store.submit_build(new).await.unwrap() else {
+        panic!("it is there already");
+    };
+    fs::create_dir_all(&build.directory).unwrap();
+    let packages = Packages {
+        path: packages,
+        ..Packages::default()
+    };
+    let sealed = store.set_sealed(build.id, "d".into(), packages).await;
+    sealed.unwrap();
 }
 
 #[tokio::test]
@@ -33,9 +80,13 @@ async fn what_nobody_has_used_for_long_goes() {
         format!("{{\"VIRTUAL_ENV\": \"{}\"}}", used.display()),
     )
     .unwrap();
+    let (built, built_mark) = environment(&stage, "built", 400);
+    sealed_build(&stage, Some(built.clone())).await;
+    // One that has other packages keeps none.
+    sealed_build(&stage, None).await;
     assert_eq!(forget_packages(&stage.cid, days_ago(30)).await.unwrap(), 2);
     assert!(!old_mark.exists() && !refusal.exists());
-    for path in [&new, &new_mark, &used, &used_mark] {
+    for path in [&new, &new_mark, &used, &used_mark, &built, &built_mark] {
         assert!(path.exists(), "{}", path.display());
     }
     let purged = stage.fake.requests().into_iter().any(

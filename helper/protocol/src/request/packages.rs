@@ -13,6 +13,10 @@ pub struct Inspect {
     pub commit: String,
     /// The base branch's commit.
     pub base: String,
+    /// For a build: the base branch in the mirror. What installers make of a commit that it does not have is for that
+    /// commit alone, where they see more of it than what is keyed: it may run.
+    #[serde(default)]
+    pub trunk: Option<String>,
     /// Where in the repository the app lives; `.` for its root.
     pub app_dir: PathBuf,
     /// What the project file itself gives; it overrides the repository.
