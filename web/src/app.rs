@@ -71,7 +71,6 @@ pub fn router(app: App) -> Router {
         .route("/admin/jobs", get(admin::jobs::show))
         .route("/admin/people", get(admin::people::show))
         .route("/admin/people/sign-out", post(admin::people::sign_out))
-        .route("/admin/people/link", post(admin::people::link))
         .route("/admin/audit", get(admin::audit::show))
         .layer(from_fn_with_state(app.clone(), limits::admit));
     // These wait for remotes, or look at the whole machine.

@@ -1,11 +1,15 @@
 use crate::{
     i18n::{Lang, Said},
     page::{self, Frame},
+    visitor::Cookie,
 };
 use askama::Template;
 use axum::{
-    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
-    response::{IntoResponse, Redirect, Response},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, SET_COOKIE},
+    },
+    response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
 use cid_client::{Error, Kind};
 
@@ -92,7 +96,9 @@ impl Problem {
     /// The page that says so, in this language.
     pub fn page(self, lang: Lang) -> Response {
         if self.status() == StatusCode::UNAUTHORIZED {
-            return Redirect::to(page::sign_in::PATH).into_response();
+            // A session that has ended is worth nothing: the browser forgets it.
+            let forget = AppendHeaders(Cookie::cleared().map(|cookie| (SET_COOKIE, cookie)));
+            return (forget, Redirect::to(page::sign_in::PATH)).into_response();
         }
         let status = self.status();
         if let Self::Daemon(error) = &self

@@ -1,4 +1,4 @@
-use crate::{app::App, error::Problem, i18n::Lang};
+use crate::{app::App, error::Problem, i18n::Lang, visitor::session_of};
 use axum::{
     body::to_bytes,
     extract::{Request, State},
@@ -40,6 +40,12 @@ pub const LOGS_OF_SESSION: usize = 4;
 pub const LOOKS: usize = 8;
 /// How long such a look may take.
 pub const LOOK_TIMEOUT: Duration = Duration::from_secs(160);
+/// How many of the requests that are worked on may be of one session.
+pub const REQUESTS_OF_SESSION: usize = 16;
+/// How many of such looks.
+pub const LOOKS_OF_SESSION: usize = 2;
+/// After how many seconds a session that has too much under way may ask again.
+const SESSION_PAUSE: u64 = 2;
 /// How many webhooks are passed on at once; others wait for a moment.
 pub const HOOKS: usize = 16;
 /// How often a quiet stream says that it is alive.
@@ -79,24 +85,44 @@ pub enum Stream {
     Progress,
     /// What a process writes.
     Log,
+    /// Not a stream: a page that is being made.
+    Page,
+    /// Likewise, and it waits for remotes.
+    Look,
+}
+
+impl Stream {
+    fn most_of_session(self) -> usize {
+        match self {
+            Self::Progress => STREAMS_OF_SESSION,
+            Self::Log => LOGS_OF_SESSION,
+            Self::Page => REQUESTS_OF_SESSION,
+            Self::Look => LOOKS_OF_SESSION,
+        }
+    }
+}
+
+/// One of the places that a session has, given back when it is dropped.
+#[derive(Debug)]
+struct Own {
+    of: Of,
+    key: (Stream, String),
 }
 
 /// One of the places for streams, given back when it is dropped.
 #[derive(Debug)]
 pub struct Place {
     _place: OwnedSemaphorePermit,
-    /// Of a session.
-    of: Option<(Of, (Stream, String))>,
+    _own: Option<Own>,
 }
 
-impl Drop for Place {
+impl Drop for Own {
     fn drop(&mut self) {
-        let Some((of, key)) = &self.of else { return };
-        let mut of = of.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = of.get_mut(key) {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
-                of.remove(key);
+                of.remove(&self.key);
             }
         }
     }
@@ -106,28 +132,31 @@ impl Places {
     /// Takes a place for one more stream of this session's, or of a visitor's without one; `None`: there are as
     /// many as there may be.
     pub fn stream(&self, kind: Stream, session: Option<&str>) -> Option<Place> {
-        let (all, most) = match kind {
-            Stream::Progress => (&self.streams, STREAMS_OF_SESSION),
-            Stream::Log => (&self.logs, LOGS_OF_SESSION),
+        let all = match kind {
+            Stream::Log => &self.logs,
+            Stream::Progress | Stream::Page | Stream::Look => &self.streams,
         };
         let place = Arc::clone(all).try_acquire_owned().ok()?;
-        let Some(session) = session else {
-            return Some(Place {
-                _place: place,
-                of: None,
-            });
+        let own = match session {
+            Some(session) => Some(self.own(kind, session)?),
+            None => None,
         };
+        Some(Place {
+            _place: place,
+            _own: own,
+        })
+    }
+
+    fn own(&self, kind: Stream, session: &str) -> Option<Own> {
         let key = (kind, session.to_owned());
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         let count = of.entry(key.clone()).or_default();
-        if *count >= most {
+        if *count >= kind.most_of_session() {
             return None;
         }
         *count += 1;
-        Some(Place {
-            _place: place,
-            of: Some((Arc::clone(&self.of), key)),
-        })
+        let of = Arc::clone(&self.of);
+        Some(Own { of, key })
     }
 }
 
@@ -165,7 +194,9 @@ pub fn connections() -> usize {
 ///
 /// A request's body is read before its turn comes: who sends slowly keeps only himself waiting.
 pub async fn admit(State(app): State<App>, lang: Lang, request: Request, next: Next) -> Response {
-    admit_to(&app.places.requests, REQUEST_TIMEOUT, lang, request, next).await
+    let places: &Places = &app.places;
+    let of = (places, Stream::Page);
+    admit_to(of, &places.requests, REQUEST_TIMEOUT, lang, request, next).await
 }
 
 /// The same for requests that look for work in a workspace.
@@ -175,16 +206,27 @@ pub async fn admit_look(
     request: Request,
     next: Next,
 ) -> Response {
-    admit_to(&app.places.looks, LOOK_TIMEOUT, lang, request, next).await
+    let places: &Places = &app.places;
+    let of = (places, Stream::Look);
+    admit_to(of, &places.looks, LOOK_TIMEOUT, lang, request, next).await
 }
 
 async fn admit_to(
+    (all, kind): (&Places, Stream),
     places: &Semaphore,
     limit: Duration,
     lang: Lang,
     request: Request,
     next: Next,
 ) -> Response {
+    // One session does not take what all share.
+    let _own = match session_of(request.headers()) {
+        None => None,
+        Some(session) => match all.own(kind, &session) {
+            None => return Problem::TooMany(SESSION_PAUSE).page(lang),
+            own => own,
+        },
+    };
     let work = async {
         let (parts, body) = request.into_parts();
         let body = to_bytes(body, BODY_BYTES)
@@ -208,10 +250,8 @@ mod tests {
     #[test]
     fn a_session_leaves_places_to_others_and_gives_its_own_back() {
         let places = Places::default();
-        for (kind, most) in [
-            (Stream::Log, LOGS_OF_SESSION),
-            (Stream::Progress, STREAMS_OF_SESSION),
-        ] {
+        for kind in [Stream::Log, Stream::Progress, Stream::Page, Stream::Look] {
+            let most = kind.most_of_session();
             let take = |session| places.stream(kind, Some(session));
             let mut held: Vec<Place> = (0..most).map(|_| take("a").unwrap()).collect();
             assert!(take("a").is_none());

@@ -1,4 +1,9 @@
-use crate::{app::App, error::Problem, i18n::Lang, visitor::client_of};
+use crate::{
+    app::App,
+    error::Problem,
+    i18n::Lang,
+    visitor::{client_of, session_of},
+};
 use axum::{
     extract::{Request, State},
     http::Method,
@@ -16,10 +21,14 @@ use std::{
 const WINDOW: Duration = Duration::from_mins(1);
 /// Forms from one IPv4 address, or one IPv6 network of 64 bits, of which one client has all.
 pub const OF_CLIENT: usize = 60;
-/// Forms in all.
+/// Forms from one IPv6 network of 48 bits, of which one customer has all.
+pub const OF_SITE: usize = 240;
+/// Forms in all of those who are not signed in, or sign in.
 pub const IN_ALL: usize = 600;
+/// So many clients are told apart.
+const CLIENTS: usize = 20_000;
 
-/// The forms that were submitted since the window began. There are never more clients than forms.
+/// The forms that were submitted since the window began.
 #[derive(Debug, Default)]
 pub struct Rate(Mutex<Window>);
 
@@ -28,14 +37,15 @@ struct Window {
     began: Option<Instant>,
     in_all: usize,
     of: HashMap<Option<IpAddr>, usize>,
+    of_site: HashMap<Ipv6Addr, usize>,
 }
 
 impl Rate {
-    /// Counts a form.
+    /// Counts a form; with a session it does not count among those of strangers.
     ///
     /// # Errors
     /// There were too many: after so many seconds there may be more.
-    pub fn count(&self, client: &str, now: Instant) -> Result<(), u64> {
+    pub fn count(&self, client: &str, has_session: bool, now: Instant) -> Result<(), u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let age = window.began.map(|began| now.duration_since(began));
         let age = match age.filter(|age| *age < WINDOW) {
@@ -49,13 +59,25 @@ impl Rate {
             }
         };
         let client = network(client);
+        let site = match client {
+            Some(IpAddr::V6(ip)) => Some(Ipv6Addr::from_bits(ip.to_bits() >> 80 << 80)),
+            _ => None,
+        };
         let of = window.of.get(&client).copied().unwrap_or_default();
+        let of_site = site.and_then(|site| window.of_site.get(&site)).copied();
+        let is_full = (!has_session && window.in_all >= IN_ALL)
+            || of >= OF_CLIENT
+            || of_site.unwrap_or_default() >= OF_SITE
+            || (of == 0 && window.of.len() >= CLIENTS);
         // A client that is refused uses up nothing of what others may do.
-        if window.in_all >= IN_ALL || of >= OF_CLIENT {
+        if is_full {
             return Err((WINDOW - age).as_secs() + 1);
         }
-        window.in_all += 1;
+        window.in_all += usize::from(!has_session);
         window.of.insert(client, of + 1);
+        if let Some(site) = site {
+            *window.of_site.entry(site).or_default() += 1;
+        }
         Ok(())
     }
 }
@@ -66,7 +88,10 @@ pub async fn limit(State(app): State<App>, lang: Lang, request: Request, next: N
         return next.run(request).await;
     }
     let client = client_of(request.headers());
-    match app.places.forms.count(&client, Instant::now()) {
+    // A made-up session is good for nothing at the daemon, and for no attempt to sign in.
+    let signs_in = ["/sign-in", "/ask-for-link"].contains(&request.uri().path());
+    let has_session = !signs_in && session_of(request.headers()).is_some();
+    match app.places.forms.count(&client, has_session, Instant::now()) {
         Ok(()) => next.run(request).await,
         Err(pause) => Problem::TooMany(pause).page(lang),
     }
@@ -91,16 +116,26 @@ mod tests {
         let (rate, now) = (Rate::default(), Instant::now());
         for number in 0..OF_CLIENT {
             let client = ["2001:db8::1", "2001:db8::2:3"][number % 2];
-            rate.count(client, now).unwrap();
+            rate.count(client, false, now).unwrap();
         }
         let later = now + Duration::from_secs(20);
-        assert_eq!(rate.count("2001:db8::9", later), Err(41));
-        assert_eq!(rate.count("192.0.2.1", later), Ok(()));
+        assert_eq!(rate.count("2001:db8::9", false, later), Err(41));
+        assert_eq!(rate.count("192.0.2.1", false, later), Ok(()));
         for number in OF_CLIENT + 1..IN_ALL {
             let client = format!("10.0.{}.{}", number / 50, number % 50);
-            rate.count(&client, later).unwrap();
+            rate.count(&client, false, later).unwrap();
         }
-        assert!(rate.count("10.9.9.9", later).is_err());
-        assert_eq!(rate.count("2001:db8::9", now + WINDOW), Ok(()));
+        assert!(rate.count("10.9.9.9", false, later).is_err());
+        // Who is signed in goes on.
+        assert_eq!(rate.count("10.9.9.9", true, later), Ok(()));
+        assert_eq!(rate.count("2001:db8::9", false, now + WINDOW), Ok(()));
+    }
+
+    #[test]
+    fn one_customers_many_networks_leave_the_others_theirs() {
+        let (rate, now) = (Rate::default(), Instant::now());
+        let of_one = |n: usize| rate.count(&format!("2001:db8:1:{n:x}::1"), false, now);
+        assert_eq!((0..IN_ALL).filter(|n| of_one(*n).is_ok()).count(), OF_SITE);
+        assert_eq!(rate.count("2001:db8:2::1", false, now), Ok(()));
     }
 }

@@ -22,9 +22,10 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (CONTENT_SECURITY_POLICY, POLICY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),
-    // Not no-referrer: with that, browsers send `Origin: null` with the front's own form, and
-    // the form would be refused wherever they send no Sec-Fetch-Site (plain HTTP).
-    (REFERRER_POLICY, "same-origin"),
+    // The address of a link to sign in stands in no request's header, so in no log of a proxy. Not no-referrer:
+    // with that, browsers send `Origin: null` with the front's own form, and the form would be refused
+    // wherever they send no Sec-Fetch-Site (plain HTTP).
+    (REFERRER_POLICY, "strict-origin"),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         "same-origin",

@@ -98,6 +98,16 @@ impl Cookie {
         Self { is_secure }
     }
 
+    /// Takes a session's cookie away, whatever it is called.
+    pub fn cleared() -> [HeaderValue; 2] {
+        [
+            HeaderValue::from_static("cid=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"),
+            HeaderValue::from_static(
+                "__Host-cid=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+            ),
+        ]
+    }
+
     fn name(self) -> &'static str {
         match self.is_secure {
             true => "__Host-cid",
@@ -142,6 +152,11 @@ impl Cookie {
             "{name}={token}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}"
         ))
     }
+}
+
+/// The session's token that came with a request.
+pub fn session_of(headers: &HeaderMap) -> Option<String> {
+    Cookie::of(headers).read(headers)
 }
 
 /// The address that the nearest proxy saw: what others wrote before it is theirs to forge.

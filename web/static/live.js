@@ -10,6 +10,11 @@
 
   const refresh = async () => {
     const answer = await fetch(location.href, { cache: "no-store" });
+    // The session has ended.
+    if (answer.redirected) {
+      location.reload();
+      return false;
+    }
     if (!answer.ok) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const part = fresh.getElementById("live");
@@ -121,6 +126,7 @@
   const retry = () => {
     source.close();
     setTimeout(() => {
+      if (document.hidden) return;
       refresh().then((goesOn) => {
         lost.hidden = true;
         if (goesOn) listen();
@@ -131,5 +137,13 @@
     }, 3000);
   };
 
+  // A page that nobody looks at costs nothing.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      source.close();
+    } else {
+      refresh().then((goesOn) => { source.close(); if (goesOn) listen(); }, retry);
+    }
+  });
   listen();
 })();

@@ -35,7 +35,7 @@ struct Enable {
     tls: Vec<String>,
     /// Without TLS, where something in front of this machine ends it
     #[arg(long, conflicts_with = "tls")]
-    insecure: bool,
+    behind_tls: bool,
 }
 
 impl Front {
@@ -45,13 +45,13 @@ impl Front {
             Verb::Enable(Enable {
                 host,
                 tls,
-                insecure,
+                behind_tls,
             }) => {
                 let tls = match &tls[..] {
                     [certificate, key] => Some((certificate.as_str(), key.as_str())),
                     _ => None,
                 };
-                let front = client.enable_front(&host, tls, insecure).await?;
+                let front = client.enable_front(&host, tls, behind_tls).await?;
                 for remark in &front.remarks {
                     cx.say(&text::clean(remark));
                 }

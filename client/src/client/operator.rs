@@ -41,14 +41,14 @@ impl Client {
         &self,
         host: &str,
         tls: Option<(&str, &str)>,
-        insecure: bool,
+        behind_tls: bool,
     ) -> Result<EnabledFront> {
         let (certificate, key) = tls.unwrap_or_default();
         let request = pb::EnableFrontRequest {
             host: host.to_owned(),
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            insecure,
+            behind_tls,
         };
         let mut service = self.system_service();
         let answer = self.answer(service.enable_front(request)).await?;

@@ -252,7 +252,7 @@ pub const TABLE: &[Row] = &[
     of_job("/cid.v1.Jobs/Watch", BOTH, BOTH).front(Owner).open(),
     whosever("/cid.v1.Jobs/Cancel", Action::ManageJobs, BOTH).for_creator().front(Owner),
     whosever("/cid.v1.Jobs/Retry", Action::ManageJobs, BOTH).for_creator().front(Owner),
-    plain("/cid.v1.People/Link", Action::ManagePeople, BOTH).front(Administrators),
+    plain("/cid.v1.People/Link", Action::ManagePeople, PEOPLE),
     plain("/cid.v1.People/AskForLink", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/Redeem", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/WhoAmI", Action::List, FRONT).front(Visitors),

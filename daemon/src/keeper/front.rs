@@ -28,8 +28,8 @@ pub struct WantedFront {
     pub host: String,
     /// Certificate and key; both empty: none.
     pub tls: [String; 2],
-    /// Also without TLS where others reach it.
-    pub is_insecure: bool,
+    /// Without TLS here, because something in front of this machine ends it.
+    pub is_behind_tls: bool,
 }
 
 /// A front that was switched on.
@@ -59,6 +59,7 @@ pub async fn enable_front(cid: &Cid, wanted: &WantedFront) -> Result<EnabledFron
             ),
         });
     }
+    refuse_taken(cid, &wanted.host).await?;
     let unit = UnitName::front();
     let before = cid.sys.nginx.read(&unit)?;
     cid.sys.nginx.put(&unit, &site).await?;
@@ -118,6 +119,32 @@ pub async fn front_troubles(cid: &Cid) -> Result<Option<Vec<String>>, Fault> {
     Ok(Some(troubles))
 }
 
+/// Two sites of one name: nginx would take the first, and the front's links and cookies would go to an app.
+async fn refuse_taken(cid: &Cid, host: &str) -> Result<(), Error> {
+    let all = cid.projects.all();
+    let of_stage = all.values().flatten().any(|project| {
+        let own = project.stages.keys().map(|name| project.host_for(name));
+        let more = project.stages.values().flat_map(|stage| stage.host.iter());
+        own.chain(more.map(ToString::to_string))
+            .any(|taken| taken == host)
+    });
+    let rows = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
+    let of_workspace = rows.iter().any(|row| {
+        let rest = row
+            .url
+            .split_once("://")
+            .map_or(row.url.as_str(), |(_, rest)| rest);
+        rest.split(['/', ':']).next() == Some(host)
+    });
+    match of_stage || of_workspace {
+        false => Ok(()),
+        true => Err(Error::Precondition {
+            message: format!("{host} is the name of a stage or a workspace"),
+            hint: Some("give the front a name of its own".into()),
+        }),
+    }
+}
+
 fn refuse_sandbox(cid: &Cid) -> Result<(), Error> {
     match cid.sys.is_host() {
         true => Ok(()),
@@ -155,7 +182,7 @@ fn site(wanted: &WantedFront) -> Result<(String, String), Error> {
     let WantedFront {
         host,
         tls: [certificate, key],
-        is_insecure,
+        is_behind_tls,
     } = wanted;
     let name = HostName::parse(host).ok_or_else(|| {
         Error::invalid(
@@ -168,11 +195,11 @@ fn site(wanted: &WantedFront) -> Result<(String, String), Error> {
     if has_tls == key.is_empty() {
         return Err(Error::invalid("key", "a certificate goes with its key"));
     }
-    if !has_tls && !is_loopback && !is_insecure {
+    if !has_tls && !is_loopback && !is_behind_tls {
         return Err(Error::Precondition {
             message: format!("without TLS, sessions at {host} could be read on their way"),
             hint: Some(
-                "give --tls CERTIFICATE KEY; or --insecure, where something in front of this machine ends TLS".into(),
+                "give --tls CERTIFICATE KEY; or --behind-tls, where something in front of this machine ends TLS".into(),
             ),
         });
     }
@@ -187,10 +214,14 @@ fn site(wanted: &WantedFront) -> Result<(String, String), Error> {
     }
     let text = match has_tls {
         true => with_tls(certificate, key),
-        false => without_tls(),
+        false => without_tls(*is_behind_tls),
     };
     let text = text.replace(EXAMPLE_HOST, host);
-    let scheme = if has_tls { "https" } else { "http" };
+    let scheme = if has_tls || *is_behind_tls {
+        "https"
+    } else {
+        "http"
+    };
     let url = format!("{scheme}://{host}/");
     Ok((url.clone(), format!("{URL_LINE}{url}\n{text}")))
 }
@@ -208,13 +239,21 @@ fn with_tls(certificate: &str, key: &str) -> String {
         .replace(&format!("{EXAMPLE_FOLDER}/privkey.pem"), key)
 }
 
-/// The first server, on port 80.
-fn without_tls() -> String {
+/// The first server, on port 80. Behind TLS its visitors' cookies are those of HTTPS, and so are links in mails.
+fn without_tls(is_behind_tls: bool) -> String {
     let end = servers().find("\n}\n").map_or(servers().len(), |at| at + 3);
     let lines = servers()[..end].lines();
-    let kept = lines.filter(|line| !line.trim_start().starts_with("ssl_"));
+    let kept = lines.filter(|line| {
+        let line = line.trim_start();
+        !line.starts_with("ssl_")
+            && !line.contains("Strict-Transport-Security")
+            && !line.contains("come by HTTPS alone")
+    });
     let mut text: String = kept.map(|line| format!("{line}\n")).collect();
     text = text.replace("443 ssl", "80");
+    if is_behind_tls {
+        text = text.replace("X-Forwarded-Proto $scheme", "X-Forwarded-Proto https");
+    }
     text.replace("]:443 ssl", "]:80")
 }
 
@@ -239,11 +278,11 @@ async fn systemctl(verb: &str) -> Result<(), Fault> {
 mod tests {
     use super::*;
 
-    fn wanted(host: &str, tls: [&str; 2], is_insecure: bool) -> WantedFront {
+    fn wanted(host: &str, tls: [&str; 2], is_behind_tls: bool) -> WantedFront {
         WantedFront {
             host: host.into(),
             tls: tls.map(Into::into),
-            is_insecure,
+            is_behind_tls,
         }
     }
 
@@ -267,7 +306,20 @@ mod tests {
             assert!(text.contains(line), "{line}: {text}");
         }
         let (url, text) = site(&wanted("ci.test.net", ["", ""], true)).unwrap();
-        assert_eq!(url, "http://ci.test.net/");
+        // What ends TLS in front of it is what people reach, and what links in mails begin with.
+        assert_eq!(url, "https://ci.test.net/");
+        assert_eq!(
+            text.matches("X-Forwarded-Proto https;").count(),
+            3,
+            "{text}"
+        );
+        let (url, text) = site(&wanted("ci.localhost", ["", ""], false)).unwrap();
+        assert_eq!(url, "http://ci.localhost/");
+        assert_eq!(
+            text.matches("X-Forwarded-Proto $scheme;").count(),
+            3,
+            "{text}"
+        );
         assert!(
             !text.contains("ssl") && !text.contains("443") && !text.contains("301"),
             "{text}"
@@ -281,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_nginx_or_people_would_suffer_from_is_refused() {
-        for (host, tls, is_insecure) in [
+        for (host, tls, is_behind_tls) in [
             ("ci.test.net", ["", ""], false),
             ("", TLS, false),
             ("ci.test.net;", TLS, false),
@@ -295,7 +347,7 @@ mod tests {
             ("ci.test.net", ["/etc/$x", "/etc/y"], false),
         ] {
             assert!(
-                site(&wanted(host, tls, is_insecure)).is_err(),
+                site(&wanted(host, tls, is_behind_tls)).is_err(),
                 "{host} {tls:?}"
             );
         }

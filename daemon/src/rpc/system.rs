@@ -48,7 +48,7 @@ impl System for Cid {
         let wanted = operation::WantedFront {
             host: asked.host,
             tls: [asked.certificate, asked.key],
-            is_insecure: asked.insecure,
+            is_behind_tls: asked.behind_tls,
         };
         let enabled = operation::enable_front(self, &wanted).await?;
         Ok(Response::new(v1::EnableFrontResponse {

@@ -15,7 +15,10 @@ use std::{
 /// What the budgets count within.
 const WINDOW: Duration = Duration::from_mins(15);
 
-/// What was tried since the window began. There are never more keys than attempts in all.
+/// A network of 48 bits may try so many times as often as a client.
+const OF_SITE: usize = 4;
+
+/// What was tried since the window began. There are never more than two keys for each attempt in all.
 #[derive(Default)]
 pub(super) struct Attempts(Mutex<Window>);
 
@@ -30,6 +33,21 @@ struct Window {
 enum Key {
     Address(Email),
     Client(Option<IpAddr>),
+    /// An IPv6 network of 48 bits.
+    Site(Ipv6Addr),
+}
+
+impl Key {
+    /// The network of 48 bits that an IPv6 client is in, of which one customer has all.
+    fn site(&self) -> Option<Self> {
+        match self {
+            Self::Client(Some(IpAddr::V6(ip))) => {
+                let bits = ip.to_bits() >> 80 << 80;
+                Some(Self::Site(Ipv6Addr::from_bits(bits)))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Attempts {
@@ -95,13 +113,24 @@ impl Attempts {
             };
         }
         // A client that is refused uses up nothing of what others may try.
-        let tried = window.of.get(&key).copied().unwrap_or_default();
+        let bounds = [
+            key.site().map(|site| (site, OF_SITE * budget.most)),
+            Some((key, budget.most)),
+        ];
         let is_full = in_all.is_some_and(|all| window.in_all >= all.most);
-        if is_full || tried >= budget.most {
+        let tried = |key: &Key| window.of.get(key).copied().unwrap_or_default();
+        if is_full
+            || bounds
+                .iter()
+                .flatten()
+                .any(|(key, most)| tried(key) >= *most)
+        {
             return Err(too_many());
         }
         window.in_all += usize::from(in_all.is_some());
-        window.of.insert(key, tried + 1);
+        for (key, _) in bounds.into_iter().flatten() {
+            *window.of.entry(key).or_default() += 1;
+        }
         Ok(())
     }
 }
@@ -186,6 +215,19 @@ mod tests {
         let of_one = (0..2 * ATTEMPTS.most).filter(|_| client("192.0.2.1").is_ok());
         assert_eq!(of_one.count(), ATTEMPTS_OF_CLIENT.most);
         client("192.0.2.2").unwrap();
+    }
+
+    #[test]
+    fn one_customers_many_networks_leave_the_others_theirs() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let client = |ip: String| {
+            let key = Key::Client(network(&ip));
+            attempts.count(Some(&ATTEMPTS), key, &ATTEMPTS_OF_CLIENT, now)
+        };
+        let tried = (0..ATTEMPTS.most).filter(|n| client(format!("2001:db8:1:{n:x}::1")).is_ok());
+        assert_eq!(tried.count(), OF_SITE * ATTEMPTS_OF_CLIENT.most);
+        client("2001:db8:2::1".into()).unwrap();
+        client("192.0.2.1".into()).unwrap();
     }
 
     #[test]

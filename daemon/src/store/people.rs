@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError, rows::parse};
 use crate::domain::Email;
-use cid_protocol::budget::{LINKS, LINKS_OF_ADDRESS, SESSIONS, SESSIONS_OF_ADDRESS, WRONG_CODES};
+use cid_protocol::budget::{LINKS, LINKS_OF_ADDRESS, SESSIONS, SESSIONS_OF_ADDRESS};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
@@ -123,8 +123,7 @@ impl Store {
         .await
     }
 
-    /// Turns a link into a session. All other links of the address end with it. A wrong code counts against
-    /// all of them.
+    /// Turns a link into a session. All other links of the address end with it.
     ///
     /// # Errors
     /// The ledger's.
@@ -137,11 +136,8 @@ impl Store {
         self.write(move |t| {
             let now = session.made_at;
             forget(t, now)?;
+            // Nothing is written for a wrong one: how long that takes would tell which address has a link.
             let Some(email) = email_of(t, &proof, purpose, now)? else {
-                if let Proof::Code(email, _) = &proof {
-                    let sql = "UPDATE sign_in_links SET tries = tries + 1 WHERE email = ?1";
-                    t.execute(sql, [email.as_str()])?;
-                }
                 return Ok(Err(Refused::Wrong));
             };
             if count_all(t, "SELECT count(*) FROM web_sessions")? >= SESSIONS.most {
@@ -292,7 +288,7 @@ fn email_of(
     };
     let mut statement = t.prepare_cached(
         "SELECT email FROM sign_in_links WHERE purpose = ?1 AND expires_at > ?2 AND made_at <= ?2 + ?3 \
-         AND (token_hash = ?4 OR (email = ?5 AND code_hash = ?6 AND tries < ?7))",
+         AND (token_hash = ?4 OR (email = ?5 AND code_hash = ?6))",
     )?;
     let row = statement.query_row(
         params![
@@ -302,7 +298,6 @@ fn email_of(
             token,
             email,
             code,
-            WRONG_CODES.most
         ],
         |row| row.get(0),
     );

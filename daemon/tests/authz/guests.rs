@@ -98,7 +98,7 @@ Jobs/List                 -        yes      +        +        +        yes
 Jobs/Watch                -        yes      +        +        +        yes
 Jobs/Cancel               -        -        yes      -        -        yes
 Jobs/Retry                -        -        yes      -        -        yes
-People/Link               -        -        -        -        -        yes
+People/Link               -        -        -        -        -        -
 People/AskForLink         yes      yes      +        +        +        yes
 People/Redeem             yes      yes      +        +        +        yes
 People/WhoAmI             yes      yes      +        +        +        yes

@@ -223,14 +223,12 @@ budgets! {
     LINKS_OF_ADDRESS = count 5, "links to sign in for one address that are still good";
     /// Over all addresses.
     LINKS = count 2000, "links to sign in that are still good, in all";
-    /// After these the code of a link is worth nothing; the link is still good.
-    WRONG_CODES = count 5, "wrong codes for one address while a link is good";
     /// The oldest one ends when there would be one more.
     SESSIONS_OF_ADDRESS = count 20, "browsers in which one address is signed in";
     /// Over all addresses.
     SESSIONS = count 10_000, "browsers in which people are signed in, in all";
     /// By code, whatever the address; rightly or wrongly.
-    ATTEMPTS_OF_ADDRESS = count 10, "attempts in 15 minutes to sign in with a code for one address";
+    ATTEMPTS_OF_ADDRESS = count 5, "attempts in 15 minutes to sign in with a code for one address";
     /// Of one IPv4 address or one IPv6 network of 64 bits.
     ATTEMPTS_OF_CLIENT = count 30, "attempts in 15 minutes to sign in from one address of the network";
     /// Over all.

@@ -160,12 +160,7 @@ fn no_page_is_hard_to_use_in_any_language_colour_or_width() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        for (language, scheme) in [
-            ("en", "light"),
-            ("en", "dark"),
-            ("ru", "light"),
-            ("ru", "dark"),
-        ] {
+        for (language, scheme) in [("en", "light"), ("ru", "dark")] {
             let look = format!("{language}-{scheme}");
             let profile = home.path().join(&look);
             let scheme = format!(

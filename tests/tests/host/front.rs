@@ -98,7 +98,7 @@ fn one_command_opens_the_front_and_another_closes_it() {
     let denied = host
         .run_as(
             "nobody",
-            &["cictl", "front", "enable", "--host", NAME, "--insecure"],
+            &["cictl", "front", "enable", "--host", NAME, "--behind-tls"],
         )
         .unwrap();
     assert!(denied.status != 0, "{}", words(&denied));

@@ -37,9 +37,7 @@ sentences! {
     browsers: "Browsers", "Браузеров";
     last_used: "Last used", "Последний раз";
     sign_out_one: "Sign out", "Завершить";
-    make_link: "Make a link to sign in", "Сделать ссылку для входа";
-    link_made: "Hand this link over. Who opens it is signed in as", "Передайте эту ссылку. Кто её откроет, войдёт как";
-    good_until: "good until", "действует до";
+    links_by_command: "On the server, an administrator makes a link to sign in:", "Ссылку для входа администратор делает на сервере:";
     only_denied: "only what was denied", "только отказы";
     what: "What", "Что";
     outcome: "Outcome", "Итог";

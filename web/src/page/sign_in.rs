@@ -68,13 +68,20 @@ pub async fn link(visitor: Visitor, lang: Lang, Path(token): Path<String>) -> Re
 pub async fn submit(posted: Posted) -> Answer {
     let proof = Proof::read(posted.fields.clone()).ok_or_else(|| posted.bad())?;
     let Posted { visitor, lang, .. } = posted;
-    let (daemon, client) = (&visitor.daemon, &visitor.client);
+    // Not on behalf of the browser's present session, which may have ended.
+    let (daemon, client) = (&visitor.public, &visitor.client);
     let (redeemed, email) = match proof {
         Proof::Link { token } => (daemon.redeem_token(&token, client).await, String::new()),
         Proof::Code { email, code } => (daemon.redeem_code(&email, &code, client).await, email),
     };
     match redeemed {
-        Ok((session, _)) => to("/", visitor.cookie.keep(&session)),
+        Ok((session, _)) => {
+            // Who signs in here signs out whoever was: that session would be good for long.
+            if visitor.session.is_some() {
+                let _ = visitor.daemon.sign_out(false).await;
+            }
+            to("/", visitor.cookie.keep(&session))
+        }
         Err(error) if error.kind == Kind::SignedOut => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             let wrong = match lang {
@@ -126,7 +133,11 @@ async fn form(visitor: &Visitor, t: Lang, status: StatusCode, again: Again) -> R
     let visit = visitor.public.who_am_i().await;
     let page = SignInPage {
         t,
-        frame: frame(visitor),
+        frame: Frame {
+            // What was posted cannot be had again by its address.
+            has_address: status == StatusCode::OK && !again.is_sent,
+            ..frame(visitor)
+        },
         // Where the daemon cannot be asked, the next request says so.
         can_mail: visit.is_ok_and(|visit| visit.can_mail),
         email: again.email,

@@ -128,7 +128,7 @@ async fn every_answer_carries_the_headers() {
         assert!(!policy.contains("unsafe"), "{path}");
         assert_eq!(page.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(page.header("x-frame-options"), "DENY", "{path}");
-        assert_eq!(page.header("referrer-policy"), "same-origin", "{path}");
+        assert_eq!(page.header("referrer-policy"), "strict-origin", "{path}");
         assert_eq!(page.header("cache-control"), cache, "{path}");
     }
     let page = front.get("/").await;

@@ -92,6 +92,42 @@ async fn opening_a_link_signs_nobody_in_and_its_button_does() {
 }
 
 #[tokio::test]
+async fn who_has_a_dead_session_signs_in_again_and_a_live_one_is_ended() {
+    let front = verified();
+    let dead = "cid=dead";
+    let home = front.get_as(dead, "/").await;
+    assert_eq!(home.header("location"), "/sign-in");
+    let cleared: Vec<_> = home.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(cleared.len(), 2, "{cleared:?}");
+    assert!(
+        cleared
+            .iter()
+            .all(|cookie| cookie.to_str().unwrap().contains("=; Path=/; Max-Age=0"))
+    );
+    // A browser that keeps it all the same.
+    let page = front.get_as(dead, "/sign-in").await;
+    let form = format!("form={}&token=good", crate::front::form_token(&page.body));
+    let page = front.post_with(dead, "/sign-in", &form).await;
+    assert_eq!(page.header("location"), "/", "{}", page.body);
+    let first = page
+        .header("set-cookie")
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert_eq!(front.get_as(&first, "/").await.status, StatusCode::OK);
+    // Signed in as somebody else here, the first session is over.
+    let page = front
+        .post_as(&first, "/sign-in", "email=ben%40example.com&code=good")
+        .await;
+    assert_eq!(page.header("location"), "/", "{}", page.body);
+    assert_eq!(
+        front.get_as(&first, "/").await.header("location"),
+        "/sign-in"
+    );
+}
+
+#[tokio::test]
 async fn behind_tls_the_cookie_is_this_hosts_alone() {
     let front = verified();
     let headers = [

@@ -9,6 +9,7 @@ use crate::{
     store::Verdict,
 };
 use cid_proto::v1;
+use cid_protocol::budget::ATTEMPTS_OF_ADDRESS;
 use futures::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame};
@@ -264,7 +265,7 @@ async fn guesses_are_counted_by_address_and_by_client() {
         request.client = client.into();
         request
     };
-    for number in 0..10 {
+    for number in 0..ATTEMPTS_OF_ADDRESS.most {
         let request = guess("anna@example.com", &format!("192.0.2.{number}"));
         let status = stage.redeem(&request).await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated);

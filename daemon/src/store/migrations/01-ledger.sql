@@ -204,9 +204,7 @@ CREATE TABLE sign_in_links (
     email      TEXT NOT NULL,
     purpose    TEXT NOT NULL,
     made_at    INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    -- How many wrong codes were given for this address since.
-    tries      INTEGER NOT NULL DEFAULT 0
+    expires_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX links_by_email ON sign_in_links (email);

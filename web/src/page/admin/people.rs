@@ -1,4 +1,4 @@
-//! `/admin/people`: who is signed in, and links to sign in.
+//! `/admin/people`: who is signed in. Links are made by `cictl` alone: a front that makes them could be everybody.
 
 use super::frame;
 use crate::{
@@ -10,14 +10,22 @@ use crate::{
 };
 use askama::Template;
 use axum::http::StatusCode;
-use cid_client::{Link, SignedIn};
+use cid_client::SignedIn;
 
 /// Where the page is.
 const PATH: &str = "/admin/people";
 
 /// Shows who is signed in.
 pub async fn show(visitor: Visitor, lang: Lang) -> Answer {
-    render(&visitor, lang, None).await
+    let frame = frame(&visitor, lang).await?;
+    let people = visitor.daemon.signed_in().await;
+    let people = people.map_err(|err| Refusal(lang, err.into()))?;
+    let page = PeoplePage {
+        t: lang,
+        frame,
+        people,
+    };
+    Ok(page::html(lang, StatusCode::OK, &page))
 }
 
 /// Ends all sessions of an address.
@@ -29,37 +37,12 @@ pub async fn sign_out(posted: Posted) -> Answer {
     Ok(page::to(PATH))
 }
 
-/// Makes a link with which its bearer signs in, to hand over.
-pub async fn link(posted: Posted) -> Answer {
-    let [email] = posted.values(["email"])?;
-    let email = email.ok_or_else(|| posted.bad())?;
-    let link = posted.visitor.daemon.link(&email).await;
-    let link = link.map_err(|err| Refusal(posted.lang, err.into()))?;
-    render(&posted.visitor, posted.lang, Some((email, link))).await
-}
-
-async fn render(visitor: &Visitor, lang: Lang, link: Option<(String, Link)>) -> Answer {
-    let mut frame = frame(visitor, lang).await?;
-    frame.has_address = link.is_none();
-    let people = visitor.daemon.signed_in().await;
-    let people = people.map_err(|err| Refusal(lang, err.into()))?;
-    let page = PeoplePage {
-        t: lang,
-        frame,
-        people,
-        link,
-    };
-    Ok(page::html(lang, StatusCode::OK, &page))
-}
-
 #[derive(Template)]
 #[template(path = "admin/people.html")]
 struct PeoplePage {
     t: Lang,
     frame: Frame,
     people: Vec<SignedIn>,
-    /// A link that was just made, and for whom.
-    link: Option<(String, Link)>,
 }
 
 impl PeoplePage {
