@@ -15,6 +15,11 @@ const DIAL_LIMIT: Duration = Duration::from_secs(5);
 /// How many bytes of headers an answer may have. They include the details of a refusal, and so all work
 /// that would be lost.
 const MAX_HEADER_LIST: u32 = 4 * 1024 * 1024;
+/// How much of a stream may wait unread. One that is not read must not take the room of the others: all calls of the
+/// web front share a connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// The same of all streams together: more than the front holds open at once.
+const CONNECTION_WINDOW: u32 = 1024 * STREAM_WINDOW;
 
 /// The socket could not be connected to. A type of its own, so that it can be
 /// told from a connection that broke.
@@ -50,7 +55,10 @@ pub(crate) fn dial_later(socket: &Path) -> Channel {
 
 fn endpoint() -> Endpoint {
     // gRPC wants an authority; over a Unix socket nobody resolves it.
-    Endpoint::from_static("http://cid.localhost").http2_max_header_list_size(MAX_HEADER_LIST)
+    Endpoint::from_static("http://cid.localhost")
+        .http2_max_header_list_size(MAX_HEADER_LIST)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
 }
 
 fn connector(

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 
-from supervisor import events
+from supervisor import events, loggers
 from supervisor.options import UnhosedConfigParser
 from supervisor.states import SupervisorStates, getProcessStateDescription
 from supervisor.xmlrpc import Faults, RPCError
@@ -24,7 +24,22 @@ APART = 600
 
 def make(supervisord, socket):
     """What supervisord calls at its start; `socket` is where the daemon listens."""
+    _survive_full_disks()
     return Interface(supervisord, socket)
+
+
+def _survive_full_disks():
+    """A line that cannot be written is lost. supervisord complains of it on its standard error, and ends where that
+    cannot be written either: with all apps, for the one that has filled the disk."""
+    complain = loggers.Handler.handleError
+
+    def complain_if_possible(self):
+        try:
+            complain(self)
+        except OSError:
+            pass
+
+    loggers.Handler.handleError = complain_if_possible
 
 
 class Interface:

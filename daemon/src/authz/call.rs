@@ -95,7 +95,7 @@ impl Call {
         self.lock().decision = Some(decision);
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

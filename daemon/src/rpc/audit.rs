@@ -3,13 +3,13 @@
 
 use super::convert;
 use crate::{
-    authz::{Call, Decision},
+    authz::{Call, Decision, Door},
     store::{AuditLine, Store, Verdict},
 };
 use cid_proto::v1;
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -31,6 +31,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 const FORGET_PAUSE: Duration = Duration::from_mins(10);
 /// How long writing the last lines may take at the end.
 const FINISH: Duration = Duration::from_secs(5);
+/// Lines of refused calls leave this much of the queue to the others.
+const FOR_ALLOWED: usize = QUEUE / 2;
+/// How often calls of people who are not signed in are reported.
+const STRANGERS_PAUSE: Duration = Duration::from_mins(1);
 /// Callers can make a path or a reason arbitrarily long, so it is cut here.
 const MAX_TEXT: usize = 300;
 
@@ -39,6 +43,15 @@ const MAX_TEXT: usize = 300;
 pub struct Audit {
     queue: mpsc::Sender<AuditLine>,
     lost: Arc<AtomicU64>,
+    strangers: Arc<Mutex<Strangers>>,
+}
+
+/// Calls of people who are not signed in. Anybody can make any number of them, so they get no lines: these would
+/// push out those of the people who are.
+#[derive(Default)]
+struct Strangers {
+    calls: u64,
+    told: Option<Instant>,
 }
 
 impl Audit {
@@ -48,12 +61,21 @@ impl Audit {
         let lost = Arc::new(AtomicU64::new(0));
         let closing = CancellationToken::new();
         let task = tokio::spawn(write(store, lines, Arc::clone(&lost), closing.clone()));
-        (Self { queue, lost }, Writer { task, closing })
+        let strangers = Arc::default();
+        let audit = Self {
+            queue,
+            lost,
+            strangers,
+        };
+        (audit, Writer { task, closing })
     }
 
     /// Records how a call was answered. A permitted call that only listed or showed workspaces, jobs or
     /// projects gets no line.
     pub(super) fn tell(&self, call: &Call, outcome: Code) {
+        if is_strangers(call) && !has_signed_in(call, outcome) {
+            return self.count_stranger();
+        }
         let line = line(call, outcome);
         let is_overview = call
             .known()
@@ -64,10 +86,39 @@ impl Audit {
             return;
         }
         log(&line);
-        if self.queue.try_send(line).is_err() {
+        let is_full = line.verdict != Verdict::Allowed && self.queue.capacity() < FOR_ALLOWED;
+        if is_full || self.queue.try_send(line).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+impl Audit {
+    fn count_stranger(&self) {
+        let mut strangers = self
+            .strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        strangers.calls += 1;
+        let told = strangers.told;
+        if told.is_none_or(|told| told.elapsed() >= STRANGERS_PAUSE) {
+            tracing::info!(target: "audit", calls = strangers.calls, "calls of people who are not signed in at the front");
+            *strangers = Strangers {
+                calls: 0,
+                told: Some(Instant::now()),
+            };
+        }
+    }
+}
+
+/// Whether nobody is signed in on whose behalf the front calls.
+fn is_strangers(call: &Call) -> bool {
+    call.caller.door == Door::Front && call.guest.person.is_none()
+}
+
+/// Whether the call is the sign-in of a person.
+fn has_signed_in(call: &Call, outcome: Code) -> bool {
+    outcome == Code::Ok && call.known().address.is_some() && call.rpc.ends_with("/Redeem")
 }
 
 fn line(call: &Call, outcome: Code) -> AuditLine {
@@ -248,15 +299,19 @@ mod tests {
     use crate::authz::{Caller, Door};
 
     fn denied(rpc: &str) -> Call {
+        let call = call_by(Door::People, rpc);
+        call.decided(Decision::denied("no"));
+        call
+    }
+
+    fn call_by(door: Door, rpc: &str) -> Call {
         let caller = Caller {
             uid: 1000,
             gid: 1000,
             process: None,
-            door: Door::People,
+            door,
         };
-        let call = Call::new(caller, rpc, false);
-        call.decided(Decision::denied("no"));
-        call
+        Call::new(caller, rpc, false)
     }
 
     #[tokio::test]
@@ -264,17 +319,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("cid.db")).unwrap();
         let (audit, writer) = Audit::start(store.clone());
-        for number in 0..600 {
+        for number in 0..400 {
             audit.tell(&denied(&format!("/{number}")), Code::PermissionDenied);
         }
         let held = audit.clone();
         drop(audit);
         writer.finish().await;
         let lines = store.audit(None, None, 1000).await.unwrap();
-        assert_eq!(lines.len(), 600);
+        assert_eq!(lines.len(), 400);
         assert_eq!(
             (&*lines[0].rpc, &*lines[0].outcome),
-            ("/599", "PERMISSION_DENIED")
+            ("/399", "PERMISSION_DENIED")
         );
         held.tell(&denied("/late"), Code::PermissionDenied);
         assert_eq!(held.lost.load(Ordering::Relaxed), 1);
@@ -286,13 +341,53 @@ mod tests {
         let store = Store::open(&dir.path().join("cid.db")).unwrap();
         let (audit, writer) = Audit::start(store.clone());
         // Nothing is written before this task waits.
-        for _ in 0..QUEUE + 7 {
+        for _ in 0..FOR_ALLOWED + 7 {
             audit.tell(&denied(&"/".repeat(20_000)), Code::PermissionDenied);
         }
-        assert_eq!(audit.lost.load(Ordering::Relaxed), 7);
+        let lost = || audit.lost.load(Ordering::Relaxed);
+        assert!((6..=7).contains(&lost()), "{}", lost());
+        let refused = lost();
+        // What was allowed still has room.
+        let allowed = call_by(Door::People, "/cid.v1.Workspaces/Delete");
+        allowed.decided(Decision::Allowed);
+        allowed.lock().action = Some(crate::authz::Action::DeleteAny);
+        audit.tell(&allowed, Code::Ok);
+        assert_eq!(lost(), refused);
         writer.finish().await;
         let lines = store.audit(None, None, 2000).await.unwrap();
-        assert_eq!(lines.len(), QUEUE);
-        assert_eq!(lines[0].rpc.len(), MAX_TEXT);
+        assert_eq!(lines[0].rpc, "/cid.v1.Workspaces/Delete");
+        assert_eq!(lines[1].rpc.len(), MAX_TEXT);
+    }
+
+    #[tokio::test]
+    async fn who_is_not_signed_in_writes_no_line_but_by_signing_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("cid.db")).unwrap();
+        let (audit, writer) = Audit::start(store.clone());
+        let stranger = |rpc: &str, decision: Decision| {
+            let call = call_by(Door::Front, rpc);
+            call.decided(decision);
+            call.lock().action = Some(crate::authz::Action::SignIn);
+            call
+        };
+        let redeem = "/cid.v1.People/Redeem";
+        for _ in 0..100 {
+            let list = stranger("/cid.v1.Workspaces/List", Decision::denied("nobody"));
+            audit.tell(&list, Code::Unauthenticated);
+            for rpc in [redeem, "/cid.v1.People/SignOut"] {
+                let call = stranger(rpc, Decision::Allowed);
+                audit.tell(&call, Code::Unauthenticated);
+            }
+        }
+        let anna = stranger(redeem, Decision::Allowed);
+        anna.concerns_address(&crate::domain::Email::parse("anna@example.com").unwrap());
+        audit.tell(&anna, Code::Ok);
+        writer.finish().await;
+        let lines = store.audit(None, None, 10).await.unwrap();
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|line| (&*line.rpc, &*line.email))
+            .collect();
+        assert_eq!(lines, [(redeem, "anna@example.com")]);
     }
 }

@@ -22,7 +22,10 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Semaphore,
+        mpsc::{Receiver, Sender, channel},
+    },
     time::sleep,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -127,8 +130,11 @@ impl SignIn {
         let taken = &self.post.taken;
         let taken = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(taken) = taken else { return };
-        let all = ReceiverStream::new(taken).for_each_concurrent(AT_ONCE, async |asked| {
-            let outcome = self.deliver(&asked, launcher.as_ref(), &stopping).await;
+        // One that waits for its next attempt is in nobody's way.
+        let places = Semaphore::new(AT_ONCE);
+        let all = ReceiverStream::new(taken).for_each_concurrent(MAILS.most, async |asked| {
+            let launcher = launcher.as_ref();
+            let outcome = self.deliver(&asked, launcher, &places, &stopping).await;
             let mut told = self.post.told();
             told.waiting -= 1;
             match outcome {
@@ -151,6 +157,7 @@ impl SignIn {
         &self,
         asked: &Asked,
         launcher: &dyn Launcher,
+        places: &Semaphore,
         stopping: &CancellationToken,
     ) -> Result<bool, String> {
         let (Some(mail), Some(front)) = (&self.settings.mail, self.front_url()) else {
@@ -168,7 +175,9 @@ impl SignIn {
         let mut pauses = PAUSES.into_iter();
         loop {
             let cancel = stopping.clone();
+            let place = places.acquire().await;
             let sent = ask_once(launcher, Identity::Tools, LIMIT, cancel, request.clone()).await;
+            drop(place);
             let fault = match sent {
                 Ok(MailTaken::Taken) => return Ok(true),
                 Ok(MailTaken::Refused(why)) => {

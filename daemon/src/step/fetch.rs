@@ -66,6 +66,10 @@ impl Step for Fetch {
         };
         let (fetched, ()) = tokio::join!(cx.fetch(request), ahead);
         let fetched = fetched?;
+        if fetched.branch.is_some() {
+            let (project, branch) = (cx.project_name().clone(), self.branch.clone());
+            cx.store().branch_is_back(project, branch).await?;
+        }
         if fetched.branch.is_some() && !self.is_deployment {
             cx.note(format!(
                 "the branch {} exists on the remote already and is used as it is",

@@ -97,6 +97,26 @@ impl Store {
         .await
     }
 
+    /// Forgets that a branch was gone: it was seen again.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn branch_is_back(
+        &self,
+        project: ProjectName,
+        branch: String,
+    ) -> Result<(), StoreError> {
+        self.write(move |t| {
+            t.execute(
+                "DELETE FROM remote_branches WHERE project = ?1 AND branch = ?2 AND commit_id IS NULL",
+                params![project.as_str(), branch],
+            )
+            .map(drop)
+            .map_err(StoreError::from)
+        })
+        .await
+    }
+
     /// Records that a remote does not answer. True: it did before.
     ///
     /// # Errors

@@ -10,7 +10,11 @@ use cid_daemon::{
         supervisor::{How, RealSupervisor, Supervisor},
     },
 };
-use std::{fs, sync::Arc, time::Duration};
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
+use std::{fs, os::unix::fs::symlink, sync::Arc, time::Duration};
 
 /// A real supervisord.
 struct Real {
@@ -422,4 +426,38 @@ fn a_daemon_that_does_not_read_is_hung_up_on() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "well\n", "{said}");
+}
+
+/// supervisord's own complaint that it cannot write finds no room either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_ends_no_supervisord() {
+    let rig = Rig::new();
+    let full = "/dev/full";
+    fs::create_dir_all(&rig.layout.log_dir).unwrap();
+    let log = |name: &str| rig.layout.log_dir.join(name);
+    symlink(full, log("supervisord.out")).unwrap();
+    rig.start().await;
+    let supervisor = rig.supervisor();
+    let (anna, bob) = (unit("anna"), unit("bob"));
+    let program = rig.program(&bob, &[("web", "exec sleep 1000")]);
+    supervisor.put(&bob, &program).await.unwrap();
+    let neighbour = running(&supervisor, &bob).await;
+    let before = rig.supervisord_pid();
+    // It opens its log again.
+    fs::remove_file(log("supervisord.log")).unwrap();
+    symlink(full, log("supervisord.log")).unwrap();
+    let pid = Pid::from_raw(i32::try_from(before).unwrap());
+    signal::kill(pid, Signal::SIGUSR2).unwrap();
+
+    let line = "while :; do echo full; sleep 0.05; done";
+    let program = rig.program(&anna, &[("web", line)]);
+    let log = rig.layout.app_log_dir(&anna).join("web.log");
+    symlink(full, &log).unwrap();
+    supervisor.put(&anna, &program).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    assert!(is_alive(before), "supervisord has ended");
+    assert_eq!(rig.supervisord_pid(), before);
+    assert_eq!(running(&supervisor, &bob).await, neighbour);
+    rig.stop().await;
 }

@@ -112,12 +112,14 @@ fn first_process(workspace: &Workspace) -> Option<String> {
     Some(first.name.clone())
 }
 
-/// How to get into the folder by ssh, for those who have an account on the server.
+/// A terminal in the workspace, for those who have an account on the server: as the workspace's own user, who has
+/// none of their keys.
 fn ssh_command(workspace: &Workspace) -> Option<String> {
     let host = page::host_of(workspace.url.as_deref()?)?;
-    let directory = quoted(&workspace.directory)?;
-    Some(format!("ssh -t {host} 'cd {directory} && exec $SHELL'"))
-        .filter(|_| !directory.contains('\''))
+    let (email, project) = (quoted(&workspace.email)?, quoted(&workspace.project)?);
+    // Two shells would read it.
+    let is_plain = !email.starts_with('\'');
+    is_plain.then(|| format!("ssh -t {host} cictl shell {email} -p {project}"))
 }
 
 /// Text as one word of a shell; nothing when there is nothing.
