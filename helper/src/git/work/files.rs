@@ -218,7 +218,7 @@ pub(super) fn entries(repository: &Repository, workdir: &Path) -> Result<Vec<Ent
 
 /// Whether a file is what was committed after all: filters that libgit2 has not, or applies otherwise,
 /// would have a fresh clone look changed.
-fn is_same(repository: &Repository, kept: &git2::IndexEntry, path: &Path) -> bool {
+pub(super) fn is_same(repository: &Repository, kept: &git2::IndexEntry, path: &Path) -> bool {
     let Ok(meta) = fs::symlink_metadata(path) else {
         return false;
     };

@@ -5,6 +5,7 @@
 mod commits;
 mod files;
 mod find;
+mod half;
 mod made;
 mod open;
 mod reflog;

@@ -1,11 +1,11 @@
 //! Submodules, as the repository around them sees them.
 
 use crate::git::work::{commits, files::is_gitlink, find::read, open};
-use git2::{Oid, Repository};
+use git2::{FileMode, Oid, Repository};
 use std::{
     collections::{BTreeSet, HashSet},
     ffi::OsStr,
-    fs,
+    fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
@@ -40,6 +40,32 @@ pub(super) fn changes(repository: &Repository, workdir: &Path) -> Result<Vec<Str
         }
     }
     Ok(changes)
+}
+
+/// Submodules that go between two commits, or become something else.
+pub(super) fn gone(
+    repository: &Repository,
+    from: Oid,
+    to: Oid,
+) -> Result<Vec<PathBuf>, git2::Error> {
+    let tree = |id| repository.find_commit(id).and_then(|commit| commit.tree());
+    let diff = repository.diff_tree_to_tree(Some(&tree(from)?), Some(&tree(to)?), None)?;
+    let gone = diff.deltas().filter(|delta| {
+        let is_link =
+            [delta.old_file(), delta.new_file()].map(|file| file.mode() == FileMode::Commit);
+        is_link == [true, false]
+    });
+    let paths =
+        gone.filter_map(|delta| Some(OsStr::from_bytes(delta.old_file().path_bytes()?).into()));
+    Ok(paths.collect())
+}
+
+/// Whether the folder of a submodule holds something; what cannot be read may.
+pub(super) fn is_filled(folder: &Path) -> bool {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// The commits of submodules that the commits of a remote record: they can be found through the remote.

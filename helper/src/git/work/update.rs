@@ -6,8 +6,9 @@ use crate::git::{
     work::{
         files::{self, Entry},
         find::Checkout,
+        half,
         made::Made,
-        open,
+        open, submodules,
     },
 };
 use cid_protocol::{
@@ -41,7 +42,7 @@ const LINK: u32 = 0o120_000;
 /// It is no repository that libgit2 can read, or it cannot be written.
 pub(crate) fn update(ask: &UpdateTree) -> Result<TreeState, Fault> {
     let tree = Clone::open(&ask.directory, &ask.branch)?;
-    tree.go_on()?;
+    tree.settle(None)?;
     let from = tree.head()?;
     let mut left_alone = None;
     if let Some(to) = &ask.commit {
@@ -68,8 +69,8 @@ pub(crate) fn update(ask: &UpdateTree) -> Result<TreeState, Fault> {
 /// As [`update`].
 pub(crate) fn take_back(ask: &TakeBackTree) -> Result<Option<String>, Fault> {
     let tree = Clone::open(&ask.directory, &ask.branch)?;
-    tree.go_on()?;
     let (from, to) = (commit_id(&ask.from)?, commit_id(&ask.to)?);
+    tree.settle(Some(to))?;
     match tree.head()? {
         head if head == to => Ok(None),
         head if head != from => Ok(Some("it has other commits".into())),
@@ -141,17 +142,32 @@ impl<'a> Clone<'a> {
     }
 
     /// Moves the files, then the branch. Files that are in the way are left alone, and so are all others then:
-    /// returns what is in the way.
+    /// returns what is in the way. An error leaves the mark, for files may have been moved.
     fn go(&self, from: Oid, to: Oid) -> Result<Option<String>, Fault> {
+        let gone = submodules::gone(&self.repository, from, to).cannot("compare the commits")?;
+        // libgit2 would remove all that is in there: ignored, changed, or not pushed.
+        let is_filled = |folder: &&PathBuf| submodules::is_filled(&self.path.join(folder));
+        if let Some(filled) = gone.iter().find(is_filled) {
+            return Ok(Some(format!(
+                "the submodule {} goes and its folder is not empty",
+                filled.display()
+            )));
+        }
         let mark = self.path.join(MARK);
         let text = format!("{from} {to}\n");
         fs::write(&mark, text).map_err(|error| Fault::io("write", &mark, error))?;
-        let moved = self.move_files(from, to);
+        let in_the_way = self.move_files(from, to, !gone.is_empty())?;
         fs::remove_file(&mark).map_err(|error| Fault::io("remove", &mark, error))?;
-        moved
+        Ok(in_the_way)
     }
 
-    fn move_files(&self, from: Oid, to: Oid) -> Result<Option<String>, Fault> {
+    /// `lose_submodules`: there are some that go, and files may take their place.
+    fn move_files(
+        &self,
+        from: Oid,
+        to: Oid,
+        lose_submodules: bool,
+    ) -> Result<Option<String>, Fault> {
         let commit = self.repository.find_commit(to).cannot("find the commit")?;
         let mut options = CheckoutBuilder::new();
         options.safe().overwrite_ignored(false);
@@ -169,15 +185,26 @@ impl<'a> Clone<'a> {
             }
             Err(error) => return Err(Fault::new(error.message())).cannot("check out the commit"),
         }
+        if lose_submodules {
+            // libgit2 writes no file where a submodule's folder is missing.
+            half::settle(&self.repository, &self.path, (from, to), to)
+                .cannot("write what takes a submodule's place")?;
+        }
+        self.move_branch(from, to)?;
+        Ok(None)
+    }
+
+    fn move_branch(&self, from: Oid, to: Oid) -> Result<(), Fault> {
         let branch = branch_ref(self.branch)?;
         self.repository
             .reference_matching(&branch, to, true, from, "cid: deploy")
             .cannot("move the clone's branch")?;
-        Ok(None)
+        Ok(())
     }
 
-    /// Ends what a killed helper has begun. Files that are moved already do not count as changed.
-    fn go_on(&self) -> Result<(), Fault> {
+    /// Ends what an earlier helper began and did not finish: all that it may have moved goes to `wanted`, if that is
+    /// one of the two commits, else back to where it was.
+    fn settle(&self, wanted: Option<Oid>) -> Result<(), Fault> {
         let mark = self.path.join(MARK);
         let text = match fs::read_to_string(&mark) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -195,7 +222,12 @@ impl<'a> Clone<'a> {
             {
                 return Err(Fault::io("remove", &lock, error));
             }
-            return self.go(from, to).map(drop);
+            let target = wanted.filter(|wanted| *wanted == to).unwrap_or(from);
+            half::settle(&self.repository, &self.path, (from, to), target)
+                .cannot("end a checkout that stopped in the middle")?;
+            if target != from {
+                self.move_branch(from, target)?;
+            }
         }
         fs::remove_file(&mark).map_err(|error| Fault::io("remove", &mark, error))
     }
@@ -304,7 +336,7 @@ impl<'a> Clone<'a> {
     }
 }
 
-fn index_entry(path: &Path, mode: u32, id: Oid) -> IndexEntry {
+pub(super) fn index_entry(path: &Path, mode: u32, id: Oid) -> IndexEntry {
     IndexEntry {
         ctime: IndexTime::new(0, 0),
         mtime: IndexTime::new(0, 0),

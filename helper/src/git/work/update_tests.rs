@@ -1,5 +1,5 @@
 use super::*;
-use git2::{IndexAddOption, RepositoryInitOptions, Signature};
+use git2::{IndexAddOption, ObjectType, RepositoryInitOptions, Signature};
 
 const BRANCH: &str = "anna";
 
@@ -251,4 +251,186 @@ fn a_snapshot_has_the_files_as_they_are_and_a_mark_of_their_own() {
     assert_ne!(scene.update().fingerprint, state.fingerprint);
     // Work keeps it where it is.
     assert!(scene.take_back().unwrap().contains("uncommitted"));
+}
+
+impl Scene {
+    /// Has a commit that changes many files, of which the last one's text is missing; returns how to bring it back.
+    fn broken(&mut self) -> impl Fn() + use<> {
+        let repository = Repository::open(self.tree()).unwrap();
+        let object = repository.find_object(self.second, None).unwrap();
+        repository
+            .reset(&object, git2::ResetType::Hard, None)
+            .unwrap();
+        let blob = Oid::hash_object(ObjectType::Blob, b"2 of z\n").unwrap();
+        self.write("z.py", "2 of z\n");
+        self.second = commit(&repository);
+        let object = repository.find_object(self.first, None).unwrap();
+        repository
+            .reset(&object, git2::ResetType::Hard, None)
+            .unwrap();
+        let blob = blob.to_string();
+        let place = self.tree().join(".git/objects").join(&blob[..2]);
+        let (place, aside) = (place.join(&blob[2..]), self.dir.path().join("aside"));
+        fs::rename(&place, &aside).unwrap();
+        move || fs::rename(&aside, &place).unwrap()
+    }
+
+    fn try_update(&self) -> Result<TreeState, Fault> {
+        update(&UpdateTree {
+            directory: self.dir.path().to_owned(),
+            branch: BRANCH.into(),
+            commit: Some(self.second.to_string()),
+        })
+    }
+}
+
+#[test]
+fn a_checkout_that_fails_in_the_middle_is_taken_back() {
+    let mut scene = Scene::new();
+    let bring_back = scene.broken();
+    for _ in 0..2 {
+        scene.try_update().unwrap_err();
+        assert_eq!(scene.text("a.py"), "2\n", "it came so far");
+        assert!(scene.tree().join(MARK).exists());
+    }
+    for _ in 0..2 {
+        assert_eq!(scene.take_back(), None);
+        assert!(scene.is_at(scene.first));
+        assert!(!scene.tree().join("new").exists() && !scene.tree().join(MARK).exists());
+    }
+    bring_back();
+    assert_eq!(scene.update().left_alone, None);
+    assert!(scene.is_at(scene.second));
+}
+
+#[test]
+fn what_a_person_changed_meanwhile_stays_when_a_checkout_is_taken_back() {
+    let mut scene = Scene::new();
+    let _aside = scene.broken();
+    scene.try_update().unwrap_err();
+    scene.write("a.py", "mine\n");
+    fs::remove_file(scene.tree().join("new/c.py")).unwrap();
+    fs::create_dir(scene.tree().join("gone.py")).unwrap();
+    scene.write("gone.py/mine", "mine\n");
+    scene.write("new/mine", "mine\n");
+    assert_eq!(scene.take_back(), None);
+    for mine in ["a.py", "gone.py/mine", "new/mine"] {
+        assert_eq!(scene.text(mine), "mine\n", "{mine}");
+    }
+    let repository = Repository::open(scene.tree()).unwrap();
+    assert_eq!(repository.head().unwrap().target(), Some(scene.first));
+    let told = scene.try_update().unwrap().left_alone.unwrap();
+    assert!(told.contains("a.py"), "{told}");
+}
+
+#[test]
+fn half_a_file_of_a_killed_checkout_is_nobodys_work() {
+    for half in ["", "2", "2\r"] {
+        let scene = Scene::new();
+        let mark = format!("{} {}\n", scene.first, scene.second);
+        scene.write(MARK, &mark);
+        scene.write("a.py", half);
+        fs::create_dir(scene.tree().join("new")).unwrap();
+        scene.write("new/c.py", half);
+        assert_eq!(scene.take_back(), None);
+        assert!(scene.is_at(scene.first), "{half:?}");
+        scene.write(MARK, &mark);
+        scene.write("a.py", half);
+        assert_eq!(scene.update().left_alone, None);
+        assert!(scene.is_at(scene.second), "{half:?}");
+        // On the way back it is ended in the direction that is meant.
+        scene.write(MARK, &format!("{} {}\n", scene.second, scene.first));
+        scene.write("a.py", "1\n");
+        assert_eq!(scene.take_back(), None);
+        assert!(scene.is_at(scene.first), "{half:?}");
+    }
+}
+
+/// Records a submodule in the next commit, where `vendor` becomes a file, or goes.
+fn with_submodule(scene: &mut Scene, next: Option<&str>) {
+    let repository = Repository::open(scene.tree()).unwrap();
+    let mut index = repository.index().unwrap();
+    let vendor = Path::new("vendor");
+    let link = index_entry(vendor, 0o160_000, scene.first);
+    let ignore = "[submodule \"vendor\"]\n\tpath = vendor\n\turl = x\n\tignore = all\n";
+    scene.write(".gitmodules", ignore);
+    index.add_path(Path::new(".gitmodules")).unwrap();
+    index.add(&link).unwrap();
+    let record = |index: &mut git2::Index| {
+        index.write().unwrap();
+        let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+        let who = Signature::now("Anna", "anna@example.com").unwrap();
+        let parent = repository.head().unwrap().peel_to_commit().unwrap();
+        repository
+            .commit(Some("HEAD"), &who, &who, "x", &tree, &[&parent])
+            .unwrap()
+    };
+    scene.first = record(&mut index);
+    index.remove_path(vendor).unwrap();
+    if let Some(text) = next {
+        let blob = repository.blob(text.as_bytes()).unwrap();
+        index.add(&index_entry(vendor, FILE, blob)).unwrap();
+    }
+    scene.second = record(&mut index);
+    let object = repository.find_object(scene.first, None).unwrap();
+    repository
+        .reset(&object, git2::ResetType::Hard, None)
+        .unwrap();
+}
+
+#[test]
+fn a_submodule_goes_only_with_an_empty_folder() {
+    for (next, is_folder) in [
+        (None, false),
+        (None, true),
+        (Some("2\n"), false),
+        (Some("2\n"), true),
+    ] {
+        let mut scene = Scene::new();
+        with_submodule(&mut scene, next);
+        let vendor = scene.tree().join("vendor");
+        fs::create_dir_all(&vendor).unwrap();
+        let inner = Repository::init(&vendor).unwrap();
+        scene.write("vendor/.gitignore", ".env\n");
+        commit(&inner);
+        scene.write("vendor/.env", "mine\n");
+        let clone = Clone::open(scene.dir.path(), BRANCH).unwrap();
+        let told = clone.go(scene.first, scene.second).unwrap().unwrap();
+        assert!(
+            told.contains("submodule vendor") && told.contains("not empty"),
+            "{told}"
+        );
+        assert_eq!(scene.text("vendor/.env"), "mine\n");
+        assert!(!scene.tree().join(MARK).exists());
+        fs::remove_dir_all(&vendor).unwrap();
+        if is_folder {
+            fs::create_dir(&vendor).unwrap();
+        }
+        let state = scene.update();
+        assert_eq!((state.left_alone, state.uncommitted), (None, 0), "{next:?}");
+        assert_eq!(scene.text("vendor"), next.unwrap_or_default());
+    }
+}
+
+#[test]
+fn what_git_ignores_in_a_folder_that_becomes_a_file_stays() {
+    let mut scene = Scene::new();
+    scene.update();
+    let repository = Repository::open(scene.tree()).unwrap();
+    fs::remove_dir_all(scene.tree().join("new")).unwrap();
+    scene.write("new", "3\n");
+    scene.first = scene.second;
+    scene.second = commit(&repository);
+    let object = repository.find_object(scene.first, None).unwrap();
+    repository
+        .reset(&object, git2::ResetType::Hard, None)
+        .unwrap();
+    scene.write("new/mine.db", "mine\n");
+    let tried = scene.try_update();
+    let told = tried.map(|state| state.left_alone);
+    assert!(matches!(told, Err(_) | Ok(Some(_))), "{told:?}");
+    assert_eq!(scene.take_back(), None);
+    assert_eq!(scene.text("new/mine.db"), "mine\n");
+    assert_eq!(scene.text("new/c.py"), "2\n");
+    assert_eq!(repository.head().unwrap().target(), Some(scene.first));
 }
