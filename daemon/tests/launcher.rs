@@ -15,19 +15,23 @@ use cid_daemon::{
     domain::ProjectName,
     layout::Layout,
     system::{
+        fake::{COMMIT, Fake},
         helpers::{Call, Identity, Launcher, ask},
         launcher::HelperLauncher,
     },
 };
 use cid_protocol::{
     fault::Fault,
-    request::{Ask, Exited, Fetch, Remote, RunCommand},
+    request::{Ask, Exited, ExportCommit, Fetch, Remote, RunCommand},
 };
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::PathBuf,
+    sync::Arc, time::Duration,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -93,6 +97,7 @@ fn call(job: Uuid, limit: Duration) -> (Call, mpsc::Receiver<String>) {
 
 fn shell(line: &str) -> RunCommand {
     RunCommand {
+        alone: false,
         command: vec!["sh".into(), "-c".into(), line.into()],
         dir: "/".into(),
         env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
@@ -125,6 +130,99 @@ async fn one_helper_serves_a_jobs_calls_until_it_ends() {
     world.launcher.end(call.job).await.unwrap();
     assert!(!is_alive(first.parse().unwrap()));
     assert!(world.locks().is_empty());
+}
+
+#[tokio::test]
+async fn only_a_command_that_is_no_program_is_told_apart() {
+    let world = World::new();
+    let (call, _lines) = call(Uuid::now_v7(), LONG);
+    fs::write(world.file("text"), "text").unwrap();
+    let text = world.file("text").display().to_string();
+    let junk = world.file("junk");
+    fs::write(&junk, [0_u8; 9]).unwrap();
+    fs::set_permissions(&junk, fs::Permissions::from_mode(0o755)).unwrap();
+    let junk = junk.display().to_string();
+    for program in ["no-such-program", "/no/such/program", &text, &junk, "/etc"] {
+        let command = RunCommand {
+            command: vec![program.into()],
+            ..shell("")
+        };
+        let fault = ask(&*world.launcher, &call, command).await.unwrap_err();
+        assert!(fault.no_program, "{program}: {fault}");
+    }
+    let command = RunCommand {
+        command: Vec::new(),
+        ..shell("")
+    };
+    let fault = ask(&*world.launcher, &call, command).await.unwrap_err();
+    assert!(!fault.no_program, "{fault}");
+    // A helper that is lost says nothing about its command.
+    let fault = ask(&*world.launcher, &call, shell("kill -9 $PPID"))
+        .await
+        .unwrap_err();
+    assert!(!fault.no_program, "{fault}");
+}
+
+/// What the real helper and the made-up one promise of an export: it may run again, and holds nothing else then.
+async fn export_contract(
+    launcher: &dyn Launcher,
+    mirror: PathBuf,
+    commit: String,
+    target: PathBuf,
+) {
+    let (call, _lines) = call(Uuid::now_v7(), LONG);
+    fs::create_dir_all(&target).unwrap();
+    for half in [None, Some("app.py"), Some("half"), Some("folder/half")] {
+        if let Some(half) = half.map(|half| target.join(half)) {
+            fs::create_dir_all(half.parent().unwrap()).unwrap();
+            fs::write(half, "half of").unwrap();
+        }
+        let request = ExportCommit {
+            mirror: mirror.clone(),
+            commit: commit.clone(),
+            target: target.clone(),
+        };
+        let exported = ask(launcher, &call, request).await.unwrap();
+        assert_eq!(exported.files, 1, "{half:?}");
+        let entries = fs::read_dir(&target).unwrap();
+        let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["app.py"], "{half:?}");
+        assert_eq!(fs::read(target.join("app.py")).unwrap(), b"x", "{half:?}");
+    }
+    launcher.end(call.job).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_export_keeps_the_contract() {
+    let world = World::new();
+    let work = world.file("work");
+    fs::create_dir(&work).unwrap();
+    fs::write(work.join("app.py"), "x").unwrap();
+    let git = |words: &[&str]| {
+        let told = std::process::Command::new("git")
+            .args(["-c", "user.name=a", "-c", "user.email=a@example.com"])
+            .args(words)
+            .current_dir(&work)
+            .output()
+            .unwrap();
+        assert!(told.status.success(), "{told:?}");
+        String::from_utf8(told.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "One"]);
+    let commit = git(&["rev-parse", "HEAD"]);
+    let mirror = world.file("mirror");
+    git(&["clone", "--quiet", "--bare", ".", mirror.to_str().unwrap()]);
+    export_contract(&*world.launcher, mirror, commit, world.file("out")).await;
+}
+
+#[tokio::test]
+async fn a_made_up_export_keeps_the_contract() {
+    let world = World::new();
+    let fake = Fake::new(Arc::clone(&world.layout));
+    let nowhere = world.file("mirror");
+    export_contract(&fake, nowhere, COMMIT.into(), world.file("out")).await;
 }
 
 #[tokio::test]

@@ -100,7 +100,13 @@ fn run_sparing(
         Code::Untrusted => spawn_confined(&mut command)?,
         Code::Machines => command.spawn(),
     };
-    let mut child = spawned.cannot(format!("run {} in {}", program.display(), dir.display()))?;
+    let is_program = spawned.as_ref().map_or_else(is_startable, |_| true);
+    let mut child = spawned
+        .cannot(format!("run {} in {}", program.display(), dir.display()))
+        .map_err(|fault| Fault {
+            no_program: !is_program,
+            ..fault
+        })?;
     drop(closed);
     // The command holds the pipe's writing end: with it, the reader would never see the end.
     drop(command);
@@ -201,13 +207,24 @@ pub(super) fn find(name: &OsStr, env: &Environment, dir: &Path) -> Result<PathBu
     std::env::split_paths(&path)
         .map(|folder| dir.join(folder).join(name))
         .find(|candidate| is_program(candidate))
-        .ok_or_else(|| {
-            Fault::new(format!(
+        .ok_or_else(|| Fault {
+            no_program: true,
+            ..Fault::new(format!(
                 "cannot find the program {} on PATH",
                 name.display()
             ))
             .hint(format!("PATH is {}", path.display()))
         })
+}
+
+/// Whether another attempt may start what could not be started: the machine has too much to do, and the file is right.
+fn is_startable(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let is_of_the_file = matches!(
+        error.kind(),
+        Kind::NotFound | Kind::NotADirectory | Kind::PermissionDenied | Kind::IsADirectory
+    ) || error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32);
+    !is_of_the_file
 }
 
 fn is_program(path: &Path) -> bool {

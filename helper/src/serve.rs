@@ -186,7 +186,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
             reply(deps::install_local(&ask, lines))
         }
         Request::PlacePackages(ask) => {
-            drop::tree_umask();
+            umask_in_tree(ask.alone);
             reply(deps::place(&ask))
         }
         Request::FindPython(ask) => reply(deps::find_python(&ask)),
@@ -231,9 +231,17 @@ fn answer(request: Request) -> Result<Value, Fault> {
             reply(git::work::take_back(&ask))
         }
         Request::RunCommand(ask) => {
-            drop::tree_umask();
+            umask_in_tree(ask.alone);
             reply(run_command(&ask, lines))
         }
+    }
+}
+
+/// In a build the group are the accounts of all workspaces, which have no business with its files before they are sealed.
+fn umask_in_tree(alone: bool) {
+    match alone {
+        true => drop::shared_umask(),
+        false => drop::tree_umask(),
     }
 }
 

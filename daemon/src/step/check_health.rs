@@ -380,7 +380,7 @@ impl App {
     }
 }
 
-async fn sync_all_of(dir: PathBuf) -> Result<(), Fault> {
+pub(super) async fn sync_all_of(dir: PathBuf) -> Result<(), Fault> {
     spawn_blocking(move || fs::sync_all_of(&dir))
         .await
         .cannot("sync the disk")?

@@ -397,6 +397,7 @@ impl InstallDependencies {
             environment: environment.to_owned(),
             tree: self.directory.join(TREE),
             moves,
+            alone: is_of_build(cx),
         };
         let placed = cx.ask(cx.user(), request).await?;
         if placed.linked + placed.copied > 0 {
@@ -452,11 +453,21 @@ impl InstallDependencies {
         let shown = command.join(" ");
         cx.line(format!("$ {shown}")).await;
         let dir = self.directory.join(TREE).join(project.app.dir());
-        let exited = cx.ask(cx.user(), RunCommand { command, dir, env }).await?;
+        let request = RunCommand {
+            command,
+            dir,
+            env,
+            alone: is_of_build(cx),
+        };
+        let exited = cx.ask(cx.user(), request).await?;
         let hint =
             "see its last lines of output; mend the repository or app.install in the project file";
         judge(exited, "install dependencies", &shown, hint)
     }
+}
+
+fn is_of_build(cx: &Cx) -> bool {
+    matches!(cx.user(), Identity::Builder(..))
 }
 
 #[cfg(test)]

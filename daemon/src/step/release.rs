@@ -142,6 +142,7 @@ pub(super) async fn command_of(
             .into_iter()
             .chain(run_file.env.clone())
             .collect(),
+        alone: false,
     };
     judge(cx.ask(cx.user(), request).await?, verb, &shown, hint)
 }

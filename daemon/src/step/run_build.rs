@@ -71,6 +71,7 @@ impl Step for RunBuild {
                 command,
                 dir: self.directory.join(TREE).join(&self.app_dir),
                 env: env.clone(),
+                alone: true,
             };
             let hint = "see its last lines of output; mend it in the repository, or `build` in [app] of the project file";
             judge(cx.ask(cx.user(), request).await?, "build", &shown, hint)?;

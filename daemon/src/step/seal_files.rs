@@ -2,6 +2,7 @@
 
 use super::{
     InstallDependencies,
+    check_health::sync_all_of,
     make_directory::{TREE, VENV},
 };
 use crate::{
@@ -48,6 +49,8 @@ impl Step for SealFiles {
         let packages = cx.output::<InstallDependencies>()?;
         let request = request(&self.directory, false, &packages, cx);
         let sealed = cx.ask(cx.user(), request).await?;
+        // What runs from these files is not asked to sync them: it is on another file system, perhaps.
+        sync_all_of(self.directory.clone()).await?;
         let SealedBuild {
             digest,
             files,

@@ -147,6 +147,7 @@ impl TestBuild {
                 command: command.clone(),
                 dir: place.join(TREE).join(&self.app_dir),
                 env: env.clone(),
+                alone: true,
             };
             let (file, mut rest) = (Arc::clone(&file), left);
             let each = move |line: &str| keep(&file, line, &mut rest);
@@ -164,9 +165,9 @@ impl TestBuild {
                         "`{shown}` was ended: the tests may take {seconds} s (timeout under [test])"
                     )));
                 }
-                Err(fault) if fault.cancelled => return Err(fault),
-                // Such as a program that does not exist.
-                Err(fault) => return Ok(Some(fault.message)),
+                Err(fault) if fault.no_program => return Ok(Some(fault.message)),
+                // A helper that was killed, or could not be started, says nothing about the commit.
+                Err(fault) => return Err(fault),
             };
             if let Err(fault) = judge(exited, "test", &shown, "") {
                 return Ok(Some(fault.message));

@@ -283,9 +283,17 @@ impl Launcher for Fake {
             }))),
             Request::CompareCommits(_) => encode(serde_json::to_value(Compared::default())),
             Request::ExportCommit(ask) => {
+                // Emptied first, as by the real one.
+                if ask.target.exists() {
+                    std::fs::remove_dir_all(&ask.target)
+                        .map_err(|error| Fault::io("remove", &ask.target, error))?;
+                }
                 fs::make_dir(&ask.target, 0o755)?;
                 made(fs::write_atomic(&ask.target.join("app.py"), b"x", 0o600))?;
-                encode(serde_json::to_value(Exported::default()))
+                encode(serde_json::to_value(Exported {
+                    files: 1,
+                    ..Exported::default()
+                }))
             }
             Request::SealBuild(_) => encode(serde_json::to_value(SealedBuild {
                 digest: "d".into(),

@@ -17,6 +17,8 @@ pub struct Fault {
     /// The network is to blame, so that the same may work in a moment; `None`: somebody said no, or it is
     /// nothing of the kind.
     pub lost: Option<Lost>,
+    /// The command that was asked for is no program that can be started: all else was in order.
+    pub no_program: bool,
 }
 
 /// How a server was lost.
@@ -37,6 +39,7 @@ impl Fault {
             hint: None,
             cancelled: false,
             lost: None,
+            no_program: false,
         }
     }
 
@@ -47,6 +50,7 @@ impl Fault {
             hint: None,
             cancelled: true,
             lost: None,
+            no_program: false,
         }
     }
 

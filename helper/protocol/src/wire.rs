@@ -30,6 +30,9 @@ pub enum Answer {
         /// Whether the network is to blame.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lost: Option<Lost>,
+        /// Whether the command is no program that can be started.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_program: bool,
     },
 }
 
@@ -53,6 +56,7 @@ impl From<Result<serde_json::Value, Fault>> for Answer {
                 message: fault.message,
                 hint: fault.hint,
                 lost: fault.lost,
+                no_program: fault.no_program,
             },
         }
     }
@@ -72,6 +76,7 @@ mod tests {
                     message: "cannot".into(),
                     hint: None,
                     lost: None,
+                    no_program: false,
                 },
                 r#"{"fault":{"message":"cannot","hint":null}}"#,
             ),

@@ -3,6 +3,7 @@
 use crate::{
     git::{files, open_mirror},
     inspect::snapshot::beneath,
+    tree::purge::make_empty,
 };
 use cid_protocol::{
     budget::{ERROR_TEXT, cut},
@@ -112,10 +113,11 @@ fn look_up<'r>(mirror: &'r Repository, revision: &str) -> Result<Option<Commit<'
     }
 }
 
-/// Writes a commit's files into an empty folder.
+/// Writes a commit's files into a folder, which holds nothing else afterwards: an attempt that was killed may have
+/// begun to fill it.
 ///
 /// # Errors
-/// The commit cannot be read, has too many or too large files, a file that is git's own, or a link that
+/// The folder cannot be emptied; the commit cannot be read, has too many or too large files, a file that is git's own, or a link that
 /// leads out of it; or the disk is full.
 pub(crate) fn export(ask: &ExportCommit) -> Result<Exported, Fault> {
     let mirror = open_mirror(&ask.mirror)?;
@@ -123,6 +125,7 @@ pub(crate) fn export(ask: &ExportCommit) -> Result<Exported, Fault> {
         |error: git2::Error| Fault::io("read from the mirror", &ask.mirror, error.message());
     let commit = Oid::from_str(&ask.commit).and_then(|id| mirror.find_commit(id));
     let tree = commit.and_then(|commit| commit.tree()).map_err(damaged)?;
+    make_empty(&ask.target)?;
     let written = files::write(&mirror, tree, &ask.target)?;
     for (path, to) in &written.links {
         let from = path.parent().unwrap_or(Path::new(""));
@@ -205,6 +208,25 @@ mod tests {
         assert_eq!(mode("sub/a.txt") & 0o111, 0);
         assert_eq!(fs::read_to_string(out.join("sub/up")).unwrap(), "#!/bin/sh");
         assert!(!out.join(".git").exists());
+    }
+
+    #[test]
+    fn an_export_that_was_killed_is_made_anew() {
+        let (dir, commit) = mirror(&[
+            ("run.sh", "#!/bin/sh", PROGRAM),
+            ("sub/a.txt", "a", 0o100_644),
+            ("sub/up", "../run.sh", LINK),
+        ]);
+        let out = dir.path().join("out");
+        fs::write(out.join("run.sh"), "#!/b").unwrap();
+        fs::write(out.join("half"), "").unwrap();
+        for _ in 0..2 {
+            assert_eq!(exported(&dir, &commit).unwrap().files, 2);
+            assert_eq!(fs::read(out.join("run.sh")).unwrap(), b"#!/bin/sh");
+            assert!(!out.join("half").exists());
+            // As sealed files are.
+            fs::set_permissions(out.join("sub"), fs::Permissions::from_mode(0o555)).unwrap();
+        }
     }
 
     #[test]

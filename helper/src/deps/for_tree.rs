@@ -284,6 +284,7 @@ mod tests {
             environment: environment.to_owned(),
             tree: tree.to_owned(),
             moves,
+            alone: false,
         })
         .unwrap()
     }

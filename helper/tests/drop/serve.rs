@@ -22,6 +22,7 @@ pub fn ask(command: &mut Command, line: &str) -> Output {
         .spawn()
         .unwrap();
     let request = RunCommand {
+        alone: false,
         command: vec!["sh".into(), "-c".into(), line.into()],
         dir: "/".into(),
         env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),

@@ -192,6 +192,7 @@ fn each_does_its_part_and_no_other() {
         assert_eq!(fs::metadata(tree.join(file)).unwrap().uid(), scene.uid);
     }
     let command = RunCommand {
+        alone: false,
         command: ["sh", "-c", "git status --short; touch own; touch ../no"]
             .map(Into::into)
             .into(),

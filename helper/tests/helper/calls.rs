@@ -40,6 +40,7 @@ fn empty(folder: &Path, but: &Path) {
 
 fn shell(dir: &Path, line: &str) -> RunCommand {
     RunCommand {
+        alone: false,
         command: vec!["sh".into(), "-c".into(), line.into()],
         dir: dir.into(),
         env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),

@@ -255,6 +255,7 @@ fn seal_and_attack(dir: &Path) {
             dir.display()
         );
         let ask = RunCommand {
+            alone: false,
             command: vec!["sh".into(), "-c".into(), command],
             dir: target.clone(),
             env: BTreeMap::from([

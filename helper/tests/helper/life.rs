@@ -10,12 +10,14 @@ use nix::{
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
     time::Duration,
 };
 
 fn shell(line: &str) -> RunCommand {
     RunCommand {
+        alone: false,
         command: vec!["sh".into(), "-c".into(), line.into()],
         dir: "/".into(),
         env: BTreeMap::from([
@@ -154,6 +156,22 @@ fn says_how_a_command_ended_and_why_it_could_not_begin() {
         0,
         "a fault ends the request, not the helper"
     );
+}
+
+#[test]
+fn what_a_builds_command_makes_is_its_users_alone_to_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut helper = Helper::start(&dir.path().join("lock"));
+    for (alone, folder, file) in [(true, 0o750, 0o640), (false, 0o770, 0o660)] {
+        let place = dir.path().join(format!("alone-{alone}"));
+        let command = RunCommand {
+            alone,
+            ..shell(&format!("mkdir {0} && touch {0}/file", place.display()))
+        };
+        assert_eq!(helper.ask(command).unwrap().status, 0);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&place), mode(&place.join("file"))), (folder, file));
+    }
 }
 
 #[test]

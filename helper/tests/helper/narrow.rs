@@ -13,6 +13,7 @@ const SERVE: &str =
 fn can_write(helper: &mut Helper, dir: &Path, name: &str) -> bool {
     let line = format!("echo x > {name}");
     let command = RunCommand {
+        alone: false,
         command: ["sh", "-c", &line].map(str::to_owned).into(),
         dir: dir.into(),
         env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),

@@ -17,6 +17,7 @@ fn said(helper: &mut Helper, line: &str) -> Vec<String> {
     let command = ["sh", "-c", line].map(str::to_owned).to_vec();
     let env = BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]);
     let request = RunCommand {
+        alone: false,
         command,
         dir: "/".into(),
         env,

@@ -5,7 +5,10 @@ use crate::{
     domain::{Build, BuildState, JobState, ProjectName},
     system::fake::Answer,
 };
-use cid_protocol::request::{Request, SealedBuild};
+use cid_protocol::{
+    fault::Fault,
+    request::{Request, SealedBuild},
+};
 use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -137,4 +140,77 @@ async fn tests_see_nothing_of_the_projects_database_and_variables() {
         assert!(!told.contains("a-password") && !told.contains("a-secret"));
     }
     assert!(format!("{:?}", run(&stage, "make")).contains("a-secret-value"));
+}
+
+#[tokio::test]
+async fn a_machines_trouble_is_no_verdict_and_a_program_that_is_not_there_is_one() {
+    for no_program in [true, false] {
+        let stage = Stage::with(TESTED);
+        stage.fake.answer(move |request| match request {
+            Request::RunCommand(ask) if ask.command[0] == "check" => {
+                let fault = Fault {
+                    no_program,
+                    ..Fault::new("cannot start it")
+                };
+                Some(Box::pin(async move { Err(fault) }))
+            }
+            _ => None,
+        });
+        let (job, state) = stage.run(Kind::Build).await;
+        let build = build(&stage).await;
+        if no_program {
+            assert_eq!((state, build.state), (JobState::Done, BuildState::Failed));
+            let message = build.verdict.unwrap().message;
+            assert_eq!(message, "failed: cannot start it");
+        } else {
+            assert_eq!((state, build.state), (JobState::Undone, BuildState::Error));
+            assert_eq!(stage.failure(job).await.message, "cannot start it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_builds_commands_make_is_its_builders_alone() {
+    let stage = Stage::with(&format!("{TESTED}install = [[\"install\"]]\n"));
+    assert_eq!(stage.run(Kind::Build).await.1, JobState::Done);
+    let alone = |requests: Vec<Request>| -> Vec<(String, bool)> {
+        let runs = requests.into_iter().filter_map(|request| match request {
+            Request::RunCommand(ask) => Some((ask.command[0].clone(), ask.alone)),
+            Request::PlacePackages(ask) => Some(("place".to_owned(), ask.alone)),
+            _ => None,
+        });
+        runs.collect()
+    };
+    let runs = alone(stage.fake.requests());
+    assert!(
+        runs.len() >= 3 && runs.iter().all(|(_, alone)| *alone),
+        "{runs:?}"
+    );
+    let stage = Stage::with("[app]\ninstall = [[\"install\"]]\n");
+    assert_eq!(stage.run(Kind::Create).await.1, JobState::Done);
+    let runs = alone(stage.fake.requests());
+    assert!(
+        !runs.is_empty() && runs.iter().all(|(_, alone)| !alone),
+        "{runs:?}"
+    );
+}
+
+#[tokio::test]
+async fn sealed_files_are_on_disk_before_they_count() {
+    let stage = Stage::with(TESTED);
+    // What cannot be synced any more.
+    let directory = stage.layout.state_dir.join("builds/demo/1");
+    let gone = directory.clone();
+    stage.fake.answer(move |request| {
+        if matches!(request, Request::SealBuild(_)) {
+            std::fs::rename(&gone, gone.with_extension("away")).unwrap();
+        }
+        None
+    });
+    let (job, state) = stage.run(Kind::Build).await;
+    assert_eq!(state, JobState::Undone);
+    let message = stage.failure(job).await.message;
+    let expected = format!("cannot open {}", directory.display());
+    assert!(message.starts_with(&expected), "{message}");
+    assert!(build(&stage).await.digest.is_none());
 }

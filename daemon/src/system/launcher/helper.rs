@@ -121,12 +121,14 @@ impl Helper {
                     message,
                     hint,
                     lost,
+                    no_program,
                 }) => {
                     return Outcome::Answered(Err(Fault {
                         message,
                         hint,
                         cancelled: false,
                         lost,
+                        no_program,
                     }));
                 }
                 None => return Outcome::Lost,

@@ -47,7 +47,7 @@ pub struct Compared {
     pub more_removed: usize,
 }
 
-/// See [`super::Request::ExportCommit`]. The folder must be empty.
+/// See [`super::Request::ExportCommit`]. What the folder holds is removed first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ExportCommit {
     /// The bare mirror.

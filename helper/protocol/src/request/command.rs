@@ -44,6 +44,8 @@ pub struct RunCommand {
     pub dir: PathBuf,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
+    /// Its user alone may change what it makes: the files are a build's, which is sealed later.
+    pub alone: bool,
 }
 
 /// Reply to [`RunCommand`].

@@ -324,6 +324,8 @@ pub struct PlacePackages {
     pub tree: PathBuf,
     /// The environment is the workspace's own: its files are moved.
     pub moves: bool,
+    /// As [`RunCommand::alone`](super::RunCommand::alone).
+    pub alone: bool,
 }
 
 /// Reply to [`PlacePackages`].
