@@ -132,13 +132,29 @@ impl Sink {
 }
 
 /// Replaces secrets by stars.
-pub(super) fn redact(secrets: &[String], mut text: String) -> String {
-    for secret in secrets {
-        if text.contains(secret) {
-            text = text.replace(secret, "***");
-        }
+pub(super) fn redact(secrets: &[String], text: String) -> String {
+    // One may hold another, or begin where another ends: all are found before any is replaced.
+    let found = secrets
+        .iter()
+        .flat_map(|secret| text.match_indices(secret.as_str()))
+        .filter(|(_, secret)| !secret.is_empty());
+    let mut places: Vec<(usize, usize)> =
+        found.map(|(at, secret)| (at, at + secret.len())).collect();
+    if places.is_empty() {
+        return text;
     }
-    text
+    places.sort_unstable();
+    let mut hidden = String::with_capacity(text.len());
+    let mut end = 0;
+    for (from, to) in places {
+        if from >= end {
+            hidden.push_str(&text[end..from]);
+            hidden.push_str("***");
+        }
+        end = end.max(to);
+    }
+    hidden.push_str(&text[end..]);
+    hidden
 }
 
 /// How the output of a command begins.
@@ -263,6 +279,21 @@ mod tests {
         assert_eq!(shown(&["$ x", "a", "b"], 2), ["$ x", "a", "b"]);
         // Another step's lines, of no command.
         assert_eq!(shown(&["a", "b", "c"], 2), ["b", "c"]);
+    }
+
+    #[test]
+    fn no_part_of_a_secret_shows_that_holds_another() {
+        let secrets = ["hunter2", "hunter2-live", "in-hunter2-live-too", "live-end"];
+        for listed in [secrets.to_vec(), secrets.into_iter().rev().collect()] {
+            let listed: Vec<String> = listed.into_iter().map(String::from).collect();
+            let told = redact(
+                &listed,
+                "a hunter2 b hunter2-live c in-hunter2-live-too".into(),
+            );
+            assert_eq!(told, "a *** b *** c ***");
+            let told = redact(&listed, "hunter2-live-end, nothing".into());
+            assert_eq!(told, "***, nothing");
+        }
     }
 
     #[test]
