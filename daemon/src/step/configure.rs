@@ -7,12 +7,14 @@ use super::{
     installed::Installed,
     make_account::made,
     make_directory::{HOME, TMP, TREE, own_socket, purge},
+    make_stage_folder::APP_FOLDERS,
     variables::{filled_in, own_variables, values},
 };
 use crate::{
     config::{Limits, LinkMode, Project, dotenv},
     domain::{Packages, UnitName},
     engine::{Cx, Step},
+    layout::BACKUPS,
     recipe::Over,
 };
 use cid_kernel::fs;
@@ -258,12 +260,20 @@ impl Configure {
         let made = made(cx)?;
         let layout = &cx.sys().layout;
         let mut writable = project.shared_folders();
-        writable.push(self.directory.clone());
+        match self.build {
+            // Not the copies of its database: an app that is taken over must not remove them.
+            Some(_) => writable.extend(APP_FOLDERS.map(|name| self.directory.join(name))),
+            None => writable.push(self.directory.clone()),
+        }
         let linked = project.links.iter().map(|link| link.source.to_path_buf());
         let mut readable: Vec<PathBuf> = linked.collect();
         // The clone borrows objects from it.
         readable.push(layout.mirror_dir(cx.project_name()));
-        readable.extend(self.build.as_ref().map(|build| build.directory.join(TREE)));
+        if let Some(build) = &self.build {
+            readable.push(build.directory.join(TREE));
+            // For who puts a copy back by `cictl run`.
+            readable.push(self.directory.join(BACKUPS));
+        }
         readable.extend(facts.installed.path.clone());
         readable.extend(facts.installed.shared.clone());
         readable.extend(facts.installed.packages.clone());
@@ -287,9 +297,8 @@ impl Configure {
     ) -> BTreeMap<String, String> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let installed = &facts.installed;
-        let tree = self.directory.join(TREE);
         let mut all = BTreeMap::from([
-            ("PATH".to_owned(), installed.search_path(&tree)),
+            ("PATH".to_owned(), installed.search_path(&self.tree())),
             ("HOME".to_owned(), text(&self.directory.join(HOME))),
             ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),

@@ -15,6 +15,9 @@ use cid_protocol::{fault::Fault, request::EndProcesses};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
+/// In a stage's folder: where its app writes.
+pub(super) const APP_FOLDERS: [&str; 5] = [HOME, TMP, RUN, STATIC, DATA];
+
 /// Makes the folder of a stage, with those inside that its app works in; one that is there stays.
 #[derive(Serialize, Deserialize)]
 pub struct MakeStageFolder {
@@ -50,11 +53,9 @@ impl Step for MakeStageFolder {
     /// The folder itself stays root's on a host, so that nobody can replace those inside.
     async fn apply(&self, _: &Before, cx: &Cx) -> Result<(), Fault> {
         fs::make_dir(&self.directory, 0o751)?;
-        for name in [HOME, TMP, RUN, STATIC, DATA, BACKUPS] {
+        for name in APP_FOLDERS.into_iter().chain([BACKUPS]) {
             let path = self.directory.join(name);
-            if fs::exists(&path) {
-                continue;
-            }
+            // Given also where it is there: a kill may have come before.
             fs::make_dir(&path, 0o770)?;
             if let Some(made) = made(cx) {
                 // Its own group has the same number.

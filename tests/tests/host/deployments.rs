@@ -99,6 +99,8 @@ try 'ask cid' cictl promote live
 const TRY_STAGE: &str = r#"
 try 'read the data of a stage' sh -c 'ls /srv/cid/guestbook/live/data/'
 try 'read the backups of a stage' sh -c 'ls /srv/cid/guestbook/live/backups/'
+try 'change the backups of a stage' sh -c 'echo > /srv/cid/guestbook/live/backups/more'
+try 'remove the backups of a stage' sh -c 'rm /srv/cid/guestbook/live/backups/*'
 try 'read the environment of a stage' sh -c 'for pid in /proc/[0-9]*; do tr "\0" "\n" < $pid/environ | grep -q API_KEY && exit 0; done; exit 1'
 try 'reach the socket of a stage' python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("/srv/cid/guestbook/live/run/web.sock")'
 "#;

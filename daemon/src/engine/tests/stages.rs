@@ -4,7 +4,7 @@ use super::{super::NoHooks, Kind, Stage, stage::account_of_tests};
 use crate::domain::{JobState, Name, ProjectName, Workspace};
 use cid_kernel::fs;
 use cid_protocol::{
-    request::{Request, SealedBuild},
+    request::{Dependencies, Inspection, Request, SealedBuild},
     run_file::RunFile,
 };
 use serde_json::json;
@@ -44,14 +44,46 @@ async fn a_stage_runs_from_its_builds_own_files_and_writes_no_others() {
     assert!(data.is_dir() && !run_file.env.contains_key("CID_WORKSPACE"));
     let run_as = run_file.run_as.unwrap();
     assert_eq!(run_as.uid, account_of_tests());
-    assert_eq!(run_as.writable, std::slice::from_ref(&after.directory));
-    assert!(run_as.readable.contains(&build.directory.join("src")));
+    let folders = ["home", "tmp", "run", "static", "data"].map(|name| after.directory.join(name));
+    assert_eq!(run_as.writable, folders, "not the copies of its database");
+    for folder in [build.directory.join("src"), after.directory.join("backups")] {
+        assert!(run_as.readable.contains(&folder));
+    }
     // Nothing is written into what is sealed.
     let wrote =
         |request: &Request| matches!(request, Request::Configure(_) | Request::GrantAccess(_));
     assert!(!stage.fake.requests().iter().any(wrote));
     let names = fs::names(&stage.layout.run_file_dir()).unwrap();
     assert_eq!(names, ["demo.live.2.json"]);
+}
+
+#[tokio::test]
+async fn programs_that_packages_bring_are_found_in_the_build() {
+    let stage = Stage::new();
+    stage.fake.answer(|request| match request {
+        Request::Inspect(_) => {
+            let found = Inspection {
+                processes: vec![("web".into(), "next start".into())],
+                dependencies: vec![Dependencies::Npm, Dependencies::Composer],
+                dependencies_key: Some("key".into()),
+                base_key: Some("key".into()),
+                ..Inspection::default()
+            };
+            Some(Box::pin(async move { Ok(json!(found)) }))
+        }
+        _ => None,
+    });
+    for kind in [Kind::Build, Kind::FirstPromote] {
+        assert_eq!(stage.run(kind).await.1, JobState::Done);
+    }
+    let build = stage.store.builds(None, None, 1).await.unwrap().remove(0);
+    let row = live(&stage).await;
+    let run_file = RunFile::read(&stage.layout.run_file(&row.instance())).unwrap();
+    let path: Vec<_> = std::env::split_paths(&run_file.env["PATH"]).collect();
+    for folder in ["src/node_modules/.bin", "src/vendor/bin"] {
+        assert!(path.contains(&build.directory.join(folder)), "{path:?}");
+    }
+    assert!(!path.iter().any(|folder| folder.starts_with(&row.directory)));
 }
 
 #[tokio::test]
@@ -174,5 +206,29 @@ async fn a_build_that_is_being_deployed_is_not_forgotten() {
     let engine = stage.engine(held.clone());
     stage.submit(&engine, Kind::FirstPromote).await;
     held.reached().await;
-    assert!(!stage.store.forget_build(build.id).await.unwrap());
+    let kept = stage.store.forget_build(build.id, None).await.unwrap();
+    assert!(
+        matches!(kept, Some(crate::store::KeptBy::Job(_))),
+        "{kept:?}"
+    );
+}
+
+#[tokio::test]
+async fn folders_that_a_killed_attempt_made_are_given_away_all_the_same() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let stage = Stage::ready_for(Kind::FirstPromote).await;
+    let directory = stage.layout.work_root.join("demo/live");
+    let folders = ["home", "data", "backups"].map(|name| directory.join(name));
+    for folder in &folders {
+        fs::make_dir(folder, 0o770).unwrap();
+        // Only root can make them another user's.
+        if chown(folder, Some(1), Some(1)).is_err() {
+            return;
+        }
+    }
+    assert_eq!(stage.run(Kind::FirstPromote).await.1, JobState::Done);
+    for folder in &folders {
+        let owner = std::fs::metadata(folder).unwrap().uid();
+        assert_eq!(owner, account_of_tests(), "{}", folder.display());
+    }
 }

@@ -1,7 +1,10 @@
 //! Control groups of workspaces' apps on a host. Only root can move a process out of its group, so the group
 //! holds everything that an app started, and nothing else.
 
-use crate::{domain::UnitName, system::exec};
+use crate::{
+    domain::{ProcessType, UnitName},
+    system::exec,
+};
 use cid_kernel::{cgroup, fs};
 use cid_protocol::fault::Fault;
 use std::{
@@ -24,6 +27,23 @@ pub(super) async fn end(unit: &UnitName) -> Result<(), Fault> {
         // supervisord does not run, and everything in its group ended with it.
         None => Ok(()),
     }
+}
+
+/// Kills what is left of the processes of one type; the app's others run on.
+///
+/// # Errors
+/// As [`end`].
+pub(super) async fn end_type(unit: &UnitName, process: &ProcessType) -> Result<(), Fault> {
+    match service_group().await? {
+        Some(service) => end_group(&of_type(&service, unit, process)).await,
+        None => Ok(()),
+    }
+}
+
+fn of_type(service: &Path, unit: &UnitName, process: &ProcessType) -> PathBuf {
+    service
+        .join(cgroup::name_of(unit.as_str()))
+        .join(process.as_str())
 }
 
 /// The workspaces whose apps have groups, sorted.
@@ -101,5 +121,19 @@ mod tests {
         std::fs::create_dir(dir.path().join("web")).unwrap();
         end_group(dir.path()).await.unwrap();
         assert!(!dir.path().exists());
+    }
+
+    #[tokio::test]
+    async fn a_types_processes_end_without_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let unit = UnitName::parse("shop.live.3").unwrap();
+        let of = |name: &str| of_type(dir.path(), &unit, &ProcessType::parse(name).unwrap());
+        for name in ["web", "worker"] {
+            std::fs::create_dir_all(of(name)).unwrap();
+        }
+        assert_eq!(of("web").parent(), of("worker").parent());
+        end_group(&of("worker")).await.unwrap();
+        assert!(of("web").exists() && !of("worker").exists());
+        assert!(of("web").ends_with(Path::new(&cgroup::name_of("shop.live.3")).join("web")));
     }
 }

@@ -39,7 +39,7 @@ pub(super) enum Keeper {
 /// Changes workspaces' groups.
 pub(super) struct Changes {
     layout: Layout,
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
     pub(super) rpc: Rpc,
     pub(super) link: Link,
     pub(super) programs: Included,

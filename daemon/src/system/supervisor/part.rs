@@ -1,7 +1,8 @@
 //! Starts and stops some processes of a group while the others run on.
 
 use super::{
-    changes::Changes,
+    app_groups,
+    changes::{Changes, Keeper},
     rpc::{RpcError, code},
 };
 use crate::{
@@ -27,6 +28,10 @@ impl Changes {
         self.rpc.wait_for_exec().await;
         for process in processes {
             self.stop_one(&put.unit, process).await?;
+            // What it started and left: the same work would go on twice.
+            if self.keeper == Keeper::ControlGroup {
+                app_groups::end_type(&put.unit, process).await?;
+            }
         }
         Ok(())
     }
