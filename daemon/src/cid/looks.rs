@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{self, Notify},
+    sync::{self, AcquireError, Notify, Semaphore, SemaphorePermit},
     time::Instant,
 };
 use uuid::Uuid;
@@ -35,9 +35,12 @@ pub type Looked = Result<Vec<FollowUp>, Fault>;
 /// When the last look at a remote began, and what it came to.
 pub(crate) type Last = Option<(Instant, Looked)>;
 
+/// How many remotes are asked side by side.
+const ASKED_AT_ONCE: usize = 4;
+
 /// Shared by all who look.
-#[derive(Default)]
 pub struct Looks {
+    asking: Semaphore,
     hinted: Mutex<BTreeSet<ProjectName>>,
     told: Notify,
     last: Mutex<HashMap<ProjectName, Arc<sync::Mutex<Last>>>>,
@@ -45,7 +48,24 @@ pub struct Looks {
     tried: Mutex<HashMap<i64, Instant>>,
 }
 
+impl Default for Looks {
+    fn default() -> Self {
+        Self {
+            asking: Semaphore::new(ASKED_AT_ONCE),
+            hinted: Mutex::default(),
+            told: Notify::default(),
+            last: Mutex::default(),
+            tried: Mutex::default(),
+        }
+    }
+}
+
 impl Looks {
+    /// Waits for a place among those who ask a remote; held until it has answered.
+    pub(crate) async fn ask(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.asking.acquire().await
+    }
+
     /// Says that a remote may have something new. It is looked at soon.
     pub fn hint(&self, project: &ProjectName) {
         lock(&self.hinted).insert(project.clone());

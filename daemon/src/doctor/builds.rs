@@ -24,7 +24,7 @@ pub(super) async fn builds(
             );
             findings.push(match repair {
                 true => {
-                    let forgotten = cid.store.forget_build(build.id).await;
+                    let forgotten = cid.store.forget_build(build.id, None).await;
                     finding.repaired_if(forgotten.map(drop).map_err(Into::into))
                 }
                 false => finding,

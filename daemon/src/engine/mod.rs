@@ -84,6 +84,8 @@ pub struct Submission {
     pub kind: JobKind,
     /// The workspace it is about.
     pub subject: Subject,
+    /// A build that the plan needs.
+    pub build: Option<i64>,
     /// Makes its plan, in the transaction in which the workspace gets its name and number.
     pub plan: Box<dyn FnOnce(&Workspace) -> Plan + Send>,
 }
@@ -128,12 +130,14 @@ impl Engine {
         let Submission {
             kind,
             subject,
+            build,
             plan,
         } = submission;
         let new = NewJob {
             id,
             kind,
             subject,
+            build,
             plan: Box::new(move |workspace| serde_json::to_value(plan(workspace))),
             limit: self.0.settings.max_jobs.get(),
         };
@@ -154,6 +158,9 @@ impl Engine {
             }
             Appended::InTheWay(job, kind) => return Err(Error::JobInTheWay { job, kind }),
             Appended::Gone => return Err(Error::not_found("the workspace has just been deleted")),
+            Appended::NoBuild => {
+                return Err(Error::not_found("the build has just been removed"));
+            }
             Appended::NoName => {
                 return Err(Error::Precondition {
                     message: "every name for this address is taken".into(),

@@ -3,6 +3,7 @@
 use crate::{
     cid::Cid,
     domain::ProjectName,
+    store::Keeps,
     system::helpers::{Identity, ask_once},
 };
 use cid_kernel::fs;
@@ -21,15 +22,16 @@ const YOUNG: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 pub(crate) async fn tidy_builds(
     cid: &Cid,
     project: &ProjectName,
-    is_kept: impl Fn(u32) -> bool,
+    keeps: &Keeps,
 ) -> Result<(), Fault> {
     let builds = cid
         .store
         .builds(Some(project.clone()), None, usize::MAX >> 1);
     let old = jiff::Timestamp::now() - YOUNG;
     for build in builds.await?.iter().skip(KEPT) {
-        if build.created_at < old && !is_kept(build.number) {
-            cid.store.forget_build(build.id).await?;
+        if build.created_at < old {
+            let keeps = Some(keeps.clone());
+            cid.store.forget_build(build.id, keeps).await?;
         }
     }
     for number in forgotten_builds(cid, project).await? {

@@ -3,14 +3,20 @@
 use super::create::refuse_full_disk;
 use crate::{
     authz::{Actor, Claim, Permit, Subject},
-    cid::Cid,
+    cid::{
+        Cid,
+        streams::{Kind, Opener},
+    },
+    config::Project,
     domain::{Build, BuildState, Creator, ProjectName, Source, Verdict},
     error::Error,
     keeper, plan,
+    store::{Keeps, KeptBy},
     system::helpers::{Identity, ask_once},
 };
-use cid_protocol::request::FindCommit;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use cid_protocol::{budget::WATCH_BATCH, fault::Fault, request::FindCommit};
+use futures::stream::{self, Stream};
+use std::{fs::File, io::Read as _, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// The pause between two looks for old builds.
@@ -52,7 +58,7 @@ pub async fn build(
     // It may have been removed while its server was asked, which no other project waits for.
     let _turn = cid.turns.creating.read().await;
     let project = cid.projects.get(project.name.as_str())?;
-    tidy(cid, &project.name).await?;
+    tidy(cid, &project).await?;
     let draft = Build {
         id: 0,
         project: project.name.clone(),
@@ -114,20 +120,38 @@ async fn find(cid: &Cid, project: &ProjectName, number: u32) -> Result<Build, Er
     })
 }
 
-/// The file with all that a build's tests printed.
+/// All that a build's tests printed, in pieces; each is read when it is wanted.
 ///
 /// # Errors
-/// There is no such build, or the actor may not read it.
+/// There is no such build, the actor may not read it, or reads as many logs as it may.
 pub async fn build_output(
     cid: &Cid,
     claim: Claim,
     project: &str,
     number: u32,
-) -> Result<PathBuf, Error> {
+) -> Result<impl Stream<Item = Result<Vec<u8>, Fault>> + Send + use<>, Error> {
     let project = cid.projects.named_or_only(project)?;
-    let _permit = bind_builds(claim, &project.name).await?;
+    let permit = bind_builds(claim, &project.name).await?;
     let build = find(cid, &project.name, number).await?;
-    Ok(build.directory.join(crate::step::OUTPUT))
+    let opener = Opener::new(permit.uid(), permit.actor().person());
+    let place = cid.streams.begin(opener, Kind::Logs)?;
+    let path = build.directory.join(crate::step::OUTPUT);
+    // Without tests there is none.
+    let file = File::open(&path).ok();
+    Ok(stream::unfold((file, place), move |(file, place)| {
+        let read = file.and_then(|mut file| {
+            let mut chunk = vec![0; WATCH_BATCH.most];
+            match file.read(&mut chunk) {
+                Ok(0) => None,
+                Ok(read) => {
+                    chunk.truncate(read);
+                    Some((Ok(chunk), Some(file)))
+                }
+                Err(error) => Some((Err(Fault::io("read", &path, error)), None)),
+            }
+        });
+        std::future::ready(read.map(|(piece, rest)| (piece, (rest, place))))
+    }))
 }
 
 /// Removes a build with its files.
@@ -143,27 +167,36 @@ pub async fn delete_build(
     let project = cid.projects.named_or_only(project)?;
     let _permit = bind_builds(claim, &project.name).await?;
     let build = find(cid, &project.name, number).await?;
-    let keepers = super::keepers(cid, &project.name).await?;
-    if let Some((stage, _)) = keepers.iter().find(|(_, kept)| kept.contains(&number)) {
-        return Err(Error::Conflict {
-            message: format!(
-                "{stage} runs build {number} of {}, or can go back to it",
-                build.project
-            ),
-            hint: Some("deploy others there, or lower `keep` of the stage".into()),
-        });
-    }
-    if !cid.store.forget_build(build.id).await? {
-        return Err(Error::Conflict {
-            message: format!(
-                "build {number} of {} is being made or deployed",
-                build.project
-            ),
-            hint: Some(format!(
-                "end its job first: cictl jobs cancel {}",
-                build.job
-            )),
-        });
+    let kept_by = cid
+        .store
+        .forget_build(build.id, Some(keeps(&project)))
+        .await?;
+    let conflict = |message, hint| {
+        Err(Error::Conflict {
+            message,
+            hint: Some(hint),
+        })
+    };
+    match kept_by {
+        None => {}
+        Some(KeptBy::Stage(stage)) => {
+            return conflict(
+                format!(
+                    "{stage} runs build {number} of {}, or can go back to it",
+                    build.project
+                ),
+                "deploy others there, or lower `keep` of the stage".into(),
+            );
+        }
+        Some(KeptBy::Job(job)) => {
+            return conflict(
+                format!(
+                    "build {number} of {} is being made or deployed",
+                    build.project
+                ),
+                format!("end its job first: cictl jobs cancel {job}"),
+            );
+        }
     }
     Ok(keeper::purge_build(cid, &build.project, number).await?)
 }
@@ -180,7 +213,7 @@ pub async fn tidy_builds_forever(cid: Cid) {
             () = cid.stopping.cancelled() => return,
         }
         for project in cid.projects.all().values().flatten() {
-            if let Err(error) = tidy(&cid, &project.name).await {
+            if let Err(error) = tidy(&cid, project).await {
                 tracing::warn!(PROJECT = project.name.as_str(), "old builds stay: {error}");
             }
         }
@@ -188,8 +221,14 @@ pub async fn tidy_builds_forever(cid: Cid) {
 }
 
 /// Removes the project's builds that nothing keeps, and folders that the ledger has forgotten.
-async fn tidy(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
-    let keepers = super::keepers(cid, project).await?;
-    let is_kept = |number| keepers.iter().any(|(_, kept)| kept.contains(&number));
-    Ok(keeper::tidy_builds(cid, project, is_kept).await?)
+async fn tidy(cid: &Cid, project: &Project) -> Result<(), Error> {
+    Ok(keeper::tidy_builds(cid, &project.name, &keeps(project)).await?)
+}
+
+/// How many builds each stage of a project can go back to.
+fn keeps(project: &Project) -> Keeps {
+    let stages = project.stages.iter();
+    stages
+        .map(|(name, stage)| ((**name).clone(), stage.keep.get()))
+        .collect()
 }

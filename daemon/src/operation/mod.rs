@@ -23,8 +23,8 @@ pub use restart::{deploy, repair_access, restart};
 pub use run::{Running, Wanted, run};
 pub use show::{Shown, Standing, list, memory_of_each, show};
 pub use stages::{
-    BegunBuild, Previewed, RunningBuild, ShownStage, WantedPreview, keepers, onward, preview,
-    promote, roll_back, running_builds, stages,
+    BegunBuild, Previewed, RunningBuild, ShownStage, WantedPreview, onward, preview, promote,
+    roll_back, running_builds, stages,
 };
 pub use watch::{Watch, Watched, watch_job};
 
@@ -240,6 +240,7 @@ async fn submit(
     let submission = Submission {
         kind: order.kind(),
         subject,
+        build: order.build(),
         plan: Box::new(move |workspace| order.plan(&ground, workspace)),
     };
     let (workspace, job) = cid.engine.submit(permit, submission).await?;

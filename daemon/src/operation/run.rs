@@ -1,6 +1,6 @@
 //! A command in a workspace, for as long as somebody waits for it.
 
-use super::{Named, bind, project_of, refuse_live_job, resolve};
+use super::{Named, bind, project_of, refuse_live_job, refuse_stage, resolve};
 use crate::{
     authz::Claim,
     cid::Cid,
@@ -65,6 +65,10 @@ pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: Wanted) -> Resu
         let bytes = words.map(|word| word.len() + 1).sum();
         let taken = RUN_COMMAND.check(bytes, "this command");
         taken.map_err(|over| Error::over("command", &over))?;
+    }
+    if matches!(wanted, Wanted::Test(_)) {
+        // There they would run with its secrets, and on its data.
+        refuse_stage(named, "its builds were tested before they came there")?;
     }
     let program = wanted.program().to_owned();
     let workspace = resolve(cid, named).await?;

@@ -77,6 +77,14 @@ impl Order {
         }
     }
 
+    /// The build that it needs, by its number in the ledger.
+    pub fn build(&self) -> Option<i64> {
+        match self {
+            Self::DeployBuild { build, .. } => Some(build.id),
+            _ => None,
+        }
+    }
+
     /// The steps, for this workspace.
     pub fn plan(&self, ground: &Ground, workspace: &Workspace) -> Plan {
         let facts = |project| Facts {

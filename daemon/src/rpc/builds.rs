@@ -11,10 +11,8 @@ use crate::{
     operation::{self, RunningBuild},
 };
 use cid_proto::v1::{self, builds_server::Builds};
-use cid_protocol::{budget::WATCH_BATCH, fault::Fault};
-use std::io::Read as _;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use cid_protocol::fault::Fault;
+use futures::{StreamExt as _, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -72,7 +70,7 @@ impl Builds for Cid {
         Ok(Response::new(v1::GetBuildResponse { build }))
     }
 
-    type LogsStream = ReceiverStream<Result<v1::BuildLogsResponse, Status>>;
+    type LogsStream = BoxStream<'static, Result<v1::BuildLogsResponse, Status>>;
 
     async fn logs(
         &self,
@@ -81,28 +79,11 @@ impl Builds for Cid {
         let claim = take_claim(&request)?;
         let build = request.into_inner().build.unwrap_or_default();
         let output = operation::build_output(self, claim, &build.project, build.number).await?;
-        let (sender, receiver) = mpsc::channel(1);
-        tokio::task::spawn_blocking(move || {
-            // Without tests there is none.
-            let Ok(mut file) = std::fs::File::open(&output) else {
-                return;
-            };
-            let mut chunk = vec![0; WATCH_BATCH.most];
-            loop {
-                let answer = match file.read(&mut chunk) {
-                    Ok(0) => return,
-                    Ok(read) => Ok(v1::BuildLogsResponse {
-                        chunk: chunk[..read].to_vec(),
-                    }),
-                    Err(error) => Err(Error::from(Fault::io("read", &output, error)).into()),
-                };
-                let is_last = answer.is_err();
-                if sender.blocking_send(answer).is_err() || is_last {
-                    return;
-                }
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        let message = |piece: Result<Vec<u8>, Fault>| match piece {
+            Ok(chunk) => Ok(v1::BuildLogsResponse { chunk }),
+            Err(fault) => Err(Error::from(fault).into()),
+        };
+        Ok(Response::new(output.map(message).boxed()))
     }
 
     async fn delete(

@@ -2,17 +2,18 @@
 
 use super::{
     JobRow, Store, StoreError,
+    deployments::{Keeps, kept},
     jobs::too_many,
     journal::append,
     rows::{parse, text, time},
 };
 use crate::domain::{
-    Build, BuildState, Creator, JobKind, JobState, Packages, ProjectName, Source, Verdict,
+    Build, BuildState, Creator, JobKind, JobState, Name, Packages, ProjectName, Source, Verdict,
     event::What,
 };
 use cid_protocol::budget::PLAN;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 use uuid::Uuid;
 
 /// Makes a plan's JSON for a build that has its number.
@@ -30,6 +31,15 @@ pub struct NewBuild {
     pub plan: MakePlan,
     /// The most jobs that may be live.
     pub limit: u32,
+}
+
+/// What keeps a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeptBy {
+    /// A job makes it, or deploys it.
+    Job(Uuid),
+    /// It runs in a stage, or is one that the stage can go back to.
+    Stage(Name),
 }
 
 /// The result of a [`NewBuild`].
@@ -270,6 +280,33 @@ impl Store {
         .await
     }
 
+    /// Branches of a project whose newest commit was pushed and could not be made into a build, by which a daemon's end or
+    /// a lost network may be to blame. A commit that was tried twice is not among them, and neither is one whose build a
+    /// person cancelled.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn branches_to_build_again(
+        &self,
+        project: ProjectName,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        self.read(move |c| {
+            let all = to_build_again(c)?.into_iter();
+            let own = all.filter(|(of, _)| *of == project);
+            Ok(own.map(|(_, branch)| branch).collect())
+        })
+        .await
+    }
+
+    /// The projects that have such branches.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn projects_to_build_again(&self) -> Result<BTreeSet<ProjectName>, StoreError> {
+        self.read(|c| Ok(to_build_again(c)?.into_iter().map(|(of, _)| of).collect()))
+            .await
+    }
+
     /// Records what a build's sealed files are, and where its packages are.
     ///
     /// # Errors
@@ -310,24 +347,62 @@ impl Store {
         .await
     }
 
-    /// Forgets a build, unless a job of it, or one that deploys it, is live; `false`: one is.
+    /// Forgets a build, unless something keeps it; `None`: it is forgotten. Without `keeps` stages do not count.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn forget_build(&self, id: i64) -> Result<bool, StoreError> {
+    pub async fn forget_build(
+        &self,
+        id: i64,
+        keeps: Option<Keeps>,
+    ) -> Result<Option<KeptBy>, StoreError> {
         self.write(move |t| {
+            let Some(build) = query(t, "WHERE id = ?1", [id])?.pop() else {
+                return Ok(None);
+            };
             // A plan that deploys the build names its folder.
-            let sql = "SELECT 1 FROM jobs WHERE state NOT IN ('done', 'undone', 'cancelled') AND (build = ?1 \
-                OR (kind = 'deploy' AND instr(plan, \
-                    (SELECT '\"' || directory || '\"' FROM builds WHERE id = ?1)) > 0))";
-            let live: Option<i64> = t.query_row(sql, [id], |row| row.get(0)).optional()?;
-            if live.is_none() {
-                t.execute("DELETE FROM builds WHERE id = ?1", [id])?;
+            let sql = "SELECT id FROM jobs WHERE state NOT IN ('done', 'undone', 'cancelled') AND (build = ?1 \
+                OR (kind = 'deploy' AND instr(plan, '\"' || ?2 || '\"') > 0))";
+            let values = params![id, build.directory.to_string_lossy()];
+            let live: Option<String> = t.query_row(sql, values, |row| row.get(0)).optional()?;
+            if let Some(live) = live {
+                return Ok(Some(KeptBy::Job(parse(live)?)));
             }
-            Ok(live.is_none())
+            // Looked at here: a deployment may have ended since anybody else looked.
+            let stages = match &keeps {
+                Some(keeps) => kept(t, &build.project, keeps)?,
+                None => Vec::new(),
+            };
+            let keeps = |(_, kept): &(Name, BTreeSet<u32>)| kept.contains(&build.number);
+            if let Some((stage, _)) = stages.into_iter().find(keeps) {
+                return Ok(Some(KeptBy::Stage(stage)));
+            }
+            t.execute("DELETE FROM builds WHERE id = ?1", [id])?;
+            Ok(None)
         })
         .await
     }
+}
+
+/// Projects with branches, see [`Store::branches_to_build_again`].
+fn to_build_again(c: &Connection) -> Result<Vec<(ProjectName, String)>, StoreError> {
+    let sql = "SELECT r.project, r.branch FROM remote_branches r JOIN builds b ON b.project = r.project \
+            AND b.commit_id = r.commit_id AND b.reference = r.branch JOIN jobs j ON j.id = b.job \
+        WHERE b.state = 'error' AND j.state = 'undone' AND j.creator = ?1 AND NOT EXISTS (SELECT 1 FROM builds o \
+            WHERE o.project = b.project AND o.commit_id = b.commit_id AND o.id <> b.id)";
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query([text(&Creator::Trigger)?])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((parse(row.get(0)?)?, row.get(1)?));
+    }
+    Ok(found)
+}
+
+/// Whether the ledger has a build.
+pub(super) fn has_build(t: &Transaction<'_>, id: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) FROM builds WHERE id = ?1";
+    Ok(t.query_row(sql, [id], |row| row.get::<_, u32>(0))? > 0)
 }
 
 #[cfg(test)]

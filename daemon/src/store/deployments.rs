@@ -5,9 +5,42 @@ use super::{
     rows::{parse, text, time},
 };
 use crate::domain::{Build, Creator, Deployment, Name, ProjectName};
-use rusqlite::params;
-use std::{collections::BTreeSet, path::PathBuf};
+use rusqlite::{Connection, params};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 use uuid::Uuid;
+
+/// How many older builds each stage of a project can go back to; one where a stage is not named.
+pub type Keeps = BTreeMap<Name, usize>;
+
+/// The stages of a project to which something was deployed, and the builds that each keeps: what runs there, and those
+/// that it can go back to.
+pub(super) fn kept(
+    connection: &Connection,
+    project: &ProjectName,
+    keeps: &Keeps,
+) -> Result<Vec<(Name, BTreeSet<u32>)>, StoreError> {
+    let sql = "SELECT w.name, d.build FROM deployments d JOIN workspaces w ON w.id = d.workspace \
+        WHERE w.project = ?1 ORDER BY w.id, d.id DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([project.as_str()])?;
+    let mut all: Vec<(Name, BTreeSet<u32>)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: Name = parse(row.get(0)?)?;
+        let keep = keeps.get(&name).copied().unwrap_or(1);
+        match all.last_mut() {
+            Some((last, kept)) if *last == name => {
+                if kept.len() <= keep {
+                    kept.insert(row.get(1)?);
+                }
+            }
+            _ => all.push((name, [row.get(1)?].into())),
+        }
+    }
+    Ok(all)
+}
 
 impl Store {
     /// Records what runs in a stage from now on; twice by one job is once.

@@ -4,6 +4,7 @@
 use super::{
     Store, StoreError,
     about::about,
+    builds::has_build,
     journal::append,
     quota::{Quota, Reached, reached},
     rows::{parse, text, time},
@@ -67,6 +68,8 @@ pub struct NewJob {
     pub subject: Subject,
     /// Makes the stored plan, now that the workspace has its number.
     pub plan: MakePlan,
+    /// A build that the plan needs.
+    pub build: Option<i64>,
     /// The most jobs that may be live.
     pub limit: u32,
 }
@@ -81,6 +84,8 @@ pub enum Appended {
     InTheWay(Uuid, JobKind),
     /// The workspace has gone meanwhile.
     Gone,
+    /// The build has gone meanwhile.
+    NoBuild,
     /// The limit on workspaces is reached.
     Full(Reached),
     /// Every candidate name is taken.
@@ -347,6 +352,11 @@ pub(super) fn too_many(t: &Transaction<'_>, limit: u32) -> Result<Option<Vec<Job
 fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
     if let Some(oldest) = too_many(t, new.limit)? {
         return Ok(Appended::TooMany(oldest));
+    }
+    if let Some(build) = new.build
+        && !has_build(t, build)?
+    {
+        return Ok(Appended::NoBuild);
     }
     let (workspace, prior) = match new.subject {
         Subject::New { candidates, quota } => {

@@ -21,8 +21,9 @@ mod workspaces;
 
 pub use artifacts::Artifact;
 pub use audit::{AuditLine, Verdict};
-pub use builds::{AppendedBuild, NewBuild};
+pub use builds::{AppendedBuild, KeptBy, NewBuild};
 pub use db::{Store, StoreError};
+pub use deployments::Keeps;
 pub use jobs::{Appended, JobFilter, JobRow, NewJob, Subject};
 pub use owed::{Debt, OwedRow};
 pub use people::{Hash, NewLink, NewSession, Proof, Purpose, Refused, Sessions};

@@ -7,7 +7,7 @@ use crate::{
     config::{OnBranchDeleted, Project},
     domain::{Build, Workspace},
     error::Error,
-    operation::{self, Deletion, Named},
+    operation::{self, Deleted, Deletion, Named},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -24,7 +24,10 @@ pub(super) async fn act(cid: &Cid, project: &Project, change: &Change<'_>) -> Op
             None,
             false,
         ),
-        Change::Base { branch, .. } => told("build", build(cid, project, branch).await),
+        Change::Base { branch, .. } => match build(cid, project, branch).await {
+            Ok(built) => built,
+            Err(error) => told("build", Err(error)),
+        },
         Change::Moved { .. } if !project.git.deploy_workspaces => (
             "it has moved; deploy_workspaces under [git] is off, so its workspace stays as it is"
                 .into(),
@@ -63,16 +66,20 @@ fn told(what: &str, began: Result<(String, Option<Uuid>), Error>) -> Told {
     }
 }
 
-async fn build(
-    cid: &Cid,
-    project: &Project,
-    branch: &str,
-) -> Result<(String, Option<Uuid>), Error> {
+async fn build(cid: &Cid, project: &Project, branch: &str) -> Result<Told, Error> {
     let claim = Claim::of_trigger(project.name.clone(), Action::Build);
     let name = project.name.as_str();
     let (build, is_new) = operation::build(cid, claim, name, branch, false).await?;
+    let number = build.number;
+    if !is_new && build.state.is_made() {
+        return Ok((format!("it has been built: build {number}"), None, false));
+    }
     if !is_new {
-        return Ok((format!("it has been built: build {}", build.number), None));
+        let pushed = cid.store.pushed_builds(project.name.clone()).await?;
+        // A person may cancel a build of their own: then it is for the push to make another.
+        let later = !pushed.contains(&number);
+        let again = if later { "; cid looks again" } else { "" };
+        return Ok((format!("build {number} is being made{again}"), None, later));
     }
     audit::began(cid, &project.name, Action::Build, None, build.job).await;
     let replaced = replace_waiting(cid, &build).await?;
@@ -81,7 +88,7 @@ async fn build(
         _ => " in place of one that waited".to_owned(),
     };
     let message = format!("build {} begins{instead}", build.number);
-    Ok((message, Some(build.job)))
+    Ok((message, Some(build.job), false))
 }
 
 /// Cancels builds of older pushes to the same branch that have not begun.
@@ -137,8 +144,14 @@ async fn gone(
     if !deletes || !is_over || !cid.looks.may_try(workspace.id, NEXT_TRY) {
         return None;
     }
-    let claim = Claim::of_trigger(project.name.clone(), Action::DeleteAny);
-    let deleted = operation::delete(cid, claim, &named(workspace), &Deletion::default()).await;
+    let deleted = match delete(cid, project, workspace).await {
+        Ok(Some(deleted)) => Ok(deleted),
+        Ok(None) => {
+            let message = format!("it is back; the workspace of {email} stays");
+            return Some((message, None, false));
+        }
+        Err(error) => Err(error),
+    };
     if let Ok(deleted) = &deleted
         && let Some(job) = deleted.job
     {
@@ -152,6 +165,33 @@ async fn gone(
     });
     let (message, job, _) = told(&what, began);
     Some((message, job, false))
+}
+
+/// Begins a delete, unless the branch is back: looking for work may have taken minutes.
+async fn delete(
+    cid: &Cid,
+    project: &Project,
+    workspace: &Workspace,
+) -> Result<Option<Deleted>, Error> {
+    let claim = || Claim::of_trigger(project.name.clone(), Action::DeleteAny);
+    let named = named(workspace);
+    let look = Deletion {
+        look: true,
+        ..Deletion::default()
+    };
+    let looked = operation::delete(cid, claim(), &named, &look).await?.looked;
+    let wanted = [workspace.branch.clone()].into();
+    let now = super::ask(cid, project, wanted).await?;
+    if now.commits.contains_key(&workspace.branch) {
+        return Ok(None);
+    }
+    let delete = Deletion {
+        looked,
+        ..Deletion::default()
+    };
+    operation::delete(cid, claim(), &named, &delete)
+        .await
+        .map(Some)
 }
 
 fn named(workspace: &Workspace) -> Named {

@@ -11,6 +11,8 @@ mod signature;
 mod timetable;
 
 pub use hook::{Hook, Said, hooks};
+#[cfg(test)]
+pub(crate) use onward::carry;
 pub use onward::carry_forever;
 pub use poll::watch_forever;
 pub use signature::Headers;
@@ -27,7 +29,7 @@ use crate::{
     },
 };
 use cid_protocol::{
-    fault::Fault,
+    fault::{Fault, FaultContext as _},
     request::{Branches, ListBranches},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -103,7 +105,10 @@ async fn look_alone(cid: &Cid, project: &Project) -> Looked {
         ))
         .hint("push it, or mend `base` or `url` under [git] in the project's file"));
     }
-    let known = cid.store.followed(name()).await?;
+    let mut known = cid.store.followed(name()).await?;
+    for branch in cid.store.branches_to_build_again(name()).await? {
+        known.remove(&branch);
+    }
     let mut follow_ups = Vec::new();
     let mut seen = changes::positions(&built, &workspaces, &now.commits);
     for change in changes::changes(&built, &workspaces, &known, &now.commits) {
@@ -138,6 +143,8 @@ async fn ask(cid: &Cid, project: &Project, wanted: BTreeSet<String>) -> Result<B
     let who = Arc::new(Who::cid(Some(project.name.clone()), "look"));
     let mirror = Resource::Mirror(project.name.clone());
     let _turn = cid.sys.queues.take(mirror, &who, &cid.stopping).await?;
+    // Held for the question alone: what waits before it, or follows from the answer, keeps no other project waiting.
+    let _place = cid.looks.ask().await.cannot("ask the remote")?;
     let identity = Identity::Git(project.name.clone());
     let limit = ASK_LIMIT.min(*cid.settings.limits.git);
     let (helpers, stopping) = (cid.sys.helpers.as_ref(), cid.stopping.clone());

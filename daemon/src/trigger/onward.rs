@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     operation,
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::sleep;
 
 /// How long a build may wait for its next stage.
@@ -17,27 +17,44 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Carries builds onward until the daemon stops.
 pub async fn carry_forever(cid: Cid) {
+    let mut told = BTreeSet::new();
     loop {
         tokio::select! {
             () = sleep(PAUSE) => {}
             () = cid.stopping.cancelled() => return,
         }
         let shelf = cid.projects.all();
+        let mut now = BTreeSet::new();
         let projects = shelf.values().flatten();
         for project in projects.filter(|project| !project.stages.is_empty()) {
-            if let Err(error) = carry(&cid, project).await {
-                tracing::warn!(
-                    PROJECT = project.name.as_str(),
-                    "cannot carry builds onward: {error}"
-                );
+            for error in carry(&cid, project).await {
+                let known = (project.name.clone(), without_numbers(&error.to_string()));
+                if !told.contains(&known) {
+                    tracing::warn!(
+                        PROJECT = project.name.as_str(),
+                        "cannot carry builds onward: {error}"
+                    );
+                }
+                now.insert(known);
             }
         }
+        told = now;
     }
 }
 
-/// Each build is tried once in a stage; after a failure a person decides.
-async fn carry(cid: &Cid, project: &Project) -> Result<(), Error> {
-    for (stage, number) in operation::onward(cid, project).await? {
+/// What stays the same when the same thing is in the way again.
+fn without_numbers(message: &str) -> String {
+    message.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// Each build is tried once in a stage; after a failure a person decides. What keeps one stage keeps no other.
+pub(crate) async fn carry(cid: &Cid, project: &Project) -> Vec<Error> {
+    let ready = match operation::onward(cid, project).await {
+        Ok(ready) => ready,
+        Err(error) => return vec![error],
+    };
+    let mut errors = Vec::new();
+    for (stage, number) in ready {
         let claim = Claim::of_trigger(project.name.clone(), Action::Promote);
         let name = project.name.as_str();
         let number = Some(number);
@@ -48,8 +65,8 @@ async fn carry(cid: &Cid, project: &Project) -> Result<(), Error> {
             }
             // A person was quicker, or the state is another by now.
             Err(Error::JobInTheWay { .. } | Error::Conflict { .. }) => {}
-            Err(error) => return Err(error),
+            Err(error) => errors.push(error),
         }
     }
-    Ok(())
+    errors
 }

@@ -9,35 +9,44 @@ use crate::{
     cid::{Cid, FollowUp, Looked},
     domain::ProjectName,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
-/// How many remotes are looked at side by side.
-const AT_ONCE: usize = 4;
 /// After so long the project files may say something else.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// Looks until the daemon stops.
 pub async fn watch_forever(cid: Cid) {
     let mut timetable = Timetable::default();
+    let mut to_build_again = BTreeSet::new();
     let mut looks: JoinSet<(ProjectName, End)> = JoinSet::new();
     loop {
         let now = Instant::now();
         timetable.keep(&pauses(&cid), now);
+        // Once each: what fails then is tried less and less, as all looks are.
+        let waiting = cid.store.projects_to_build_again().await;
+        let waiting = waiting.unwrap_or_default();
+        for project in waiting.difference(&to_build_again) {
+            timetable.hint(project, now);
+        }
+        to_build_again = waiting;
         for project in cid.looks.take_hints() {
             timetable.hint(&project, now);
         }
-        let places = AT_ONCE.saturating_sub(looks.len());
-        for name in timetable.due(now).into_iter().take(places) {
+        // One task a project; how many ask at once is for `ask` to say.
+        for name in timetable.due(now) {
             timetable.begin(&name, now);
             looks.spawn(look_once(cid.clone(), name));
         }
         let wake = match timetable.next() {
-            Some(next) if looks.len() < AT_ONCE => next.min(now + READ_AGAIN),
-            _ => now + READ_AGAIN,
+            Some(next) => next.min(now + READ_AGAIN),
+            None => now + READ_AGAIN,
         };
         tokio::select! {
             Some(ended) = looks.join_next() => if let Ok((name, end)) = ended {

@@ -32,7 +32,7 @@ struct Entry {
     due: Option<Instant>,
     begun: Option<Instant>,
     is_busy: bool,
-    /// A hint came while it was busy.
+    /// A hint came since it was looked at last, or while it was busy.
     is_hinted: bool,
     fails: u32,
 }
@@ -76,19 +76,19 @@ impl Timetable {
             return;
         };
         entry.fails = 0;
-        match entry.is_busy {
-            true => entry.is_hinted = true,
-            false => entry.at_latest(entry.for_hint(now)),
+        entry.is_hinted = true;
+        if !entry.is_busy {
+            entry.at_latest(entry.for_hint(now));
         }
     }
 
-    /// The projects whose turn it is.
+    /// The projects whose turn it is: hints first, then who waits longest.
     pub(super) fn due(&self, now: Instant) -> Vec<ProjectName> {
-        let due = self
-            .0
-            .iter()
-            .filter(|(_, entry)| !entry.is_busy && entry.due.is_some_and(|due| due <= now));
-        due.map(|(name, _)| name.clone()).collect()
+        let idle = self.0.iter().filter(|(_, entry)| !entry.is_busy);
+        let due = idle.filter_map(|(name, entry)| Some((!entry.is_hinted, entry.due?, name)));
+        let mut due: Vec<_> = due.filter(|(_, due, _)| *due <= now).collect();
+        due.sort_unstable();
+        due.into_iter().map(|(.., name)| name.clone()).collect()
     }
 
     /// When the next one is due; `None`: none is.
@@ -224,6 +224,33 @@ mod tests {
         table.keep(&BTreeMap::new(), first);
         table.hint(&shop(), first);
         assert!(table.due(first).is_empty(), "it is gone");
+    }
+
+    #[test]
+    fn who_waits_longest_is_first_but_for_hints() {
+        let now = Instant::now();
+        let names = ["ant", "bee", "cat", "dog"].map(|name| ProjectName::parse(name).unwrap());
+        let mut table = Timetable::default();
+        table.keep(&names.clone().map(|name| (name, Some(MINUTE))).into(), now);
+        for (name, seconds) in names.iter().zip([3, 2, 1, 0]) {
+            let at = now + Duration::from_secs(seconds);
+            table.begin(name, at);
+            table.end(name, End::Done, at);
+        }
+        let later = now + MINUTE + MINUTE;
+        let told = |table: &Timetable| {
+            table
+                .due(later)
+                .iter()
+                .map(|name| name.as_str().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&table), ["dog", "cat", "bee", "ant"]);
+        table.hint(&names[1], later);
+        assert_eq!(told(&table), ["bee", "dog", "cat", "ant"]);
+        table.begin(&names[1], later);
+        table.end(&names[1], End::Done, later);
+        assert_eq!(told(&table), ["dog", "cat", "ant"], "the hint is followed");
     }
 
     #[test]

@@ -98,6 +98,7 @@ async fn one_live_job_per_workspace_and_one_workspace_per_address() {
         .unwrap()
         .unwrap();
     let submission = Submission {
+        build: None,
         kind: JobKind::Delete,
         subject: Subject::Existing(Box::new(workspace), WorkspaceState::Deleting),
         plan: Box::new(|_| Plan::new(JobKind::Delete)),
@@ -193,6 +194,7 @@ async fn a_step_of_an_unknown_kind_makes_the_job_stuck() {
         beside: false,
     };
     let submission = Submission {
+        build: None,
         kind: JobKind::Delete,
         subject: Subject::Existing(Box::new(workspace), WorkspaceState::Deleting),
         plan: Box::new(move |_| Plan {

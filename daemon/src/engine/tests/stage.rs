@@ -189,6 +189,7 @@ impl Stage {
                 let work_dir = self.layout.work_root.join("demo");
                 let planned = Arc::clone(&project);
                 Submission {
+                    build: None,
                     kind: JobKind::Create,
                     subject: Subject::New {
                         quota: Quota {
@@ -219,6 +220,7 @@ impl Stage {
                     force: kind == Kind::DeleteByForce,
                 });
                 Submission {
+                    build: None,
                     kind: JobKind::Delete,
                     subject: Subject::Existing(Box::new(workspace), WorkspaceState::Deleting),
                     plan: Box::new(move |workspace| {
@@ -239,6 +241,7 @@ impl Stage {
                 };
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
                 Submission {
+                    build: None,
                     kind,
                     subject: Subject::Existing(Box::new(workspace), WorkspaceState::Ready),
                     plan: Box::new(move |workspace| {
@@ -289,6 +292,7 @@ impl Stage {
             },
         };
         let submission = Submission {
+            build: Some(build.id),
             kind: JobKind::Deploy,
             subject,
             plan: Box::new(move |workspace| {

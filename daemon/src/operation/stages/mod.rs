@@ -13,7 +13,9 @@ use crate::{
     authz::Claim,
     cid::Cid,
     config::{Project, Promote, Stage},
-    domain::{Build, Creator, Deployment, Email, Name, ProjectName, Workspace, WorkspaceState},
+    domain::{
+        Build, BuildState, Creator, Deployment, Email, Name, ProjectName, Workspace, WorkspaceState,
+    },
     error::Error,
     health::{Condition, Seen},
 };
@@ -130,7 +132,7 @@ async fn shown(
         project: project.name.clone(),
         seen: seen.unwrap_or_default(),
         url,
-        previous: place.previous(),
+        previous: place.previous(builds),
         promotable: place.newest(builds).map(|build| build.number),
         running: place.past.first().cloned(),
         workspace: place.workspace,
@@ -195,7 +197,7 @@ pub async fn roll_back(
     if let Some(number) = number {
         find_build(&builds, &project.name, number)?;
     }
-    let number = place.back_to(number)?;
+    let number = place.back_to(number, &builds)?;
     let build = find_build(&builds, &project.name, number)?;
     let notes = place.since(number);
     let begun = place.begin(cid, permit, build, false).await?;
@@ -219,9 +221,12 @@ pub async fn onward(cid: &Cid, project: &Project) -> Result<Vec<(Name, u32)>, Er
         let place = Place::of(cid, project, name).await?;
         let next = match &stage.after {
             None => {
+                // A person's is as good as the push's own where it is the first of its commit. Others were asked for
+                // until one passed, and go where a person promotes them.
                 let is_push = |build: &&Build| {
                     pushed.contains(&build.number)
                         || place.head.as_ref() == Some(&build.source.commit)
+                            && !is_again(build, &all)
                 };
                 let pushed: Vec<Build> = all.iter().filter(is_push).cloned().collect();
                 place.newest(&pushed).cloned()
@@ -243,6 +248,16 @@ pub async fn onward(cid: &Cid, project: &Project) -> Result<Vec<(Name, u32)>, Er
         }
     }
     Ok(found)
+}
+
+/// Whether the same was built before.
+fn is_again(build: &Build, all: &[Build]) -> bool {
+    all.iter().any(|other| {
+        other.number < build.number
+            && other.source.commit == build.source.commit
+            && other.recipe == build.recipe
+            && other.state != BuildState::Error
+    })
 }
 
 /// The build that has run well in a stage for as long as the next one asks.
@@ -292,38 +307,6 @@ pub async fn running_builds(cid: &Cid, builds: &[Build]) -> Result<Vec<RunningBu
             stage,
             build,
         }));
-    }
-    Ok(all)
-}
-
-/// The stages that keep a build, because they run it or can go back to it.
-///
-/// # Errors
-/// The ledger's.
-pub async fn keepers(
-    cid: &Cid,
-    project: &ProjectName,
-) -> Result<Vec<(Name, BTreeSet<u32>)>, Error> {
-    let mut all = Vec::new();
-    let file = cid.projects.get(project.as_str()).ok();
-    for workspace in cid
-        .store
-        .workspaces(Some(project.clone()), 0, usize::MAX >> 1)
-        .await?
-    {
-        if !workspace.is_stage() {
-            continue;
-        }
-        let stage = file.as_ref().and_then(|file| file.stage(&workspace.name));
-        let keep = stage.map_or(1, |stage| stage.keep.get());
-        let mut kept = BTreeSet::new();
-        for old in cid.store.deployments(workspace.id, PAST).await? {
-            if kept.len() > keep {
-                break;
-            }
-            kept.insert(old.build);
-        }
-        all.push((workspace.name, kept));
     }
     Ok(all)
 }

@@ -75,11 +75,13 @@ impl Place {
         self.past.first().map(|running| running.build)
     }
 
-    /// The newest build that ran here and is older than the present one.
-    pub(super) fn previous(&self) -> Option<u32> {
+    /// The newest of these builds that ran here and is older than the present one.
+    pub(super) fn previous(&self, builds: &[Build]) -> Option<u32> {
         let running = self.running()?;
-        let builds = self.past.iter().map(|old| old.build);
-        builds.filter(|build| *build < running).max()
+        let past: BTreeSet<u32> = self.past.iter().map(|old| old.build).collect();
+        let there = builds.iter().map(|build| build.number);
+        let older = there.filter(|build| *build < running && past.contains(build));
+        older.max()
     }
 
     /// Why a build may not run here; the hint says what to do.
@@ -197,11 +199,11 @@ impl Place {
         }
     }
 
-    /// The build that a rollback goes to: this one, or the newest that is older than what runs.
+    /// The build that a rollback goes to: this one, or the newest of `builds` that is older than what runs.
     ///
     /// # Errors
     /// It never ran here or runs now, or there is none.
-    pub(super) fn back_to(&self, number: Option<u32>) -> Result<u32, Error> {
+    pub(super) fn back_to(&self, number: Option<u32>, builds: &[Build]) -> Result<u32, Error> {
         let name = &self.name;
         let number = match number {
             Some(number) if self.past.iter().any(|old| old.build == number) => number,
@@ -213,7 +215,7 @@ impl Place {
                     )),
                 });
             }
-            None => self.previous().ok_or_else(|| Error::Conflict {
+            None => self.previous(builds).ok_or_else(|| Error::Conflict {
                 message: format!("no older build ran in {name}"),
                 hint: None,
             })?,
@@ -288,7 +290,10 @@ impl Place {
         build: &Build,
         releases: bool,
     ) -> Result<Begun, Error> {
-        refuse_full_disk(cid, &self.project, "a deployment")?;
+        // Going back writes next to nothing, and may be what ends a full disk.
+        if releases {
+            refuse_full_disk(cid, &self.project, "a deployment")?;
+        }
         let by = permit.actor().to_string();
         let subject = match self.workspace {
             Some(workspace) => {

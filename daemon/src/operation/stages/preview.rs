@@ -52,7 +52,7 @@ pub async fn preview(cid: &Cid, wanted: &WantedPreview) -> Result<Previewed, Err
     let place = Place::of(cid, &project, &name).await?;
     let builds = builds(cid, &project).await?;
     let build = match (wanted.back, wanted.build) {
-        (true, number) => find_build(&builds, &project.name, place.back_to(number)?)?,
+        (true, number) => find_build(&builds, &project.name, place.back_to(number, &builds)?)?,
         (false, Some(number)) => {
             let build = find_build(&builds, &project.name, number)?;
             place.refuse(build, wanted.older)?;

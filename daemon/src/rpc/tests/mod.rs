@@ -15,3 +15,4 @@ mod pushes;
 mod senseless;
 /// The services behind the enforcing layer, and requests.
 mod stage;
+mod stages;

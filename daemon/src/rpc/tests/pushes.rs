@@ -3,13 +3,19 @@
 use super::stage::{EMAIL, Stage, create};
 use crate::{
     authz::Door,
-    domain::{BuildState, JobKind, JobState},
+    domain::{BuildState, JobKind, JobState, ProjectName},
     rpc::server,
+    system::queue::Resource,
 };
 use cid_proto::v1::{self, FollowUp};
-use cid_protocol::request::{RepositoryWork, WorkReport};
+use cid_protocol::{
+    budget::LOGS_OF_USER,
+    fault::Fault,
+    request::{ListBranches, RepositoryWork, Request, WorkReport},
+};
 use http_body_util::BodyExt as _;
 use prost::Message as _;
+use std::time::Duration;
 use tonic::{Code, Status};
 
 const GATE: &str = "[app]\ntest = [[\"make\", \"test\"]]";
@@ -18,7 +24,7 @@ const BRANCH: &str = "anna---example-com";
 
 impl Stage {
     /// What followed from a look at the remote.
-    async fn fetch(&self) -> Result<Vec<FollowUp>, Status> {
+    pub(super) async fn fetch(&self) -> Result<Vec<FollowUp>, Status> {
         let request = v1::FetchProjectRequest::default().encode_to_vec();
         let (services, rpc) = (server::routes(&self.cid), "/cid.v1.Projects/Fetch");
         let answer = self
@@ -65,7 +71,7 @@ impl Stage {
 
 /// Longer than the grace in the project's file.
 async fn after_grace() {
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
 }
 
 fn commit(digit: char) -> String {
@@ -110,7 +116,7 @@ async fn a_newer_push_takes_the_place_of_one_that_waits() {
     stage.says("", GATE);
     // Another build of the project has the turn.
     let (held, who) = (
-        crate::system::queue::Resource::Build(crate::domain::ProjectName::parse("demo").unwrap()),
+        Resource::Build(ProjectName::parse("demo").unwrap()),
         std::sync::Arc::default(),
     );
     let turn = stage
@@ -259,4 +265,188 @@ async fn a_remote_that_does_not_answer_or_is_another_one_changes_nothing() {
     stage.fake.push("main", &main, 0);
     stage.follows(BRANCH).await;
     assert!(stage.cid.store.silent_remotes().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_build_that_a_person_cancels_is_made_for_the_push() {
+    let stage = Stage::new();
+    stage.says("", GATE);
+    let (held, who) = (
+        Resource::Build(ProjectName::parse("demo").unwrap()),
+        std::sync::Arc::default(),
+    );
+    let queues = &stage.cid.sys.queues;
+    let turn = queues.take(held, &who, &stage.cid.stopping).await.unwrap();
+    let start = v1::StartBuildRequest::default().encode_to_vec();
+    let code = stage.call(1000, "/cid.v1.Builds/Start", &start).await;
+    assert_eq!(code, Code::Ok);
+    for _ in 0..2 {
+        let waits = stage.follows("main").await;
+        assert_eq!(waits.message, "build 1 is being made; cid looks again");
+    }
+    let jobs = stage.cid.store.jobs(Default::default(), 9).await.unwrap();
+    let cancel = v1::CancelJobRequest {
+        id: jobs[0].id.to_string(),
+    };
+    let cancel = cancel.encode_to_vec();
+    let code = stage.call(1000, "/cid.v1.Jobs/Cancel", &cancel).await;
+    assert_eq!(code, Code::Ok);
+    drop(turn);
+    stage.cid.engine.idle().await;
+    let then = stage.follows("main").await;
+    assert!(then.message.starts_with("build 2 begins"), "{then:?}");
+    stage.cid.engine.idle().await;
+    stage.nothing_follows().await;
+}
+
+#[tokio::test]
+async fn a_pushed_commit_that_could_not_be_built_is_built_once_more() {
+    let stage = Stage::new();
+    stage.says("", GATE);
+    stage.fake.answer(|request| match request {
+        Request::ExportCommit(_) => Some(Box::pin(async { Err(Fault::new("cannot: lost")) })),
+        _ => None,
+    });
+    let waiting = async || {
+        let projects = stage.cid.store.projects_to_build_again().await.unwrap();
+        projects.len()
+    };
+    stage.follows("main").await;
+    assert_eq!(waiting().await, 0, "it is being made");
+    stage.cid.engine.idle().await;
+    assert_eq!(waiting().await, 1);
+    let again = stage.follows("main").await;
+    assert!(again.message.starts_with("build 2 begins"), "{again:?}");
+    stage.cid.engine.idle().await;
+    assert_eq!(waiting().await, 0, "twice is enough");
+    stage.nothing_follows().await;
+    assert_eq!(stage.jobs(JobKind::Build).await, [JobState::Undone; 2]);
+}
+
+#[tokio::test]
+async fn a_branch_that_is_back_after_the_look_for_work_keeps_its_workspace() {
+    let stage = Stage::new();
+    stage.create().await;
+    stage.follows("main").await;
+    let commit = stage.fake.branch(BRANCH).unwrap();
+    stage.fake.remove_branch(BRANCH);
+    stage.says("on_branch_deleted = \"delete\"\ngrace = \"1ms\"", "");
+    stage.follows(BRANCH).await;
+    after_grace().await;
+    let fake = stage.fake.clone();
+    stage.fake.answer(move |request| {
+        if matches!(request, Request::WorkStatus(_)) {
+            fake.push(BRANCH, &commit, 0);
+        }
+        None
+    });
+    let back = stage.follows(BRANCH).await;
+    assert!(back.message.starts_with("it is back"), "{back:?}");
+    assert!(back.job.is_empty());
+    stage.nothing_follows().await;
+    let all = stage.cid.store.workspaces(None, 0, 9).await.unwrap();
+    assert_eq!((all.len(), all[0].branch_gone_at), (1, None));
+}
+
+#[tokio::test]
+async fn what_follows_in_some_projects_keeps_no_other_waiting() {
+    let stage = Stage::new();
+    let names = ["slow-1", "slow-2", "slow-3", "slow-4", "slow-5", "zebra"];
+    for name in names {
+        let text = format!(
+            "domain = \"{name}.localhost\"\n[git]\nurl = \"/srv/{name}.git\"\npoll = \"off\"\n{GATE}\n"
+        );
+        let file = stage.cid.layout.projects_dir().join(format!("{name}.toml"));
+        std::fs::write(file, text).unwrap();
+    }
+    stage.cid.projects.reload().unwrap();
+    // The fetch before a build does not end.
+    stage.fake.answer(|request| match request {
+        Request::Fetch(_) => Some(Box::pin(std::future::pending())),
+        _ => None,
+    });
+    let asked = || {
+        let requests = stage.fake.requests();
+        let names = requests.into_iter().filter_map(|request| match request {
+            Request::ListBranches(ListBranches { mirror, .. }) => Some(mirror),
+            _ => None,
+        });
+        names.collect::<Vec<_>>()
+    };
+    let watch = tokio::spawn(crate::trigger::watch_forever(stage.cid.clone()));
+    let until = async |count: usize| {
+        for _ in 0..300 {
+            if asked().len() >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{:?} were asked", asked());
+    };
+    for name in &names[..5] {
+        stage.cid.looks.hint(&ProjectName::parse(name).unwrap());
+    }
+    until(5).await;
+    let zebra = ProjectName::parse("zebra").unwrap();
+    stage.cid.looks.hint(&zebra);
+    until(6).await;
+    assert!(asked().contains(&stage.cid.layout.mirror(&zebra)));
+    stage.cid.stopping.cancel();
+    watch.await.unwrap();
+}
+
+#[tokio::test]
+async fn unread_output_of_builds_counts_as_logs() {
+    let stage = Stage::new();
+    stage.says("", GATE);
+    stage.follows("main").await;
+    stage.cid.engine.idle().await;
+    let logs = v1::BuildLogsRequest {
+        build: Some(v1::BuildRef {
+            project: "demo".into(),
+            number: 1,
+        }),
+    };
+    let (rpc, logs) = ("/cid.v1.Builds/Logs", logs.encode_to_vec());
+    let mut unread = Vec::new();
+    for _ in 0..LOGS_OF_USER.most {
+        let services = server::routes(&stage.cid);
+        unread.push(stage.answer(services, 7, Door::People, rpc, &logs).await);
+    }
+    assert_eq!(stage.call(7, rpc, &logs).await, Code::ResourceExhausted);
+    assert_eq!(stage.call(8, rpc, &logs).await, Code::Ok);
+    drop(unread);
+    let said = stage.said(7, Door::People, rpc, &logs).await;
+    assert!(said.contains("$ make test"), "{said}");
+}
+
+#[tokio::test]
+async fn a_projects_tests_do_not_run_in_a_stage() {
+    let stage = Stage::new();
+    stage.says("", &format!("{GATE}\n[stages.live]"));
+    stage.follows("main").await;
+    stage.cid.engine.idle().await;
+    let promote = v1::PromoteRequest {
+        stage: Some(v1::StageRef {
+            project: "demo".into(),
+            name: "live".into(),
+        }),
+        ..v1::PromoteRequest::default()
+    };
+    let promote = promote.encode_to_vec();
+    let code = stage.call(1000, "/cid.v1.Stages/Promote", &promote).await;
+    assert_eq!(code, Code::Ok);
+    stage.cid.engine.idle().await;
+    let test = v1::TestRequest {
+        workspace: Some(v1::WorkspaceRef {
+            email: "live".into(),
+            project: "demo".into(),
+        }),
+        number: 1,
+    };
+    let (rpc, test) = ("/cid.v1.Workspaces/Test", test.encode_to_vec());
+    let refused = stage.refusal(1000, rpc, &test).await;
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let told = refused.message();
+    assert!(told.contains("live is a stage"), "{told}");
 }

@@ -1,0 +1,162 @@
+//! Builds on their way through stages.
+
+use super::stage::Stage;
+use crate::{
+    authz::{Claim, table::Action},
+    config::{Project, Settings},
+    domain::ProjectName,
+    error::Error,
+    operation,
+    system::fake::Answer,
+};
+use cid_proto::v1::{self, FollowUp};
+use cid_protocol::request::Request;
+use prost::Message as _;
+use serde_json::json;
+use std::sync::Arc;
+use tonic::Code;
+
+const TABLES: &str = "[app]\ntest = [[\"check\"]]\n[stages.one]\nkeep = 3\n[stages.two]";
+
+impl Stage {
+    fn demo(&self) -> Arc<Project> {
+        self.cid.projects.get("demo").unwrap()
+    }
+
+    /// A person's build of the base branch.
+    async fn build(&self, again: bool) {
+        let request = v1::StartBuildRequest {
+            again,
+            ..v1::StartBuildRequest::default()
+        };
+        let request = request.encode_to_vec();
+        let code = self.call(1000, "/cid.v1.Builds/Start", &request).await;
+        assert_eq!(code, Code::Ok);
+        self.cid.engine.idle().await;
+    }
+
+    async fn promote(&self, stage: &str, number: u32) -> Result<(), Error> {
+        let (claim, number) = (claim(), Some(number));
+        operation::promote(&self.cid, claim, "demo", stage, number, false).await?;
+        self.cid.engine.idle().await;
+        Ok(())
+    }
+
+    async fn roll_back(&self, stage: &str) -> Result<u32, Error> {
+        let begun = operation::roll_back(&self.cid, claim(), "demo", stage, None).await?;
+        self.cid.engine.idle().await;
+        Ok(begun.build)
+    }
+
+    async fn onward(&self) -> Vec<(String, u32)> {
+        let found = operation::onward(&self.cid, &self.demo()).await.unwrap();
+        let told = found.into_iter();
+        told.map(|(stage, number)| (stage.to_string(), number))
+            .collect()
+    }
+
+    /// Has the disks count as full for what must not begin then.
+    fn fill_disks(&mut self) {
+        self.cid.settings = Arc::new(Settings {
+            min_free_mib: u64::MAX >> 30,
+            ..Settings::default()
+        });
+    }
+}
+
+fn claim() -> Claim {
+    Claim::of_trigger(ProjectName::parse("demo").unwrap(), Action::Promote)
+}
+
+fn checks_end_with(status: i32) -> impl Fn(&Request) -> Answer {
+    move |request| match request {
+        Request::RunCommand(ask) if ask.command[0] == "check" => {
+            Some(Box::pin(async move { Ok(json!({ "status": status })) }))
+        }
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_was_asked_for_until_it_passed_does_not_go_on_by_itself() {
+    let stage = Stage::new();
+    stage.says("", TABLES);
+    stage.fake.answer(checks_end_with(1));
+    let pushed: Vec<FollowUp> = stage.fetch().await.unwrap();
+    assert!(
+        pushed[0].message.starts_with("build 1 begins"),
+        "{pushed:?}"
+    );
+    stage.cid.engine.idle().await;
+    stage.fake.answer(checks_end_with(0));
+    stage.build(true).await;
+    let builds = stage.cid.store.builds(None, None, 9).await.unwrap();
+    assert!(builds[0].verdict.as_ref().unwrap().passed);
+    assert!(stage.onward().await.is_empty());
+    stage.promote("one", 2).await.unwrap();
+    // The first of its commit is as good as the push's own.
+    let stage = Stage::new();
+    stage.says("", TABLES);
+    stage.build(false).await;
+    let pushed = stage.fetch().await.unwrap();
+    assert!(
+        pushed[0].message.contains("it has been built"),
+        "{pushed:?}"
+    );
+    assert_eq!(stage.onward().await, [("one".into(), 1), ("two".into(), 1)]);
+}
+
+/// Builds 1 to 3, which came to run in the stage `one` one after the other.
+async fn with_three_builds() -> Stage {
+    let stage = Stage::new();
+    stage.says("", TABLES);
+    for number in 1..=3 {
+        stage.build(true).await;
+        stage.promote("one", number).await.unwrap();
+    }
+    stage
+}
+
+#[tokio::test]
+async fn a_rollback_goes_to_a_build_that_is_there() {
+    let stage = with_three_builds().await;
+    let store = &stage.cid.store;
+    let previous = async || {
+        let shown = operation::stages(&stage.cid, "demo").await.unwrap();
+        shown[0].previous
+    };
+    assert_eq!(previous().await, Some(2));
+    let forget = async |number: u32| {
+        let project = ProjectName::parse("demo").unwrap();
+        let build = store.build(project, number).await.unwrap().unwrap();
+        assert_eq!(store.forget_build(build.id, None).await.unwrap(), None);
+    };
+    forget(2).await;
+    assert_eq!(previous().await, Some(1));
+    assert_eq!(stage.roll_back("one").await.unwrap(), 1);
+    stage.promote("one", 3).await.unwrap();
+    forget(1).await;
+    assert_eq!(previous().await, None);
+    let told = stage.roll_back("one").await.unwrap_err().to_string();
+    assert!(told.contains("no older build ran in one"), "{told}");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_one_can_go_back_and_all_else_says_so_for_itself() {
+    let mut stage = with_three_builds().await;
+    stage.fill_disks();
+    let refused = stage.promote("one", 3).await.unwrap_err();
+    assert!(matches!(refused, Error::Exhausted { .. }), "{refused}");
+    assert_eq!(stage.roll_back("one").await.unwrap(), 2);
+    // Two stages wait for a build of the push.
+    let mut stage = Stage::new();
+    stage.says("", TABLES);
+    stage.fetch().await.unwrap();
+    stage.cid.engine.idle().await;
+    stage.fill_disks();
+    let errors = crate::trigger::carry(&stage.cid, &stage.demo()).await;
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    stage.cid.settings = Arc::default();
+    let errors = crate::trigger::carry(&stage.cid, &stage.demo()).await;
+    assert!(errors.is_empty(), "{errors:?}");
+}
