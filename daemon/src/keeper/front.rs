@@ -5,15 +5,18 @@ use crate::{
     config::SignIn,
     domain::UnitName,
     error::Error,
-    system::{exec, nginx::vhost::HostName},
+    system::{Effect, exec, nginx::vhost::HostName},
 };
 use cid_protocol::fault::Fault;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// Begins the line of the site's file that says where people reach the front.
 const URL_LINE: &str = "# The front's address: ";
 /// The front's service.
 const SERVICE: &str = "cid-web.service";
+/// One at a time: the site and the address in links are of the same front.
+static TURN: Mutex<()> = Mutex::const_new(());
 /// How long systemd may take to start or stop it.
 const LIMIT: Duration = Duration::from_secs(20);
 /// The site that the package ships as an example, and what of it differs from host to host.
@@ -48,6 +51,7 @@ pub struct EnabledFront {
 /// It makes no sense, sessions could be read on their way, or nginx or systemd refuse.
 pub async fn enable_front(cid: &Cid, wanted: &WantedFront) -> Result<EnabledFront, Error> {
     refuse_sandbox(cid)?;
+    let _turn = TURN.lock().await;
     let (url, site) = site(wanted)?;
     if let Some(set) = cid.sign_in.set_url()
         && set != url
@@ -81,12 +85,19 @@ pub async fn enable_front(cid: &Cid, wanted: &WantedFront) -> Result<EnabledFron
 /// The site cannot be removed, or the service not stopped.
 pub async fn disable_front(cid: &Cid) -> Result<bool, Error> {
     refuse_sandbox(cid)?;
+    let _turn = TURN.lock().await;
     let unit = UnitName::front();
     let was_enabled = cid.sys.nginx.read(&unit)?.is_some();
-    cid.sys.nginx.remove(&unit).await?;
+    let effect = cid.sys.nginx.remove(&unit).await?;
     systemctl("stop").await?;
     cid.sign_in.answer_at(None);
-    Ok(was_enabled)
+    match effect {
+        Effect::Done => Ok(was_enabled),
+        Effect::Owed(why) => Err(Error::Precondition {
+            message: format!("the front has stopped, but nginx still answers for it: {why}"),
+            hint: Some("mend that, then: cictl front disable".into()),
+        }),
+    }
 }
 
 /// At the daemon's start: a front that is switched on runs.

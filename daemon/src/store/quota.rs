@@ -1,9 +1,6 @@
 //! Limits on the number of workspaces.
 
-use super::{
-    StoreError,
-    rows::{parse, text},
-};
+use super::{StoreError, rows::parse};
 use crate::domain::{Email, ProjectName, Workspace};
 use rusqlite::{Transaction, params};
 
@@ -66,19 +63,50 @@ fn counted(
     bound: Bound,
 ) -> Result<Vec<(Email, ProjectName)>, StoreError> {
     let (creator, project) = match bound {
-        Bound::PerCreator => (Some(text(&draft.creator)?), None),
+        Bound::PerCreator => (Some(draft.creator.to_string()), None),
         Bound::PerProject => (None, Some(draft.project.as_str())),
         Bound::InAll => (None, None),
     };
     // The project file says how many stages there are.
     let mut statement = t.prepare_cached(
-        "SELECT email, project FROM workspaces WHERE (?1 IS NULL OR creator = ?1) \
-         AND (?2 IS NULL OR project = ?2) AND instr(name, '--') > 0 ORDER BY id",
+        "SELECT email, project, creator FROM workspaces \
+         WHERE (?1 IS NULL OR project = ?1) AND instr(name, '--') > 0 ORDER BY id",
     )?;
-    let mut rows = statement.query(params![creator, project])?;
+    let mut rows = statement.query(params![project])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((parse(row.get(0)?)?, parse(row.get(1)?)?));
+        let made_by: String = row.get(2)?;
+        let counts = |own: &String| mailbox(&made_by) == mailbox(own);
+        if creator.as_ref().is_none_or(counts) {
+            found.push((parse(row.get(0)?)?, parse(row.get(1)?)?));
+        }
     }
     Ok(found)
+}
+
+/// A creator without what most mail servers leave out of an address: `anna+1@` and `anna@` are one person.
+fn mailbox(creator: &str) -> String {
+    match creator.split_once('@') {
+        Some((local, domain)) => {
+            let local = local.split('+').next().unwrap_or(local);
+            format!("{local}@{domain}")
+        }
+        None => creator.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mailbox;
+
+    #[test]
+    fn one_mailbox_is_one_creator() {
+        let anna = "address:anna@example.com";
+        assert_eq!(mailbox(anna), anna);
+        assert_eq!(mailbox("address:anna+1@example.com"), anna);
+        assert_eq!(mailbox("address:anna+a+b@example.com"), anna);
+        assert_ne!(mailbox("address:anna@example.org"), anna);
+        assert_ne!(mailbox("address:anna.b@example.com"), anna);
+        assert_eq!(mailbox("uid:1000"), "uid:1000");
+    }
 }

@@ -13,6 +13,7 @@ mod boundaries;
 mod builds;
 mod crash;
 mod create_delete;
+mod delivery;
 mod deploy;
 mod doctor;
 mod engines;
