@@ -64,7 +64,7 @@ pub(super) struct Users(HashMap<u32, String>);
 
 impl Users {
     /// The account's name, or its number if the account no longer exists. An address is returned unchanged.
-    fn name(&mut self, creator: &Creator) -> String {
+    pub(super) fn name(&mut self, creator: &Creator) -> String {
         let uid = match creator {
             Creator::User(uid) => *uid,
             Creator::Address(email) => return email.to_string(),

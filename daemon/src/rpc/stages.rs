@@ -1,11 +1,12 @@
 //! Service `Stages`.
 
 use super::{
-    convert::{condition, state, timestamp},
+    convert::{Users, condition, state, timestamp},
     take_claim,
 };
 use crate::{
     cid::Cid,
+    domain::Creator,
     operation::{self, ShownStage},
 };
 use cid_proto::v1::{self, stages_server::Stages};
@@ -19,7 +20,9 @@ impl Stages for Cid {
         request: Request<v1::ListStagesRequest>,
     ) -> Result<Response<v1::ListStagesResponse>, Status> {
         let stages = operation::stages(self, &request.get_ref().project).await?;
-        let stages = stages.into_iter().map(message).collect();
+        let mut users = Users::default();
+        let stages = stages.into_iter();
+        let stages = stages.map(|stage| message(stage, &mut users)).collect();
         Ok(Response::new(v1::ListStagesResponse { stages }))
     }
 
@@ -93,7 +96,15 @@ fn commits(found: Vec<FoundCommit>) -> Vec<v1::ChangedCommit> {
     found.into_iter().map(message).collect()
 }
 
-fn message(stage: ShownStage) -> v1::Stage {
+/// The name of the account, where a local user deployed it.
+fn by_whom(by: &str, users: &mut Users) -> String {
+    match by.strip_prefix("uid ").and_then(|uid| uid.parse().ok()) {
+        Some(uid) => users.name(&Creator::User(uid)),
+        None => by.to_owned(),
+    }
+}
+
+fn message(stage: ShownStage, users: &mut Users) -> v1::Stage {
     let row = stage.workspace.as_ref();
     v1::Stage {
         name: stage.name.to_string(),
@@ -109,7 +120,7 @@ fn message(stage: ShownStage) -> v1::Stage {
         by: stage
             .running
             .as_ref()
-            .map_or_else(String::new, |running| running.by.clone()),
+            .map_or_else(String::new, |running| by_whom(&running.by, users)),
         commit: stage
             .running
             .map_or_else(String::new, |running| running.commit),
