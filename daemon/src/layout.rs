@@ -74,11 +74,6 @@ impl Layout {
     pub fn vhost_dir(&self) -> PathBuf {
         self.state_dir.join("nginx/vhosts")
     }
-    /// What nginx's test finds in place of the machine's own hosts file, once there is something to add to it;
-    /// on a host.
-    pub fn test_hosts_file(&self) -> PathBuf {
-        self.state_dir.join("nginx/hosts")
-    }
     /// cid's own copies of projects' certificates with their keys, for root alone.
     pub fn certificate_dir(&self) -> PathBuf {
         self.state_dir.join("tls")

@@ -21,7 +21,6 @@ const DAEMON: &[(&str, &[&str])] = &[
             "reload.rs",
             "system/accounts/tables.rs",
             "system/listeners.rs",
-            "system/nginx/names.rs",
             "system/procs.rs",
             "system/supervisor/app_groups.rs",
             "system/view.rs",
@@ -36,6 +35,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "doctor/host/disk.rs",
             "doctor/kept.rs",
             "doctor/worries.rs",
+            "keeper/front.rs",
             "operation/project/check.rs",
             "step/configure.rs",
             "step/inspect.rs",
@@ -85,11 +85,7 @@ const DAEMON: &[(&str, &[&str])] = &[
     ),
     (
         "logs of apps: supervisord writes them, in a folder of root's",
-        &[
-            "operation/logs.rs",
-            "step/last_lines.rs",
-            "step/restart_processes.rs",
-        ],
+        &["operation/logs.rs", "step/last_lines.rs"],
     ),
     (
         "a sandbox's, where all are one user",

@@ -8,7 +8,6 @@ use crate::{
     system::{
         helpers::{Identity, WorkspaceUser},
         launcher::Place,
-        nginx::names::{self, HostsFile},
         units::{Profile, Unit},
     },
 };
@@ -31,7 +30,6 @@ pub(super) struct Identities {
     pub(super) settings: Arc<Settings>,
     pub(super) projects: Arc<Projects>,
     pub(super) controllers: Controllers,
-    pub(super) hosts: Arc<HostsFile>,
 }
 
 impl Identities {
@@ -57,7 +55,7 @@ impl Identities {
                 Ok(as_purge(Unit::new(Profile::Purge).writable(directory)))
             }
             Identity::Accounts => Ok(accounts()),
-            Identity::NginxTest => Ok(self.nginx_test()),
+            Identity::NginxTest => Ok(Self::nginx_test()),
         }
     }
 
@@ -182,20 +180,10 @@ impl Identities {
         Place { unit, checks }
     }
 
-    /// It has no network: names missing from the machine's hosts file are in a file mounted in its place.
-    fn nginx_test(&self) -> Place {
-        let mut unit = Unit::new(Profile::NginxTest);
-        if let Some((path, mark)) = self.hosts.current() {
-            // The mark makes it another unit: one that runs would not see a file that was renamed.
-            unit = unit
-                .with(
-                    "BindReadOnlyPaths",
-                    format!("{}:{}", path.display(), names::MACHINE),
-                )
-                .env("CID_HOSTS", Path::new(&mark));
-        }
+    /// It has no network, and writes nothing.
+    fn nginx_test() -> Place {
         Place {
-            unit,
+            unit: Unit::new(Profile::NginxTest),
             checks: Vec::new(),
         }
     }
@@ -314,7 +302,6 @@ mod tests {
             settings: Arc::default(),
             projects: Arc::new(Projects::load(&layout).unwrap()),
             controllers: Controllers::look(),
-            hosts: Arc::new(HostsFile::new(layout.test_hosts_file())),
             layout: Arc::new(layout),
         }
     }

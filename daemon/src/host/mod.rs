@@ -16,10 +16,7 @@ use crate::{
         git_servers::GitServers,
         helpers::{Identity, Launcher},
         launcher::{HelperLauncher, Units},
-        nginx::{
-            Nginx, NginxPaths, RealNginx,
-            names::{HostsFile, Names},
-        },
+        nginx::{Nginx, NginxPaths, RealNginx},
         probe::RealProbe,
         queue::Queues,
         standing::Standing,
@@ -40,6 +37,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 const FRONT: &str = "cid-web";
 /// The group whose members may use cid.
 const PEOPLE: &str = "cid";
+/// Where it listens, by its unit.
+const FRONT_SOCKET: &str = "/run/cid-web/http.sock";
 /// Where nginx answers for workspaces.
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
@@ -56,13 +55,11 @@ pub(crate) async fn system(
 ) -> Result<System, Fault> {
     folders::trusting_home(&layout.helper_home())?;
     folders::tools(layout)?;
-    let hosts = Arc::new(HostsFile::new(layout.test_hosts_file()));
     let identities = Identities {
         layout: Arc::clone(layout),
         settings: Arc::clone(settings),
         projects: Arc::clone(projects),
         controllers: Controllers::look(),
-        hosts: Arc::clone(&hosts),
     };
     let units: Arc<Units> = Arc::new(move |identity| identities.place(identity));
     let site = Site {
@@ -70,6 +67,7 @@ pub(crate) async fn system(
         http_port: HTTP_PORT,
         listen_https: everywhere(HTTPS_PORT),
         https_port: HTTPS_PORT,
+        front: FRONT_SOCKET.into(),
         helper: bin_dir.join("cid-helper"),
         app_helper: layout.app_helper(),
     };
@@ -83,11 +81,7 @@ pub(crate) async fn system(
     let tools = Standing::new(Arc::clone(&helpers), Identity::Accounts);
     let test = Standing::new(Arc::clone(&helpers), Identity::NginxTest);
     tokio::join!(tools.prepare(), test.prepare());
-    let names = Arc::new(Names::new(hosts, Arc::clone(&helpers)));
-    let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(nginx(layout, test, names)));
-    // Names of upstreams are learnt before the first one waits for them.
-    let first = Arc::clone(&nginx);
-    tokio::spawn(async move { drop(first.check().await) });
+    let nginx: Arc<dyn Nginx> = Arc::new(RealNginx::new(nginx(layout, test)));
     Ok(System {
         layout: Arc::clone(layout),
         certificates: Arc::new(Certificates::new(Arc::clone(layout), Arc::clone(&nginx))),
@@ -138,10 +132,9 @@ pub(crate) fn authority(projects: &Arc<Projects>, settings: &Settings) -> Result
 }
 
 /// The distribution's own nginx.
-fn nginx(layout: &Layout, test: Standing, names: Arc<Names>) -> NginxPaths {
+fn nginx(layout: &Layout, test: Standing) -> NginxPaths {
     NginxPaths {
         runner: Some(test),
-        names: Some(names),
         program: "/usr/sbin/nginx".into(),
         config: "/etc/nginx/nginx.conf".into(),
         prefix: "/usr/share/nginx".into(),

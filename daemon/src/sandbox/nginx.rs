@@ -42,7 +42,6 @@ impl Nginx {
         let prefix = layout.state_dir.join("nginx");
         let paths = NginxPaths {
             runner: None,
-            names: None,
             program: preflight::installed("nginx")?,
             config: prefix.join("nginx.conf"),
             pid_file: layout.run_dir.join("nginx.pid"),

@@ -246,7 +246,7 @@ while True:
 "#;
 
 #[test]
-fn upstreams_by_name_are_found_by_the_name_server_that_the_test_cannot_reach() {
+fn upstreams_by_name_are_left_to_the_reload_which_can_look_them_up() {
     let Some(host) = cid() else { return };
     host.write("/root/names.py", NAME_SERVER, 0o644).unwrap();
     run(
@@ -262,14 +262,6 @@ fn upstreams_by_name_are_found_by_the_name_server_that_the_test_cannot_reach() {
     }
     answers(&host, ANNA);
     answers(&host, BOB);
-    let learnt = run(&host, "cat /var/lib/cid/nginx/hosts");
-    assert!(
-        learnt.starts_with(&run(&host, "cat /etc/hosts")),
-        "{learnt}"
-    );
-    for name in ["api.example.net", "db.example.net"] {
-        assert!(learnt.contains(&format!("127.0.0.1 {name}")), "{learnt}");
-    }
     let doctor = host.run(&["cictl", "doctor"]).unwrap().stdout;
     assert!(!doctor.contains("] nginx: "), "{doctor}");
     // The machine's own file still says something new.

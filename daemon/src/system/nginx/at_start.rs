@@ -1,10 +1,12 @@
 //! Runs before each start of nginx: an error in one workspace's site, such as a missing certificate, must
 //! affect that site only. Needs no daemon.
 
-use super::{aside, check, names};
+use super::{aside, check};
 use cid_protocol::fault::{Fault, FaultContext};
 use std::{fs::OpenOptions, io::Write, path::Path, process::Command};
 
+/// Where the machine says what it knows of names itself.
+const MACHINE: &str = "/etc/hosts";
 const NGINX: &str = "/usr/sbin/nginx";
 /// Names of upstreams that nginx may miss, at most.
 const MAX_NAMES: usize = 256;
@@ -22,7 +24,7 @@ pub fn set_aside(vhosts: &Path, config: &Path) -> Result<(), Fault> {
         let Some(refusal) = complaint(config)? else {
             return Ok(());
         };
-        if let Some(name) = names::missing(&refusal.message) {
+        if let Some(name) = check::missing_name(&refusal.message) {
             assume(name)?;
             continue;
         }
@@ -69,7 +71,7 @@ fn complaint(config: &Path) -> Result<Option<check::Refusal>, Fault> {
 fn assume(name: &str) -> Result<(), Fault> {
     OpenOptions::new()
         .append(true)
-        .open(names::MACHINE)
+        .open(MACHINE)
         .and_then(|mut hosts| writeln!(hosts, "127.0.0.1 {name}"))
         .cannot(format!("have nginx read on, which does not find {name}"))
 }

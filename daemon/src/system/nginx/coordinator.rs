@@ -1,6 +1,6 @@
 //! Changes nginx: all waiting changes are made, tested and loaded together.
 
-use super::{Nginx, certificate, files, master, names::Names};
+use super::{Nginx, certificate, files, master};
 use crate::{
     domain::UnitName,
     system::{
@@ -12,10 +12,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use cid_protocol::fault::Fault;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
 
 /// Where an nginx and its files are.
@@ -23,8 +20,6 @@ use tokio::task::spawn_blocking;
 pub struct NginxPaths {
     /// What runs the program with other rights than the daemon's; `None`: nothing does.
     pub runner: Option<Standing>,
-    /// What looks names up for it, where it cannot itself.
-    pub names: Option<Arc<Names>>,
     /// The program.
     pub program: PathBuf,
     /// Its main configuration file.

@@ -8,7 +8,6 @@ pub(crate) mod check;
 mod coordinator;
 mod files;
 pub(crate) mod master;
-pub(crate) mod names;
 pub mod project_site;
 pub mod vhost;
 pub(crate) mod worker;
