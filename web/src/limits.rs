@@ -1,4 +1,4 @@
-use crate::{app::App, error::Problem, i18n::Lang, visitor::session_of};
+use crate::{app::App, error::Problem, i18n::Lang, rate::network, visitor::session_of};
 use axum::{
     body::to_bytes,
     extract::{Request, State},
@@ -9,6 +9,7 @@ use axum::{
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -48,6 +49,8 @@ pub const LOOKS_OF_SESSION: usize = 2;
 const SESSION_PAUSE: u64 = 2;
 /// How many webhooks are passed on at once; others wait for a moment.
 pub const HOOKS: usize = 16;
+/// How many of one client's: whoever sends slowly keeps no others out.
+pub const HOOKS_OF_CLIENT: usize = 4;
 /// How often a quiet stream says that it is alive.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After this a stream ends and the browser resumes it, so that nobody keeps one by forgetting it.
@@ -69,8 +72,8 @@ pub struct Places {
     requests: Semaphore,
     looks: Semaphore,
     streams: Arc<Semaphore>,
-    /// For webhooks.
-    pub hooks: Arc<Semaphore>,
+    hooks: Arc<Semaphore>,
+    hooks_of: Mutex<HashMap<Option<IpAddr>, Arc<Semaphore>>>,
     logs: Arc<Semaphore>,
     of: Of,
 }
@@ -160,6 +163,23 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Waits for a place for a webhook: first for one of this client's, then for one of all. `None` in no case that
+    /// is known.
+    pub async fn hook(&self, client: &str) -> Option<[OwnedSemaphorePermit; 2]> {
+        let own = {
+            let mut of = self.hooks_of.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody of those has or awaits a place.
+            of.retain(|_, places| Arc::strong_count(places) > 1);
+            let places = of.entry(network(client));
+            Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(HOOKS_OF_CLIENT))))
+        };
+        let own = own.acquire_owned().await.ok()?;
+        let place = Arc::clone(&self.hooks).acquire_owned().await.ok()?;
+        Some([own, place])
+    }
+}
+
 impl Default for Places {
     fn default() -> Self {
         Self {
@@ -170,6 +190,7 @@ impl Default for Places {
             logs: Arc::new(Semaphore::new(LOGS)),
             of: Arc::default(),
             hooks: Arc::new(Semaphore::new(HOOKS)),
+            hooks_of: Mutex::default(),
         }
     }
 }
@@ -246,6 +267,11 @@ async fn admit_to(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::Future;
+
+    async fn soon<T>(future: impl Future<Output = T>) -> Option<T> {
+        timeout(Duration::from_millis(100), future).await.ok()
+    }
 
     #[test]
     fn a_session_leaves_places_to_others_and_gives_its_own_back() {
@@ -267,5 +293,23 @@ mod tests {
         assert!(places.stream(Stream::Progress, Some("a")).is_none());
         drop(all);
         assert!(places.stream(Stream::Progress, Some("a")).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_client_takes_some_of_the_places_for_webhooks() {
+        let places = Places::default();
+        let mut taken = Vec::new();
+        for number in 0..HOOKS_OF_CLIENT {
+            // One network of IPv6 is one client.
+            let place = soon(places.hook(&format!("2001:db8::{number}"))).await;
+            taken.push(place.flatten().unwrap());
+        }
+        assert!(soon(places.hook("2001:db8::9")).await.is_none());
+        assert!(soon(places.hook("192.0.2.1")).await.is_some());
+        taken.pop();
+        assert!(soon(places.hook("2001:db8::9")).await.is_some());
+        drop(taken);
+        drop(soon(places.hook("192.0.2.2")).await);
+        assert!(places.hooks_of.lock().unwrap().len() <= 1);
     }
 }

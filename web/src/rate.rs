@@ -97,7 +97,8 @@ pub async fn limit(State(app): State<App>, lang: Lang, request: Request, next: N
     }
 }
 
-fn network(client: &str) -> Option<IpAddr> {
+/// The client for whom requests count: an IPv4 address, or a network of IPv6.
+pub fn network(client: &str) -> Option<IpAddr> {
     match client.parse().ok()? {
         IpAddr::V6(ip) => Some(match ip.to_ipv4_mapped() {
             Some(ip) => ip.into(),

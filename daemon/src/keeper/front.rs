@@ -5,9 +5,14 @@ use crate::{
     config::SignIn,
     domain::UnitName,
     error::Error,
-    system::{Effect, exec, nginx::vhost::HostName},
+    system::{
+        Effect, exec, included,
+        nginx::{aside, vhost::HostName, worker::directives},
+    },
 };
+use cid_kernel::fs;
 use cid_protocol::fault::Fault;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -154,6 +159,47 @@ async fn refuse_taken(cid: &Cid, host: &str) -> Result<(), Error> {
             hint: Some("give the front a name of its own".into()),
         }),
     }
+}
+
+/// Keeps the site of a front that is switched on: puts it back once nginx takes it again, and has nginx read its
+/// certificate when that has changed. `seen` is what its files held the last time.
+///
+/// # Errors
+/// nginx does not take the site.
+pub(super) async fn keep_front(cid: &Cid, seen: &mut Option<Vec<u8>>) -> Result<(), Fault> {
+    let unit = UnitName::front();
+    let Some(site) = cid.sys.nginx.read(&unit)? else {
+        *seen = None;
+        return Ok(());
+    };
+    if let Some(why) = aside::reason(&site) {
+        let file = cid.layout.vhost_dir().join(format!("{unit}.conf"));
+        let Some(site) = fs::read_optional(&included::aside(&file))? else {
+            return Err(Fault::new(format!("the front's site is gone: {why}"))
+                .hint("cictl front enable makes it again"));
+        };
+        cid.sys.nginx.put(&unit, &site).await?;
+        cid.sign_in.answer_at(url_of(&site).map(str::to_owned));
+        return Ok(());
+    }
+    let held = certificate_files(&site);
+    let is_new = seen.replace(held.clone()).is_some_and(|seen| seen != held);
+    // Half of a new pair would be set aside, while nginx goes on with the old one.
+    if is_new && cid.sys.nginx.check().await.is_ok() {
+        cid.sys.nginx.settle().await?;
+    }
+    Ok(())
+}
+
+/// What the files of its certificate hold. One that cannot be read is like an empty one.
+fn certificate_files(site: &str) -> Vec<u8> {
+    let of = |name| directives(site, name);
+    let mut hash = Sha256::new();
+    for path in of("ssl_certificate").chain(of("ssl_certificate_key")) {
+        hash.update(std::fs::read(path).unwrap_or_default());
+        hash.update([0]);
+    }
+    hash.finalize().to_vec()
 }
 
 fn refuse_sandbox(cid: &Cid) -> Result<(), Error> {
@@ -340,6 +386,20 @@ mod tests {
             text.contains("listen 80;") && text.contains("access_log off;"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_certificate_that_was_renewed_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let site = with_tls(&at("c"), &at("k"));
+        let none = certificate_files(&site);
+        std::fs::write(at("c"), "one").unwrap();
+        std::fs::write(at("k"), "key").unwrap();
+        let first = certificate_files(&site);
+        assert!(first != none && first == certificate_files(&site));
+        std::fs::write(at("k"), "another").unwrap();
+        assert_ne!(certificate_files(&site), first);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What projects have in nginx: a certificate, a site for all names below their domain, and a vhost for each workspace
 //! and stage that needs one. All follow the project files. No project gets in another's way.
 
-use super::vhosts;
+use super::{front::keep_front, vhosts};
 use crate::{
     cid::Cid,
     config::{Project, Shelf},
@@ -13,8 +13,8 @@ use cid_protocol::fault::Fault;
 use futures::future::join_all;
 use std::{collections::BTreeSet, time::Duration};
 
-/// How often cid looks for renewed certificates.
-const PAUSE: Duration = Duration::from_hours(1);
+/// How often cid looks for renewed certificates, and for what a job kept it from the last time.
+const PAUSE: Duration = Duration::from_mins(5);
 /// The pause before a retry after a failure: nginx may have been down.
 const SHORT_PAUSE: Duration = Duration::from_secs(30);
 
@@ -40,8 +40,14 @@ pub async fn keep_sites(cid: &Cid) -> Vec<String> {
 
 /// Repeats this until the daemon stops.
 pub async fn keep_sites_forever(cid: Cid) {
+    let mut seen = None;
     loop {
-        let pause = match keep_sites(&cid).await.is_empty() {
+        let failed = keep_sites(&cid).await;
+        let front = keep_front(&cid, &mut seen).await;
+        if let Err(fault) = &front {
+            tracing::error!("{fault}");
+        }
+        let pause = match failed.is_empty() && front.is_ok() {
             true => PAUSE,
             false => SHORT_PAUSE,
         };

@@ -1,6 +1,6 @@
 //! The web front on a host: switched on by one command, used by HTTP, and switched off again.
 
-use crate::stage::{cid, soon, words};
+use crate::stage::{cid, soon, status_of, words};
 use cid_testkit::{Certificate, host::Host};
 
 const NAME: &str = "ci.front.test";
@@ -143,6 +143,18 @@ fn one_command_opens_the_front_and_another_closes_it() {
     let evil = ["--header", "Origin: https://evil.example", "--data", &form];
     let foreign = ask(&host, &format!("{page}/restart"), &evil);
     assert!(foreign.contains("STATUS 403"), "{foreign}");
+
+    // Its certificate's key is gone when nginx starts: others' sites answer all the same, and it is back by itself.
+    let sh = |script: &str| host.run(&["sh", "-c", script]).unwrap().ok().unwrap();
+    sh(&format!("mv {key} {key}.away && systemctl restart nginx"));
+    assert_eq!(status_of(&host, "anna---example-com"), "200");
+    assert!(!ask(&host, "/", &[]).contains("STATUS 200"));
+    let (_, found) = cictl(&host, &["doctor"]);
+    assert!(found.contains("its site was set aside"), "{found}");
+    sh(&format!("mv {key}.away {key}; systemctl restart cid"));
+    soon("the front with its key", || {
+        ask(&host, "/", &[]).contains(ANNA)
+    });
 
     // It is on again after the machine was.
     host.reboot().unwrap();

@@ -1,6 +1,6 @@
 //! `/hooks/PROJECT`: passes webhooks on to the daemon, which alone knows their secrets. No body is held here.
 
-use crate::app::App;
+use crate::{app::App, visitor::client_of};
 use axum::{
     body::Body,
     extract::{Path, State},
@@ -9,11 +9,19 @@ use axum::{
 };
 use cid_client::{Delivery, Kind};
 use futures::{Stream, StreamExt as _, stream};
-use std::{future::ready, sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, time::timeout};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::timeout;
 
 /// How long a delivery may take, waiting for its place included.
 const LIMIT: Duration = Duration::from_secs(20);
+/// How long it may pause.
+const PAUSE: Duration = Duration::from_secs(3);
 /// What is passed on at once; a request to the daemon holds no more than 64 KiB.
 const PIECE: usize = 32 * 1024;
 /// The longest body.
@@ -48,8 +56,7 @@ async fn pass_on(app: App, project: String, headers: HeaderMap, body: Body) -> S
     if length.is_some_and(|length| length > BODY) {
         return StatusCode::PAYLOAD_TOO_LARGE;
     }
-    let places: Arc<Semaphore> = Arc::clone(&app.places.hooks);
-    let Ok(_place) = places.acquire().await else {
+    let Some(_places) = app.places.hook(&client_of(&headers)).await else {
         return StatusCode::SERVICE_UNAVAILABLE;
     };
     let text = |names: &[&str]| {
@@ -86,8 +93,11 @@ async fn pass_on(app: App, project: String, headers: HeaderMap, body: Body) -> S
         hub_signature: text(&["x-hub-signature"]),
         gitlab_token: text(&["x-gitlab-token"]),
     };
-    match app.daemon.deliver(delivery, pieces(body)).await {
+    let pauses = Arc::new(AtomicBool::new(false));
+    let pieces = pieces(body, Arc::clone(&pauses));
+    match app.daemon.deliver(delivery, pieces).await {
         Ok(()) => StatusCode::ACCEPTED,
+        Err(_) if pauses.load(Ordering::Relaxed) => StatusCode::REQUEST_TIMEOUT,
         Err(error) => match error.kind {
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Denied => StatusCode::UNAUTHORIZED,
@@ -98,12 +108,19 @@ async fn pass_on(app: App, project: String, headers: HeaderMap, body: Body) -> S
     }
 }
 
-/// A body that breaks off ends early, and no signature is good for it.
-fn pieces(body: Body) -> impl Stream<Item = Vec<u8>> + Send + 'static {
-    let parts = body
-        .into_data_stream()
-        .take_while(|part| ready(part.is_ok()))
-        .filter_map(|part| ready(part.ok()));
+/// A body that breaks off, or pauses for long, ends early, and no signature is good for it.
+/// `pauses` is set then.
+fn pieces(body: Body, pauses: Arc<AtomicBool>) -> impl Stream<Item = Vec<u8>> + Send + 'static {
+    let parts = stream::unfold(
+        (body.into_data_stream(), pauses),
+        |(mut body, pauses)| async move {
+            let Ok(part) = timeout(PAUSE, body.next()).await else {
+                pauses.store(true, Ordering::Relaxed);
+                return None;
+            };
+            Some((part?.ok()?, (body, pauses)))
+        },
+    );
     parts.flat_map(|part| {
         let pieces: Vec<Vec<u8>> = part.chunks(PIECE).map(<[u8]>::to_vec).collect();
         stream::iter(pieces)

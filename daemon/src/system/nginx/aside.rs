@@ -23,7 +23,7 @@ pub fn reason(vhost: &str) -> Option<&str> {
     vhost.starts_with("# ").then_some(reason)
 }
 
-/// The workspaces' vhosts that nginx's complaint is about: the one it names, or those that name the
+/// The vhosts of cid's that nginx's complaint is about: the one it names, or those that name the
 /// certificate it names. Of other files in the folder, and other folders, none.
 pub(crate) fn to_blame(vhost_dir: &Path, refusal: &Refusal) -> Vec<PathBuf> {
     let quoted: Vec<&Path> = refusal
@@ -60,7 +60,9 @@ fn is_vhost(vhost_dir: &Path, file: &Path) -> bool {
     file.parent() == Some(vhost_dir)
         && name
             .and_then(|name| name.strip_suffix(".conf"))
-            .is_some_and(|unit| UnitName::parse(unit).is_some())
+            .is_some_and(|unit| {
+                unit == UnitName::front().as_str() || UnitName::parse(unit).is_some()
+            })
 }
 
 /// Sets all vhosts aside that are to blame; whether there were any.
@@ -152,6 +154,8 @@ mod tests {
         }
         let other = VHOST.replace("/c/shop.pem", "/c/other.pem");
         std::fs::write(dir.path().join("other.e---f.conf"), other).unwrap();
+        let front = VHOST.replace("/c/shop.pem", "/c/front.pem");
+        std::fs::write(dir.path().join("front.conf"), front).unwrap();
         dir
     }
 
@@ -168,6 +172,12 @@ mod tests {
         assert_eq!(
             blamed("no", Some(&at("shop.a---b.conf"))),
             ["shop.a---b.conf"]
+        );
+        // The front names the operator's own files.
+        assert_eq!(blamed("no", Some(&at("front.conf"))), ["front.conf"]);
+        assert_eq!(
+            blamed("cannot load certificate \"/c/front.pem\": no", None),
+            ["front.conf"]
         );
         assert_eq!(blamed("no", Some(&at("theirs.conf"))), nobody);
         assert_eq!(
