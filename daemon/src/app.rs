@@ -95,6 +95,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
         http_port,
         listen_https: sandbox::listen_addresses(https_port),
         https_port,
+        front: sandbox::front_socket(&layout),
         app_helper: options.bin_dir.join("cid-helper"),
         helper: options.bin_dir.join("cid-helper"),
     };

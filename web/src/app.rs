@@ -1,8 +1,8 @@
 use crate::{
     asset, language, limits,
     page::{
-        self, act, admin, build, change, create, delete, delivery, events, home, hook, job, logs,
-        sign_in, test, workspace,
+        self, act, admin, away, build, change, create, delete, delivery, events, home, hook, job,
+        logs, sign_in, test, workspace,
     },
     rate, security,
 };
@@ -25,6 +25,8 @@ pub struct App {
     pub places: Arc<limits::Places>,
     /// Becomes true when the front is told to stop: streams end then.
     pub closing: watch::Receiver<bool>,
+    /// Where people reach the front.
+    pub own_address: Arc<away::OwnAddress>,
 }
 
 impl App {
@@ -34,6 +36,7 @@ impl App {
             daemon,
             places: Arc::default(),
             closing,
+            own_address: Arc::default(),
         }
     }
 }
@@ -64,6 +67,7 @@ pub fn router(app: App) -> Router {
         .route("/sign-in/{token}", get(sign_in::link))
         .route("/ask-for-link", post(sign_in::ask))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/at/{host}", get(away::at))
         .fallback(page::missing)
         .layer(from_fn_with_state(app.clone(), limits::admit));
     let administration = Router::new()
@@ -97,6 +101,12 @@ pub fn router(app: App) -> Router {
     // Not counted among forms: who floods them keeps nobody from signing in.
     let hooks = Router::new().route("/hooks/{project}", post(hook::take));
 
+    // On workspaces' own sites, in the place of their apps.
+    let away = Router::new()
+        .route("/.cid/away", get(away::silent))
+        .route("/.cid/nobody", get(away::nobody))
+        .with_state(app.clone());
+
     let limited = app.clone();
     let mut router = pages.merge(administration).merge(looks).merge(streams);
     for asset in [&asset::CSS, &asset::LIVE, &asset::PAGE, &asset::ICON] {
@@ -110,4 +120,5 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(security::explain))
         .layer(from_fn(security::headers))
         .with_state(app)
+        .merge(away)
 }

@@ -76,7 +76,8 @@ impl TryFrom<String> for DotName {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
-        match text.strip_prefix('.').is_some_and(is_name) {
+        // What lies below /.cid is cid's own.
+        match text != ".cid" && text.strip_prefix('.').is_some_and(is_name) {
             true => Ok(Self(text)),
             false => Err(format!(
                 "`{text}` is no name of a file or folder that begins with a dot, like .well-known"
@@ -158,6 +159,7 @@ mod tests {
             ("dot_files = [\".well-known\", \".a_b-c.d\"]", ""),
             ("dot_files = [\"well-known\"]", "begins with a dot"),
             ("dot_files = [\"..\"]", "begins with a dot"),
+            ("dot_files = [\".cid\"]", "begins with a dot"),
             ("dot_files = [\".\"]", "begins with a dot"),
             ("dot_files = [\".a/b\"]", "begins with a dot"),
             ("dot_files = [\".a|b\"]", "begins with a dot"),

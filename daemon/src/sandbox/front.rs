@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(super) const GROUP: &str = "cid-web";
 
 /// Where the front listens and nginx reaches it.
-pub(super) fn socket(layout: &Layout) -> PathBuf {
+pub fn socket(layout: &Layout) -> PathBuf {
     layout.run_dir.join("front.sock")
 }
 

@@ -8,6 +8,7 @@ mod preflight;
 mod supervisord;
 mod watch;
 
+pub use front::socket as front_socket;
 pub use preflight::{check_paths, listen_addresses};
 
 use crate::{config::OwnNginx, layout::Layout, system::nginx::NginxPaths};

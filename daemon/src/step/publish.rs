@@ -197,6 +197,7 @@ impl Published<'_> {
             media: media(project),
             collected: collected.transpose()?,
             bounds: (&project.nginx).into(),
+            front: sys.site.front.clone(),
         };
         vhost.render()
     }

@@ -99,6 +99,7 @@ impl Fake {
             http_port: 8080,
             listen_https: Vec::new(),
             https_port: 8443,
+            front: PathBuf::from("/nowhere/front.sock"),
             helper: PathBuf::from("/nowhere/cid-helper"),
             app_helper: PathBuf::from("/nowhere/cid-helper"),
         };

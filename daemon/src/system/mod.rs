@@ -92,6 +92,8 @@ pub struct Site {
     pub listen_https: Vec<SocketAddr>,
     /// The port in their URLs; 443 is left out.
     pub https_port: u16,
+    /// Where the web front listens for nginx.
+    pub front: PathBuf,
     /// The `cid-helper` program.
     pub helper: PathBuf,
     /// The same for the workspaces' apps; on a host another copy of it, as apps go on when the package

@@ -47,6 +47,7 @@ async fn media_is_served_but_links_out_of_it_are_not() {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
+        front: "/nowhere/front.sock".into(),
     };
     nginx.put(&anna, &vhost.render().unwrap()).await.unwrap();
     let get = async |path: &str| {
@@ -102,6 +103,7 @@ async fn names_that_begin_with_a_dot_are_not_served_but_for_those_that_are_named
             dot_files: names.iter().map(|&name| name.to_owned()).collect(),
             ..(&NginxSettings::default()).into()
         },
+        front: "/nowhere/front.sock".into(),
     };
     let status = async |path: &str| {
         let host = host(&anna);
@@ -207,6 +209,7 @@ async fn shared_media_does_not_run_on_the_sites_that_show_it() {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
+        front: "/nowhere/front.sock".into(),
     };
     let get = async |file: &str, more: &str| {
         let host = host(&anna);

@@ -145,6 +145,7 @@ impl Rig {
             media: None,
             collected: None,
             bounds: (&NginxSettings::default()).into(),
+            front: "/nowhere/front.sock".into(),
         };
         vhost.render().unwrap()
     }

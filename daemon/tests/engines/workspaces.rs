@@ -42,6 +42,7 @@ fn site(rig: &Rig, unit: &UnitName, domain: &str, folder: &Path) -> String {
             path: "static/files".into(),
         }),
         bounds: (&NginxSettings::default()).into(),
+        front: "/nowhere/front.sock".into(),
     };
     site.render().unwrap()
 }
@@ -134,7 +135,9 @@ async fn workspaces_come_and_go_without_a_reload_and_cut_nobody_off() {
         );
         // It is stopped, and then gone.
         fs::remove_file(folder.join(BOB).join("run/web.sock")).unwrap();
-        assert!(get(&rig, "/", &of_bob).await.starts_with("HTTP/1.1 502"));
+        let answer = get(&rig, "/", &of_bob).await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("Retry-After: 5"), "{answer}");
         fs::remove_dir_all(folder.join(BOB)).unwrap();
         let answer = get(&rig, "/", &of_bob).await;
         assert!(

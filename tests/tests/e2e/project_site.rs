@@ -2,7 +2,11 @@
 
 use crate::stage::{ANNA, BERT, SOON, Stage};
 use cid_testkit::{Tree, wait_until};
-use std::fs;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 #[test]
 fn an_app_on_a_socket_has_no_file_of_its_own_in_nginx_while_its_address_is_its_projects() {
@@ -29,7 +33,64 @@ fn an_app_on_a_socket_has_no_file_of_its_own_in_nginx_while_its_address_is_its_p
     assert!(!log().contains("oops"), "nobody asked nginx to reload");
     stage.cictl_ends(0, &["doctor"]);
 
-    // Stopped, it is a name that somebody has.
+    // An app that does not answer is answered for.
+    let ask = |method: &str, headers: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", stage.sandbox.http_port())).unwrap();
+        let host = anna.host();
+        let request = format!("{method} /x?y=z HTTP/1.0\r\nHost: {host}\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let browser = "Accept: text/html\r\nAccept-Language: ru\r\nCookie: secret=1\r\n";
+    fs::remove_file(anna.directory().join("run/web.sock")).unwrap();
+    let page = ask("GET", browser);
+    assert!(page.starts_with("HTTP/1.1 503"), "{page}");
+    for part in [
+        "Retry-After: 5",
+        "<html lang=\"ru\">",
+        "<script>",
+        &format!("/at/{}\"", anna.host()),
+    ] {
+        assert!(
+            page.to_lowercase().contains(&part.to_lowercase()),
+            "{part}: {page}"
+        );
+    }
+    assert!(!page.contains("secret") && !page.contains(ANNA), "{page}");
+    let sent = ask("POST", &format!("{browser}Content-Length: 0\r\n"));
+    assert!(
+        sent.starts_with("HTTP/1.1 503") && !sent.contains("<script>"),
+        "{sent}"
+    );
+    let plain = ask("GET", "Accept: application/json\r\n");
+    assert!(
+        plain.starts_with("HTTP/1.1 503") && !plain.contains('<'),
+        "{plain}"
+    );
+    // And without the front in a line of nginx's.
+    let front = stage.sandbox.dir().join("run/front.sock");
+    let away = front.with_extension("away");
+    fs::rename(&front, &away).unwrap();
+    let plain = ask("GET", browser);
+    assert!(
+        plain.starts_with("HTTP/1.1 503") && plain.contains("Retry-After: 5"),
+        "{plain}"
+    );
+    assert!(plain.contains("Nothing answers here"), "{plain}");
+    assert_eq!(
+        stage
+            .sandbox
+            .get("nobody--x.hello.localhost", "/")
+            .unwrap()
+            .status,
+        404
+    );
+    fs::rename(&away, &front).unwrap();
+    stage.cictl_ends(0, &["restart", ANNA]);
+    stage.answers_soon(&anna);
+
     let status = |name: &str| {
         let host = format!("{name}.hello.localhost");
         stage.sandbox.get(&host, "/").unwrap().status

@@ -122,7 +122,7 @@ fn a_link_in_a_sockets_place_leads_nginx_nowhere() {
         let script = format!("cd {RUN} && rm -rf web.sock l && {attack}");
         let tried = host.run_as(&user, &["sh", "-c", &script]).unwrap();
         assert_eq!(tried.status, 0, "{attack}: {tried}");
-        assert_eq!(status_of(&host, "anna---example-com"), "502", "{attack}");
+        assert_eq!(status_of(&host, "anna---example-com"), "503", "{attack}");
     }
     // Its folder is out of its reach.
     let script = format!("mv {RUN} {RUN}2 || ln -sfn /srv {RUN}/../run2");

@@ -88,6 +88,17 @@ sentences! {
     try_again: "Try again", "Попробовать ещё раз";
     to_start: "To all workspaces", "Ко всем стендам";
 
+    silent_title: "Nothing answers here at the moment", "Сейчас здесь никто не отвечает";
+    silent_text:
+        "The application is starting, has stopped or is down. This page goes on by itself as soon as it answers.",
+        "Приложение запускается, остановлено или не работает. Страница откроется сама, как только оно ответит.";
+    silent_not_sent:
+        "The application is starting, has stopped or is down. What you sent may not have arrived: go back and send it again later.",
+        "Приложение запускается, остановлено или не работает. Отправленное могло не дойти: вернитесь и отправьте ещё раз позже.";
+    is_it_yours: "Is it yours? See what is wrong", "Это ваш стенд? Посмотреть, что случилось";
+    nobody_title: "No such workspace", "Такого стенда нет";
+    nobody_text: "Nobody has a workspace of this name here.", "Здесь ни у кого нет стенда с таким именем.";
+
     no_page: "There is no such page", "Такой страницы нет";
     no_workspace: "There is no such workspace", "Такого стенда нет";
     no_job: "There is no such job", "Такой работы нет";

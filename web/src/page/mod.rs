@@ -1,6 +1,8 @@
 /// Restart, delete, cancel and retry.
 pub mod act;
 pub mod admin;
+/// What visitors get in the place of an app that does not answer.
+pub mod away;
 /// `/projects/{project}/builds/{number}`: a build.
 pub mod build;
 /// `/projects/{project}/stages/{stage}/promote` and `rollback`: what would change, and the change.

@@ -93,7 +93,7 @@ impl people_server::People for Fake {
         Ok(Response::new(pb::WhoAmIResponse {
             person,
             sign_in: sign_in.into(),
-            front_url: String::new(),
+            front_url: "https://ci.example.org/".into(),
             can_mail: self.world().can_mail,
         }))
     }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod administering;
 #[cfg(test)]
+mod away;
+#[cfg(test)]
 mod delivering;
 #[cfg(test)]
 mod fake;

@@ -39,6 +39,7 @@ pub fn project_site(sys: &System, project: &Project) -> Result<String, Fault> {
             media: media(project),
             collected: collected(project),
             bounds: (&project.nginx).into(),
+            front: sys.site.front.clone(),
         };
         return site.render();
     }

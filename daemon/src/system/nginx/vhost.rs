@@ -158,6 +158,8 @@ pub struct Vhost {
     pub collected: Option<Static>,
     /// Sizes and times.
     pub bounds: Bounds,
+    /// The front's socket: it answers for an app that does not.
+    pub front: PathBuf,
 }
 
 /// What a site's requests and answers may take.
@@ -246,6 +248,7 @@ impl Vhost {
             plain_too: self.plain_too,
             bounds: &self.bounds,
             but_served: self.bounds.but_served(),
+            front: socket(&self.front)?,
         };
         strict::render(&template, format_args!("the vhost of {}", self.unit))
     }
@@ -348,6 +351,7 @@ struct VhostFile<'a> {
     plain_too: bool,
     bounds: &'a Bounds,
     but_served: String,
+    front: String,
 }
 
 struct WorkspacesFile {

@@ -54,6 +54,7 @@ fn vhost() -> Vhost {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
+        front: "/run/cid-web/http.sock".into(),
     }
 }
 
