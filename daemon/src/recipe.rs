@@ -2,13 +2,13 @@
 //! repository says. A pure function.
 
 use crate::{
-    config::{Command, DatabaseKind, EnvName, Project, PythonVersion},
+    config::{Command, DatabaseKind, EnvName, NodeRange, Project, PythonVersion},
     domain::ProcessType,
 };
 use cid_protocol::{
     budget::PROCESS_TYPES,
     fault::Fault,
-    request::{Dependencies, Given, Inspection, InstallCommands},
+    request::{Dependencies, Given, Inspection, InstallCommands, WantedNode},
     run_file::ProcessCommand,
 };
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,9 @@ pub struct Recipe {
     /// Django's settings over the repository's own.
     #[serde(default)]
     pub over: Option<Over>,
+    /// Which Node it wants; `None`: it has nothing to do with Node.
+    #[serde(default)]
+    pub node: Option<WantedNode>,
 }
 
 /// Where a workspace's dependencies come from.
@@ -120,6 +123,7 @@ impl Recipe {
             processes,
             own: own::own(project, inspection),
             over: own::over(project, inspection),
+            node: inspection.node.clone(),
         })
     }
 
@@ -359,13 +363,15 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
 fn keyed(key: &str, project: &Project) -> String {
     let env = project.env_of_all();
     let python = project.app.python.as_ref().map(PythonVersion::text);
-    if env.is_empty() && python.is_none() {
+    let node = project.app.node.as_ref().map(NodeRange::text);
+    if env.is_empty() && python.is_none() && node.is_none() {
         return key.to_owned();
     }
     let mut hash = Sha256::new();
     let env = env.iter();
     let texts = env.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-    for text in [key].into_iter().chain(texts).chain(python.as_deref()) {
+    let versions = python.as_deref().into_iter().chain(node.as_deref());
+    for text in [key].into_iter().chain(texts).chain(versions) {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }

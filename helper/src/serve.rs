@@ -190,6 +190,11 @@ fn answer(request: Request) -> Result<Value, Fault> {
             reply(deps::place(&ask))
         }
         Request::FindPython(ask) => reply(deps::find_python(&ask)),
+        Request::FindNode(ask) => reply(deps::find_node(&ask)),
+        Request::BringNode(ask) => {
+            drop::open_umask();
+            reply(deps::bring_node(&ask, lines))
+        }
         Request::BringUv(ask) => {
             drop::open_umask();
             reply(deps::bring_uv(&ask, lines))

@@ -25,6 +25,8 @@ pub struct App {
     pub skip: Vec<ProcessType>,
     /// Which Python to use, such as `3.12`, instead of what the repository asks for.
     pub python: Option<PythonVersion>,
+    /// Which Node to use, such as `22`, instead of what the repository asks for.
+    pub node: Option<NodeRange>,
     /// Commands before every start, e.g. migrations, instead of what is found.
     pub release: Option<Vec<Command>>,
     /// Commands that make what a build needs beside its packages, e.g. collected assets.
@@ -113,6 +115,32 @@ impl PythonVersion {
     pub fn text(&self) -> String {
         let numbers: Vec<String> = self.0.iter().map(u32::to_string).collect();
         numbers.join(".")
+    }
+}
+
+/// A version of Node or a range of them, as npm reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NodeRange(String);
+
+impl TryFrom<String> for NodeRange {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_of_range = |c: char| c.is_ascii_digit() || ". <>=^~|-xX*".contains(c);
+        let is_range = text.contains(|c: char| c.is_ascii_digit());
+        match is_range && text.len() <= 64 && text.chars().all(is_of_range) {
+            true => Ok(Self(text)),
+            false => Err(format!(
+                "`{text}` is not a version of Node like 22 or >=20 <25"
+            )),
+        }
+    }
+}
+
+impl NodeRange {
+    /// As it is written.
+    pub fn text(&self) -> String {
+        self.0.clone()
     }
 }
 

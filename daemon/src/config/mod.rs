@@ -25,7 +25,7 @@ mod test_gate;
 mod tls;
 mod values;
 
-pub use app::{App, Command, Health, PythonVersion};
+pub use app::{App, Command, Health, NodeRange, PythonVersion};
 pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use mail::{Mail, MailTls};
 pub use nginx::NginxSettings;

@@ -52,6 +52,9 @@ pub struct Packages {
     /// Folders of programs, relative to the tree.
     #[serde(default)]
     pub programs: Vec<PathBuf>,
+    /// The folder of Node's programs, where it is not the system's.
+    #[serde(default)]
+    pub node: Option<PathBuf>,
 }
 
 /// A commit, and how it was asked for.

@@ -37,7 +37,7 @@ fn usual_cause(status: u16) -> Option<&'static str> {
              Vite), or a page that not everybody may see: then name another one as path of health under \
              [app], or the status as good, health.status = [403]",
         ),
-        404 | 405 | 410 => Some(
+        404 | 405 | 410 | 422 => Some(
             "the app runs and has no such page: name one that it has as path of health under [app] in the \
              project file, such as path = \"/admin/login/\"",
         ),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub enum OwnValue {
     /// A random text that the workspace keeps.
     Secret,
-    /// The host name in the workspace's address.
+    /// The host name in the workspace's address, and those of this machine, with commas between.
     Host,
     /// Its address without the slash at the end.
     Origin,
@@ -130,8 +130,10 @@ pub(super) fn is_set(project: &Project, name: &str) -> bool {
 fn value(read: &ReadVariable) -> Option<OwnValue> {
     let name = read.name.as_str();
     let line = read.line.to_ascii_lowercase();
-    // In JSON it would be written otherwise.
-    let is_text = !line.contains("json");
+    // In JSON, or with spaces between, it would be written otherwise.
+    let is_text = !["json", "split()", "split(\" \")", "split(' ')"]
+        .iter()
+        .any(|other| line.contains(other));
     match read.unset {
         _ if name.ends_with("ALLOWED_HOSTS") && is_text => Some(OwnValue::Host),
         _ if name.ends_with("CSRF_TRUSTED_ORIGINS") && is_text => Some(OwnValue::Origin),
@@ -183,6 +185,15 @@ mod tests {
         );
         assert_eq!(
             of("", "ALLOWED_HOSTS", Fails, "json.loads(os.environ["),
+            None
+        );
+        assert_eq!(
+            of(
+                "",
+                "ALLOWED_HOSTS",
+                Fails,
+                "os.environ['ALLOWED_HOSTS'].split()"
+            ),
             None
         );
         let given = "[env]\nSECRET_KEY = \"x\"";

@@ -1,6 +1,6 @@
 //! Checks that a build's files are what was sealed and tested.
 
-use super::{environment::check_sound, seal_files};
+use super::{seal_files, shared::check_sound};
 use crate::{
     config::Limits,
     domain::Packages,

@@ -277,6 +277,8 @@ impl Configure {
         readable.extend(facts.installed.path.clone());
         readable.extend(facts.installed.shared.clone());
         readable.extend(facts.installed.packages.clone());
+        let node = facts.installed.node.as_ref().and_then(|bin| bin.parent());
+        readable.extend(node.map(Path::to_owned));
         Some(RunAs {
             uid: made.account.uid,
             gid: made.account.uid,

@@ -8,6 +8,7 @@ use super::{
     make_account::made,
     make_directory::{HOME, OTHER_VENV, TMP, TREE, VENV, purge},
     network::{for_installers, settings_of_person},
+    node,
     shared::{Condition, Shared},
     variables::values,
 };
@@ -72,53 +73,12 @@ impl Step for InstallDependencies {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Installed, Fault> {
         let inspected = cx.output::<Inspect>()?;
-        let project = cx.project()?;
-        let app = project.app.dir();
         if inspected.unchanged {
             return Ok(Installed::default());
         }
-        Ok(match inspected.recipe.environment.clone() {
-            Environment::None => Installed::default(),
-            Environment::Ready(path) => Installed {
-                path: Some(ready(path)?),
-                ..Installed::default()
-            },
-            Environment::Shared {
-                key,
-                dependencies,
-                local,
-                install,
-            } => {
-                let shared = Shared::of(cx, key);
-                let is_sound = shared.look(cx).await? == Condition::Sound;
-                if !is_sound && !self.share(cx, &shared, &dependencies, &install).await? {
-                    cx.note(
-                        "what app.install makes in the tree works nowhere else: it is not shared",
-                    );
-                    return self
-                        .own(cx, inspected, (dependencies, local, install))
-                        .await;
-                }
-                self.place_in_tree(cx, &shared.target, false).await?;
-                let installed = Installed::of(shared.target.clone(), &dependencies, app);
-                match local || shared.is_without_local()? {
-                    false => installed,
-                    true => Installed {
-                        path: Some(self.install_local(cx, Some(&shared.target)).await?),
-                        shared: Some(shared.target),
-                        ..installed
-                    },
-                }
-            }
-            Environment::Own {
-                dependencies,
-                local,
-                install,
-            } => {
-                self.own(cx, inspected, (dependencies, local, install))
-                    .await?
-            }
-        })
+        let node = node::of(&inspected.recipe, cx).await?;
+        let installed = self.install(cx, inspected, node.as_deref()).await?;
+        Ok(Installed { node, ..installed })
     }
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
@@ -146,25 +106,63 @@ impl Step for InstallDependencies {
     }
 }
 
-/// Refuses packages of several workspaces that are not as they were installed.
-pub(super) async fn check_sound(packages: &Installed, cx: &Cx) -> Result<(), Fault> {
-    let all = cx.sys().layout.environments(cx.project_name());
-    let folders = [&packages.path, &packages.shared, &packages.packages];
-    let folders = folders.into_iter().flatten();
-    for folder in folders.filter(|folder| folder.parent() == Some(&all)) {
-        let key = folder.file_name().unwrap_or_default().to_string_lossy();
-        let damage = match Shared::of(cx, key.into_owned()).look(cx).await? {
-            Condition::Sound => continue,
-            Condition::Incomplete => "they are not complete".to_owned(),
-            Condition::Damaged(damage) => damage,
-        };
-        return Err(Fault::new(format!(
-            "cannot use the packages in {}: {damage}",
-            folder.display()
-        ))
-        .hint("build the commit again: cictl build --again"));
+impl InstallDependencies {
+    /// Installs with this folder of Node's programs, where it is not the system's.
+    async fn install(
+        &self,
+        cx: &Cx,
+        inspected: Inspected,
+        node: Option<&Path>,
+    ) -> Result<Installed, Fault> {
+        let project = cx.project()?;
+        let app = project.app.dir();
+        Ok(match inspected.recipe.environment.clone() {
+            Environment::None => Installed::default(),
+            Environment::Ready(path) => Installed {
+                path: Some(ready(path)?),
+                ..Installed::default()
+            },
+            Environment::Shared {
+                key,
+                dependencies,
+                local,
+                install,
+            } => {
+                let shared = Shared::of(cx, key);
+                let is_sound = shared.look(cx).await? == Condition::Sound;
+                if !is_sound
+                    && !self
+                        .share(cx, &shared, (&dependencies, &install), node)
+                        .await?
+                {
+                    cx.note(
+                        "what app.install makes in the tree works nowhere else: it is not shared",
+                    );
+                    return self
+                        .own(cx, inspected, (dependencies, local, install), node)
+                        .await;
+                }
+                self.place_in_tree(cx, &shared.target, false).await?;
+                let installed = Installed::of(shared.target.clone(), &dependencies, app);
+                match local || shared.is_without_local()? {
+                    false => installed,
+                    true => Installed {
+                        path: Some(self.install_local(cx, Some(&shared.target)).await?),
+                        shared: Some(shared.target),
+                        ..installed
+                    },
+                }
+            }
+            Environment::Own {
+                dependencies,
+                local,
+                install,
+            } => {
+                self.own(cx, inspected, (dependencies, local, install), node)
+                    .await?
+            }
+        })
     }
-    Ok(())
 }
 
 /// The project's turn to build. All its builds run as one user, and processes of one user can signal each
@@ -246,6 +244,7 @@ impl InstallDependencies {
         cx: &Cx,
         inspected: Inspected,
         (dependencies, local, install): (Vec<Dependencies>, bool, Vec<Vec<String>>),
+        node: Option<&Path>,
     ) -> Result<Installed, Fault> {
         let project = cx.project()?;
         let app = project.app.dir();
@@ -259,6 +258,7 @@ impl InstallDependencies {
         let of = Some(&values);
         let request = BuildPackages {
             or_pip: dependencies.is_empty() && !mentions_uv(&install),
+            node: node.map(Path::to_owned),
             ..self.request(cx, &dependencies, &target, of)?
         };
         // The clone's files as they are, which the mirror does not have.
@@ -275,7 +275,7 @@ impl InstallDependencies {
         };
         let (core, _) = build(cx, cx.user(), request).await?;
         for command in install {
-            self.run(cx, command, &target).await?;
+            self.run(cx, command, (&target, node)).await?;
         }
         drop(core);
         if local {
@@ -290,8 +290,8 @@ impl InstallDependencies {
         &self,
         cx: &Cx,
         shared: &Shared,
-        dependencies: &[Dependencies],
-        install: &[Vec<String>],
+        (dependencies, install): (&[Dependencies], &[Vec<String>]),
+        node: Option<&Path>,
     ) -> Result<bool, Fault> {
         if shared.cannot_be() {
             return Ok(false);
@@ -316,6 +316,7 @@ impl InstallDependencies {
             add_settings_of_person(cx, &mut request.env);
         }
         request.install = install.to_owned();
+        request.node = node.map(Path::to_owned);
         let builder = cx.builder(&shared.key);
         let (_core, built) = build(cx, builder.clone(), request).await?;
         let marks = cx.sys().layout.environment_marks(cx.project_name());
@@ -382,6 +383,7 @@ impl InstallDependencies {
             app_dir: cx.project()?.app.dir().to_owned(),
             dependencies: dependencies.to_owned(),
             install: Vec::new(),
+            node: None,
             python: cx.project()?.app.python.as_ref().map(PythonVersion::text),
             target: target.to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
@@ -436,13 +438,20 @@ impl InstallDependencies {
     }
 
     /// One of the operator's own install commands.
-    async fn run(&self, cx: &Cx, command: Vec<String>, environment: &Path) -> Result<(), Fault> {
+    async fn run(
+        &self,
+        cx: &Cx,
+        command: Vec<String>,
+        (environment, node): (&Path, Option<&Path>),
+    ) -> Result<(), Fault> {
         let project = cx.project()?;
         let mut env = for_installers(&project, Some(&values(None, cx).await?));
         add_settings_of_person(cx, &mut env);
         let text = |path: &Path| path.to_string_lossy().into_owned();
+        let bins = [environment.join("bin")].into_iter();
+        let bins = bins.chain(node.map(Path::to_owned));
         env.extend([
-            ("PATH".to_owned(), joined([environment.join("bin")])),
+            ("PATH".to_owned(), joined(bins)),
             ("HOME".to_owned(), text(&self.directory.join(HOME))),
             ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
             ("VIRTUAL_ENV".to_owned(), text(environment)),

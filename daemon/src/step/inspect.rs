@@ -2,7 +2,7 @@
 
 use super::{Fetch, TREE, UpdateTree, check_health::address_of};
 use crate::{
-    config::{Project, Projects, PythonVersion},
+    config::{NodeRange, Project, Projects, PythonVersion},
     domain::UnitName,
     engine::{Cx, Step},
     recipe::{self, Over, Recipe, SETTINGS, near_misses},
@@ -121,6 +121,7 @@ impl Step for Inspect {
             install: recipe::install(&project),
             python: project.app.python.as_ref().map(PythonVersion::text),
             settings: recipe::settings(&project),
+            node: project.app.node.as_ref().map(NodeRange::text),
         };
         let (commit, fingerprint, snapshot, inspection) = match &self.clone {
             None => {

@@ -23,6 +23,7 @@ impl Installed {
             programs: programs.map(|folder| app.join(folder)).collect(),
             packages: Some(target.clone()),
             path: is_python.then_some(target),
+            node: None,
         }
     }
 
@@ -31,7 +32,7 @@ impl Installed {
         let bins = [&self.path, &self.shared].into_iter().flatten();
         let bins = bins.map(|path| path.join("bin"));
         let programs = self.programs.iter().map(|folder| tree.join(folder));
-        joined(bins.chain(programs))
+        joined(bins.chain(programs).chain(self.node.clone()))
     }
 }
 

@@ -26,6 +26,7 @@ mod make_build_folder;
 mod make_directory;
 mod make_stage_folder;
 mod network;
+mod node;
 mod open_socket;
 mod publish;
 mod push_branch;

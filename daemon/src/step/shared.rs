@@ -1,5 +1,6 @@
 //! Environments that several workspaces use.
 
+use super::installed::Installed;
 use crate::{
     domain::{builder, project_group},
     engine::Cx,
@@ -113,4 +114,25 @@ impl Shared {
         fs::make_dir(&self.target, 0o755)?;
         fs::give_to(&self.target, uid, gid)
     }
+}
+
+/// Refuses packages of several workspaces that are not as they were installed.
+pub(super) async fn check_sound(packages: &Installed, cx: &Cx) -> Result<(), Fault> {
+    let all = cx.sys().layout.environments(cx.project_name());
+    let folders = [&packages.path, &packages.shared, &packages.packages];
+    let folders = folders.into_iter().flatten();
+    for folder in folders.filter(|folder| folder.parent() == Some(&all)) {
+        let key = folder.file_name().unwrap_or_default().to_string_lossy();
+        let damage = match Shared::of(cx, key.into_owned()).look(cx).await? {
+            Condition::Sound => continue,
+            Condition::Incomplete => "they are not complete".to_owned(),
+            Condition::Damaged(damage) => damage,
+        };
+        return Err(Fault::new(format!(
+            "cannot use the packages in {}: {damage}",
+            folder.display()
+        ))
+        .hint("build the commit again: cictl build --again"));
+    }
+    Ok(())
 }

@@ -55,7 +55,8 @@ pub(super) fn own_variables(
     let mut own = BTreeMap::new();
     for (name, value) in &recipe.own {
         let value = match value {
-            OwnValue::Host => values.host.clone(),
+            // Tools of the machine's ask by these.
+            OwnValue::Host => format!("{},localhost,127.0.0.1", values.host),
             OwnValue::Origin => values.url.trim_end_matches('/').to_owned(),
             OwnValue::Database => {
                 let folder = match Name::of_stage(&values.name) {

@@ -322,7 +322,10 @@ impl Launcher for Fake {
                 fs::make_dir(&ask.environment, 0o755)?;
                 encode(serde_json::to_value(LocalInstalled::default()))
             }
-            Request::BringUv(_) => Ok(Value::Null),
+            Request::FindNode(_) => {
+                Ok(json!({"bin": null, "bring": null, "told": "Node 22.11.0, /usr/bin/node"}))
+            }
+            Request::BringNode(_) | Request::BringUv(_) => Ok(Value::Null),
             Request::DiscardPackages(ask) => made(
                 std::fs::remove_dir_all(&ask.target)
                     .map_err(|error| Fault::io("remove", &ask.target, error)),

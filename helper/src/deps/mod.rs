@@ -8,6 +8,7 @@ mod export;
 mod for_tree;
 mod installer;
 mod local;
+mod node;
 pub(super) mod python;
 mod seal;
 mod settings;
@@ -28,8 +29,9 @@ use super::{
 use cid_protocol::{
     fault::Fault,
     request::{
-        BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies, FindPython,
-        InstallLocal, LocalInstalled, PlacePackages, Placed, PythonFound, SealPackages,
+        BringNode, BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies, FindNode,
+        FindPython, InstallLocal, LocalInstalled, NodeFound, PlacePackages, Placed, PythonFound,
+        SealPackages,
     },
 };
 use installer::{Installer, version_needed};
@@ -53,6 +55,22 @@ pub(super) fn find_python(ask: &FindPython) -> Result<PythonFound, Fault> {
     let uv = uv::find(&ask.tools_dir, &env);
     let (_, told) = installer::which_python(&ask.wanted.clone().into(), uv.as_deref(), &env)?;
     Ok(PythonFound { told })
+}
+
+/// Says which Node runs an app. Nothing of a repository runs.
+///
+/// # Errors
+/// As [`node::find`].
+pub(super) fn find_node(ask: &FindNode) -> Result<NodeFound, Fault> {
+    node::find(ask)
+}
+
+/// Brings a Node in where it is not there yet.
+///
+/// # Errors
+/// It cannot be fetched.
+pub(super) fn bring_node(ask: &BringNode, lines: Lines) -> Result<(), Fault> {
+    node::bring(ask, lines)
 }
 
 /// Builds the environment afresh. That one is complete is for the daemon to know: what lies there may

@@ -84,6 +84,12 @@ fn environment(ask: &BuildPackages, work: &Work) -> Environment {
         env.remove(OsStr::new("VIRTUAL_ENV"));
         env.remove(OsStr::new("UV_PROJECT_ENVIRONMENT"));
     }
+    if let Some(node) = &ask.node {
+        let mut path = node.clone().into_os_string();
+        path.push(":");
+        path.push(env.get(OsStr::new("PATH")).cloned().unwrap_or_default());
+        env.insert("PATH".into(), path);
+    }
     let cache = |name: &str| work.cache().join(name).into_os_string();
     let folders = [
         ("npm_config_cache", cache("npm")),
@@ -192,7 +198,9 @@ pub(crate) fn missing(kind: &Kind) -> Option<Fault> {
     let is_there = |name: &str| command::find(OsStr::new(name), &env, Path::new("/")).is_ok();
     let found = match tool.source {
         Source::Uv(_) => true,
-        Source::Npm => is_there(tool.program) || is_there("npm"),
+        // It comes with Node, which is fetched.
+        Source::Npm => true,
+        Source::Machine if tool.program == "npm" => true,
         Source::Machine => is_there(tool.program),
     };
     (!found).then(|| without(kind, tool))

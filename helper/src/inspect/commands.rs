@@ -197,6 +197,7 @@ mod tests {
                 install: Some(install.clone()),
                 python: None,
                 settings: None,
+                node: None,
                 trunk: None,
             })
             .unwrap();

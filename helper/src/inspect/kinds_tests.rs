@@ -23,6 +23,7 @@ fn look(app_dir: &str, files: &[(&str, &str)]) -> Inspection {
         install: None,
         python: None,
         settings: None,
+        node: None,
         trunk: None,
     };
     inspect(&ask).unwrap()

@@ -20,6 +20,7 @@ mod text;
 mod unfetched;
 mod uv_lock;
 pub(super) mod wanted;
+mod wanted_node;
 
 use crate::{deps::tools, git::open_mirror};
 use cid_protocol::{
@@ -84,6 +85,7 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         found.notes.extend(wanted.notes);
         found.python = wanted.asked;
     }
+    found.node = wanted_node::wanted(&snapshot, ask.node.as_deref())?;
     let given = ask.given.env || ask.given.install;
     let detected = match detect(&snapshot) {
         Err(fault) if given => {

@@ -296,6 +296,7 @@ mod tests {
             install: None,
             python: None,
             settings: None,
+            node: None,
             trunk: None,
         };
         inspect(&ask).unwrap().nearby

@@ -20,6 +20,8 @@ const MEMBERS: usize = 4;
 /// Other files and folders that decide, beside a lock.
 const SETTINGS: &[&str] = &[
     ".npmrc",
+    ".nvmrc",
+    ".node-version",
     ".yarnrc",
     ".yarnrc.yml",
     ".yarn",

@@ -49,6 +49,7 @@ pub(super) fn look(files: &[(&str, u32, &[u8])], given: Given) -> Result<Inspect
         install: None,
         python: None,
         settings: None,
+        node: None,
         trunk: None,
     })
 }
@@ -253,6 +254,7 @@ fn a_lock_is_found_at_the_root_of_its_workspace_and_told_when_old() {
         install: None,
         python: None,
         settings: None,
+        node: None,
         trunk: None,
     })
     .unwrap();
@@ -298,6 +300,7 @@ fn what_a_build_makes_of_a_commit_that_base_does_not_have_is_its_own() {
                 install: install.clone(),
                 python: None,
                 settings: None,
+                node: None,
             })
             .unwrap();
             assert_eq!(found.dependencies_key, found.base_key);

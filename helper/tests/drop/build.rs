@@ -41,6 +41,7 @@ fn is_built_in_place_and_emptied_when_that_fails() {
             dependencies: vec![Dependencies::Requirements],
             install: Vec::new(),
             python: None,
+            node: None,
             target: target.clone(),
             tools_dir: tools.clone(),
             or_pip: true,

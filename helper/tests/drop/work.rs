@@ -158,6 +158,7 @@ fn each_does_its_part_and_no_other() {
     let inspect = Inspect {
         install: None,
         python: None,
+        node: None,
         settings: None,
         trunk: None,
         given: Given::default(),

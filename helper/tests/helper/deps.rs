@@ -70,6 +70,7 @@ fn asked(dir: &Path, text: &str, or_pip: bool, env: &[(&str, &str)]) -> BuildPac
         dependencies: vec![Dependencies::Requirements],
         install: Vec::new(),
         python: None,
+        node: None,
         target: dir.join("environments/one"),
         tools_dir: dir.join("tools"),
         or_pip,

@@ -3,7 +3,7 @@
 use super::story::story;
 use crate::{
     cid::Cid,
-    config::{Project, Projects, PythonVersion},
+    config::{NodeRange, Project, Projects, PythonVersion},
     doctor,
     domain::{Email, Name},
     error::Error,
@@ -23,7 +23,7 @@ use cid_kernel::fs;
 use cid_protocol::{
     environment::network,
     fault::Fault,
-    request::{Dependencies, FindPython, Inspect, Inspection, Push},
+    request::{Dependencies, FindNode, FindPython, Inspect, Inspection, Push},
 };
 use std::path::Path;
 
@@ -131,6 +131,9 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
                     }
                     if let Some(found) = python(cid, project, &inspection).await {
                         say("python", found);
+                    }
+                    if let Some(found) = node(cid, &inspection).await {
+                        say("node", found);
                     }
                     notes = inspection.notes;
                 }
@@ -293,6 +296,7 @@ async fn app(
         install: recipe::install(project),
         python: project.app.python.as_ref().map(PythonVersion::text),
         settings: recipe::settings(project),
+        node: project.app.node.as_ref().map(NodeRange::text),
     };
     let (identity, limit) = (
         Identity::Git(project.name.clone()),
@@ -323,6 +327,19 @@ async fn python(
         wanted: inspection.python.clone(),
         tools_dir: cid.layout.tools_dir(),
         // Its account is that of all projects' tools: none of the project's variables reach it.
+        env: network(),
+    };
+    let (identity, limit) = (Identity::Tools, *cid.settings.limits.step);
+    let cancel = cid.stopping.clone();
+    let found = ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, request).await;
+    Some(found.map(|found| found.told))
+}
+
+/// Says which Node would be used; `None` where it has nothing to do.
+async fn node(cid: &Cid, inspection: &Inspection) -> Option<Result<String, Fault>> {
+    let request = FindNode {
+        wanted: inspection.node.clone()?,
+        tools_dir: cid.layout.tools_dir(),
         env: network(),
     };
     let (identity, limit) = (Identity::Tools, *cid.settings.limits.step);

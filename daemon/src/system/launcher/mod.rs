@@ -348,6 +348,8 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::InstallLocal(_) => ("install the tree's own packages", "install"),
         Request::PlacePackages(_) => ("put the packages into the tree", "install"),
         Request::BringUv(_) => ("bring uv in", "install"),
+        Request::BringNode(_) => ("bring Node in", "install"),
+        Request::FindNode(_) => ("find a Node", "step"),
         Request::FindPython(_) => ("find a Python", "step"),
         Request::SealPackages(_) => ("seal the environment", "install"),
         Request::CheckPackages(_) => ("look at the environment", "step"),
@@ -383,6 +385,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::BuildPackages(_)
         | Request::InstallLocal(_)
         | Request::BringUv(_)
+        | Request::BringNode(_)
         | Request::RunCommand(_) => "the project file or cid.toml",
         _ => "cid.toml",
     };

@@ -29,10 +29,11 @@ pub use git::{
 };
 pub use mail::{MailTaken, Protection, SendMail};
 pub use packages::{
-    BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies, DiscardPackages,
-    DjangoSettings, FOR_TREE, FindPython, Inspect, Inspection, InstallCommands, InstallLocal,
-    LOCAL_LIST, LocalInstalled, PACKAGES, PlacePackages, Placed, PythonFound, ReadVariable,
-    SealPackages, Unset, WantedPython, WantedVersion,
+    BringNode, BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies,
+    DiscardPackages, DjangoSettings, FOR_TREE, FindNode, FindPython, Inspect, Inspection,
+    InstallCommands, InstallLocal, LOCAL_LIST, LocalInstalled, NodeFound, PACKAGES, PlacePackages,
+    Placed, PythonFound, ReadVariable, SealPackages, Unset, WantedNode, WantedPython,
+    WantedVersion,
 };
 pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{
@@ -109,6 +110,10 @@ requests! {
     InstallLocal => LocalInstalled,
     /// Says which Python of the machine's an environment would be made of.
     FindPython => PythonFound,
+    /// Says which Node runs an app.
+    FindNode => NodeFound,
+    /// Brings a Node in, where it is not there yet.
+    BringNode => (),
     /// Brings uv in, where it is not there yet.
     BringUv => (),
     /// Removes what is there of an environment.

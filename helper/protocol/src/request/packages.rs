@@ -30,6 +30,9 @@ pub struct Inspect {
     /// The operator's own choice of Django's settings, as a module.
     #[serde(default)]
     pub settings: Option<String>,
+    /// The operator's own choice of a Node, such as `22`.
+    #[serde(default)]
+    pub node: Option<String>,
 }
 
 /// The operator's own way to install.
@@ -94,6 +97,53 @@ pub struct Inspection {
     /// Variables that the app's settings read.
     #[serde(default)]
     pub reads: Vec<ReadVariable>,
+    /// Which Node it asks for; `None`: it has nothing to do with Node.
+    #[serde(default)]
+    pub node: Option<WantedNode>,
+}
+
+/// Which Node is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedNode {
+    /// A range as npm reads it; `None`: any.
+    pub range: Option<String>,
+    /// What asks for it, by path in the repository.
+    pub place: String,
+    /// It is the operator's word: no other will do.
+    pub is_given: bool,
+}
+
+/// See [`super::Request::FindNode`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FindNode {
+    /// What is asked for.
+    pub wanted: WantedNode,
+    /// As in [`BuildPackages`].
+    pub tools_dir: PathBuf,
+    /// What installers are told beside what is cid's own.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Reply to [`FindNode`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct NodeFound {
+    /// The folder of its programs; `None`: it is found without.
+    pub bin: Option<PathBuf>,
+    /// This line of versions is to be brought in first, see [`super::Request::BringNode`].
+    pub bring: Option<u32>,
+    /// Such as `Node 22.11.0, /usr/bin/node: .nvmrc asks for 22`.
+    pub told: String,
+}
+
+/// See [`super::Request::BringNode`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BringNode {
+    /// The first number of its version.
+    pub line: u32,
+    /// Folder for tools that cid brings in.
+    pub tools_dir: PathBuf,
+    /// What installers are told beside what is cid's own.
+    pub env: BTreeMap<String, String>,
 }
 
 /// A variable that an app's settings read, by their text.
@@ -287,6 +337,9 @@ pub struct BuildPackages {
     /// The operator's commands, run over the whole commit.
     #[serde(default)]
     pub install: Vec<Vec<String>>,
+    /// The folder of Node's programs, where it is not the system's.
+    #[serde(default)]
+    pub node: Option<PathBuf>,
     /// The environment's folder, its final place (environments cannot be moved).
     pub target: PathBuf,
     /// Folder for tools that cid brings in, e.g. uv.
