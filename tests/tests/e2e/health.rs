@@ -179,7 +179,7 @@ fn an_app_that_does_not_listen_yet_is_starting() {
     // changed since.
     let said = stage.cictl_ends(1, &["restart", ANNA]).text();
     assert!(
-        said.contains(&told) && said.contains("cictl deploy EMAIL"),
+        said.contains(&told) && said.contains(": cictl deploy "),
         "{said}"
     );
     stage.cictl_ends(0, &["deploy", ANNA]);
