@@ -3,10 +3,11 @@
 
 mod builds;
 mod people;
+mod projects;
 mod stages;
 mod workspaces;
 
-use crate::model::{audit, job, project, system, workspace};
+use crate::model::{audit, job, system, workspace};
 use crate::{Conflict, Error, LostWork, Result, RunOutput};
 use cid_proto::v1 as pb;
 use jiff::Timestamp;
@@ -143,6 +144,7 @@ impl From<pb::Step> for job::Step {
             kind: from.kind,
             label: from.label,
             took: from.took.map(duration),
+            idle: from.idle,
         }
     }
 }
@@ -189,6 +191,7 @@ impl TryFrom<pb::Event> for job::Event {
                 state: step.state().into(),
                 label: step.label,
                 took: step.took.map(duration),
+                idle: step.idle,
             },
             Some(What::Output(output)) => job::What::Output {
                 index: output.index,
@@ -217,75 +220,6 @@ impl TryFrom<pb::WatchJobResponse> for job::Event {
 
     fn try_from(from: pb::WatchJobResponse) -> Result<Self> {
         required(from.event, "an empty event")?.try_into()
-    }
-}
-
-impl From<pb::Project> for project::Project {
-    fn from(from: pb::Project) -> Self {
-        Self {
-            name: from.name,
-            domain: from.domain,
-            git_url: from.git_url,
-            base_branch: from.base_branch,
-            work_dir: from.work_dir,
-            deploy_user: from.deploy_user,
-            file: from.file,
-            error: given(from.error),
-            workspaces: from.workspaces,
-            test: from.test,
-        }
-    }
-}
-
-impl From<pb::RemoveProjectResponse> for project::RemovedProject {
-    fn from(from: pb::RemoveProjectResponse) -> Self {
-        Self {
-            file: given(from.file),
-            removed: from.removed,
-            kept: from.kept,
-        }
-    }
-}
-
-impl From<pb::FollowUp> for project::FollowUp {
-    fn from(from: pb::FollowUp) -> Self {
-        Self {
-            branch: from.branch,
-            commit: given(from.commit),
-            message: from.message,
-            job: given(from.job),
-        }
-    }
-}
-
-impl TryFrom<pb::HookDelivery> for project::HookDelivery {
-    type Error = Error;
-
-    fn try_from(from: pb::HookDelivery) -> Result<Self> {
-        Ok(Self {
-            at: timestamp(required(from.at, "a webhook without a time")?)?,
-            scheme: given(from.scheme),
-            event: given(from.event),
-            id: given(from.id),
-            accepted: from.accepted,
-            outcome: given(from.outcome),
-        })
-    }
-}
-
-impl From<pb::CheckItem> for project::CheckItem {
-    fn from(from: pb::CheckItem) -> Self {
-        Self {
-            severity: match from.severity() {
-                pb::Severity::Unspecified => project::Severity::Unknown,
-                pb::Severity::Ok => project::Severity::Ok,
-                pb::Severity::Warning => project::Severity::Warning,
-                pb::Severity::Error => project::Severity::Error,
-            },
-            subject: from.subject,
-            message: from.message,
-            hint: given(from.hint),
-        }
     }
 }
 
@@ -342,6 +276,7 @@ impl TryFrom<pb::AuditLine> for audit::AuditLine {
             reason: given(from.reason),
             outcome: from.outcome,
             program: given(from.program),
+            build: Some(from.build).filter(|number| *number != 0),
         })
     }
 }
@@ -481,6 +416,7 @@ mod tests {
                     seconds: 1,
                     nanos: 500_000_000,
                 }),
+                idle: false,
             })),
         })
         .unwrap();
@@ -490,7 +426,7 @@ mod tests {
             serde_json::json!({
                 "job": "01", "seq": 3, "at": "2023-11-14T22:13:20.000000005Z",
                 "what": "step", "index": 1, "state": "applied", "label": "clone",
-                "took_seconds": 1.5,
+                "took_seconds": 1.5, "idle": false,
             })
         );
     }

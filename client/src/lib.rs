@@ -22,7 +22,7 @@ pub use model::job::{
 };
 pub use model::people::{EnabledFront, Link, Person, SignIn, SignedIn, Visit};
 pub use model::project::{CheckItem, FollowUp, HookDelivery, Project, RemovedProject, Severity};
-pub use model::stage::{ChangedCommit, Preview, Stage};
+pub use model::stage::{ChangedCommit, Preview, ShownStage, Stage};
 pub use model::system::{Finding, FindingKind, Version};
 pub use model::workspace::{
     Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, LogPlace,

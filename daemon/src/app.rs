@@ -10,7 +10,7 @@ use crate::{
     health::Looker,
     host, keeper,
     layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
-    operation,
+    notify, operation,
     reload::Telling,
     rpc::{self, Doors},
     sandbox::{self, Engines},
@@ -240,6 +240,7 @@ async fn prepare_projects(cid: &Cid, shelf: &Shelf) -> Vec<String> {
 /// The part that a sandbox and a host have in common.
 async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyhow::Result<()> {
     cid.store.release_stray_ports().await?;
+    cid.recall_deliveries().await?;
     keeper::renew_room_for_units(&cid);
     doctor::mend_accounts(&cid).await?;
     let recovered = cid.engine.recover().await?;
@@ -254,13 +255,11 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let builds = tokio::spawn(operation::tidy_builds_forever(cid.clone()));
     let watching = tokio::spawn(trigger::watch_forever(cid.clone()));
     let carrying = tokio::spawn(trigger::carry_forever(cid.clone()));
+    let deliveries = tokio::spawn(cid.clone().keep_deliveries());
+    let telling_others = tokio::spawn(notify::tell_forever(cid.clone()));
     let forgetting = tokio::spawn(keeper::forget_forever(cid.clone()));
     let watchdog = tokio::spawn(status::feed_watchdog(cid.clone()));
-    let status = tokio::spawn(status::keep_told(
-        cid.engine.watch_running(),
-        Arc::clone(&cid.sys.queues),
-        cid.stopping.clone(),
-    ));
+    let status = tokio::spawn(status::keep_told(cid.clone()));
     let mut telling = Telling::new(&cid.layout, cid.sys.is_host());
     sd_notify::notify(&[NotifyState::Ready]).ok();
     tracing::info!("ready: {} (jobs taken up: {recovered})", how_to_use(&cid));
@@ -282,7 +281,17 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
         tracing::warn!("some commands in workspaces are still being ended");
     }
     let _ = tokio::join!(
-        mails, debts, sites, builds, watching, carrying, forgetting, watchdog, status
+        mails,
+        debts,
+        sites,
+        builds,
+        watching,
+        carrying,
+        deliveries,
+        telling_others,
+        forgetting,
+        watchdog,
+        status
     );
     served.map_err(Into::into)
 }

@@ -186,6 +186,11 @@ impl Layout {
     pub fn helper_dir(&self) -> PathBuf {
         self.run_dir.join("helpers")
     }
+    /// Copies of project files as they last could be used.
+    pub fn last_good_dir(&self) -> PathBuf {
+        self.state_dir.join("projects")
+    }
+
     /// What was moved away until its job is over, one folder a job; for things in `state_dir`.
     pub fn trash_dir(&self) -> PathBuf {
         self.state_dir.join("trash")

@@ -31,6 +31,8 @@ pub mod host;
 pub mod keeper;
 /// Where things are on disk.
 pub mod layout;
+/// Others are told of builds and deployments.
+pub mod notify;
 /// What is decided before a job begins: checks, permission, submission.
 pub mod operation;
 /// What each kind of job does.

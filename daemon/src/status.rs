@@ -2,12 +2,13 @@
 
 use crate::{
     cid::Cid,
+    store::Silent,
     system::queue::{Queues, Waiting},
 };
+use futures::{FutureExt as _, future::BoxFuture};
 use sd_notify::NotifyState;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
-use tokio_util::sync::CancellationToken;
 
 /// Pause between two status lines; of a burst of changes only the last state is sent.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,13 +33,20 @@ pub(crate) async fn feed_watchdog(cid: Cid) {
 }
 
 /// Keeps the jobs in `systemctl status` up to date until the daemon stops.
-pub(crate) async fn keep_told(
-    running: watch::Receiver<usize>,
-    queues: Arc<Queues>,
-    stopping: CancellationToken,
-) {
+pub(crate) async fn keep_told(cid: Cid) {
+    let Cid {
+        engine,
+        store,
+        sys,
+        stopping,
+        ..
+    } = cid;
+    let silent = || {
+        let store = store.clone();
+        async move { store.silent_remotes().await.unwrap_or_default() }.boxed()
+    };
     tokio::select! {
-        () = tell(running, &queues, |status| {
+        () = tell(engine.watch_running(), &sys.queues, silent, |status| {
             sd_notify::notify(&[NotifyState::Status(status)]).ok();
         }) => {}
         () = stopping.cancelled() => {
@@ -50,6 +58,7 @@ pub(crate) async fn keep_told(
 async fn tell(
     mut running: watch::Receiver<usize>,
     queues: &Arc<Queues>,
+    silent: impl Fn() -> BoxFuture<'static, Vec<Silent>>,
     mut say: impl FnMut(&str),
 ) {
     let mut turns = queues.watch();
@@ -60,6 +69,7 @@ async fn tell(
         let line = line(
             jobs,
             &queues.all_waiting().into_values().collect::<Vec<_>>(),
+            &silent().await,
         );
         let is_new = line != said;
         if is_new {
@@ -77,8 +87,21 @@ async fn tell(
     }
 }
 
-/// How many jobs there are, and the reason of the first one that waits.
-fn line(jobs: usize, waiting: &[Waiting]) -> String {
+/// How many jobs there are, the reason of the first one that waits, and the remote that has been silent longest.
+fn line(jobs: usize, waiting: &[Waiting], silent: &[Silent]) -> String {
+    let mut line = at_work(jobs, waiting);
+    if let Some(first) = silent.iter().min_by_key(|one| one.since) {
+        let told = format!("; the remote of {} {first}", first.project);
+        // systemd takes one line.
+        line.push_str(&told.replace(char::is_control, " "));
+        if silent.len() > 1 {
+            line.push_str(&format!("; {} more are silent", silent.len() - 1));
+        }
+    }
+    line
+}
+
+fn at_work(jobs: usize, waiting: &[Waiting]) -> String {
     let at_work = match jobs {
         0 => return "idle".to_owned(),
         1 => "1 job at work".to_owned(),
@@ -109,11 +132,24 @@ mod tests {
             }),
         };
         assert_eq!(
-            line(5, &[waiting(3), waiting(2)]),
+            line(5, &[waiting(3), waiting(2)], &[]),
             "5 jobs at work, 2 of them waiting for a turn: 2 ahead (install of ben@example.com in shop, 3 min)"
         );
-        assert_eq!(line(1, &[]), "1 job at work");
-        assert_eq!(line(0, &[]), "idle");
+        assert_eq!(line(1, &[], &[]), "1 job at work");
+        assert_eq!(line(0, &[], &[]), "idle");
+    }
+
+    #[test]
+    fn the_remote_that_is_silent_longest_is_told() {
+        let silent = |project: &str, second| Silent {
+            project: crate::domain::ProjectName::parse(project).unwrap(),
+            since: jiff::Timestamp::from_second(second).unwrap(),
+            reason: format!("{project} is away"),
+        };
+        assert_eq!(
+            line(0, &[], &[silent("blog", 60), silent("shop", 1)]),
+            "idle; the remote of shop has not answered since 1970-01-01 00:00:01 UTC: shop is away; 1 more are silent"
+        );
     }
 
     #[tokio::test]
@@ -124,9 +160,14 @@ mod tests {
         let running = jobs.subscribe();
         let telling = tokio::spawn(async move {
             let queues = Arc::new(Queues::new(1, 1));
-            tell(running, &queues, move |status| {
-                heard.lock().unwrap().push(status.to_owned());
-            })
+            tell(
+                running,
+                &queues,
+                || async { Vec::new() }.boxed(),
+                move |status| {
+                    heard.lock().unwrap().push(status.to_owned());
+                },
+            )
             .await;
         });
         sleep(PAUSE * 3).await;

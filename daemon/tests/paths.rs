@@ -29,6 +29,7 @@ const DAEMON: &[(&str, &[&str])] = &[
     (
         "the operator's: project files, keys, templates and the folders that these name",
         &[
+            "config/last_good.rs",
             "config/mod.rs",
             "config/projects.rs",
             "config/settings.rs",
@@ -77,7 +78,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "operation/work.rs",
             "step/back_up.rs",
             "step/make_build_folder.rs",
-            "step/test_build.rs",
+            "step/kept_output.rs",
             "step/make_directory.rs",
             "step/make_stage_folder.rs",
             "step/remove_directory.rs",

@@ -23,6 +23,7 @@ mod identity;
 mod inspect;
 mod leavings;
 mod mail;
+mod post;
 mod programs;
 mod run;
 mod serve;

@@ -7,7 +7,7 @@ use crate::{
     drop::{self, Role},
     end_processes, git,
     identity::Expectations,
-    inspect, mail, socket, tree,
+    inspect, mail, post, socket, tree,
 };
 use cid_kernel::{cgroup::Refusals, reaper};
 use cid_protocol::wire::CONNECTION;
@@ -208,6 +208,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::LookAtPaths(ask) => reply(tree::acl::look_at_paths(&ask)),
         Request::Resolve(ask) => reply(Ok(resolve(&ask))),
         Request::SendMail(ask) => reply(mail::send(&ask)),
+        Request::Post(ask) => reply(post::post(&ask)),
         Request::WorkStatus(ask) => reply(git::work::status(&ask)),
         Request::UnfinishedWork(ask) => reply(git::work::unfinished(&ask)),
         Request::LookAtTree(ask) => reply(git::work::look(&ask)),

@@ -1,13 +1,13 @@
 //! `cictl builds`
 
-use super::{Cx, Outcome};
+use super::{Cx, Failure, Outcome, follow};
 use crate::ui::{table, text};
-use cid_client::{BuildState, Exit};
+use cid_client::{BuildState, Client, Exit};
 use clap::{Args, Subcommand};
 use futures::StreamExt as _;
 use std::io::Write as _;
 
-/// Show builds, what their tests printed, and remove one
+/// Show builds, what their commands and tests printed, and remove one
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Builds {
@@ -22,7 +22,9 @@ enum Verb {
     List(List),
     /// Show one build, with the digest of its files and the tests that failed
     Show(Which),
-    /// Print all that a build's tests printed
+    /// Print all that a build's commands and tests printed
+    ///
+    /// Of a build that could not be made, it prints what its job did.
     Logs(Which),
     /// Remove a build with its files
     Delete(Which),
@@ -61,28 +63,7 @@ impl Builds {
                 let build = client.show_build(project, which.number).await?;
                 cx.print(&build, || table::build(&build))?;
             }
-            Verb::Logs(which) => {
-                let project = which.project.as_deref();
-                let mut output = client.build_logs(project, which.number).await?;
-                let mut stdout = std::io::stdout().lock();
-                // A line may be in two chunks, and a character too.
-                let mut rest = Vec::new();
-                while let Some(chunk) = output.next().await {
-                    rest.extend(chunk?.0);
-                    let whole = rest.iter().rposition(|&byte| byte == b'\n');
-                    let whole: Vec<u8> = rest.drain(..whole.map_or(0, |end| end + 1)).collect();
-                    print(&mut stdout, &whole)?;
-                }
-                print(&mut stdout, &rest)?;
-                stdout.flush()?;
-                let build = client.show_build(project, which.number).await?;
-                if build.state == BuildState::Error {
-                    cx.say(&format!(
-                        "it could not be made; what its commands printed: cictl jobs show {}",
-                        build.job
-                    ));
-                }
-            }
+            Verb::Logs(which) => logs(cx, &client, &which).await?,
             Verb::Delete(which) => {
                 let project = which.project.as_deref();
                 client.delete_build(project, which.number).await?;
@@ -91,6 +72,28 @@ impl Builds {
         }
         Ok(Exit::Done)
     }
+}
+
+async fn logs(cx: &Cx, client: &Client, which: &Which) -> Result<(), Failure> {
+    let project = which.project.as_deref();
+    let build = client.show_build(project, which.number).await?;
+    if build.state == BuildState::Error {
+        cx.say("it could not be made; its job printed:");
+        return follow::print_output(cx, client, &build.job).await;
+    }
+    let mut output = client.build_logs(project, which.number).await?;
+    let mut stdout = std::io::stdout().lock();
+    // A line may be in two chunks, and a character too.
+    let mut rest = Vec::new();
+    while let Some(chunk) = output.next().await {
+        rest.extend(chunk?.0);
+        let whole = rest.iter().rposition(|&byte| byte == b'\n');
+        let whole: Vec<u8> = rest.drain(..whole.map_or(0, |end| end + 1)).collect();
+        print(&mut stdout, &whole)?;
+    }
+    print(&mut stdout, &rest)?;
+    stdout.flush()?;
+    Ok(())
 }
 
 /// Without what a terminal would act upon: tests wrote it.

@@ -30,7 +30,11 @@ impl Deploy {
             return Ok(Exit::Done);
         }
         let (job, workspace) = follow::to_workspace(cx, &client, &self.target, &id).await?;
-        cx.say(&format!("deployed after {}", text::took_by(&job)));
+        // A note of the job has said so.
+        let has_changed = job.steps.iter().any(|step| !step.idle);
+        if has_changed {
+            cx.say(&format!("deployed after {}", text::took_by(&job)));
+        }
         print_address(cx, &workspace)?;
         Ok(Exit::Done)
     }

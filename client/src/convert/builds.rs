@@ -42,6 +42,7 @@ impl From<pb::BuildState> for build::BuildState {
             pb::BuildState::Passed => Self::Passed,
             pb::BuildState::Failed => Self::Failed,
             pb::BuildState::Error => Self::Error,
+            pb::BuildState::Superseded => Self::Superseded,
         }
     }
 }

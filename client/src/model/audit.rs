@@ -37,6 +37,8 @@ pub struct AuditLine {
     pub outcome: String,
     /// The program that was to be run in the workspace, without its arguments.
     pub program: Option<String>,
+    /// The number of the build it was about.
+    pub build: Option<u32>,
 }
 
 /// What was decided about a request.

@@ -61,6 +61,8 @@ pub enum BuildState {
     Failed,
     /// It could not be made.
     Error,
+    /// A newer push to its branch took its place before it began.
+    Superseded,
 }
 
 names!(BuildState {
@@ -71,4 +73,5 @@ names!(BuildState {
     Passed => "passed",
     Failed => "failed",
     Error => "error",
+    Superseded => "superseded",
 });

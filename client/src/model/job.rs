@@ -171,6 +171,8 @@ pub struct Step {
     /// How long it ran; `None` until it ended. In JSON `took_seconds`.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Option<Duration>,
+    /// Applied, and there was nothing to do.
+    pub idle: bool,
 }
 
 /// Where a step has got to.
@@ -257,6 +259,8 @@ pub enum What {
         /// How long it ran, where it has just ended.
         #[serde(rename = "took_seconds", serialize_with = "seconds")]
         took: Option<Duration>,
+        /// Applied, and there was nothing to do.
+        idle: bool,
     },
     /// A step's commands wrote something.
     Output {

@@ -27,6 +27,10 @@ pub struct Project {
     pub workspaces: u32,
     /// The commands of its tests, for people.
     pub test: Vec<String>,
+    /// Since when its remote does not answer.
+    pub remote_silent_since: Option<Timestamp>,
+    /// Why not.
+    pub remote_error: Option<String>,
 }
 
 /// What became of a project that was taken away.

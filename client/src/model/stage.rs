@@ -1,6 +1,6 @@
 //! Stages.
 
-use super::workspace::{Health, WorkspaceState};
+use super::workspace::{Health, Process, WorkspaceState};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -67,4 +67,14 @@ pub struct ChangedCommit {
     pub subject: String,
     /// The address of its author.
     pub author: String,
+}
+
+/// A stage, and the processes of its build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownStage {
+    /// The stage.
+    #[serde(flatten)]
+    pub stage: Stage,
+    /// Its processes; none where nothing was deployed.
+    pub processes: Vec<Process>,
 }

@@ -115,6 +115,7 @@ impl Progress {
                 state,
                 label,
                 took,
+                idle,
             } => {
                 let label = clean(label);
                 let mark = match state {
@@ -128,6 +129,9 @@ impl Progress {
                     StepState::Planned | StepState::Unknown => return None,
                 };
                 self.running.remove(index);
+                if *idle {
+                    return None;
+                }
                 Some(Line {
                     mark,
                     text: label,
@@ -264,6 +268,7 @@ mod tests {
             state,
             label: label.into(),
             took: (millis > 0).then(|| Duration::from_millis(millis)),
+            idle: false,
         }
     }
 
@@ -293,6 +298,22 @@ mod tests {
         [undone] install dependencies  0.02s
         [stuck] clone the repository
         ");
+    }
+
+    #[test]
+    fn a_step_that_had_nothing_to_do_has_no_line() {
+        let idle = What::Step {
+            index: 0,
+            state: StepState::Applied,
+            label: "fetch main".into(),
+            took: Some(Duration::from_millis(20)),
+            idle: true,
+        };
+        let note = What::Note {
+            index: 1,
+            text: "nothing has changed".into(),
+        };
+        assert_eq!(rendered(&[idle, note]), "[note] nothing has changed");
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub(crate) fn failed_job() -> Job {
         label: label.into(),
         state: StepState::Undone,
         took: Some(Duration::from_millis(millis)),
+        idle: false,
     };
     Job {
         id: "0190".into(),

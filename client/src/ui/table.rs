@@ -3,7 +3,7 @@
 
 mod delivery;
 
-pub(crate) use delivery::{build, builds, stages};
+pub(crate) use delivery::{build, builds, stage, stages};
 
 use super::fit::{Narrow, fit};
 use super::left::size;
@@ -76,12 +76,17 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
         ("job", workspace.job.clone().unwrap_or_default()),
     ]);
     let members = pairs(members);
-    if workspace.processes.is_empty() {
+    with_processes(members, &workspace.processes)
+}
+
+/// Adds processes, and the last lines of those that crash.
+fn with_processes(members: String, all: &[Process]) -> String {
+    if all.is_empty() {
         return members;
     }
-    let mut text = format!("{members}\n\n{}", processes(&workspace.processes));
+    let mut text = format!("{members}\n\n{}", processes(all));
     let with_lines = |process: &&Process| !process.last_lines.is_empty();
-    for process in workspace.processes.iter().filter(with_lines) {
+    for process in all.iter().filter(with_lines) {
         text.push_str(&format!("\n\nlast lines of {}:", clean(&process.name)));
         for line in &process.last_lines {
             text.push_str(&format!("\n    {}", clean(line)));
@@ -271,9 +276,10 @@ pub(crate) fn audit(lines: &[AuditLine], width: Option<usize>) -> String {
                 _ => String::new(),
             };
             let rpc = line.rpc.strip_prefix("/cid.v1.").unwrap_or(&line.rpc);
-            let request = match &line.program {
-                Some(program) => format!("{rpc} {program}"),
-                None => rpc.to_owned(),
+            let request = match (&line.program, line.build) {
+                (Some(program), _) => format!("{rpc} {program}"),
+                (None, Some(build)) => format!("{rpc} {build}"),
+                (None, None) => rpc.to_owned(),
             };
             [
                 time(line.at),
@@ -321,10 +327,15 @@ pub(crate) fn project(project: &Project) -> String {
 }
 
 fn status(project: &Project) -> String {
-    project
-        .error
-        .as_ref()
-        .map_or_else(|| "ok".to_owned(), |error| format!("error: {error}"))
+    match (&project.error, project.remote_silent_since) {
+        (Some(error), _) => format!("error: {error}"),
+        (None, Some(since)) => format!(
+            "remote silent since {}: {}",
+            time(since),
+            clean(project.remote_error.as_deref().unwrap_or_default())
+        ),
+        (None, None) => "ok".to_owned(),
+    }
 }
 
 /// What `project check` looked at, one a line, with how to mend it below.

@@ -67,6 +67,7 @@ pub(super) fn journal(id: &str) -> Vec<pb::Event> {
             state: state.into(),
             label: "clone the repository".into(),
             took: took.map(|nanos| prost_types::Duration { seconds: 0, nanos }),
+            idle: false,
         })
     };
     let mut whats = vec![

@@ -41,6 +41,8 @@ pub struct Known {
     pub address: Option<Email>,
     /// The program that it asks to run.
     pub program: Option<String>,
+    /// The number of the build it is about.
+    pub build: Option<u32>,
 }
 
 impl Call {
@@ -78,6 +80,11 @@ impl Call {
     /// Records the job of a build that it started.
     pub fn began_build(&self, job: Uuid) {
         self.lock().job = Some(job);
+    }
+
+    /// Records the number of the build it is about.
+    pub fn concerns_build(&self, number: u32) {
+        self.lock().build = Some(number);
     }
 
     /// Records the project it is about.

@@ -5,7 +5,7 @@ mod looks;
 mod rights;
 pub mod streams;
 
-pub use deliveries::{Deliveries, Delivery};
+pub use deliveries::Deliveries;
 pub use looks::{FollowUp, Looked, Looks};
 pub use streams::Streams;
 

@@ -35,6 +35,9 @@ impl Cid {
     pub(crate) async fn take_up(&self, shelf: Shelf) -> Result<(), StoreError> {
         self.keep_rights(&shelf).await?;
         self.projects.replace(shelf);
+        let counts = self.store.workspace_counts().await?;
+        let is_used = |name: &str| counts.keys().any(|project| project.as_str() == name);
+        self.projects.forget_unless(is_used);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Access, ConfigError, Database, Domain, EnvName, FileEntry, Git, LinkEntry, Media,
-    NginxSettings, OnBranchDeleted, ProjectLimits, Stages, TestGate, Tls, WorkDir,
+    NginxSettings, Notify, OnBranchDeleted, ProjectLimits, Stages, TestGate, Tls, WorkDir,
     app::{App, Command},
     dotenv, numbers, parse,
     place::Broken,
@@ -86,6 +86,9 @@ pub struct Project {
     /// Its environments that belong to no person.
     #[serde(default)]
     pub stages: Stages,
+    /// Who is told of its builds and deployments.
+    #[serde(default)]
+    pub notify: Notify,
     /// Values that are secrets by where they come from; not in the file.
     #[serde(skip)]
     pub(super) hidden: Vec<String>,
@@ -151,6 +154,11 @@ impl Project {
     /// # Errors
     /// It cannot be read, breaks a rule, or its stem is no project name.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_copy(path, path)
+    }
+
+    /// Reads a copy of the file `path`.
+    pub(super) fn read_copy(copy: &Path, path: &Path) -> Result<Self, ConfigError> {
         let stem = path
             .file_stem()
             .and_then(|stem| stem.to_str())
@@ -159,7 +167,7 @@ impl Project {
         let name = ProjectName::parse(stem).ok_or_else(|| {
             fail(format!("`{stem}` is not a project name (a-z, 0-9 and -, beginning with a letter, at most 31)"))
         })?;
-        let text = read(path)?;
+        let text = read(copy)?;
         let mut project: Self = parse(path, &text)?;
         project.name = name;
         path.clone_into(&mut project.file);
@@ -167,6 +175,11 @@ impl Project {
         project.keys = keys(&text);
         project.check().map_err(|broken| fail(broken.told(&text)))?;
         Ok(project)
+    }
+
+    /// Whether it was read from this text.
+    pub(super) fn is_of(&self, text: &str) -> bool {
+        self.digest == hash(text)
     }
 
     /// What it says of people's rights.
@@ -235,6 +248,7 @@ impl Project {
         numbers::check(self)?;
         self.check_hosts()?;
         stages::check(self)?;
+        self.notify.check(&self.git.url)?;
         self.check_variables()
     }
 

@@ -1,6 +1,6 @@
 //! All projects, as last read; one bad file stops that project, not the others.
 
-use super::{ConfigError, Project, deploy_users, shared_hosts};
+use super::{ConfigError, Project, deploy_users, last_good::LastGood, shared_hosts};
 use crate::{
     domain::{Email, ProjectName, RightsByProject},
     error::Error,
@@ -24,6 +24,7 @@ pub struct Projects {
     /// The parent of the work folders of projects without a `work_dir`.
     work_root: PathBuf,
     shelf: ArcSwap<Shelf>,
+    last_good: LastGood,
     /// What is missing that a reload should have made, by project.
     unprepared: ArcSwap<BTreeMap<ProjectName, String>>,
     /// People's rights by the last good file of each project.
@@ -50,6 +51,7 @@ impl Projects {
             dir: layout.projects_dir(),
             work_root: layout.work_root.clone(),
             shelf: ArcSwap::default(),
+            last_good: LastGood::read(layout.last_good_dir(), &layout.projects_dir()),
             unprepared: ArcSwap::default(),
             rights: ArcSwap::default(),
             is_member,
@@ -71,6 +73,7 @@ impl Projects {
 
     /// Uses these from now on.
     pub fn replace(&self, shelf: Shelf) {
+        self.last_good.keep(&shelf);
         self.shelf.store(Arc::new(shelf));
     }
 
@@ -193,6 +196,34 @@ impl Projects {
         }
     }
 
+    /// A usable one, or what a project whose file is bad or gone said last: for what must not wait until the file is
+    /// mended.
+    ///
+    /// # Errors
+    /// As [`Projects::get`], where nothing is known of it.
+    pub fn standing(&self, name: &str) -> Result<Arc<Project>, Error> {
+        self.get(name)
+            .or_else(|error| self.last_good.get(name).ok_or(error))
+    }
+
+    /// The same of all projects, by name.
+    pub fn all_standing(&self) -> Vec<Arc<Project>> {
+        let names = self.names();
+        names
+            .iter()
+            .filter_map(|name| self.standing(name).ok())
+            .collect()
+    }
+
+    /// Forgets what these said last: those that have neither a file nor anything that `is_used`.
+    pub fn forget_unless(&self, is_used: impl Fn(&str) -> bool) {
+        let shelf = self.all();
+        let names = self.last_good.names().into_iter();
+        for name in names.filter(|name| !shelf.contains_key(name) && !is_used(name)) {
+            self.last_good.forget(&name);
+        }
+    }
+
     fn missing(&self, name: &str) -> Error {
         let had_file = ProjectName::parse(name).filter(|name| self.rights().contains_key(name));
         match had_file {
@@ -226,10 +257,14 @@ impl Projects {
     /// # Errors
     /// There is none, or there are several (the message names them).
     pub fn only(&self) -> Result<Arc<Project>, Error> {
+        self.get(&self.only_name()?)
+    }
+
+    fn only_name(&self) -> Result<String, Error> {
         let names = self.names();
         let mut named = names.iter();
         match (named.next(), named.next()) {
-            (Some(name), None) => self.get(name),
+            (Some(name), None) => Ok(name.clone()),
             (None, _) => Err(Error::NotFound {
                 message: "there is no project yet".into(),
                 hint: Some(self.known()),
@@ -251,6 +286,17 @@ impl Projects {
             self.only()
         } else {
             self.get(name)
+        }
+    }
+
+    /// The same as [`Projects::standing`].
+    ///
+    /// # Errors
+    /// As of both.
+    pub fn standing_named_or_only(&self, name: &str) -> Result<Arc<Project>, Error> {
+        match name {
+            "" => self.standing(&self.only_name()?),
+            name => self.standing(name),
         }
     }
 

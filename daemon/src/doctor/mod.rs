@@ -245,6 +245,7 @@ async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
         }
     }
     silent(cid, &mut findings).await?;
+    untold(cid, &mut findings).await?;
     gone::find(cid, &mut findings).await?;
     Ok(findings)
 }
@@ -252,12 +253,30 @@ async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
 /// Remotes that did not answer when cid looked what is new there. Nothing is built or deployed meanwhile.
 async fn silent(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
     for silent in cid.store.silent_remotes().await? {
-        let since = silent.since.strftime("%F %T UTC");
         findings.push(Finding::note(
             format!("remote of {}", silent.project),
             format!(
-                "it has not answered since {since}, so no push is followed: {}; cictl project fetch {} asks it again",
-                silent.reason, silent.project
+                "it {silent}; no push is followed meanwhile; cictl project fetch {} asks it again",
+                silent.project
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Where notices of builds and deployments do not arrive.
+async fn untold(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
+    for trouble in cid.store.notice_troubles().await? {
+        let since = trouble.since.strftime("%F %T UTC");
+        let lost = match trouble.lost {
+            0 => String::new(),
+            lost => format!("; {lost} were given up"),
+        };
+        findings.push(Finding::note(
+            format!("notify.{} of {}", trouble.channel, trouble.project),
+            format!(
+                "nothing has arrived since {since}: {}{lost}",
+                trouble.reason
             ),
         ));
     }

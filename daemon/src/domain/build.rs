@@ -34,6 +34,8 @@ pub struct Build {
     pub took_ms: Option<u64>,
     /// Its job.
     pub job: Uuid,
+    /// The number of the newer build that takes its place.
+    pub superseded_by: Option<u32>,
 }
 
 /// Where installed packages are, and how programs find them.
@@ -86,6 +88,8 @@ pub enum BuildState {
     Failed,
     /// It could not be made; its files are gone.
     Error,
+    /// A newer push to its branch took its place before it began.
+    Superseded,
 }
 
 impl BuildState {
@@ -104,6 +108,7 @@ impl fmt::Display for BuildState {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::Error => "error",
+            Self::Superseded => "superseded",
         })
     }
 }

@@ -42,6 +42,9 @@ pub enum What {
         output: Value,
         /// How long it ran, in milliseconds.
         took_ms: u64,
+        /// There was nothing to do.
+        #[serde(default)]
+        idle: bool,
     },
     /// The step is being taken back.
     Undoing {
@@ -137,6 +140,8 @@ pub struct Progress {
     pub outputs: Vec<Option<Value>>,
     /// How long each step took to apply, in milliseconds.
     pub took_ms: Vec<Option<u64>>,
+    /// Whether each applied step had nothing to do.
+    pub idle: Vec<bool>,
     /// Set from the moment that everything is to be undone.
     pub failure: Option<Failure>,
 }
@@ -158,6 +163,7 @@ impl Progress {
             befores: vec![None; steps],
             outputs: vec![None; steps],
             took_ms: vec![None; steps],
+            idle: vec![false; steps],
             failure: None,
         }
     }
@@ -201,10 +207,12 @@ impl Progress {
                 step,
                 output,
                 took_ms,
+                idle,
             } => {
                 self.step(*step, &[J::Running], &[S::Observed], S::Applied, refuse)?;
                 self.outputs[*step] = Some(output.clone());
                 self.took_ms[*step] = Some(*took_ms);
+                self.idle[*step] = *idle;
             }
             What::Failed { failure } => {
                 if !matches!(self.state, J::Queued | J::Running) || self.is_going_back() {
@@ -307,6 +315,7 @@ mod tests {
             step,
             output: Value::Null,
             took_ms: 1,
+            idle: false,
         }
     }
 

@@ -4,10 +4,12 @@ pub mod about;
 pub mod account;
 pub mod build;
 pub mod creator;
+pub mod delivery;
 pub mod deployment;
 pub mod email;
 pub mod event;
 pub mod name;
+pub mod notice;
 pub mod rights;
 pub mod workspace;
 
@@ -16,9 +18,11 @@ pub use account::{Account, AccountRange, TOOLS, builder, project_group};
 pub use build::{Build, BuildState, Packages, Source, Verdict};
 pub use cid_protocol::process_type::ProcessType;
 pub use creator::Creator;
+pub use delivery::Delivery;
 pub use deployment::Deployment;
 pub use email::{Email, EmailError, MailDomain};
 pub use name::{Name, ProjectName, UnitName};
+pub use notice::{Channel, CommitStatus, Notice, StatusState};
 pub use rights::{Rights, RightsByProject};
 pub use workspace::{JobKind, JobState, Workspace, WorkspaceState};
 

@@ -20,10 +20,13 @@ use serde_json::Value;
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -42,6 +45,7 @@ pub struct Cx {
     pub(super) lines: mpsc::Sender<String>,
     pub(super) notes: Mutex<Vec<String>>,
     pub(super) kept: Mutex<Option<String>>,
+    pub(super) idle: AtomicBool,
     pub(crate) cancel: CancellationToken,
     pub(super) limit: Duration,
     /// Values that must not appear in anything that people see.
@@ -103,12 +107,13 @@ impl Cx {
         &self.project
     }
 
-    /// The project's current file, for a stage with what is its own; secrets are read here and never journalled.
+    /// The project's file as it is or, where it is bad or gone by now, as it last was good; for a stage with what is
+    /// its own. Secrets are read here and never journalled.
     ///
     /// # Errors
-    /// The file is gone or bad.
+    /// Nothing is known of the project, or the stage's secrets cannot be read.
     pub fn project(&self) -> Result<Arc<Project>, Fault> {
-        let project = self.inner.projects.get(self.project.as_str());
+        let project = self.inner.projects.standing(self.project.as_str());
         let project = project.map_err(|error| Fault::new(error.to_string()))?;
         match self.about.stage() {
             Some(stage) => project.seen_within(stage),
@@ -153,6 +158,49 @@ impl Cx {
         ask(self.inner.sys.helpers.as_ref(), &call, request).await
     }
 
+    /// The same; each line goes to `each` as well.
+    ///
+    /// # Errors
+    /// The helper's.
+    pub async fn ask_hearing<A: Ask>(
+        &self,
+        identity: Identity,
+        request: A,
+        each: impl FnMut(&str) + Send + 'static,
+    ) -> Result<A::Reply, Fault> {
+        let (lines, passing) = self.heard(each);
+        let call = Call {
+            job: self.job,
+            identity,
+            limit: self.limit,
+            lines,
+            cancel: self.cancel.clone(),
+            who: Arc::clone(&self.who),
+        };
+        let answer = ask(self.inner.sys.helpers.as_ref(), &call, request).await;
+        // The lines end with it.
+        drop(call);
+        let _ = passing.await;
+        answer
+    }
+
+    /// Takes lines for the job's log; each goes to `each` as well, without secrets.
+    fn heard(
+        &self,
+        mut each: impl FnMut(&str) + Send + 'static,
+    ) -> (mpsc::Sender<String>, JoinHandle<()>) {
+        let (lines, mut coming) = mpsc::channel::<String>(64);
+        let (log, secrets) = (self.lines.clone(), self.secrets.clone());
+        let passing = tokio::spawn(async move {
+            while let Some(line) = coming.recv().await {
+                each(&redact(&secrets, line.clone()));
+                // Only a log that has ended refuses lines.
+                let _ = log.send(line).await;
+            }
+        });
+        (lines, passing)
+    }
+
     /// The same within a time of its own, in which waiting counts. `None`: it took longer, and is dead.
     /// Each line goes to `each` as well.
     ///
@@ -163,17 +211,9 @@ impl Cx {
         identity: Identity,
         request: A,
         limit: Duration,
-        mut each: impl FnMut(&str) + Send + 'static,
+        each: impl FnMut(&str) + Send + 'static,
     ) -> Result<Option<A::Reply>, Fault> {
-        let (lines, mut coming) = mpsc::channel::<String>(64);
-        let (log, secrets) = (self.lines.clone(), self.secrets.clone());
-        let passing = tokio::spawn(async move {
-            while let Some(line) = coming.recv().await {
-                each(&redact(&secrets, line.clone()));
-                // Only a log that has ended refuses lines.
-                let _ = log.send(line).await;
-            }
-        });
+        let (lines, passing) = self.heard(each);
         let cancel = self.cancel.child_token();
         let call = Call {
             job: self.job,
@@ -239,6 +279,11 @@ impl Cx {
     /// Whether the job is on its way back: [`Step::finish`] is called in both directions.
     pub fn is_taken_back(&self) -> bool {
         self.taken_back
+    }
+
+    /// There is nothing to do: those who watch the job need not hear of the step.
+    pub fn idle(&self) {
+        self.idle.store(true, Ordering::Relaxed);
     }
 
     /// A sentence for those who watch the job.

@@ -11,7 +11,7 @@ use crate::{
 use serde_json::Value;
 use std::{
     mem,
-    sync::PoisonError,
+    sync::{PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::sync::watch;
@@ -80,11 +80,13 @@ impl Journal {
         begin: Instant,
     ) -> Result<(), Halt> {
         let (step, took_ms) = (running.index, millis(begin));
+        let idle = running.cx.idle.load(Ordering::Relaxed);
         self.end_log(running).await?;
         self.record(What::Applied {
             step,
             output,
             took_ms,
+            idle,
         })
     }
 

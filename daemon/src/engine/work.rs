@@ -16,7 +16,10 @@ use cid_protocol::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, atomic::AtomicUsize},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize},
+    },
     time::Duration,
 };
 use tokio::{
@@ -77,6 +80,7 @@ impl Work {
             lines,
             notes: Mutex::default(),
             kept: Mutex::default(),
+            idle: AtomicBool::new(false),
             cancel,
             limit: self.limit(index),
             secrets,
@@ -99,7 +103,7 @@ impl Work {
 
     /// Values that must not appear in anything that people see.
     async fn secrets(&self) -> Vec<String> {
-        let mut secrets = match self.inner.projects.get(self.row.project.as_str()) {
+        let mut secrets = match self.inner.projects.standing(self.row.project.as_str()) {
             Ok(project) => {
                 let within = self
                     .row
@@ -128,7 +132,7 @@ impl Work {
     fn limit(&self, index: usize) -> Duration {
         let settings = &self.inner.settings.limits;
         // A project without a readable file has no limits of its own.
-        match self.inner.projects.get(self.row.project.as_str()) {
+        match self.inner.projects.standing(self.row.project.as_str()) {
             Ok(project) => self.steps[index].limit(&project.limits.over(settings)),
             Err(_) => self.steps[index].limit(settings),
         }

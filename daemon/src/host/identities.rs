@@ -199,7 +199,7 @@ impl Identities {
     }
 
     fn project(&self, name: &ProjectName) -> Result<Arc<Project>, Fault> {
-        let project = self.projects.get(name.as_str());
+        let project = self.projects.standing(name.as_str());
         project.map_err(|error| Fault::new(error.to_string()))
     }
 }

@@ -16,7 +16,9 @@ use crate::{
 };
 use cid_protocol::{budget::WATCH_BATCH, fault::Fault, request::FindCommit};
 use futures::stream::{self, Stream};
-use std::{fs::File, io::Read as _, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, fs::File, io::Read as _, path::PathBuf, sync::Arc, time::Duration,
+};
 use uuid::Uuid;
 
 /// The pause between two looks for old builds.
@@ -78,6 +80,7 @@ pub async fn build(
         created_at: jiff::Timestamp::now(),
         took_ms: None,
         job: Uuid::now_v7(),
+        superseded_by: None,
     };
     let creator = match permit.actor() {
         Actor::Trigger(..) => Creator::Trigger,
@@ -88,8 +91,11 @@ pub async fn build(
     let plan = move |build: &Build| plan::build(&layout, &project, build);
     let submitted = cid.engine.submit_build(permit, draft, again, creator, plan);
     let (build, is_new) = submitted.await?;
-    if let (Some(call), true) = (call, is_new) {
-        call.began_build(build.job);
+    if let Some(call) = call {
+        call.concerns_build(build.number);
+        if is_new {
+            call.began_build(build.job);
+        }
     }
     Ok((build, is_new))
 }
@@ -101,6 +107,18 @@ pub async fn build(
 pub async fn show_build(cid: &Cid, project: &str, number: u32) -> Result<Build, Error> {
     let project = cid.projects.named_or_only(project)?;
     let mut build = find(cid, &project.name, number).await?;
+    if let Some(newer) = build
+        .superseded_by
+        .filter(|_| build.state == BuildState::Superseded)
+    {
+        build.verdict = Some(Verdict {
+            message: format!(
+                "build {newer}, of a newer push to {}, took its place",
+                build.source.reference
+            ),
+            ..Verdict::default()
+        });
+    }
     if build.state == BuildState::Error && build.verdict.is_none() {
         // Its job says why there are no files to test.
         let failure = cid.store.job(build.job).await?.and_then(|job| job.failure);
@@ -120,7 +138,7 @@ async fn find(cid: &Cid, project: &ProjectName, number: u32) -> Result<Build, Er
     })
 }
 
-/// All that a build's tests printed, in pieces; each is read when it is wanted.
+/// All that a build's commands printed, and then its tests, in pieces; each is read when it is wanted.
 ///
 /// # Errors
 /// There is no such build, the actor may not read it, or reads as many logs as it may.
@@ -135,23 +153,41 @@ pub async fn build_output(
     let build = find(cid, &project.name, number).await?;
     let opener = Opener::new(permit.uid(), permit.actor().person());
     let place = cid.streams.begin(opener, Kind::Logs)?;
-    let path = build.directory.join(crate::step::OUTPUT);
-    // Without tests there is none.
-    let file = File::open(&path).ok();
-    Ok(stream::unfold((file, place), move |(file, place)| {
-        let read = file.and_then(|mut file| {
-            let mut chunk = vec![0; WATCH_BATCH.most];
-            match file.read(&mut chunk) {
-                Ok(0) => None,
-                Ok(read) => {
-                    chunk.truncate(read);
-                    Some((Ok(chunk), Some(file)))
-                }
-                Err(error) => Some((Err(Fault::io("read", &path, error)), None)),
-            }
-        });
-        std::future::ready(read.map(|(piece, rest)| (piece, (rest, place))))
+    let files = [crate::step::BUILD_LOG, crate::step::OUTPUT];
+    let paths = VecDeque::from(files.map(|file| build.directory.join(file)));
+    let begin = (paths, None, place);
+    Ok(stream::unfold(begin, |(mut paths, mut open, place)| {
+        let piece = next_piece(&mut paths, &mut open);
+        std::future::ready(piece.map(|piece| (piece, (paths, open, place))))
     }))
+}
+
+/// The next piece of the first of these files that has one. Without commands there is no file.
+fn next_piece(
+    paths: &mut VecDeque<PathBuf>,
+    open: &mut Option<(PathBuf, File)>,
+) -> Option<Result<Vec<u8>, Fault>> {
+    loop {
+        let Some((path, file)) = open else {
+            let path = paths.pop_front()?;
+            *open = File::open(&path).ok().map(|file| (path, file));
+            continue;
+        };
+        let mut chunk = vec![0; WATCH_BATCH.most];
+        match file.read(&mut chunk) {
+            Ok(0) => *open = None,
+            Ok(read) => {
+                chunk.truncate(read);
+                return Some(Ok(chunk));
+            }
+            Err(error) => {
+                let fault = Fault::io("read", path, error);
+                paths.clear();
+                *open = None;
+                return Some(Err(fault));
+            }
+        }
+    }
 }
 
 /// Removes a build with its files.

@@ -83,10 +83,7 @@ pub async fn resolve(cid: &Cid, named: &Named) -> Result<Workspace, Error> {
         1 => found
             .pop()
             .ok_or_else(|| Error::not_found("there is no such workspace")),
-        0 if email.stage().is_some() => Err(Error::NotFound {
-            message: format!("nothing runs in a stage {email}{}", of_project(project)),
-            hint: Some("cictl stages shows them all".into()),
-        }),
+        0 if let Some(stage) = email.stage() => Err(no_stage(cid, &stage, project)),
         0 => Err(Error::NotFound {
             message: format!("{email} has no workspace{}", of_project(project)),
             hint: Some("cictl list shows them all".into()),
@@ -102,6 +99,29 @@ pub async fn resolve(cid: &Cid, named: &Named) -> Result<Workspace, Error> {
                 hint: Some("say which one with -p PROJECT".into()),
             })
         }
+    }
+}
+
+/// Why a word that is no address names nothing: it may be a stage's name, or meant as an address.
+fn no_stage(cid: &Cid, stage: &Name, project: &str) -> Error {
+    let shelf = cid.projects.all_standing();
+    let mut meant = shelf.iter();
+    let is_stage = meant.any(|one| {
+        (project.is_empty() || one.name.as_str() == project) && one.stage(stage).is_some()
+    });
+    let of = of_project(project);
+    match is_stage {
+        true => Error::NotFound {
+            message: format!("nothing runs in the stage {stage}{of} yet"),
+            hint: Some(format!("cictl promote {stage} deploys a build there")),
+        },
+        false => Error::NotFound {
+            message: format!("there is no workspace {stage}{of}"),
+            hint: Some(
+                "a workspace is named by its e-mail address (cictl list), a stage by its name (cictl stages)"
+                    .into(),
+            ),
+        },
     }
 }
 
@@ -158,7 +178,7 @@ pub(crate) fn subject(
     job: Option<Uuid>,
 ) -> Subject {
     let stage = email.stage();
-    let file = cid.projects.get(project.as_str()).ok();
+    let file = cid.projects.standing(project.as_str()).ok();
     Subject {
         deployers: file.and_then(|file| file.access.deployers.clone().filter(|_| stage.is_some())),
         project: project.clone(),

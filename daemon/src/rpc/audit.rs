@@ -157,6 +157,7 @@ fn line(call: &Call, outcome: Code) -> AuditLine {
         reason: short(&reason),
         outcome: convert::code(outcome).to_owned(),
         program: short(&known.program.unwrap_or_default()),
+        build: known.build.unwrap_or_default(),
     }
 }
 
@@ -180,6 +181,7 @@ fn log(line: &AuditLine) {
         reason,
         outcome,
         program,
+        build,
         ..
     } = line;
     let who = if account.is_empty() { "?" } else { account };
@@ -192,6 +194,10 @@ fn log(line: &AuditLine) {
     };
     // An unknown field is left out.
     let ran = if program.is_empty() { "" } else { " of " };
+    let of_build = match build {
+        0 => String::new(),
+        number => format!(" of build {number}"),
+    };
     let [
         account,
         action,
@@ -205,8 +211,8 @@ fn log(line: &AuditLine) {
     tracing::info!(
         target: "audit",
         uid, account, pid, door, rpc, action, email = email_field, project, workspace, job,
-        program = program_field, decision, outcome,
-        "{who} ({uid}) {rpc}{ran}{program}{of}{email}: {decision}, {outcome}{why}{reason}"
+        program = program_field, build = Some(*build).filter(|number| *number > 0), decision, outcome,
+        "{who} ({uid}) {rpc}{ran}{program}{of_build}{of}{email}: {decision}, {outcome}{why}{reason}"
     );
 }
 
@@ -289,6 +295,7 @@ impl From<AuditLine> for v1::AuditLine {
             reason: line.reason,
             outcome: line.outcome,
             program: line.program,
+            build: line.build,
         }
     }
 }

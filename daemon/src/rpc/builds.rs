@@ -1,6 +1,7 @@
 //! Service `Builds`.
 
 use super::{
+    concerns_build,
     convert::{duration, timestamp},
     page_size, page_token, take_claim,
 };
@@ -77,7 +78,8 @@ impl Builds for Cid {
         request: Request<v1::BuildLogsRequest>,
     ) -> Result<Response<Self::LogsStream>, Status> {
         let claim = take_claim(&request)?;
-        let build = request.into_inner().build.unwrap_or_default();
+        let build = request.get_ref().build.clone().unwrap_or_default();
+        concerns_build(&request, build.number);
         let output = operation::build_output(self, claim, &build.project, build.number).await?;
         let message = |piece: Result<Vec<u8>, Fault>| match piece {
             Ok(chunk) => Ok(v1::BuildLogsResponse { chunk }),
@@ -91,7 +93,8 @@ impl Builds for Cid {
         request: Request<v1::DeleteBuildRequest>,
     ) -> Result<Response<v1::DeleteBuildResponse>, Status> {
         let claim = take_claim(&request)?;
-        let build = request.into_inner().build.unwrap_or_default();
+        let build = request.get_ref().build.clone().unwrap_or_default();
+        concerns_build(&request, build.number);
         operation::delete_build(self, claim, &build.project, build.number).await?;
         Ok(Response::new(v1::DeleteBuildResponse {}))
     }
@@ -106,6 +109,7 @@ fn message(build: Build, running: &[RunningBuild]) -> v1::Build {
         BuildState::Passed => v1::BuildState::Passed,
         BuildState::Failed => v1::BuildState::Failed,
         BuildState::Error => v1::BuildState::Error,
+        BuildState::Superseded => v1::BuildState::Superseded,
     };
     let verdict = build.verdict.unwrap_or_default();
     let own = running

@@ -209,6 +209,7 @@ pub(super) fn job(shown: &ShownJob) -> v1::Job {
             label: step.label.clone(),
             state: step_state(progress.steps[index]).into(),
             took: progress.took_ms[index].and_then(duration),
+            idle: progress.idle[index],
         };
         planned.iter().enumerate().map(step).collect()
     });
@@ -314,7 +315,7 @@ fn failure(shown: &ShownJob, planned: &[crate::engine::Planned]) -> Option<v1::F
 pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
     use v1::event::What as Out;
     let index = |step: usize| u32::try_from(step).unwrap_or(u32::MAX);
-    let step = |at: usize, state: v1::StepState, took_ms: Option<u64>| {
+    let step = |at: usize, state: v1::StepState, took_ms: Option<u64>, idle: bool| {
         let label = plan
             .steps
             .get(at)
@@ -325,6 +326,7 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
             state: state.into(),
             label,
             took: took_ms.and_then(duration),
+            idle,
         })
     };
     let failed_step = match &event.what {
@@ -333,13 +335,16 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
     };
     let what = match event.what {
         What::Job { state } => Out::JobState(job_state(state).into()),
-        What::Observed { step: at, .. } => step(at, v1::StepState::Observed, None),
+        What::Observed { step: at, .. } => step(at, v1::StepState::Observed, None, false),
         What::Applied {
-            step: at, took_ms, ..
-        } => step(at, v1::StepState::Applied, Some(took_ms)),
-        What::Undoing { step: at } => step(at, v1::StepState::Undoing, None),
-        What::Undone { step: at, took_ms } => step(at, v1::StepState::Undone, Some(took_ms)),
-        What::Stuck { step: at, .. } => step(at, v1::StepState::Stuck, None),
+            step: at,
+            took_ms,
+            idle,
+            ..
+        } => step(at, v1::StepState::Applied, Some(took_ms), idle),
+        What::Undoing { step: at } => step(at, v1::StepState::Undoing, None, false),
+        What::Undone { step: at, took_ms } => step(at, v1::StepState::Undone, Some(took_ms), false),
+        What::Stuck { step: at, .. } => step(at, v1::StepState::Stuck, None, false),
         What::Failed { .. } => Out::JobState(v1::JobState::Undoing.into()),
         What::Retried => Out::JobState(v1::JobState::Running.into()),
         What::Output { step, lines } => Out::Output(v1::OutputEvent {
@@ -361,11 +366,14 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
 }
 
 pub(super) fn project(shown: ShownProject, layout: &Layout) -> v1::Project {
+    let silent = shown.silent;
     let Some(project) = shown.project else {
         return v1::Project {
             name: shown.name,
             error: shown.error,
             workspaces: shown.workspaces,
+            remote_silent_since: silent.as_ref().map(|silent| timestamp(silent.since)),
+            remote_error: silent.map(|silent| silent.reason).unwrap_or_default(),
             ..v1::Project::default()
         };
     };
@@ -381,6 +389,8 @@ pub(super) fn project(shown: ShownProject, layout: &Layout) -> v1::Project {
         file: project.file.to_string_lossy().into_owned(),
         error: shown.error,
         workspaces: shown.workspaces,
+        remote_silent_since: silent.as_ref().map(|silent| timestamp(silent.since)),
+        remote_error: silent.map(|silent| silent.reason).unwrap_or_default(),
         test: project
             .app
             .test

@@ -86,6 +86,15 @@ fn concerns_address<T>(request: &tonic::Request<T>, email: &Email) {
     }
 }
 
+/// Records for the audit log which build a request names; 0: none.
+fn concerns_build<T>(request: &tonic::Request<T>, number: u32) {
+    if let Some(call) = request.extensions().get::<Arc<Call>>()
+        && number > 0
+    {
+        call.concerns_build(number);
+    }
+}
+
 /// The requested page length: 0 means `default`, more than [`PAGE`] is refused.
 fn page_size(asked: u32, default: usize) -> Result<usize, Error> {
     if asked == 0 {

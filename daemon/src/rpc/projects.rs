@@ -2,8 +2,8 @@
 
 use super::{concerns, convert, page_size, take_claim};
 use crate::{
-    cid::{Cid, Delivery, FollowUp},
-    domain::ProjectName,
+    cid::{Cid, FollowUp},
+    domain::{Delivery, ProjectName},
     error::Error,
     operation::project,
     trigger,

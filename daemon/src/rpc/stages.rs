@@ -1,6 +1,7 @@
 //! Service `Stages`.
 
 use super::{
+    concerns_build,
     convert::{Users, condition, state, timestamp},
     take_claim,
 };
@@ -30,6 +31,7 @@ impl Stages for Cid {
         &self,
         request: Request<v1::PromoteRequest>,
     ) -> Result<Response<v1::PromoteResponse>, Status> {
+        concerns_build(&request, request.get_ref().build);
         let claim = take_claim(&request)?;
         let request = request.into_inner();
         let stage = request.stage.unwrap_or_default();
@@ -46,6 +48,7 @@ impl Stages for Cid {
         &self,
         request: Request<v1::RollBackRequest>,
     ) -> Result<Response<v1::RollBackResponse>, Status> {
+        concerns_build(&request, request.get_ref().build);
         let claim = take_claim(&request)?;
         let request = request.into_inner();
         let stage = request.stage.unwrap_or_default();

@@ -2,18 +2,18 @@
 
 use super::{Link, SignIn};
 use crate::{
-    config::{Mail, MailTls},
+    config::Mail,
     domain::Email,
     error::Error,
     system::{
-        credential,
         helpers::{Identity, Launcher, ask_once},
+        mail,
     },
 };
 use cid_protocol::{
     budget::MAILS,
     fault::Fault,
-    request::{MailTaken, Protection, Secret, SendMail},
+    request::{MailTaken, SendMail},
 };
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -30,7 +30,6 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// How long one attempt may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -195,13 +194,6 @@ impl SignIn {
 
 /// The mail with a link.
 fn letter(mail: &Mail, asked: &Asked, front: &str, link: &Link) -> Result<SendMail, Fault> {
-    let login = match &mail.credential {
-        Some(file) => {
-            let login = credential::read(file.path())?;
-            Some((login.user, login.token))
-        }
-        None => None,
-    };
     let host = front.split("://").last().unwrap_or(front);
     let host = host.trim_end_matches('/');
     let (email, url, code) = (&asked.email, &link.url, &link.code);
@@ -225,19 +217,5 @@ fn letter(mail: &Mail, asked: &Asked, front: &str, link: &Link) -> Result<SendMa
             ),
         ),
     };
-    Ok(SendMail {
-        host: mail.host.as_str().to_owned(),
-        port: mail.port,
-        protection: match mail.tls {
-            MailTls::Starttls => Protection::Starttls,
-            MailTls::Implicit => Protection::Implicit,
-            MailTls::None => Protection::Plain,
-        },
-        login,
-        from: mail.from.to_string(),
-        to: email.to_string(),
-        subject,
-        text: Secret::new(text),
-        id: Uuid::now_v7().simple().to_string(),
-    })
+    mail::letter(mail, email, subject, text)
 }

@@ -1,6 +1,6 @@
 //! Waits until the next instance's web process answers, before visitors get it.
 
-use super::{CheckHealth, Inspect};
+use super::{CheckHealth, Inspect, inspect::is_unchanged};
 use crate::{
     config::Limits,
     engine::{Cx, Step},
@@ -33,7 +33,7 @@ impl Step for CheckInstance {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let found = cx.output::<Inspect>()?;
-        match found.unchanged || !found.recipe.has_web() {
+        match is_unchanged(cx) || !found.recipe.has_web() {
             true => Ok(()),
             false => self.0.apply(&(), cx).await,
         }

@@ -99,6 +99,7 @@ impl Step for Configure {
             ..
         } = cx.output::<Inspect>()?;
         if unchanged {
+            cx.idle();
             return Ok(());
         }
         let values = values(Some(&self.instance), cx).await?;

@@ -74,6 +74,7 @@ impl Step for InstallDependencies {
     async fn apply(&self, (): &(), cx: &Cx) -> Result<Installed, Fault> {
         let inspected = cx.output::<Inspect>()?;
         if inspected.unchanged {
+            cx.idle();
             return Ok(Installed::default());
         }
         let node = node::of(&inspected.recipe, cx).await?;

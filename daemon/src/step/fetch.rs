@@ -76,6 +76,12 @@ impl Step for Fetch {
                 self.branch
             ));
         }
+        if self.is_deployment {
+            let own = cx.store().workspace(cx.workspace()).await?;
+            if own.is_some_and(|own| own.commit == fetched.branch) {
+                cx.idle();
+            }
+        }
         Ok(fetched)
     }
 

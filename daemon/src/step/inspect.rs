@@ -83,7 +83,11 @@ pub(super) fn with_likely_causes(fault: Fault, cx: &Cx) -> Fault {
 
 /// Whether this job is a deployment that has nothing to do.
 pub(super) fn is_unchanged(cx: &Cx) -> bool {
-    cx.output::<Inspect>().is_ok_and(|found| found.unchanged)
+    let unchanged = cx.output::<Inspect>().is_ok_and(|found| found.unchanged);
+    if unchanged {
+        cx.idle();
+    }
+    unchanged
 }
 
 impl Step for Inspect {
@@ -193,6 +197,7 @@ impl Step for Inspect {
             Some(deployed) => is_running(&deployed.present, &made_from, cx).await,
         };
         if unchanged {
+            cx.idle();
             cx.note("nothing has changed since the last deployment: the processes run on");
         }
         Ok(Inspected {

@@ -38,7 +38,10 @@ impl Step for MakeAccount {
         accounts(cx)?.exists(&self.account)
     }
 
-    async fn apply(&self, _: &bool, cx: &Cx) -> Result<Made, Fault> {
+    async fn apply(&self, existed: &bool, cx: &Cx) -> Result<Made, Fault> {
+        if *existed {
+            cx.idle();
+        }
         let group = project_group(cx.project_name());
         let group = accounts(cx)?.make(&self.account, &group).await?;
         // The workspace's helper starts while the git server is being asked.

@@ -4,6 +4,7 @@ use super::{
     Inspect, InstallDependencies,
     ended::judge,
     environment::builds,
+    kept_output::KeptOutput,
     make_directory::{HOME, TMP, TREE},
     network::for_installers,
     variables::{DATABASE, random_text},
@@ -32,6 +33,9 @@ pub struct RunBuild {
     /// The commands, in order.
     pub commands: Vec<Vec<String>>,
 }
+
+/// In the build's folder: all that its commands printed.
+pub const BUILD_LOG: &str = "build.log";
 
 impl Step for RunBuild {
     const KIND: &'static str = "run-build.v1";
@@ -64,9 +68,12 @@ impl Step for RunBuild {
         env.extend(surroundings(&self.directory, cx)?);
         let _turn = cx.turn(builds(cx)).await?;
         let _core = cx.turn(Resource::Core).await?;
+        let output = KeptOutput::create(&self.directory.join(BUILD_LOG))?;
         for command in commands {
             let shown = command.join(" ");
-            cx.line(format!("$ {shown}")).await;
+            let begins = format!("$ {shown}");
+            output.line(&begins);
+            cx.line(begins).await;
             let request = RunCommand {
                 command,
                 dir: self.directory.join(TREE).join(&self.app_dir),
@@ -74,7 +81,10 @@ impl Step for RunBuild {
                 alone: true,
             };
             let hint = "see its last lines of output; mend it in the repository, or `build` in [app] of the project file";
-            judge(cx.ask(cx.user(), request).await?, "build", &shown, hint)?;
+            let kept = output.clone();
+            let each = move |line: &str| kept.line(line);
+            let ended = cx.ask_hearing(cx.user(), request, each).await?;
+            judge(ended, "build", &shown, hint)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::{
     InstallDependencies, SealFiles,
     ended::judge,
     environment::builds,
+    kept_output::KeptOutput,
     make_build_folder::make_for_builder,
     make_directory::{HOME, TMP, TREE, purge},
     run_build::surroundings,
@@ -17,7 +18,6 @@ use crate::{
     system::{helpers::Identity, queue::Resource},
 };
 use cid_protocol::{
-    budget::TEST_OUTPUT,
     environment::network,
     fault::Fault,
     request::{CopyBuild, ReadReports, Reports, RunCommand},
@@ -25,10 +25,7 @@ use cid_protocol::{
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::Write as _,
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -133,15 +130,12 @@ impl TestBuild {
     /// Why the tests failed; `None`: they passed.
     async fn run(&self, tester: &Identity, place: &Path, cx: &Cx) -> Result<Option<String>, Fault> {
         let env = self.environment(place, cx)?;
-        let output = self.directory.join(OUTPUT);
-        let file = File::create(&output).map_err(|error| Fault::io("write", &output, error))?;
-        let file = Arc::new(file);
-        let mut left = TEST_OUTPUT.most;
+        let output = KeptOutput::create(&self.directory.join(OUTPUT))?;
         let (begin, limit) = (Instant::now(), Duration::from_secs(self.seconds));
         for command in &self.commands {
             let shown = command.join(" ");
             let begins = format!("$ {shown}");
-            keep(&file, &begins, &mut left);
+            output.line(&begins);
             cx.line(begins).await;
             let request = RunCommand {
                 command: command.clone(),
@@ -149,14 +143,10 @@ impl TestBuild {
                 env: env.clone(),
                 alone: true,
             };
-            let (file, mut rest) = (Arc::clone(&file), left);
-            let each = move |line: &str| keep(&file, line, &mut rest);
+            let kept = output.clone();
+            let each = move |line: &str| kept.line(line);
             let remaining = limit.saturating_sub(begin.elapsed());
             let ended = cx.ask_for(tester.clone(), request, remaining, each).await;
-            let written = std::fs::metadata(&output).map_or(0, |meta| meta.len());
-            left = TEST_OUTPUT
-                .most
-                .saturating_sub(usize::try_from(written).unwrap_or(usize::MAX));
             let exited = match ended {
                 Ok(Some(exited)) => exited,
                 Ok(None) => {
@@ -206,14 +196,6 @@ impl TestBuild {
             )
             .hint("have the tests write into their working folder, HOME or TMPDIR")),
         }
-    }
-}
-
-/// Writes a line, as long as there is room. The journal has its own copy, so a full disk loses no verdict.
-fn keep(mut file: &File, line: &str, left: &mut usize) {
-    if let Some(rest) = left.checked_sub(line.len() + 1) {
-        *left = rest;
-        let _ = file.write_all(format!("{line}\n").as_bytes());
     }
 }
 

@@ -54,7 +54,7 @@ impl Step for UpdateTree {
         })
     }
 
-    async fn apply(&self, _: &String, cx: &Cx) -> Result<TreeState, Fault> {
+    async fn apply(&self, before: &String, cx: &Cx) -> Result<TreeState, Fault> {
         let request = request::UpdateTree {
             directory: self.directory.clone(),
             branch: self.branch.clone(),
@@ -71,6 +71,9 @@ impl Step for UpdateTree {
             cx.note(format!(
                 "the tree was not brought up to date, for {why}: it is deployed as it is"
             ));
+        }
+        if state.commit == *before {
+            cx.idle();
         }
         Ok(state)
     }

@@ -61,10 +61,12 @@ pub struct AuditLine {
     pub outcome: String,
     /// The program that was to be run in the workspace, without its arguments: these may hold secrets.
     pub program: String,
+    /// The number of the build it was about; 0: about none.
+    pub build: u32,
 }
 
 const COLUMNS: &str = "id, at, uid, account, pid, door, rpc, action, email, project, workspace, \
-     job, decision, reason, outcome, program";
+     job, decision, reason, outcome, program, build";
 
 fn line(row: &Row<'_>) -> Result<AuditLine, StoreError> {
     Ok(AuditLine {
@@ -84,6 +86,7 @@ fn line(row: &Row<'_>) -> Result<AuditLine, StoreError> {
         reason: row.get(13)?,
         outcome: row.get(14)?,
         program: row.get(15)?,
+        build: row.get(16)?,
     })
 }
 
@@ -91,7 +94,7 @@ fn insert(transaction: &Transaction<'_>, line: &AuditLine) -> Result<(), StoreEr
     transaction
         .prepare_cached(&format!(
             "INSERT INTO audit ({COLUMNS}) \
-             VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+             VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
         ))?
         .execute(params![
             time(line.at),
@@ -109,6 +112,7 @@ fn insert(transaction: &Transaction<'_>, line: &AuditLine) -> Result<(), StoreEr
             line.reason,
             line.outcome,
             line.program,
+            line.build,
         ])?;
     Ok(())
 }
@@ -203,6 +207,7 @@ mod tests {
             reason: "no".into(),
             outcome: "PERMISSION_DENIED".into(),
             program: "make".into(),
+            build: 12,
         }
     }
 

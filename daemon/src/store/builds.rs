@@ -53,7 +53,7 @@ pub enum AppendedBuild {
 }
 
 const COLUMNS: &str = "SELECT id, project, number, commit_id, reference, subject, author, recipe, state, \
-     verdict, digest, directory, created_at, took_ms, job, packages FROM builds";
+     verdict, digest, directory, created_at, took_ms, job, packages, superseded_by FROM builds";
 
 fn build(row: &Row<'_>) -> Result<Build, StoreError> {
     let (verdict, packages): (Option<String>, Option<String>) = (row.get(9)?, row.get(15)?);
@@ -80,6 +80,7 @@ fn build(row: &Row<'_>) -> Result<Build, StoreError> {
         created_at: parse(row.get(12)?)?,
         took_ms: row.get(13)?,
         job: parse(row.get(14)?)?,
+        superseded_by: row.get(16)?,
     })
 }
 
@@ -130,7 +131,8 @@ fn submit_build(t: &Transaction<'_>, new: NewBuild) -> Result<AppendedBuild, Sto
 
 /// The newest build of the same commit by the same recipe, unless it could not be made.
 fn same(connection: &Connection, draft: &Build) -> Result<Option<Build>, StoreError> {
-    let rest = "WHERE project = ?1 AND commit_id = ?2 AND recipe = ?3 AND state <> 'error' \
+    let rest = "WHERE project = ?1 AND commit_id = ?2 AND recipe = ?3 AND state NOT IN ('error', 'superseded') \
+                AND superseded_by IS NULL \
                 ORDER BY number DESC LIMIT 1";
     let values = params![draft.project.as_str(), draft.source.commit, draft.recipe];
     Ok(query(connection, rest, values)?.pop())
@@ -177,6 +179,9 @@ pub(super) fn enter(t: &Transaction<'_>, id: i64, job: JobState) -> Result<(), S
         JobState::Running => BuildState::Building,
         JobState::Done if build.verdict.is_some_and(|verdict| verdict.passed) => BuildState::Passed,
         JobState::Done => BuildState::Failed,
+        JobState::Undoing | JobState::Cancelled if build.superseded_by.is_some() => {
+            BuildState::Superseded
+        }
         JobState::Undoing | JobState::Undone | JobState::Cancelled | JobState::Stuck => {
             BuildState::Error
         }
@@ -294,6 +299,19 @@ impl Store {
             let all = to_build_again(c)?.into_iter();
             let own = all.filter(|(of, _)| *of == project);
             Ok(own.map(|(_, branch)| branch).collect())
+        })
+        .await
+    }
+
+    /// Records that the build of this job makes way for the build `by`; `None`: it does not after all.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn supersede(&self, job: Uuid, by: Option<u32>) -> Result<(), StoreError> {
+        self.write(move |t| {
+            let sql = "UPDATE builds SET superseded_by = ?2 WHERE job = ?1";
+            t.execute(sql, params![job.to_string(), by])?;
+            Ok(())
         })
         .await
     }

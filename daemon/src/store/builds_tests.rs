@@ -25,6 +25,7 @@ fn draft(store_dir: &std::path::Path) -> Build {
         created_at: jiff::Timestamp::now(),
         took_ms: None,
         job: Uuid::now_v7(),
+        superseded_by: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     builds,
     db::StoreError,
+    notices,
     rows::{parse, text, time},
 };
 use crate::domain::{JobKind, JobState, WorkspaceState, event::What};
@@ -52,6 +53,7 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
             params![key, at],
         )?;
     }
+    notices::happened(t, key, state, at)?;
     type Found = (Option<i64>, String, Option<String>, Option<i64>);
     let sql = "SELECT workspace, kind, prior_state, build FROM jobs WHERE id = ?1";
     let found: Option<Found> = t

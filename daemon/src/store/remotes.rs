@@ -7,7 +7,10 @@ use super::{
 use crate::domain::ProjectName;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// A branch that cid follows, as it last saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,14 @@ pub struct Silent {
     pub since: Timestamp,
     /// What was said last.
     pub reason: String,
+}
+
+/// For people: since when, and why.
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.strftime("%F %T UTC");
+        write!(f, "has not answered since {since}: {}", self.reason)
+    }
 }
 
 fn silent_since(c: &Connection, project: &str) -> Result<Option<Option<String>>, rusqlite::Error> {

@@ -83,7 +83,16 @@ impl Store {
     pub async fn forget_project(&self, project: ProjectName) -> Result<(), StoreError> {
         self.write(move |t| {
             // The numbers of its builds stay: none is given twice.
-            for table in ["work_dirs", "builds", "remote_branches", "remotes"] {
+            for table in [
+                "work_dirs",
+                "builds",
+                "remote_branches",
+                "remotes",
+                "news",
+                "notices",
+                "notice_troubles",
+                "deliveries",
+            ] {
                 let sql = format!("DELETE FROM {table} WHERE project = ?1");
                 t.execute(&sql, [project.as_str()])?;
             }

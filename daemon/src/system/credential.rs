@@ -7,6 +7,7 @@ use cid_protocol::{
     fault::Fault,
     request::{Secret, UseCredential},
 };
+use data_encoding::BASE64;
 use std::path::Path;
 
 /// A file longer than this holds something else.
@@ -53,6 +54,37 @@ pub fn webhook_secrets(path: &Path) -> Result<Vec<String>, Fault> {
         format!("it does not hold a secret of {SHORTEST_SECRET} characters or more, or {MOST_SECRETS} of them, one a line"),
     )
     .hint("make one: openssl rand -hex 32; give the git server the same"))
+}
+
+/// Reads a token for a forge's API: one word.
+///
+/// # Errors
+/// As [`read`].
+pub fn token(path: &Path) -> Result<Secret, Fault> {
+    let text = read_private(path, MAX_LEN)?;
+    let word = text.trim();
+    match !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(Secret::new(word)),
+        false => Err(
+            Fault::io("use", path, "it does not hold one line with a token")
+                .hint("write the token that the forge gave into it"),
+        ),
+    }
+}
+
+/// Reads the key that signs webhooks: what is written `whsec_...` is Base64, as Standard Webhooks says.
+///
+/// # Errors
+/// As [`webhook_secrets`].
+pub fn webhook_key(path: &Path) -> Result<Vec<u8>, Fault> {
+    let secret = webhook_secrets(path)?.remove(0);
+    let Some(text) = secret.strip_prefix("whsec_") else {
+        return Ok(secret.into_bytes());
+    };
+    BASE64.decode(text.as_bytes()).map_err(|_| {
+        Fault::io("use", path, "what follows whsec_ is no Base64")
+            .hint("make one: echo whsec_$(openssl rand -base64 32)")
+    })
 }
 
 fn parse(text: &str) -> Option<UseCredential> {
@@ -107,6 +139,27 @@ mod tests {
             write(text, mode);
             let fault = webhook_secrets(&path).unwrap_err();
             assert!(!format!("{fault:?}").contains(one), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_a_word_and_a_key_is_what_standard_webhooks_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        let write = |text: &str, mode| fs::write_atomic(&path, text.as_bytes(), mode).unwrap();
+        write("t0ken\n", 0o600);
+        assert_eq!(token(&path).unwrap().expose(), "t0ken");
+        for (text, mode) in [("", 0o600), ("two t0kens", 0o600), ("t0ken", 0o644)] {
+            write(text, mode);
+            assert!(!format!("{:?}", token(&path).unwrap_err()).contains("t0ken"));
+        }
+        write("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", 0o600);
+        assert_eq!(webhook_key(&path).unwrap()[..2], [0x31, 0xf2]);
+        write("a long enough secret", 0o600);
+        assert_eq!(webhook_key(&path).unwrap(), b"a long enough secret");
+        for text in ["whsec_not*base64*at*all", "short"] {
+            write(text, 0o600);
+            assert!(!format!("{:?}", webhook_key(&path).unwrap_err()).contains(text));
         }
     }
 

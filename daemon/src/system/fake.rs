@@ -28,7 +28,7 @@ use cid_protocol::{
     request::{
         AccessReport, AccountFiles, BranchDeletion, Branches, Built, Checked, Collected, Compared,
         Configured, Dependencies, Ended, Exported, Fetched, FoundCommit, Granted, Inspection,
-        LocalInstalled, MailTaken, PathReport, Placed, Purged, Reports, Request, Resolved,
+        LocalInstalled, MailTaken, PathReport, Placed, Posted, Purged, Reports, Request, Resolved,
         SealedBuild, ToolExited, TreeLook, TreeState, WorkReport,
     },
     run_file::RunFile,
@@ -386,6 +386,10 @@ impl Launcher for Fake {
             })),
             Request::Resolve(_) => encode(serde_json::to_value(Resolved::default())),
             Request::SendMail(_) => encode(serde_json::to_value(MailTaken::Taken)),
+            Request::Post(_) => encode(serde_json::to_value(Posted {
+                status: 201,
+                said: String::new(),
+            })),
             Request::RunCommand(ask) => {
                 made(fs::write_atomic(&ask.dir.join("db.sqlite3"), b"x", 0o600))?;
                 Ok(json!({"status": 0}))

@@ -11,6 +11,7 @@ pub(crate) mod included;
 pub mod inside;
 pub mod launcher;
 pub(crate) mod listeners;
+pub mod mail;
 pub mod nginx;
 pub mod probe;
 pub(crate) mod procs;

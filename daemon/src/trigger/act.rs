@@ -5,7 +5,7 @@ use crate::{
     authz::{Action, Claim},
     cid::{Cid, FollowUp},
     config::{OnBranchDeleted, Project},
-    domain::{Build, Workspace},
+    domain::{Build, Notice, Workspace},
     error::Error,
     operation::{self, Deleted, Deletion, Named},
 };
@@ -81,7 +81,15 @@ async fn build(cid: &Cid, project: &Project, branch: &str) -> Result<Told, Error
         let again = if later { "; cid looks again" } else { "" };
         return Ok((format!("build {number} is being made{again}"), None, later));
     }
-    audit::began(cid, &project.name, Action::Build, None, build.job).await;
+    audit::began(
+        cid,
+        &project.name,
+        Action::Build,
+        None,
+        Some(build.number),
+        build.job,
+    )
+    .await;
     let replaced = replace_waiting(cid, &build).await?;
     let instead = match replaced {
         0 => String::new(),
@@ -97,10 +105,15 @@ async fn replace_waiting(cid: &Cid, build: &Build) -> Result<usize, Error> {
     let mut replaced = 0;
     for job in waiting {
         let claim = Claim::of_trigger(build.project.clone(), Action::ManageJobs);
-        // It may have begun by now.
+        // First, for the cancelled job's end reads it.
+        cid.store.supersede(job, Some(build.number)).await?;
         match operation::cancel_job(cid, claim, job).await {
             Ok(_) => replaced += 1,
-            Err(error) => tracing::debug!("{error}"),
+            // It has ended by now.
+            Err(error) => {
+                cid.store.supersede(job, None).await?;
+                tracing::debug!("{error}");
+            }
         }
     }
     Ok(replaced)
@@ -114,7 +127,7 @@ async fn deploy(
     let claim = Claim::of_trigger(project.name.clone(), Action::Deploy);
     let begun = operation::deploy(cid, claim, &named(workspace)).await?;
     let (action, workspace) = (Action::Deploy, Some(&begun.workspace));
-    audit::began(cid, &project.name, action, workspace, begun.job).await;
+    audit::began(cid, &project.name, action, workspace, None, begun.job).await;
     let message = format!("the workspace of {} is deployed", begun.workspace.email);
     Ok((message, Some(begun.job)))
 }
@@ -133,6 +146,7 @@ async fn gone(
             true => "is deleted after the grace, unless it holds work",
             false => "stays",
         };
+        tell_owner(cid, project, workspace, then).await;
         return Some((
             format!("it is gone; the workspace of {email} {then}"),
             None,
@@ -156,7 +170,7 @@ async fn gone(
         && let Some(job) = deleted.job
     {
         let action = Action::DeleteAny;
-        audit::began(cid, &project.name, action, Some(workspace), job).await;
+        audit::began(cid, &project.name, action, Some(workspace), None, job).await;
     }
     let what = format!("delete the workspace of {email}");
     let began = deleted.map(|deleted| {
@@ -192,6 +206,29 @@ async fn delete(
     operation::delete(cid, claim(), &named, &delete)
         .await
         .map(Some)
+}
+
+/// By mail, where cid sends any.
+async fn tell_owner(cid: &Cid, project: &Project, workspace: &Workspace, then: &str) {
+    if cid.settings.mail.is_none() {
+        return;
+    }
+    let (branch, email) = (&workspace.branch, &workspace.email);
+    let notice = Notice::Mail {
+        to: email.clone(),
+        subject: format!("{}: the branch {branch} is gone", project.name),
+        text: format!(
+            "The branch {branch} of your workspace in {} is not on the remote any more.\n\n\
+             The workspace {then}.\n\n\
+             {}\n\n\
+             To keep on working, push the branch again. If you are done:\n\n    \
+             cictl delete {email} -p {}\n",
+            project.name, workspace.url, project.name
+        ),
+    };
+    if let Err(error) = cid.store.add_notice(project.name.clone(), notice).await {
+        tracing::warn!("{email} is not told that the branch is gone: {error}");
+    }
 }
 
 fn named(workspace: &Workspace) -> Named {

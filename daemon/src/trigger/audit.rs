@@ -14,6 +14,7 @@ pub(super) async fn began(
     project: &ProjectName,
     action: Action,
     workspace: Option<&Workspace>,
+    build: Option<u32>,
     job: Uuid,
 ) {
     // What a person would have called.
@@ -41,6 +42,7 @@ pub(super) async fn began(
         reason: String::new(),
         outcome: "OK".into(),
         program: String::new(),
+        build: build.unwrap_or_default(),
     };
     tracing::info!(
         target: "audit",

@@ -3,8 +3,9 @@
 use super::signature::{Doubt, Headers, Reader};
 use crate::{
     authz::{Claim, Subject},
-    cid::{Cid, Delivery},
+    cid::Cid,
     config::Project,
+    domain::Delivery,
     error::Error,
     system::credential,
 };

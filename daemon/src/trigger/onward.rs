@@ -61,7 +61,9 @@ pub(crate) async fn carry(cid: &Cid, project: &Project) -> Vec<Error> {
         match operation::promote(cid, claim, name, stage.as_str(), number, false).await {
             Ok(begun) => {
                 let (workspace, job) = (&begun.begun.workspace, begun.begun.job);
-                audit::began(cid, &project.name, Action::Promote, Some(workspace), job).await;
+                let build = Some(begun.build);
+                let action = Action::Promote;
+                audit::began(cid, &project.name, action, Some(workspace), build, job).await;
             }
             // A person was quicker, or the state is another by now.
             Err(Error::JobInTheWay { .. } | Error::Conflict { .. }) => {}

@@ -117,8 +117,8 @@ budgets! {
     REPORT_BYTES = bytes 64 * MIB, "all test reports of a build";
     /// Names of failed tests that are kept.
     FAILED_TESTS = count 100, "names of failed tests of a build";
-    /// The whole output of a build's tests, in a file beside it.
-    TEST_OUTPUT = bytes 64 * MIB, "the output of a build's tests that is kept";
+    /// In files beside it.
+    BUILD_OUTPUT = bytes 64 * MIB, "the output of a build's commands that is kept, and the same of its tests";
     /// A template in the repository or of the operator's.
     TEMPLATE = bytes MIB, "a template";
     /// A loop in a template makes much of little.
@@ -239,6 +239,8 @@ budgets! {
     ASKS_OF_CLIENT = count 10, "links that are asked for by mail in 15 minutes from one address of the network";
     /// Over all.
     ASKS = count 200, "links that are asked for by mail in 15 minutes, in all";
+    /// The oldest make way.
+    NOTICES = count 100, "notices of a project that wait to be sent to its forge, its webhook or by mail, each";
     /// Mails that are on their way are among them.
     MAILS = count 100, "mails that wait to be sent";
     /// A list's page.

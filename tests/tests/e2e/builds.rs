@@ -40,7 +40,7 @@ sys.exit(1 if red else 0)
 "#;
 
 fn stage() -> Stage {
-    let make = "open('made.txt', 'w').write('made\\n')\n";
+    let make = "print('made by', __file__)\nopen('made.txt', 'w').write('made\\n')\n";
     let tree = Tree::hello().with("make.py", make).with("check.py", CHECK);
     Stage::of(&tree, TABLES)
 }
@@ -72,7 +72,8 @@ fn a_push_is_built_tested_sealed_once_and_removed() {
     );
     assert!(!folder(&stage, "1").join("src/.git").exists());
     let logs = stage.cictl_ends(0, &["builds", "logs", "1"]);
-    assert!(logs.stdout.contains("checking in"), "{}", logs.stdout);
+    let (made, tested) = (logs.stdout.find("made by"), logs.stdout.find("checking in"));
+    assert!(made.is_some() && made < tested, "{}", logs.stdout);
 
     // Once built, never again, unless somebody says so; the content is the same.
     stage.cictl_ends(0, &["build", one["commit"].as_str().unwrap()]);
@@ -104,7 +105,11 @@ fn what_fails_or_spoils_its_files_leaves_none() {
     let stage = stage();
     stage
         .server
-        .commit_file("main", "make.py", "raise SystemExit(7)\n")
+        .commit_file(
+            "main",
+            "make.py",
+            "print('before the end')\nraise SystemExit(7)\n",
+        )
         .unwrap();
     let said = stage.cictl_ends(1, &["build"]);
     assert!(
@@ -113,6 +118,8 @@ fn what_fails_or_spoils_its_files_leaves_none() {
         said.stderr
     );
     assert_eq!(show(&stage, "1")["state"], "error");
+    let logs = stage.cictl_ends(0, &["builds", "logs", "1"]).stdout;
+    assert!(logs.contains("before the end"), "{logs}");
     assert!(!folder(&stage, "1").exists());
     let make = "open('made.txt', 'w').write('made\\n')\n";
     stage.server.commit_file("main", "make.py", make).unwrap();

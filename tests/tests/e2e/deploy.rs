@@ -49,7 +49,9 @@ fn what_was_pushed_is_deployed_and_what_is_no_change_is_left_alone() {
     assert!(page(&stage, &anna).starts_with("one from "));
     let first = web_pid(&stage, &anna);
     let told = stage.cictl_ends(0, &["deploy", ANNA]).text();
+    // One line, and the address.
     assert!(told.contains("nothing has changed"), "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
     assert_eq!(web_pid(&stage, &anna), first);
 
     stage.server.commit_file(BRANCH, "version", "two").unwrap();

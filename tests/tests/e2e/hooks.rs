@@ -69,7 +69,7 @@ impl Stage {
 
 #[test]
 fn a_signed_delivery_has_the_push_built_and_nothing_else_is_believed() {
-    let stage = stage();
+    let mut stage = stage();
     let body = b"{\"ref\": \"refs/heads/main\"}";
     let plain = format!("Content-Length: {}\r\n", body.len());
     let of = |name: &str, value: &str| format!("{plain}{name}: {value}\r\n");
@@ -122,15 +122,22 @@ fn a_signed_delivery_has_the_push_built_and_nothing_else_is_believed() {
         hooks.iter().any(|hook| built(hook).is_some()).then_some(())
     })
     .unwrap();
-    let hooks = stage.json(&["project", "hooks"]);
-    let hooks = hooks.as_array().unwrap();
-    let count = |accepted| {
-        hooks
-            .iter()
-            .filter(|hook| hook["accepted"] == accepted)
-            .count()
+    let counts = |stage: &Stage| {
+        let hooks = stage.json(&["project", "hooks"]);
+        let hooks = hooks.as_array().unwrap();
+        let count = |accepted| {
+            hooks
+                .iter()
+                .filter(|hook| hook["accepted"] == accepted)
+                .count()
+        };
+        (count(true), count(false))
     };
-    assert_eq!((count(true), count(false)), (42, 4));
+    assert_eq!(counts(&stage), (42, 4));
+    // Another daemon knows them too.
+    stage.jobs_are_over();
+    stage.sandbox.restart().unwrap();
+    assert_eq!(counts(&stage), (42, 4));
     let log = stage.sandbox.log();
     assert!(!log.contains(SECRET) && !log.contains(&signature(body)[7..]));
 

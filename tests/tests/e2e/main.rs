@@ -33,6 +33,7 @@ mod https;
 mod jobs;
 mod kinds;
 mod looks;
+mod notify;
 mod parallel;
 mod project_file;
 mod project_site;

@@ -85,7 +85,7 @@ fn holders(dir: &Path, text: &str, found: &mut Vec<String>) {
 
 #[test]
 fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
-    let stage = stage();
+    let mut stage = stage();
     let (www, test) = ("www.shop.localhost", of(&stage, "test"));
     assert_eq!(
         (&test["state"], &test["build"]),
@@ -163,7 +163,30 @@ fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
 
     // A stage is named where an address is, and is nobody's workspace.
     stage.cictl_ends(0, &["restart", "production"]);
-    stage.cictl_ends(0, &["show", "production"]);
+    let shown = stage.cictl_ends(0, &["show", "production"]).stdout;
+    for line in [
+        "stage",
+        "build",
+        "commit",
+        "deployed",
+        "by",
+        "previous",
+        "promotable",
+    ] {
+        assert!(
+            shown.lines().any(|one| one.starts_with(line)),
+            "{line}: {shown}"
+        );
+    }
+    for word in ["email", "branch", "ahead", "head  "] {
+        assert!(!shown.contains(word), "{word}: {shown}");
+    }
+    let shown = stage.json(&["show", "production"]);
+    assert_eq!(
+        (&shown["build"], &shown["name"]),
+        (&1.into(), &"production".into())
+    );
+    assert_eq!(shown["processes"][0]["name"], "web", "{shown}");
     let logs = stage.cictl_ends(0, &["logs", "production"]).stdout;
     assert!(logs.contains("GET / HTTP"), "{logs}");
     assert_eq!(stage.json(&["list"]), Value::Array(Vec::new()));
@@ -181,6 +204,21 @@ fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
     assert!(one.contains("/state/apps/hello.production."), "{one}");
     let told = stage.json(&["jobs", "show", now["job"].as_str().unwrap()]);
     assert!(!told.to_string().contains(SECRET), "{told}");
+
+    // The way out needs no good project file.
+    let file = stage.sandbox.dir().join("etc/projects.d/hello.toml");
+    fs::write(&file, "domain = [").unwrap();
+    stage.sandbox.hup().unwrap();
+    stage.cictl_ends(1, &["promote", "test", "2"]);
+    let said = stage.cictl_ends(0, &["rollback", "test"]).text();
+    assert!(said.contains("what the file last said"), "{said}");
+    assert!(page(&stage, &host).starts_with("one from test"));
+    fs::remove_file(&file).unwrap();
+    stage.sandbox.restart().unwrap();
+    stage.cictl_ends(1, &["promote", "production", "2"]);
+    stage.cictl_ends(0, &["rollback", "production", "2", "-p", "hello"]);
+    assert!(page(&stage, www).starts_with("two from production"));
+    assert_eq!(of(&stage, "production")["build"], 2);
 }
 
 #[test]
@@ -208,8 +246,11 @@ fn what_may_not_run_is_refused_with_its_reason() {
         (
             3,
             &["logs", "production"],
-            "nothing runs in a stage production",
+            "nothing runs in the stage production yet",
         ),
+        (3, &["test", "nobody"], "there is no workspace nobody"),
+        (3, &["show", "nobody"], "there is no workspace nobody"),
+        (0, &["show", "production"], "nothing was deployed yet"),
         (1, &["deploy", "test"], "cictl promote"),
         (1, &["access", "repair", "test"], "is a stage"),
         (
@@ -335,5 +376,10 @@ fn a_push_goes_on_by_itself_and_what_was_rolled_back_stays_back() {
     let promoted = by_trigger
         .filter(|line| line["action"] == "org.cid.promote" && line["account"] == "trigger");
     // Builds 2 to 4 to test, of which one failed, two to production, one to the other branch's.
-    assert_eq!(promoted.count(), 6, "{audit}");
+    let mut builds: Vec<u64> = promoted.filter_map(|line| line["build"].as_u64()).collect();
+    builds.sort();
+    assert_eq!(builds, [2, 2, 2, 3, 4, 4], "{audit}");
+    let back = audit.as_array().unwrap().iter();
+    let mut back = back.filter(|line| line["action"] == "org.cid.roll-back");
+    assert_eq!(back.next().unwrap()["build"], 2, "{audit}");
 }

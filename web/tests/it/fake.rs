@@ -176,6 +176,7 @@ pub fn job(id: &str, email: &str, project: &str, state: pb::JobState) -> pb::Job
         label: (*label).to_owned(),
         state: pb::StepState::Planned.into(),
         took: None,
+        idle: false,
     };
     pb::Job {
         id: id.to_owned(),
@@ -203,6 +204,7 @@ pub fn step(index: u32, state: pb::StepState, millis: Option<i64>) -> What {
             seconds: millis / 1000,
             nanos: (millis % 1000 * 1_000_000) as i32,
         }),
+        idle: false,
     })
 }
 

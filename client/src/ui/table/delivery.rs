@@ -1,7 +1,7 @@
 //! Builds, and the stages that run them.
 
-use super::{Narrow, clean, list, pairs, time, took};
-use cid_client::{Build, Stage};
+use super::{Narrow, clean, list, pairs, time, took, with_processes};
+use cid_client::{Build, ShownStage, Stage};
 use std::time::Duration;
 
 /// Builds, one a line; nothing when there are none.
@@ -71,6 +71,39 @@ pub(crate) fn stages(stages: &[Stage], width: Option<usize>) -> String {
             ]
         }),
     )
+}
+
+/// One stage: a member a line, then the processes of its build.
+pub(crate) fn stage(shown: &ShownStage) -> String {
+    let stage = &shown.stage;
+    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+    let members = pairs(vec![
+        ("stage", stage.name.clone()),
+        ("project", stage.project.clone()),
+        (
+            "state",
+            stage.state.map_or_else(
+                || "nothing was deployed yet".to_owned(),
+                |state| state.to_string(),
+            ),
+        ),
+        (
+            "health",
+            match &stage.health_message {
+                Some(message) => format!("{}: {}", stage.health, clean(message)),
+                None => stage.health.to_string(),
+            },
+        ),
+        ("url", stage.url.clone()),
+        ("build", number(stage.build)),
+        ("commit", stage.commit.clone().unwrap_or_default()),
+        ("deployed", stage.deployed_at.map(time).unwrap_or_default()),
+        ("by", stage.by.clone().unwrap_or_default()),
+        ("previous", number(stage.previous)),
+        ("promotable", number(stage.promotable)),
+        ("job", stage.job.clone().unwrap_or_default()),
+    ]);
+    with_processes(members, &shown.processes)
 }
 
 /// One build: a member a line, then the tests that failed.

@@ -134,6 +134,11 @@ async fn where_nothing_has_changed_nothing_happens() {
     let (job, state) = stage.run(Kind::Deploy).await;
     assert_eq!(state, JobState::Done);
     assert!(notes(&stage, job).await.contains("nothing has changed"));
+    for event in stage.store.milestones(job).await.unwrap() {
+        if let What::Applied { step, idle, .. } = event.what {
+            assert!(idle, "step {step} has nothing to do");
+        }
+    }
     assert_eq!(stage.snapshot().await, before);
     let ran = |request: &Request| matches!(request, Request::RunCommand(_) | Request::Configure(_));
     assert!(!stage.fake.requests()[asked..].iter().any(ran));

@@ -334,6 +334,7 @@ impl Stage {
             created_at: jiff::Timestamp::now(),
             took_ms: None,
             job: Uuid::now_v7(),
+            superseded_by: None,
             project: project.name.clone(),
         };
         let permit = Permit::for_tests();

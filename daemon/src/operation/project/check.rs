@@ -11,6 +11,7 @@ use crate::{
     operation::known_project,
     recipe::{self, Recipe},
     step::{gid_of, uid_of},
+    store::Silent,
     system::{
         credential,
         helpers::{Identity, ask_once},
@@ -117,6 +118,10 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
     let mut told = Vec::new();
     match remote(cid, project).await {
         Ok((message, base)) => {
+            if silent(cid, project).await.is_some() {
+                // What it has new is followed now, not at the next turn.
+                cid.looks.hint(&project.name);
+            }
             say("remote", Ok(message));
             match app(cid, project, base).await {
                 Ok((recipe, inspection)) => {
@@ -140,7 +145,18 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
                 Err(fault) => say("app", Err(fault)),
             }
         }
-        Err(fault) => say("remote", Err(fault)),
+        Err(fault) => {
+            let since = silent(cid, project).await.map(|silent| silent.since);
+            let message = match since {
+                Some(since) => format!(
+                    "{}; it has not answered since {}",
+                    fault.message,
+                    since.strftime("%F %T UTC")
+                ),
+                None => fault.message.clone(),
+            };
+            say("remote", Err(Fault { message, ..fault }));
+        }
     }
     if project.tls.is_some() {
         say("tls", certificate(cid, project).await);
@@ -174,6 +190,7 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
             credential::webhook_secrets(path).map(|_| format!("{shown} is cid's alone")),
         );
     }
+    check_notify(cid, project, &mut say);
     if let Some(env) = &project.app.env {
         say("app.env", is_there(&env.join("bin")));
     }
@@ -229,6 +246,45 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
         let (key, message) = (worry.key, worry.message);
         item(Severity::Warning, name, key, message, &worry.mend)
     }));
+}
+
+/// Whether the secrets of `[notify]` can be used, and mail be sent.
+fn check_notify(cid: &Cid, project: &Project, say: &mut dyn FnMut(&str, Result<String, Fault>)) {
+    let notify = &project.notify;
+    if let Some(status) = &notify.status {
+        let repository = status.repository(&project.git.url);
+        let at = repository.map(|at| format!("{} at {}", at.as_str(), status.base()));
+        let told = credential::token(&status.token_file);
+        say(
+            "notify.status",
+            told.map(|_| format!("commits of {} get a status", at.unwrap_or_default())),
+        );
+    }
+    if let Some(webhook) = &notify.webhook {
+        let told = credential::webhook_key(&webhook.secret_file);
+        say(
+            "notify.webhook",
+            told.map(|_| format!("{} is told of builds and deployments", webhook.url.as_str())),
+        );
+    }
+    if !notify.mail.is_empty() {
+        say(
+            "notify.mail",
+            match cid.settings.mail {
+                Some(_) => Ok(format!("{} get mail of failures", notify.mail.len())),
+                None => Err(
+                    Fault::new("cid sends no mail: there is no [mail] in cid.toml")
+                        .hint("name the mail server there, and restart cid"),
+                ),
+            },
+        );
+    }
+}
+
+/// Since when the project's remote has not answered, by what the ledger saw.
+async fn silent(cid: &Cid, project: &Project) -> Option<Silent> {
+    let all = cid.store.silent_remotes().await.ok()?;
+    all.into_iter().find(|one| one.project == project.name)
 }
 
 /// Makes it if it is missing, and checks that workspaces can be made in it.

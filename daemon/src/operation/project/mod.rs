@@ -14,6 +14,7 @@ use crate::{
     doctor::gone::Gone,
     domain::ProjectName,
     error::Error,
+    store::Silent,
     system::tls::Certificates,
 };
 use cid_kernel::fs;
@@ -33,6 +34,8 @@ pub struct ShownProject {
     pub error: String,
     /// How many workspaces it has.
     pub workspaces: u32,
+    /// Its remote does not answer.
+    pub silent: Option<Silent>,
 }
 
 /// One project.
@@ -43,7 +46,8 @@ pub async fn show(cid: &Cid, name: &str) -> Result<ShownProject, Error> {
     let shelf = cid.projects.all();
     known_project(cid, name).await?;
     let counts = cid.store.workspace_counts().await?;
-    Ok(shown(cid, name, shelf.get(name), &counts).await)
+    let silent = cid.store.silent_remotes().await?;
+    Ok(shown(cid, name, shelf.get(name), &counts, &silent).await)
 }
 
 /// At most `limit` projects whose names follow `after`. A sandbox reads files that were added; on a
@@ -57,11 +61,12 @@ pub async fn list(cid: &Cid, after: &str, limit: usize) -> Result<Vec<ShownProje
     }
     let shelf = cid.projects.all();
     let counts = cid.store.workspace_counts().await?;
+    let silent = cid.store.silent_remotes().await?;
     let gone = counts.keys().map(ProjectName::as_str);
     let names: BTreeSet<&str> = shelf.keys().map(String::as_str).chain(gone).collect();
     let mut projects = Vec::new();
     for name in names.into_iter().filter(|name| *name > after).take(limit) {
-        projects.push(shown(cid, name, shelf.get(name), &counts).await);
+        projects.push(shown(cid, name, shelf.get(name), &counts, &silent).await);
     }
     Ok(projects)
 }
@@ -79,6 +84,7 @@ async fn shown(
     name: &str,
     entry: Option<&Result<Arc<Project>, ConfigError>>,
     counts: &BTreeMap<ProjectName, u32>,
+    silent: &[Silent],
 ) -> ShownProject {
     let of = ProjectName::parse(name);
     let count = of.as_ref().and_then(|project| counts.get(project));
@@ -106,5 +112,9 @@ async fn shown(
         project: entry.and_then(|entry| entry.as_ref().ok()).cloned(),
         error,
         workspaces,
+        silent: silent
+            .iter()
+            .find(|one| one.project.as_str() == name)
+            .cloned(),
     }
 }

@@ -55,8 +55,10 @@ pub async fn remove(cid: &Cid, project: &ProjectName) -> Result<Removed, Error> 
             None => removed.removed.push(part.shown()),
         }
     }
+    cid.deliveries.forget(project);
     cid.store.forget_project(project.clone()).await?;
     cid.keep_rights(&cid.projects.all()).await?;
+    cid.projects.forget_unless(|name| name != project.as_str());
     Ok(removed)
 }
 

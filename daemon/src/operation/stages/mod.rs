@@ -66,8 +66,8 @@ pub struct BegunBuild {
 /// There is no such project, or the ledger fails.
 pub async fn stages(cid: &Cid, project: &str) -> Result<Vec<ShownStage>, Error> {
     let projects = match project {
-        "" => cid.projects.all().values().flatten().cloned().collect(),
-        name => vec![cid.projects.get(name)?],
+        "" => cid.projects.all_standing(),
+        name => vec![cid.projects.standing(name)?],
     };
     let mut all = Vec::new();
     for project in projects {
@@ -177,7 +177,8 @@ pub async fn promote(
 }
 
 /// Begins to have a build run again that ran in the stage before: that one, or the newest that is older than what
-/// runs. Release commands do not run.
+/// runs. Release commands do not run. It is the way out, so it is possible with a project file that is bad or gone: then by
+/// what the file last said.
 ///
 /// # Errors
 /// There is no such stage, no such build ran there or is there, a job of the stage is live, or the actor may not.
@@ -188,7 +189,7 @@ pub async fn roll_back(
     stage: &str,
     number: Option<u32>,
 ) -> Result<BegunBuild, Error> {
-    let project = cid.projects.named_or_only(project)?;
+    let project = cid.projects.standing_named_or_only(project)?;
     let permit = claim.bind(about(cid, &project, stage)).await?;
     let name = find(&project, stage)?;
     let place = Place::of(cid, &project, &name).await?;
@@ -199,7 +200,10 @@ pub async fn roll_back(
     }
     let number = place.back_to(number, &builds)?;
     let build = find_build(&builds, &project.name, number)?;
-    let notes = place.since(number);
+    let mut notes = place.since(number);
+    if let Err(error) = cid.projects.get(project.name.as_str()) {
+        notes.push(format!("{error}: it runs by what the file last said"));
+    }
     let begun = place.begin(cid, permit, build, false).await?;
     Ok(BegunBuild {
         begun,

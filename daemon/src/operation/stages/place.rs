@@ -111,6 +111,14 @@ impl Place {
                     &format!("wait for it: cictl jobs watch {}", build.job),
                 );
             }
+            BuildState::Superseded => {
+                return conflict(
+                    format!(
+                        "build {number} may not run in {name}: a newer push took its place before it was made"
+                    ),
+                    "cictl build COMMIT makes a build of its commit",
+                );
+            }
             BuildState::Error => {
                 return conflict(
                     format!("build {number} may not run in {name}: it could not be made"),
@@ -295,6 +303,9 @@ impl Place {
             refuse_full_disk(cid, &self.project, "a deployment")?;
         }
         let by = permit.actor().to_string();
+        if let Some(call) = permit.call() {
+            call.concerns_build(build.number);
+        }
         let subject = match self.workspace {
             Some(workspace) => {
                 let state = workspace.state;

@@ -5,6 +5,8 @@ mod doctor;
 mod enforcing;
 /// Links that are asked for by mail.
 mod mail;
+/// What others are told of builds and deployments.
+mod notices;
 /// Who is shown what a job's commands wrote.
 mod output;
 mod packages;

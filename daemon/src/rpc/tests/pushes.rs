@@ -138,11 +138,21 @@ async fn a_newer_push_takes_the_place_of_one_that_waits() {
     stage.cid.engine.idle().await;
     let builds = stage.cid.store.builds(None, None, 9).await.unwrap();
     let states: Vec<_> = builds.iter().map(|build| build.state).collect();
-    assert_eq!(states, [BuildState::Passed, BuildState::Error]);
+    assert_eq!(states, [BuildState::Passed, BuildState::Superseded]);
+    assert_eq!(builds[1].superseded_by, Some(2));
+    // Its commit may be built after all.
+    stage.says("", GATE);
+    stage.fake.push("main", &commit('2'), 0);
+    let again = stage.follows("main").await;
+    assert!(again.message.contains("build 3 begins"), "{again:?}");
+    stage.cid.engine.idle().await;
     assert_eq!(
         stage.jobs(JobKind::Build).await,
-        [JobState::Done, JobState::Cancelled]
+        [JobState::Done, JobState::Done, JobState::Cancelled]
     );
+    let lines = stage.cid.store.audit(None, None, 9).await.unwrap();
+    let built = lines.iter().filter(|line| line.action == "org.cid.build");
+    assert_eq!(built.map(|line| line.build).collect::<Vec<_>>(), [3, 2, 1]);
 }
 
 #[tokio::test]

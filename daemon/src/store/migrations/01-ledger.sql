@@ -90,6 +90,8 @@ CREATE TABLE builds (
     created_at TEXT NOT NULL,
     took_ms    INTEGER,
     job        TEXT NOT NULL,
+    -- The number of the newer build that takes its place.
+    superseded_by INTEGER,
     UNIQUE (project, number)
 ) STRICT;
 
@@ -133,6 +135,55 @@ CREATE TABLE deployments (
 ) STRICT;
 
 CREATE INDEX deployments_of_stage ON deployments (workspace, id);
+
+-- Jobs of builds and deployments that came to a state, until the notices of it are made.
+CREATE TABLE news (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    job     TEXT NOT NULL,
+    state   TEXT NOT NULL,
+    at      TEXT NOT NULL
+) STRICT;
+
+-- What others are to be told, until they are; those to one place go one after the other.
+CREATE TABLE notices (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    -- A newer one about the same takes its place.
+    about   TEXT,
+    -- As JSON, without secrets.
+    notice  TEXT NOT NULL,
+    tries   INTEGER NOT NULL DEFAULT 0,
+    due     TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX notices_by_place ON notices (project, channel, id);
+
+-- Where notices do not arrive, and how many were given up since the last that did.
+CREATE TABLE notice_troubles (
+    project TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    since   TEXT NOT NULL,
+    reason  TEXT NOT NULL,
+    lost    INTEGER NOT NULL,
+    PRIMARY KEY (project, channel)
+) STRICT, WITHOUT ROWID;
+
+-- The newest webhooks of each project: so many that were believed, so many that were not.
+CREATE TABLE deliveries (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    project  TEXT NOT NULL,
+    at       TEXT NOT NULL,
+    scheme   TEXT NOT NULL,
+    event    TEXT NOT NULL,
+    sender_id TEXT NOT NULL,
+    accepted INTEGER NOT NULL,
+    -- Empty: not known yet.
+    outcome  TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX deliveries_of_project ON deliveries (project, accepted, id);
 
 CREATE TABLE events (
     job  TEXT NOT NULL,
@@ -178,7 +229,9 @@ CREATE TABLE audit (
     reason    TEXT NOT NULL,
     outcome   TEXT NOT NULL,
     -- Which program somebody ran in a workspace; empty for every other request.
-    program   TEXT NOT NULL
+    program   TEXT NOT NULL,
+    -- The number of the build that it was about; 0: about none.
+    build     INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX audit_by_time ON audit (at);

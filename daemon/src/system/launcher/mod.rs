@@ -375,6 +375,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::LookAtPaths(_) => ("look at what workspaces share", "step"),
         Request::Resolve(_) => ("look names up", "step"),
         Request::SendMail(_) => ("send a mail", "step"),
+        Request::Post(_) => ("tell another server", "step"),
         Request::WorkStatus(_) => ("look for work in the workspace", "step"),
         Request::UnfinishedWork(_) => ("look for work that was made meanwhile", "purge"),
         Request::LookAtTree(_) => ("look at the clone", "step"),

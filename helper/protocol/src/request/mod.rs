@@ -7,6 +7,7 @@ mod command;
 mod git;
 mod mail;
 mod packages;
+mod post;
 mod socket;
 mod tree;
 mod work;
@@ -35,6 +36,7 @@ pub use packages::{
     Placed, PythonFound, ReadVariable, SealPackages, Unset, WantedNode, WantedPython,
     WantedVersion,
 };
+pub use post::{Post, Posted};
 pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{
     CollectStatic, Collected, Configure, Configured, FileSource, Purge, Purged, STATIC,
@@ -140,6 +142,8 @@ requests! {
     RunTool => ToolExited,
     /// Hands a mail to a server.
     SendMail => MailTaken,
+    /// Posts a document to a server.
+    Post => Posted,
     /// Finds what tools that change accounts left when they were killed.
     FindAccountFiles => AccountFiles,
     /// Says what a workspace holds that is nowhere else.
