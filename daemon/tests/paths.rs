@@ -76,7 +76,6 @@ const DAEMON: &[(&str, &[&str])] = &[
             "doctor/builds.rs",
             "host/folders.rs",
             "operation/work.rs",
-            "step/back_up.rs",
             "step/make_build_folder.rs",
             "step/kept_output.rs",
             "step/make_directory.rs",

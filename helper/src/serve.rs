@@ -161,6 +161,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::Inspect(ask) => reply(inspect::inspect(&ask)),
         Request::FindCommit(ask) => reply(build::find(&ask)),
         Request::CompareCommits(ask) => reply(build::compare(&ask)),
+        Request::IsAncestor(ask) => reply(build::is_ancestor(&ask)),
         Request::ExportCommit(ask) => {
             drop::open_umask();
             reply(build::export(&ask))
@@ -199,6 +200,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::open_umask();
             reply(deps::bring_uv(&ask, lines))
         }
+        Request::ShowStatic(ask) => reply(tree::collect::show(&ask)),
         Request::CollectStatic(ask) => reply(tree::collect::collect(&ask)),
         Request::GrantAccess(ask) => reply(tree::acl::grant(&ask)),
         Request::OpenSockets(ask) => reply(tree::acl::open_sockets(&ask)),
@@ -214,6 +216,8 @@ fn answer(request: Request) -> Result<Value, Fault> {
         Request::LookAtTree(ask) => reply(git::work::look(&ask)),
         Request::RecordMade(ask) => reply(git::work::record(&ask)),
         Request::Purge(ask) => reply(tree::purge::purge(&ask.path)),
+        Request::KeepFile(ask) => reply(tree::keep::keep_file(&ask)),
+        Request::KeepOnly(ask) => reply(tree::keep::keep_only(&ask)),
         Request::EndProcesses(ask) => reply(end_processes::end_processes(ask, lines)),
         Request::CloneTree(ask) => {
             drop::tree_umask();

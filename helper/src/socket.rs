@@ -33,8 +33,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where the name is made before it takes the place of the old one.
-const NEW_NAME: &str = "web.sock.new";
+/// Ends the name of a socket's link before that takes the place of the old one. Each socket has its own.
+const NEW: &str = "new";
 /// Another process may be doing the same.
 const TRIES: usize = 5;
 /// How often to look whether the web process listens: at first, and when it takes long.
@@ -167,7 +167,10 @@ fn listens(socket: &Path) -> bool {
 
 /// A bare rename would not do: the program must find what it has bound when it stops.
 fn take_name(own: &Path) -> Result<(), Fault> {
-    let (new, name) = (own.with_file_name(NEW_NAME), own.with_file_name(WEB_SOCKET));
+    let (new, name) = (
+        own.with_added_extension(NEW),
+        own.with_file_name(WEB_SOCKET),
+    );
     let take = || -> io::Result<()> {
         // rename(2) leaves both where they are one file already.
         if inode(own)? == inode(&name).unwrap_or_default() {
@@ -178,7 +181,12 @@ fn take_name(own: &Path) -> Result<(), Fault> {
             _ => {}
         }
         fs::hard_link(own, &new)?;
-        fs::rename(&new, &name)
+        fs::rename(&new, &name)?;
+        // Another process may have given it to another socket in the same moment.
+        match inode(own)? == inode(&name)? {
+            true => Ok(()),
+            false => Err(ErrorKind::AlreadyExists.into()),
+        }
     };
     let mut taken = take();
     for _ in 1..TRIES {
@@ -226,12 +234,12 @@ mod tests {
         let bind = |name: &str| UnixListener::bind(folder.join(name)).unwrap();
         let (first, second) = (bind("web.0.sock"), bind("web.1.sock"));
         // What an interrupted attempt left is no obstacle.
-        fs::write(folder.join(NEW_NAME), "").unwrap();
+        fs::write(folder.join("web.0.sock.new"), "").unwrap();
         for instance in [0, 0, 1, 1, 0] {
             assert!(answer_by(&ask(instance)).unwrap());
             let own = inode(&folder.join(own_web_socket(instance))).unwrap();
             assert_eq!(answering(folder), Some(own.1));
-            assert!(!folder.join(NEW_NAME).exists());
+            assert!(!folder.join(format!("web.{instance}.sock.new")).exists());
         }
         drop((first, second));
         let gone = |instance| RemoveSocket {
@@ -246,6 +254,35 @@ mod tests {
         fs::remove_file(folder.join(WEB_SOCKET)).unwrap();
         fs::create_dir(folder.join(WEB_SOCKET)).unwrap();
         assert!(answer_by(&ask(0)).is_err());
+    }
+
+    /// Each that says it has the name had it then, whatever others do at the same time.
+    #[test]
+    fn two_that_take_the_name_at_once_do_not_move_each_others_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let bind = |name: &str| UnixListener::bind(folder.join(name)).unwrap();
+        let _both = (bind("web.0.sock"), bind("web.1.sock"));
+        thread::scope(|scope| {
+            for instance in [0, 1] {
+                scope.spawn(move || {
+                    for _ in 0..300 {
+                        let folder = folder.to_owned();
+                        // One that never wins says so.
+                        let _ = answer_by(&AnswerBy { folder, instance });
+                    }
+                });
+            }
+        });
+        for instance in [1, 0] {
+            let folder = folder.to_owned();
+            assert!(answer_by(&AnswerBy { folder, instance }).unwrap());
+        }
+        assert_eq!(
+            answering(folder),
+            Some(inode(&folder.join("web.0.sock")).unwrap().1)
+        );
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 3, "no link is left");
     }
 
     #[test]

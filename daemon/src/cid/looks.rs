@@ -1,6 +1,6 @@
 //! Looks at projects' remotes: who wants one, and what the last one came to.
 
-use crate::domain::ProjectName;
+use crate::domain::{Name, ProjectName};
 use cid_protocol::fault::Fault;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -46,7 +46,14 @@ pub struct Looks {
     last: Mutex<HashMap<ProjectName, Arc<sync::Mutex<Last>>>>,
     /// When each workspace whose branch is gone was last to be deleted.
     tried: Mutex<HashMap<i64, Instant>>,
+    /// Builds whose commit is not on its branch, by where that is, and when that was found out.
+    astray: Mutex<HashMap<(ProjectName, u32, String), Instant>>,
+    /// Since when what a deployment brought to a stage is well.
+    well: Mutex<HashMap<(ProjectName, Name), (Uuid, Instant)>>,
 }
+
+/// How long a build is known to be astray before git is asked again.
+const ASTRAY: Duration = Duration::from_secs(60);
 
 impl Default for Looks {
     fn default() -> Self {
@@ -56,6 +63,8 @@ impl Default for Looks {
             told: Notify::default(),
             last: Mutex::default(),
             tried: Mutex::default(),
+            astray: Mutex::default(),
+            well: Mutex::default(),
         }
     }
 }
@@ -87,6 +96,41 @@ impl Looks {
         Arc::clone(lock(&self.last).entry(project.clone()).or_default())
     }
 
+    /// Whether a build was found astray a moment ago, of a branch that is at this commit.
+    pub(crate) fn is_astray(&self, project: &ProjectName, build: u32, head: &str) -> bool {
+        let mut astray = lock(&self.astray);
+        astray.retain(|_, at| at.elapsed() < ASTRAY);
+        astray.contains_key(&(project.clone(), build, head.to_owned()))
+    }
+
+    /// Remembers that it is.
+    pub(crate) fn set_astray(&self, project: &ProjectName, build: u32, head: &str) {
+        let key = (project.clone(), build, head.to_owned());
+        lock(&self.astray).insert(key, Instant::now());
+    }
+
+    /// For how long what this job deployed to a stage has been well, by all looks since the daemon began.
+    pub(crate) fn well_for(
+        &self,
+        project: &ProjectName,
+        stage: &Name,
+        job: Uuid,
+        is_well: bool,
+        now: Instant,
+    ) -> Duration {
+        let key = (project.clone(), stage.clone());
+        let mut well = lock(&self.well);
+        if !is_well {
+            well.remove(&key);
+            return Duration::ZERO;
+        }
+        let since = well.entry(key).or_insert((job, now));
+        if since.0 != job {
+            *since = (job, now);
+        }
+        now.duration_since(since.1)
+    }
+
     /// Whether this workspace has not been tried for `pause`; it counts as tried from now on.
     pub(crate) fn may_try(&self, workspace: i64, pause: Duration) -> bool {
         let mut tried = lock(&self.tried);
@@ -101,4 +145,27 @@ impl Looks {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_well_is_so_since_the_last_look_at_which_it_was_not() {
+        let looks = Looks::default();
+        let project = ProjectName::parse("shop").unwrap();
+        let stage = Name::of_stage("test").unwrap();
+        let (one, two) = (Uuid::now_v7(), Uuid::now_v7());
+        let begin = Instant::now();
+        let minutes = |count| Duration::from_secs(60) * count;
+        let look =
+            |job, is_well, at| looks.well_for(&project, &stage, job, is_well, begin + minutes(at));
+        assert_eq!(look(one, true, 0), Duration::ZERO);
+        assert_eq!(look(one, true, 1), minutes(1));
+        assert_eq!(look(one, false, 2), Duration::ZERO);
+        assert_eq!(look(one, true, 3), Duration::ZERO, "it was not well before");
+        assert_eq!(look(one, true, 4), minutes(1));
+        assert_eq!(look(two, true, 5), Duration::ZERO, "another deployment");
+    }
 }

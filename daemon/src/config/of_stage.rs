@@ -26,6 +26,20 @@ impl Project {
         branches
     }
 
+    /// The branch whose pushes lead to a stage: its own, or that of the first stage before it.
+    pub fn branch_that_leads_to(&self, stage: &Name) -> &str {
+        let mut name = stage;
+        // Circles are refused.
+        while let Some(Stage {
+            after: Some(after), ..
+        }) = self.stage(name)
+        {
+            name = after;
+        }
+        let own = self.stage(name).and_then(|stage| stage.branch.as_ref());
+        own.map_or(self.git.base.as_str(), |branch| branch.as_str())
+    }
+
     /// All host names that a workspace or a stage answers under, the one in its address first.
     pub fn hosts_of(&self, name: &Name) -> Vec<String> {
         match self.stage(name).map(|stage| &stage.host) {

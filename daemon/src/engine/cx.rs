@@ -3,7 +3,7 @@
 use super::{Inner, output::redact, plan::Step};
 use crate::{
     config::{Limits, Project, Stage},
-    domain::{About, Build, ProjectName, UnitName},
+    domain::{About, Build, Email, ProjectName, UnitName},
     store::{Artifact, Debt, Store},
     system::{
         Effect, System,
@@ -100,6 +100,11 @@ impl Cx {
     /// `PROJECT.NAME` of the workspace; a build has one that no workspace can have.
     pub fn unit(&self) -> &UnitName {
         &self.unit
+    }
+
+    /// The address that the job is for; a stage's name for one of a stage.
+    pub fn email(&self) -> Option<&Email> {
+        self.about.email()
     }
 
     /// The project's name.

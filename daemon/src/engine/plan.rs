@@ -19,6 +19,8 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     const HAS_UNDO: bool = true;
     /// Whether [`Step::finish`] does anything.
     const HAS_FINISH: bool = false;
+    /// Whether the job cannot be cancelled any more from this step on: what comes now only tidies up.
+    const ENDS_CANCELLING: bool = false;
     /// What was there before.
     type Before: Serialize + DeserializeOwned + Send + Sync;
     /// What later steps need to know; read by [`Cx::output`].
@@ -68,6 +70,8 @@ pub trait AnyStep: Send + Sync {
     fn has_undo(&self) -> bool;
     /// [`Step::HAS_FINISH`].
     fn has_finish(&self) -> bool;
+    /// [`Step::ENDS_CANCELLING`].
+    fn ends_cancelling(&self) -> bool;
     /// [`Step::limit`].
     fn limit(&self, limits: &Limits) -> Duration;
     /// [`Step::observe`].
@@ -90,6 +94,9 @@ impl<S: Step> AnyStep for S {
     }
     fn has_finish(&self) -> bool {
         S::HAS_FINISH
+    }
+    fn ends_cancelling(&self) -> bool {
+        S::ENDS_CANCELLING
     }
     fn limit(&self, limits: &Limits) -> Duration {
         Step::limit(self, limits)

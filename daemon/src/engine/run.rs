@@ -151,7 +151,16 @@ impl Runner {
             }
             let mut steps = self.journal.progress.steps.iter();
             match steps.position(|s| matches!(s, StepState::Planned | StepState::Observed)) {
-                Some(index) => self.forward(self.work.plan.together_with(index)).await?,
+                Some(index) => {
+                    let mut together = self.work.plan.together_with(index);
+                    if together.any(|at| self.work.steps[at].ends_cancelling()) {
+                        self.work.inner.end_cancelling(self.work.row.id);
+                        if self.cancel.is_cancelled() {
+                            continue;
+                        }
+                    }
+                    self.forward(self.work.plan.together_with(index)).await?;
+                }
                 None => {
                     // What is thrown away at the end is not to be had back.
                     self.work.inner.end_cancelling(self.work.row.id);

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::{
-    domain::{JobKind, Workspace},
+    domain::{JobKind, UnitName, Workspace},
     engine::Plan,
     layout::kept_dir,
     step::{
@@ -88,7 +88,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             directory: directory(),
             email: workspace.email.clone(),
         });
-    with_static(plan, facts)
+    with_static(plan, facts, None)
         .then(&StartProcesses {
             reserve_port: reserve_port.clone(),
             configure: configure.clone(),
@@ -112,16 +112,25 @@ pub fn create(facts: &Facts<'_>) -> Plan {
 }
 
 /// Adds the copy of collected static files, where nginx serves some.
-pub(super) fn with_static(plan: Plan, facts: &Facts<'_>) -> Plan {
-    add_static(plan, facts, facts.workspace.directory.join(TREE))
+pub(super) fn with_static(plan: Plan, facts: &Facts<'_>, instance: Option<UnitName>) -> Plan {
+    add_static(plan, facts, facts.workspace.directory.join(TREE), instance)
 }
 
 /// The same, of the files in this tree.
-pub(super) fn add_static(plan: Plan, facts: &Facts<'_>, tree: PathBuf) -> Plan {
+pub(super) fn add_static(
+    plan: Plan,
+    facts: &Facts<'_>,
+    tree: PathBuf,
+    instance: Option<UnitName>,
+) -> Plan {
     let directory = facts.workspace.directory.clone();
     match &facts.project.nginx.collected {
         None => plan,
-        Some(_) => plan.beside(&CollectStatic { directory, tree }),
+        Some(_) => plan.beside(&CollectStatic {
+            directory,
+            tree,
+            instance,
+        }),
     }
 }
 

@@ -101,7 +101,7 @@ pub fn deploy(facts: &Facts<'_>) -> Plan {
         present: present(),
         directory: directory(),
     };
-    follow.add_to(with_static(plan, facts))
+    follow.add_to(with_static(plan, facts, Some(next())))
 }
 
 /// How the next instance takes over from the present one, once all that it needs is made.

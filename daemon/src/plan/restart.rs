@@ -18,7 +18,7 @@ pub fn restart(facts: &Facts<'_>) -> Plan {
     // What a build collected does not change.
     let plan = match workspace.is_stage() {
         true => plan,
-        false => with_static(plan, facts),
+        false => with_static(plan, facts, None),
     };
     plan.then(&RestartProcesses {
         instance: workspace.instance(),

@@ -107,7 +107,12 @@ pub fn deploy_build(facts: &Facts<'_>, build: &Build, by: &str, releases: bool) 
         directory: directory(),
     };
     follow
-        .add_to(add_static(plan, facts, build.directory.join(TREE)))
+        .add_to(add_static(
+            plan,
+            facts,
+            build.directory.join(TREE),
+            Some(next()),
+        ))
         .then(&RecordBuild {
             number: build.number,
             commit: build.source.commit.clone(),

@@ -1,23 +1,30 @@
 //! Backs a stage's database up.
 
-use super::{release::command_of, variables::values};
+use super::{make_directory::purge, release::command_of, variables::values};
 use crate::{
     config::Limits,
-    domain::UnitName,
-    engine::{Cx, Step},
+    domain::{JobState, UnitName},
+    engine::{Cx, Plan, Step},
     layout::BACKUPS,
-    system::queue::Resource,
+    store::JobFilter,
+    system::{helpers::Identity, queue::Resource},
 };
-use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
+    request::{KeepFile, KeepOnly},
     run_file::{ProcessCommand, RunFile},
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+/// Enough for the builds to go back to, some of them deployed again and again.
+const LOOKED_AT: usize = 1000;
+/// So many jobs of the stage are looked through for one that failed.
+const PAST_JOBS: usize = 20;
 
 /// Runs the stage's `backup` commands before its release commands. What they wrote stays, however the job ends.
 #[derive(Serialize, Deserialize)]
@@ -36,11 +43,12 @@ pub fn backup_file(directory: &Path, name: &str) -> PathBuf {
 }
 
 impl Step for BackUp {
-    const KIND: &'static str = "back-up.v1";
+    const KIND: &'static str = "back-up.v2";
     const FILLS_DISK: bool = true;
-    const HAS_UNDO: bool = false;
-    /// Whether the file was there.
-    type Before = bool;
+    /// Release commands must not change the database before it is known that the copy is whole.
+    const HAS_UNDO: bool = true;
+    const HAS_FINISH: bool = true;
+    type Before = ();
     type Output = ();
 
     fn label(&self) -> String {
@@ -51,24 +59,24 @@ impl Step for BackUp {
         *limits.release
     }
 
-    async fn observe(&self, _: &Cx) -> Result<bool, Fault> {
-        Ok(fs::exists(&self.file))
+    async fn observe(&self, _: &Cx) -> Result<(), Fault> {
+        Ok(())
     }
 
-    async fn apply(&self, existed: &bool, cx: &Cx) -> Result<(), Fault> {
-        if *existed {
-            return Err(Fault::new(format!(
-                "cannot back up to {}: it exists",
-                self.file.display()
-            ))
-            .hint("look what it is and move it away"));
+    /// A copy that is there was made by this job before the daemon was killed: its name is that of the job. What the
+    /// commands would write now may be the state after the release commands.
+    async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        if self.keep(None, cx).await? {
+            return Ok(());
         }
+        let part = self.part();
+        purge(&part, cx).await?;
         let project = cx.project()?;
         // Read now: plans are journalled, and a command may name a secret.
         let commands = cx.stage(&project).map(|stage| stage.backup.clone());
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
         let values = values(Some(&self.instance), cx).await?;
-        let file = self.file.to_string_lossy();
+        let file = part.to_string_lossy();
         let _core = cx.turn(Resource::Core).await?;
         for command in commands.unwrap_or_default() {
             let words = command.words().iter();
@@ -79,10 +87,84 @@ impl Step for BackUp {
                 "see its last lines of output; mend `backup` of the stage in the project file";
             command_of(cx, &run_file, command, ("backup", hint)).await?;
         }
+        match self.keep(Some(part.clone()), cx).await? {
+            true => Ok(()),
+            false => Err(Fault::new(format!(
+                "cannot back the database up: the commands wrote no {}",
+                part.display()
+            ))
+            .hint("have one of `backup` of the stage write the file that {backup} stands for")),
+        }
+    }
+
+    /// What they wrote stays.
+    async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn undo(&self, _: &bool, _: &Cx) -> Result<(), Fault> {
-        Ok(())
+    /// Half copies go, and older ones of attempts that failed.
+    async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        let own = cx.is_taken_back().then_some(self.file.as_path());
+        tidy_backups(&self.directory, own, cx).await
     }
+}
+
+impl BackUp {
+    fn part(&self) -> PathBuf {
+        self.file.with_added_extension("part")
+    }
+
+    async fn keep(&self, part: Option<PathBuf>, cx: &Cx) -> Result<bool, Fault> {
+        let file = self.file.clone();
+        cx.ask(cx.user(), KeepFile { part, file }).await
+    }
+}
+
+/// Removes all copies of a stage's database but those of the builds to go back to, and the newest of an attempt that
+/// failed; `own`: that is this one.
+pub(super) async fn tidy_backups(
+    directory: &Path,
+    own: Option<&Path>,
+    cx: &Cx,
+) -> Result<(), Fault> {
+    let project = cx.project()?;
+    let Some(keep) = cx.stage(&project).map(|stage| stage.keep.get()) else {
+        return Ok(());
+    };
+    let mut builds = BTreeSet::new();
+    let mut kept: Vec<PathBuf> = own.map(Path::to_owned).into_iter().collect();
+    for old in cx.store().deployments(cx.workspace(), LOOKED_AT).await? {
+        builds.insert(old.build);
+        kept.extend(old.backup.filter(|_| builds.len() <= keep + 1));
+    }
+    if own.is_none() {
+        kept.extend(newest_failed(cx).await?);
+    }
+    let name = |path: PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+    let folder = directory.join(BACKUPS);
+    let ask = KeepOnly {
+        folder: folder.clone(),
+        names: kept.into_iter().filter_map(name).collect(),
+    };
+    cx.ask(Identity::Purge(folder), ask).await.map(drop)
+}
+
+/// The copy of the newest attempt that was taken back.
+async fn newest_failed(cx: &Cx) -> Result<Option<PathBuf>, Fault> {
+    let filter = JobFilter {
+        project: Some(cx.project_name().clone()),
+        email: cx.email().cloned(),
+        before: Some(cx.job()),
+    };
+    let jobs = cx.store().jobs(filter, PAST_JOBS).await?;
+    let mut failed = jobs.into_iter().filter(|job| job.state == JobState::Undone);
+    Ok(failed.find_map(|job| {
+        let plan: Plan = serde_json::from_value(job.plan).ok()?;
+        let step = plan
+            .steps
+            .into_iter()
+            .find(|step| step.kind == BackUp::KIND)?;
+        let step: BackUp = serde_json::from_value(step.parameters).ok()?;
+        Some(step.file)
+    }))
 }

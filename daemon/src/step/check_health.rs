@@ -333,7 +333,7 @@ pub(super) fn address_of(run_file: &RunFile) -> App {
 
 impl App {
     /// Whether anything listens there: a first, cheap check.
-    async fn is_open(&self, cx: &Cx) -> bool {
+    pub(super) async fn is_open(&self, cx: &Cx) -> bool {
         match self {
             Self::Port(port) => cx.sys().probe.is_open(*port).await,
             Self::Socket(socket) => socket.is_there(),

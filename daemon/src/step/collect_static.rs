@@ -1,8 +1,13 @@
 //! Copies collected static files to where nginx serves them.
 
-use super::{grant_access::nginx_accounts, inspect::is_unchanged, make_directory::STATIC};
+use super::{
+    grant_access::nginx_accounts,
+    inspect::is_unchanged,
+    make_directory::{STATIC, purge},
+};
 use crate::{
     config::Limits,
+    domain::UnitName,
     engine::{Cx, Step},
 };
 use cid_protocol::{fault::Fault, request};
@@ -19,12 +24,15 @@ pub struct CollectStatic {
     pub directory: PathBuf,
     /// The files that they are collected in.
     pub tree: PathBuf,
+    /// For a deployment: its next instance. Visitors get them at the switch.
+    pub instance: Option<UnitName>,
 }
 
 impl Step for CollectStatic {
-    const KIND: &'static str = "collect-static.v2";
+    const KIND: &'static str = "collect-static.v3";
     const FILLS_DISK: bool = true;
     const HAS_UNDO: bool = false;
+    const HAS_FINISH: bool = true;
     type Before = ();
     type Output = ();
 
@@ -59,6 +67,7 @@ impl Step for CollectStatic {
                 true => nginx_accounts(cx).await?,
                 false => Vec::new(),
             },
+            instance: self.instance.as_ref().map(UnitName::number),
         };
         match cx.ask(cx.user(), ask).await {
             Err(fault) if fault.cancelled => return Err(fault),
@@ -79,5 +88,16 @@ impl Step for CollectStatic {
 
     async fn undo(&self, (): &(), _: &Cx) -> Result<(), Fault> {
         Ok(())
+    }
+
+    /// What waits now is nobody's: of the instance before, or of one that never came to be.
+    async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
+        match &self.instance {
+            None => Ok(()),
+            Some(instance) => {
+                let waiting = request::waiting_static(instance.number());
+                purge(&self.directory.join(STATIC).join(waiting), cx).await
+            }
+        }
     }
 }

@@ -152,7 +152,8 @@ impl MakeDirectory {
 
 /// Removes a folder and its content; a missing one is no error.
 pub(super) async fn purge(folder: &Path, cx: &Cx) -> Result<(), Fault> {
-    let Some(parent) = folder.parent().filter(|_| fs::exists(folder)) else {
+    // What the daemon may not look at may be there.
+    let Some(parent) = folder.parent().filter(|_| !fs::is_gone(folder)) else {
         return Ok(());
     };
     let request = Purge {

@@ -1,13 +1,13 @@
 //! Records which build runs in a stage.
 
-use super::{Inspect, make_directory::purge};
+use super::{Inspect, back_up::tidy_backups};
 use crate::{
     domain::Deployment,
     engine::{Cx, Step},
 };
 use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 /// Records which build runs in a stage from now on, and in the end removes copies of the database that are older
 /// than the builds to go back to.
@@ -24,9 +24,6 @@ pub struct RecordBuild {
     /// The copy of the database that was made before.
     pub backup: Option<PathBuf>,
 }
-
-/// Enough for the builds to go back to, some of them deployed again and again.
-const LOOKED_AT: usize = 1000;
 
 impl Step for RecordBuild {
     const KIND: &'static str = "record-build.v1";
@@ -64,18 +61,6 @@ impl Step for RecordBuild {
         if cx.is_taken_back() {
             return Ok(());
         }
-        let project = cx.project()?;
-        let Some(keep) = cx.stage(&project).map(|stage| stage.keep.get()) else {
-            return Ok(());
-        };
-        let all = cx.store().deployments(cx.workspace(), LOOKED_AT).await?;
-        let mut builds = BTreeSet::new();
-        for old in all {
-            builds.insert(old.build);
-            if let Some(backup) = old.backup.filter(|_| builds.len() > keep + 1) {
-                purge(&backup, cx).await?;
-            }
-        }
-        Ok(())
+        tidy_backups(cx.directory(), None, cx).await
     }
 }

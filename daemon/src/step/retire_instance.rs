@@ -1,9 +1,11 @@
 //! Stops the instance that served, and removes what it leaves.
 
 use super::{
+    check_health::address_of,
     inspect::is_unchanged,
     make_directory::{RUN, purge},
     start_processes::restore,
+    switch::{answer_by, has_web_socket},
 };
 use crate::{
     config::Limits,
@@ -15,10 +17,17 @@ use cid_kernel::fs;
 use cid_protocol::{
     fault::{Fault, FaultContext},
     request::RemoveSocket,
-    run_file::RunFile,
+    run_file::{RunFile, WEB},
 };
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long processes that start again may take until they listen; then the way back goes on without them.
+const LISTENS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Stops the instance that served. Its run file, socket, port and own packages go when nothing can be taken back
 /// any more.
@@ -35,6 +44,8 @@ pub struct RetireInstance {
 impl Step for RetireInstance {
     const KIND: &'static str = "retire-instance.v1";
     const HAS_FINISH: bool = true;
+    /// Whoever wants it back then has it deployed again.
+    const ENDS_CANCELLING: bool = true;
     /// Its program file.
     type Before = Option<String>;
     type Output = ();
@@ -55,6 +66,10 @@ impl Step for RetireInstance {
         if is_unchanged(cx) {
             return Ok(());
         }
+        // A reboot meanwhile may have given the name to the one that listened first.
+        if has_web_socket(&self.next, cx) {
+            answer_by(&self.directory, &self.next, cx).await?;
+        }
         let effect = cx.sys().supervisor.remove(&self.present).await?;
         cx.owe_effect(effect, Debt::SupervisorUpdate).await
     }
@@ -62,7 +77,10 @@ impl Step for RetireInstance {
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
         match is_unchanged(cx) {
             true => Ok(()),
-            false => restore(&self.present, before, cx).await,
+            false => {
+                restore(&self.present, before, cx).await?;
+                listens(&self.present, cx).await
+            }
         }
     }
 
@@ -92,4 +110,26 @@ impl Step for RetireInstance {
         }
         fs::remove_file(&layout.run_file(&self.present)).map(drop)
     }
+}
+
+/// Waits until the web process of an instance that was started again listens: only then can it have visitors.
+async fn listens(instance: &UnitName, cx: &Cx) -> Result<(), Fault> {
+    let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(instance)) else {
+        return Ok(());
+    };
+    if !run_file.processes.contains_key(WEB) {
+        return Ok(());
+    }
+    let (address, begin) = (address_of(&run_file), Instant::now());
+    while !address.is_open(cx).await {
+        if begin.elapsed() > LISTENS_WITHIN {
+            cx.note("the earlier processes do not listen yet");
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = cx.cancel.cancelled() => return Err(Fault::cancelled()),
+        }
+    }
+    Ok(())
 }

@@ -1,8 +1,11 @@
 //! Has supervisord run the workspace's processes.
 
 use super::{
-    Configure, Inspect, Publish, ReservePort, inspect::is_unchanged, last_lines::LogsBefore,
+    Configure, Inspect, Publish, ReservePort,
+    inspect::is_unchanged,
+    last_lines::LogsBefore,
     reserve_port,
+    switch::{answer_by, has_web_socket},
 };
 use crate::{
     domain::{ProcessType, UnitName},
@@ -63,7 +66,16 @@ impl Step for StartProcesses {
     }
 
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
-        restore(self.instance(), before, cx).await
+        restore(self.instance(), before, cx).await?;
+        // After a reboot in between it may have had the visitors.
+        match (&self.publish, &self.configure.follows) {
+            (None, Some(present)) if has_web_socket(present, cx) => {
+                answer_by(&self.configure.directory, present, cx)
+                    .await
+                    .map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

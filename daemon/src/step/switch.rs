@@ -3,7 +3,7 @@
 use super::{
     Inspect, Publish,
     inspect::is_unchanged,
-    make_directory::RUN,
+    make_directory::{RUN, STATIC},
     publish::{self, restore},
 };
 use crate::{
@@ -14,10 +14,14 @@ use crate::{
 };
 use cid_protocol::{
     fault::{Fault, FaultContext},
-    request::AnswerBy,
+    request::{AnswerBy, ShowStatic},
+    run_file::RunFile,
 };
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 const PAUSE: Duration = Duration::from_millis(20);
 /// The instance has answered: through nginx it does within this time.
@@ -71,6 +75,7 @@ impl Step for Switch {
             true => self.show(before, recipe.web_on_socket, cx).await?,
             false => hide(before, cx).await?,
         }
+        self.show_static(false, cx).await?;
         self.answers_by(&self.publish.instance, cx).await?;
         match recipe.has_web() {
             true => self.see_the_page(cx).await,
@@ -82,7 +87,10 @@ impl Step for Switch {
         if is_unchanged(cx) {
             return Ok(());
         }
-        self.name(&self.present, cx).await?;
+        self.show_static(true, cx).await?;
+        if has_web_socket(&self.present, cx) && !self.name(&self.present, cx).await? {
+            cx.note("the earlier web process has no socket: it did not run before either");
+        }
         let wanted = cx.store().artifact(cx.workspace(), Artifact::Vhost).await;
         let wanted = wanted.cannot("read the ledger")?;
         if wanted != before.wanted || cx.sys().nginx.read(cx.unit())? != before.vhost {
@@ -118,13 +126,22 @@ impl Switch {
         Ok(())
     }
 
-    /// Gives the socket of an instance the name by which nginx finds it; `false`: it has none.
-    async fn name(&self, instance: &UnitName, cx: &Cx) -> Result<bool, Fault> {
-        let request = AnswerBy {
-            folder: self.publish.directory.join(RUN),
-            instance: instance.number(),
+    /// The collected files of the next instance, or of the present one again.
+    async fn show_static(&self, back: bool, cx: &Cx) -> Result<(), Fault> {
+        if cx.project()?.nginx.collected.is_none() {
+            return Ok(());
+        }
+        let request = ShowStatic {
+            place: self.publish.directory.join(STATIC),
+            instance: self.publish.instance.number(),
+            back,
         };
         cx.ask(cx.user(), request).await
+    }
+
+    /// Gives the socket of an instance the name by which nginx finds it; `false`: it has none.
+    async fn name(&self, instance: &UnitName, cx: &Cx) -> Result<bool, Fault> {
+        answer_by(&self.publish.directory, instance, cx).await
     }
 
     async fn answers_by(&self, instance: &UnitName, cx: &Cx) -> Result<(), Fault> {
@@ -161,6 +178,26 @@ impl Switch {
             }
         }
     }
+}
+
+/// Gives the socket of an instance the name by which nginx finds it; `false`: it has none. `directory`: the
+/// workspace's.
+pub(super) async fn answer_by(
+    directory: &Path,
+    instance: &UnitName,
+    cx: &Cx,
+) -> Result<bool, Fault> {
+    let request = AnswerBy {
+        folder: directory.join(RUN),
+        instance: instance.number(),
+    };
+    cx.ask(cx.user(), request).await
+}
+
+/// Whether an instance is there whose web process listens on a socket.
+pub(super) fn has_web_socket(instance: &UnitName, cx: &Cx) -> bool {
+    let run_file = RunFile::read(&cx.sys().layout.run_file(instance));
+    run_file.is_ok_and(|run_file| run_file.web_socket.is_some())
 }
 
 /// There is no web process any more.

@@ -107,7 +107,7 @@ fn submit_build(t: &Transaction<'_>, new: NewBuild) -> Result<AppendedBuild, Sto
     {
         return Ok(AppendedBuild::Exists(Box::new(build)));
     }
-    let build = insert(t, new.draft)?;
+    let build = insert(t, new.draft, &new.creator)?;
     let plan = (new.plan)(&build)?.to_string();
     PLAN.check(plan.len(), "this job")?;
     t.execute(
@@ -139,7 +139,7 @@ fn same(connection: &Connection, draft: &Build) -> Result<Option<Build>, StoreEr
 }
 
 /// Stores a new row under the project's next number, which also names its folder.
-fn insert(t: &Transaction<'_>, mut draft: Build) -> Result<Build, StoreError> {
+fn insert(t: &Transaction<'_>, mut draft: Build, creator: &Creator) -> Result<Build, StoreError> {
     draft.number = t.query_row(
         "INSERT INTO build_numbers (project, last) VALUES (?1, 1) \
          ON CONFLICT (project) DO UPDATE SET last = last + 1 RETURNING last",
@@ -149,7 +149,7 @@ fn insert(t: &Transaction<'_>, mut draft: Build) -> Result<Build, StoreError> {
     draft.directory.push(draft.number.to_string());
     t.execute(
         "INSERT INTO builds (project, number, commit_id, reference, subject, author, recipe, state, directory, \
-         created_at, job) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         created_at, job, creator) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             draft.project.as_str(),
             draft.number,
@@ -162,6 +162,7 @@ fn insert(t: &Transaction<'_>, mut draft: Build) -> Result<Build, StoreError> {
             draft.directory.to_string_lossy(),
             time(draft.created_at),
             draft.job.to_string(),
+            text(creator)?,
         ],
     )?;
     draft.id = t.last_insert_rowid();
@@ -395,6 +396,8 @@ impl Store {
             if let Some((stage, _)) = stages.into_iter().find(keeps) {
                 return Ok(Some(KeptBy::Stage(stage)));
             }
+            let sql = "DELETE FROM tried WHERE project = ?1 AND build = ?2";
+            t.execute(sql, params![build.project.as_str(), build.number])?;
             t.execute("DELETE FROM builds WHERE id = ?1", [id])?;
             Ok(None)
         })

@@ -120,11 +120,35 @@ impl Store {
     pub async fn was_tried(&self, stage: Name, build: Build) -> Result<bool, StoreError> {
         self.read(move |c| {
             // A plan that deploys a build names its folder.
-            let sql = "SELECT count(*) FROM jobs WHERE project = ?1 AND name = ?2 AND kind = 'deploy' \
-                AND instr(plan, '\"' || ?3 || '\"') > 0";
+            let sql = "SELECT (SELECT count(*) FROM tried WHERE project = ?1 AND stage = ?2 AND build = ?4) \
+                + (SELECT count(*) FROM jobs WHERE project = ?1 AND name = ?2 AND kind = 'deploy' \
+                AND instr(plan, '\"' || ?3 || '\"') > 0)";
             let directory = build.directory.to_string_lossy().into_owned();
-            let values = params![build.project.as_str(), stage.as_str(), directory];
+            let values = params![
+                build.project.as_str(),
+                stage.as_str(),
+                directory,
+                build.number
+            ];
             Ok(c.query_row(sql, values, |row| row.get::<_, u32>(0))? > 0)
+        })
+        .await
+    }
+
+    /// Records that a job is to deploy this build to a stage. It is known after the job is forgotten.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn set_tried(
+        &self,
+        project: ProjectName,
+        stage: Name,
+        build: u32,
+    ) -> Result<(), StoreError> {
+        self.write(move |t| {
+            let sql = "INSERT INTO tried (project, stage, build) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+            t.execute(sql, params![project.as_str(), stage.as_str(), build])?;
+            Ok(())
         })
         .await
     }
@@ -135,8 +159,7 @@ impl Store {
     /// The ledger's.
     pub async fn pushed_builds(&self, project: ProjectName) -> Result<BTreeSet<u32>, StoreError> {
         self.read(move |c| {
-            let sql = "SELECT b.number FROM builds b JOIN jobs j ON j.id = b.job \
-                WHERE b.project = ?1 AND j.creator = ?2";
+            let sql = "SELECT number FROM builds WHERE project = ?1 AND creator = ?2";
             let mut statement = c.prepare_cached(sql)?;
             let mut rows = statement.query(params![project.as_str(), text(&Creator::Trigger)?])?;
             let mut found = BTreeSet::new();

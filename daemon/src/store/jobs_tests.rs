@@ -59,6 +59,24 @@ impl Ledger {
     }
 }
 
+/// Retrying it would take away what a newer one has made.
+#[tokio::test]
+async fn a_deployment_that_is_done_ends_older_ones_that_are_stuck() {
+    use JobState::{Cancelled, Done, Running, Stuck};
+    let ledger = Ledger::new();
+    let (made, anna) = ledger.create("anna@example.com").await;
+    ledger.enter(made, &[Running, Done]).await;
+    let stuck = ledger.on(JobKind::Deploy, &anna).await;
+    ledger.enter(stuck, &[Running, Stuck]).await;
+    // A restart follows nothing.
+    let restarted = ledger.on(JobKind::Restart, &anna).await;
+    ledger.enter(restarted, &[Running, Done]).await;
+    assert_eq!(ledger.state(stuck).await, Some(Stuck));
+    let newer = ledger.on(JobKind::Deploy, &anna).await;
+    ledger.enter(newer, &[Running, Done]).await;
+    assert_eq!(ledger.state(stuck).await, Some(Cancelled));
+}
+
 fn new(email: &str) -> Subject {
     let email = Email::parse(email).unwrap();
     let make = |name: Name| Workspace {

@@ -78,6 +78,12 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
         (JobState::Stuck, _) => Some(WorkspaceState::Failed),
         (JobState::Queued | JobState::Running | JobState::Undoing, _) => return Ok(()),
     };
+    if (state, kind) == (JobState::Done, JobKind::Deploy) {
+        // What an older deployment that is stuck would take back or throw away is another's by now.
+        let sql = "UPDATE jobs SET state = 'cancelled', ended_at = ?2 \
+                   WHERE workspace = ?1 AND state = 'stuck' AND kind = 'deploy' AND id < ?3";
+        t.execute(sql, params![workspace, at, key])?;
+    }
     match becomes {
         Some(state) => t.execute(
             "UPDATE workspaces SET state = ?2 WHERE id = ?1",

@@ -92,6 +92,7 @@ impl Store {
                 "notices",
                 "notice_troubles",
                 "deliveries",
+                "tried",
             ] {
                 let sql = format!("DELETE FROM {table} WHERE project = ?1");
                 t.execute(&sql, [project.as_str()])?;

@@ -277,6 +277,7 @@ impl Launcher for Fake {
                 base_key: Some("key".into()),
                 ..Inspection::default()
             })),
+            Request::IsAncestor(_) => encode(serde_json::to_value(true)),
             Request::FindCommit(_) => encode(serde_json::to_value(Some(FoundCommit {
                 commit: COMMIT.into(),
                 subject: "One".into(),
@@ -337,6 +338,7 @@ impl Launcher for Fake {
                 encode(serde_json::to_value(Configured::default()))
             }
             Request::EndProcesses(_) => encode(serde_json::to_value(Ended::default())),
+            Request::ShowStatic(_) => encode(serde_json::to_value(())),
             Request::CollectStatic(_) => encode(serde_json::to_value(Collected::default())),
             Request::GrantAccess(_) => encode(serde_json::to_value(Granted::default())),
             Request::AnswerBy(ask) => {
@@ -438,6 +440,9 @@ impl Launcher for Fake {
                 }
                 encode(serde_json::to_value(deletion))
             }
+            // What commands write is made up, too.
+            Request::KeepFile(ask) => Ok(json!(ask.part.is_some())),
+            Request::KeepOnly(_) => encode(serde_json::to_value(Purged::default())),
             Request::Purge(ask) => {
                 let gone = match ask.path.is_dir() {
                     true => std::fs::remove_dir_all(&ask.path),

@@ -72,7 +72,18 @@ async fn build(cid: &Cid, project: &Project, branch: &str) -> Result<Told, Error
     let (build, is_new) = operation::build(cid, claim, name, branch, false).await?;
     let number = build.number;
     if !is_new && build.state.is_made() {
-        return Ok((format!("it has been built: build {number}"), None, false));
+        let mut message = format!("it has been built: build {number}");
+        // A branch that went back takes no stage with it.
+        for one in operation::running_builds(cid, std::slice::from_ref(&build)).await? {
+            if one.build > number {
+                let stage = one.stage;
+                message.push_str(&format!(
+                    "; {stage} runs build {}, which is newer: cictl rollback {stage} {number} takes it back",
+                    one.build
+                ));
+            }
+        }
+        return Ok((message, None, false));
     }
     if !is_new {
         let pushed = cid.store.pushed_builds(project.name.clone()).await?;

@@ -188,6 +188,11 @@ pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// Whether nothing is there; `false` also where that cannot be seen.
+pub fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
 /// Names in a folder, sorted; none when the folder does not exist. Names that are no UTF-8 are
 /// left out: cid makes none.
 ///

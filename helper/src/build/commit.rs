@@ -8,7 +8,9 @@ use crate::{
 use cid_protocol::{
     budget::{ERROR_TEXT, cut},
     fault::Fault,
-    request::{CompareCommits, Compared, ExportCommit, Exported, FindCommit, FoundCommit},
+    request::{
+        CompareCommits, Compared, ExportCommit, Exported, FindCommit, FoundCommit, IsAncestor,
+    },
 };
 use git2::{Commit, ErrorCode, Oid, Repository, Sort};
 use std::path::Path;
@@ -89,6 +91,25 @@ fn between(
         }
     }
     Ok((found, more))
+}
+
+/// Whether a commit is another one, or comes before it.
+///
+/// # Errors
+/// The mirror cannot be read or lacks one of them.
+pub(crate) fn is_ancestor(ask: &IsAncestor) -> Result<bool, Fault> {
+    let mirror = open_mirror(&ask.mirror)?;
+    let look = || -> Result<bool, git2::Error> {
+        let (commit, of) = (Oid::from_str(&ask.commit)?, Oid::from_str(&ask.of)?);
+        Ok(commit == of || mirror.graph_descendant_of(of, commit)?)
+    };
+    look().map_err(|error| {
+        Fault::new(format!(
+            "cannot look for {} in the mirror: {}",
+            ask.commit,
+            error.message()
+        ))
+    })
 }
 
 fn look_up<'r>(mirror: &'r Repository, revision: &str) -> Result<Option<Commit<'r>>, git2::Error> {

@@ -4,6 +4,6 @@ mod commit;
 mod reports;
 mod seal;
 
-pub(super) use commit::{compare, export, find};
+pub(super) use commit::{compare, export, find, is_ancestor};
 pub(super) use reports::read as read_reports;
 pub(super) use seal::{copy, seal};

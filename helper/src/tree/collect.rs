@@ -9,19 +9,22 @@ use cid_kernel::acl::{ACCESS, ALL, EXECUTE, List};
 use cid_protocol::{
     budget::{Budget, STATIC_BYTES, STATIC_FILES},
     fault::Fault,
-    request::{CollectStatic, Collected, STATIC_FOLDER},
+    request::{CollectStatic, Collected, STATIC_FOLDER, ShowStatic, waiting_static},
 };
 use rustix::{
-    fs::{self as sys, Dir, FileType, Mode, OFlags},
+    fs::{self as sys, Dir, FileType, Mode, OFlags, RenameFlags},
     io::Errno,
 };
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Write as _},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
+
+/// In collected files that wait or waited: the number of their instance. nginx serves no hidden name.
+const MARK: &str = ".cid-instance";
 
 /// Never waits at a pipe, and follows no link.
 const READ: OFlags = OFlags::RDONLY
@@ -55,10 +58,52 @@ pub(crate) fn collect(ask: &CollectStatic) -> Result<Collected, Fault> {
     }
     let serves = ask.place.join(STATIC_FOLDER);
     match copy.collected.is_there {
+        // None wait as well: those of the instance before are not this one's.
+        _ if let Some(instance) = ask.instance => copy.have_wait(instance)?,
         false => purge::purge(&serves).map(drop)?,
         true => copy.put_in_place(&serves)?,
     }
     Ok(copy.collected)
+}
+
+/// Has nginx serve an instance's files, which wait, or those of the one before again. Which are served says a mark in them.
+///
+/// # Errors
+/// The folders cannot be exchanged.
+pub(crate) fn show(ask: &ShowStatic) -> Result<(), Fault> {
+    let place = Root::open(&ask.place)?;
+    let waiting = PathBuf::from(waiting_static(ask.instance));
+    let is_shown = mark(&place, Path::new(STATIC_FOLDER)) == Some(ask.instance);
+    if is_shown != ask.back {
+        return Ok(());
+    }
+    let failed = |error| Fault::io("show", &ask.place.join(&waiting), error);
+    let rename =
+        |from: &Path, to: &Path, flags| sys::renameat_with(&place, from, &place, to, flags);
+    let shown = Path::new(STATIC_FOLDER);
+    match (
+        place.kind(&waiting)?.is_some(),
+        place.kind(shown)?.is_some(),
+    ) {
+        (true, true) => rename(&waiting, shown, RenameFlags::EXCHANGE).map_err(failed),
+        (true, false) => rename(&waiting, shown, RenameFlags::NOREPLACE).map_err(failed),
+        // There were none before.
+        (false, true) if ask.back => {
+            rename(shown, &waiting, RenameFlags::NOREPLACE).map_err(failed)
+        }
+        // They could not be collected.
+        (false, _) => Ok(()),
+    }
+}
+
+/// The instance whose files these are.
+fn mark(place: &Root, folder: &Path) -> Option<u32> {
+    let mark = place
+        .open_at(&folder.join(MARK), READ, Mode::empty())
+        .ok()?;
+    let mut text = String::new();
+    File::from(mark).take(20).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 /// Only these accounts get in, and list nothing. Inside all may read.
@@ -157,9 +202,40 @@ impl Copy {
         Ok(most.check(amount, "the collected static files")?)
     }
 
+    /// Until they are shown.
+    fn have_wait(&self, instance: u32) -> Result<(), Fault> {
+        let waiting = PathBuf::from(waiting_static(instance));
+        if !self.collected.is_there {
+            let made = self.place.make_folder(Path::new(TEMPORARY))?;
+            sys::fchmod(&made, Mode::from_raw_mode(0o755)).map_err(|error| {
+                self.place
+                    .fault("open to nginx", Path::new(TEMPORARY), error)
+            })?;
+        }
+        let mark = Path::new(TEMPORARY).join(MARK);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let file = self
+            .place
+            .open_at(&mark, flags, Mode::from_raw_mode(0o644))
+            .map_err(|error| self.place.fault("write", &mark, error))?;
+        let failed = |error: io::Error| Fault::io("write", &mark, error);
+        File::from(file)
+            .write_all(instance.to_string().as_bytes())
+            .map_err(failed)?;
+        purge::purge(&self.place.path().join(&waiting))?;
+        sys::renameat_with(
+            &self.place,
+            TEMPORARY,
+            &self.place,
+            &waiting,
+            RenameFlags::NOREPLACE,
+        )
+        .map_err(|error| Fault::io("put in place", &waiting, error))
+    }
+
     /// The old ones answer until the new ones do.
     fn put_in_place(&self, serves: &Path) -> Result<(), Fault> {
-        use sys::{RenameFlags, renameat_with};
+        use sys::renameat_with;
         let swap = |flags| renameat_with(&self.place, TEMPORARY, &self.place, STATIC_FOLDER, flags);
         match swap(RenameFlags::EXCHANGE) {
             Ok(()) => purge::purge(&self.place.path().join(TEMPORARY)).map(drop),
@@ -169,3 +245,7 @@ impl Copy {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "collect_tests.rs"]
+mod tests;

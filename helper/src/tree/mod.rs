@@ -7,5 +7,6 @@ pub(super) mod collect;
 pub(super) mod configure;
 mod copy;
 pub(super) mod exclude;
+pub(super) mod keep;
 pub(super) mod purge;
 mod tracked;

@@ -161,7 +161,18 @@ backup = [[\"sh\", \"-c\", \"echo backed up > $0\", \"{backup}\"]]\n";
     assert_eq!(said.status, 1, "{said}");
     assert!(said.text().contains("not those that were tested"), "{said}");
     assert_eq!(status_of(&host, "live"), "200");
+    // The daemon itself may not look at the copies of the database.
+    let backups = "/srv/cid/guestbook/live/backups";
+    sh(
+        &host,
+        &format!("echo x > {backups}/of-an-attempt; mkdir {backups}/half.part"),
+    );
     sh(&host, "cictl promote live 1");
+    let kept = sh(&host, &format!("ls {backups}"));
+    assert!(
+        !kept.is_empty() && kept.lines().all(|name| name.ends_with("-build-1")),
+        "{kept}"
+    );
     sh(&host, "cictl restart live");
     // By a file, so that the search does not find itself.
     host.write("/root/secret", SECRET.as_bytes(), 0o600)

@@ -71,6 +71,7 @@ impl Lang {
             BuildState::Passed => self.pick("passed", "пройдена"),
             BuildState::Failed => self.pick("tests failed", "тесты не пройдены"),
             BuildState::Error => self.pick("not made", "не собрана"),
+            BuildState::Superseded => self.pick("superseded", "заменена новой"),
         }
     }
 

@@ -207,6 +207,57 @@ async fn two_workers_never_run_at_once_and_web_never_stops_before_the_switch() {
 }
 
 #[tokio::test]
+async fn once_the_old_processes_stop_a_deployment_cannot_be_cancelled() {
+    let stage = Stage::ready_for(Kind::Deploy).await;
+    let held = HoldAt::new(RetireInstance::KIND, Phase::Observed);
+    let engine = stage.engine(held.clone());
+    let job = stage.submit(&engine, Kind::Deploy).await;
+    held.reached().await;
+    let refused = engine.cancel(crate::authz::Permit::for_tests(), job).await;
+    assert!(refused.unwrap_err().to_string().contains("it is ending"));
+    held.go_on();
+    assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+}
+
+/// After a reboot the one that listens first has the name: it is given once more before what may have it goes.
+#[tokio::test]
+async fn the_name_of_the_socket_is_given_before_the_one_that_may_have_it_goes() {
+    use super::{Way, misbehave};
+    let named = |stage: &Stage| -> Vec<u32> {
+        let requests = stage.fake.requests().into_iter();
+        let named = requests.filter_map(|request| match request {
+            Request::AnswerBy(ask) => Some(ask.instance),
+            _ => None,
+        });
+        named.collect()
+    };
+    // The made-up app listens on a port.
+    let on_socket = |stage: &Stage, name: &str| {
+        let file = stage.layout.run_file_dir().join(name);
+        let mut text: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        text["web_socket"] = json!(stage.layout.run_dir.join("web.sock"));
+        std::fs::write(&file, text.to_string()).unwrap();
+    };
+    let stage = Stage::ready_for(Kind::Deploy).await;
+    let held = HoldAt::new(RetireInstance::KIND, Phase::Observed);
+    let engine = stage.engine(held.clone());
+    let job = stage.submit(&engine, Kind::Deploy).await;
+    held.reached().await;
+    on_socket(&stage, "demo.anna---example-com.1.json");
+    held.go_on();
+    assert_eq!(stage.ended(&engine, job).await, JobState::Done);
+    assert_eq!(named(&stage), [1], "before the old ones stop");
+
+    let stage = Stage::ready_for(Kind::Deploy).await;
+    on_socket(&stage, "demo.anna---example-com.json");
+    misbehave(&[(SwapWorkers::KIND, Way::FailApply)]);
+    assert_eq!(stage.run(Kind::Deploy).await.1, JobState::Undone);
+    misbehave(&[]);
+    assert_eq!(named(&stage), [0], "after the new one went");
+}
+
+#[tokio::test]
 async fn a_stuck_deployment_goes_with_its_workspace() {
     use super::{Way, misbehave};
     let stage = Stage::ready_for(Kind::Deploy).await;

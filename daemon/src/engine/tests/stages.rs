@@ -101,7 +101,7 @@ async fn a_backup_comes_before_release_commands_and_a_rollback_runs_neither() {
         [
             "make".into(),
             "check".into(),
-            format!("dump {}", backup.display()),
+            format!("dump {}.part", backup.display()),
             "/bin/sh -c migrate".into()
         ]
     );

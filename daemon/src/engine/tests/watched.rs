@@ -167,6 +167,9 @@ impl AnyStep for Watched {
     fn has_finish(&self) -> bool {
         self.step.has_finish()
     }
+    fn ends_cancelling(&self) -> bool {
+        self.step.ends_cancelling()
+    }
     fn limit(&self, limits: &Limits) -> Duration {
         self.step.limit(limits)
     }

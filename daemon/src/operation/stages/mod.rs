@@ -10,7 +10,7 @@ pub use preview::{Previewed, WantedPreview, preview};
 
 use super::{Begun, subject};
 use crate::{
-    authz::Claim,
+    authz::{Actor, Claim},
     cid::Cid,
     config::{Project, Promote, Stage},
     domain::{
@@ -18,7 +18,9 @@ use crate::{
     },
     error::Error,
     health::{Condition, Seen},
+    system::helpers::{Identity, ask_once},
 };
+use cid_protocol::request::IsAncestor;
 use futures::future::try_join_all;
 use place::Place;
 use std::{collections::BTreeSet, time::Duration};
@@ -157,6 +159,9 @@ pub async fn promote(
     let name = find(&project, stage)?;
     let place = Place::of(cid, &project, &name).await?;
     place.refuse_live_job(cid).await?;
+    if matches!(permit.actor(), Actor::Trigger(..)) {
+        place.refuse_overtaken(cid, number).await?;
+    }
     let builds = builds(cid, &project).await?;
     let build = match number {
         Some(number) => {
@@ -247,6 +252,7 @@ pub async fn onward(cid: &Cid, project: &Project) -> Result<Vec<(Name, u32)>, Er
         if let Some(build) = next
             && place.refuse_live_job(cid).await.is_ok()
             && !cid.store.was_tried((**name).clone(), build.clone()).await?
+            && is_on_its_branch(cid, project, name, &build).await?
         {
             found.push(((**name).clone(), build.number));
         }
@@ -260,8 +266,49 @@ fn is_again(build: &Build, all: &[Build]) -> bool {
         other.number < build.number
             && other.source.commit == build.source.commit
             && other.recipe == build.recipe
-            && other.state != BuildState::Error
+            && !matches!(other.state, BuildState::Error | BuildState::Superseded)
     })
+}
+
+/// Whether a build's commit is still on the branch whose pushes lead to a stage: what was pushed away by force goes no
+/// further by itself.
+async fn is_on_its_branch(
+    cid: &Cid,
+    project: &Project,
+    stage: &Name,
+    build: &Build,
+) -> Result<bool, Error> {
+    let followed = cid.store.followed(project.name.clone()).await?;
+    let at = followed.get(project.branch_that_leads_to(stage));
+    let Some(head) = at.and_then(|at| at.commit.clone()) else {
+        return Ok(false);
+    };
+    let commit = &build.source.commit;
+    if head == *commit {
+        return Ok(true);
+    }
+    if cid.looks.is_astray(&project.name, build.number, &head) {
+        return Ok(false);
+    }
+    let ask = IsAncestor {
+        mirror: cid.layout.mirror(&project.name),
+        commit: commit.clone(),
+        of: head.clone(),
+    };
+    let (helpers, stopping) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
+    let (identity, limit) = (
+        Identity::Git(project.name.clone()),
+        *cid.settings.limits.step,
+    );
+    let is_there = ask_once(helpers, identity, limit, stopping, ask).await;
+    let is_there = is_there.unwrap_or_else(|fault| {
+        tracing::debug!(PROJECT = project.name.as_str(), "{fault}");
+        false
+    });
+    if !is_there {
+        cid.looks.set_astray(&project.name, build.number, &head);
+    }
+    Ok(is_there)
 }
 
 /// The build that has run well in a stage for as long as the next one asks.
@@ -276,14 +323,29 @@ async fn soaked(
         return Ok(None);
     };
     let soak = stage.soak.as_ref().map_or(Duration::ZERO, |soak| **soak);
-    let age = jiff::Timestamp::now().duration_since(running.at);
-    let is_old = Duration::try_from(age).is_ok_and(|age| age >= soak);
-    if !is_old || workspace.state != WorkspaceState::Ready {
-        return Ok(None);
-    }
+    // What is about to be another one, or was left half-way, is no recommendation.
+    let is_settled = workspace.state == WorkspaceState::Ready
+        && cid.store.live_job(workspace.id).await?.is_none();
     let seen = cid.health.look(&[workspace], LOOK).await.pop();
-    let is_well = seen.is_some_and(|seen| seen.health.condition == Condition::Up);
-    Ok(is_well.then_some(running.build))
+    let is_well = is_settled
+        && seen
+            .as_ref()
+            .is_some_and(|seen| seen.health.condition == Condition::Up);
+    let looks = &cid.looks;
+    let well = looks.well_for(
+        &project.name,
+        after,
+        running.job,
+        is_well,
+        tokio::time::Instant::now(),
+    );
+    // A process that was started again meanwhile was not well before.
+    let now = jiff::Timestamp::now();
+    let starts = seen.iter().flat_map(|seen| &seen.processes);
+    let starts = starts.filter_map(|process| process.since);
+    let ran = starts.map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
+    let ran = ran.min().unwrap_or(well);
+    Ok((is_well && well.min(ran) >= soak).then_some(running.build))
 }
 
 /// A build that runs in a stage.

@@ -28,6 +28,8 @@ pub(super) struct Place {
     after: Option<(Name, BTreeSet<u32>)>,
     /// What runs in the stage before it now.
     offered: Option<u32>,
+    /// The stage before it.
+    before: Option<Workspace>,
     /// Where its branch was when the remote was asked last.
     pub(super) head: Option<String>,
 }
@@ -42,10 +44,11 @@ impl Place {
             None => Ok(Vec::new()),
         };
         let workspace = row(name).await?;
-        let mut offered = None;
+        let (mut offered, mut before) = (None, None);
         let after = match &stage.after {
             Some(after) => {
-                let there = past(&row(after).await?).await?;
+                before = row(after).await?;
+                let there = past(&before).await?;
                 offered = there.first().map(|running| running.build);
                 let there = there.into_iter().map(|old| old.build).collect();
                 Some(((**after).clone(), there))
@@ -62,6 +65,7 @@ impl Place {
         Ok(Self {
             head,
             offered,
+            before,
             past: past(&workspace).await?,
             project: Arc::new(project.clone()),
             name: name.clone(),
@@ -291,6 +295,26 @@ impl Place {
         }
     }
 
+    /// Fails where the stage before does not run this build any more, or is about to run another: what cid does by
+    /// itself must not be quicker than a person who takes it back.
+    pub(super) async fn refuse_overtaken(
+        &self,
+        cid: &Cid,
+        number: Option<u32>,
+    ) -> Result<(), Error> {
+        let Some(before) = &self.before else {
+            return Ok(());
+        };
+        refuse_live_job(cid, before).await?;
+        match self.offered == number && before.state == WorkspaceState::Ready {
+            true => Ok(()),
+            false => Err(Error::Conflict {
+                message: format!("{} runs another build by now", before.name),
+                hint: None,
+            }),
+        }
+    }
+
     pub(super) async fn begin(
         self,
         cid: &Cid,
@@ -327,7 +351,13 @@ impl Place {
             by,
             releases,
         };
+        let (stage, number) = (self.name, build.number);
         match submit(cid, permit, subject, order).await {
+            Ok(begun) => {
+                let project = begun.workspace.project.clone();
+                cid.store.set_tried(project, stage, number).await?;
+                Ok(begun)
+            }
             // Another first deployment was quicker.
             Err(Error::Exists { job: Some(job), .. }) => Err(Error::JobInTheWay {
                 job,

@@ -2,8 +2,9 @@
 
 use super::stage::{EMAIL, Stage, create};
 use crate::{
-    authz::Door,
+    authz::{Action, Claim, Door},
     domain::{BuildState, JobKind, JobState, ProjectName},
+    operation,
     rpc::server,
     system::queue::Resource,
 };
@@ -153,6 +154,87 @@ async fn a_newer_push_takes_the_place_of_one_that_waits() {
     let lines = stage.cid.store.audit(None, None, 9).await.unwrap();
     let built = lines.iter().filter(|line| line.action == "org.cid.build");
     assert_eq!(built.map(|line| line.build).collect::<Vec<_>>(), [3, 2, 1]);
+}
+
+const STAGES: &str = "[app]\ntest = [[\"make\", \"test\"]]\n[stages.test]\n[stages.live]\nafter = \"test\"\npromote = \"auto\"\n";
+
+impl Stage {
+    /// What cid would carry on by itself.
+    async fn onward(&self) -> Vec<(String, u32)> {
+        let project = self.cid.projects.get("demo").unwrap();
+        let found = operation::onward(&self.cid, &project).await.unwrap();
+        found
+            .into_iter()
+            .map(|(stage, build)| (stage.to_string(), build))
+            .collect()
+    }
+
+    async fn carry(&self, stage: &str, build: u32) -> Result<(), crate::error::Error> {
+        let claim = Claim::of_trigger(ProjectName::parse("demo").unwrap(), Action::Promote);
+        let begun = operation::promote(&self.cid, claim, "demo", stage, Some(build), false);
+        let begun = begun.await.map(drop);
+        self.cid.engine.idle().await;
+        begun
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_was_pushed_away_goes_no_further_by_itself() {
+    let stage = Stage::new();
+    stage.says("", STAGES);
+    stage.fake.push("main", &commit('1'), 0);
+    stage.follows("main").await;
+    stage.cid.engine.idle().await;
+    assert_eq!(stage.onward().await, [("test".to_owned(), 1)]);
+    stage.fake.answer(|request| match request {
+        Request::IsAncestor(_) => Some(Box::pin(async { Ok(serde_json::json!(false)) })),
+        _ => None,
+    });
+    assert!(stage.onward().await.is_empty());
+    // git is not asked again and again.
+    let asked = |stage: &Stage| {
+        let requests = stage.fake.requests().into_iter();
+        requests
+            .filter(|request| matches!(request, Request::IsAncestor(_)))
+            .count()
+    };
+    let before = asked(&stage);
+    assert!(stage.onward().await.is_empty());
+    assert_eq!(asked(&stage), before);
+}
+
+#[tokio::test]
+async fn a_build_is_carried_on_once_and_only_from_where_it_still_runs() {
+    let stage = Stage::new();
+    stage.says("", STAGES);
+    stage.fake.push("main", &commit('1'), 0);
+    stage.follows("main").await;
+    stage.cid.engine.idle().await;
+    stage.carry("test", 1).await.unwrap();
+    assert_eq!(stage.jobs(JobKind::Deploy).await, [JobState::Done]);
+    // What has been overtaken is not carried on, however far the decision had come.
+    let refused = stage.carry("live", 2).await.unwrap_err();
+    assert!(refused.to_string().contains("another build"), "{refused}");
+    // It is known after the job is forgotten.
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    stage.cid.store.forget_jobs(later).await.unwrap();
+    let build = stage
+        .cid
+        .store
+        .builds(None, None, 1)
+        .await
+        .unwrap()
+        .remove(0);
+    let name = |text: &str| crate::domain::Name::of_stage(text).unwrap();
+    for (stage_name, tried) in [("test", true), ("live", false)] {
+        let found = stage.cid.store.was_tried(name(stage_name), build.clone());
+        assert_eq!(found.await.unwrap(), tried, "{stage_name}");
+    }
+    let shop = ProjectName::parse("demo").unwrap();
+    assert_eq!(
+        stage.cid.store.pushed_builds(shop).await.unwrap(),
+        [1].into()
+    );
 }
 
 #[tokio::test]

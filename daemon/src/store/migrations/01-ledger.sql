@@ -90,6 +90,8 @@ CREATE TABLE builds (
     created_at TEXT NOT NULL,
     took_ms    INTEGER,
     job        TEXT NOT NULL,
+    -- Who asked for it.
+    creator    TEXT NOT NULL,
     -- The number of the newer build that takes its place.
     superseded_by INTEGER,
     UNIQUE (project, number)
@@ -133,6 +135,14 @@ CREATE TABLE deployments (
     -- The copy of the database that was made before.
     backup    TEXT
 ) STRICT;
+
+-- Builds that came, or were to come, to run in a stage: none goes there by itself twice.
+CREATE TABLE tried (
+    project TEXT NOT NULL,
+    stage   TEXT NOT NULL,
+    build   INTEGER NOT NULL,
+    PRIMARY KEY (project, stage, build)
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX deployments_of_stage ON deployments (workspace, id);
 

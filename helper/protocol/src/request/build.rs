@@ -12,6 +12,17 @@ pub struct FindCommit {
     pub revision: String,
 }
 
+/// See [`super::Request::IsAncestor`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IsAncestor {
+    /// The bare mirror.
+    pub mirror: PathBuf,
+    /// 40 hex digits.
+    pub commit: String,
+    /// The commit that may come after it, 40 hex digits.
+    pub of: String,
+}
+
 /// A commit of the mirror.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundCommit {

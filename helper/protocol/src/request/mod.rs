@@ -18,7 +18,7 @@ pub use access::{
 };
 pub use build::{
     CompareCommits, Compared, CopyBuild, ExportCommit, Exported, FindCommit, FoundCommit,
-    ReadReports, Reports, SealBuild, SealedBuild,
+    IsAncestor, ReadReports, Reports, SealBuild, SealedBuild,
 };
 pub use command::{
     AccountFiles, EndProcesses, Ended, Exited, FindAccountFiles, Resolve, Resolved, Resource,
@@ -39,8 +39,8 @@ pub use packages::{
 pub use post::{Post, Posted};
 pub use socket::{AnswerBy, RemoveSocket};
 pub use tree::{
-    CollectStatic, Collected, Configure, Configured, FileSource, Purge, Purged, STATIC,
-    STATIC_FOLDER, TreeFile, TreeLink,
+    CollectStatic, Collected, Configure, Configured, FileSource, KeepFile, KeepOnly, Purge, Purged,
+    STATIC, STATIC_FOLDER, ShowStatic, TreeFile, TreeLink, waiting_static,
 };
 pub use work::{
     HOME, LeftFile, LeftFiles, Listing, LookAtTree, OTHER_VENV, RecordMade, RepositoryWork, TREE,
@@ -84,6 +84,8 @@ requests! {
     FindCommit => Option<FoundCommit>,
     /// Says which commits of the mirror lie between two.
     CompareCommits => Compared,
+    /// Says whether a commit of the mirror is another one, or comes before it.
+    IsAncestor => bool,
     /// Writes a commit's files into a folder, without their history.
     ExportCommit => Exported,
     /// Takes write bits away from a build's files, and says what they are.
@@ -124,6 +126,8 @@ requests! {
     Configure => Configured,
     /// Copies collected static files out of the tree, for nginx.
     CollectStatic => Collected,
+    /// Has nginx serve an instance's collected files, or the earlier ones again.
+    ShowStatic => (),
     /// Gives developer and group access to a tree.
     GrantAccess => Granted,
     /// Lets accounts connect to the sockets that are made in a folder.
@@ -160,6 +164,10 @@ requests! {
     RecordMade => (),
     /// Says where names lead.
     Resolve => Resolved,
+    /// Gives a file its name once it is whole and on disk.
+    KeepFile => bool,
+    /// Removes what else is in a folder.
+    KeepOnly => Purged,
     /// Removes a folder that is in the trash.
     Purge => Purged,
     /// Ends processes of the helper's own user.

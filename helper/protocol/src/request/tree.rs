@@ -77,6 +77,24 @@ pub struct Purged {
     pub removed: u64,
 }
 
+/// See [`super::Request::KeepFile`]. The reply says whether it is there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeepFile {
+    /// What was written, in the same folder; `None`: the file is only looked for.
+    pub part: Option<PathBuf>,
+    /// What it is called once it is whole: a file or a folder.
+    pub file: PathBuf,
+}
+
+/// See [`super::Request::KeepOnly`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeepOnly {
+    /// The folder; none is no error.
+    pub folder: PathBuf,
+    /// Names in it that stay.
+    pub names: Vec<String>,
+}
+
 /// In a workspace's folder: what holds the static files that nginx serves.
 pub const STATIC: &str = "static";
 /// In there: the files. It is replaced whole.
@@ -93,6 +111,24 @@ pub struct CollectStatic {
     pub place: PathBuf,
     /// Accounts that get in there; empty: none but its owner needs to.
     pub uids: Vec<u32>,
+    /// They wait beside the present ones until this instance is shown; `None`: they are served at once.
+    pub instance: Option<u32>,
+}
+
+/// See [`super::Request::ShowStatic`]. May be asked twice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShowStatic {
+    /// Where they were collected.
+    pub place: PathBuf,
+    /// Of which instance.
+    pub instance: u32,
+    /// The earlier ones are served again.
+    pub back: bool,
+}
+
+/// The folder, beside [`STATIC_FOLDER`], of an instance that is not shown yet; afterwards of the one before.
+pub fn waiting_static(instance: u32) -> String {
+    format!("{STATIC_FOLDER}.{instance}")
 }
 
 /// Reply to [`CollectStatic`].

@@ -204,7 +204,7 @@ fn judge(asked: &Asked) -> Result<(&'static str, Value), Refusal> {
     };
     let is_link = |link: &str| link.starts_with("http://") || link.starts_with("https://");
     match link {
-        Some(link) if !is_link(link) && !(api == "gitea" && link.is_empty()) => {
+        Some(link) if !(is_link(link) || api == "gitea" && link.is_empty()) => {
             return refuse(422, "the link is no URL");
         }
         None if api == "bitbucket" => return refuse(400, "no url"),
