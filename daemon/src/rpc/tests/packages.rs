@@ -46,6 +46,7 @@ async fn sealed_build(stage: &Stage, packages: Option<PathBuf>) {
         created_at: jiff::Timestamp::now(),
         took_ms: None,
         job: Uuid::now_v7(),
+        superseded_by: None,
     };
     let new = NewBuild {
         draft,
