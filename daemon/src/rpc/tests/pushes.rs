@@ -160,7 +160,7 @@ const STAGES: &str = "[app]\ntest = [[\"make\", \"test\"]]\n[stages.test]\n[stag
 
 impl Stage {
     /// What cid would carry on by itself.
-    async fn onward(&self) -> Vec<(String, u32)> {
+    async fn goes_on(&self) -> Vec<(String, u32)> {
         let project = self.cid.projects.get("demo").unwrap();
         let found = operation::onward(&self.cid, &project).await.unwrap();
         found
@@ -169,7 +169,7 @@ impl Stage {
             .collect()
     }
 
-    async fn carry(&self, stage: &str, build: u32) -> Result<(), crate::error::Error> {
+    async fn carry_on(&self, stage: &str, build: u32) -> Result<(), crate::error::Error> {
         let claim = Claim::of_trigger(ProjectName::parse("demo").unwrap(), Action::Promote);
         let begun = operation::promote(&self.cid, claim, "demo", stage, Some(build), false);
         let begun = begun.await.map(drop);
@@ -185,12 +185,12 @@ async fn a_commit_that_was_pushed_away_goes_no_further_by_itself() {
     stage.fake.push("main", &commit('1'), 0);
     stage.follows("main").await;
     stage.cid.engine.idle().await;
-    assert_eq!(stage.onward().await, [("test".to_owned(), 1)]);
+    assert_eq!(stage.goes_on().await, [("test".to_owned(), 1)]);
     stage.fake.answer(|request| match request {
         Request::IsAncestor(_) => Some(Box::pin(async { Ok(serde_json::json!(false)) })),
         _ => None,
     });
-    assert!(stage.onward().await.is_empty());
+    assert!(stage.goes_on().await.is_empty());
     // git is not asked again and again.
     let asked = |stage: &Stage| {
         let requests = stage.fake.requests().into_iter();
@@ -199,7 +199,7 @@ async fn a_commit_that_was_pushed_away_goes_no_further_by_itself() {
             .count()
     };
     let before = asked(&stage);
-    assert!(stage.onward().await.is_empty());
+    assert!(stage.goes_on().await.is_empty());
     assert_eq!(asked(&stage), before);
 }
 
@@ -210,10 +210,10 @@ async fn a_build_is_carried_on_once_and_only_from_where_it_still_runs() {
     stage.fake.push("main", &commit('1'), 0);
     stage.follows("main").await;
     stage.cid.engine.idle().await;
-    stage.carry("test", 1).await.unwrap();
+    stage.carry_on("test", 1).await.unwrap();
     assert_eq!(stage.jobs(JobKind::Deploy).await, [JobState::Done]);
     // What has been overtaken is not carried on, however far the decision had come.
-    let refused = stage.carry("live", 2).await.unwrap_err();
+    let refused = stage.carry_on("live", 2).await.unwrap_err();
     assert!(refused.to_string().contains("another build"), "{refused}");
     // It is known after the job is forgotten.
     let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
