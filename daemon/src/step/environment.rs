@@ -2,15 +2,12 @@
 
 use super::{
     Inspect,
-    ended::judge,
     inspect::{Inspected, is_unchanged},
-    installed::{Installed, joined},
-    make_account::made,
-    make_directory::{HOME, OTHER_VENV, TMP, TREE, VENV, purge},
+    installed::Installed,
+    make_directory::{TREE, purge},
     network::{for_installers, settings_of_person},
     node,
     shared::{Condition, Shared},
-    variables::values,
 };
 use crate::{
     config::{Limits, PythonVersion, Values},
@@ -26,11 +23,7 @@ use cid_kernel::fs;
 use cid_protocol::{
     environment::network,
     fault::Fault,
-    request::{
-        BringUv, BuildPackages, Built, Dependencies, InstallLocal, PlacePackages, Placed,
-        RunCommand, SealPackages,
-    },
-    run_file::RunFile,
+    request::{BringUv, BuildPackages, Built, Dependencies, PlacePackages, Placed, SealPackages},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -86,7 +79,8 @@ impl Step for InstallDependencies {
         Ok(())
     }
 
-    /// What a deployment made goes here, for its job is taken back without the workspace. Half a shared environment is useless. If this fails, the next build removes it.
+    /// What a deployment made goes here, for its job is taken back without the workspace. Half a shared environment is
+    /// useless. If this fails, the next build removes it.
     async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         if cx.is_taken_back()
             && self.follows.is_some()
@@ -174,7 +168,7 @@ pub(super) fn builds(cx: &Cx) -> Resource {
 
 /// Builds, bringing in uv if it is missing, and returns the core that it used. No core is held while uv is
 /// brought in.
-async fn build(
+pub(super) async fn build(
     cx: &Cx,
     identity: Identity,
     request: BuildPackages,
@@ -201,7 +195,7 @@ async fn build(
 }
 
 /// In a sandbox: where that person has settings of installers.
-fn add_settings_of_person(cx: &Cx, env: &mut BTreeMap<String, String>) {
+pub(super) fn add_settings_of_person(cx: &Cx, env: &mut BTreeMap<String, String>) {
     if let Some(folder) = settings_of_person(cx) {
         env.entry("XDG_CONFIG_HOME".to_owned())
             .or_insert_with(|| folder.to_string_lossy().into_owned());
@@ -219,7 +213,7 @@ async fn bring_uv(cx: &Cx, tools_dir: &Path) -> Result<(), Fault> {
 }
 
 /// Whether the operator's commands name uv, on their own or in a line for a shell.
-fn mentions_uv(commands: &[Vec<String>]) -> bool {
+pub(super) fn mentions_uv(commands: &[Vec<String>]) -> bool {
     let names = |word: &String| {
         word.split(|c: char| !c.is_ascii_alphanumeric())
             .any(|part| ["uv", "uvx"].contains(&part))
@@ -239,53 +233,6 @@ fn ready(path: PathBuf) -> Result<PathBuf, Fault> {
 }
 
 impl InstallDependencies {
-    /// Installs for this workspace alone.
-    async fn own(
-        &self,
-        cx: &Cx,
-        inspected: Inspected,
-        (dependencies, local, install): (Vec<Dependencies>, bool, Vec<Vec<String>>),
-        node: Option<&Path>,
-    ) -> Result<Installed, Fault> {
-        let project = cx.project()?;
-        let app = project.app.dir();
-
-        let packages = inspected.made_from.packages.as_deref();
-        if let Some(same) = self.same(packages, &dependencies, cx) {
-            return Ok(Installed::of(same, &dependencies, app));
-        }
-        let target = self.place(cx)?;
-        let values = values(None, cx).await?;
-        let of = Some(&values);
-        let request = BuildPackages {
-            or_pip: dependencies.is_empty() && !mentions_uv(&install),
-            node: node.map(Path::to_owned),
-            ..self.request(cx, &dependencies, &target, of)?
-        };
-        // The clone's files as they are, which the mirror does not have.
-        let request = match inspected.made_from.snapshot {
-            None => BuildPackages {
-                commit: inspected.commit,
-                ..request
-            },
-            Some(commit) => BuildPackages {
-                mirror: self.directory.join(TREE).join(".git"),
-                commit,
-                ..request
-            },
-        };
-        let (core, _) = build(cx, cx.user(), request).await?;
-        for command in install {
-            self.run(cx, command, (&target, node)).await?;
-        }
-        drop(core);
-        if local {
-            self.install_local(cx, None).await?;
-        }
-        self.place_in_tree(cx, &target, true).await?;
-        Ok(Installed::of(target, &dependencies, app))
-    }
-
     /// Builds an environment for all, unless another job has built it meanwhile; `false`: it cannot be for all.
     async fn share(
         &self,
@@ -332,46 +279,8 @@ impl InstallDependencies {
         Ok(true)
     }
 
-    /// An environment of the workspace's own: another one than that of the instance that serves.
-    fn venv(&self, cx: &Cx) -> PathBuf {
-        let present = self.follows.as_ref().and_then(|present| {
-            let run_file = RunFile::read(&cx.sys().layout.run_file(present)).ok()?;
-            run_file.own_environment(&self.directory)
-        });
-        let venv = self.directory.join(VENV);
-        match present == Some(venv.clone()) {
-            true => self.directory.join(OTHER_VENV),
-            false => venv,
-        }
-    }
-
-    /// The same, with a folder that its user can write to.
-    fn place(&self, cx: &Cx) -> Result<PathBuf, Fault> {
-        let venv = self.venv(cx);
-        if let (Some(_), Some(made)) = (&self.follows, made(cx)) {
-            fs::make_dir(&venv, 0o770)?;
-            fs::give_to(&venv, made.account.uid, made.account.uid)?;
-        }
-        Ok(venv)
-    }
-
-    /// The environment of the instance that serves, if the same is installed there.
-    fn same(&self, packages: Option<&str>, kinds: &[Dependencies], cx: &Cx) -> Option<PathBuf> {
-        let run_file = RunFile::read(&cx.sys().layout.run_file(self.follows.as_ref()?)).ok()?;
-        let is_same = packages.is_some() && run_file.made_from.packages.as_deref() == packages;
-        // All of them are in the tree.
-        let has_none = || {
-            let lies_in_tree = |kind: &Dependencies| !kind.is_python() && kind.beside().is_none();
-            kinds.iter().all(lies_in_tree).then(|| self.venv(cx))
-        };
-        run_file
-            .own_environment(&self.directory)
-            .or_else(has_none)
-            .filter(|_| is_same)
-    }
-
     /// From the base branch, which declares the same as any that shares its environment.
-    fn request(
+    pub(super) fn request(
         &self,
         cx: &Cx,
         dependencies: &[Dependencies],
@@ -395,7 +304,12 @@ impl InstallDependencies {
     }
 
     /// Puts into the tree what belongs there. Where files are linked, they are those of all workspaces.
-    async fn place_in_tree(&self, cx: &Cx, environment: &Path, moves: bool) -> Result<(), Fault> {
+    pub(super) async fn place_in_tree(
+        &self,
+        cx: &Cx,
+        environment: &Path,
+        moves: bool,
+    ) -> Result<(), Fault> {
         let request = PlacePackages {
             environment: environment.to_owned(),
             tree: self.directory.join(TREE),
@@ -418,65 +332,9 @@ impl InstallDependencies {
         }
         Ok(())
     }
-
-    /// Installs packages of the repository from the workspace's tree, into an environment of its own.
-    async fn install_local(&self, cx: &Cx, shared: Option<&Path>) -> Result<PathBuf, Fault> {
-        let environment = self.place(cx)?;
-        let request = InstallLocal {
-            environment: environment.clone(),
-            shared: shared.map(Path::to_owned),
-            tree: self.directory.join(TREE),
-            app_dir: cx.project()?.app.dir().to_owned(),
-            tools_dir: cx.sys().layout.tools_dir(),
-            own_home: cx.sys().is_host(),
-            env: for_installers(&*cx.project()?, Some(&values(None, cx).await?)),
-        };
-        let _core = cx.turn(Resource::Core).await?;
-        for note in cx.ask(cx.user(), request).await?.notes {
-            cx.note(note);
-        }
-        Ok(environment)
-    }
-
-    /// One of the operator's own install commands.
-    async fn run(
-        &self,
-        cx: &Cx,
-        command: Vec<String>,
-        (environment, node): (&Path, Option<&Path>),
-    ) -> Result<(), Fault> {
-        let project = cx.project()?;
-        let mut env = for_installers(&project, Some(&values(None, cx).await?));
-        add_settings_of_person(cx, &mut env);
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let bins = [environment.join("bin")].into_iter();
-        let bins = bins.chain(node.map(Path::to_owned));
-        env.extend([
-            ("PATH".to_owned(), joined(bins)),
-            ("HOME".to_owned(), text(&self.directory.join(HOME))),
-            ("TMPDIR".to_owned(), text(&self.directory.join(TMP))),
-            ("VIRTUAL_ENV".to_owned(), text(environment)),
-            ("UV_PROJECT_ENVIRONMENT".to_owned(), text(environment)),
-            // Hard links into a cache would let everyone who may write here reach other people's files.
-            ("UV_LINK_MODE".to_owned(), "copy".to_owned()),
-        ]);
-        let shown = command.join(" ");
-        cx.line(format!("$ {shown}")).await;
-        let dir = self.directory.join(TREE).join(project.app.dir());
-        let request = RunCommand {
-            command,
-            dir,
-            env,
-            alone: is_of_build(cx),
-        };
-        let exited = cx.ask(cx.user(), request).await?;
-        let hint =
-            "see its last lines of output; mend the repository or app.install in the project file";
-        judge(exited, "install dependencies", &shown, hint)
-    }
 }
 
-fn is_of_build(cx: &Cx) -> bool {
+pub(super) fn is_of_build(cx: &Cx) -> bool {
     matches!(cx.user(), Identity::Builder(..))
 }
 

@@ -29,6 +29,7 @@ mod make_stage_folder;
 mod network;
 mod node;
 mod open_socket;
+mod own_packages;
 mod publish;
 mod push_branch;
 mod record_build;

@@ -1,5 +1,6 @@
 //! The services as a client meets them, on a made-up machine.
 
+mod builds;
 mod doctor;
 /// What the enforcing layer asks, refuses and writes down.
 mod enforcing;

@@ -10,7 +10,6 @@ use crate::{
 };
 use cid_proto::v1::{self, FollowUp};
 use cid_protocol::{
-    budget::LOGS_OF_USER,
     fault::Fault,
     request::{ListBranches, RepositoryWork, Request, WorkReport},
 };
@@ -19,7 +18,7 @@ use prost::Message as _;
 use std::time::Duration;
 use tonic::{Code, Status};
 
-const GATE: &str = "[app]\ntest = [[\"make\", \"test\"]]";
+pub(super) const GATE: &str = "[app]\ntest = [[\"make\", \"test\"]]";
 const DEPLOYS: &str = "deploy_workspaces = true\npoll = \"off\"";
 const BRANCH: &str = "anna---example-com";
 
@@ -43,7 +42,7 @@ impl Stage {
     }
 
     /// One follow-up, about this branch.
-    async fn follows(&self, branch: &str) -> FollowUp {
+    pub(super) async fn follows(&self, branch: &str) -> FollowUp {
         let mut found = self.fetch().await.unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].branch, branch);
@@ -485,60 +484,4 @@ async fn what_follows_in_some_projects_keeps_no_other_waiting() {
     assert!(asked().contains(&stage.cid.layout.mirror(&zebra)));
     stage.cid.stopping.cancel();
     watch.await.unwrap();
-}
-
-#[tokio::test]
-async fn unread_output_of_builds_counts_as_logs() {
-    let stage = Stage::new();
-    stage.says("", GATE);
-    stage.follows("main").await;
-    stage.cid.engine.idle().await;
-    let logs = v1::BuildLogsRequest {
-        build: Some(v1::BuildRef {
-            project: "demo".into(),
-            number: 1,
-        }),
-    };
-    let (rpc, logs) = ("/cid.v1.Builds/Logs", logs.encode_to_vec());
-    let mut unread = Vec::new();
-    for _ in 0..LOGS_OF_USER.most {
-        let services = server::routes(&stage.cid);
-        unread.push(stage.answer(services, 7, Door::People, rpc, &logs).await);
-    }
-    assert_eq!(stage.call(7, rpc, &logs).await, Code::ResourceExhausted);
-    assert_eq!(stage.call(8, rpc, &logs).await, Code::Ok);
-    drop(unread);
-    let said = stage.said(7, Door::People, rpc, &logs).await;
-    assert!(said.contains("$ make test"), "{said}");
-}
-
-#[tokio::test]
-async fn a_projects_tests_do_not_run_in_a_stage() {
-    let stage = Stage::new();
-    stage.says("", &format!("{GATE}\n[stages.live]"));
-    stage.follows("main").await;
-    stage.cid.engine.idle().await;
-    let promote = v1::PromoteRequest {
-        stage: Some(v1::StageRef {
-            project: "demo".into(),
-            name: "live".into(),
-        }),
-        ..v1::PromoteRequest::default()
-    };
-    let promote = promote.encode_to_vec();
-    let code = stage.call(1000, "/cid.v1.Stages/Promote", &promote).await;
-    assert_eq!(code, Code::Ok);
-    stage.cid.engine.idle().await;
-    let test = v1::TestRequest {
-        workspace: Some(v1::WorkspaceRef {
-            email: "live".into(),
-            project: "demo".into(),
-        }),
-        number: 1,
-    };
-    let (rpc, test) = ("/cid.v1.Workspaces/Test", test.encode_to_vec());
-    let refused = stage.refusal(1000, rpc, &test).await;
-    assert_eq!(refused.code(), Code::FailedPrecondition);
-    let told = refused.message();
-    assert!(told.contains("live is a stage"), "{told}");
 }
