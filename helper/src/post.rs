@@ -88,7 +88,10 @@ fn told(ask: &Post, said: &str) -> String {
 }
 
 fn cannot(ask: &Post, error: &ureq::Error) -> Fault {
-    Fault::new(format!("cannot reach {}: {error}", ask.url))
+    // Behind the host there may be a secret.
+    let end = ask.url.find("://").map_or(0, |at| at + 3);
+    let host = ask.url[end..].split('/').next().unwrap_or_default();
+    Fault::new(format!("cannot reach {}{host}: {error}", &ask.url[..end]))
 }
 
 #[cfg(test)]

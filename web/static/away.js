@@ -4,7 +4,7 @@ const look = async () => {
   if (!document.hidden) {
     try {
       const answer = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/plain" }, redirect: "manual" });
-      if (!answer.headers.has("X-Cid-Away")) {
+      if (answer.status === 404 || !answer.headers.has("X-Cid-Away")) {
         location.replace(location.href);
         return;
       }

@@ -119,17 +119,15 @@ impl From<Finding> for v1::Finding {
 }
 
 /// Checks everything, and with `repair` mends what can be mended without losing anything. No job begins while
-/// it mends. What a job changed during the look is not judged.
+/// it mends what is of workspaces. What a job changed during the look is not judged.
 ///
 /// # Errors
 /// The ledger cannot be read.
 pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     let begun = jiff::Timestamp::now();
-    let _held = match repair {
-        true => Some(cid.engine.hold_jobs().await),
-        false => None,
-    };
-    let mut findings = look(cid, repair).await?;
+    // What is owed may take long, and is of workspaces that are gone.
+    let mut findings = debts(cid, repair).await?;
+    look(cid, repair, &mut findings).await?;
     let changed = cid.store.jobs_since(begun).await?;
     let changed: BTreeSet<UnitName> = changed
         .iter()
@@ -142,8 +140,11 @@ pub async fn examine(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
-async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
-    let mut findings = debts(cid, repair).await?;
+async fn look(cid: &Cid, repair: bool, findings: &mut Vec<Finding>) -> Result<(), Error> {
+    let held = match repair {
+        true => Some(cid.engine.hold_jobs().await),
+        false => None,
+    };
     let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     // The subject of a running job is changing; it is judged when the job has ended.
     let busy: BTreeSet<UnitName> = cid
@@ -171,7 +172,7 @@ async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
         findings.push(of_an_earlier_version(cid));
     }
     // First, because vhosts need what is repaired here.
-    sites::sites(cid, repair, &mut findings).await?;
+    sites::sites(cid, repair, findings).await?;
     if let Err(fault) = cid.sys.nginx.check().await {
         findings.push(Finding::drift(
             "nginx",
@@ -199,7 +200,7 @@ async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
             processes,
             is_starting,
         };
-        missing::missing(cid, unit, workspace, now, repair, &mut findings).await?;
+        missing::missing(cid, unit, workspace, now, repair, findings).await?;
         for finding in &mut findings[before..] {
             finding.unit = Some((*unit).clone());
         }
@@ -209,12 +210,14 @@ async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
             findings.push(failing(unit, workspace, &looked.health).of(unit));
         }
     }
-    access::closed(cid, &trees, &mut findings).await;
-    surplus::surplus(cid, &units, &busy, groups.as_ref(), repair, &mut findings).await?;
-    accounts::accounts(cid, repair, &mut findings).await?;
-    left::left(cid, &mut findings).await?;
-    packages::changed(cid, repair, &mut findings).await?;
-    builds::builds(cid, repair, &mut findings).await?;
+    surplus::surplus(cid, &units, &busy, groups.as_ref(), repair, findings).await?;
+    accounts::accounts(cid, repair, findings).await?;
+    // What follows takes long, and takes nothing away that a job makes.
+    drop(held);
+    access::closed(cid, &trees, findings).await;
+    left::left(cid, findings).await?;
+    packages::changed(cid, repair, findings).await?;
+    builds::builds(cid, repair, findings).await?;
     for job in cid.store.stuck_jobs().await? {
         let repair = format!(
             "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",
@@ -226,7 +229,7 @@ async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
             repair,
         ));
     }
-    host::check(cid, &mut findings).await;
+    host::check(cid, findings).await;
     findings.extend(host::unused_supervisord(cid).await);
     for project in cid.projects.all().values().flatten() {
         for worry in worries::worries(project).await {
@@ -244,10 +247,10 @@ async fn look(cid: &Cid, repair: bool) -> Result<Vec<Finding>, Error> {
             ));
         }
     }
-    silent(cid, &mut findings).await?;
-    untold(cid, &mut findings).await?;
-    gone::find(cid, &mut findings).await?;
-    Ok(findings)
+    silent(cid, findings).await?;
+    untold(cid, findings).await?;
+    gone::find(cid, findings).await?;
+    Ok(())
 }
 
 /// Remotes that did not answer when cid looked what is new there. Nothing is built or deployed meanwhile.

@@ -26,7 +26,10 @@ impl Work {
         let mut part = pin!(part);
         let shortage = tokio::select! {
             biased;
-            done = &mut part => return done,
+            done = &mut part => return match done {
+                Err(fault) if !fault.cancelled => Err(self.or_shortage(least, fault).await),
+                done => done,
+            },
             shortage = self.shortage(least) => shortage,
         };
         // Cancels only this step: it ends the processes that write.
@@ -35,14 +38,26 @@ impl Work {
         Err(Fault::new(format!("cannot go on: {shortage}")).hint(Shortage::HINT))
     }
 
+    /// A fault, or what it comes from where there is too little room: a disk may be full sooner than that is seen.
+    async fn or_shortage(&self, least: u64, fault: Fault) -> Fault {
+        match self.look_for_room(least).await {
+            Some(shortage) => Fault::new(format!("cannot go on: {shortage}")).hint(Shortage::HINT),
+            None => fault,
+        }
+    }
+
+    async fn look_for_room(&self, least: u64) -> Option<Shortage> {
+        let layout = &self.inner.sys.layout;
+        let places = layout.places(&self.row.project, &self.work_dir());
+        let looked = spawn_blocking(move || room::shortage(&places, least)).await;
+        looked.ok().flatten()
+    }
+
     /// Waits until one of the file systems that the job writes to has too little room.
     async fn shortage(&self, least: u64) -> Shortage {
         loop {
             tokio::time::sleep(PAUSE).await;
-            let layout = &self.inner.sys.layout;
-            let places = layout.places(&self.row.project, &self.work_dir());
-            let looked = spawn_blocking(move || room::shortage(&places, least)).await;
-            if let Ok(Some(shortage)) = looked {
+            if let Some(shortage) = self.look_for_room(least).await {
                 return shortage;
             }
         }

@@ -56,9 +56,11 @@ pub(super) async fn write(cid: &Cid, stale: &[Stale]) -> Result<(), Fault> {
         .iter()
         .map(async |Stale { workspace, wanted }| match wanted {
             None => Ok(()),
+            Some(_) if !is_at_rest(cid, workspace).await? => Ok(()),
+            // Noted first, as a doctor who looks meanwhile compares the two.
             Some(vhost) => {
-                cid.sys.nginx.put(&workspace.unit(), vhost).await?;
-                note(cid, workspace, wanted).await
+                note(cid, workspace, wanted).await?;
+                cid.sys.nginx.put(&workspace.unit(), vhost).await
             }
         });
     join_all(puts).await.into_iter().collect()
@@ -71,12 +73,24 @@ pub(super) async fn write(cid: &Cid, stale: &[Stale]) -> Result<(), Fault> {
 pub(super) async fn remove(cid: &Cid, stale: &[Stale]) -> Result<(), Fault> {
     let gone = stale.iter().filter(|stale| stale.wanted.is_none());
     let removals = gone.map(async |Stale { workspace, wanted }| {
+        if !is_at_rest(cid, workspace).await? {
+            return Ok(());
+        }
         match cid.sys.nginx.remove(&workspace.unit()).await? {
             Effect::Done => note(cid, workspace, wanted).await,
             Effect::Owed(reason) => Err(Fault::new(reason)),
         }
     });
     join_all(removals).await.into_iter().collect()
+}
+
+/// Whether nothing has happened to it since the list was made.
+async fn is_at_rest(cid: &Cid, workspace: &Workspace) -> Result<bool, Fault> {
+    let is_busy = cid.store.live_job(workspace.id).await?.is_some();
+    let now = cid.store.workspace(workspace.id).await?;
+    let is_same = now
+        .is_some_and(|now| (now.state, now.deployment) == (workspace.state, workspace.deployment));
+    Ok(is_same && !is_busy)
 }
 
 async fn note(cid: &Cid, workspace: &Workspace, wanted: &Option<String>) -> Result<(), Fault> {

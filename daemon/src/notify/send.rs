@@ -73,6 +73,10 @@ async fn set_status(
         Ok(Posted { status, said }) if forge::is_there_already(target.forge, status, &said) => {
             Sent::Arrived
         }
+        // GitHub answers so where too much was asked for.
+        Ok(posted) if posted.status == 403 && posted.said.to_lowercase().contains("rate limit") => {
+            Sent::Later(told(&posted, "the forge takes no more at the moment"))
+        }
         Ok(posted) => {
             let what = match posted.status {
                 401 | 403 => "the forge refuses the token of notify.status",

@@ -47,6 +47,12 @@ const SECRETS: &[&str] = &[
     "SESSION_SECRET_KEY",
 ];
 
+/// Where Django's lists of names and origins are read from. Other lists of hosts mean other things.
+const HOSTS: &[&str] = &["ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"];
+const ORIGINS: &[&str] = &["CSRF_TRUSTED_ORIGINS", "DJANGO_CSRF_TRUSTED_ORIGINS"];
+/// How a line shows that it reads a list with commas between, in lower case.
+const COMMAS: &[&str] = &["split(\",\")", "split(',')", "csv()", "env.list(", ".list("];
+
 /// Settings of Django's over the repository's own: lines that workspaces need, and no commit holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Over {
@@ -131,12 +137,10 @@ fn value(read: &ReadVariable) -> Option<OwnValue> {
     let name = read.name.as_str();
     let line = read.line.to_ascii_lowercase();
     // In JSON, or with spaces between, it would be written otherwise.
-    let is_text = !["json", "split()", "split(\" \")", "split(' ')"]
-        .iter()
-        .any(|other| line.contains(other));
+    let has_commas = COMMAS.iter().any(|list| line.contains(list));
     match read.unset {
-        _ if name.ends_with("ALLOWED_HOSTS") && is_text => Some(OwnValue::Host),
-        _ if name.ends_with("CSRF_TRUSTED_ORIGINS") && is_text => Some(OwnValue::Origin),
+        _ if HOSTS.contains(&name) && has_commas => Some(OwnValue::Host),
+        _ if ORIGINS.contains(&name) && has_commas => Some(OwnValue::Origin),
         Unset::Default => None,
         _ if SECRETS.contains(&name) => Some(OwnValue::Secret),
         Unset::Fails if name == "DATABASE_URL" && !line.contains("postgres") => {
@@ -172,11 +176,18 @@ mod tests {
         assert_eq!(plain("DJANGO_SECRET_KEY", Nothing), Some(OwnValue::Secret));
         assert_eq!(plain("SECRET_KEY", Default), None);
         assert_eq!(plain("STRIPE_SECRET_KEY", Fails), None);
-        assert_eq!(plain("DJANGO_ALLOWED_HOSTS", Default), Some(OwnValue::Host));
+        let hosts = "os.getenv('DJANGO_ALLOWED_HOSTS', '*').split(',')";
         assert_eq!(
-            plain("CSRF_TRUSTED_ORIGINS", Default),
+            of("", "DJANGO_ALLOWED_HOSTS", Default, hosts),
+            Some(OwnValue::Host)
+        );
+        let origins = "env.list(\"CSRF_TRUSTED_ORIGINS\", default=[])";
+        assert_eq!(
+            of("", "CSRF_TRUSTED_ORIGINS", Default, origins),
             Some(OwnValue::Origin)
         );
+        assert_eq!(plain("ALLOWED_HOSTS", Fails), None, "it may be JSON");
+        assert_eq!(of("", "WEBHOOK_ALLOWED_HOSTS", Default, hosts), None);
         assert_eq!(plain("DATABASE_URL", Fails), Some(OwnValue::Database));
         assert_eq!(plain("DATABASE_URL", Nothing), None);
         assert_eq!(

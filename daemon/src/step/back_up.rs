@@ -6,7 +6,7 @@ use crate::{
     domain::{JobState, UnitName},
     engine::{Cx, Plan, Step},
     layout::BACKUPS,
-    store::JobFilter,
+    store::{JobFilter, JobRow},
     system::{helpers::Identity, queue::Resource},
 };
 use cid_protocol::{
@@ -20,11 +20,12 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use uuid::Uuid;
 
 /// Enough for the builds to go back to, some of them deployed again and again.
 const LOOKED_AT: usize = 1000;
-/// So many jobs of the stage are looked through for one that failed.
-const PAST_JOBS: usize = 20;
+/// So many jobs of the stage are looked through for those that failed.
+const PAST_JOBS: usize = 100;
 
 /// Runs the stage's `backup` commands before its release commands. What they wrote stays, however the job ends.
 #[derive(Serialize, Deserialize)]
@@ -104,8 +105,7 @@ impl Step for BackUp {
 
     /// Half copies go, and older ones of attempts that failed.
     async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        let own = cx.is_taken_back().then_some(self.file.as_path());
-        tidy_backups(&self.directory, own, cx).await
+        tidy_backups(&self.directory, cx.is_taken_back(), cx).await
     }
 }
 
@@ -120,51 +120,57 @@ impl BackUp {
     }
 }
 
-/// Removes all copies of a stage's database but those of the builds to go back to, and the newest of an attempt that
-/// failed; `own`: that is this one.
-pub(super) async fn tidy_backups(
-    directory: &Path,
-    own: Option<&Path>,
-    cx: &Cx,
-) -> Result<(), Fault> {
+/// Removes all copies of a stage's database but those of the builds to go back to, and of the attempts that failed
+/// since the last deployment the oldest and the newest: the oldest alone is sure to be of the state before their
+/// release commands. `has_failed`: this job is one of them.
+pub(super) async fn tidy_backups(directory: &Path, has_failed: bool, cx: &Cx) -> Result<(), Fault> {
     let project = cx.project()?;
     let Some(keep) = cx.stage(&project).map(|stage| stage.keep.get()) else {
         return Ok(());
     };
     let mut builds = BTreeSet::new();
-    let mut kept: Vec<PathBuf> = own.map(Path::to_owned).into_iter().collect();
-    for old in cx.store().deployments(cx.workspace(), LOOKED_AT).await? {
+    let mut kept = Vec::new();
+    let all = cx.store().deployments(cx.workspace(), LOOKED_AT).await?;
+    // This job's own, where it was well: those that failed before it are kept until the next one.
+    let last = all.iter().find(|old| old.job != cx.job());
+    let failed = failed(last.map(|old| old.job), has_failed, cx).await?;
+    for old in all {
         builds.insert(old.build);
         kept.extend(old.backup.filter(|_| builds.len() <= keep + 1));
-    }
-    if own.is_none() {
-        kept.extend(newest_failed(cx).await?);
     }
     let name = |path: PathBuf| Some(path.file_name()?.to_str()?.to_owned());
     let folder = directory.join(BACKUPS);
     let ask = KeepOnly {
         folder: folder.clone(),
         names: kept.into_iter().filter_map(name).collect(),
+        ends: failed.into_iter().filter_map(name).collect(),
     };
     cx.ask(Identity::Purge(folder), ask).await.map(drop)
 }
 
-/// The copy of the newest attempt that was taken back.
-async fn newest_failed(cx: &Cx) -> Result<Option<PathBuf>, Fault> {
+/// The copies of attempts that were taken back after this job, oldest first, whether they are there or not.
+async fn failed(after: Option<Uuid>, has_failed: bool, cx: &Cx) -> Result<Vec<PathBuf>, Fault> {
     let filter = JobFilter {
         project: Some(cx.project_name().clone()),
         email: cx.email().cloned(),
-        before: Some(cx.job()),
+        before: None,
     };
     let jobs = cx.store().jobs(filter, PAST_JOBS).await?;
-    let mut failed = jobs.into_iter().filter(|job| job.state == JobState::Undone);
-    Ok(failed.find_map(|job| {
-        let plan: Plan = serde_json::from_value(job.plan).ok()?;
-        let step = plan
-            .steps
-            .into_iter()
-            .find(|step| step.kind == BackUp::KIND)?;
-        let step: BackUp = serde_json::from_value(step.parameters).ok()?;
-        Some(step.file)
-    }))
+    let is_failed = |job: &JobRow| match job.id == cx.job() {
+        true => has_failed,
+        false => matches!(job.state, JobState::Undone | JobState::Cancelled),
+    };
+    let since = jobs.into_iter().take_while(|job| Some(job.id) != after);
+    let mut files: Vec<PathBuf> = since.filter(is_failed).filter_map(copy_of).collect();
+    files.reverse();
+    Ok(files)
+}
+
+/// The copy that a job makes.
+fn copy_of(job: JobRow) -> Option<PathBuf> {
+    let plan: Plan = serde_json::from_value(job.plan).ok()?;
+    let mut steps = plan.steps.into_iter();
+    let step = steps.find(|step| step.kind == BackUp::KIND)?;
+    let step: BackUp = serde_json::from_value(step.parameters).ok()?;
+    Some(step.file)
 }

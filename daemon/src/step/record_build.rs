@@ -61,6 +61,6 @@ impl Step for RecordBuild {
         if cx.is_taken_back() {
             return Ok(());
         }
-        tidy_backups(cx.directory(), None, cx).await
+        tidy_backups(cx.directory(), false, cx).await
     }
 }

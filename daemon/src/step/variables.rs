@@ -16,7 +16,7 @@ use cid_protocol::{
 use data_encoding::BASE64URL_NOPAD;
 use std::{collections::BTreeMap, path::Path};
 
-/// In the workspace's HOME, or in a stage's data: what an app that needs a database begins with.
+/// In the workspace's HOME: what an app that needs a database begins with.
 pub(super) const DATABASE: &str = "app.sqlite3";
 
 /// What the workspace's placeholders stand for, in this instance or the one that answers. A project that wants
@@ -53,17 +53,15 @@ pub(super) fn own_variables(
     earlier: Option<&RunFile>,
 ) -> Result<BTreeMap<String, String>, Fault> {
     let mut own = BTreeMap::new();
-    for (name, value) in &recipe.own {
+    // An operator says what a stage runs with: what is made up here would hide that something is missing there.
+    let is_stage = Name::of_stage(&values.name).is_some();
+    for (name, value) in recipe.own.iter().filter(|_| !is_stage) {
         let value = match value {
             // Tools of the machine's ask by these.
             OwnValue::Host => format!("{},localhost,127.0.0.1", values.host),
             OwnValue::Origin => values.url.trim_end_matches('/').to_owned(),
             OwnValue::Database => {
-                let folder = match Name::of_stage(&values.name) {
-                    Some(_) => DATA,
-                    None => HOME,
-                };
-                let file = Path::new(&values.directory).join(folder).join(DATABASE);
+                let file = Path::new(&values.directory).join(HOME).join(DATABASE);
                 format!("sqlite:///{}", file.display())
             }
             // People stay signed in over a deployment.
@@ -75,7 +73,7 @@ pub(super) fn own_variables(
         own.insert(name.clone(), value);
     }
     // A stage's files are those of its build.
-    if recipe.over.is_some() && Name::of_stage(&values.name).is_none() {
+    if recipe.over.is_some() && !is_stage {
         own.insert(SETTINGS.to_owned(), Over::MODULE.to_owned());
     }
     own.extend(project.env_of(values));

@@ -51,6 +51,25 @@ pub(super) fn settings_module(snapshot: &Snapshot<'_>) -> Option<String> {
     Some(module.to_owned())
 }
 
+/// Whether a server loads other settings than `manage.py`: what is said over the one does not reach the other.
+pub(super) fn has_other_settings(snapshot: &Snapshot<'_>, module: &str) -> bool {
+    let package = module.split('.').next().unwrap_or_default();
+    ["wsgi.py", "asgi.py"].iter().any(|name| {
+        let path = Path::new(package).join(name);
+        let Some(path) = path.to_str() else {
+            return false;
+        };
+        let Ok(Some(text)) = snapshot.read(path) else {
+            return false;
+        };
+        let text = String::from_utf8_lossy(&text);
+        text.contains("DJANGO_SETTINGS_MODULE")
+            && ![format!("\"{module}\""), format!("'{module}'")]
+                .iter()
+                .any(|own| text.contains(own))
+    })
+}
+
 /// What a settings module's files say; what an earlier one says counts.
 pub(super) fn django(files: &[(PathBuf, String)], module: &str) -> Option<DjangoSettings> {
     let (path, _) = files.first()?;

@@ -149,7 +149,13 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         Some(module) => reads::settings_files(&snapshot, module),
         None => reads::other_files(&snapshot),
     };
-    found.settings = module.and_then(|module| hints::django(&files, &module));
+    found.settings = module.and_then(|module| {
+        let mut settings = hints::django(&files, &module)?;
+        if hints::has_other_settings(&snapshot, &module) {
+            settings.module = String::new();
+        }
+        Some(settings)
+    });
     found.reads = reads::reads(&snapshot, &files);
     let wsgi = found.wsgi_module.is_some() && found.gunicorn;
     let runs = found.django || wsgi || found.start.is_some();

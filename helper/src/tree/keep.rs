@@ -6,7 +6,7 @@ use cid_protocol::{
     request::{KeepFile, KeepOnly, Purged},
 };
 use rustix::fs::{self as sys, AtFlags, CWD, Mode, OFlags, RenameFlags, renameat_with};
-use std::{fs, io::ErrorKind, path::Path};
+use std::{collections::BTreeSet, fs, io::ErrorKind, path::Path};
 
 /// Gives a file or folder its name, once it is on disk; says whether it has it. It may have had it before.
 ///
@@ -42,7 +42,7 @@ fn is_there(path: &Path) -> Result<bool, Fault> {
     }
 }
 
-/// Removes all that is in a folder, but for these names.
+/// Removes all that is in a folder, but for these names, and for the first and the last there is of `ends`.
 ///
 /// # Errors
 /// The folder cannot be read, or something cannot be removed.
@@ -51,11 +51,19 @@ pub(crate) fn keep_only(ask: &KeepOnly) -> Result<Purged, Fault> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Purged::default()),
         entries => entries.map_err(|error| Fault::io("list", &ask.folder, error))?,
     };
+    let mut kept: BTreeSet<&str> = ask.names.iter().map(String::as_str).collect();
+    let mut there = Vec::new();
+    for name in &ask.ends {
+        if is_there(&ask.folder.join(name))? {
+            there.push(name.as_str());
+        }
+    }
+    kept.extend(there.first().into_iter().chain(there.last()));
     let mut all = Purged::default();
     for entry in entries {
         let entry = entry.map_err(|error| Fault::io("list", &ask.folder, error))?;
         let name = entry.file_name();
-        if !ask.names.iter().any(|kept| name == kept.as_str()) {
+        if !kept.iter().any(|kept| name == *kept) {
             all.removed += purge::purge(&entry.path())?.removed;
         }
     }
@@ -101,6 +109,7 @@ mod tests {
         let ask = |names: &[&str]| KeepOnly {
             folder: dir.path().to_owned(),
             names: names.iter().map(ToString::to_string).collect(),
+            ends: Vec::new(),
         };
         keep_only(&ask(&["one", "three", "missing"])).unwrap();
         let mut left: Vec<_> = fs::read_dir(dir.path())
@@ -114,7 +123,28 @@ mod tests {
         let gone = KeepOnly {
             folder: dir.path().join("none"),
             names: Vec::new(),
+            ends: Vec::new(),
         };
         assert_eq!(keep_only(&gone), Ok(Purged::default()));
+    }
+
+    #[test]
+    fn the_first_and_the_last_that_are_there_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b", "c", "d", "x"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let ask = KeepOnly {
+            folder: dir.path().to_owned(),
+            names: vec!["x".into()],
+            ends: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
+        };
+        keep_only(&ask).unwrap();
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["b", "d", "x"]);
     }
 }

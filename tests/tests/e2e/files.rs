@@ -317,7 +317,7 @@ fn packages_of_the_tree_are_live_and_others_shared() {
 /// Writes which of these it was told into a file.
 fn noting(file: &str) -> String {
     let code = format!(
-        "import os; open(os.environ['HOME'] + '/{file}', 'w').write(repr([os.environ.get(name) for name in \
+        "import os; open('{file}', 'w').write(repr([os.environ.get(name) for name in \
          ('HTTPS_PROXY', 'https_proxy', 'UV_DEFAULT_INDEX', 'NODE_EXTRA_CA_CERTS', 'INDEX_TOKEN')]))"
     );
     format!("[\"python3\", \"-c\", {code:?}]")
@@ -355,7 +355,7 @@ fn the_network_is_told_to_all_that_installs_or_builds_and_not_to_the_app() {
     let home = anna.directory().join("home");
     for file in ["install", "release"] {
         assert_eq!(
-            fs::read_to_string(home.join(file)).unwrap(),
+            fs::read_to_string(anna.tree().join(file)).unwrap(),
             expected,
             "{file}"
         );

@@ -47,7 +47,10 @@ pub struct Previewed {
 /// # Errors
 /// What it would fail with, but for jobs at work.
 pub async fn preview(cid: &Cid, wanted: &WantedPreview) -> Result<Previewed, Error> {
-    let project = cid.projects.named_or_only(&wanted.project)?;
+    let project = match wanted.back {
+        true => cid.projects.standing_named_or_only(&wanted.project)?,
+        false => cid.projects.named_or_only(&wanted.project)?,
+    };
     let name = find(&project, &wanted.stage)?;
     let place = Place::of(cid, &project, &name).await?;
     let builds = builds(cid, &project).await?;

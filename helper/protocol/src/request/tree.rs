@@ -93,6 +93,8 @@ pub struct KeepOnly {
     pub folder: PathBuf,
     /// Names in it that stay.
     pub names: Vec<String>,
+    /// Names of which the first and the last that are there stay.
+    pub ends: Vec<String>,
 }
 
 /// In a workspace's folder: what holds the static files that nginx serves.
