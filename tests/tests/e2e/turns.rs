@@ -4,7 +4,7 @@ use crate::stage::{SOON, Stage};
 use cid_testkit::{Tree, wait_until};
 use serde_json::Value;
 
-/// Two cores, a project whose installing hangs, and one that is as it should be.
+/// Two cores, a project whose release commands hang, and one that is as it should be.
 fn hanging() -> Stage {
     hanging_with("heavy_steps = 2\n")
 }
@@ -13,7 +13,7 @@ fn hanging_with(settings: &str) -> Stage {
     Stage::prepared(&Tree::hello(), |stage| {
         stage.sandbox.configure(settings).unwrap();
         for (name, command) in [("hang", "sleep 600"), ("hello", "true")] {
-            let command = format!("[app]\ninstall = [[\"sh\", \"-c\", \"{command}\"]]\n");
+            let command = format!("[app]\nrelease = [[\"sh\", \"-c\", \"{command}\"]]\n");
             let toml = stage.server.project_toml(name, &command);
             stage.sandbox.write_project(name, &toml).unwrap();
         }
@@ -50,19 +50,19 @@ fn who_may_begin_no_further_job_is_told_whose_are_at_work() {
 }
 
 #[test]
-fn two_hanging_installs_stop_no_other_project_and_who_waits_is_told() {
+fn two_hanging_releases_stop_no_other_project_and_who_waits_is_told() {
     let stage = hanging();
     let before = stage.snapshot();
     for email in ["anna@example.com", "ben@example.com"] {
         begin(&stage, email, "hang");
-        let installs = || {
+        let releases = || {
             let job = stage.json(&["jobs", "show", &id_of(&job_of(&stage, email))]);
             let steps = job["steps"].as_array()?.clone();
-            let is_install = |step: &Value| step["kind"] == "install.v2";
-            let step = steps.into_iter().find(is_install)?;
+            let is_release = |step: &Value| step["kind"] == "release.v2";
+            let step = steps.into_iter().find(is_release)?;
             (step["state"] == "observed").then_some(())
         };
-        wait_until("the install to hang", SOON, installs).unwrap();
+        wait_until("the release to hang", SOON, releases).unwrap();
     }
     begin(&stage, "carl@example.com", "hang");
     let waits = || {
@@ -70,9 +70,9 @@ fn two_hanging_installs_stop_no_other_project_and_who_waits_is_told() {
         let text = job["waiting"]["text"].as_str()?.to_owned();
         (job["waiting"]["ahead"] == 2).then_some(text)
     };
-    let text = wait_until("a third install to wait", SOON, waits).unwrap();
+    let text = wait_until("a third release to wait", SOON, waits).unwrap();
     assert!(
-        text.starts_with("waiting for a turn: 2 ahead (install of anna@example.com in hang"),
+        text.starts_with("waiting for a turn: 2 ahead (release of anna@example.com in hang"),
         "{text}"
     );
     let carl = id_of(&job_of(&stage, "carl@example.com"));
@@ -196,10 +196,10 @@ fn a_watcher_is_told_and_can_come_back() {
     let waits = || {
         let jobs = stage.json(&["jobs"]);
         // One may wait for the mirror first.
-        let is_waiting = |job: &&Value| job["waiting"].to_string().contains("install of");
+        let is_waiting = |job: &&Value| job["waiting"].to_string().contains("release of");
         jobs.as_array()?.iter().find(is_waiting).map(id_of)
     };
-    let id = wait_until("an install to wait", SOON, waits).unwrap();
+    let id = wait_until("a release to wait", SOON, waits).unwrap();
     let said = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| stage.cictl(&["jobs", "watch", &id]).text());
         let is_over = || {
@@ -214,7 +214,7 @@ fn a_watcher_is_told_and_can_come_back() {
         watcher.join().unwrap()
     });
     assert!(
-        said.contains("[note] waiting for a turn: 2 ahead (install"),
+        said.contains("[note] waiting for a turn: 2 ahead (release"),
         "{said}"
     );
 }

@@ -84,7 +84,7 @@ async fn what_cid_sets_by_itself_stays_over_a_deployment() {
                 name: name.into(),
                 path: "settings.py".into(),
                 unset: Unset::Fails,
-                line: String::new(),
+                line: "env.list(".into(),
             };
             let names = [
                 "SECRET_KEY",

@@ -76,8 +76,8 @@ fn planting_hooks_and_commands_in_a_clones_git_configuration() {
         return;
     };
     let run = |args: &[&str]| host.run(args).unwrap();
-    // Somebody may edit its files.
-    let access = "printf '[access.people]\n\"mallory@example.com\" = \"anna\"\n' >> /etc/cid/projects.d/hostile.toml && systemctl reload cid";
+    // As the workspace, in its clone; and somebody may edit its files.
+    let access = "sed -i 's/^install = .*/install = []/; s/^release = .*/release = [[\"sh\", \"install.sh\"]]/' /etc/cid/projects.d/hostile.toml && printf '[access.people]\n\"mallory@example.com\" = \"anna\"\n' >> /etc/cid/projects.d/hostile.toml && systemctl reload cid";
     run(&["sh", "-c", access]).ok().unwrap();
     run(&["install", "-d", "-m", "1777", "/srv/canary"])
         .ok()
