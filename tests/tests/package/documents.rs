@@ -57,7 +57,6 @@ fn the_include_defines_what_vhosts_use() {
             || vhost.contains(&format!("    set $cid_{variable} '';"));
         assert!(is_defined, "$cid_{variable} is not defined");
     }
-    assert!(vhost.contains(" cid;") && include.contains("log_format cid "));
 }
 
 /// Others may have units that begin with `cid-`.
