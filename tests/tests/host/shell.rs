@@ -51,7 +51,7 @@ fn a_shell_is_the_workspaces_users_and_reaches_its_own_terminal_alone() {
         ["expect", "ready\r\n"],
         ["send", "\u{1a}"],
         ["expect", "Stopped"],
-        ["send", "kill -9 %1; wait\n"],
+        ["send", "kill -9 %1; sleep 1; wait\n"],
         ["send", "echo > /dev/tty && echo o''wn\n"],
         ["expect", "own\r\n"],
         ["send", "exit 7\n"],
