@@ -54,7 +54,6 @@ const DAEMON: &[(&str, &[&str])] = &[
             "operation/project/remove.rs",
             "rpc/server.rs",
             "step/environment.rs",
-            "step/own_packages.rs",
             "step/shared.rs",
             "store/db.rs",
             "system/accounts/real.rs",
