@@ -11,7 +11,7 @@ use std::{
 /// As the daemon makes them: others than root have no business with what apps print.
 const LOG_DIR_MODE: u32 = 0o750;
 
-/// Makes the log folder of each program file where there is none. What cannot be made is told, and keeps nobody
+/// Makes the log folders that program files name and that are missing. What cannot be made is told, and keeps nobody
 /// else down.
 pub(super) fn make_log_dirs(programs: &Path, logs: &Path) {
     let units = match units(programs) {

@@ -58,7 +58,7 @@ pub enum Forge {
 }
 
 impl Forge {
-    /// The address of the public one; `None`: there is none.
+    /// The address of the public service; `None` for a forge that everybody hosts for themselves.
     fn public(self) -> Option<&'static str> {
         match self {
             Self::GitHub => Some("https://api.github.com"),

@@ -278,7 +278,7 @@ impl Engine {
         Ok(())
     }
 
-    /// No job begins while this is held: whoever asks for one waits.
+    /// While this is held no job begins, and requests for one wait.
     pub async fn hold_jobs(&self) -> OwnedRwLockWriteGuard<()> {
         Arc::clone(&self.0.beginning).write_owned().await
     }

@@ -129,7 +129,7 @@ impl SignIn {
         let taken = &self.post.taken;
         let taken = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(taken) = taken else { return };
-        // One that waits for its next attempt is in nobody's way.
+        // A mail that waits for its next attempt takes no place.
         let places = Semaphore::new(AT_ONCE);
         let all = ReceiverStream::new(taken).for_each_concurrent(MAILS.most, async |asked| {
             let launcher = launcher.as_ref();

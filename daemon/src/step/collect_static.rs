@@ -90,7 +90,7 @@ impl Step for CollectStatic {
         Ok(())
     }
 
-    /// What waits now is nobody's: of the instance before, or of one that never came to be.
+    /// Removes the files that wait: those of the earlier instance, or of one that was taken back.
     async fn finish(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         match &self.instance {
             None => Ok(()),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// the app has nothing to do with Node.
 ///
 /// # Errors
-/// There is none, or not the one that the operator wants.
+/// No Node is found, or not the version that the operator wants.
 pub(super) async fn of(recipe: &Recipe, cx: &Cx) -> Result<Option<PathBuf>, Fault> {
     let Some(wanted) = &recipe.node else {
         return Ok(None);

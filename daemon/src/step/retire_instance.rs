@@ -44,7 +44,7 @@ pub struct RetireInstance {
 impl Step for RetireInstance {
     const KIND: &'static str = "retire-instance.v1";
     const HAS_FINISH: bool = true;
-    /// Whoever wants it back then has it deployed again.
+    /// From here on a person deploys the earlier build or commit again instead.
     const ENDS_CANCELLING: bool = true;
     /// Its program file.
     type Before = Option<String>;

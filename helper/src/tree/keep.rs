@@ -91,7 +91,7 @@ mod tests {
             "nothing was written"
         );
         fs::write(path("copy.part"), "one").unwrap();
-        assert!(!keep(None).unwrap(), "half a file is none");
+        assert!(!keep(None).unwrap(), "a half-written file does not count");
         assert!(keep(Some(path("copy.part"))).unwrap());
         // Whatever a second run would write.
         fs::write(path("copy.part"), "two").unwrap();

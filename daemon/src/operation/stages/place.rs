@@ -214,7 +214,7 @@ impl Place {
     /// The build that a rollback goes to: this one, or the newest of `builds` that is older than what runs.
     ///
     /// # Errors
-    /// It never ran here or runs now, or there is none.
+    /// The build never ran in this stage or runs there now, or there is no build to go back to.
     pub(super) fn back_to(&self, number: Option<u32>, builds: &[Build]) -> Result<u32, Error> {
         let name = &self.name;
         let number = match number {
