@@ -34,17 +34,38 @@ const CACHES: [&str; 11] = [
 const NAMES_ONLY: [&str; 2] = ["run", "log"];
 /// How long what is being cleaned up may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the daemon may take for a file that it is just writing, such as a project's site.
+const WRITING: Duration = Duration::from_secs(5);
 
 /// The state of a sandbox and its git servers, as one sorted list of facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<String, String>);
 
 impl Snapshot {
-    /// Looks at everything now.
+    /// Looks at everything now, or as soon as nothing is half written.
     ///
     /// # Errors
     /// Something cannot be looked at.
     pub fn take(sandbox: &Sandbox, servers: &[&GitServer]) -> Result<Self> {
+        let start = Instant::now();
+        loop {
+            let snapshot = Self::look(sandbox, servers)?;
+            if !snapshot.is_half_written() || start.elapsed() > WRITING {
+                return Ok(snapshot);
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// It holds a temporary file, `.NAME.tmp`, that is renamed when it is whole.
+    fn is_half_written(&self) -> bool {
+        self.0.keys().any(|key| {
+            let name = key.rsplit('/').next().unwrap_or_default();
+            name.starts_with('.') && name.ends_with(".tmp")
+        })
+    }
+
+    fn look(sandbox: &Sandbox, servers: &[&GitServer]) -> Result<Self> {
         let mut facts = BTreeMap::new();
         let folders: Vec<&Path> = servers.iter().map(|server| server.path()).collect();
         files(sandbox.dir(), sandbox.dir(), &folders, &mut facts)?;
