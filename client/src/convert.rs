@@ -63,7 +63,7 @@ impl TryFrom<pb::Job> for job::Job {
 
     fn try_from(from: pb::Job) -> Result<Self> {
         Ok(Self {
-            kind: from.kind().into(),
+            kind: from.kind(),
             state: from.state().into(),
             id: from.id,
             email: from.email,
@@ -93,49 +93,6 @@ impl From<pb::Waiting> for job::Waiting {
     }
 }
 
-impl From<pb::WaitingFor> for job::WaitingFor {
-    fn from(from: pb::WaitingFor) -> Self {
-        match from {
-            pb::WaitingFor::Unspecified => Self::Unknown,
-            pb::WaitingFor::Turn => Self::Turn,
-            pb::WaitingFor::Mirror => Self::Mirror,
-            pb::WaitingFor::Build => Self::Build,
-            pb::WaitingFor::Database => Self::Database,
-            pb::WaitingFor::Uv => Self::Uv,
-            pb::WaitingFor::GitServer => Self::GitServer,
-        }
-    }
-}
-
-impl From<pb::JobKind> for job::JobKind {
-    fn from(from: pb::JobKind) -> Self {
-        match from {
-            pb::JobKind::Unspecified => Self::Unknown,
-            pb::JobKind::Create => Self::Create,
-            pb::JobKind::Delete => Self::Delete,
-            pb::JobKind::Restart => Self::Restart,
-            pb::JobKind::RepairAccess => Self::RepairAccess,
-            pb::JobKind::Build => Self::Build,
-            pb::JobKind::Deploy => Self::Deploy,
-        }
-    }
-}
-
-impl From<pb::JobState> for job::JobState {
-    fn from(from: pb::JobState) -> Self {
-        match from {
-            pb::JobState::Unspecified => Self::Unknown,
-            pb::JobState::Queued => Self::Queued,
-            pb::JobState::Running => Self::Running,
-            pb::JobState::Undoing => Self::Undoing,
-            pb::JobState::Done => Self::Done,
-            pb::JobState::Undone => Self::Undone,
-            pb::JobState::Stuck => Self::Stuck,
-            pb::JobState::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
 impl From<pb::Step> for job::Step {
     fn from(from: pb::Step) -> Self {
         Self {
@@ -145,20 +102,6 @@ impl From<pb::Step> for job::Step {
             label: from.label,
             took: from.took.map(duration),
             idle: from.idle,
-        }
-    }
-}
-
-impl From<pb::StepState> for job::StepState {
-    fn from(from: pb::StepState) -> Self {
-        match from {
-            pb::StepState::Unspecified => Self::Unknown,
-            pb::StepState::Planned => Self::Planned,
-            pb::StepState::Observed => Self::Observed,
-            pb::StepState::Applied => Self::Applied,
-            pb::StepState::Undoing => Self::Undoing,
-            pb::StepState::Undone => Self::Undone,
-            pb::StepState::Stuck => Self::Stuck,
         }
     }
 }
@@ -236,13 +179,7 @@ impl From<pb::VersionResponse> for system::Version {
 impl From<pb::Finding> for system::Finding {
     fn from(from: pb::Finding) -> Self {
         Self {
-            kind: match from.kind() {
-                pb::FindingKind::Unspecified => system::FindingKind::Unknown,
-                pb::FindingKind::Drift => system::FindingKind::Drift,
-                pb::FindingKind::Owed => system::FindingKind::Owed,
-                pb::FindingKind::Note => system::FindingKind::Note,
-                pb::FindingKind::Broken => system::FindingKind::Broken,
-            },
+            kind: from.kind().into(),
             subject: from.subject,
             message: from.message,
             repair: given(from.repair),
@@ -256,12 +193,7 @@ impl TryFrom<pb::AuditLine> for audit::AuditLine {
 
     fn try_from(from: pb::AuditLine) -> Result<Self> {
         Ok(Self {
-            decision: match from.decision() {
-                pb::Decision::Unspecified => audit::Decision::Unknown,
-                pb::Decision::Allowed => audit::Decision::Allowed,
-                pb::Decision::Denied => audit::Decision::Denied,
-                pb::Decision::NotAsked => audit::Decision::NotAsked,
-            },
+            decision: from.decision().into(),
             at: timestamp(required(from.at, "a line without a time")?)?,
             uid: from.uid,
             account: given(from.account),
@@ -388,6 +320,31 @@ mod tests {
         .unwrap();
         assert_eq!(job.state, JobState::Unknown);
         assert!(!job.state.is_at_rest());
+    }
+
+    #[test]
+    fn every_enumerator_of_messages_has_a_name_here() {
+        macro_rules! check {
+            ($($ours:ty = $message:ty;)+) => {$(
+                for value in 1.. {
+                    let Ok(message) = <$message>::try_from(value) else { break };
+                    assert_ne!(<$ours>::from(message), <$ours>::Unknown, "{message:?}");
+                }
+                assert_eq!(<$ours>::from(<$message>::default()), <$ours>::Unknown);
+            )+};
+        }
+        check! {
+            JobState = pb::JobState;
+            job::StepState = pb::StepState;
+            job::WaitingFor = pb::WaitingFor;
+            WorkspaceState = pb::WorkspaceState;
+            workspace::ProcessState = pb::ProcessState;
+            workspace::Health = pb::Health;
+            crate::model::build::BuildState = pb::BuildState;
+            crate::model::project::Severity = pb::Severity;
+            audit::Decision = pb::Decision;
+            system::FindingKind = pb::FindingKind;
+        }
     }
 
     #[test]

@@ -7,3 +7,8 @@ pub mod v1 {
 
 /// The encoded `FileDescriptorSet` of [`v1`], for reflection and for tests that enumerate RPCs.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cid.v1.bin"));
+
+mod names;
+mod rpcs;
+
+pub use rpcs::{Rpc, rpcs};

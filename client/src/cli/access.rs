@@ -2,7 +2,7 @@
 
 use super::{Cx, Failure, Outcome, follow};
 use crate::ui::{error, text};
-use cid_client::{Client, Exit, Job, Workspace, WorkspaceState};
+use cid_client::{Client, Exit, Job, JobKind, Workspace, WorkspaceState};
 use clap::{ArgGroup, Args, Subcommand};
 
 /// Mend who may read and write workspaces' files
@@ -98,7 +98,10 @@ fn not_yours(count: usize) -> String {
 }
 
 async fn one(cx: &Cx, client: &Client, email: &str, project: Option<&str>) -> Result<Job, Failure> {
-    let id = client.repair_access_resuming(email, project).await?;
+    let repair = async || client.repair_access(email, project).await;
+    let id = client
+        .start(JobKind::RepairAccess, email, project, repair)
+        .await?;
     let job = follow::to_success(cx, client, &id).await?;
     cx.say(&format!(
         "the access to the files of {} in {} is repaired after {}",

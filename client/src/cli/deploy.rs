@@ -2,7 +2,7 @@
 
 use super::{Cx, Outcome, Target, create::print_address, follow};
 use crate::ui::text;
-use cid_client::Exit;
+use cid_client::{Exit, JobKind};
 use clap::Args;
 
 /// Bring a workspace up to date with its branch on the remote
@@ -22,8 +22,10 @@ pub(super) struct Deploy {
 impl Deploy {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let client = cx.connect().await?;
+        let (email, project) = (self.target.email.as_str(), self.target.project());
+        let deploy = async || client.deploy(email, project).await;
         let id = client
-            .deploy_resuming(&self.target.email, self.target.project())
+            .start(JobKind::Deploy, email, project, deploy)
             .await?;
         if self.no_wait {
             cx.print(&client.job(&id).await?, || follow::started(&id))?;

@@ -2,7 +2,7 @@
 
 use super::{Cx, Outcome, Target, create::print_address, follow};
 use crate::ui::text;
-use cid_client::Exit;
+use cid_client::{Exit, JobKind};
 use clap::Args;
 
 /// Restart a workspace's processes
@@ -18,8 +18,10 @@ pub(super) struct Restart {
 impl Restart {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let client = cx.connect().await?;
+        let (email, project) = (self.target.email.as_str(), self.target.project());
+        let restart = async || client.restart(email, project).await;
         let id = client
-            .restart_resuming(&self.target.email, self.target.project())
+            .start(JobKind::Restart, email, project, restart)
             .await?;
         if self.no_wait {
             cx.print(&client.job(&id).await?, || follow::started(&id))?;

@@ -31,18 +31,3 @@ impl TryFrom<pb::Build> for build::Build {
         })
     }
 }
-
-impl From<pb::BuildState> for build::BuildState {
-    fn from(from: pb::BuildState) -> Self {
-        match from {
-            pb::BuildState::Unspecified => Self::Unknown,
-            pb::BuildState::Queued => Self::Queued,
-            pb::BuildState::Building => Self::Building,
-            pb::BuildState::Testing => Self::Testing,
-            pb::BuildState::Passed => Self::Passed,
-            pb::BuildState::Failed => Self::Failed,
-            pb::BuildState::Error => Self::Error,
-            pb::BuildState::Superseded => Self::Superseded,
-        }
-    }
-}

@@ -63,12 +63,7 @@ impl TryFrom<pb::HookDelivery> for project::HookDelivery {
 impl From<pb::CheckItem> for project::CheckItem {
     fn from(from: pb::CheckItem) -> Self {
         Self {
-            severity: match from.severity() {
-                pb::Severity::Unspecified => project::Severity::Unknown,
-                pb::Severity::Ok => project::Severity::Ok,
-                pb::Severity::Warning => project::Severity::Warning,
-                pb::Severity::Error => project::Severity::Error,
-            },
+            severity: from.severity().into(),
             subject: from.subject,
             message: from.message,
             hint: given(from.hint),

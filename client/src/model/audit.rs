@@ -1,6 +1,7 @@
 //! Who did what.
 
 use super::names;
+use cid_proto::v1 as pb;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -54,7 +55,7 @@ pub enum Decision {
     NotAsked,
 }
 
-names!(Decision {
+names!(Decision = pb::Decision ["DECISION_"] {
     Unknown => "unknown",
     Allowed => "allowed",
     Denied => "denied",

@@ -1,6 +1,7 @@
 //! Builds.
 
 use super::names;
+use cid_proto::v1 as pb;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -65,7 +66,7 @@ pub enum BuildState {
     Superseded,
 }
 
-names!(BuildState {
+names!(BuildState = pb::BuildState ["BUILD_STATE_"] {
     Unknown => "unknown",
     Queued => "queued",
     Building => "building",

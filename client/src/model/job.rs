@@ -1,6 +1,7 @@
 //! A plan being carried out, and its journal.
 
-use super::{names, seconds};
+use super::{named, names, seconds};
+use cid_proto::v1 as pb;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use std::time::Duration;
 pub struct Job {
     /// What it is asked for by.
     pub id: String,
-    /// What it does to its workspace.
+    /// What it does to its workspace; in JSON its name.
+    #[serde(serialize_with = "named")]
     pub kind: JobKind,
     /// Where it has got to.
     pub state: JobState,
@@ -72,7 +74,7 @@ pub enum WaitingFor {
     GitServer,
 }
 
-names!(WaitingFor {
+names!(WaitingFor = pb::WaitingFor ["WAITING_FOR_"] {
     Unknown => "unknown",
     Turn => "turn",
     Mirror => "mirror",
@@ -82,34 +84,8 @@ names!(WaitingFor {
     GitServer => "git-server",
 });
 
-/// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobKind {
-    /// A kind this client does not know.
-    Unknown,
-    /// Makes it.
-    Create,
-    /// Removes it.
-    Delete,
-    /// Restarts its processes.
-    Restart,
-    /// Gives access to its files once more.
-    RepairAccess,
-    /// Makes a build of a commit and tests it.
-    Build,
-    /// Brings it up to date, and follows its processes by new ones.
-    Deploy,
-}
-
-names!(JobKind {
-    Unknown => "unknown",
-    Create => "create",
-    Delete => "delete",
-    Restart => "restart",
-    RepairAccess => "repair-access",
-    Build => "build",
-    Deploy => "deploy",
-});
+/// What a job does; `Unspecified`: something this client does not know.
+pub use pb::JobKind;
 
 /// Where a job has got to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +108,7 @@ pub enum JobState {
     Cancelled,
 }
 
-names!(JobState {
+names!(JobState = pb::JobState ["JOB_STATE_"] {
     Unknown => "unknown",
     Queued => "queued",
     Running => "running",
@@ -194,7 +170,7 @@ pub enum StepState {
     Stuck,
 }
 
-names!(StepState {
+names!(StepState = pb::StepState ["STEP_STATE_"] {
     Unknown => "unknown",
     Planned => "planned",
     Observed => "observed",

@@ -13,8 +13,23 @@ pub mod workspace;
 use serde::Serializer;
 use std::time::Duration;
 
-/// Gives `as_str` and `Display` from one list of variants and their names.
+/// Gives `as_str` and `Display` from one list of variants and their names. With the enumeration of messages it
+/// comes from, and what begins the names there, it is also read by its name: what has none is `Unknown`.
 macro_rules! names {
+    ($type:ty = $message:ty [$prefix:literal] { $($variant:ident => $name:literal),+ $(,)? }) => {
+        names!($type { $($variant => $name),+ });
+
+        impl From<$message> for $type {
+            fn from(from: $message) -> Self {
+                const NAMES: &[($type, &str)] = &[$((<$type>::$variant, $name)),+];
+                let name = from.as_str_name().strip_prefix($prefix).unwrap_or_default();
+                let is_so = |(_, known): &&(Self, &str)| {
+                    known.replace(['-', ' '], "_").eq_ignore_ascii_case(name)
+                };
+                NAMES.iter().find(is_so).map_or(Self::Unknown, |(one, _)| *one)
+            }
+        }
+    };
     ($type:ty { $($variant:ident => $name:literal),+ $(,)? }) => {
         impl $type {
             /// The lower-case name, as in JSON and in tables.
@@ -38,6 +53,11 @@ macro_rules! names {
     };
 }
 use names;
+
+/// Writes the name of something.
+fn named<S: Serializer>(what: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&what.to_string())
+}
 
 /// Writes a duration as seconds with a fraction, `null` when there is none.
 fn seconds<S: Serializer>(took: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,6 +1,7 @@
 //! The operator's recipes.
 
 use super::names;
+use cid_proto::v1 as pb;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -100,7 +101,7 @@ pub enum Severity {
     Error,
 }
 
-names!(Severity {
+names!(Severity = pb::Severity ["SEVERITY_"] {
     Unknown => "unknown",
     Ok => "ok",
     Warning => "warning",

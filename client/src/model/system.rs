@@ -1,6 +1,7 @@
 //! The daemon itself.
 
 use super::names;
+use cid_proto::v1 as pb;
 use serde::Serialize;
 
 /// What the daemon says about itself.
@@ -52,7 +53,7 @@ pub enum FindingKind {
     Broken,
 }
 
-names!(FindingKind {
+names!(FindingKind = pb::FindingKind ["FINDING_KIND_"] {
     Unknown => "unknown",
     Drift => "drift",
     Owed => "owed",

@@ -1,6 +1,7 @@
 //! One person's copy of a project.
 
 use super::names;
+use cid_proto::v1 as pb;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -106,7 +107,7 @@ pub enum ProcessState {
     Crashing,
 }
 
-names!(ProcessState {
+names!(ProcessState = pb::ProcessState ["PROCESS_STATE_"] {
     Unknown => "unknown",
     Stopped => "stopped",
     Starting => "starting",
@@ -129,7 +130,7 @@ pub enum WorkspaceState {
     Deleting,
 }
 
-names!(WorkspaceState {
+names!(WorkspaceState = pb::WorkspaceState ["WORKSPACE_STATE_"] {
     Unknown => "unknown",
     Creating => "creating",
     Ready => "ready",
@@ -154,7 +155,7 @@ pub enum Health {
     Down,
 }
 
-names!(Health {
+names!(Health = pb::Health ["HEALTH_"] {
     Unknown => "unknown",
     Up => "up",
     Starting => "starting",

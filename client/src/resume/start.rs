@@ -50,42 +50,13 @@ impl Client {
         })
     }
 
-    /// [`Client::restart`], across restarts of the daemon.
+    /// A call that begins a job of this kind about a workspace, across restarts of the daemon; gives the
+    /// job's id.
     ///
     /// # Errors
     ///
-    /// As [`Client::restart`].
-    pub async fn restart_resuming(&self, email: &str, project: Option<&str>) -> Result<String> {
-        let restart = async || self.restart(email, project).await;
-        self.start(JobKind::Restart, email, project, restart).await
-    }
-
-    /// [`Client::deploy`], across restarts of the daemon.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::deploy`].
-    pub async fn deploy_resuming(&self, email: &str, project: Option<&str>) -> Result<String> {
-        let deploy = async || self.deploy(email, project).await;
-        self.start(JobKind::Deploy, email, project, deploy).await
-    }
-
-    /// [`Client::repair_access`], across restarts of the daemon.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::repair_access`].
-    pub async fn repair_access_resuming(
-        &self,
-        email: &str,
-        project: Option<&str>,
-    ) -> Result<String> {
-        let repair = async || self.repair_access(email, project).await;
-        self.start(JobKind::RepairAccess, email, project, repair)
-            .await
-    }
-
-    async fn start(
+    /// As the call.
+    pub async fn start(
         &self,
         kind: JobKind,
         email: &str,

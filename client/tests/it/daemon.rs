@@ -123,9 +123,6 @@ struct Service(Arc<Mutex<Memory>>);
 
 #[tonic::async_trait]
 impl pb::workspaces_server::Workspaces for Service {
-    type LogsStream = Answers<pb::LogsResponse>;
-    type RunStream = Answers<pb::RunResponse>;
-
     async fn create(&self, request: Request<pb::CreateRequest>) -> Answer<pb::CreateResponse> {
         let email = refuse(request.into_inner().workspace)?;
         let (is_there, swallows, in_the_way) = {
@@ -226,11 +223,7 @@ impl pb::workspaces_server::Workspaces for Service {
         ))
     }
 
-    async fn deploy(&self, _: Request<pb::DeployRequest>) -> Answer<pb::DeployResponse> {
-        Err(Status::unimplemented("no test deploys"))
-    }
-
-    async fn logs(&self, _: Request<pb::LogsRequest>) -> Answer<Self::LogsStream> {
+    async fn logs(&self, _: Request<pb::LogsRequest>) -> Answer<Answers<pb::LogsResponse>> {
         // More than a pipe holds, for readers that go away.
         let lines = stream::iter(0..20_000).map(|number| {
             Ok(pb::LogsResponse {
@@ -243,7 +236,10 @@ impl pb::workspaces_server::Workspaces for Service {
     }
 
     /// Echoes standard input, then ends with status 7.
-    async fn run(&self, request: Request<Streaming<pb::RunRequest>>) -> Answer<Self::RunStream> {
+    async fn run(
+        &self,
+        request: Request<Streaming<pb::RunRequest>>,
+    ) -> Answer<Answers<pb::RunResponse>> {
         use pb::{run_request::Message as In, run_response::Message as Out};
         let answers = request.into_inner().filter_map(|message| async {
             let out = match message.ok()?.message? {
@@ -256,18 +252,10 @@ impl pb::workspaces_server::Workspaces for Service {
         });
         Ok(Response::new(answers.boxed()))
     }
-
-    type TestStream = Answers<pb::RunResponse>;
-
-    async fn test(&self, _: Request<pb::TestRequest>) -> Answer<Self::TestStream> {
-        Err(Status::unimplemented("test"))
-    }
 }
 
 #[tonic::async_trait]
 impl pb::jobs_server::Jobs for Service {
-    type WatchStream = Answers<pb::WatchJobResponse>;
-
     async fn get(&self, request: Request<pb::GetJobRequest>) -> Answer<pb::GetJobResponse> {
         Ok(Response::new(pb::GetJobResponse {
             job: Some(job(&request.into_inner().id)),
@@ -286,7 +274,10 @@ impl pb::jobs_server::Jobs for Service {
         }))
     }
 
-    async fn watch(&self, request: Request<pb::WatchJobRequest>) -> Answer<Self::WatchStream> {
+    async fn watch(
+        &self,
+        request: Request<pb::WatchJobRequest>,
+    ) -> Answer<Answers<pb::WatchJobResponse>> {
         let request = request.into_inner();
         let silent_after = {
             let mut memory = self.0.lock().unwrap();
@@ -344,14 +335,6 @@ impl pb::projects_server::Projects for Service {
         }))
     }
 
-    async fn fetch(&self, _: Request<pb::FetchProjectRequest>) -> Answer<pb::FetchProjectResponse> {
-        Ok(Response::new(pb::FetchProjectResponse::default()))
-    }
-
-    async fn hooks(&self, _: Request<pb::ProjectHooksRequest>) -> Answer<pb::ProjectHooksResponse> {
-        Ok(Response::new(pb::ProjectHooksResponse::default()))
-    }
-
     async fn remove(
         &self,
         request: Request<pb::RemoveProjectRequest>,
@@ -367,20 +350,6 @@ impl pb::projects_server::Projects for Service {
 
 #[tonic::async_trait]
 impl pb::system_server::System for Service {
-    async fn enable_front(
-        &self,
-        _: Request<pb::EnableFrontRequest>,
-    ) -> Answer<pb::EnableFrontResponse> {
-        Err(Status::failed_precondition("a sandbox has its front"))
-    }
-
-    async fn disable_front(
-        &self,
-        _: Request<pb::DisableFrontRequest>,
-    ) -> Answer<pb::DisableFrontResponse> {
-        Err(Status::failed_precondition("a sandbox has its front"))
-    }
-
     async fn version(&self, _: Request<pb::VersionRequest>) -> Answer<pb::VersionResponse> {
         Ok(Response::new(pb::VersionResponse {
             version: "0.1.0".into(),

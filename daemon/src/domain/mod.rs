@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod deployment;
 pub mod email;
 pub mod event;
+pub mod job_kind;
 pub mod name;
 pub mod notice;
 pub mod rights;
@@ -21,10 +22,11 @@ pub use creator::Creator;
 pub use delivery::Delivery;
 pub use deployment::Deployment;
 pub use email::{Email, EmailError, MailDomain};
+pub use job_kind::{Becomes, JobKind};
 pub use name::{Name, ProjectName, UnitName};
 pub use notice::{Channel, CommitStatus, Notice, StatusState};
 pub use rights::{Rights, RightsByProject};
-pub use workspace::{JobKind, JobState, Workspace, WorkspaceState};
+pub use workspace::{JobState, Workspace, WorkspaceState};
 
 /// Whether a character has no special meaning to nginx and supervisord.
 pub fn is_plain(character: char) -> bool {

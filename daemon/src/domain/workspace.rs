@@ -2,7 +2,7 @@
 
 use super::{Creator, Email, Name, ProjectName, UnitName};
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
 /// One person's copy of one project, or a stage of it, as the ledger knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,38 +79,6 @@ pub enum WorkspaceState {
     Failed,
     /// Its delete job runs.
     Deleting,
-}
-
-/// The kind of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JobKind {
-    /// Makes a workspace.
-    Create,
-    /// Removes a workspace.
-    Delete,
-    /// Restarts a workspace's processes.
-    Restart,
-    /// Brings a workspace up to date, and follows its processes by new ones.
-    Deploy,
-    /// Gives access to a workspace's files again.
-    #[serde(rename = "repair-access")]
-    RepairAccess,
-    /// Makes a build and tests it.
-    Build,
-}
-
-impl fmt::Display for JobKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Restart => "restart",
-            Self::Deploy => "deploy",
-            Self::RepairAccess => "repair-access",
-            Self::Build => "build",
-        })
-    }
 }
 
 /// The state of a job.

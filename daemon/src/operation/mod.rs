@@ -7,10 +7,10 @@ mod delete;
 mod jobs;
 mod logs;
 pub mod project;
-mod restart;
 mod run;
 mod show;
 mod stages;
+mod stay;
 mod watch;
 mod work;
 
@@ -19,16 +19,17 @@ pub use create::create;
 pub use delete::{Deleted, Deletion, delete};
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};
 pub use logs::{LogLine, LogPlace, WantedLogs, logs};
-pub use restart::{deploy, repair_access, restart};
 pub use run::{Running, Wanted, run};
 pub use show::{Shown, Standing, list, memory_of_each, show};
 pub use stages::{
     BegunBuild, Previewed, RunningBuild, ShownStage, WantedPreview, onward, preview, promote,
     roll_back, running_builds, stages,
 };
+pub use stay::stay;
 pub use watch::{Watch, Watched, watch_job};
 
 pub use crate::keeper::front::{EnabledFront, WantedFront, disable_front, enable_front};
+pub use crate::plan::Staying;
 
 use crate::{
     authz::{Claim, Permit, Subject},

@@ -20,7 +20,8 @@ pub use stage::deploy_build;
 
 use crate::{
     config::{Project, Settings},
-    domain::{Account, Workspace},
+    domain::{Account, JobKind, Workspace},
+    engine::Plan,
     layout::Layout,
 };
 use std::path::PathBuf;
@@ -43,4 +44,52 @@ impl Facts<'_> {
     fn mirror(&self) -> PathBuf {
         self.layout.mirror(&self.project.name)
     }
+}
+
+/// A kind of job about a workspace that is there before and after it.
+#[derive(Debug)]
+pub struct Staying {
+    /// The kind of job.
+    pub kind: JobKind,
+    /// Its steps.
+    pub plan: fn(&Facts<'_>) -> Plan,
+    /// Why it cannot be done to a stage; `None`: it can.
+    pub not_of_stage: Option<&'static str>,
+    /// What it is called where it is refused for a full disk; `None`: it needs no room.
+    pub needs_room: Option<&'static str>,
+}
+
+macro_rules! rows {
+    ($($(#[$doc:meta])+ $name:ident = $row:expr;)+) => {
+        impl Staying {
+            $($(#[$doc])+ pub const $name: Self = $row;)+
+
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+rows! {
+    /// Restarts a workspace's processes.
+    RESTART = Self {
+        kind: JobKind::Restart,
+        plan: restart,
+        not_of_stage: None,
+        needs_room: None,
+    };
+    /// Brings a workspace up to date while it serves.
+    DEPLOY = Self {
+        kind: JobKind::Deploy,
+        plan: deploy,
+        not_of_stage: Some("a build comes to run there by cictl promote"),
+        needs_room: Some("a deployment"),
+    };
+    /// Gives a workspace's people their access again.
+    REPAIR_ACCESS = Self {
+        kind: JobKind::RepairAccess,
+        plan: repair_access,
+        not_of_stage: Some("nobody but its app gets at its files"),
+        needs_room: None,
+    };
 }

@@ -1,8 +1,6 @@
 //! What a job is to do, as data.
 
-use super::{
-    BranchChoice, Facts, Looked, create, delete, deploy, deploy_build, repair_access, restart,
-};
+use super::{BranchChoice, Facts, Looked, Staying, create, delete, deploy_build};
 use crate::{
     config::{Project, Settings},
     domain::{AccountRange, Build, JobKind, Workspace},
@@ -26,13 +24,10 @@ pub enum Order {
         /// What a look for work came to; without it, work may be lost.
         looked: Option<Looked>,
     },
-    /// Restart the workspace's processes.
-    Restart {
-        /// The project as its file says now.
-        project: Arc<Project>,
-    },
-    /// Bring the workspace up to date while it serves.
-    Deploy {
+    /// Do something to the workspace that leaves it where it is.
+    Stay {
+        /// What, by its row.
+        row: &'static Staying,
         /// The project as its file says now.
         project: Arc<Project>,
     },
@@ -46,11 +41,6 @@ pub enum Order {
         by: String,
         /// Release commands run; not where the build ran there before.
         releases: bool,
-    },
-    /// Give the workspace's people their access again.
-    RepairAccess {
-        /// The project as its file says now.
-        project: Arc<Project>,
     },
 }
 
@@ -71,9 +61,8 @@ impl Order {
         match self {
             Self::Create { .. } => JobKind::Create,
             Self::Delete { .. } => JobKind::Delete,
-            Self::Restart { .. } => JobKind::Restart,
-            Self::Deploy { .. } | Self::DeployBuild { .. } => JobKind::Deploy,
-            Self::RepairAccess { .. } => JobKind::RepairAccess,
+            Self::Stay { row, .. } => row.kind,
+            Self::DeployBuild { .. } => JobKind::Deploy,
         }
     }
 
@@ -96,15 +85,13 @@ impl Order {
         };
         match self {
             Self::Create { project } => create(&facts(project)),
-            Self::Restart { project } => restart(&facts(project)),
-            Self::Deploy { project } => deploy(&facts(project)),
+            Self::Stay { row, project } => (row.plan)(&facts(project)),
             Self::DeployBuild {
                 project,
                 build,
                 by,
                 releases,
             } => deploy_build(&facts(project), build, by, *releases),
-            Self::RepairAccess { project } => repair_access(&facts(project)),
             Self::Delete { branch, looked } => {
                 let account = ground.accounts.of(workspace);
                 let (branch, looked) = (branch.as_ref(), looked.as_ref());

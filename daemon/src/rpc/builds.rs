@@ -13,8 +13,8 @@ use crate::{
 };
 use cid_proto::v1::{self, builds_server::Builds};
 use cid_protocol::fault::Fault;
-use futures::{StreamExt as _, stream::BoxStream};
-use tonic::{Request, Response, Status};
+use futures::StreamExt as _;
+use tonic::{Request, Response, Status, codegen::BoxStream};
 
 #[tonic::async_trait]
 impl Builds for Cid {
@@ -71,12 +71,10 @@ impl Builds for Cid {
         Ok(Response::new(v1::GetBuildResponse { build }))
     }
 
-    type LogsStream = BoxStream<'static, Result<v1::BuildLogsResponse, Status>>;
-
     async fn logs(
         &self,
         request: Request<v1::BuildLogsRequest>,
-    ) -> Result<Response<Self::LogsStream>, Status> {
+    ) -> Result<Response<BoxStream<v1::BuildLogsResponse>>, Status> {
         let claim = take_claim(&request)?;
         let build = request.get_ref().build.clone().unwrap_or_default();
         concerns_build(&request, build.number);

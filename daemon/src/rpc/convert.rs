@@ -233,15 +233,10 @@ pub(super) fn job(shown: &ShownJob) -> v1::Job {
     }
 }
 
+/// The message's kind of the same name.
 fn job_kind(kind: JobKind) -> v1::JobKind {
-    match kind {
-        JobKind::Create => v1::JobKind::Create,
-        JobKind::Delete => v1::JobKind::Delete,
-        JobKind::Restart => v1::JobKind::Restart,
-        JobKind::RepairAccess => v1::JobKind::RepairAccess,
-        JobKind::Build => v1::JobKind::Build,
-        JobKind::Deploy => v1::JobKind::Deploy,
-    }
+    let name = kind.as_str().to_uppercase().replace('-', "_");
+    v1::JobKind::from_str_name(&format!("JOB_KIND_{name}")).unwrap_or_default()
 }
 
 /// What a job waits for.
@@ -412,5 +407,17 @@ pub(super) fn item(item: Item) -> v1::CheckItem {
         subject: item.subject,
         message: item.message,
         hint: item.hint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_job_has_one_on_the_wire() {
+        for kind in JobKind::ALL {
+            assert_ne!(job_kind(*kind), v1::JobKind::Unspecified, "{kind}");
+        }
     }
 }

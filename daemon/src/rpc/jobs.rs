@@ -8,8 +8,8 @@ use crate::{
     store::JobFilter,
 };
 use cid_proto::v1::{self, jobs_server::Jobs};
-use futures::stream::{BoxStream, StreamExt};
-use tonic::{Request, Response, Status};
+use futures::StreamExt as _;
+use tonic::{Request, Response, Status, codegen::BoxStream};
 use uuid::Uuid;
 
 #[tonic::async_trait]
@@ -56,12 +56,10 @@ impl Jobs for Cid {
         }))
     }
 
-    type WatchStream = BoxStream<'static, Result<v1::WatchJobResponse, Status>>;
-
     async fn watch(
         &self,
         request: Request<v1::WatchJobRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    ) -> Result<Response<BoxStream<v1::WatchJobResponse>>, Status> {
         let viewer = viewer(&request)?;
         let request = request.into_inner();
         let id = id(&request.id)?;

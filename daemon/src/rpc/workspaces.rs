@@ -8,12 +8,11 @@ use crate::{
     cid::Cid,
     error,
     health::Health,
-    operation::{self, Deletion},
+    operation::{self, Deletion, Staying},
 };
 use cid_proto::v1::{self, workspaces_server::Workspaces};
-use futures::stream::{BoxStream, StreamExt};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use futures::StreamExt as _;
+use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
 
 #[tonic::async_trait]
 impl Workspaces for Cid {
@@ -100,7 +99,7 @@ impl Workspaces for Cid {
     ) -> Result<Response<v1::RestartResponse>, Status> {
         let claim = take_claim(&request)?;
         let named = named(request.into_inner().workspace)?;
-        let begun = operation::restart(self, claim, &named).await?;
+        let begun = operation::stay(self, claim, &named, &Staying::RESTART).await?;
         let job = begun.job.to_string();
         Ok(Response::new(v1::RestartResponse { job }))
     }
@@ -111,7 +110,7 @@ impl Workspaces for Cid {
     ) -> Result<Response<v1::DeployResponse>, Status> {
         let claim = take_claim(&request)?;
         let named = named(request.into_inner().workspace)?;
-        let begun = operation::deploy(self, claim, &named).await?;
+        let begun = operation::stay(self, claim, &named, &Staying::DEPLOY).await?;
         let job = begun.job.to_string();
         Ok(Response::new(v1::DeployResponse { job }))
     }
@@ -122,17 +121,15 @@ impl Workspaces for Cid {
     ) -> Result<Response<v1::RepairAccessResponse>, Status> {
         let claim = take_claim(&request)?;
         let named = named(request.into_inner().workspace)?;
-        let begun = operation::repair_access(self, claim, &named).await?;
+        let begun = operation::stay(self, claim, &named, &Staying::REPAIR_ACCESS).await?;
         let job = begun.job.to_string();
         Ok(Response::new(v1::RepairAccessResponse { job }))
     }
 
-    type LogsStream = BoxStream<'static, Result<v1::LogsResponse, Status>>;
-
     async fn logs(
         &self,
         request: Request<v1::LogsRequest>,
-    ) -> Result<Response<Self::LogsStream>, Status> {
+    ) -> Result<Response<BoxStream<v1::LogsResponse>>, Status> {
         let claim = take_claim(&request)?;
         let request = request.into_inner();
         let named = named(request.workspace)?;
@@ -154,25 +151,21 @@ impl Workspaces for Cid {
         Ok(Response::new(lines.map(message).boxed()))
     }
 
-    type RunStream = ReceiverStream<Result<v1::RunResponse, Status>>;
-
     async fn run(
         &self,
         request: Request<Streaming<v1::RunRequest>>,
-    ) -> Result<Response<Self::RunStream>, Status> {
+    ) -> Result<Response<BoxStream<v1::RunResponse>>, Status> {
         let claim = take_claim(&request)?;
         let answer = run::run(self, claim, request.into_inner()).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(answer.boxed()))
     }
-
-    type TestStream = ReceiverStream<Result<v1::RunResponse, Status>>;
 
     async fn test(
         &self,
         request: Request<v1::TestRequest>,
-    ) -> Result<Response<Self::TestStream>, Status> {
+    ) -> Result<Response<BoxStream<v1::RunResponse>>, Status> {
         let claim = take_claim(&request)?;
         let answer = run::test(self, claim, request.into_inner()).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(answer.boxed()))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     notices,
     rows::{parse, text, time},
 };
-use crate::domain::{JobKind, JobState, WorkspaceState, event::What};
+use crate::domain::{Becomes, JobKind, JobState, WorkspaceState, event::What};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use uuid::Uuid;
 
@@ -68,15 +68,15 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
     };
     let kind: JobKind = parse(kind)?;
     let prior: Option<WorkspaceState> = prior.map(parse).transpose()?;
-    let becomes = match (state, kind) {
-        (JobState::Done, JobKind::Delete) => None,
-        (JobState::Done, JobKind::Create | JobKind::Restart | JobKind::Deploy) => {
-            Some(WorkspaceState::Ready)
-        }
-        (JobState::Done, JobKind::RepairAccess | JobKind::Build)
-        | (JobState::Undone | JobState::Cancelled, _) => prior,
-        (JobState::Stuck, _) => Some(WorkspaceState::Failed),
-        (JobState::Queued | JobState::Running | JobState::Undoing, _) => return Ok(()),
+    let becomes = match state {
+        JobState::Done => match kind.becomes() {
+            Becomes::Now(state) => Some(state),
+            Becomes::AsBefore => prior,
+            Becomes::Gone => None,
+        },
+        JobState::Undone | JobState::Cancelled => prior,
+        JobState::Stuck => Some(WorkspaceState::Failed),
+        JobState::Queued | JobState::Running | JobState::Undoing => return Ok(()),
     };
     if (state, kind) == (JobState::Done, JobKind::Deploy) {
         // What an older deployment that is stuck would take back or throw away is another's by now.

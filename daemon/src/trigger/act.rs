@@ -7,7 +7,7 @@ use crate::{
     config::{OnBranchDeleted, Project},
     domain::{Build, Notice, Workspace},
     error::Error,
-    operation::{self, Deleted, Deletion, Named},
+    operation::{self, Deleted, Deletion, Named, Staying},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -136,7 +136,7 @@ async fn deploy(
     workspace: &Workspace,
 ) -> Result<(String, Option<Uuid>), Error> {
     let claim = Claim::of_trigger(project.name.clone(), Action::Deploy);
-    let begun = operation::deploy(cid, claim, &named(workspace)).await?;
+    let begun = operation::stay(cid, claim, &named(workspace), &Staying::DEPLOY).await?;
     let (action, workspace) = (Action::Deploy, Some(&begun.workspace));
     audit::began(cid, &project.name, action, workspace, None, begun.job).await;
     let message = format!("the workspace of {} is deployed", begun.workspace.email);

@@ -32,113 +32,91 @@ use tonic::{
 const LIMIT: Duration = Duration::from_secs(20);
 const CLOSED: u8 = 3;
 
-/// Every RPC and a harmless request for it.
-fn calls(email: &str, project: &str, job: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let reference = || {
-        let (email, project) = (email.to_owned(), project.to_owned());
-        Some(v1::WorkspaceRef { email, project })
-    };
-    let workspace = || v1::GetRequest {
-        look: false,
-        workspace: reference(),
-    };
-    let id = || v1::GetJobRequest { id: job.to_owned() };
-    let no_commit = || v1::StartBuildRequest {
-        project: project.to_owned(),
-        revision: "no-such-branch".to_owned(),
-        again: false,
-    };
-    let no_build = || v1::GetBuildRequest {
-        build: Some(v1::BuildRef {
-            project: project.to_owned(),
-            number: 999,
-        }),
-    };
-    let person = || v1::LinkRequest {
+/// Every RPC and a harmless request for it: one about the workspace, which holds work, or an empty one.
+fn calls(email: &str, project: &str, job: &str) -> Vec<(String, Vec<u8>)> {
+    let workspace = v1::WorkspaceRef {
         email: email.to_owned(),
+        project: project.to_owned(),
     };
-    let project = || v1::GetProjectRequest {
-        name: project.to_owned(),
-    };
-    let nothing = || v1::RemoveProjectRequest {
-        name: "no-such-project".to_owned(),
-    };
-    let start = v1::run_request::Message::Start(v1::RunStart {
-        workspace: reference(),
-        command: vec!["true".to_owned()],
-        terminal: None,
+    let ours = cid_proto::rpcs().into_iter().map(|rpc| {
+        let special = special(&rpc.path, &workspace, job);
+        let request = special.unwrap_or_else(|| rpc.about(&workspace));
+        (rpc.path, request)
     });
-    let no_test = v1::TestRequest {
-        workspace: reference(),
-        number: 99,
-    };
-    let run = v1::RunRequest {
-        message: Some(start),
-    };
-    let delivery = v1::DeliverRequest {
-        message: Some(v1::deliver_request::Message::Start(v1::DeliverStart {
-            project: "no-such-project".to_owned(),
-            ..v1::DeliverStart::default()
-        })),
-    };
-    // Messages that differ in nothing but their names are written once.
-    vec![
-        ("/cid.v1.Workspaces/Create", workspace().encode_to_vec()),
-        ("/cid.v1.Workspaces/Get", workspace().encode_to_vec()),
-        ("/cid.v1.Workspaces/List", Vec::new()),
-        ("/cid.v1.Workspaces/Delete", workspace().encode_to_vec()),
-        ("/cid.v1.Workspaces/Restart", workspace().encode_to_vec()),
-        ("/cid.v1.Workspaces/Deploy", workspace().encode_to_vec()),
-        (
-            "/cid.v1.Workspaces/RepairAccess",
-            workspace().encode_to_vec(),
-        ),
-        ("/cid.v1.Workspaces/Logs", workspace().encode_to_vec()),
-        ("/cid.v1.Workspaces/Run", run.encode_to_vec()),
-        ("/cid.v1.Workspaces/Test", no_test.encode_to_vec()),
-        ("/cid.v1.Builds/Start", no_commit().encode_to_vec()),
-        ("/cid.v1.Builds/List", Vec::new()),
-        ("/cid.v1.Builds/Get", no_build().encode_to_vec()),
-        ("/cid.v1.Builds/Logs", no_build().encode_to_vec()),
-        ("/cid.v1.Builds/Delete", no_build().encode_to_vec()),
-        ("/cid.v1.Stages/List", Vec::new()),
-        ("/cid.v1.Stages/Promote", Vec::new()),
-        ("/cid.v1.Stages/RollBack", Vec::new()),
-        ("/cid.v1.Stages/Preview", Vec::new()),
-        ("/cid.v1.Jobs/Get", id().encode_to_vec()),
-        ("/cid.v1.Jobs/List", Vec::new()),
-        ("/cid.v1.Jobs/Watch", id().encode_to_vec()),
-        ("/cid.v1.Jobs/Cancel", id().encode_to_vec()),
-        ("/cid.v1.Jobs/Retry", id().encode_to_vec()),
-        ("/cid.v1.People/Link", person().encode_to_vec()),
-        ("/cid.v1.People/AskForLink", Vec::new()),
-        ("/cid.v1.People/Redeem", Vec::new()),
-        ("/cid.v1.People/WhoAmI", Vec::new()),
-        ("/cid.v1.People/SignOut", Vec::new()),
-        ("/cid.v1.People/List", Vec::new()),
-        ("/cid.v1.People/EndSessions", person().encode_to_vec()),
-        ("/cid.v1.Projects/List", Vec::new()),
-        ("/cid.v1.Projects/Get", project().encode_to_vec()),
-        ("/cid.v1.Projects/Check", project().encode_to_vec()),
-        ("/cid.v1.Projects/Fetch", nothing().encode_to_vec()),
-        ("/cid.v1.Projects/Hooks", nothing().encode_to_vec()),
-        ("/cid.v1.Projects/Remove", nothing().encode_to_vec()),
-        ("/cid.v1.Hooks/Deliver", delivery.encode_to_vec()),
-        ("/cid.v1.System/Version", Vec::new()),
-        ("/cid.v1.System/Doctor", Vec::new()),
-        ("/cid.v1.System/EnableFront", Vec::new()),
-        ("/cid.v1.System/DisableFront", Vec::new()),
-        ("/cid.v1.System/Audit", Vec::new()),
-        ("/grpc.health.v1.Health/Check", Vec::new()),
-        ("/grpc.health.v1.Health/List", Vec::new()),
-        ("/grpc.health.v1.Health/Watch", Vec::new()),
+    let others = [
+        ("/grpc.health.v1.Health/Check", &[][..]),
+        ("/grpc.health.v1.Health/List", &[]),
+        ("/grpc.health.v1.Health/Watch", &[]),
         // `list_services`, field 7.
         (
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-            vec![0x3a, 0x01, b'*'],
+            &[0x3a, 0x01, b'*'],
         ),
-        ("/cid.v1.Workspaces/Destroy", workspace().encode_to_vec()),
-    ]
+        ("/cid.v1.Workspaces/Destroy", &[]),
+    ];
+    let others = others
+        .into_iter()
+        .map(|(rpc, message)| (rpc.to_owned(), message.to_vec()));
+    ours.chain(others).collect()
+}
+
+/// The request of an RPC that needs more, or is harmless about nothing only.
+fn special(rpc: &str, workspace: &v1::WorkspaceRef, job: &str) -> Option<Vec<u8>> {
+    let project = || workspace.project.clone();
+    let nothing = || "no-such-project".to_owned();
+    let email = || workspace.email.clone();
+    // Messages that differ in nothing but their names are written once.
+    Some(match rpc {
+        "/cid.v1.Workspaces/Run" => {
+            let start = v1::RunStart {
+                workspace: Some(workspace.clone()),
+                command: vec!["true".to_owned()],
+                terminal: None,
+            };
+            let message = Some(v1::run_request::Message::Start(start));
+            v1::RunRequest { message }.encode_to_vec()
+        }
+        "/cid.v1.Workspaces/Test" => v1::TestRequest {
+            workspace: Some(workspace.clone()),
+            number: 99,
+        }
+        .encode_to_vec(),
+        "/cid.v1.Builds/Start" => v1::StartBuildRequest {
+            project: project(),
+            revision: "no-such-branch".to_owned(),
+            again: false,
+        }
+        .encode_to_vec(),
+        "/cid.v1.Builds/Get" | "/cid.v1.Builds/Logs" | "/cid.v1.Builds/Delete" => {
+            let build = v1::BuildRef {
+                project: project(),
+                number: 999,
+            };
+            v1::GetBuildRequest { build: Some(build) }.encode_to_vec()
+        }
+        "/cid.v1.Jobs/Get"
+        | "/cid.v1.Jobs/Watch"
+        | "/cid.v1.Jobs/Cancel"
+        | "/cid.v1.Jobs/Retry" => v1::GetJobRequest { id: job.to_owned() }.encode_to_vec(),
+        "/cid.v1.People/Link" | "/cid.v1.People/EndSessions" => {
+            v1::LinkRequest { email: email() }.encode_to_vec()
+        }
+        "/cid.v1.Projects/Get" | "/cid.v1.Projects/Check" => {
+            v1::GetProjectRequest { name: project() }.encode_to_vec()
+        }
+        "/cid.v1.Projects/Fetch" | "/cid.v1.Projects/Hooks" | "/cid.v1.Projects/Remove" => {
+            v1::GetProjectRequest { name: nothing() }.encode_to_vec()
+        }
+        "/cid.v1.Hooks/Deliver" => {
+            let start = v1::DeliverStart {
+                project: nothing(),
+                ..v1::DeliverStart::default()
+            };
+            let message = Some(v1::deliver_request::Message::Start(start));
+            v1::DeliverRequest { message }.encode_to_vec()
+        }
+        _ => return None,
+    })
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -156,10 +134,10 @@ async fn main() -> Result<ExitCode> {
     };
     let mut grpc = Grpc::new(channel(stream).await?);
     for (rpc, request) in calls(email, project, job) {
-        if !only.is_empty() && !only.iter().any(|only| only == rpc) {
+        if !only.is_empty() && !only.contains(&rpc) {
             continue;
         }
-        let answer = tokio::time::timeout(LIMIT, ask(&mut grpc, rpc, request)).await;
+        let answer = tokio::time::timeout(LIMIT, ask(&mut grpc, &rpc, request)).await;
         let (code, words) = match answer {
             Ok(Ok(())) => (Code::Ok, String::new()),
             Ok(Err(status)) => (status.code(), status.message().to_owned()),
@@ -193,7 +171,7 @@ async fn channel(stream: UnixStream) -> Result<Channel> {
 }
 
 /// Unary or not looks the same on the wire. Of a stream only the first message is awaited.
-async fn ask(grpc: &mut Grpc<Channel>, rpc: &'static str, message: Vec<u8>) -> Result<(), Status> {
+async fn ask(grpc: &mut Grpc<Channel>, rpc: &str, message: Vec<u8>) -> Result<(), Status> {
     grpc.ready()
         .await
         .map_err(|error| Status::unavailable(error.to_string()))?;
@@ -203,7 +181,7 @@ async fn ask(grpc: &mut Grpc<Channel>, rpc: &'static str, message: Vec<u8>) -> R
         let name = MetadataValue::from_static(name);
         request.metadata_mut().insert(header, name);
     }
-    let path = PathAndQuery::from_static(rpc);
+    let path = PathAndQuery::try_from(rpc).map_err(|error| Status::internal(error.to_string()))?;
     let answer = grpc.streaming(request, path, Bytes).await?;
     answer.into_inner().message().await.map(drop)
 }

@@ -247,9 +247,9 @@ impl Lang {
             (JobKind::Build, JobState::Undone) => {
                 self.pick("The build was not made", "Сборка не сделана")
             }
-            (JobKind::Unknown, JobState::Done) => self.pick("Done", "Готово"),
-            (JobKind::Unknown, JobState::Undone) => self.pick("Not done", "Не сделано"),
-            (JobKind::Unknown, JobState::Running) | (_, JobState::Unknown) => {
+            (JobKind::Unspecified, JobState::Done) => self.pick("Done", "Готово"),
+            (JobKind::Unspecified, JobState::Undone) => self.pick("Not done", "Не сделано"),
+            (JobKind::Unspecified, JobState::Running) | (_, JobState::Unknown) => {
                 self.pick("Working", "Работаем")
             }
         }

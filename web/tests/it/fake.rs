@@ -20,7 +20,7 @@ use std::{
 };
 use tokio::{net::UnixListener, sync::watch};
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{Request, Response, Status, Streaming, transport::Server};
+use tonic::{Request, Response, Status, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -212,10 +212,6 @@ pub fn job_state(state: pb::JobState) -> What {
     What::JobState(state.into())
 }
 
-fn unimplemented<T>() -> Answer<T> {
-    Err(Status::unimplemented("the front has no business here"))
-}
-
 /// An `ALREADY_EXISTS` as the daemon sends it: `google.rpc.Status` with one detail.
 fn exists(existing: &pb::Workspace) -> Status {
     use prost::Message;
@@ -238,9 +234,6 @@ fn exists(existing: &pb::Workspace) -> Status {
 
 #[tonic::async_trait]
 impl workspaces_server::Workspaces for Fake {
-    type LogsStream = Answers<pb::LogsResponse>;
-    type RunStream = Answers<pb::RunResponse>;
-
     async fn create(&self, request: Request<pb::CreateRequest>) -> Answer<pb::CreateResponse> {
         self.person(&request)?;
         let wanted = request.into_inner().workspace.unwrap_or_default();
@@ -320,32 +313,17 @@ impl workspaces_server::Workspaces for Fake {
         Ok(Response::new(pb::DeployResponse { job }))
     }
 
-    async fn repair_access(
-        &self,
-        _: Request<pb::RepairAccessRequest>,
-    ) -> Answer<pb::RepairAccessResponse> {
-        unimplemented()
-    }
-
-    async fn logs(&self, request: Request<pb::LogsRequest>) -> Answer<Self::LogsStream> {
+    async fn logs(&self, request: Request<pb::LogsRequest>) -> Answer<Answers<pb::LogsResponse>> {
         self.read(&request)
     }
 
-    async fn run(&self, _: Request<Streaming<pb::RunRequest>>) -> Answer<Self::RunStream> {
-        unimplemented()
-    }
-
-    type TestStream = Answers<pb::RunResponse>;
-
-    async fn test(&self, request: Request<pb::TestRequest>) -> Answer<Self::TestStream> {
+    async fn test(&self, request: Request<pb::TestRequest>) -> Answer<Answers<pb::RunResponse>> {
         self.try_out(&request)
     }
 }
 
 #[tonic::async_trait]
 impl jobs_server::Jobs for Fake {
-    type WatchStream = Answers<pb::WatchJobResponse>;
-
     async fn get(&self, request: Request<pb::GetJobRequest>) -> Answer<pb::GetJobResponse> {
         self.person(&request)?;
         let job = Some(self.job_of(&request.into_inner().id)?);
@@ -364,7 +342,10 @@ impl jobs_server::Jobs for Fake {
         }))
     }
 
-    async fn watch(&self, request: Request<pb::WatchJobRequest>) -> Answer<Self::WatchStream> {
+    async fn watch(
+        &self,
+        request: Request<pb::WatchJobRequest>,
+    ) -> Answer<Answers<pb::WatchJobResponse>> {
         self.person(&request)?;
         let request = request.into_inner();
         if !self.world().jobs.iter().any(|j| j.id == request.id) {
@@ -440,22 +421,7 @@ impl projects_server::Projects for Fake {
         }
     }
 
-    async fn check(&self, _: Request<pb::CheckProjectRequest>) -> Answer<pb::CheckProjectResponse> {
-        unimplemented()
-    }
-
-    async fn fetch(&self, _: Request<pb::FetchProjectRequest>) -> Answer<pb::FetchProjectResponse> {
-        Err(Status::unimplemented("fetch"))
-    }
-
     async fn hooks(&self, _: Request<pb::ProjectHooksRequest>) -> Answer<pb::ProjectHooksResponse> {
         Ok(Response::new(pb::ProjectHooksResponse::default()))
-    }
-
-    async fn remove(
-        &self,
-        _: Request<pb::RemoveProjectRequest>,
-    ) -> Answer<pb::RemoveProjectResponse> {
-        unimplemented()
     }
 }

@@ -123,8 +123,6 @@ fn commit(subject: &str, author: &str) -> pb::ChangedCommit {
 
 #[tonic::async_trait]
 impl builds_server::Builds for Fake {
-    type LogsStream = Answers<pb::BuildLogsResponse>;
-
     async fn start(
         &self,
         request: Request<pb::StartBuildRequest>,
@@ -160,7 +158,10 @@ impl builds_server::Builds for Fake {
         Ok(Response::new(pb::GetBuildResponse { build }))
     }
 
-    async fn logs(&self, request: Request<pb::BuildLogsRequest>) -> Answer<Self::LogsStream> {
+    async fn logs(
+        &self,
+        request: Request<pb::BuildLogsRequest>,
+    ) -> Answer<Answers<pb::BuildLogsResponse>> {
         let build = self.built(request.get_ref().build.clone())?;
         self.act(
             &request,
@@ -171,10 +172,6 @@ impl builds_server::Builds for Fake {
         let chunk = text.as_bytes().to_vec();
         let chunks = stream::iter([Ok(pb::BuildLogsResponse { chunk })]);
         Ok(Response::new(chunks.boxed()))
-    }
-
-    async fn delete(&self, _: Request<pb::DeleteBuildRequest>) -> Answer<pb::DeleteBuildResponse> {
-        super::unimplemented()
     }
 }
 
@@ -197,19 +194,5 @@ impl system_server::System for Fake {
             lines,
             next_page_token: String::new(),
         }))
-    }
-
-    async fn enable_front(
-        &self,
-        _: Request<pb::EnableFrontRequest>,
-    ) -> Answer<pb::EnableFrontResponse> {
-        super::unimplemented()
-    }
-
-    async fn disable_front(
-        &self,
-        _: Request<pb::DisableFrontRequest>,
-    ) -> Answer<pb::DisableFrontResponse> {
-        super::unimplemented()
     }
 }

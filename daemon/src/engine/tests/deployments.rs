@@ -41,14 +41,14 @@ fn programs(stage: &Stage) -> Vec<String> {
 
 #[tokio::test]
 async fn each_deployment_leaves_one_instance_with_the_next_number() {
-    let stage = Stage::ready_for(Kind::Deploy).await;
+    let stage = Stage::ready_for(Kind::DEPLOY).await;
     for number in 1..=2 {
         let before = workspace(&stage).await;
         if number == 2 {
             let other = PUSHED.replace('9', "8");
             stage.fake.push("anna---example-com", &other, 1);
         }
-        let (_, state) = stage.run(Kind::Deploy).await;
+        let (_, state) = stage.run(Kind::DEPLOY).await;
         assert_eq!(state, JobState::Done);
         let after = workspace(&stage).await;
         assert_eq!(after.deployment, number);
@@ -120,7 +120,7 @@ async fn what_cid_sets_by_itself_stays_over_a_deployment() {
     stage
         .fake
         .push("anna---example-com", &PUSHED.replace('9', "8"), 1);
-    assert_eq!(stage.run(Kind::Deploy).await.1, JobState::Done);
+    assert_eq!(stage.run(Kind::DEPLOY).await.1, JobState::Done);
     let after = workspace(&stage).await;
     assert_ne!(after.instance(), before.instance());
     assert_eq!(run_file(&after).env["SECRET_KEY"], first.env["SECRET_KEY"]);
@@ -128,10 +128,10 @@ async fn what_cid_sets_by_itself_stays_over_a_deployment() {
 
 #[tokio::test]
 async fn where_nothing_has_changed_nothing_happens() {
-    let stage = Stage::ready_for(Kind::Restart).await;
+    let stage = Stage::ready_for(Kind::RESTART).await;
     let before = stage.snapshot().await;
     let asked = stage.fake.requests().len();
-    let (job, state) = stage.run(Kind::Deploy).await;
+    let (job, state) = stage.run(Kind::DEPLOY).await;
     assert_eq!(state, JobState::Done);
     assert!(notes(&stage, job).await.contains("nothing has changed"));
     for event in stage.store.milestones(job).await.unwrap() {
@@ -146,7 +146,7 @@ async fn where_nothing_has_changed_nothing_happens() {
 
 #[tokio::test]
 async fn a_tree_that_was_left_alone_is_deployed_as_it_is_and_that_is_said() {
-    let stage = Stage::ready_for(Kind::Restart).await;
+    let stage = Stage::ready_for(Kind::RESTART).await;
     stage.fake.answer(|request| match request {
         Request::UpdateTree(_) => {
             let state = TreeState {
@@ -160,22 +160,22 @@ async fn a_tree_that_was_left_alone_is_deployed_as_it_is_and_that_is_said() {
         }
         _ => None,
     });
-    let (job, state) = stage.run(Kind::Deploy).await;
+    let (job, state) = stage.run(Kind::DEPLOY).await;
     assert_eq!(state, JobState::Done);
     let told = notes(&stage, job).await;
     assert!(told.contains("uncommitted changes (a.py)"), "{told}");
     assert_eq!(workspace(&stage).await.deployment, 1);
     // The same again changes nothing.
-    let (job, _) = stage.run(Kind::Deploy).await;
+    let (job, _) = stage.run(Kind::DEPLOY).await;
     assert!(notes(&stage, job).await.contains("nothing has changed"));
 }
 
 #[tokio::test]
 async fn two_workers_never_run_at_once_and_web_never_stops_before_the_switch() {
-    let stage = Stage::ready_for(Kind::Deploy).await;
+    let stage = Stage::ready_for(Kind::DEPLOY).await;
     let held = HoldAt::new(SwapWorkers::KIND, Phase::Observed);
     let engine = stage.engine(held.clone());
-    let job = stage.submit(&engine, Kind::Deploy).await;
+    let job = stage.submit(&engine, Kind::DEPLOY).await;
     held.reached().await;
     let starts = |name: &str| {
         let file = stage.layout.program_dir().join(name);
@@ -188,10 +188,10 @@ async fn two_workers_never_run_at_once_and_web_never_stops_before_the_switch() {
     held.go_on();
     assert_eq!(stage.ended(&engine, job).await, JobState::Done);
 
-    let stage = Stage::ready_for(Kind::Deploy).await;
+    let stage = Stage::ready_for(Kind::DEPLOY).await;
     let held = HoldAt::new(RetireInstance::KIND, Phase::Observed);
     let engine = stage.engine(held.clone());
-    let job = stage.submit(&engine, Kind::Deploy).await;
+    let job = stage.submit(&engine, Kind::DEPLOY).await;
     held.reached().await;
     let starts = |name: &str| {
         let file = stage.layout.program_dir().join(name);
@@ -208,10 +208,10 @@ async fn two_workers_never_run_at_once_and_web_never_stops_before_the_switch() {
 
 #[tokio::test]
 async fn once_the_old_processes_stop_a_deployment_cannot_be_cancelled() {
-    let stage = Stage::ready_for(Kind::Deploy).await;
+    let stage = Stage::ready_for(Kind::DEPLOY).await;
     let held = HoldAt::new(RetireInstance::KIND, Phase::Observed);
     let engine = stage.engine(held.clone());
-    let job = stage.submit(&engine, Kind::Deploy).await;
+    let job = stage.submit(&engine, Kind::DEPLOY).await;
     held.reached().await;
     let refused = engine.cancel(crate::authz::Permit::for_tests(), job).await;
     assert!(refused.unwrap_err().to_string().contains("it is ending"));
@@ -239,20 +239,20 @@ async fn the_name_of_the_socket_is_given_before_the_one_that_may_have_it_goes() 
         text["web_socket"] = json!(stage.layout.run_dir.join("web.sock"));
         std::fs::write(&file, text.to_string()).unwrap();
     };
-    let stage = Stage::ready_for(Kind::Deploy).await;
+    let stage = Stage::ready_for(Kind::DEPLOY).await;
     let held = HoldAt::new(RetireInstance::KIND, Phase::Observed);
     let engine = stage.engine(held.clone());
-    let job = stage.submit(&engine, Kind::Deploy).await;
+    let job = stage.submit(&engine, Kind::DEPLOY).await;
     held.reached().await;
     on_socket(&stage, "demo.anna---example-com.1.json");
     held.go_on();
     assert_eq!(stage.ended(&engine, job).await, JobState::Done);
     assert_eq!(named(&stage), [1], "before the old ones stop");
 
-    let stage = Stage::ready_for(Kind::Deploy).await;
+    let stage = Stage::ready_for(Kind::DEPLOY).await;
     on_socket(&stage, "demo.anna---example-com.json");
     misbehave(&[(SwapWorkers::KIND, Way::FailApply)]);
-    assert_eq!(stage.run(Kind::Deploy).await.1, JobState::Undone);
+    assert_eq!(stage.run(Kind::DEPLOY).await.1, JobState::Undone);
     misbehave(&[]);
     assert_eq!(named(&stage), [0], "after the new one went");
 }
@@ -260,9 +260,9 @@ async fn the_name_of_the_socket_is_given_before_the_one_that_may_have_it_goes() 
 #[tokio::test]
 async fn a_stuck_deployment_goes_with_its_workspace() {
     use super::{Way, misbehave};
-    let stage = Stage::ready_for(Kind::Deploy).await;
+    let stage = Stage::ready_for(Kind::DEPLOY).await;
     misbehave(&[(SwapWorkers::KIND, Way::FailUndo(9))]);
-    assert_eq!(stage.run(Kind::Deploy).await.1, JobState::Stuck);
+    assert_eq!(stage.run(Kind::DEPLOY).await.1, JobState::Stuck);
     assert_eq!(programs(&stage).len(), 2);
     misbehave(&[]);
     assert_eq!(stage.run(Kind::DeleteByForce).await.1, JobState::Done);

@@ -2,7 +2,7 @@
 
 use super::{
     super::{NoHooks, Phase, Plan, Planned, Step, Submission},
-    HoldAt, KINDS, Kind, Stage, Way, assert_no_trace, kinds_of, misbehave,
+    HoldAt, Kind, Stage, Way, assert_no_trace, kinds, kinds_of, misbehave,
     watched::{Part, calls},
 };
 use crate::{
@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, sync::Arc};
 async fn a_delete_that_is_done_leaves_what_was_before_the_create() {
     let stage = Stage::new();
     let before = stage.snapshot().await;
-    for kind in [Kind::Create, Kind::Deploy, Kind::DeleteWithBranch] {
+    for kind in [Kind::Create, Kind::DEPLOY, Kind::DeleteWithBranch] {
         assert_eq!(stage.run(kind).await.1, JobState::Done);
     }
     assert_no_trace(&before, &stage.snapshot().await, "create and delete");
@@ -218,7 +218,7 @@ async fn a_step_of_an_unknown_kind_makes_the_job_stuck() {
 #[tokio::test]
 async fn every_registered_step_is_in_a_plan_that_is_tested() {
     let mut tested = BTreeSet::new();
-    for kind in KINDS {
+    for kind in kinds() {
         tested.extend(kinds_of(kind).await);
     }
     // No nginx sees the made-up host's folders: it is tried end to end, and has nothing to undo.

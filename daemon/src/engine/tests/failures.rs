@@ -1,7 +1,7 @@
 //! A step that fails in any way.
 
 use super::{
-    super::Step as _, KINDS, Kind, Stage, WAYS, Way, assert_no_trace, kinds_of, misbehave,
+    super::Step as _, Kind, Stage, WAYS, Way, assert_no_trace, kinds, kinds_of, misbehave,
 };
 use crate::{
     domain::JobState,
@@ -10,7 +10,7 @@ use crate::{
 
 #[tokio::test]
 async fn whatever_fails_is_taken_back() {
-    for kind in KINDS {
+    for kind in kinds() {
         for step in kinds_of(kind).await {
             for way in WAYS {
                 let stage = Stage::ready_for(kind).await;

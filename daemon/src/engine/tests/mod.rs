@@ -31,5 +31,5 @@ mod stages;
 mod watched;
 
 use hooks::{HoldAt, Trace};
-use stage::{KINDS, Kind, Stage, assert_no_trace, kinds_of};
+use stage::{Kind, Stage, assert_no_trace, kinds, kinds_of};
 use watched::{WAYS, Way, misbehave};

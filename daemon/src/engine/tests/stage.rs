@@ -12,7 +12,7 @@ use crate::{
         Workspace, WorkspaceState, event::Failure,
     },
     layout::Layout,
-    plan::{self, BranchChoice, Facts, Looked},
+    plan::{self, BranchChoice, Facts, Looked, Staying},
     store::{Artifact, Quota, Store, Subject},
     system::{
         fake::{COMMIT, Fake},
@@ -55,9 +55,8 @@ pub(super) enum Kind {
     Delete,
     DeleteWithBranch,
     DeleteByForce,
-    Restart,
-    Deploy,
-    RepairAccess,
+    /// One that leaves the workspace where it is, by its row.
+    Stay(JobKind),
     Build,
     /// A build comes to run in a stage where nothing ran.
     FirstPromote,
@@ -70,31 +69,36 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    pub(super) const RESTART: Self = Self::Stay(JobKind::Restart);
+    pub(super) const DEPLOY: Self = Self::Stay(JobKind::Deploy);
+
     /// The same kind of any app.
     fn of_any(self) -> Self {
         match self {
             Self::CreateOnSocket => Self::Create,
             Self::DeleteOnSocket => Self::Delete,
-            Self::DeployOnSocket => Self::Deploy,
+            Self::DeployOnSocket => Self::DEPLOY,
             kind => kind,
         }
     }
 }
 
-pub(super) const KINDS: [Kind; 12] = [
-    Kind::Create,
-    Kind::Delete,
-    Kind::DeleteWithBranch,
-    Kind::Restart,
-    Kind::Deploy,
-    Kind::RepairAccess,
-    Kind::Build,
-    Kind::FirstPromote,
-    Kind::Promote,
-    Kind::CreateOnSocket,
-    Kind::DeleteOnSocket,
-    Kind::DeployOnSocket,
-];
+/// All kinds that every test of the engine tries.
+pub(super) fn kinds() -> Vec<Kind> {
+    let mut kinds = vec![
+        Kind::Create,
+        Kind::Delete,
+        Kind::DeleteWithBranch,
+        Kind::Build,
+        Kind::FirstPromote,
+        Kind::Promote,
+        Kind::CreateOnSocket,
+        Kind::DeleteOnSocket,
+        Kind::DeployOnSocket,
+    ];
+    kinds.extend(Staying::ALL.iter().map(|row| Kind::Stay(row.kind)));
+    kinds
+}
 
 /// What somebody else pushes to a workspace's branch before it is deployed.
 pub(super) const PUSHED: &str = "9876543210987654321098765432109876543210";
@@ -233,12 +237,9 @@ impl Stage {
                     }),
                 }
             }
-            Kind::Restart | Kind::Deploy | Kind::RepairAccess => {
-                let (kind, make): (_, fn(&Facts<'_>) -> Plan) = match kind {
-                    Kind::Restart => (JobKind::Restart, plan::restart),
-                    Kind::Deploy => (JobKind::Deploy, plan::deploy),
-                    _ => (JobKind::RepairAccess, plan::repair_access),
-                };
+            Kind::Stay(kind) => {
+                let mut rows = Staying::ALL.iter();
+                let make = rows.find(|row| row.kind == kind).unwrap().plan;
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
                 Submission {
                     build: None,
@@ -353,12 +354,9 @@ impl Stage {
         let first: &[Kind] = match any {
             Kind::FirstPromote => &[Kind::Build],
             Kind::Promote => &[Kind::Build, Kind::FirstPromote],
-            Kind::Delete
-            | Kind::DeleteWithBranch
-            | Kind::DeleteByForce
-            | Kind::Restart
-            | Kind::Deploy
-            | Kind::RepairAccess => &[Kind::Create],
+            Kind::Delete | Kind::DeleteWithBranch | Kind::DeleteByForce | Kind::Stay(_) => {
+                &[Kind::Create]
+            }
             _ => &[],
         };
         for first in first {
@@ -366,7 +364,7 @@ impl Stage {
             let row = stage.store.job(job).await.unwrap().unwrap();
             assert_eq!(state, JobState::Done, "{:?}", row.failure);
         }
-        if any == Kind::Deploy {
+        if any == Kind::DEPLOY {
             stage.fake.push("anna---example-com", PUSHED, 1);
         }
         stage

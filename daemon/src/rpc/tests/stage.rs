@@ -3,7 +3,10 @@
 
 use super::super::{Audit, audit, enforce::Enforce, server};
 use crate::{
-    authz::{Accounts, Authority, Caller, Decision, Door, Gate, Question, table::Action},
+    authz::{
+        Accounts, Authority, Caller, Decision, Door, Gate, Question, Right,
+        table::{self, Action},
+    },
     cid::{Cid, streams::Streams},
     config::{Projects, Settings, SignIn as Mode},
     engine::{Engine, NoHooks},
@@ -276,9 +279,8 @@ pub(super) fn create() -> Vec<u8> {
     v1::CreateRequest { workspace: anna() }.encode_to_vec()
 }
 
-/// A valid request for each RPC that is about a workspace.
+/// A valid request for each RPC that needs a yes about a workspace, in the order of their files.
 pub(super) fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let (workspace, id) = (anna(), job.to_owned());
     let start = RunStart {
         workspace: anna(),
         command: vec!["true".into()],
@@ -291,33 +293,17 @@ pub(super) fn requests(job: &str) -> Vec<(&'static str, Vec<u8>)> {
         workspace: anna(),
         number: 1,
     };
-    let logs = v1::LogsRequest {
-        workspace: anna(),
-        ..Default::default()
-    };
-    let delete = v1::DeleteRequest {
-        workspace: anna(),
-        ..Default::default()
-    };
-    let repair = v1::RepairAccessRequest { workspace: anna() };
-    let deploy = v1::DeployRequest {
-        workspace: workspace.clone(),
-    };
-    let restart = v1::RestartRequest { workspace };
-    let (cancel, retry) = (
-        v1::CancelJobRequest { id: id.clone() },
-        v1::RetryJobRequest { id },
-    );
-    vec![
-        ("/cid.v1.Workspaces/Create", create()),
-        ("/cid.v1.Workspaces/Delete", delete.encode_to_vec()),
-        ("/cid.v1.Workspaces/Restart", restart.encode_to_vec()),
-        ("/cid.v1.Workspaces/Deploy", deploy.encode_to_vec()),
-        ("/cid.v1.Workspaces/RepairAccess", repair.encode_to_vec()),
-        ("/cid.v1.Workspaces/Logs", logs.encode_to_vec()),
-        ("/cid.v1.Workspaces/Run", run.encode_to_vec()),
-        ("/cid.v1.Workspaces/Test", test.encode_to_vec()),
-        ("/cid.v1.Jobs/Cancel", cancel.encode_to_vec()),
-        ("/cid.v1.Jobs/Retry", retry.encode_to_vec()),
-    ]
+    let cancel = v1::CancelJobRequest { id: job.to_owned() };
+    let all = cid_proto::rpcs().into_iter().filter_map(|rpc| {
+        let row = table::find(&rpc.path)?;
+        let message = match row.rpc {
+            "/cid.v1.Workspaces/Run" => run.encode_to_vec(),
+            "/cid.v1.Workspaces/Test" => test.encode_to_vec(),
+            "/cid.v1.Jobs/Cancel" | "/cid.v1.Jobs/Retry" => cancel.encode_to_vec(),
+            _ if rpc.takes_workspace => rpc.about(&anna()?),
+            _ => return None,
+        };
+        matches!(row.right, Right::About { .. }).then_some((row.rpc, message))
+    });
+    all.collect()
 }

@@ -1,0 +1,36 @@
+//! Jobs that leave a workspace where it is.
+
+use super::{
+    Begun, NOTHING_ELSE, Named, begin, bind, create::refuse_full_disk, project_of, refuse_stage,
+    resolve,
+};
+use crate::{
+    authz::Claim,
+    cid::Cid,
+    error::Error,
+    plan::{Order, Staying},
+};
+
+/// Begins what this row says with a workspace.
+///
+/// # Errors
+/// There is no such workspace, its project has no file, a job of it is live, the disk is full, it cannot be
+/// done to a stage, or the actor may not.
+pub async fn stay(
+    cid: &Cid,
+    claim: Claim,
+    named: &Named,
+    row: &'static Staying,
+) -> Result<Begun, Error> {
+    if let Some(why) = row.not_of_stage {
+        refuse_stage(named, why)?;
+    }
+    let workspace = resolve(cid, named).await?;
+    let permit = bind(cid, claim, &workspace).await?;
+    let project = project_of(cid, &workspace, NOTHING_ELSE)?;
+    if let Some(what) = row.needs_room {
+        refuse_full_disk(cid, &project, what)?;
+    }
+    let state = workspace.state;
+    begin(cid, permit, workspace, state, Order::Stay { row, project }).await
+}
