@@ -178,7 +178,7 @@ pub(super) fn entries(repository: &Repository, workdir: &Path) -> Result<Vec<Ent
         let is_sparse = entry.flags_extended & skipped != 0
             && fs::symlink_metadata(workdir.join(OsStr::from_bytes(&entry.path))).is_err();
         if is_sparse {
-            sparse.insert(PathBuf::from(OsStr::from_bytes(&entry.path)));
+            sparse.insert(path_of(&entry));
         }
         let is_hidden = entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & skipped != 0;
         if is_hidden && !is_sparse {
@@ -213,7 +213,49 @@ pub(super) fn entries(repository: &Repository, workdir: &Path) -> Result<Vec<Ent
             found.push(entry);
         }
     }
+    let untold = untold(&index, workdir, &found);
+    found.extend(untold);
     Ok(found)
+}
+
+/// What lies in the tree and libgit2 passes over: a file beside tracked ones that a rule such as `*` ignores with all
+/// around it.
+fn untold(index: &git2::Index, workdir: &Path, found: &[Entry]) -> Vec<Entry> {
+    let tracked = index.iter().map(|entry| path_of(&entry));
+    let mut known: HashSet<PathBuf> = tracked.collect();
+    let mut folders: Vec<PathBuf> = vec![PathBuf::new()];
+    let mut ancestors: HashSet<PathBuf> = HashSet::new();
+    for path in known.iter().chain(found.iter().map(|entry| &entry.path)) {
+        for folder in path.ancestors().skip(1) {
+            if !ancestors.insert(folder.to_owned()) {
+                break;
+            }
+            folders.push(folder.to_owned());
+        }
+    }
+    known.extend(found.iter().map(|entry| entry.path.clone()));
+    let mut untold = BTreeSet::new();
+    for folder in folders {
+        for path in sizes::children(&workdir.join(&folder)) {
+            let Ok(relative) = path.strip_prefix(workdir) else {
+                continue;
+            };
+            let is_repository = relative.file_name() == Some(OsStr::new(".git"));
+            let is_known = known.contains(relative) || ancestors.contains(relative);
+            if !is_repository && !is_known && sizes::holds_files(&path) {
+                untold.insert(relative.to_owned());
+            }
+        }
+    }
+    let entries = untold.into_iter().map(|path| Entry {
+        path,
+        status: Status::IGNORED,
+    });
+    entries.collect()
+}
+
+fn path_of(entry: &git2::IndexEntry) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(&entry.path))
 }
 
 /// Whether a file is what was committed after all: filters that libgit2 has not, or applies otherwise,

@@ -9,6 +9,7 @@ use cid_protocol::{
     fault::{Fault, FaultContext},
     request::{HOME, RecordMade, TREE},
 };
+use git2::Repository;
 use nix::unistd;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -45,6 +46,12 @@ pub(super) struct Made {
     paths: BTreeMap<String, Option<Mark>>,
     /// Folders that cid copied: git ignores them for cid's sake, and the repository says nothing of them.
     copies: BTreeSet<String>,
+    /// Files that cid wrote: any change of them is a person's, for no program adds to them.
+    #[serde(default)]
+    written: BTreeSet<String>,
+    /// What lay there when the deployment under way began: its commands did not make it.
+    #[serde(default)]
+    present: BTreeSet<String>,
     /// Install and release commands had ended: what they made is written down.
     is_recorded: bool,
     #[serde(skip)]
@@ -84,6 +91,29 @@ pub(super) enum Verdict {
     Other,
 }
 
+/// Writes down what lies there before a deployment's commands run, so that [`record`] does not take it for theirs.
+pub(super) fn note_present(directory: &Path, repository: &Repository) -> Result<(), Fault> {
+    let tree = directory.join(TREE);
+    let mut made = Made::read(directory);
+    if !made.is_recorded {
+        return Ok(());
+    }
+    let entries = files::entries(repository, &tree).cannot("look at the clone's files")?;
+    let entries = entries.iter().filter(|entry| entry.is_new());
+    let paths = entries.flat_map(|entry| {
+        let path = tree.join(&entry.path);
+        made.inside(&path).unwrap_or_else(|| vec![path])
+    });
+    let home = sizes::children(&directory.join(HOME));
+    let keys = paths.chain(home).filter_map(|path| made.key(&path));
+    let present = keys.filter(|key| !made.paths.contains_key(key)).collect();
+    if made.present != present {
+        made.present = present;
+        made.write(&tree)?;
+    }
+    Ok(())
+}
+
 /// Writes down what is there besides what was committed. A second time only new files are added that surely are
 /// no person's.
 pub(crate) fn record(ask: &RecordMade) -> Result<(), Fault> {
@@ -112,7 +142,8 @@ pub(crate) fn record(ask: &RecordMade) -> Result<(), Fault> {
         .filter(is_to_be_told)
         .take(PATHS)
     {
-        if let Some(key) = made.key(&path).filter(|key| !made.paths.contains_key(key)) {
+        let is_known = |key: &String| made.paths.contains_key(key) || made.present.contains(key);
+        if let Some(key) = made.key(&path).filter(|key| !is_known(key)) {
             made.paths.insert(key, mark(&path, deadline));
         }
     }
@@ -134,10 +165,12 @@ pub(crate) fn made_by_cid<'a>(
     let deadline = Instant::now() + LIMIT;
     let mut is_other = false;
     for path in targets.map(|target| tree.join(target)) {
-        if let Some(key) = made.key(&path).filter(|key| made.paths.contains_key(key)) {
-            made.paths.insert(key, mark(&path, deadline));
+        let Some(key) = made.key(&path) else { continue };
+        if made.paths.contains_key(&key) {
+            made.paths.insert(key.clone(), mark(&path, deadline));
             is_other = true;
         }
+        is_other |= made.written.insert(key);
     }
     for copy in copies {
         if let Some(key) = made.key(&tree.join(copy)) {
@@ -272,7 +305,11 @@ impl Made {
         match (was, &is) {
             (None, None) => Verdict::Made,
             (Some(was), Some(is)) if was.is_same(is) => Verdict::Made,
-            (Some(was), Some(is)) if is.files == 0 && was.has_grown(path) => Verdict::Grown,
+            (Some(was), Some(is))
+                if is.files == 0 && !self.written.contains(&key) && was.has_grown(path) =>
+            {
+                Verdict::Grown
+            }
             (Some(was), Some(is)) if was.files == 0 && is.files == 0 => Verdict::Changed,
             _ => Verdict::Other,
         }

@@ -28,15 +28,27 @@ pub(super) struct Size {
 /// Whether a tool makes it again, by its name or mark: for what git ignores.
 pub(super) fn is_made_again(path: &Path) -> bool {
     let is_named = path.file_name().is_some_and(|name| name == "node_modules");
-    is_named || is_bytecode(path) || MARKS.iter().any(|mark| exists(&path.join(mark)))
+    is_named
+        || is_bytecode(path)
+        || is_bytecode_folder(path)
+        || MARKS.iter().any(|mark| exists(&path.join(mark)))
 }
 
-/// Whether Python made it: also where git does not ignore it.
+/// Whether Python made it: also where git does not ignore it. While it writes one, the name has a number at the end.
 pub(super) fn is_bytecode(path: &Path) -> bool {
-    let is_inside = path
-        .components()
-        .any(|part| part.as_os_str() == "__pycache__");
-    is_inside || path.extension().is_some_and(|end| end == "pyc")
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (_, end) = name.rsplit_once(".pyc").unwrap_or(("", "-"));
+    end.is_empty() || end.strip_prefix('.').is_some_and(is_number)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A folder of bytecode, with nothing else in it.
+fn is_bytecode_folder(path: &Path) -> bool {
+    let is_named = path.file_name().is_some_and(|name| name == "__pycache__");
+    is_named && children(path).iter().all(|file| is_bytecode(file))
 }
 
 /// Counts files and their bytes. Leaves out links, repositories, which are looked at by themselves, and
@@ -62,6 +74,19 @@ pub(super) fn measure(path: &Path, deadline: Instant) -> Size {
         }
     }
     size
+}
+
+/// Whether a path is a file, or a folder with a file in it at any depth. git knows no empty folders.
+pub(super) fn holds_files(path: &Path) -> bool {
+    let (mut places, mut entries) = (vec![path.to_owned()], 0);
+    while let Some(place) = places.pop() {
+        entries += 1;
+        match fs::symlink_metadata(&place).is_ok_and(|meta| meta.is_dir()) {
+            true if entries <= ENTRIES => places.extend(children(&place)),
+            _ => return true,
+        }
+    }
+    false
 }
 
 /// What lies in a folder, by its name.

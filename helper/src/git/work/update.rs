@@ -7,7 +7,7 @@ use crate::git::{
         files::{self, Entry},
         find::Checkout,
         half,
-        made::Made,
+        made::{Made, note_present},
         open, submodules,
     },
 };
@@ -43,6 +43,7 @@ const LINK: u32 = 0o120_000;
 pub(crate) fn update(ask: &UpdateTree) -> Result<TreeState, Fault> {
     let tree = Clone::open(&ask.directory, &ask.branch)?;
     tree.settle(None)?;
+    note_present(&ask.directory, &tree.repository)?;
     let from = tree.head()?;
     let mut left_alone = None;
     if let Some(to) = &ask.commit {

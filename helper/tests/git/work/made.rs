@@ -1,6 +1,8 @@
 use super::{assert_nothing, world};
 use crate::origin::{Origin, git};
-use cid_protocol::request::{Configure, LeftFiles, RecordMade, TreeLink};
+use cid_protocol::request::{
+    Configure, FileSource, LeftFiles, RecordMade, TreeFile, TreeLink, UpdateTree,
+};
 use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::symlink};
 
 /// A workspace in which the release commands made things, git ignoring some of them.
@@ -62,7 +64,7 @@ fn what_was_made_is_nobodys_work() {
     log.write_all(b"visited\n").unwrap();
     fs::create_dir_all(clone.join("pressa/__pycache__")).unwrap();
     fs::write(clone.join("pressa/__pycache__/x.pyc"), "").unwrap();
-    fs::write(clone.join("pressa/__pycache__/x"), "").unwrap();
+    fs::write(clone.join("pressa/__pycache__/y.pyc.139821"), "").unwrap();
     assert_nothing(&mut origin);
     let changed = [
         "src/app.log",
@@ -116,6 +118,100 @@ fn what_people_did_while_the_app_started_is_theirs() {
             .filter(|name| !own_account || *name != "app.pid")
             .collect();
         assert_eq!(origin.work("src").uncommitted.items, named);
+    }
+}
+
+/// The commands of a deployment did not make it, and nobody can make it again.
+#[test]
+fn what_lay_there_before_a_deployment_stays_work() {
+    let mut origin = released();
+    let (clone, directory) = (origin.target(), origin.workspace());
+    for (name, text) in [
+        ("new.py", "x = 1\n"),
+        ("lib/w.py", "x = 2\n"),
+        ("media/photo", "x"),
+    ] {
+        let path = clone.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    fs::write(directory.join("home/notes.txt"), "12345").unwrap();
+    let deploy = |origin: &mut Origin| {
+        let branch = git(&clone, &["branch", "--show-current"]).trim().to_owned();
+        let (directory, commit) = (directory.clone(), None);
+        let update = UpdateTree {
+            directory: directory.clone(),
+            branch,
+            commit,
+        };
+        origin.helper.ask(update).unwrap();
+        fs::write(clone.join("static/css/new.css"), "by a command").unwrap();
+        let own_account = true;
+        let record = RecordMade {
+            directory,
+            own_account,
+        };
+        origin.helper.ask(record).unwrap();
+        assert_eq!(origin.work("src").uncommitted.items, ["lib/", "new.py"]);
+        assert_eq!(left(origin), ["home/notes.txt", "src/media/"]);
+    };
+    deploy(&mut origin);
+    // A second one does not take them over either.
+    deploy(&mut origin);
+}
+
+#[test]
+fn what_cid_wrote_is_work_once_somebody_adds_to_it() {
+    let mut origin = world();
+    let (clone, directory) = (origin.target(), origin.workspace());
+    let configure = |text: &str| Configure {
+        tree: clone.clone(),
+        files: vec![TreeFile {
+            target: ".env".into(),
+            source: FileSource::Text(text.into()),
+            replace: false,
+            yields: false,
+        }],
+        links: Vec::new(),
+        variables: BTreeMap::new(),
+    };
+    origin.helper.ask(configure("PORT=1\n")).unwrap();
+    let own_account = false;
+    let record = RecordMade {
+        directory,
+        own_account,
+    };
+    origin.helper.ask(record).unwrap();
+    assert_nothing(&mut origin);
+    fs::write(clone.join(".env"), "PORT=1\nMINE=1\n").unwrap();
+    assert_eq!(origin.work("src").uncommitted.items, [".env"]);
+    // Written anew, it is cid's again.
+    origin.helper.ask(configure("PORT=2\n")).unwrap();
+    assert_nothing(&mut origin);
+}
+
+/// libgit2 passes over files beside tracked ones that such a rule ignores.
+#[test]
+fn files_under_a_rule_that_ignores_everything_are_named() {
+    for rule in ["*", "/*", "*\n!*.py", "/pressa/*"] {
+        let mut origin = world();
+        let clone = origin.target();
+        fs::write(clone.join(".git/info/exclude"), format!("{rule}\n")).unwrap();
+        let folder = match rule.starts_with("/pressa") {
+            true => clone.join("pressa"),
+            false => clone.clone(),
+        };
+        fs::create_dir_all(folder.join("nd/deep")).unwrap();
+        fs::create_dir_all(folder.join("empty")).unwrap();
+        fs::create_dir_all(folder.join("__pycache__")).unwrap();
+        for name in ["data.sqlite3", "nd/deep/x", "__pycache__/my_work.txt"] {
+            fs::write(folder.join(name), "x").unwrap();
+        }
+        let named = left(&mut origin);
+        let below = folder.strip_prefix(origin.workspace()).unwrap().display();
+        let expected = ["__pycache__/", "data.sqlite3", "nd/"];
+        let expected = expected.map(|name| format!("{below}/{name}"));
+        assert_eq!(named, expected, "{rule}");
     }
 }
 
