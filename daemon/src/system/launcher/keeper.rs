@@ -57,13 +57,26 @@ pub(in crate::system) async fn stop(unit: &str, limit: Duration) -> Result<(), F
         .hint(format!("systemctl status {unit} tells more")))
 }
 
-/// Waits until a unit has ended by itself, at most so long.
-pub(super) async fn wait_for(unit: &str, limit: Duration) -> Result<(), Fault> {
+/// Waits until units whose names begin so have ended by themselves, at most so long. systemd may keep one loaded that
+/// has ended.
+pub(super) async fn wait_for(prefix: &str, limit: Duration) -> Result<(), Fault> {
     let begin = Instant::now();
-    while !units(unit).await?.is_empty() && begin.elapsed() < limit {
+    while listed(prefix, &[])
+        .await?
+        .iter()
+        .any(|(_, state)| runs(state))
+        && begin.elapsed() < limit
+    {
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
+}
+
+fn runs(state: &str) -> bool {
+    matches!(
+        state,
+        "active" | "activating" | "deactivating" | "reloading"
+    )
 }
 
 async fn systemctl(args: &[&str], limit: Duration) -> Result<bool, Fault> {
@@ -71,22 +84,23 @@ async fn systemctl(args: &[&str], limit: Duration) -> Result<bool, Fault> {
     Ok(output.status == Some(0))
 }
 
-/// Units of helpers that are there now.
+/// Units of helpers that are loaded, also those that have ended.
 pub(super) async fn units(prefix: &str) -> Result<Vec<String>, Fault> {
+    let units = listed(prefix, &["--all"]).await?;
+    Ok(units.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Units and their active states.
+async fn listed(prefix: &str, more: &[&str]) -> Result<Vec<(String, String)>, Fault> {
     let pattern = format!("{prefix}*");
-    let args = [
-        "list-units",
-        "--all",
-        "--plain",
-        "--no-legend",
-        "--full",
-        &pattern,
-    ];
-    let output = exec::output("systemctl", args, Duration::from_secs(10)).await?;
-    Ok(output
-        .stdout
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect())
+    let mut args = vec!["list-units", "--plain", "--no-legend", "--full", &pattern];
+    args.extend(more);
+    let output = exec::output("systemctl", &args, Duration::from_secs(10)).await?;
+    // UNIT LOAD ACTIVE SUB DESCRIPTION.
+    let units = output.stdout.lines().filter_map(|line| {
+        let mut fields = line.split_whitespace();
+        let (name, state) = (fields.next()?, fields.nth(1)?);
+        Some((name.to_owned(), state.to_owned()))
+    });
+    Ok(units.collect())
 }

@@ -182,8 +182,9 @@ impl Transient {
     /// Also learns which units an earlier daemon left.
     pub(super) async fn new(binary: PathBuf, units: Arc<Units>) -> Result<Self, Fault> {
         // An earlier daemon's changes to accounts run to their end without it.
-        keeper::wait_for(&ready_name(&Identity::Accounts), FINISH_LIMIT).await?;
-        // An earlier daemon's helpers ended with its connection to them; their names must be free.
+        let accounts = format!("{READY}{}", mark(&Identity::Accounts));
+        keeper::wait_for(&accounts, FINISH_LIMIT).await?;
+        // An earlier daemon's helpers ended with its connection to them; what is left of them must not stay.
         for unit in keeper::units(READY).await? {
             keeper::stop(&unit, READY_LIMIT).await?;
         }
@@ -212,17 +213,13 @@ impl Transient {
 #[async_trait]
 impl Starter for Transient {
     fn start(&self, job: Uuid, identity: &Identity) -> Result<Start, Fault> {
-        let mut name = match job {
-            STANDING => ready_name(identity),
-            _ => format!("{PREFIX}{job}.{}.service", mark(identity)),
+        let (name, shape) = match job {
+            // A name of its own: a job may still have the one before, and systemd may keep a dead one loaded.
+            STANDING => (standing_name(identity), self.ready(identity)),
+            _ => (format!("{PREFIX}{job}.{}.service", mark(identity)), None),
         };
-        let mut command = self.command(job, identity, &name)?;
-        // The same for all of its kind, whatever the unit is called.
-        let shape = Shape::of(&command);
-        if job == STANDING && identity.may_wait() {
-            name = taken_name(identity);
-            command = self.command(job, identity, &name)?;
-        }
+        let command = self.command(job, identity, &name)?;
+        let shape = shape.unwrap_or_else(|| Shape::of(&command));
         self.started().insert(name.clone(), None);
         Ok(Start {
             shape,
@@ -233,7 +230,7 @@ impl Starter for Transient {
     }
 
     fn ready(&self, identity: &Identity) -> Option<Shape> {
-        let name = ready_name(identity);
+        let name = any_name(identity);
         let command = self.command(STANDING, identity, &name).ok()?;
         Some(Shape::of(&command))
     }
@@ -275,13 +272,13 @@ impl Starter for Transient {
     }
 }
 
-/// What the unit of a helper that stands ready is called.
-fn ready_name(identity: &Identity) -> String {
+/// What stands for all names of helpers of this identity that stand ready: their commands differ in nothing else.
+fn any_name(identity: &Identity) -> String {
     format!("{READY}{}.service", mark(identity))
 }
 
-/// The same where a job takes it over: the next one starts while that job still has it.
-fn taken_name(identity: &Identity) -> String {
+/// What the unit of a helper that stands ready is called.
+fn standing_name(identity: &Identity) -> String {
     format!("{READY}{}.{}.service", mark(identity), Uuid::now_v7())
 }
 
