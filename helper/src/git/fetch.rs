@@ -61,6 +61,11 @@ pub(crate) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
     }
     let repository = mirror::open(&ask.mirror)?;
     let Some(base) = commit_of(&repository, &base)? else {
+        if is_empty(&repository) {
+            let message = format!("the repository {} has no branches yet", git.url.shown());
+            let hint = format!("push its first commits, to the branch {}", ask.base);
+            return Err(Fault::new(message).hint(hint));
+        }
         return Err(Fault::new(format!(
             "cannot find the base branch {} on {}; branches there: {}",
             ask.base,
@@ -195,6 +200,11 @@ fn commit_of(repository: &Repository, name: &str) -> Result<Option<String>, Faul
     }
 }
 
+fn is_empty(repository: &Repository) -> bool {
+    let branches = repository.references_glob("refs/heads/*");
+    branches.is_ok_and(|mut branches| branches.next().is_none())
+}
+
 fn branches(repository: &Repository) -> String {
     let mut names: Vec<String> = repository
         .references_glob("refs/heads/*")
@@ -205,9 +215,8 @@ fn branches(repository: &Repository) -> String {
     names.sort();
     let more = names.len().saturating_sub(NAMED_BRANCHES);
     names.truncate(NAMED_BRANCHES);
-    match (names.is_empty(), more) {
-        (true, _) => "none".into(),
-        (false, 0) => names.join(", "),
-        (false, more) => format!("{} and {more} more", names.join(", ")),
+    match more {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
     }
 }

@@ -42,19 +42,20 @@ pub(super) const DAMAGED_HERE: Known = Known {
     lost: None,
     means: |git| {
         let mirror = git.mirror.display();
-        match git.url.local() {
-            Some(path) => (
-                format!("objects are damaged, there or in cid's own copy {mirror}"),
-                format!(
-                    "git -C {} fsck --full tells whether they are whole there; then remove {mirror}, and cid makes it anew",
-                    path.display()
-                ),
+        let there = match git.url.local() {
+            Some(path) => format!("in {}", path.display()),
+            None => "in the repository there".to_owned(),
+        };
+        // Either may be the only whole one, and workspaces borrow from the copy.
+        (
+            format!("objects are missing or damaged, there or in cid's own copy {mirror}"),
+            format!(
+                "`runuser -u {} -- git -C {mirror} fsck --full` tells whether cid's copy is whole, and `git fsck --full` {there} \
+                 whether the other is; mend the one that is not from the one that is. A damaged copy is moved away, never \
+                 removed: cid makes it anew",
+                user()
             ),
-            None => (
-                format!("cid's own copy of it, {mirror}, is damaged"),
-                format!("remove {mirror}: cid makes it anew"),
-            ),
-        }
+        )
     },
 };
 
