@@ -25,8 +25,8 @@ const CAUSES: &[Cause] = &[
             let module = between(line, "No module named '", "'")?;
             let module = module.split('.').next()?;
             Some(format!(
-                "no package that was installed has the module {module}: declare one, or install more files, such as\n\
-                 [app]\ninstall = [[\"pip\", \"install\", \"-r\", \"requirements.txt\", \"-r\", \"requirements/more.txt\"]]"
+                "no package that was installed has the module {module}: declare its package where the others are declared. Where several \
+                 files declare packages:\n[app]\ninstall = [[\"pip\", \"install\", \"-r\", \"FILE\", \"-r\", \"ANOTHER FILE\"]]"
             ))
         },
     },

@@ -81,8 +81,8 @@ impl StayingUp {
         last_lines(cx, process, &self.logs).await;
     }
 
-    /// The processes that have not run long enough yet. `answers`: the web process has answered, which is
-    /// proof enough.
+    /// The processes that have not run long enough yet. `answers`: the web process has answered, which is proof enough
+    /// if it has not ended before: what it left behind may have answered.
     pub(super) fn unsettled<'a>(
         &self,
         processes: &'a [Process],
@@ -91,7 +91,7 @@ impl StayingUp {
         processes.iter().find(|process| {
             let key = process.pid.map(|pid| (process.name.clone(), pid));
             let since = key.and_then(|key| self.up.get(&key));
-            let enough = match answers && process.name == WEB {
+            let enough = match answers && process.name == WEB && process.ends == 0 {
                 true => Duration::ZERO,
                 false => MOMENT,
             };
@@ -193,6 +193,11 @@ mod tests {
             Some("web")
         );
         assert!(young.unsettled(&processes[..1], true).is_none());
+        let once = [Process {
+            ends: 1,
+            ..running("web", 1)
+        }];
+        assert!(young.unsettled(&once, true).is_some());
         assert!(seen(MOMENT).unsettled(&processes, false).is_none());
         // A process that was started again counts from zero.
         let again = [running("worker", 3)];

@@ -81,7 +81,7 @@ const STARTS: &[Start] = &[
         command: &["cargo", "run", "--release"],
     },
     Start {
-        of: is_node,
+        of: |kind| kind.is_none() || is_node(kind),
         file: "server.js",
         holds: "",
         command: &["node", "server.js"],
