@@ -303,9 +303,9 @@ mod tests {
             (Code::Unauthenticated, Kind::SignedOut, 4),
             (Code::AlreadyExists, Kind::Conflict, 5),
             (Code::Aborted, Kind::Conflict, 5),
-            (Code::FailedPrecondition, Kind::Refused, 1),
+            (Code::FailedPrecondition, Kind::Refused, 5),
             (Code::Unavailable, Kind::Unavailable, 6),
-            (Code::ResourceExhausted, Kind::Busy, 1),
+            (Code::ResourceExhausted, Kind::Busy, 5),
             (Code::Unimplemented, Kind::Internal, 1),
             (Code::Unknown, Kind::Internal, 1),
         ] {

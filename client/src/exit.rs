@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 0: done.
     Done,
-    /// 1: the job failed, drift is left, or something nobody expected.
+    /// 1: the job failed, drift is left, or something unexpected.
     Failed,
     /// 2: usage or invalid input.
     Usage,
@@ -16,7 +16,7 @@ pub enum Exit {
     NotFound,
     /// 4: the caller may not.
     Denied,
-    /// 5: it exists already, a job is in the way, or work would be lost.
+    /// 5: refused as things are: it exists already, a job is in the way, a limit is reached, work would be lost.
     Conflict,
     /// 6: the daemon cannot be reached.
     Unreachable,
@@ -63,11 +63,11 @@ impl From<Kind> for Exit {
             Kind::Invalid => Self::Usage,
             Kind::NotFound => Self::NotFound,
             Kind::Denied | Kind::SignedOut => Self::Denied,
-            Kind::Conflict => Self::Conflict,
+            Kind::Conflict | Kind::Refused | Kind::Busy => Self::Conflict,
             Kind::Unreachable | Kind::Disconnected | Kind::Timeout | Kind::Unavailable => {
                 Self::Unreachable
             }
-            Kind::Refused | Kind::Busy | Kind::Cancelled | Kind::Internal => Self::Failed,
+            Kind::Cancelled | Kind::Internal => Self::Failed,
         }
     }
 }

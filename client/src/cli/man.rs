@@ -20,7 +20,7 @@ const STATUSES: &[(Exit, &str)] = &[
     (Exit::Done, "Done."),
     (
         Exit::Failed,
-        "The job failed, drift is left, a bound is reached, or something nobody expected.",
+        "The job failed, drift is left, or something unexpected.",
     ),
     (Exit::Usage, "Usage, or invalid input."),
     (
@@ -30,7 +30,7 @@ const STATUSES: &[(Exit, &str)] = &[
     (Exit::Denied, "The caller may not."),
     (
         Exit::Conflict,
-        "It exists already, a job is in the way, work would be lost, or a command was ended because its workspace is deleted.",
+        "Refused as things are: it exists already, a job is in the way, a limit is reached, work would be lost; or a command was ended because its workspace is deleted.",
     ),
     (
         Exit::Unreachable,

@@ -55,7 +55,7 @@ const SOCKET: &str = "CID_SOCKET";
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Exit status: 0 done, 1 the job failed, 2 usage or invalid input, 3 not found,\n\
-                  4 denied, 5 conflict, 6 the daemon cannot be reached, 130 detached by Ctrl-C.\n\
+                  4 denied, 5 refused as things are, 6 the daemon cannot be reached, 130 detached by Ctrl-C.\n\
                   `run` and `shell` end with their command's own status; with 5 or 6, and a word, where the\n\
                   command was ended because its workspace goes or the daemon stops."
 )]

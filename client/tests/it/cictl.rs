@@ -47,7 +47,7 @@ fn the_exit_status_says_why() {
     assert_eq!(create("mallory@example.com"), 4);
     assert_eq!(create("taken@example.com"), 5);
     assert_eq!(code(&daemon, &["restart", "good@example.com"]), 5);
-    assert_eq!(code(&daemon, &["jobs", "cancel", "good"]), 1);
+    assert_eq!(code(&daemon, &["jobs", "cancel", "good"]), 5);
     assert_eq!(code(&daemon, &["jobs", "retry", "retried"]), 0);
     assert_eq!(code(&daemon, &["nonsense"]), 2);
     assert_eq!(code(&daemon, &["project", "check"]), 1);

@@ -1,6 +1,6 @@
 //! How many calls and long answers each user id, each person at the front, and all together may have open.
 
-use crate::{domain::Email, error::Error};
+use crate::{domain::Opener, error::Error};
 use cid_protocol::budget::{
     Budget, CALLS, CALLS_OF_USER, LOGS, LOGS_OF_PERSON, LOGS_OF_USER, WATCHES, WATCHES_OF_PERSON,
     WATCHES_OF_USER,
@@ -24,29 +24,12 @@ pub(crate) enum Kind {
 impl Kind {
     /// Of one such opener, and in all.
     fn budgets(self, opener: &Opener) -> [&'static Budget; 2] {
-        match (self, &opener.person) {
+        match (self, opener.is_person()) {
             (Self::Calls, _) => [&CALLS_OF_USER, &CALLS],
-            (Self::Logs, None) => [&LOGS_OF_USER, &LOGS],
-            (Self::Logs, Some(_)) => [&LOGS_OF_PERSON, &LOGS],
-            (Self::Watches, None) => [&WATCHES_OF_USER, &WATCHES],
-            (Self::Watches, Some(_)) => [&WATCHES_OF_PERSON, &WATCHES],
-        }
-    }
-}
-
-/// Whose place it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Opener {
-    uid: u32,
-    /// Who is signed in at the front, which has the user id.
-    person: Option<Email>,
-}
-
-impl Opener {
-    pub(crate) fn new(uid: u32, person: Option<&Email>) -> Self {
-        Self {
-            uid,
-            person: person.cloned(),
+            (Self::Logs, false) => [&LOGS_OF_USER, &LOGS],
+            (Self::Logs, true) => [&LOGS_OF_PERSON, &LOGS],
+            (Self::Watches, false) => [&WATCHES_OF_USER, &WATCHES],
+            (Self::Watches, true) => [&WATCHES_OF_PERSON, &WATCHES],
         }
     }
 }
@@ -128,7 +111,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use crate::cid::streams::*;
+    use crate::{cid::streams::*, domain::Email};
 
     fn user(uid: usize) -> Opener {
         Opener::new(u32::try_from(uid).unwrap(), None)

@@ -11,6 +11,7 @@ pub mod event;
 pub mod job_kind;
 pub mod name;
 pub mod notice;
+pub mod opener;
 pub mod rights;
 pub mod workspace;
 
@@ -25,6 +26,7 @@ pub use email::{Email, EmailError, MailDomain};
 pub use job_kind::{Becomes, JobKind};
 pub use name::{Name, ProjectName, UnitName};
 pub use notice::{Channel, CommitStatus, Notice, StatusState};
+pub use opener::Opener;
 pub use rights::{Rights, RightsByProject};
 pub use workspace::{JobState, Workspace, WorkspaceState};
 

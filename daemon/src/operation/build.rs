@@ -3,12 +3,9 @@
 use super::create::refuse_full_disk;
 use crate::{
     authz::{Actor, Claim, Permit, Subject},
-    cid::{
-        Cid,
-        streams::{Kind, Opener},
-    },
+    cid::{Cid, streams::Kind},
     config::Project,
-    domain::{Build, BuildState, Creator, ProjectName, Source, Verdict},
+    domain::{Build, BuildState, Creator, Opener, ProjectName, Source, Verdict},
     error::Error,
     keeper, plan,
     store::{Keeps, KeptBy},

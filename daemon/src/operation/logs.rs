@@ -6,9 +6,9 @@ use crate::{
     authz::Claim,
     cid::{
         Cid,
-        streams::{Kind, Opener, Place},
+        streams::{Kind, Place},
     },
-    domain::ProcessType,
+    domain::{Opener, ProcessType},
     error::Error,
 };
 use cid_kernel::fs;

@@ -4,7 +4,7 @@ use super::{Named, bind, project_of, refuse_live_job, refuse_stage, resolve};
 use crate::{
     authz::Claim,
     cid::Cid,
-    domain::{Workspace, WorkspaceState},
+    domain::{Opener, Workspace, WorkspaceState},
     error::Error,
     system::{
         helpers::{Identity, WorkspaceUser},
@@ -85,7 +85,8 @@ pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: Wanted) -> Resu
         });
     }
     // Before the command starts, so that a delete that begins now finds it.
-    let place = cid.sys.sessions.begin(&workspace.unit(), permit.uid());
+    let opener = Opener::new(permit.uid(), permit.actor().person());
+    let place = cid.sys.sessions.begin(&workspace.unit(), opener);
     let place = place.map_err(exhausted)?;
     let unit = match &cid.sys.host {
         Some(host) => {
@@ -172,7 +173,9 @@ fn check(wanted: &Start) -> Result<(), Error> {
 
 fn exhausted(full: Full) -> Error {
     let hint = match full {
-        Full::User | Full::Workspace => "end one of them, or wait until one has ended",
+        Full::User | Full::Person | Full::Workspace => {
+            "end one of them, or wait until one has ended"
+        }
         Full::All => "try again when some have ended",
     };
     Error::Exhausted {

@@ -3,11 +3,11 @@
 use super::jobs::{about, job_to_see};
 use crate::{
     authz::{Decision, Viewer},
-    cid::{
-        Cid,
-        streams::{Kind, Opener},
+    cid::{Cid, streams::Kind},
+    domain::{
+        Opener,
+        event::{Event, What},
     },
-    domain::event::{Event, What},
     engine::Plan,
     error::Error,
     store::JobRow,

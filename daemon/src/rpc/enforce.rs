@@ -4,7 +4,8 @@
 use super::audit::Audit;
 use crate::{
     authz::{Call, Caller, Claim, Decision, Denial, Door, Gate, Guest},
-    cid::streams::{Kind, Opener, Streams},
+    cid::streams::{Kind, Streams},
+    domain::Opener,
     error::Error,
     sign_in::SignIn,
 };

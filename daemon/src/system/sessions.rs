@@ -1,8 +1,8 @@
 //! The commands that people run in workspaces now: how many are allowed, and that they end with their
 //! workspace.
 
-use crate::domain::UnitName;
-use cid_protocol::budget::{RUNS, RUNS_OF_USER, RUNS_OF_WORKSPACE};
+use crate::domain::{Opener, UnitName};
+use cid_protocol::budget::{RUNS, RUNS_OF_PERSON, RUNS_OF_USER, RUNS_OF_WORKSPACE};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,6 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 const PER_USER: usize = RUNS_OF_USER.most;
+const PER_PERSON: usize = RUNS_OF_PERSON.most;
 const PER_WORKSPACE: usize = RUNS_OF_WORKSPACE.most;
 const ALL: usize = RUNS.most;
 
@@ -30,7 +31,7 @@ struct Open {
     /// Fired when they are to end.
     ended: CancellationToken,
     /// Who runs them.
-    uids: Vec<u32>,
+    openers: Vec<Opener>,
 }
 
 /// Which limit keeps another command from starting.
@@ -41,6 +42,9 @@ pub enum Full {
         "cannot run another command: your account has {PER_USER} at work in workspaces already"
     )]
     User,
+    /// The same of someone at the front.
+    #[error("cannot run another command: you have {PER_PERSON} at work in workspaces already")]
+    Person,
     /// The workspace's.
     #[error(
         "cannot run another command in this workspace: {PER_WORKSPACE} are at work there already"
@@ -61,30 +65,34 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// Reserves a place for a command of this user in a workspace.
+    /// Reserves a place for a command of this opener in a workspace.
     ///
     /// # Errors
     /// The limit is reached.
-    pub fn begin(self: &Arc<Self>, unit: &UnitName, uid: u32) -> Result<Place, Full> {
+    pub fn begin(self: &Arc<Self>, unit: &UnitName, opener: Opener) -> Result<Place, Full> {
         let mut open = self.lock();
-        let of_user = |open: &Open| open.uids.iter().filter(|of| **of == uid).count();
-        if open.values().map(of_user).sum::<usize>() >= PER_USER {
-            return Err(Full::User);
+        let own = |open: &Open| open.openers.iter().filter(|of| **of == opener).count();
+        let (most, full) = match opener.is_person() {
+            true => (PER_PERSON, Full::Person),
+            false => (PER_USER, Full::User),
+        };
+        if open.values().map(own).sum::<usize>() >= most {
+            return Err(full);
         }
         if open
             .get(unit)
-            .is_some_and(|open| open.uids.len() >= PER_WORKSPACE)
+            .is_some_and(|open| open.openers.len() >= PER_WORKSPACE)
         {
             return Err(Full::Workspace);
         }
         let of_all = Arc::clone(&self.all).try_acquire_owned();
         let of_all = of_all.map_err(|_| Full::All)?;
         let here = open.entry(unit.clone()).or_default();
-        here.uids.push(uid);
+        here.openers.push(opener.clone());
         Ok(Place {
             sessions: Arc::clone(self),
             unit: unit.clone(),
-            uid,
+            opener,
             ended: here.ended.clone(),
             _of_all: of_all,
         })
@@ -116,7 +124,7 @@ impl Sessions {
 pub struct Place {
     sessions: Arc<Sessions>,
     unit: UnitName,
-    uid: u32,
+    opener: Opener,
     ended: CancellationToken,
     _of_all: OwnedSemaphorePermit,
 }
@@ -134,10 +142,10 @@ impl Drop for Place {
         let Some(here) = open.get_mut(&self.unit) else {
             return;
         };
-        if let Some(mine) = here.uids.iter().position(|uid| *uid == self.uid) {
-            here.uids.swap_remove(mine);
+        if let Some(mine) = here.openers.iter().position(|of| *of == self.opener) {
+            here.openers.swap_remove(mine);
         }
-        if here.uids.is_empty() {
+        if here.openers.is_empty() {
             open.remove(&self.unit);
         }
     }
@@ -146,6 +154,11 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Email;
+
+    fn user(uid: u32) -> Opener {
+        Opener::new(uid, None)
+    }
 
     fn unit(number: usize) -> UnitName {
         UnitName::parse(&format!("shop.w{number}")).unwrap()
@@ -155,7 +168,7 @@ mod tests {
     fn each_bound_holds_and_places_come_back() {
         let sessions = Arc::new(Sessions::default());
         let begin = |workspace: usize, uid: usize| {
-            sessions.begin(&unit(workspace), u32::try_from(uid).unwrap())
+            sessions.begin(&unit(workspace), user(u32::try_from(uid).unwrap()))
         };
         let of_one: Vec<_> = (0..PER_USER).map(|n| begin(n, 1).unwrap()).collect();
         assert_eq!(begin(99, 1).err(), Some(Full::User));
@@ -174,30 +187,46 @@ mod tests {
         assert_eq!(again.len(), PER_USER);
     }
 
+    #[test]
+    fn people_at_the_front_have_places_of_their_own() {
+        let sessions = Arc::new(Sessions::default());
+        let begin = |email: &str, workspace: usize| {
+            let email = Email::parse(email).unwrap();
+            sessions.begin(&unit(workspace), Opener::new(9, Some(&email)))
+        };
+        let of_anna: Vec<_> = (0..PER_PERSON)
+            .map(|n| begin("anna@example.com", n).unwrap())
+            .collect();
+        assert_eq!(begin("anna@example.com", 99).err(), Some(Full::Person));
+        assert!(begin("ben@example.com", 0).is_ok());
+        drop(of_anna);
+        assert!(begin("anna@example.com", 99).is_ok());
+    }
+
     #[tokio::test]
     async fn a_workspaces_end_is_told_to_its_own_commands_only() {
         let sessions = Arc::new(Sessions::default());
         let (gone, other) = (
-            sessions.begin(&unit(1), 7).unwrap(),
-            sessions.begin(&unit(2), 7).unwrap(),
+            sessions.begin(&unit(1), user(7)).unwrap(),
+            sessions.begin(&unit(2), user(7)).unwrap(),
         );
         sessions.end(&unit(1));
         assert!(gone.ended().is_cancelled() && !other.ended().is_cancelled());
-        let later = sessions.begin(&unit(1), 7).unwrap();
+        let later = sessions.begin(&unit(1), user(7)).unwrap();
         assert!(!later.ended().is_cancelled());
     }
 
     #[tokio::test]
     async fn the_end_waits_for_those_that_are_being_ended() {
         let sessions = Arc::new(Sessions::default());
-        let place = sessions.begin(&unit(1), 7).unwrap();
+        let place = sessions.begin(&unit(1), user(7)).unwrap();
         let closing = sessions.close(Duration::from_secs(30));
         let ended = async {
             tokio::task::yield_now().await;
-            assert_eq!(sessions.begin(&unit(2), 8).err(), Some(Full::All));
+            assert_eq!(sessions.begin(&unit(2), user(8)).err(), Some(Full::All));
             drop(place);
         };
         assert!(tokio::join!(closing, ended).0);
-        assert_eq!(sessions.begin(&unit(1), 7).err(), Some(Full::All));
+        assert_eq!(sessions.begin(&unit(1), user(7)).err(), Some(Full::All));
     }
 }

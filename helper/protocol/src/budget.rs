@@ -58,7 +58,7 @@ pub struct Over {
 impl Over {
     /// Where the bound comes from.
     pub const HINT: &'static str =
-        "cid sets this bound, for all alike; docs/limits.md has them all";
+        "cid sets this bound, for all alike; limits.md of the documentation has them all";
 }
 
 impl Display for Over {
@@ -203,6 +203,8 @@ budgets! {
     WATCHES = count 512, "jobs that are watched at once, in all";
     /// `cictl run`.
     RUNS_OF_USER = count 16, "commands that one user id runs at once";
+    /// The tests that one person begins at the front.
+    RUNS_OF_PERSON = count 4, "commands that one person at the front runs at once";
     /// In one workspace.
     RUNS_OF_WORKSPACE = count 16, "commands that people run at once in one workspace";
     /// Each costs systemd a unit and the daemon two processes and three pipes.

@@ -265,7 +265,7 @@ fn too_little_room_anywhere_is_said_before_anything_is_done() {
             mount.leave(10);
         }
         let before = stage.snapshot();
-        let said = stage.cictl_ends(1, &["create", BERT]).text();
+        let said = stage.cictl_ends(5, &["create", BERT]).text();
         assert!(said.contains("cannot make a workspace"), "{said}");
         assert!(said.contains(lacking) && said.contains(place), "{said}");
         stage.assert_same(&before);

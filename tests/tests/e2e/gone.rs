@@ -51,7 +51,7 @@ fn without_its_file_a_project_is_named_and_its_workspaces_go() {
             "leave --with-branch away",
         ),
     ] {
-        let said = stage.cictl_ends(1, verb).text();
+        let said = stage.cictl_ends(5, verb).text();
         assert!(said.contains("hello has no file any more"), "{said}");
         assert!(said.contains(instead) && said.contains("hello.toml"));
     }
@@ -72,7 +72,7 @@ fn with_a_bad_file_workspaces_go_all_the_same() {
     fs::write(stage.file("hello.toml"), "domain = 7").unwrap();
     let said = stage.check(&[]);
     assert!(said.status == 1 && said.text().contains("hello.toml"));
-    let said = stage.cictl_ends(1, &["restart", ANNA]).text();
+    let said = stage.cictl_ends(5, &["restart", ANNA]).text();
     assert!(said.contains("cannot be used"), "{said}");
     stage.delete_here(ANNA);
     assert!(!anna.directory().exists());
@@ -152,7 +152,7 @@ fn a_project_is_taken_away_whole_and_can_come_back() {
     assert!(!traces(&stage).is_empty());
 
     let remove = ["project", "remove", "hello", "--yes"];
-    let said = stage.cictl_ends(1, &remove).text();
+    let said = stage.cictl_ends(5, &remove).text();
     assert!(said.contains(ANNA) && said.contains(BERT), "{said}");
     assert!(said.contains("--with-workspaces"), "{said}");
     assert!(stage.file("hello.toml").exists());

@@ -21,7 +21,7 @@ fn limited(project: u32, creator: u32, all: u32) -> Stage {
 #[track_caller]
 fn refuses(stage: &Stage, email: &str, key: &str) {
     let before = stage.snapshot();
-    let said = stage.cictl_ends(1, &["create", email]).text();
+    let said = stage.cictl_ends(5, &["create", email]).text();
     assert!(said.contains("cannot make a workspace"), "{said}");
     assert!(said.contains(&format!("{ANNA} in hello")), "{said}");
     assert!(said.contains(key), "{said}");

@@ -102,7 +102,7 @@ fn a_link_signs_in_and_its_person_sees_and_makes_their_own() {
         assert_eq!(browser.current_url().await?.path(), "/sign-in");
         Ok(())
     });
-    let refused = stage.cictl_ends(1, &["people", "link", "eve@elsewhere.org"]);
+    let refused = stage.cictl_ends(5, &["people", "link", "eve@elsewhere.org"]);
     assert!(
         refused.text().contains("[people] in cid.toml"),
         "{}",

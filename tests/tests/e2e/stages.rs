@@ -209,13 +209,13 @@ fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
     let file = stage.sandbox.dir().join("etc/projects.d/hello.toml");
     fs::write(&file, "domain = [").unwrap();
     stage.sandbox.hup().unwrap();
-    stage.cictl_ends(1, &["promote", "test", "2"]);
+    stage.cictl_ends(5, &["promote", "test", "2"]);
     let said = stage.cictl_ends(0, &["rollback", "test"]).text();
     assert!(said.contains("what the file last said"), "{said}");
     assert!(page(&stage, &host).starts_with("one from test"));
     fs::remove_file(&file).unwrap();
     stage.sandbox.restart().unwrap();
-    stage.cictl_ends(1, &["promote", "production", "2"]);
+    stage.cictl_ends(5, &["promote", "production", "2"]);
     stage.cictl_ends(0, &["rollback", "production", "2", "-p", "hello"]);
     assert!(page(&stage, www).starts_with("two from production"));
     assert_eq!(of(&stage, "production")["build"], 2);
@@ -311,9 +311,9 @@ fn what_may_not_run_is_refused_with_its_reason() {
     let said = stage.cictl_ends(1, &["doctor"]).text();
     assert!(said.contains("cictl delete test -p hello"), "{said}");
     assert_eq!(of(&stage, "test")["build"], 1);
-    let said = stage.cictl_ends(1, &["project", "remove", "hello", "--yes"]);
+    let said = stage.cictl_ends(5, &["project", "remove", "hello", "--yes"]);
     assert!(said.text().contains("has stages: test"), "{}", said.text());
-    let said = stage.cictl_ends(1, &["delete", "test", "--yes"]).text();
+    let said = stage.cictl_ends(5, &["delete", "test", "--yes"]).text();
     assert!(said.contains("--discard"), "{said}");
     stage.cictl_ends(0, &["delete", "test", "--yes", "--discard"]);
     assert!(!stage.sandbox.dir().join("work/hello/test").exists());

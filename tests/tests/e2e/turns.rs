@@ -37,7 +37,7 @@ fn id_of(job: &Value) -> String {
 fn who_may_begin_no_further_job_is_told_whose_are_at_work() {
     let stage = hanging_with("max_jobs = 1\n");
     begin(&stage, "anna@example.com", "hang");
-    let refused = stage.cictl_ends(1, &["create", "ben@example.com", "-p", "hello"]);
+    let refused = stage.cictl_ends(5, &["create", "ben@example.com", "-p", "hello"]);
     let said = refused.text();
     let holder =
         "1 are at work, and there may be no more: create of anna@example.com in hang, 0 min";

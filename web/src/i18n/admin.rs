@@ -27,6 +27,9 @@ sentences! {
     work_stays:
         "A workspace with work that is nowhere else stays.",
         "Стенд с работой, которой больше нигде нет, останется.";
+    delete_unanswered:
+        "No answer in time: its git server is slow. Look at it later.",
+        "Ответа пока нет: сервер git отвечает медленно. Проверьте позже.";
     at_work: "At work", "Идут сейчас";
     no_job_at_work: "No job is at work, none is stuck.", "Ничего не выполняется и не застряло.";
     ended: "Ended", "Закончились";

@@ -30,6 +30,9 @@ sentences! {
     no_tests: "The project has no tests. They are named in its file:", "У проекта нет тестов. Их называют в его файле:";
     test_passed: "passed", "пройдено";
     test_broke: "It is not known how it ended: the connection broke.", "Чем кончилось, неизвестно: связь прервалась.";
+    test_too_long:
+        "Ended after 15 minutes. On the server, longer tests run by cictl test.",
+        "Прервано через 15 минут. Более долгие тесты запускает на сервере cictl test.";
     process: "Process", "Процесс";
     since: "Since", "С какого времени";
     memory: "Memory", "Память";

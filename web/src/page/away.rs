@@ -5,7 +5,7 @@ use crate::{
     app::App,
     error::{Answer, Problem, Refusal},
     i18n::Lang,
-    page,
+    page::{self, delivery},
     visitor::Visitor,
 };
 use askama::Template;
@@ -135,17 +135,26 @@ pub async fn nobody(lang: Lang, headers: HeaderMap) -> Response {
     answer(&headers, lang, StatusCode::NOT_FOUND, &page, plain)
 }
 
-/// Leads to the page of the workspace that answers under a host name, if the visitor sees it.
+/// Leads to the page of the workspace or stage that answers under a host name, if the visitor sees it.
 pub async fn at(visitor: Visitor, lang: Lang, Path(host): Path<String>) -> Answer {
-    let all = visitor.daemon.list(None).await;
+    let daemon = &visitor.daemon;
+    let all = daemon.list(None).await;
     let all = all.map_err(|err| Refusal(lang, err.into()))?;
-    let is_it = |url: &String| {
+    let is_it = |url: &str| {
         let rest = url.split_once("://").map_or("", |(_, rest)| rest);
         rest.split([':', '/']).next() == Some(&host)
     };
-    let found = all.iter().find(|one| one.url.as_ref().is_some_and(is_it));
-    match found {
-        Some(workspace) => Ok(Redirect::to(&page::workspace_path(workspace)).into_response()),
+    let workspace = all.iter().find(|one| one.url.as_deref().is_some_and(is_it));
+    let path = match workspace {
+        Some(workspace) => Some(page::workspace_path(workspace)),
+        None => {
+            let stages = daemon.stages(None).await.unwrap_or_default();
+            let stage = stages.iter().find(|one| is_it(&one.url));
+            stage.map(|one| delivery::path(&one.project))
+        }
+    };
+    match path {
+        Some(path) => Ok(Redirect::to(&path).into_response()),
         None => Err(Refusal(lang, Problem::NoPage)),
     }
 }

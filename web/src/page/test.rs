@@ -6,7 +6,7 @@ use crate::{
     error::{Answer, Problem, Refusal},
     form::Posted,
     i18n::Lang,
-    limits::Stream,
+    limits::{self, Stream},
     page::{self, Frame, events, workspace::find},
     text::Escaped,
 };
@@ -20,7 +20,7 @@ use axum::{
 use cid_client::{Client, RunOutput, Workspace};
 use futures::{StreamExt, stream};
 use std::{convert::Infallible, fmt::Write};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 /// Where the output goes in the page.
 const MARK: &str = "<!-- output -->";
@@ -65,8 +65,13 @@ pub async fn submit(
     tokio::spawn(async move {
         let mut closing = closing;
         let run = run(&daemon, &workspace, &tests, lang, &sender);
+        let limited = async {
+            if timeout(limits::STREAM_LIFETIME, run).await.is_err() {
+                let _ = sender.send(verdict(false, lang.test_too_long())).await;
+            }
+        };
         tokio::select! {
-            () = run => {}
+            () = limited => {}
             // The page was left.
             () = sender.closed() => {}
             _ = closing.wait_for(|closing| *closing) => {}
@@ -103,14 +108,17 @@ async fn run(daemon: &Client, workspace: &Workspace, tests: &[String], t: Lang, 
             Ok(None) => (false, t.test_broke().to_owned()),
             Err(error) => (false, t.daemon_says(&error.message).to_string()),
         };
-        let class = if is_good { "good" } else { "bad" };
-        let verdict =
-            format!("</pre>\n<p class=\"card {class} verdict\" role=\"status\">{said}</p>\n");
-        let _ = to.send(verdict).await;
+        let _ = to.send(verdict(is_good, &said)).await;
         if !is_good {
             return;
         }
     }
+}
+
+/// Ends a test's output with what came of it.
+fn verdict(is_good: bool, said: &str) -> String {
+    let class = if is_good { "good" } else { "bad" };
+    format!("</pre>\n<p class=\"card {class} verdict\" role=\"status\">{said}</p>\n")
 }
 
 /// A test's output, line by line; answers its exit status.

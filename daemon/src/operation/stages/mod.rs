@@ -81,7 +81,18 @@ pub async fn stages(cid: &Cid, project: &str) -> Result<Vec<ShownStage>, Error> 
         all.extend(try_join_all(shown).await?);
         all.extend(unnamed(cid, &project).await?);
     }
+    see(cid, &mut all).await;
     Ok(all)
+}
+
+/// Looks at all that runs at once: each page may take as long as [`LOOK`].
+async fn see(cid: &Cid, stages: &mut [ShownStage]) {
+    let rows: Vec<_> = stages.iter().filter_map(|s| s.workspace.as_ref()).collect();
+    let seen = cid.health.look(&rows, LOOK).await;
+    let deployed = stages.iter_mut().filter(|stage| stage.workspace.is_some());
+    for (stage, seen) in deployed.zip(seen) {
+        stage.seen = seen;
+    }
 }
 
 /// Stages that the project file does not name any more: they run on until they are deleted.
@@ -95,12 +106,7 @@ async fn unnamed(cid: &Cid, project: &Project) -> Result<Vec<ShownStage>, Error>
         all.push(ShownStage {
             name: row.name.clone(),
             project: project.name.clone(),
-            seen: cid
-                .health
-                .look(&[&row], LOOK)
-                .await
-                .pop()
-                .unwrap_or_default(),
+            seen: Seen::default(),
             url: row.url.clone(),
             previous: None,
             promotable: None,
@@ -118,10 +124,6 @@ async fn shown(
     builds: &[Build],
 ) -> Result<ShownStage, Error> {
     let place = Place::of(cid, project, name).await?;
-    let seen = match &place.workspace {
-        Some(workspace) => cid.health.look(&[workspace], LOOK).await.pop(),
-        None => None,
-    };
     let url = match &place.workspace {
         Some(workspace) if !workspace.url.is_empty() => workspace.url.clone(),
         _ => cid
@@ -132,7 +134,7 @@ async fn shown(
     Ok(ShownStage {
         name: name.clone(),
         project: project.name.clone(),
-        seen: seen.unwrap_or_default(),
+        seen: Seen::default(),
         url,
         previous: place.previous(builds),
         promotable: place.newest(builds).map(|build| build.number),

@@ -5,15 +5,20 @@ use crate::{
     error::Answer,
     form::Posted,
     i18n::{Lang, Said},
+    limits::LOOK_TIMEOUT,
     page::{self, Frame},
 };
 use askama::Template;
 use axum::http::StatusCode;
 use cid_client::DeleteOptions;
 use futures::{StreamExt, stream};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// Each look waits for the remotes of a workspace.
 const AT_ONCE: usize = 4;
+/// The answer says of each workspace what came of it, so it comes before the request's own limit.
+const LIMIT: Duration = Duration::from_secs(LOOK_TIMEOUT.as_secs() - 20);
 
 /// Asks before the workspaces that were chosen are deleted; with `confirmed`, deletes those without work.
 pub async fn submit(posted: Posted) -> Answer {
@@ -30,18 +35,18 @@ pub async fn submit(posted: Posted) -> Answer {
         }
     }
     let daemon = &posted.visitor.daemon;
+    let end = Instant::now() + LIMIT;
     let delete = async |(email, project): (String, String)| {
         let outcome = match is_confirmed {
             false => None,
-            true => Some(
-                match daemon
-                    .delete(&email, Some(&project), DeleteOptions::default())
-                    .await
-                {
-                    Ok(begun) => Outcome::Begun(page::job_path(&begun.job)),
-                    Err(error) => Outcome::Refused(lang.daemon_says(&error.message)),
-                },
-            ),
+            true => {
+                let begun = daemon.delete(&email, Some(&project), DeleteOptions::default());
+                Some(match timeout_at(end, begun).await {
+                    Ok(Ok(begun)) => Outcome::Begun(page::job_path(&begun.job)),
+                    Ok(Err(error)) => Outcome::Refused(lang.daemon_says(&error.message)),
+                    Err(_) => Outcome::Unknown,
+                })
+            }
         };
         One {
             email,
@@ -76,6 +81,8 @@ enum Outcome {
     /// The page of the job.
     Begun(String),
     Refused(Said),
+    /// The git server took too long.
+    Unknown,
 }
 
 #[derive(Template)]
