@@ -175,7 +175,10 @@ impl Error {
                 limit.as_secs()
             ),
         )
-        .with_hint("the request may still be carried out: see `cictl jobs`")
+        .with_hint(
+            "`systemctl status cid` and `journalctl -u cid` tell whether it runs; a request that it has may still be \
+             carried out: see `cictl jobs`",
+        )
     }
 
     /// Reads what the daemon, or the connection to it, answered.

@@ -143,8 +143,22 @@ impl Client {
     ///
     /// [`Kind::Refused`](crate::Kind::Refused) while it has workspaces.
     pub async fn remove_project(&self, name: &str) -> Result<RemovedProject> {
+        self.removal(name, false).await
+    }
+
+    /// Asks whether anything but its workspaces keeps a project from being taken away. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Refused`](crate::Kind::Refused) when something does.
+    pub async fn check_removal(&self, name: &str) -> Result<()> {
+        self.removal(name, true).await.map(drop)
+    }
+
+    async fn removal(&self, name: &str, only_check: bool) -> Result<RemovedProject> {
         let request = pb::RemoveProjectRequest {
             name: name.to_owned(),
+            only_check,
         };
         let mut service = self.projects_service();
         let answer = self.answer_within(SURVEY_LIMIT, service.remove(request));

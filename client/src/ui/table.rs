@@ -65,7 +65,7 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
         ("commit", workspace.commit.clone().unwrap_or_default()),
     ];
     if let Some(standing) = standing {
-        members.push(("head", head(standing)));
+        members.push(("head", head(standing, workspace.branch_gone_at.is_some())));
         if !standing.stale.is_empty() {
             members.push(("not in effect", clean(&standing.stale.join(", "))));
         }
@@ -140,13 +140,14 @@ fn processes(processes: &[Process]) -> String {
 }
 
 /// What is checked out, against the remote's branch as the clone last saw it.
-fn head(standing: &Standing) -> String {
+fn head(standing: &Standing, is_branch_gone: bool) -> String {
     let commit = standing.head.as_deref().unwrap_or("no commit");
     let on = match &standing.branch {
         Some(branch) => format!(" on {}", clean(branch)),
         None => ", on no branch".to_owned(),
     };
     let counts = match (standing.ahead, standing.behind) {
+        _ if is_branch_gone => String::new(),
         (Some(0), Some(0)) => ", as on the remote".to_owned(),
         (Some(ahead), Some(behind)) => format!(", {ahead} ahead and {behind} behind the remote"),
         _ => String::new(),

@@ -339,7 +339,10 @@ impl pb::projects_server::Projects for Service {
         &self,
         request: Request<pb::RemoveProjectRequest>,
     ) -> Answer<pb::RemoveProjectResponse> {
-        let name = request.into_inner().name;
+        let pb::RemoveProjectRequest { name, only_check } = request.into_inner();
+        if only_check {
+            return Ok(Response::new(pb::RemoveProjectResponse::default()));
+        }
         Ok(Response::new(pb::RemoveProjectResponse {
             file: format!("/etc/cid/projects.d/{name}.toml.removed"),
             removed: vec!["its mirror".into()],

@@ -1,7 +1,7 @@
 //! Deploy users may not use cid, so no deploy user may be a person who does.
 
 use super::{Project, Shelf};
-use crate::domain::{ProjectName, RightsByProject};
+use crate::domain::{ProjectName, RightsByProject, account::TOOLS};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Refuses files that make one account both. `before` are the previous rights: of two files, the one that
@@ -24,6 +24,12 @@ pub(super) fn refuse_people(
         people.sort_by_key(|(name, _)| *name != project.name);
         let other = people.iter().find(|(_, accounts)| accounts.contains(&user));
         let why = match (is_member(user), other) {
+            _ if is_own(user) => {
+                let why = format!("{user} is an account of the machine or of cid; {MEND}");
+                let error = project.error_at("deploy_user", why);
+                shelf.insert(project.name.to_string(), Err(error));
+                continue;
+            }
             (true, _) => format!("{user} is in the group cid"),
             (false, None) => continue,
             (false, Some((other, _))) => {
@@ -42,13 +48,20 @@ pub(super) fn refuse_people(
                 format!("{user} is in [access.people] of the project {other}")
             }
         };
-        let why = format!("{why}, {RULE}; make an account for git alone");
+        let why = format!("{why}, {RULE}; {MEND}");
         let error = project.error_at("deploy_user", why);
         shelf.insert(project.name.to_string(), Err(error));
     }
 }
 
 const RULE: &str = "and deploy users may not use cid";
+const MEND: &str = "make an account for git alone";
+
+/// Accounts under which other things run than git: one of a workspace would own the project's mirror.
+fn is_own(user: &str) -> bool {
+    let is_named = ["root", TOOLS, "cid-web"].contains(&user);
+    is_named || user.starts_with("cidw-") || user.starts_with("cidb-")
+}
 
 /// The accounts of people by project: those of the files, and of projects whose file is bad or gone what the
 /// last good one gave.

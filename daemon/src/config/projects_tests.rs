@@ -65,6 +65,24 @@ fn rights_outlive_a_good_file_and_not_a_project() {
 }
 
 #[test]
+fn accounts_of_the_machine_and_of_cid_are_no_deploy_users() {
+    let dir = tempfile::tempdir().unwrap();
+    let (layout, projects) = projects(dir.path(), |_| false);
+    for user in ["root", "cid-tools", "cid-web", "cidw-1", "cidb-shop"] {
+        write_people(&layout, "shop", user, "anna");
+        projects.reload().unwrap();
+        let told = projects.get("shop").unwrap_err().to_string();
+        assert!(
+            told.contains("line 2, deploy_user: ") && told.contains(user),
+            "{told}"
+        );
+    }
+    write_people(&layout, "shop", "deploy", "anna");
+    projects.reload().unwrap();
+    assert!(projects.get("shop").is_ok());
+}
+
+#[test]
 fn no_person_who_uses_cid_is_a_deploy_user() {
     let dir = tempfile::tempdir().unwrap();
     let (layout, projects) = projects(dir.path(), |account| account == "bert");

@@ -102,6 +102,10 @@ impl Projects for Cid {
             return Err(Error::not_found(format!("there is no project {name:?}")).into());
         };
         concerns(&request, &project);
+        if request.get_ref().only_check {
+            project::check_removal(self, &project).await?;
+            return Ok(Response::new(v1::RemoveProjectResponse::default()));
+        }
         let cid = self.clone();
         // It continues if the caller disconnects.
         let removing = tokio::spawn(async move { project::remove(&cid, &project).await });

@@ -132,7 +132,13 @@ impl CheckHealth {
                         false => Err(Fault::new("cannot reach the web process: nobody listens")),
                     }
                 });
-            let state = judge(health, seen?, answer, staying_up);
+            let mut state = judge(health, seen?, answer, staying_up);
+            if let (State::Silent(_), true, Some(port)) = (&state, open, self.closed_port(cx).await)
+            {
+                state = State::Wrong(Fault::new(format!(
+                    "cannot reach nginx: nobody listens on port {port}"
+                )));
+            }
             match &state {
                 State::Answers => return Ok(()),
                 State::Wrong(_) if wrong_since.is_none() => wrong_since = Some(Instant::now()),
@@ -178,6 +184,17 @@ impl CheckHealth {
         let (probe, path) = (cx.sys().probe.as_ref(), health.path.as_str());
         let is_meant = |status| health.accepts(status);
         site.visit(probe, path, is_meant, REQUEST).await
+    }
+
+    /// The port of nginx, if nobody listens there: the app cannot help that.
+    async fn closed_port(&self, cx: &Cx) -> Option<u16> {
+        let site = &cx.sys().site;
+        let port = match self.tls {
+            true => site.https_port,
+            false => site.http_port,
+        };
+        let is_open = self.past_nginx || cx.sys().probe.is_open(port).await;
+        (!is_open).then_some(port)
     }
 
     /// Where a redirect leads is seen through nginx, once visitors get there.

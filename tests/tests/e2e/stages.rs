@@ -1,7 +1,7 @@
 //! A build travels from stage to stage and back.
 
 use crate::{
-    stage::{SOON, Stage},
+    stage::{ANNA, SOON, Stage},
     visitors::under_load,
 };
 use cid_testkit::{Tree, git, wait_until};
@@ -251,8 +251,8 @@ fn what_may_not_run_is_refused_with_its_reason() {
         (3, &["test", "nobody"], "there is no workspace nobody"),
         (3, &["show", "nobody"], "there is no workspace nobody"),
         (0, &["show", "production"], "nothing was deployed yet"),
-        (1, &["deploy", "test"], "cictl promote"),
-        (1, &["access", "repair", "test"], "is a stage"),
+        (5, &["deploy", "test"], "cictl promote"),
+        (5, &["access", "repair", "test"], "is a stage"),
         (
             5,
             &["delete", "test", "--yes", "--discard"],
@@ -311,7 +311,12 @@ fn what_may_not_run_is_refused_with_its_reason() {
     let said = stage.cictl_ends(1, &["doctor"]).text();
     assert!(said.contains("cictl delete test -p hello"), "{said}");
     assert_eq!(of(&stage, "test")["build"], 1);
-    let said = stage.cictl_ends(5, &["project", "remove", "hello", "--yes"]);
+    // Before any workspace goes.
+    let anna = stage.create(ANNA);
+    let remove = ["project", "remove", "hello", "--yes", "--with-workspaces"];
+    let said = stage.cictl_ends(5, &remove);
+    stage.answers(&anna);
+    stage.delete(ANNA);
     assert!(said.text().contains("has stages: test"), "{}", said.text());
     let said = stage.cictl_ends(5, &["delete", "test", "--yes"]).text();
     assert!(said.contains("--discard"), "{said}");

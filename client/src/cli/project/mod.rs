@@ -21,6 +21,22 @@ pub(super) struct Project {
     verb: Verb,
 }
 
+/// One project, as a word or as other verbs take it.
+#[derive(Debug, Args)]
+struct Which {
+    /// The project; may be left out where there is only one
+    name: Option<String>,
+    /// The same
+    #[arg(short, long, value_name = "NAME", conflicts_with = "name")]
+    project: Option<String>,
+}
+
+impl Which {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref().or(self.project.as_deref())
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show all projects
@@ -39,15 +55,9 @@ enum Verb {
     ///
     /// A moved base branch is built and tested, a moved branch of a workspace deployed, as the project's file says.
     /// The jobs go on by themselves: see `cictl jobs` and `cictl builds`.
-    Fetch {
-        /// The project; may be left out where there is only one
-        name: Option<String>,
-    },
-    /// Show the webhooks that came since cid started, and what came of each
-    Hooks {
-        /// The project; may be left out where there is only one
-        name: Option<String>,
-    },
+    Fetch(Which),
+    /// Show the latest webhooks, and what came of each
+    Hooks(Which),
     Init(Init),
     Remove(Remove),
 }
@@ -83,17 +93,17 @@ impl Project {
                     return Ok(Exit::Failed);
                 }
             }
-            Verb::Fetch { name } => {
-                let followed = cx.connect().await?.fetch(name.as_deref()).await?;
+            Verb::Fetch(which) => {
+                let followed = cx.connect().await?.fetch(which.name()).await?;
                 if followed.is_empty() {
                     cx.say("nothing is new");
                 }
                 cx.print(&followed, || table::follow_ups(&followed))?;
             }
-            Verb::Hooks { name } => {
-                let deliveries = cx.connect().await?.hooks(name.as_deref()).await?;
+            Verb::Hooks(which) => {
+                let deliveries = cx.connect().await?.hooks(which.name()).await?;
                 if deliveries.is_empty() {
-                    cx.say("none has come since cid started");
+                    cx.say("no webhook has come");
                 }
                 cx.print(&deliveries, || table::hooks(&deliveries, cx.width()))?;
             }

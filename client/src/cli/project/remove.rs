@@ -45,7 +45,10 @@ impl Remove {
         }
         let client = cx.connect().await?;
         let workspaces = match self.with_workspaces {
-            true => self.workspaces(&client).await?,
+            true => {
+                client.check_removal(&self.name).await?;
+                self.workspaces(&client).await?
+            }
             false => Vec::new(),
         };
         if !self.yes {

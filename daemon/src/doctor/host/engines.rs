@@ -31,6 +31,25 @@ pub(super) async fn nginx(cid: Cid) -> Troubles {
     )])
 }
 
+/// Whether polkit answers; it starts when it is asked. Without it nobody but root can use cid.
+pub(super) async fn polkit() -> Troubles {
+    let ping = [
+        "--system",
+        "call",
+        "org.freedesktop.PolicyKit1",
+        "/org/freedesktop/PolicyKit1/Authority",
+        "org.freedesktop.DBus.Peer",
+        "Ping",
+    ];
+    let asked = exec::output("busctl", ping, ASK_LIMIT).await?;
+    let why = asked.stderr.lines().last().unwrap_or("it does not answer");
+    let trouble = || Trouble::new("", format!("people cannot use cictl: {why}"));
+    Ok((asked.status != Some(0))
+        .then(trouble)
+        .into_iter()
+        .collect())
+}
+
 /// Whether Debian's own supervisord runs and has no program. If that cannot be determined, the answer is no.
 pub(super) async fn unused_supervisord() -> bool {
     let args = ["is-active", "--quiet", "supervisor.service"];

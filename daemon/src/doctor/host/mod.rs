@@ -167,6 +167,13 @@ const CHECKS: &[Check] = &[
         look: |cid| Box::pin(mail::troubles(cid)),
     },
     Check {
+        name: "polkit",
+        question: "can polkit be asked who may do what?",
+        mend: "systemctl unmask polkit && systemctl start polkit; systemctl status polkit tells more",
+        in_sandbox: false,
+        look: |_| Box::pin(engines::polkit()),
+    },
+    Check {
         name: "remote",
         question: "does the git server let the deploy user in?",
         mend: "cictl project check tells more",

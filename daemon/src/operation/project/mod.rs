@@ -5,7 +5,7 @@ mod remove;
 mod story;
 
 pub use check::{Item, Severity, check};
-pub use remove::{Removed, remove};
+pub use remove::{Removed, check_removal, remove};
 
 use super::known_project;
 use crate::{

@@ -4,7 +4,7 @@
 
 use crate::{
     cid::Cid,
-    domain::{JobKind, ProjectName, builder, project_group},
+    domain::{JobKind, ProjectName, Workspace, builder, project_group},
     error::Error,
     keeper,
     layout::{kept_dir, trash_dir},
@@ -62,12 +62,21 @@ pub async fn remove(cid: &Cid, project: &ProjectName) -> Result<Removed, Error> 
     Ok(removed)
 }
 
+/// Whether anything but workspaces keeps a project: said before the first of them is deleted.
+///
+/// # Errors
+/// It has stages, folders in which somebody worked, or builds that are being made.
+pub async fn check_removal(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
+    refuse_stages(cid, project).await?;
+    refuse_kept(cid, project).await?;
+    refuse_live_builds(cid, project).await
+}
+
 /// Ensures that the project has no workspaces and can get none. Returns where its file is now.
 async fn close(cid: &Cid, project: &ProjectName) -> Result<Option<PathBuf>, Error> {
     let _turn = cid.turns.creating.write().await;
+    check_removal(cid, project).await?;
     refuse_workspaces(cid, project).await?;
-    refuse_kept(cid, project).await?;
-    refuse_live_builds(cid, project).await?;
     let file = cid.projects.file_of(project);
     let aside = match fs::exists(&file) {
         true => Some(set_aside(&file)?),
@@ -82,24 +91,31 @@ async fn close(cid: &Cid, project: &ProjectName) -> Result<Option<PathBuf>, Erro
     Ok(aside)
 }
 
+async fn refuse_stages(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
+    let mut stages = rows(cid, project).await?;
+    stages.retain(Workspace::is_stage);
+    let Some(stage) = stages.first() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+    Err(Error::Precondition {
+        message: format!("the project {project} has stages: {}", names.join(", ")),
+        hint: Some(format!(
+            "take their tables out of its file, reload, then delete each with its data: cictl delete {} -p {project} --yes --discard",
+            stage.name
+        )),
+    })
+}
+
+async fn rows(cid: &Cid, project: &ProjectName) -> Result<Vec<Workspace>, Error> {
+    let of = Some(project.clone());
+    Ok(cid.store.workspaces(of, 0, usize::MAX >> 1).await?)
+}
+
 async fn refuse_workspaces(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
-    let found = cid
-        .store
-        .workspaces(Some(project.clone()), 0, usize::MAX >> 1)
-        .await?;
+    let found = rows(cid, project).await?;
     if found.is_empty() {
         return Ok(());
-    }
-    let (stages, found): (Vec<_>, Vec<_>) = found.iter().partition(|one| one.is_stage());
-    if let Some(stage) = stages.first() {
-        let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
-        return Err(Error::Precondition {
-            message: format!("the project {project} has stages: {}", names.join(", ")),
-            hint: Some(format!(
-                "take their tables out of its file, reload, then delete each with its data: cictl delete {} -p {project} --yes --discard",
-                stage.name
-            )),
-        });
     }
     let emails: Vec<&str> = found.iter().map(|w| w.email.as_str()).collect();
     let (shown, more) = emails.split_at(emails.len().min(NAMED));
