@@ -64,13 +64,19 @@ pub async fn show(cid: &Cid, viewer: &Viewer, named: &Named, look: bool) -> Resu
     // Before the ledger is asked: whether there is one is not for everybody to know either.
     viewer.may_see(Some(&named.email))?;
     let workspace = resolve(cid, named).await?;
-    let mut looked = cid.health.look(&[&workspace], SHOW_LIMIT).await;
-    let seen = looked.pop().unwrap_or_default();
-    let memory = memory_of(&seen.processes).await;
-    let standing = match look {
-        true => standing(cid, &workspace).await,
-        false => None,
+    let seen = async {
+        let mut looked = cid.health.look(&[&workspace], SHOW_LIMIT).await;
+        let seen = looked.pop().unwrap_or_default();
+        let memory = memory_of(&seen.processes).await;
+        (seen, memory)
     };
+    let standing = async {
+        match look {
+            true => standing(cid, &workspace).await,
+            false => None,
+        }
+    };
+    let ((seen, memory), standing) = tokio::join!(seen, standing);
     Ok(Shown {
         workspace,
         seen,

@@ -30,8 +30,7 @@ pub(super) fn program(bin_dir: &Path) -> Option<PathBuf> {
     Some(bin_dir.join("cid-web")).filter(|path| path.is_file())
 }
 
-/// Waits, but not for ever, until the front takes connections: whoever finds the daemon ready finds
-/// the front ready as well.
+/// Waits, but not for ever, until the front takes connections: when the daemon is ready, so is the front.
 pub(super) async fn wait_until_up(layout: &Layout, bin_dir: &Path) {
     if program(bin_dir).is_none() {
         return;
@@ -47,16 +46,20 @@ pub(super) async fn wait_until_up(layout: &Layout, bin_dir: &Path) {
     }
 }
 
-/// Has an adopted supervisord run the front as it is now: its settings, or its program, may have
-/// changed since supervisord started it.
-pub(super) async fn refresh(rpc: &Rpc) {
-    let (added, changed, removed) = match rpc.reread().await {
-        Ok(differences) => differences,
-        Err(error) => {
-            tracing::warn!(%error, "the running supervisord cannot read its files");
-            return;
-        }
-    };
+/// Has an adopted supervisord run the front as it is now: its program may have been replaced since supervisord
+/// started it, and its settings too, where the configuration `has_changed`. Tells whether that went well.
+pub(super) async fn refresh(rpc: &Rpc, has_changed: bool) -> bool {
+    let mut differences = Default::default();
+    if has_changed {
+        differences = match rpc.reread().await {
+            Ok(differences) => differences,
+            Err(error) => {
+                tracing::warn!(%error, "the running supervisord cannot read its files");
+                return false;
+            }
+        };
+    }
+    let (added, changed, removed) = differences;
     let is_front = |names: &[String]| names.iter().any(|name| name == GROUP);
     let result = if is_front(&removed) {
         rpc.remove_group(GROUP)
@@ -67,9 +70,10 @@ pub(super) async fn refresh(rpc: &Rpc) {
     } else {
         Ok(())
     };
-    if let Err(fault) = result {
+    if let Err(fault) = &result {
         tracing::warn!(%fault, "the front could not be brought up to date");
     }
+    result.is_ok()
 }
 
 async fn program_was_replaced(rpc: &Rpc) -> bool {

@@ -23,6 +23,7 @@ use cid_kernel::fs;
 use cid_protocol::fault::Fault;
 use dxr::Value;
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -46,6 +47,8 @@ pub(super) struct Supervisord {
     program: PathBuf,
     config_path: PathBuf,
     config: String,
+    /// A copy of the configuration that the running supervisord has taken up.
+    taken: PathBuf,
     pid_file: PathBuf,
     /// What it says before it has a log.
     output_log: PathBuf,
@@ -59,6 +62,7 @@ impl Supervisord {
         Ok(Self {
             program: preflight::installed("supervisord")?,
             config_path: layout.state_dir.join("supervisor/supervisord.conf"),
+            taken: layout.state_dir.join("supervisor/taken.conf"),
             config: config::supervisord(layout, bin_dir, &pid_file)?,
             pid_file,
             output_log: layout.log_dir.join("supervisord.out"),
@@ -89,7 +93,7 @@ impl Supervisord {
 
     /// Asks it to stop all and end. One that does not answer is left as it is.
     async fn shut_down(&self, id: ProcessId) {
-        self.rpc.wait_for_exec().await;
+        self.rpc.wait_for_exec(&BTreeSet::new()).await;
         // On its own it stops one group after the other.
         drop(self.rpc.call::<Value>("stopAllProcesses", false).await);
         if self.rpc.call::<bool>("shutdown", ()).await.is_err() {
@@ -111,6 +115,12 @@ impl Supervisord {
             args.iter().take(2).any(|arg| arg.ends_with("/supervisord"))
                 && args.iter().any(|arg| *arg == config)
         };
+        // Its own file is right but where somebody has removed it.
+        let by_file = fs::read_optional(&self.pid_file).ok().flatten();
+        let by_file = by_file.and_then(|pid| procs::stat(pid.trim().parse().ok()?));
+        if let Some(stat) = by_file.filter(|stat| !stat.zombie && is_ours(stat.id.pid)) {
+            return Some(stat.id);
+        }
         let ours: Vec<_> = procs::all()
             .into_iter()
             .filter(|stat| is_ours(stat.id.pid))
@@ -130,8 +140,17 @@ impl Supervisord {
             return Ok(false);
         }
         self.write_files()?;
-        front::refresh(&self.rpc).await;
+        // It reads all program files for that, which takes seconds where there are many.
+        let is_taken = fs::read_optional(&self.taken)?.as_ref() == Some(&self.config);
+        if front::refresh(&self.rpc, !is_taken).await {
+            self.note_taken()?;
+        }
         Ok(true)
+    }
+
+    /// Notes with which configuration the running supervisord runs.
+    fn note_taken(&self) -> Result<(), Fault> {
+        fs::write_changed(&self.taken, self.config.as_bytes(), 0o644)
     }
 
     /// What it reads at its start.
@@ -166,7 +185,10 @@ impl Supervisord {
                 return Err(Fault::new("cannot start supervisord: it ended at once"));
             };
             match self.wait_for_answer(id, START_LIMIT).await {
-                Ok(()) => return Ok(id),
+                Ok(()) => {
+                    self.note_taken()?;
+                    return Ok(id);
+                }
                 Err(error) => self.quarantine_or_fail(&mut child, id, &error).await?,
             }
         }

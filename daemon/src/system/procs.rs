@@ -3,15 +3,20 @@
 pub use cid_kernel::reaper::{user, users};
 
 use nix::{
-    sys::signal::{Signal, kill},
+    errno::Errno,
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    sync::LazyLock,
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
+
+/// Up to this many processes are followed one by one.
+const FEW: usize = 20;
 
 /// A process that cannot be mistaken for a later one with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,19 +126,24 @@ pub fn program_is_gone(pid: u32) -> bool {
     program.is_ok_and(|program| program.to_string_lossy().ends_with(" (deleted)"))
 }
 
-/// Its children, zombies included where the kernel keeps a list.
+/// Its children, zombies included where the kernel keeps lists: one for each of its threads.
 pub fn children(pid: u32) -> Vec<u32> {
-    match fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
-        Ok(text) => text
-            .split_whitespace()
-            .filter_map(|child| child.parse().ok())
-            .collect(),
-        Err(_) => all()
-            .into_iter()
-            .filter(|stat| stat.parent == pid)
-            .map(|stat| stat.id.pid)
-            .collect(),
+    static HAS_LISTS: LazyLock<bool> =
+        LazyLock::new(|| fs::exists("/proc/thread-self/children").unwrap_or_default());
+    if !*HAS_LISTS {
+        let all = all().into_iter().filter(|stat| stat.parent == pid);
+        return all.map(|stat| stat.id.pid).collect();
     }
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    // A thread that has just ended has handed its children on.
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let parse = |list: String| -> Vec<u32> {
+        let pids = list.split_whitespace();
+        pids.filter_map(|pid| pid.parse().ok()).collect()
+    };
+    lists.flat_map(parse).collect()
 }
 
 /// These processes and all that descend from them.
@@ -141,14 +151,15 @@ pub fn with_descendants(pids: &[u32]) -> Vec<Stat> {
     Tree::now().with_descendants(pids)
 }
 
-/// All processes, and which are whose children.
-struct Tree {
+/// All processes at one time, and which are whose children.
+pub struct Tree {
     all: BTreeMap<u32, Stat>,
     children: BTreeMap<u32, Vec<Stat>>,
 }
 
 impl Tree {
-    fn now() -> Self {
+    /// Looks at all of them.
+    pub fn now() -> Self {
         let mut children: BTreeMap<u32, Vec<Stat>> = BTreeMap::new();
         let all = all();
         for stat in &all {
@@ -158,7 +169,13 @@ impl Tree {
         Self { all, children }
     }
 
-    fn with_descendants(&self, pids: &[u32]) -> Vec<Stat> {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Stat> {
+        self.all.values()
+    }
+
+    /// These and all that descend from them.
+    pub fn with_descendants(&self, pids: &[u32]) -> Vec<Stat> {
         let pids: BTreeSet<u32> = pids.iter().copied().collect();
         let mut found: Vec<Stat> = pids
             .iter()
@@ -179,6 +196,19 @@ impl Tree {
     }
 }
 
+/// A process and all that descend from it, found by the kernel's lists of children.
+fn family(pid: u32) -> Vec<Stat> {
+    let mut found: Vec<Stat> = stat(pid).filter(|stat| !stat.zombie).into_iter().collect();
+    let mut next = 0;
+    while let Some(parent) = found.get(next).map(|stat| stat.id.pid) {
+        next += 1;
+        let born = children(parent).into_iter().filter_map(stat);
+        let new = |child: &Stat| child.parent == parent && !child.zombie;
+        found.extend(born.filter(new));
+    }
+    found
+}
+
 /// What each of these processes and its descendants have in memory, in bytes; 0 for those that are not there.
 pub fn memory_of(pids: &[Option<u32>]) -> Vec<u64> {
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
@@ -190,14 +220,14 @@ pub fn memory_of(pids: &[Option<u32>]) -> Vec<u64> {
         let text = fs::read_to_string(format!("/proc/{}/statm", stat.id.pid)).ok()?;
         text.split(' ').nth(1)?.parse::<u64>().ok()
     };
-    // One look at /proc, however many are asked about.
-    let tree = Tree::now();
+    // One look at all processes where many are asked about, a walk from child to child where few are.
+    let tree = (pids.len() > FEW).then(Tree::now);
     let of = |pid: &u32| {
-        let pages = tree
-            .with_descendants(&[*pid])
-            .iter()
-            .filter_map(resident)
-            .sum::<u64>();
+        let family = match &tree {
+            Some(tree) => tree.with_descendants(&[*pid]),
+            None => family(*pid),
+        };
+        let pages = family.iter().filter_map(resident).sum::<u64>();
         pages * page.unwrap_or(4096)
     };
     pids.iter().map(|pid| pid.as_ref().map_or(0, of)).collect()
@@ -219,6 +249,9 @@ pub async fn end(ids: &[ProcessId], groups: &[u32], grace: Duration) -> Vec<Proc
     let started = Instant::now();
     let mut pause = Duration::from_millis(10);
     loop {
+        if !any_lives(ids, &groups) {
+            return Vec::new();
+        }
         let living = members(ids, &mut groups);
         let elapsed = started.elapsed();
         if living.is_empty() || elapsed > grace + Duration::from_secs(3) {
@@ -236,6 +269,15 @@ pub async fn end(ids: &[ProcessId], groups: &[u32], grace: Duration) -> Vec<Proc
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(100));
     }
+}
+
+/// Whether one of `ids` lives or one of `groups` has members, ended ones included. Costs no look at all others.
+fn any_lives(ids: &[ProcessId], groups: &BTreeSet<u32>) -> bool {
+    let has_members = |group: &u32| {
+        let group = i32::try_from(*group).map(Pid::from_raw);
+        group.is_ok_and(|group| killpg(group, None) != Err(Errno::ESRCH))
+    };
+    ids.iter().any(|id| is_alive(*id)) || groups.iter().any(has_members)
 }
 
 /// The living among `ids` and in `groups`. A group that was empty once is forgotten: its number
@@ -302,6 +344,40 @@ mod tests {
                 .iter()
                 .any(|stat| stat.id == me.id)
         );
+    }
+
+    #[test]
+    fn few_and_many_have_the_same_memory() {
+        // A child of another thread than the first, with a child of its own.
+        let start = || Command::new("sh").args(["-c", "sleep 60 & wait"]).spawn();
+        let mut child = std::thread::spawn(start).join().unwrap().unwrap();
+        let me = std::process::id();
+        let both = || {
+            let few: Vec<_> = family(me).iter().map(|stat| stat.id).collect();
+            let many: Vec<_> = with_descendants(&[me]).iter().map(|stat| stat.id).collect();
+            (BTreeSet::from_iter(few), BTreeSet::from_iter(many))
+        };
+        let is_there = || {
+            let (few, many) = both();
+            let has_both = |family: &BTreeSet<ProcessId>| {
+                let is_child = |id: &&ProcessId| id.pid == child.id();
+                let below = |id: &&ProcessId| stat(id.pid).is_some_and(|s| s.parent == child.id());
+                family.iter().any(|id| is_child(&id)) && family.iter().any(|id| below(&id))
+            };
+            has_both(&few) && has_both(&many)
+        };
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !is_there() {
+            assert!(std::time::Instant::now() < deadline, "{:?}", both());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let few = memory_of(&[Some(child.id())]);
+        assert!(few[0] > 0);
+        assert_eq!(memory_of(&[None; FEW + 1]), [0; FEW + 1]);
+        for stat in family(child.id()) {
+            send(stat.id, Signal::SIGKILL);
+        }
+        child.wait().unwrap();
     }
 
     #[tokio::test]

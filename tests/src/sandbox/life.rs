@@ -107,7 +107,7 @@ impl Sandbox {
     }
 
     fn is_ready(&self) -> bool {
-        self.cictl_within(&["list"], Duration::from_secs(10))
+        self.cictl_within(&["version"], Duration::from_secs(10))
             .is_ok_and(|output| output.status == 0)
     }
 

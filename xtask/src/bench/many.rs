@@ -1,6 +1,11 @@
 //! What grows with the number of workspaces: the same questions and jobs at a few and at many.
 
-use super::{quiet_disk, spread::Spread, timed};
+use super::{
+    neighbour::{self, Visits},
+    quiet_disk,
+    spread::Spread,
+    timed,
+};
 use crate::{build, setup};
 use anyhow::{Context, Result, bail};
 use cid_testkit::{GitServer, Options, Sandbox, Tree};
@@ -16,25 +21,33 @@ use std::{
 const FEW: u32 = 10;
 /// Each job and question is measured so often.
 const TIMES: u32 = 9;
+/// How many come and go while a neighbour is visited.
+const CHANGES: u32 = 100;
 /// How many are made at once, in the burst and where nothing is measured.
 const BURST: u32 = 50;
 const AT_ONCE: u32 = 8;
 /// An app that costs next to nothing, so that what is measured is cid.
 const APP: &str = "\
-import os, socket
+import os, socket, threading
+def serve(client):
+    try:
+        head = client.recv(65536)
+        if b'upgrade: websocket' in head.lower():
+            client.sendall(b'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n\\r\\n')
+            while frame := client.recv(65536):
+                client.sendall(frame)
+        else:
+            client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok')
+    except OSError:
+        pass
+    client.close()
 server = socket.socket(socket.AF_UNIX)
 if os.path.exists(os.environ['SOCKET']):
     os.unlink(os.environ['SOCKET'])
 server.bind(os.environ['SOCKET'])
 server.listen(64)
 while True:
-    client = server.accept()[0]
-    try:
-        client.recv(65536)
-        client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok')
-    except OSError:
-        pass
-    client.close()
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
 ";
 
 /// Seconds, at one number of workspaces.
@@ -68,8 +81,10 @@ pub(super) fn run(many: u32) -> Result<()> {
     println!("==> {many} workspaces");
     fill(&sandbox, FEW + BURST..many)?;
     let grown = measure(&mut sandbox)?;
+    println!("==> a neighbour, while {CHANGES} are created and deleted");
+    let visits = neighbour::run(&sandbox, &host_of(&sandbox, 0)?, || changes(&sandbox))?;
     let file = build::target_dir()?.join("bench-many.json");
-    report(many, &few, &grown, burst, &file)?;
+    report(many, &few, &grown, burst, &visits, &file)?;
     sandbox.stop()
 }
 
@@ -122,6 +137,23 @@ fn fill_by(sandbox: &Sandbox, numbers: std::ops::Range<u32>, at_once: u32) -> Re
         }
         Ok(())
     })
+}
+
+/// The host name of a workspace.
+fn host_of(sandbox: &Sandbox, number: u32) -> Result<String> {
+    let shown = sandbox.json(&["show", &email(number)])?;
+    let url = shown["url"].as_str().context("it has no address")?;
+    let host = url.trim_start_matches("http://").split([':', '/']).next();
+    Ok(host.unwrap_or_default().to_owned())
+}
+
+fn changes(sandbox: &Sandbox) -> Result<()> {
+    for number in 0..CHANGES {
+        let email = format!("passing{number}@example.com");
+        sandbox.cictl(&["create", &email])?.ok()?;
+        sandbox.cictl(&["delete", "--yes", &email])?.ok()?;
+    }
+    Ok(())
 }
 
 fn measure(sandbox: &mut Sandbox) -> Result<Figures> {
@@ -185,6 +217,7 @@ fn report(
     few: &Figures,
     grown: &Figures,
     burst: f64,
+    visits: &[Visits; 2],
     file: &std::path::Path,
 ) -> Result<()> {
     let rows = [
@@ -218,11 +251,26 @@ fn report(
         "\na burst of {BURST}: {burst:.1} s, {:.2} of {BURST} in turn",
         burst / in_turn
     );
+    let [quiet, busy] = visits;
+    println!(
+        "a neighbour while {CHANGES} were created and deleted: {} of {} requests failed, p99 {:.1} ms \
+         ({:.1} ms before, {:.2}), WebSocket {}",
+        busy.failed,
+        busy.failed + busy.answered,
+        busy.p99 * 1000.0,
+        quiet.p99 * 1000.0,
+        busy.p99 / quiet.p99,
+        if busy.is_open { "kept" } else { "cut" }
+    );
     let table = rows
         .map(|(name, few, grown)| json!({ "what": name, "few": few.median, "many": grown.median }));
     let all = json!({
         "few": FEW, "many": many, "seconds": table, "burst": burst, "burst_in_turn": in_turn,
         "resident_mib": [before, after],
+        "neighbour": {
+            "failed": busy.failed, "answered": busy.answered, "socket_kept": busy.is_open,
+            "p99": busy.p99, "quiet_p99": quiet.p99,
+        },
     });
     fs::write(file, serde_json::to_vec_pretty(&all)?)?;
     println!("{}", file.display());

@@ -10,6 +10,7 @@
 mod floor;
 mod host;
 mod many;
+mod neighbour;
 mod pairs;
 mod spread;
 

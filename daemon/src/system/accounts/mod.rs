@@ -115,7 +115,7 @@ pub trait Accounts: Send + Sync {
     /// The numbers of an account and of a group that were made.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// No account or no group has that name.
     fn numbers(&self, account: &str, group: &str) -> Result<(u32, u32), Fault>;
 }
 

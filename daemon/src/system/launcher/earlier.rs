@@ -88,6 +88,11 @@ async fn end_one(path: &Path, limit: Duration) -> Result<(), Fault> {
     if let Some(owner) = owner(path) {
         sweep(owner, limit).await?;
     }
+    forget(path)
+}
+
+/// Removes a lock file, and the folder of its helper's connection.
+pub(super) fn forget(path: &Path) -> Result<(), Fault> {
     remove_folder(&path.with_extension(CONNECTION))?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

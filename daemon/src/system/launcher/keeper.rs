@@ -4,15 +4,18 @@ use super::earlier::kill_with_descendants;
 use crate::system::exec;
 use cid_kernel::reaper;
 use cid_protocol::fault::Fault;
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What ties a helper to everything it starts.
 #[derive(Clone, Debug)]
 pub(super) enum Keeper {
-    /// It is a child of the daemon's: descent, and its session.
-    Child,
+    /// It is a child of the daemon's with this lock file: descent, and its session.
+    Child(PathBuf),
     /// It is a unit of systemd's of this name: the unit's control group.
     Unit(String),
 }
@@ -21,7 +24,7 @@ impl Keeper {
     /// Kills it and all that it started; `pid` is the child that stands for it.
     pub(super) async fn kill(&self, pid: i32, limit: Duration) -> Result<(), Fault> {
         match self {
-            Self::Child => kill_with_descendants(pid, limit).await,
+            Self::Child(_) => kill_with_descendants(pid, limit).await,
             Self::Unit(name) => stop(name, limit).await,
         }
     }
@@ -29,7 +32,7 @@ impl Keeper {
     /// Cleans up for a helper that was killed from outside.
     pub(super) async fn sweep(&self, pid: i32, limit: Duration) -> Result<(), Fault> {
         match self {
-            Self::Child => {
+            Self::Child(_) => {
                 let gone =
                     tokio::task::spawn_blocking(move || reaper::kill_session(pid, limit)).await;
                 match gone {

@@ -147,8 +147,8 @@ impl HelperLauncher {
 
     async fn finish(&self, helper: Helper) -> Result<(), Fault> {
         let keeper = helper.keeper();
-        helper.end(END_LIMIT).await?;
-        self.starter.ended(&keeper);
+        let status = helper.end(END_LIMIT).await?;
+        self.starter.ended(&keeper, status.success());
         Ok(())
     }
 

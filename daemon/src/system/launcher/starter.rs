@@ -92,8 +92,8 @@ pub(super) trait Starter: Send + Sync {
     /// Gives a job a helper that stood ready.
     fn give(&self, _: &Keeper, _: Uuid) {}
 
-    /// A started helper has ended, and nothing of it is left.
-    fn ended(&self, keeper: &Keeper);
+    /// A started helper has ended; `in_order`: by itself, after it had ended all that it started.
+    fn ended(&self, keeper: &Keeper, in_order: bool);
 
     /// Ends helpers of a job that nobody holds any more: those of an earlier daemon or of dropped calls.
     async fn end_stray(&self, job: Uuid, limit: Duration) -> Result<(), Fault>;
@@ -127,16 +127,23 @@ impl Starter for Children {
             env.insert(AGENT.into(), agent);
         }
         let mut command = vec![self.binary.clone().into()];
-        command.extend(serve(job, ["--lock".into(), lock.into()]));
+        command.extend(serve(job, ["--lock".into(), lock.clone().into()]));
         Ok(Start {
             shape: Shape::of(&command),
             command,
             env: env.into_iter().collect(),
-            keeper: Keeper::Child,
+            keeper: Keeper::Child(lock),
         })
     }
 
-    fn ended(&self, _: &Keeper) {}
+    /// Without its lock file nobody looks at all processes for what it may have left.
+    fn ended(&self, keeper: &Keeper, in_order: bool) {
+        if let (Keeper::Child(lock), true) = (keeper, in_order)
+            && let Err(fault) = earlier::forget(lock)
+        {
+            tracing::debug!("{fault}");
+        }
+    }
 
     async fn end_stray(&self, job: Uuid, limit: Duration) -> Result<(), Fault> {
         earlier::end(&self.layout.helper_dir(), job, limit).await
@@ -241,7 +248,7 @@ impl Starter for Transient {
         }
     }
 
-    fn ended(&self, keeper: &Keeper) {
+    fn ended(&self, keeper: &Keeper, _: bool) {
         if let Keeper::Unit(name) = keeper {
             self.started().remove(name);
         }

@@ -1,7 +1,7 @@
 //! Changes to workspaces' groups, one at a time for each workspace.
 
 use super::{
-    app_groups,
+    ProcessState, app_groups,
     link::Link,
     orphans::{self, Orphans},
     refusal,
@@ -22,7 +22,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
 
 /// A supervisord that is being restarted answers again within this time.
 const RESTART_LIMIT: Duration = Duration::from_secs(3);
@@ -83,11 +86,13 @@ impl Changes {
     pub(super) async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
         let lock = self.lock(unit);
         let _held = lock.lock().await;
-        let leavers = self.leavers(unit);
-        let told = self.rpc.remove_group(unit.as_str()).await;
+        let running = self.running_beside(unit).await;
+        let leavers = self.leavers(unit, &running).await;
+        let told = self.rpc.remove_group_beside(unit.as_str(), &running);
+        let told = told.await;
         // The file goes whatever supervisord says.
         self.programs.remove(unit).await?;
-        if let Err(fault) = self.end_leavers(unit, leavers).await {
+        if let Err(fault) = self.end_leavers(unit, leavers, &running).await {
             return Ok(Effect::Owed(fault.message));
         }
         match told {
@@ -131,15 +136,18 @@ impl Changes {
 
     /// Stops a workspace's processes and starts its group from its file.
     async fn replace(&self, unit: &UnitName) -> Result<(), Fault> {
-        let leavers = self.leavers(unit);
+        let running = self.running_beside(unit).await;
+        let leavers = self.leavers(unit, &running).await;
         self.remove_group(unit).await?;
-        self.end_leavers(unit, leavers).await?;
+        self.end_leavers(unit, leavers, &running).await?;
         self.start(unit).await
     }
 
     async fn remove_group(&self, unit: &UnitName) -> Result<(), Fault> {
         let cannot = |error: RpcError| error.fault(format_args!("stop the group {unit}"));
-        self.rpc.remove_group(unit.as_str()).await.map_err(cannot)
+        let running = self.running_beside(unit).await;
+        let removed = self.rpc.remove_group_beside(unit.as_str(), &running);
+        removed.await.map_err(cannot)
     }
 
     /// Starts the group of a workspace's file.
@@ -166,18 +174,40 @@ impl Changes {
         }
     }
 
-    fn leavers(&self, unit: &UnitName) -> Orphans {
-        match self.keeper {
-            Keeper::Marks => Orphans::of_unit(&self.layout, unit),
-            Keeper::ControlGroup => Orphans::default(),
+    /// Processes of other groups that have run for a while, as far as supervisord tells: what need not be
+    /// looked at where one group is changed.
+    pub(super) async fn running_beside(&self, unit: &UnitName) -> BTreeSet<u32> {
+        let running = self.link.look(|groups| {
+            let others = groups.iter().filter(|(name, _)| *name != unit.as_str());
+            others
+                .flat_map(|(_, processes)| processes)
+                .filter(|process| process.state == ProcessState::Running)
+                .filter_map(|process| process.pid)
+                .collect()
+        });
+        running.await.unwrap_or_default()
+    }
+
+    /// A look at all processes, so not on a thread that serves others.
+    async fn leavers(&self, unit: &UnitName, running: &BTreeSet<u32>) -> Orphans {
+        if self.keeper == Keeper::ControlGroup {
+            return Orphans::default();
         }
+        let (layout, unit, running) = (self.layout.clone(), unit.clone(), running.clone());
+        let look = spawn_blocking(move || Orphans::of_unit(&layout, &unit, &running));
+        look.await.unwrap_or_default()
     }
 
     /// Ends processes that a workspace's stopped group left behind. They are recorded before the stop,
     /// because a process that left the group cannot be found from it afterwards.
-    async fn end_leavers(&self, unit: &UnitName, leavers: Orphans) -> Result<(), Fault> {
+    async fn end_leavers(
+        &self,
+        unit: &UnitName,
+        leavers: Orphans,
+        running: &BTreeSet<u32>,
+    ) -> Result<(), Fault> {
         let mut living = leavers.end().await;
-        living.extend(self.leavers(unit).end().await);
+        living.extend(self.leavers(unit, running).await.end().await);
         orphans::forget(&self.layout, unit);
         if self.keeper == Keeper::ControlGroup {
             app_groups::end(unit).await?;

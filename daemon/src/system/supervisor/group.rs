@@ -5,7 +5,7 @@ use super::rpc::{Rpc, RpcError, code};
 use crate::system::procs;
 use cid_protocol::fault::Fault;
 use dxr::Value;
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// supervisord kills after 10 s what does not stop.
@@ -50,7 +50,16 @@ impl Rpc {
 
     /// Stops and removes a group; it is no error if there is none.
     pub(crate) async fn remove_group(&self, name: &str) -> Result<(), RpcError> {
-        self.wait_for_exec().await;
+        self.remove_group_beside(name, &BTreeSet::new()).await
+    }
+
+    /// The same, where these processes of supervisord's are known to be programs already.
+    pub(super) async fn remove_group_beside(
+        &self,
+        name: &str,
+        programs: &BTreeSet<u32>,
+    ) -> Result<(), RpcError> {
+        self.wait_for_exec(programs).await;
         match self.call::<Value>("stopProcessGroup", (name, false)).await {
             Ok(_) => {}
             Err(error) if error.is(code::BAD_NAME) => return Ok(()),
@@ -70,13 +79,14 @@ impl Rpc {
     }
 
     /// Waits until children that supervisord has just forked have become programs. Before that they have its
-    /// signal handlers and lose a TERM: the stop would take the 10 s until KILL.
-    pub(crate) async fn wait_for_exec(&self) {
+    /// signal handlers and lose a TERM: the stop would take the 10 s until KILL. Those in `programs` need no look.
+    pub(crate) async fn wait_for_exec(&self, programs: &BTreeSet<u32>) {
         let Ok(pid) = self.call::<i32>("getPID", ()).await.map(i32::unsigned_abs) else {
             return;
         };
         let own = procs::command_line(pid);
         let mut forked = procs::children(pid);
+        forked.retain(|child| !programs.contains(child));
         let started = Instant::now();
         while started.elapsed() < EXEC_LIMIT {
             forked.retain(|child| procs::command_line(*child) == own);

@@ -38,33 +38,29 @@ pub(crate) struct Orphans {
 
 impl Orphans {
     /// Processes of one workspace: those whose ids are written down, their descendants, and those with its
-    /// mark in their environment.
-    pub(crate) fn of_unit(layout: &Layout, unit: &UnitName) -> Self {
+    /// mark in their environment. The groups of `others`, processes of other workspaces, are left out.
+    pub(crate) fn of_unit(layout: &Layout, unit: &UnitName, others: &BTreeSet<u32>) -> Self {
+        let look = Look::now(others);
         let mut orphans = Self::default();
         for (pid_unit, file) in pid_files(&layout.app_pid_dir()) {
             if pid_unit == unit.as_str() {
-                orphans.add_pid_file(&file);
+                orphans.add_pid_file(&file, &look);
             }
         }
-        orphans.add_marked(&[run_dir_setting(layout), unit_setting(unit)]);
+        orphans.add_marked(&[run_dir_setting(layout), unit_setting(unit)], &look);
         orphans
     }
 
     /// Processes of all workspaces and of the front. Only while supervisord does not run: otherwise they are
     /// its own.
     pub(crate) fn of_all(layout: &Layout) -> Self {
+        let look = Look::now(&BTreeSet::new());
         let mut orphans = Self::default();
         for (_, file) in pid_files(&layout.app_pid_dir()) {
-            orphans.add_pid_file(&file);
+            orphans.add_pid_file(&file, &look);
         }
-        orphans.add_marked(&[run_dir_setting(layout)]);
+        orphans.add_marked(&[run_dir_setting(layout)], &look);
         orphans
-    }
-
-    /// Adds these and their descendants.
-    pub(crate) fn add_pids(&mut self, pids: &[u32]) {
-        self.ids
-            .extend(procs::with_descendants(pids).iter().map(|stat| stat.id));
     }
 
     /// Ends them; returns those that could not be ended.
@@ -81,7 +77,7 @@ impl Orphans {
 
     /// The file holds `PID START_TIME` of a process group's leader. The group may outlive its leader; until
     /// the group is empty, the kernel does not reuse the number.
-    fn add_pid_file(&mut self, file: &Path) {
+    fn add_pid_file(&mut self, file: &Path, look: &Look) {
         let Some((id, owner)) = read_pid_file(file) else {
             return;
         };
@@ -90,42 +86,56 @@ impl Orphans {
         }
         // A writer can name any process: it counts only for its own.
         let may_end = |stat: &procs::Stat| owner == 0 || procs::user(stat.id.pid) == Some(owner);
-        let members: Vec<_> = procs::all()
-            .into_iter()
+        let members = look.tree.all();
+        let members: Vec<_> = members
             .filter(|stat| stat.group == id.pid || stat.id == id)
             .collect();
         let plausible = members
             .iter()
             .all(|stat| stat.id.start_time >= id.start_time && may_end(stat));
         if plausible && !members.is_empty() {
-            self.groups.extend(
-                members
-                    .iter()
-                    .map(|stat| stat.group)
-                    .filter(|group| *group == id.pid),
-            );
-            self.add_pids(&members.iter().map(|stat| stat.id.pid).collect::<Vec<_>>());
+            let groups = members.iter().map(|stat| stat.group);
+            self.groups.extend(groups.filter(|group| *group == id.pid));
+            let pids: Vec<_> = members.iter().map(|stat| stat.id.pid).collect();
+            let family = look.tree.with_descendants(&pids);
+            self.ids.extend(family.iter().map(|stat| stat.id));
         }
     }
 
     /// Adds marked processes, except those that this daemon started: its helpers end with their job.
-    fn add_marked(&mut self, settings: &[String]) {
+    fn add_marked(&mut self, settings: &[String], look: &Look) {
+        let marked = look
+            .strangers
+            .iter()
+            .filter(|id| procs::environment_holds(id.pid, settings));
+        self.ids.extend(marked);
+    }
+}
+
+/// One look at all processes.
+struct Look {
+    tree: procs::Tree,
+    /// Those that this daemon has not started, and that are in no group of another workspace.
+    strangers: Vec<ProcessId>,
+}
+
+impl Look {
+    fn now(others: &BTreeSet<u32>) -> Self {
+        let tree = procs::Tree::now();
         let own: BTreeSet<_> = match std::process::id() {
             // As the first process of a container, this daemon is the parent of all orphans.
             1 => BTreeSet::from([1]),
-            pid => procs::with_descendants(&[pid])
-                .iter()
-                .map(|stat| stat.id.pid)
-                .collect(),
+            pid => {
+                let family = tree.with_descendants(&[pid]);
+                family.iter().map(|stat| stat.id.pid).collect()
+            }
         };
-        let marked = procs::all()
-            .into_iter()
-            .filter(|stat| !own.contains(&stat.id.pid));
-        self.ids.extend(
-            marked
-                .filter(|stat| procs::environment_holds(stat.id.pid, settings))
-                .map(|stat| stat.id),
-        );
+        let strangers = tree
+            .all()
+            .filter(|stat| !own.contains(&stat.id.pid) && !others.contains(&stat.group))
+            .map(|stat| stat.id)
+            .collect();
+        Self { tree, strangers }
     }
 }
 
@@ -194,6 +204,10 @@ mod tests {
         (dir, layout, UnitName::parse("shop.anna").unwrap())
     }
 
+    fn of_unit(layout: &Layout, unit: &UnitName) -> Orphans {
+        Orphans::of_unit(layout, unit, &BTreeSet::new())
+    }
+
     #[tokio::test]
     async fn a_group_is_found_when_its_leader_is_gone() {
         let (_dir, layout, unit) = layout();
@@ -207,16 +221,16 @@ mod tests {
         let file = layout.app_pid_dir().join("shop.anna.web");
         fs::write(&file, format!("{} {}", child.id(), start_time + 1_000_000)).unwrap();
         assert!(
-            Orphans::of_unit(&layout, &unit).groups.is_empty(),
+            of_unit(&layout, &unit).groups.is_empty(),
             "a group older than the file is not ours"
         );
         fs::write(&file, format!("{} {start_time}\n", child.id())).unwrap();
         assert!(
-            Orphans::of_unit(&layout, &UnitName::parse("shop.ann").unwrap())
+            of_unit(&layout, &UnitName::parse("shop.ann").unwrap())
                 .groups
                 .is_empty()
         );
-        assert_eq!(Orphans::of_unit(&layout, &unit).end().await, []);
+        assert_eq!(of_unit(&layout, &unit).end().await, []);
         assert!(procs::all().iter().all(|stat| stat.group != child.id()));
         forget(&layout, &unit);
         assert!(!file.exists());
@@ -236,17 +250,17 @@ mod tests {
         let me = procs::user(std::process::id()).unwrap();
         if me == 0 {
             std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
-            assert!(Orphans::of_unit(&layout, &unit).ids.is_empty());
+            assert!(of_unit(&layout, &unit).ids.is_empty());
             std::os::unix::fs::chown(&file, Some(me), None).unwrap();
         }
-        assert!(!Orphans::of_unit(&layout, &unit).ids.is_empty());
+        assert!(!of_unit(&layout, &unit).ids.is_empty());
         // A pipe does not block the reader, and a link is not followed.
         fs::rename(&file, layout.run_dir.join("target")).unwrap();
         std::os::unix::fs::symlink(layout.run_dir.join("target"), &file).unwrap();
-        assert!(Orphans::of_unit(&layout, &unit).ids.is_empty());
+        assert!(of_unit(&layout, &unit).ids.is_empty());
         fs::remove_file(&file).unwrap();
         nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(Orphans::of_unit(&layout, &unit).ids.is_empty());
+        assert!(of_unit(&layout, &unit).ids.is_empty());
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -265,7 +279,7 @@ mod tests {
             format!("{} {}", child.id(), start_time - 1),
         )
         .unwrap();
-        assert_eq!(Orphans::of_unit(&layout, &unit).end().await, []);
+        assert_eq!(of_unit(&layout, &unit).end().await, []);
         assert!(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();

@@ -25,7 +25,8 @@ impl Changes {
         let _held = lock.lock().await;
         // First, so that a supervisord that is restarted in between does not start them again.
         self.programs.replace(&put).await?;
-        self.rpc.wait_for_exec().await;
+        let running = self.running_beside(&put.unit).await;
+        self.rpc.wait_for_exec(&running).await;
         for process in processes {
             self.stop_one(&put.unit, process).await?;
             // What it started and left: the same work would go on twice.
