@@ -1,5 +1,7 @@
 //! The daemon's life: configuration, ledger, engines, sockets and jobs, until it is told to stop.
 
+mod ports;
+
 use crate::{
     authz::{Gate, OwnerOnly},
     cid::{Cid, Streams},
@@ -34,6 +36,7 @@ use anyhow::Context;
 use cid_kernel::fs;
 use cid_protocol::fault::{Fault, FaultContext};
 use nix::fcntl::{Flock, FlockArg};
+use ports::{HTTP, HTTPS};
 use sd_notify::NotifyState;
 use std::{
     collections::BTreeMap,
@@ -45,8 +48,6 @@ use std::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-const DEFAULT_HTTP_PORT: u16 = 8080;
-const DEFAULT_HTTPS_PORT: u16 = 8443;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -85,8 +86,8 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
     let settings = Arc::new(Settings::load(&layout.config_file())?);
     let projects = Arc::new(Projects::load(&layout)?);
     let store = Store::open(&layout.database())?;
-    let http_port = port(&HTTP, options.http_port, &layout, &store).await?;
-    let https_port = port(&HTTPS, options.https_port, &layout, &store).await?;
+    let http_port = HTTP.choose(options.http_port, &layout, &store).await?;
+    let https_port = HTTPS.choose(options.https_port, &layout, &store).await?;
     // All checks that can fail come before the engines are started: engines outlive a daemon that fails.
     let doors = Doors::bind(&layout)?;
     let engines = Engines::start(&layout, http_port, &options.bin_dir, &settings.nginx).await?;
@@ -406,57 +407,6 @@ fn make_work_dirs(shelf: &Shelf, layout: &Layout) -> BTreeMap<ProjectName, Strin
         }
     }
     problems
-}
-
-/// A port on which the sandbox's nginx answers.
-struct SandboxPort {
-    default: u16,
-    /// The file in `state` that records the port of the last run.
-    file: &'static str,
-    option: &'static str,
-    /// What addresses with this port begin with.
-    scheme: &'static str,
-}
-
-const HTTP: SandboxPort = SandboxPort {
-    default: DEFAULT_HTTP_PORT,
-    file: "http-port",
-    option: "--http-port",
-    scheme: "http://",
-};
-const HTTPS: SandboxPort = SandboxPort {
-    default: DEFAULT_HTTPS_PORT,
-    file: "https-port",
-    option: "--https-port",
-    scheme: "https://",
-};
-
-/// Chooses a port for the sandbox. The port is part of workspaces' addresses and vhosts, so it changes only
-/// while no workspace uses it.
-async fn port(
-    of: &SandboxPort,
-    wanted: Option<u16>,
-    layout: &Layout,
-    store: &Store,
-) -> anyhow::Result<u16> {
-    let path = layout.state_dir.join(of.file);
-    let last: Option<u16> = fs::read_optional(&path)?.and_then(|text| text.trim().parse().ok());
-    let port = wanted.or(last).unwrap_or(of.default);
-    if let Some(last) = last.filter(|last| *last != port) {
-        let workspaces = store.workspaces(None, 0, usize::MAX >> 1).await?;
-        if workspaces
-            .iter()
-            .any(|workspace| workspace.url.starts_with(of.scheme))
-        {
-            return Err(Fault::new(format!("cannot answer on port {port}: the workspaces of this sandbox have addresses with port {last}"))
-                .hint(format!("start it with {} {last}, or delete its workspaces first", of.option))
-                .into());
-        }
-    }
-    if last != Some(port) {
-        fs::write_changed(&path, format!("{port}\n").as_bytes(), 0o644)?;
-    }
-    Ok(port)
 }
 
 /// Takes the lock, which is held as long as the daemon lives. The kernel releases it when the daemon dies.

@@ -85,7 +85,7 @@ const DAEMON: &[(&str, &[&str])] = &[
     ),
     (
         "logs of apps: supervisord writes them, in a folder of root's",
-        &["operation/logs.rs", "step/last_lines.rs"],
+        &["operation/logs/file.rs", "step/last_lines.rs"],
     ),
     (
         "a sandbox's, where all are one user",

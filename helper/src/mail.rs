@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Hands a mail to the server. No failure tells its text.
 ///
 /// # Errors
-/// An address is none, or the server cannot be reached or trusted, or does not take it now.
+/// An address is not valid, or the server cannot be reached or trusted, or does not take it now.
 pub(crate) fn send(ask: &SendMail) -> Result<MailTaken, Fault> {
     let message = message(ask)?;
     let transport = transport(ask).map_err(|error| cannot(ask, error))?;

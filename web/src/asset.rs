@@ -22,13 +22,21 @@ pub const CSS: Asset = Asset::new(
 pub const LIVE: Asset = Asset::new(
     "/static/live.js",
     "text/javascript; charset=utf-8",
-    include_bytes!("../static/live.js"),
+    concat!(
+        include_str!("../static/lines.js"),
+        include_str!("../static/live.js")
+    )
+    .as_bytes(),
 );
 /// Follows logs, keeps a workspace's state up to date, copies.
 pub const PAGE: Asset = Asset::new(
     "/static/page.js",
     "text/javascript; charset=utf-8",
-    include_bytes!("../static/page.js"),
+    concat!(
+        include_str!("../static/lines.js"),
+        include_str!("../static/page.js")
+    )
+    .as_bytes(),
 );
 /// The sign in the browser's tab and at the top of each page.
 pub const ICON: Asset = Asset::new(

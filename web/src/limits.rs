@@ -49,7 +49,7 @@ pub const LOOKS_OF_SESSION: usize = 2;
 const SESSION_PAUSE: u64 = 2;
 /// How many webhooks are passed on at once; others wait for a moment.
 pub const HOOKS: usize = 16;
-/// How many of one client's: whoever sends slowly keeps no others out.
+/// How many of one client's: a client that sends slowly keeps no others out.
 pub const HOOKS_OF_CLIENT: usize = 4;
 /// How often a quiet stream says that it is alive.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -115,7 +115,7 @@ impl Cookie {
         }
     }
 
-    /// The token in a request's cookies. Two of the same name are none: one may be a neighbour's.
+    /// The token in a request's cookies. Two of the same name count as no token: one may be a neighbour's.
     fn read(self, headers: &HeaderMap) -> Option<String> {
         let texts = headers.get_all(COOKIE).into_iter();
         let pairs = texts

@@ -1,6 +1,5 @@
 // Keeps a job's page up to date: small changes come as events, and when the job itself moves on,
 // the page is fetched again and its parts are put in place of the old ones.
-"use strict";
 (() => {
   const live = document.getElementById("live");
   if (!live || !live.dataset.events) return;
@@ -97,18 +96,7 @@
       if (!log) return;
       const follows = printed.hidden || log.scrollHeight - log.scrollTop - log.clientHeight < 40;
       printed.hidden = false;
-      for (const pieces of lines) {
-        const line = document.createElement("span");
-        line.className = "l";
-        for (const { text, class: look } of pieces) {
-          const piece = document.createElement("span");
-          piece.className = look;
-          piece.textContent = text;
-          line.append(piece);
-        }
-        line.append("\n");
-        log.append(line);
-      }
+      log.append(...lines.map(lineOf));
       while (log.children.length > 2000) log.firstChild.remove();
       if (follows) log.scrollTop = log.scrollHeight;
     });

@@ -1,6 +1,5 @@
 // What a workspace's page can do beyond showing: copy, keep its state up to date, follow a log.
 // Nothing of the page needs it.
-"use strict";
 (() => {
   const now = document.getElementById("now");
   const words = now ? now.dataset : {};
@@ -92,19 +91,6 @@
     if (follows) log.scrollTop = log.scrollHeight;
     if (wanted) count();
   };
-  const line = (pieces) => {
-    const line = document.createElement("span");
-    line.className = "l";
-    for (const { text, class: look } of pieces) {
-      const piece = document.createElement("span");
-      piece.className = look;
-      piece.textContent = text;
-      line.append(piece);
-    }
-    line.append("\n");
-    return line;
-  };
-
   // Many lines at once are put in together.
   let waiting = [], due = 0;
   const take = (one) => {
@@ -135,9 +121,9 @@
     };
     source.addEventListener("line", (event) => {
       after = event.lastEventId;
-      take(line(JSON.parse(event.data).pieces));
+      take(lineOf(JSON.parse(event.data).pieces));
     });
-    source.addEventListener("gap", () => take(line([{ text: logs.dataset.gap, class: "dim" }])));
+    source.addEventListener("gap", () => take(lineOf([{ text: logs.dataset.gap, class: "dim" }])));
   };
   // A page that nobody looks at costs nothing.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : listen()));

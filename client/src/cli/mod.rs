@@ -43,7 +43,7 @@ use std::{
     process::ExitCode,
 };
 
-/// Where the daemon is, for who does not say it with `--socket`.
+/// The variable that names the daemon's socket where `--socket` does not.
 const SOCKET: &str = "CID_SOCKET";
 
 /// Workspaces for everybody: an e-mail address becomes a running copy of your project.

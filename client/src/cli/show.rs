@@ -74,7 +74,7 @@ async fn add_last_lines(client: &Client, workspace: &mut Workspace) {
     workspace.processes = processes;
 }
 
-/// What a process wrote last; nothing for who may not read it.
+/// What a process wrote last; nothing if the caller may not read it.
 async fn last_lines(client: &Client, workspace: &Workspace, process: &Process) -> Vec<String> {
     let options = LogOptions {
         process: Some(process.name.clone()),

@@ -2,15 +2,16 @@
 //! left out only in a terminal that is too narrow, and the list says which.
 
 mod delivery;
+mod projects;
 
 pub(crate) use delivery::{build, builds, stage, stages};
+pub(crate) use projects::{checks, follow_ups, hooks, project, projects};
 
 use super::fit::{Narrow, fit};
 use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
 use cid_client::{
-    AuditLine, CheckItem, Finding, FollowUp, HookDelivery, Job, Process, Project, SignedIn,
-    Standing, StepState, Workspace, WorkspaceState,
+    AuditLine, Finding, Job, Process, SignedIn, Standing, StepState, Workspace, WorkspaceState,
 };
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -291,101 +292,6 @@ pub(crate) fn audit(lines: &[AuditLine], width: Option<usize>) -> String {
                 line.outcome.clone(),
                 line.job.clone().unwrap_or_default(),
                 line.reason.clone().unwrap_or_default(),
-            ]
-        }),
-    )
-}
-
-/// Projects, one a line; nothing when there are none.
-pub(crate) fn projects(projects: &[Project]) -> String {
-    table(
-        ["NAME", "DOMAIN", "BASE", "WORKSPACES", "STATUS"],
-        projects.iter().map(|project| {
-            [
-                project.name.clone(),
-                project.domain.clone(),
-                project.base_branch.clone(),
-                project.workspaces.to_string(),
-                status(project),
-            ]
-        }),
-    )
-}
-
-/// One project, a member a line.
-pub(crate) fn project(project: &Project) -> String {
-    pairs(vec![
-        ("name", project.name.clone()),
-        ("domain", project.domain.clone()),
-        ("repository", project.git_url.clone()),
-        ("base", project.base_branch.clone()),
-        ("work_dir", project.work_dir.clone()),
-        ("deploy_user", project.deploy_user.clone()),
-        ("file", project.file.clone()),
-        ("workspaces", project.workspaces.to_string()),
-        ("status", status(project)),
-    ])
-}
-
-fn status(project: &Project) -> String {
-    match (&project.error, project.remote_silent_since) {
-        (Some(error), _) => format!("error: {error}"),
-        (None, Some(since)) => format!(
-            "remote silent since {}: {}",
-            time(since),
-            clean(project.remote_error.as_deref().unwrap_or_default())
-        ),
-        (None, None) => "ok".to_owned(),
-    }
-}
-
-/// What `project check` looked at, one a line, with how to mend it below.
-pub(crate) fn checks(items: &[CheckItem]) -> String {
-    marked(items.iter().map(|item| {
-        (
-            item.severity.as_str(),
-            &item.subject,
-            &item.message,
-            item.hint.as_ref(),
-        )
-    }))
-}
-
-/// What followed from a look at a remote, one branch a line.
-pub(crate) fn follow_ups(followed: &[FollowUp]) -> String {
-    let lines = followed.iter().map(|one| {
-        let commit = one
-            .commit
-            .as_deref()
-            .map_or("gone", |commit| commit.get(..10).unwrap_or(commit));
-        format!(
-            "{} ({}): {}",
-            clean(&one.branch),
-            clean(commit),
-            clean(&one.message)
-        )
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Webhooks, one a line; nothing when there are none.
-pub(crate) fn hooks(deliveries: &[HookDelivery], width: Option<usize>) -> String {
-    list(
-        width,
-        Narrow {
-            drop: &["ID"],
-            cut: Some("CAME OF IT"),
-        },
-        ["AT", "SIGNED", "EVENT", "ID", "TAKEN", "CAME OF IT"],
-        deliveries.iter().map(|one| {
-            let word = |text: &Option<String>| clean(text.as_deref().unwrap_or("-"));
-            [
-                time(one.at),
-                word(&one.scheme),
-                word(&one.event),
-                word(&one.id),
-                if one.accepted { "yes" } else { "no" }.to_owned(),
-                word(&one.outcome),
             ]
         }),
     )

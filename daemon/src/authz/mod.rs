@@ -278,7 +278,7 @@ impl Gate {
         }
     }
 
-    /// The caller's account; `None` if there is none or the lookup fails.
+    /// The caller's account; `None` without an account, and where the lookup fails.
     async fn account(&self, call: &Call) -> Option<String> {
         if let Some(person) = &call.guest.person {
             let email = person.email.to_string();

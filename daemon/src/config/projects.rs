@@ -182,7 +182,7 @@ impl Projects {
     /// A usable one.
     ///
     /// # Errors
-    /// There is none of that name, or its file is bad.
+    /// No project has that name, or its file is bad.
     pub fn get(&self, name: &str) -> Result<Arc<Project>, Error> {
         match self.all().get(name) {
             Some(Ok(project)) => Ok(Arc::clone(project)),
@@ -255,7 +255,7 @@ impl Projects {
     /// The one that is meant when none is named.
     ///
     /// # Errors
-    /// There is none, or there are several (the message names them).
+    /// No project, or several; the message names them.
     pub fn only(&self) -> Result<Arc<Project>, Error> {
         self.get(&self.only_name()?)
     }

@@ -129,3 +129,31 @@ pub struct Verdict {
     /// The names of the first that failed.
     pub names: Vec<String>,
 }
+
+#[cfg(test)]
+impl Build {
+    /// One of the project `demo` that nobody has made yet, whose folders are in this one.
+    pub(crate) fn drafted(directory: PathBuf) -> Self {
+        Self {
+            id: 0,
+            project: ProjectName::parse("demo").unwrap(),
+            number: 0,
+            source: Source {
+                commit: "c".repeat(40),
+                reference: "main".into(),
+                subject: "One".into(),
+                author: "anna@example.com".into(),
+            },
+            recipe: "r".into(),
+            state: BuildState::Queued,
+            verdict: None,
+            digest: None,
+            packages: None,
+            directory,
+            created_at: jiff::Timestamp::now(),
+            took_ms: None,
+            job: Uuid::now_v7(),
+            superseded_by: None,
+        }
+    }
+}

@@ -296,7 +296,7 @@ impl Engine {
     /// A job of the ledger.
     ///
     /// # Errors
-    /// There is none, or the ledger fails.
+    /// No such job, or the ledger fails.
     pub async fn job(&self, id: Uuid) -> Result<JobRow, Error> {
         self.0
             .store

@@ -53,7 +53,7 @@ pub(super) enum Subject {
     },
 }
 
-/// How it went, for who wants one word.
+/// How it went, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It is on its way.

@@ -100,7 +100,7 @@ pub async fn build(
 /// A build by its number.
 ///
 /// # Errors
-/// There is none.
+/// No such build.
 pub async fn show_build(cid: &Cid, project: &str, number: u32) -> Result<Build, Error> {
     let project = cid.projects.named_or_only(project)?;
     let mut build = find(cid, &project.name, number).await?;
@@ -190,7 +190,7 @@ fn next_piece(
 /// Removes a build with its files.
 ///
 /// # Errors
-/// There is none, a job of it is live, or the actor may not.
+/// No such build, a job of it is live, or the actor may not.
 pub async fn delete_build(
     cid: &Cid,
     claim: Claim,

@@ -35,7 +35,7 @@ pub struct ShownJob {
 /// One job, with the last lines of its failure if this viewer may see them.
 ///
 /// # Errors
-/// There is none, or the ledger fails.
+/// No such job, or the ledger fails.
 pub async fn show_job(cid: &Cid, viewer: &Viewer, id: Uuid) -> Result<ShownJob, Error> {
     let mut job = shown(cid, job_to_see(cid, viewer, id).await?).await?;
     let subject = about(cid, &job.row);
@@ -82,7 +82,7 @@ pub async fn list_jobs(
 /// Stops a job and has it undone.
 ///
 /// # Errors
-/// There is none, it cannot be cancelled now, or the actor may not.
+/// No such job, it cannot be cancelled now, or the actor may not.
 pub async fn cancel_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, Error> {
     let permit = bind(cid, claim, id).await?;
     cid.engine.cancel(permit, id).await?;
@@ -92,7 +92,7 @@ pub async fn cancel_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, E
 /// Makes a stuck job continue.
 ///
 /// # Errors
-/// There is none, it is not stuck, or the actor may not.
+/// No such job, it is not stuck, or the actor may not.
 pub async fn retry_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, Error> {
     let permit = bind(cid, claim, id).await?;
     cid.engine.retry(permit, id).await?;

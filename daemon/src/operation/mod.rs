@@ -137,7 +137,7 @@ fn of_project(project: &str) -> String {
 /// A project that has a file, or had one and still has workspaces.
 ///
 /// # Errors
-/// There is none.
+/// No such project.
 pub async fn known_project(cid: &Cid, name: &str) -> Result<ProjectName, Error> {
     if let Some(project) = ProjectName::parse(name) {
         let is_here = cid.projects.all().contains_key(name);

@@ -123,7 +123,7 @@ impl<'a> RemoteNow<'a> {
     }
 }
 
-/// A client that looked sends this with its delete. It need not be secret: whoever may delete may also lose work.
+/// A client that looked sends this with its delete. It need not be secret: a caller that may delete may also lose work.
 pub(super) fn looked(report: &WorkReport) -> String {
     format!("{}.{}", Timestamp::now().as_second(), report.fingerprint)
 }

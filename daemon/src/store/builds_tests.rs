@@ -5,37 +5,13 @@ use crate::{
 };
 use uuid::Uuid;
 
-fn draft(store_dir: &std::path::Path) -> Build {
-    Build {
-        id: 0,
-        project: ProjectName::parse("demo").unwrap(),
-        number: 0,
-        source: Source {
-            commit: "c".repeat(40),
-            reference: "main".into(),
-            subject: "One".into(),
-            author: "anna@example.com".into(),
-        },
-        recipe: "r".into(),
-        state: BuildState::Queued,
-        verdict: None,
-        digest: None,
-        packages: None,
-        directory: store_dir.to_owned(),
-        created_at: jiff::Timestamp::now(),
-        took_ms: None,
-        job: Uuid::now_v7(),
-        superseded_by: None,
-    }
-}
-
 #[tokio::test]
 async fn a_build_is_made_once_goes_the_way_of_its_job_and_its_number_is_not_given_again() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("cid.db")).unwrap();
     let submit = async |again| {
         let new = NewBuild {
-            draft: draft(dir.path()),
+            draft: Build::drafted(dir.path().to_owned()),
             again,
             creator: Creator::User(0),
             plan: Box::new(|_| Ok(serde_json::json!({}))),
@@ -98,7 +74,7 @@ async fn deployed() -> (tempfile::TempDir, Store, Vec<Build>, Workspace) {
     let mut builds = Vec::new();
     for _ in 0..4 {
         let new = NewBuild {
-            draft: draft(dir.path()),
+            draft: Build::drafted(dir.path().to_owned()),
             again: true,
             creator: Creator::User(0),
             plan: Box::new(|_| Ok(serde_json::json!({}))),

@@ -22,7 +22,7 @@ pub fn group(name: &str) -> Result<Option<Group>, Fault> {
 /// The number of the account of this name.
 ///
 /// # Errors
-/// There is none (with this advice), or it cannot be looked up.
+/// No account has this name (`advice` says what to do), or it cannot be looked up.
 pub fn uid_of(name: &str, advice: &str) -> Result<u32, Fault> {
     let missing = || Fault::new(format!("cannot find the account {name}")).hint(advice);
     Ok(user(name)?.ok_or_else(missing)?.uid.as_raw())
@@ -31,7 +31,7 @@ pub fn uid_of(name: &str, advice: &str) -> Result<u32, Fault> {
 /// The number of the group of this name.
 ///
 /// # Errors
-/// There is none (with this advice), or it cannot be looked up.
+/// No group has this name (`advice` says what to do), or it cannot be looked up.
 pub fn gid_of(name: &str, advice: &str) -> Result<u32, Fault> {
     let missing = || Fault::new(format!("cannot find the group {name}")).hint(advice);
     Ok(group(name)?.ok_or_else(missing)?.gid.as_raw())

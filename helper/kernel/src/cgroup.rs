@@ -56,7 +56,7 @@ pub fn unit_of(name: &str) -> Option<&str> {
 }
 
 /// Where a control group of the second version is, by the kernel's name of it (`/system.slice/...`).
-/// `None`: there are none on this machine.
+/// `None`: this machine has no such groups.
 pub fn folder_of(group: &Path) -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     locate(&mounts, group)

@@ -161,7 +161,7 @@ pub fn admit(folder: &Path, uids: &[u32], gids: &[u32]) -> Result<(), Fault> {
 /// Writes to a file of the kernel's that is there.
 ///
 /// # Errors
-/// There is none, or the kernel refuses.
+/// The file does not exist, or the kernel refuses.
 pub fn write_control(path: &Path, text: &str) -> Result<(), Fault> {
     fs::write(path, text).map_err(|error| Fault::io("write", path, error))
 }

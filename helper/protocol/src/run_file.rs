@@ -99,7 +99,7 @@ impl RunFile {
     /// Reads one.
     ///
     /// # Errors
-    /// There is none, or it cannot be read.
+    /// The file does not exist, or cannot be read.
     pub fn read(path: &Path) -> Result<Self, Fault> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Fault::io("read the run file", path, error))?;

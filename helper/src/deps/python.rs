@@ -54,7 +54,7 @@ fn find_one(wanted: &Wanted, env: &Environment) -> Option<Found> {
         .find(|found| wanted.takes(found.version))
 }
 
-/// There is none at all.
+/// The machine has no Python at all.
 pub(super) fn none() -> Fault {
     Fault::new("cannot find python3 on PATH").hint("install the packages python3 and python3-venv")
 }

@@ -68,7 +68,7 @@ pub(super) fn pipenv(snapshot: &Snapshot<'_>, kind: &Kind) -> Result<Option<Decl
     Ok(Some(declared))
 }
 
-/// A file in JSON that is none.
+/// A lock file that should be JSON and is not.
 pub(super) fn not_json(path: &Path, error: &serde_json::Error) -> Fault {
     Fault::new(format!(
         "cannot understand {} of the repository: {error}",

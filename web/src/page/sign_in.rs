@@ -76,7 +76,7 @@ pub async fn submit(posted: Posted) -> Answer {
     };
     match redeemed {
         Ok((session, _)) => {
-            // Who signs in here signs out whoever was: that session would be good for long.
+            // Signing in ends the session that was here before: it would be good for long.
             if visitor.session.is_some() {
                 let _ = visitor.daemon.sign_out(false).await;
             }

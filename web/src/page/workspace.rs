@@ -76,7 +76,7 @@ pub async fn show(
 /// The workspace of an address or a name.
 ///
 /// # Errors
-/// There is none that the visitor may see.
+/// The visitor may see no such workspace.
 pub async fn find(daemon: &Client, project: &str, who: &str) -> Result<Workspace, Problem> {
     let missing = |err| Problem::or_missing(err, Problem::NoWorkspace);
     if who.contains('@') {

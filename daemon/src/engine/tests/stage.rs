@@ -8,8 +8,8 @@ use crate::{
     authz::Permit,
     config::{Projects, Settings},
     domain::{
-        Account, Build, BuildState, Creator, Email, JobKind, JobState, Name, Source, UnitName,
-        Workspace, WorkspaceState, event::Failure,
+        Account, Build, Creator, Email, JobKind, JobState, Name, UnitName, Workspace,
+        WorkspaceState, event::Failure,
     },
     layout::Layout,
     plan::{self, BranchChoice, Facts, Looked, Staying},
@@ -317,27 +317,9 @@ impl Stage {
 
     async fn submit_build(&self, engine: &Engine) -> Uuid {
         let (project, layout) = (self.projects.only().unwrap(), Arc::clone(&self.layout));
-        let draft = Build {
-            id: 0,
-            number: 0,
-            source: Source {
-                commit: COMMIT.into(),
-                reference: "main".into(),
-                subject: "One".into(),
-                author: "anna@example.com".into(),
-            },
-            recipe: plan::recipe_of(&project),
-            state: BuildState::Queued,
-            verdict: None,
-            digest: None,
-            packages: None,
-            directory: layout.builds(&project.name),
-            created_at: jiff::Timestamp::now(),
-            took_ms: None,
-            job: Uuid::now_v7(),
-            superseded_by: None,
-            project: project.name.clone(),
-        };
+        let mut draft = Build::drafted(layout.builds(&project.name));
+        draft.source.commit = COMMIT.into();
+        draft.recipe = plan::recipe_of(&project);
         let permit = Permit::for_tests();
         let plan = move |build: &Build| plan::build(&layout, &project, build);
         let submitted = engine.submit_build(permit, draft, true, Creator::User(0), plan);

@@ -41,7 +41,7 @@ pub struct ShownProject {
 /// One project.
 ///
 /// # Errors
-/// There is none, or the ledger fails.
+/// No such project, or the ledger fails.
 pub async fn show(cid: &Cid, name: &str) -> Result<ShownProject, Error> {
     let shelf = cid.projects.all();
     known_project(cid, name).await?;

@@ -2,7 +2,7 @@
 
 use super::stage::Stage;
 use crate::{
-    domain::{Build, BuildState, Creator, Packages, ProjectName, Source},
+    domain::{Build, Creator, Packages},
     keeper::{days_ago, forget_packages},
     store::{AppendedBuild, NewBuild},
 };
@@ -10,7 +10,6 @@ use std::{
     fs::{self, File},
     path::PathBuf,
 };
-use uuid::Uuid;
 
 /// A complete environment that was last used so many days ago.
 fn environment(stage: &Stage, key: &str, days: u16) -> (PathBuf, PathBuf) {
@@ -27,27 +26,7 @@ fn environment(stage: &Stage, key: &str, days: u16) -> (PathBuf, PathBuf) {
 
 /// A build that has its files, with these packages.
 async fn sealed_build(stage: &Stage, packages: Option<PathBuf>) {
-    let draft = Build {
-        id: 0,
-        project: ProjectName::parse("demo").unwrap(),
-        number: 0,
-        source: Source {
-            commit: "c".repeat(40),
-            reference: "main".into(),
-            subject: "One".into(),
-            author: "anna@example.com".into(),
-        },
-        recipe: "r".into(),
-        state: BuildState::Queued,
-        verdict: None,
-        digest: None,
-        packages: None,
-        directory: stage.cid.layout.state_dir.join("builds/demo"),
-        created_at: jiff::Timestamp::now(),
-        took_ms: None,
-        job: Uuid::now_v7(),
-        superseded_by: None,
-    };
+    let draft = Build::drafted(stage.cid.layout.state_dir.join("builds/demo"));
     let new = NewBuild {
         draft,
         again: true,
