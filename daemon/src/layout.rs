@@ -1,6 +1,6 @@
 //! Where cid keeps things on disk: one value for the sandbox, one for an installed host.
 
-use crate::domain::{ProjectName, UnitName};
+use crate::domain::{CertificateName, ProjectName, UnitName};
 use cid_protocol::run_file::{WEB_SOCKET, own_web_socket};
 use std::path::{Path, PathBuf};
 
@@ -78,9 +78,9 @@ impl Layout {
     pub fn certificate_dir(&self) -> PathBuf {
         self.state_dir.join("tls")
     }
-    /// A project's certificate, its chain and its key, as vhosts name it.
-    pub fn certificate(&self, project: &ProjectName) -> PathBuf {
-        self.certificate_dir().join(format!("{project}.pem"))
+    /// A certificate of a project's, its chain and its key, as vhosts name it.
+    pub fn certificate(&self, name: &CertificateName) -> PathBuf {
+        self.certificate_dir().join(format!("{name}.pem"))
     }
     /// Where nginx is asked about a certificate before it becomes a project's.
     pub fn certificate_trial_dir(&self) -> PathBuf {

@@ -35,7 +35,16 @@ impl Certificate {
     /// # Errors
     /// The domain is not one.
     pub fn wildcard(domain: &str, until: i32) -> Result<Self> {
-        let mut params = CertificateParams::new(vec![format!("*.{domain}")])?;
+        Self::of(&[&format!("*.{domain}")], until)
+    }
+
+    /// For these names, good until the first day of a year.
+    ///
+    /// # Errors
+    /// One of them is not a name.
+    pub fn of(names: &[&str], until: i32) -> Result<Self> {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names)?;
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
         let key = KeyPair::generate()?;

@@ -2,6 +2,7 @@
 //! an unknown key or a bad value is an error that shows file, line and key.
 
 mod app;
+mod certificates;
 mod deploy_users;
 pub mod dotenv;
 mod empty_database;
@@ -28,6 +29,7 @@ mod tls;
 mod values;
 
 pub use app::{App, Command, Health, NodeRange, PythonVersion};
+pub use certificates::GivenCertificate;
 pub use limits::{Amounts, Count, ProjectLimits, Size};
 pub use mail::{Mail, MailTls};
 pub use nginx::NginxSettings;

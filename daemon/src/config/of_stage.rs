@@ -56,17 +56,6 @@ impl Project {
         }
     }
 
-    /// Whether a workspace or a stage answers over HTTPS: the project's certificate is for names below its domain.
-    pub fn is_https(&self, name: &Name) -> bool {
-        let is_below = |host: &String| {
-            let label = host.strip_suffix(self.domain.as_str());
-            label
-                .and_then(|label| label.strip_suffix('.'))
-                .is_some_and(|label| !label.contains('.'))
-        };
-        self.tls.is_some() && self.hosts_of(name).iter().all(is_below)
-    }
-
     /// The project as this environment has it: a stage's own variables and database count. What its secrets file
     /// says is not among them.
     #[must_use]

@@ -1,7 +1,7 @@
 //! `[stages.NAME]`: environments that belong to the project, and which builds each of them takes.
 
 use super::{
-    AbsolutePath, Command, Database, Domain, EnvName, Project, RefName, Seconds, dotenv,
+    AbsolutePath, Command, Database, Domain, EnvName, Project, RefName, Seconds, Tls, dotenv,
     place::Broken, placeholders, project::variables,
 };
 use crate::domain::Name;
@@ -79,6 +79,8 @@ pub struct Stage {
     pub backup: Vec<Command>,
     /// The database, instead of the project's.
     pub database: Option<Database>,
+    /// A certificate for all its names, instead of the project's.
+    pub tls: Option<Tls>,
 }
 
 /// `promote`.

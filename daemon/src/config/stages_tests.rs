@@ -98,6 +98,42 @@ fn what_cannot_be_is_told_with_its_line() {
 }
 
 #[test]
+fn a_stage_answers_with_its_own_certificate_or_the_projects_where_that_is_for_its_names() {
+    let own = "tls = { certificate = \"/c\", key = \"/k\" }\n";
+    let stages = format!(
+        "[stages.test]\n[stages.far]\nhost = [\"www.other.org\", \"far.pressa.example.org\"]\n\
+         [stages.deep]\nhost = \"a.b.pressa.example.org\"\n[stages.own]\nhost = \"www.own.org\"\n{own}\
+         [stages.near]\n{own}"
+    );
+    let project = read(&stages).unwrap();
+    let of = |project: &Project, stage: &str| {
+        let given = project.certificate_of(&name(stage));
+        assert_eq!(given.is_some(), project.is_https(&name(stage)), "{stage}");
+        given.map(|given| (given.name.key(), given.hosts.join(" ")))
+    };
+    let own_of = |stage: &str, host: &str| Some((format!("stages.{stage}.tls"), host.to_owned()));
+    for stage in ["test", "far", "deep"] {
+        assert_eq!(of(&project, stage), None, "{stage}");
+    }
+    assert_eq!(of(&project, "own"), own_of("own", "www.own.org"));
+    let file = format!("{}{stages}", own.replace("/c", "/p"));
+    let file = format!(
+        "domain = \"pressa.example.org\"\n{}[git]\nurl = \"/srv/x.git\"\n{stages}",
+        &file[..own.len()]
+    );
+    let project: Project = toml::from_str(&file).unwrap();
+    let wildcard = ("tls".to_owned(), "*.pressa.example.org".to_owned());
+    assert_eq!(of(&project, "test"), Some(wildcard));
+    assert_eq!(of(&project, "far"), None);
+    assert_eq!(of(&project, "deep"), None);
+    assert_eq!(
+        of(&project, "near"),
+        own_of("near", "near.pressa.example.org")
+    );
+    assert_eq!(project.certificates().len(), 3);
+}
+
+#[test]
 fn a_stage_has_its_own_variables_database_and_secrets() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("secrets");

@@ -98,6 +98,7 @@ async fn traces(cid: &Cid) -> Result<BTreeSet<ProjectName>, Error> {
         let names = fs::names(&folder)?;
         found.extend(names.iter().filter_map(|name| ProjectName::parse(name)));
     }
-    found.extend(cid.sys.certificates.list()?);
+    let copies = cid.sys.certificates.list()?;
+    found.extend(copies.iter().map(|name| name.project().clone()));
     Ok(found)
 }

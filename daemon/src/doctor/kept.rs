@@ -50,7 +50,7 @@ fn named_by(project: &Project) -> Vec<PathBuf> {
         &git.webhook_secret_file,
     ];
     let keys = keys.into_iter().flatten().map(|path| path.to_path_buf());
-    let tls = project.tls.iter();
+    let tls = project.certificates().into_iter().map(|given| given.tls);
     let tls = tls.flat_map(|tls| [tls.certificate.to_path_buf(), tls.key.to_path_buf()]);
     let env = project.app.env.iter().map(|path| path.to_path_buf());
     let links = project.links.iter().map(|link| link.source.to_path_buf());

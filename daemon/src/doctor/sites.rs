@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::{
     cid::Cid,
-    config::Project,
+    config::GivenCertificate,
     domain::UnitName,
     system::{
         nginx::{aside, project_site::project_site},
@@ -23,9 +23,12 @@ pub(super) async fn sites(
 ) -> Result<(), Fault> {
     let shelf = cid.projects.all();
     for project in shelf.values().flatten() {
-        if let Some(finding) = certificate(cid, project).await? {
+        for given in project.certificates() {
+            let Some(finding) = certificate(cid, &given).await? else {
+                continue;
+            };
             findings.push(match repair {
-                true => finding.repaired_if(cid.sys.certificates.refresh(project).await),
+                true => finding.repaired_if(cid.sys.certificates.refresh(&given).await),
                 false => finding,
             });
         }
@@ -64,21 +67,20 @@ pub(super) fn otherwise(unit: &UnitName, found: Option<&str>, what: &str) -> Fin
     }
 }
 
-async fn certificate(cid: &Cid, project: &Project) -> Result<Option<Finding>, Fault> {
-    let subject = format!("project {}: tls", project.name);
-    match Certificates::read(project).await {
+async fn certificate(cid: &Cid, given: &GivenCertificate) -> Result<Option<Finding>, Fault> {
+    let name = &given.name;
+    let subject = format!("project {}: {}", name.project(), name.key());
+    match Certificates::read(given).await {
         Err(fault) => Ok(Some(Finding::drift(
             subject,
             fault.message,
             fault.hint.unwrap_or_default(),
         ))),
-        Ok(Some(pair)) if cid.sys.certificates.differs(&project.name, &pair)? => {
-            Ok(Some(Finding::drift(
-                subject,
-                "nginx does not have this certificate yet",
-                "reload cid, or cictl doctor --repair",
-            )))
-        }
+        Ok(pair) if cid.sys.certificates.differs(name, &pair)? => Ok(Some(Finding::drift(
+            subject,
+            "nginx does not have this certificate yet",
+            "reload cid, or cictl doctor --repair",
+        ))),
         Ok(_) => Ok(None),
     }
 }

@@ -1,6 +1,9 @@
 //! Settings that work today but are likely a mistake, or will stop working soon.
 
-use crate::{config::Project, system::tls::Certificates};
+use crate::{
+    config::{GivenCertificate, Project},
+    system::tls::Certificates,
+};
 use jiff::{SignedDuration, Timestamp};
 use std::{fs, os::unix::fs::MetadataExt};
 
@@ -10,7 +13,7 @@ const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// A key in the project file, what is worrying about it, and what to do.
 pub(crate) struct Worry {
     /// The key, e.g. `tls`.
-    pub(crate) key: &'static str,
+    pub(crate) key: String,
     /// The worry.
     pub(crate) message: String,
     /// What to do.
@@ -19,35 +22,56 @@ pub(crate) struct Worry {
 
 /// All worries about a project.
 pub(crate) async fn worries(project: &Project) -> Vec<Worry> {
-    // A certificate that is not usable is reported as an error.
-    let pair = Certificates::read(project).await.ok().flatten();
-    let ends = pair.and_then(|pair| ends_soon(pair.not_after(), Timestamp::now()));
-    let database = project.empty_database().map(|fault| Worry {
-        key: "database",
+    let mut worries = Vec::new();
+    for given in project.certificates() {
+        worries.extend(open_key(&given));
+        // A certificate that is not usable is reported as an error.
+        if let Ok(pair) = Certificates::read(&given).await {
+            worries.extend(ends_soon(&given, pair.not_after(), Timestamp::now()));
+        }
+    }
+    worries.extend(plain_stages(project));
+    worries.extend(project.empty_database().map(|fault| Worry {
+        key: "database".to_owned(),
         mend: fault.hint.unwrap_or_default(),
         message: fault.message,
-    });
-    [open_key(project), ends, database]
-        .into_iter()
-        .flatten()
-        .collect()
+    }));
+    worries
 }
 
-fn open_key(project: &Project) -> Option<Worry> {
-    let key = &project.tls.as_ref()?.key;
+/// Stages that answer over HTTP alone, as the project's certificate is not for their names.
+fn plain_stages(project: &Project) -> Vec<Worry> {
+    let stages = project.stages.keys();
+    let plain = stages.filter(|name| project.tls.is_some() && !project.is_https(name));
+    let told = plain.map(|name| {
+        let name = name.as_str();
+        Worry {
+            key: format!("stages.{name}.tls"),
+            message: format!(
+                "the stage answers over HTTP alone: the project's certificate is for *.{}, not for all its names",
+                *project.domain
+            ),
+            mend: format!("give it one: [stages.{name}] tls = {{ certificate, key }}"),
+        }
+    });
+    told.collect()
+}
+
+fn open_key(given: &GivenCertificate) -> Option<Worry> {
+    let key = &given.tls.key;
     let mode = fs::metadata(key).ok()?.mode() & 0o777;
     let shown = key.display();
     (mode & 0o077 != 0).then(|| Worry {
-        key: "tls",
+        key: given.name.key(),
         message: format!("others than its owner may use the key {shown} (mode {mode:04o})"),
         mend: format!("chmod 600 {shown}"),
     })
 }
 
-fn ends_soon(end: Timestamp, now: Timestamp) -> Option<Worry> {
+fn ends_soon(given: &GivenCertificate, end: Timestamp, now: Timestamp) -> Option<Worry> {
     let left = end.duration_since(now);
     (left < SOON).then(|| Worry {
-        key: "tls",
+        key: given.name.key(),
         message: format!(
             "the certificate ends at {end}, in {} days",
             left.as_hours() / 24
@@ -77,14 +101,16 @@ mod tests {
         ));
         for (mode, is_open) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
             fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(open_key(&project).is_some(), is_open, "{mode:o}");
+            let worry = project.certificates().iter().find_map(open_key);
+            assert_eq!(worry.is_some(), is_open, "{mode:o}");
         }
     }
 
     #[test]
     fn a_certificate_is_renewed_before_its_last_two_weeks() {
         let now = Timestamp::UNIX_EPOCH;
-        let in_hours = |hours| ends_soon(now + SignedDuration::from_hours(hours), now);
+        let given = project("tls = { certificate = \"/c\", key = \"/k\" }").certificates();
+        let in_hours = |hours| ends_soon(&given[0], now + SignedDuration::from_hours(hours), now);
         assert!(in_hours(14 * 24).is_none());
         let worry = in_hours(13 * 24 + 5).unwrap();
         assert!(worry.message.ends_with("in 13 days"), "{}", worry.message);

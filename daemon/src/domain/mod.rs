@@ -3,6 +3,7 @@
 pub mod about;
 pub mod account;
 pub mod build;
+pub mod certificate_name;
 pub mod creator;
 pub mod delivery;
 pub mod deployment;
@@ -18,6 +19,7 @@ pub mod workspace;
 pub use about::About;
 pub use account::{Account, AccountRange, TOOLS, builder, project_group};
 pub use build::{Build, BuildState, Packages, Source, Verdict};
+pub use certificate_name::CertificateName;
 pub use cid_protocol::process_type::ProcessType;
 pub use creator::Creator;
 pub use delivery::Delivery;

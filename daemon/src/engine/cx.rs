@@ -3,7 +3,7 @@
 use super::{Inner, output::redact, plan::Step};
 use crate::{
     config::{Limits, Project, Stage},
-    domain::{About, Build, Email, ProjectName, UnitName},
+    domain::{About, Build, Email, Name, ProjectName, UnitName},
     store::{Artifact, Debt, Store},
     system::{
         Effect, System,
@@ -19,7 +19,7 @@ use cid_protocol::{
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -123,6 +123,27 @@ impl Cx {
         match self.about.stage() {
             Some(stage) => project.seen_within(stage),
             None => Ok(project),
+        }
+    }
+
+    /// cid's copy of the certificate that the workspace or stage answers with; it may be missing.
+    ///
+    /// # Errors
+    /// As of [`Cx::project`] and [`Cx::name`].
+    pub fn certificate(&self) -> Result<PathBuf, Fault> {
+        let (project, name) = (self.project()?, self.name()?);
+        let certificates = &self.sys().certificates;
+        Ok(certificates.path_of(&self.project, Some(&project), &name))
+    }
+
+    /// The name of the workspace or stage.
+    ///
+    /// # Errors
+    /// The job is about a build.
+    pub fn name(&self) -> Result<Name, Fault> {
+        match &self.about {
+            About::Workspace { name, .. } => Ok(name.clone()),
+            About::Build { .. } => Err(Fault::new("cannot go on: the job is about no workspace")),
         }
     }
 

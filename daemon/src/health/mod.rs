@@ -113,9 +113,11 @@ impl Looker {
             unit: workspace.instance(),
             web: web_pid(processes).filter(|_| is_calm && is_ready)?,
             host: workspace.host()?.to_owned(),
-            certificate: workspace
-                .is_https()
-                .then(|| self.sys.layout.certificate(&workspace.project)),
+            certificate: workspace.is_https().then(|| {
+                let project = self.projects.get(workspace.project.as_str()).ok();
+                let certificates = &self.sys.certificates;
+                certificates.path_of(&workspace.project, project.as_deref(), &workspace.name)
+            }),
             health: self.health_of(workspace),
         })
     }

@@ -5,7 +5,7 @@ use super::{front::keep_front, vhosts};
 use crate::{
     cid::Cid,
     config::{Project, Shelf},
-    domain::{ProjectName, UnitName, WorkspaceState},
+    domain::{CertificateName, Name, ProjectName, UnitName, WorkspaceState},
     store::Artifact,
     system::nginx::{aside, project_site::project_site},
 };
@@ -26,7 +26,7 @@ pub async fn keep_sites(cid: &Cid) -> Vec<String> {
     let mut failed = Vec::new();
     // A project whose file is currently bad keeps what it has.
     for project in shelf.values().flatten() {
-        if let Err(fault) = keep_site(cid, project).await {
+        for fault in keep_site(cid, project).await {
             tracing::error!(PROJECT = project.name.as_str(), "{fault}");
             failed.push(format!("{}: {fault}", project.name));
         }
@@ -58,12 +58,26 @@ pub async fn keep_sites_forever(cid: Cid) {
     }
 }
 
-async fn keep_site(cid: &Cid, project: &Project) -> Result<(), Fault> {
-    let refreshed = cid.sys.certificates.refresh(project).await;
-    let back = match refreshed {
-        Ok(()) => put_back(cid, &project.name).await,
-        Err(_) => Ok(()),
-    };
+/// What went wrong with one project. A bad certificate harms what answers with it alone.
+async fn keep_site(cid: &Cid, project: &Project) -> Vec<Fault> {
+    let (mut bad, mut failed) = (BTreeSet::new(), Vec::new());
+    for given in project.certificates() {
+        if let Err(fault) = cid.sys.certificates.refresh(&given).await {
+            bad.insert(given.name);
+            failed.push(fault);
+        }
+    }
+    failed.extend(put_back(cid, project, &bad).await.err());
+    failed.extend(keep_vhosts(cid, project, &bad).await.err());
+    failed
+}
+
+/// The site of a project, and the vhosts of its workspaces and stages.
+async fn keep_vhosts(
+    cid: &Cid,
+    project: &Project,
+    bad: &BTreeSet<CertificateName>,
+) -> Result<(), Fault> {
     // Before the project's site stops leading to them, and after it does so again.
     let (stale, looked) = match vhosts::stale(cid, project).await {
         Ok(stale) => (stale, Ok(())),
@@ -72,7 +86,7 @@ async fn keep_site(cid: &Cid, project: &Project) -> Result<(), Fault> {
     let written = vhosts::write(cid, &stale).await;
     let unit = UnitName::catch_all(&project.name);
     let found = cid.sys.nginx.read(&unit)?;
-    let waits = refreshed.is_err()
+    let waits = bad.contains(&CertificateName::of_project(&project.name))
         && found
             .as_deref()
             .is_some_and(|text| aside::reason(text).is_some());
@@ -84,13 +98,17 @@ async fn keep_site(cid: &Cid, project: &Project) -> Result<(), Fault> {
         Ok(()) => vhosts::remove(cid, &stale).await,
         failed => failed,
     };
-    refreshed.and(back).and(looked).and(removed)
+    looked.and(removed)
 }
 
-/// Restores the set-aside vhosts of a project's workspaces once its certificate is good again.
-async fn put_back(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
+/// Restores the set-aside vhosts of a project's workspaces and stages whose certificates are good again.
+async fn put_back(
+    cid: &Cid,
+    project: &Project,
+    bad: &BTreeSet<CertificateName>,
+) -> Result<(), Fault> {
     let mut aside = cid.sys.nginx.list()?;
-    aside.retain(|unit| unit.project() == *project && !unit.is_catch_all());
+    aside.retain(|unit| unit.project() == project.name && !unit.is_catch_all());
     let stands_in = |unit: &UnitName| {
         let text = cid.sys.nginx.read(unit)?;
         Ok::<_, Fault>(text.is_some_and(|text| aside::reason(&text).is_some()))
@@ -108,6 +126,10 @@ async fn put_back(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
     for workspace in cid.store.workspaces(None, 0, usize::MAX >> 1).await? {
         let unit = workspace.unit();
         if workspace.state != WorkspaceState::Ready || !units.contains(&unit) {
+            continue;
+        }
+        let given = project.certificate_of(&workspace.name);
+        if given.is_some_and(|given| bad.contains(&given.name)) {
             continue;
         }
         if cid.store.live_job(workspace.id).await?.is_some() {
@@ -128,29 +150,26 @@ async fn put_back(cid: &Cid, project: &ProjectName) -> Result<(), Fault> {
 /// A vhost that names a missing certificate would keep nginx from starting, for everybody: nginx's test
 /// sets such vhosts aside.
 async fn take_down(cid: &Cid) -> Result<(), Fault> {
-    let projects: BTreeSet<ProjectName> = cid
-        .sys
-        .nginx
-        .list()?
-        .iter()
-        .map(UnitName::project)
-        .collect();
-    for project in &projects {
-        if cid.sys.certificates.copy(project).is_some() {
-            continue;
-        }
-        if !naming(cid, project)?.is_empty() {
+    let mut names = BTreeSet::new();
+    for unit in cid.sys.nginx.list()? {
+        let project = unit.project();
+        names.insert(CertificateName::of_project(&project));
+        let stage = Name::of_stage(unit.name());
+        names.extend(stage.map(|stage| CertificateName::of_stage(&project, &stage)));
+    }
+    for name in &names {
+        if cid.sys.certificates.copy(name).is_none() && !naming(cid, name)?.is_empty() {
             return cid.sys.nginx.settle().await;
         }
     }
     Ok(())
 }
 
-/// The vhosts that name a project's certificate.
-fn naming(cid: &Cid, project: &ProjectName) -> Result<Vec<UnitName>, Fault> {
-    let path = cid.layout.certificate(project).display().to_string();
+/// The vhosts that name a certificate.
+fn naming(cid: &Cid, name: &CertificateName) -> Result<Vec<UnitName>, Fault> {
+    let path = cid.layout.certificate(name).display().to_string();
     let mut units = cid.sys.nginx.list()?;
-    units.retain(|unit| unit.project() == *project);
+    units.retain(|unit| unit.project() == *name.project());
     let mut naming = Vec::new();
     for unit in units {
         let text = cid.sys.nginx.read(&unit)?;
@@ -178,15 +197,15 @@ async fn remove_strays(cid: &Cid, shelf: &Shelf) -> Result<(), Fault> {
             cid.sys.nginx.remove(unit).await?;
         }
     }
-    for project in cid.sys.certificates.list()? {
-        let has_none = match shelf.get(project.as_str()) {
-            Some(Ok(project)) => project.tls.is_none(),
-            Some(Err(_)) => false,
-            None => true,
+    for name in cid.sys.certificates.list()? {
+        let is_given = match shelf.get(name.project().as_str()) {
+            Some(Ok(project)) => project.certificates().iter().any(|one| one.name == name),
+            Some(Err(_)) => true,
+            None => false,
         };
         // Existing workspaces keep using it.
-        if has_none && naming(cid, &project)?.is_empty() {
-            cid.sys.certificates.remove(&project).await?;
+        if !is_given && naming(cid, &name)?.is_empty() {
+            cid.sys.certificates.remove(&name).await?;
         }
     }
     Ok(())
@@ -198,10 +217,10 @@ async fn remove_strays(cid: &Cid, shelf: &Shelf) -> Result<(), Fault> {
 /// The vhost cannot be read.
 pub(crate) fn has_site(cid: &Cid, project: &ProjectName) -> Result<bool, Fault> {
     let vhost = cid.sys.nginx.read(&UnitName::catch_all(project))?;
-    Ok(vhost.is_some() || cid.sys.certificates.copy(project).is_some())
+    Ok(vhost.is_some() || !cid.sys.certificates.of_project(project)?.is_empty())
 }
 
-/// Removes the certificate and vhost of a project that has no workspaces.
+/// Removes the certificates and vhost of a project that has no workspaces.
 ///
 /// # Errors
 /// A file cannot be removed.
@@ -209,5 +228,8 @@ pub(crate) async fn remove_site(cid: &Cid, project: &ProjectName) -> Result<(), 
     // If nginx cannot be reloaded, it forgets them at its next start.
     let unit = UnitName::catch_all(project);
     cid.sys.nginx.remove(&unit).await?;
-    cid.sys.certificates.remove(project).await
+    for name in cid.sys.certificates.of_project(project)? {
+        cid.sys.certificates.remove(&name).await?;
+    }
+    Ok(())
 }

@@ -124,12 +124,14 @@ fn vhost(
         return Ok(None);
     }
     let https = workspace.is_https();
-    let copy = cid.sys.certificates.copy(&project.name);
-    let tls = match (https, copy) {
+    let tls = match (
+        https,
+        cid.sys.certificates.serving(project, &workspace.name),
+    ) {
         (true, None) => return Ok(None),
-        (true, Some(copy)) => Some(cid.sys.site.tls(copy, project.tls.as_ref())),
+        (true, Some((copy, tls))) => Some(cid.sys.site.tls(copy, tls.as_ref())),
         // Its address stays; browsers must not be told to come by HTTPS alone.
-        (false, Some(copy)) if project.tls.is_some() => Some(cid.sys.site.tls(copy, None)),
+        (false, Some((copy, Some(_)))) => Some(cid.sys.site.tls(copy, None)),
         (false, _) => None,
     };
     let published = Published {

@@ -80,7 +80,10 @@ fn candidates(
 
 /// Reports a bad certificate before anything is begun.
 async fn refuse_bad_certificate(project: &Project) -> Result<(), Error> {
-    match Certificates::read(project).await {
+    let Some(given) = project.certificate_for_domain() else {
+        return Ok(());
+    };
+    match Certificates::read(&given).await {
         Ok(_) => Ok(()),
         Err(fault) => Err(Error::Precondition {
             message: format!("the project {} cannot be used: {fault}", project.name),

@@ -175,7 +175,7 @@ impl CheckHealth {
         if self.past_nginx {
             return self.ask_itself(cx, health, address).await;
         }
-        let copy = cx.sys().layout.certificate(cx.project_name());
+        let copy = cx.certificate()?;
         let site = OwnSite {
             host: &self.host,
             certificate: self.tls.then_some(&copy),

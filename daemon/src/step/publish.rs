@@ -230,18 +230,20 @@ pub(super) fn hinted(fault: Fault) -> Fault {
     }
 }
 
-/// The project's certificate as nginx will read it. A bad new certificate does not fail the step while the
+/// The certificate of the workspace or stage as nginx will read it. A bad new one does not fail the step while the
 /// last one is good: the project's own check reports it.
 async fn certificate(cx: &Cx) -> Result<VhostTls, Fault> {
-    let (sys, project) = (cx.sys(), cx.project()?);
-    let refreshed = sys.certificates.refresh(&project).await;
-    let copy = sys.certificates.copy(&project.name);
-    match (copy, refreshed) {
-        (Some(copy), refreshed) => {
+    let (sys, project, name) = (cx.sys(), cx.project()?, cx.name()?);
+    let refreshed = match project.certificate_of(&name) {
+        Some(given) => sys.certificates.refresh(&given).await,
+        None => Ok(()),
+    };
+    match (sys.certificates.serving(&project, &name), refreshed) {
+        (Some((copy, tls)), refreshed) => {
             if let Err(fault) = refreshed {
                 cx.note(format!("the certificate stays as it was: {fault}"));
             }
-            Ok(sys.site.tls(copy, project.tls.as_ref()))
+            Ok(sys.site.tls(copy, tls.as_ref()))
         }
         (None, Err(fault)) => Err(fault),
         (None, Ok(())) => Err(Fault::new(format!(

@@ -152,7 +152,7 @@ impl Switch {
 
     async fn see_the_page(&self, cx: &Cx) -> Result<(), Fault> {
         let health = cx.project()?.app.health.clone();
-        let copy = cx.sys().layout.certificate(cx.project_name());
+        let copy = cx.certificate()?;
         let site = OwnSite {
             host: &self.publish.host,
             certificate: self.publish.tls.then_some(&copy),

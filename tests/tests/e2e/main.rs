@@ -43,6 +43,7 @@ mod sandbox_life;
 mod shell;
 mod sign_in;
 mod stage;
+mod stage_tls;
 mod stages;
 mod tls;
 mod turns;

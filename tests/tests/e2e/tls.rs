@@ -11,18 +11,18 @@ use std::{
     process::Command,
 };
 
-const DOMAIN: &str = "shop.localhost";
-const NEVER: i32 = 2090;
+pub const DOMAIN: &str = "shop.localhost";
+pub const NEVER: i32 = 2090;
 const LONG_AGO: i32 = 2020;
 
 /// The project `shop` with a certificate beside the project `hello` without one.
-struct Shop {
-    stage: Stage,
+pub struct Shop {
+    pub stage: Stage,
     certificate: Certificate,
 }
 
 impl Shop {
-    fn open(more: &str) -> Self {
+    pub fn open(more: &str) -> Self {
         let certificate = Certificate::wildcard(DOMAIN, NEVER).unwrap();
         let stage = Stage::prepared(&Tree::hello(), |stage| {
             let toml = stage.server.project_toml("hello", "");
@@ -59,7 +59,7 @@ impl Shop {
         }
     }
 
-    fn https(&self, host: &str, path: &str) -> anyhow::Result<Answer> {
+    pub fn https(&self, host: &str, path: &str) -> anyhow::Result<Answer> {
         self.certificate
             .get(self.stage.sandbox.https_port(), host, path)
     }

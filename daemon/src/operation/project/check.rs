@@ -3,7 +3,7 @@
 use super::story::story;
 use crate::{
     cid::Cid,
-    config::{NodeRange, Project, Projects, PythonVersion},
+    config::{GivenCertificate, NodeRange, Project, Projects, PythonVersion},
     doctor,
     domain::{Email, Name},
     error::Error,
@@ -158,8 +158,8 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
             say("remote", Err(Fault { message, ..fault }));
         }
     }
-    if project.tls.is_some() {
-        say("tls", certificate(cid, project).await);
+    for given in project.certificates() {
+        say(&given.name.key(), certificate(cid, &given).await);
     }
     let noted = cid.note_work_dir(project).await;
     say("work_dir", noted.and_then(|()| work_dir(cid, project)));
@@ -244,7 +244,7 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
     let worries = doctor::worries::worries(project).await;
     items.extend(worries.into_iter().map(|worry| {
         let (key, message) = (worry.key, worry.message);
-        item(Severity::Warning, name, key, message, &worry.mend)
+        item(Severity::Warning, name, &key, message, &worry.mend)
     }));
 }
 
@@ -302,14 +302,13 @@ fn work_dir(cid: &Cid, project: &Project) -> Result<String, Fault> {
 }
 
 /// Checks the certificate, for us and for nginx. nginx gets it if it is new.
-async fn certificate(cid: &Cid, project: &Project) -> Result<String, Fault> {
-    let pair = Certificates::read(project).await?;
-    cid.sys.certificates.refresh(project).await?;
-    let until = pair.map(|pair| pair.not_after().to_string());
+async fn certificate(cid: &Cid, given: &GivenCertificate) -> Result<String, Fault> {
+    let pair = Certificates::read(given).await?;
+    cid.sys.certificates.refresh(given).await?;
     Ok(format!(
-        "the certificate is for *.{} and good until {}",
-        *project.domain,
-        until.unwrap_or_default()
+        "the certificate is for {} and good until {}",
+        given.hosts.join(", "),
+        pair.not_after()
     ))
 }
 

@@ -91,11 +91,13 @@ async fn shown(
     let workspaces = count.copied().unwrap_or_default();
     let error = match (entry, of) {
         (Some(Ok(project)), _) => {
-            let certificate = Certificates::read(project).await;
-            let unprepared = cid.projects.unprepared(&project.name);
-            unprepared
-                .or(certificate.err().map(|fault| fault.message))
-                .unwrap_or_default()
+            let mut errors: Vec<String> =
+                cid.projects.unprepared(&project.name).into_iter().collect();
+            for given in project.certificates() {
+                let bad = Certificates::read(&given).await.err();
+                errors.extend(bad.map(|fault| format!("{}: {}", given.name.key(), fault.message)));
+            }
+            errors.join("; ")
         }
         (Some(Err(error)), _) => error.to_string(),
         (None, Some(project)) => {

@@ -5,7 +5,7 @@
 use super::vhost::{CatchAll, HostName, Media, Static, Upstream, Vhost};
 use crate::{
     config::{Project, Projects},
-    domain::UnitName,
+    domain::{CertificateName, UnitName},
     system::System,
 };
 use cid_protocol::{
@@ -24,7 +24,9 @@ pub fn project_site(sys: &System, project: &Project) -> Result<String, Fault> {
     let domain = HostName::parse(&project.domain)
         .ok_or_else(|| Fault::new(format!("cannot use {} as a host name", *project.domain)))?;
     let tls = project.tls.as_ref().and_then(|tls| {
-        let copy = sys.certificates.copy(&project.name)?;
+        let copy = sys
+            .certificates
+            .copy(&CertificateName::of_project(&project.name))?;
         Some(sys.site.tls(copy, Some(tls)))
     });
     let listen = sys.site.listen.clone();

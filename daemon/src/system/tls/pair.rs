@@ -19,7 +19,7 @@ use x509_cert::{
 const MAX_BYTES: u64 = 256 * 1024;
 const PEM_LINE: usize = 64;
 
-/// A certificate with its chain and its private key, which belong together and are good for one domain.
+/// A certificate with its chain and its private key, which belong together and are good for some host names.
 pub struct Pair {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -27,22 +27,21 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Reads the operator's two files and checks that workspaces below `domain` can be shown with
-    /// them now.
+    /// Reads the operator's two files and checks that all `hosts` can be shown with them now: names, or `*.DOMAIN`.
     ///
     /// # Errors
     /// One cannot be read or parsed, they do not belong together, the time is not within the
-    /// certificate's, or it is not for `*.DOMAIN`. The fault names the file and holds nothing of the key.
+    /// certificate's, or it is not for one of `hosts`. The fault names the file and holds nothing of the key.
     pub fn read(
         certificate: &Path,
         key: &Path,
-        domain: &str,
+        hosts: &[String],
         now: Timestamp,
     ) -> Result<Self, Fault> {
         let chain = chain(&read_file("certificate", certificate)?, certificate)?;
         let private = private_key(&read_file("key", key)?, key)?;
         let leaf = chain.first().ok_or_else(|| no_certificate(certificate))?;
-        let not_after = check_leaf(leaf, domain, now).map_err(|why| {
+        let not_after = check_leaf(leaf, hosts, now).map_err(|why| {
             Fault::new(format!(
                 "cannot use the certificate {}: {why}",
                 certificate.display()
@@ -146,10 +145,10 @@ fn private_key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, Fault>
     })
 }
 
-/// Is this certificate good now, for every name below the domain? Gives when it expires.
+/// Is this certificate good now, for all of these names? Gives when it expires.
 fn check_leaf(
     leaf: &CertificateDer<'_>,
-    domain: &str,
+    hosts: &[String],
     now: Timestamp,
 ) -> Result<Timestamp, String> {
     let parsed =
@@ -181,15 +180,19 @@ fn check_leaf(
             _ => None,
         })
         .collect();
-    let wanted = format!("*.{domain}");
-    match names.contains(&wanted) {
-        true => Ok(end),
-        false if names.is_empty() => Err(format!("it is not for {wanted}: it names no host")),
-        false => Err(format!(
-            "it is for {} and not for {wanted}",
-            names.join(", ")
-        )),
+    match hosts.iter().find(|host| !is_for(&names, host)) {
+        None => Ok(end),
+        Some(host) if names.is_empty() => Err(format!("it is not for {host}: it names no host")),
+        Some(host) => Err(format!("it is for {} and not for {host}", names.join(", "))),
     }
+}
+
+/// Whether a certificate for these names is for a host. Its `*` stands for one label, the first.
+fn is_for(names: &[String], host: &str) -> bool {
+    let below = host.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+    names
+        .iter()
+        .any(|name| name == host || below.as_ref() == Some(name))
 }
 
 fn check_key(

@@ -42,8 +42,13 @@ impl Files {
     }
 
     fn read(&self) -> Result<Pair, Fault> {
+        self.read_for(&[&format!("*.{DOMAIN}")])
+    }
+
+    fn read_for(&self, hosts: &[&str]) -> Result<Pair, Fault> {
         let now = "2026-11-22T00:00:00Z".parse().unwrap();
-        Pair::read(&self.path("c.pem"), &self.path("k.pem"), DOMAIN, now)
+        let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
+        Pair::read(&self.path("c.pem"), &self.path("k.pem"), &hosts, now)
     }
 
     #[track_caller]
@@ -73,6 +78,23 @@ fn a_pair_that_is_not_good_now_says_why() {
     let other = Files::new(&["shop.example.org", "*.example.org"], 2020, 2090);
     other.refused("it is for shop.example.org, *.example.org and not for *.shop.example.org");
     Files::new(&[], 2020, 2090).refused("it names no host");
+}
+
+#[test]
+fn a_stages_certificate_is_for_each_of_its_names() {
+    let files = Files::new(&["www.shop.org", "*.eu.shop.org"], 2020, 2090);
+    for good in [&["www.shop.org"][..], &["www.shop.org", "a.eu.shop.org"]] {
+        assert!(files.read_for(good).is_ok(), "{good:?}");
+    }
+    for (bad, first) in [
+        (&["www.shop.org", "shop.org"][..], "shop.org"),
+        (&["a.b.eu.shop.org"], "a.b.eu.shop.org"),
+        (&["eu.shop.org"], "eu.shop.org"),
+        (&["ww.shop.org"], "ww.shop.org"),
+    ] {
+        let why = files.read_for(bad).err().unwrap().message;
+        assert!(why.ends_with(&format!("and not for {first}")), "{why}");
+    }
 }
 
 #[test]
@@ -213,7 +235,8 @@ fn what_is_no_ordinary_file_is_refused_at_once() {
         "not/there",
     ] {
         for (certificate, key) in [(&path(name), &k), (&c, &path(name))] {
-            let fault = Pair::read(certificate, key, DOMAIN, now).err().unwrap();
+            let hosts = [format!("*.{DOMAIN}")];
+            let fault = Pair::read(certificate, key, &hosts, now).err().unwrap();
             assert!(
                 fault.message.contains(name) && fault.hint.is_some(),
                 "{name}: {fault}"
