@@ -30,7 +30,7 @@ const ELSEWHERE: &str = "is cid running? pass its socket with --socket or CID_SO
      DIR/run/cid.sock";
 
 /// The prefix of the names of accounts that cid makes.
-const CIDS: [&str; 3] = ["cidw-", "cidb-", "cid-tools"];
+const CIDS: [&str; 4] = ["cidw-", "cidb-", "cidt-", "cid-tools"];
 
 /// The user who could not open a host's socket.
 struct Caller {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn accounts_of_cids_own_are_not_sent_into_its_group() {
-        for account in ["cidw-7", "cidb-shop", "cid-tools"] {
+        for account in ["cidw-7", "cidb-shop", "cidt-shop", "cid-tools"] {
             let said = advice_to(account, Membership::None);
             assert!(!said.contains("adduser") && said.contains("may not use cid"));
         }

@@ -167,6 +167,7 @@ fn answer(request: Request) -> Result<Value, Fault> {
             reply(build::export(&ask))
         }
         Request::SealBuild(ask) => reply(build::seal(&ask)),
+        Request::TakeOver(ask) => reply(build::take_over(&ask)),
         Request::CopyBuild(ask) => {
             drop::open_umask();
             reply(build::copy(&ask))

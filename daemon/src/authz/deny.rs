@@ -4,7 +4,7 @@ use crate::domain::{ProjectName, TOOLS};
 use std::{ops::RangeInclusive, sync::Arc};
 
 /// Accounts of workspaces, of builds, and of the tools that builds run.
-const PREFIXES: [&str; 3] = ["cidw-", "cidb-", TOOLS];
+const PREFIXES: [&str; 4] = ["cidw-", "cidb-", "cidt-", TOOLS];
 
 /// Returns the project whose deploy user an account is.
 type Deploys = dyn Fn(&str) -> Option<ProjectName> + Send + Sync;
@@ -55,7 +55,7 @@ mod tests {
         });
         assert!(list.has_uid(70_000) && list.has_uid(79_999));
         assert!(!list.has_uid(69_999) && !list.has_uid(80_000) && !list.has_uid(0));
-        for name in ["cidw-7", "cidb-shop", "cid-tools"] {
+        for name in ["cidw-7", "cidb-shop", "cidt-shop", "cid-tools"] {
             let what = list.what_is(name);
             assert_eq!(what.as_deref(), Some("an account of workspaces and builds"));
         }

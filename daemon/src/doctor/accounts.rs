@@ -6,7 +6,7 @@ use super::{Finding, outsiders::outsiders};
 use crate::{
     cid::Cid,
     config::Projects,
-    domain::{TOOLS, WorkspaceState, builder, project_group},
+    domain::{TOOLS, WorkspaceState, project_accounts, project_group},
     store::StoreError,
     system::{
         accounts::{self, Accounts, Found, Tables, Wanted},
@@ -140,7 +140,9 @@ async fn wanted(cid: &Cid) -> Result<Vec<Wanted>, StoreError> {
         // A project that cannot be prepared reports that itself.
         if cid.projects.unprepared(&project.name).is_none() {
             let name = &project.name;
-            wanted.push(Wanted::builder(builder(name), project_group(name)));
+            let group = project_group(name);
+            let own = project_accounts(name).into_iter();
+            wanted.extend(own.map(|account| Wanted::of_project(account, group.clone())));
         }
     }
     let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;

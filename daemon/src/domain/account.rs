@@ -1,4 +1,4 @@
-//! Unix accounts that cid makes: one per workspace, one builder and one group per project.
+//! Unix accounts that cid makes: one per workspace; a builder, a tester and a group per project.
 
 use super::{ProjectName, Workspace};
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,16 @@ pub fn builder(project: &ProjectName) -> String {
     short("cidb-", project)
 }
 
+/// The account that runs the tests of a project's builds.
+pub fn tester(project: &ProjectName) -> String {
+    short("cidt-", project)
+}
+
+/// The accounts that a project has besides those of its workspaces and stages.
+pub fn project_accounts(project: &ProjectName) -> [String; 2] {
+    [builder(project), tester(project)]
+}
+
 /// The account that fetches tools for builds. The package makes it, like the front's account.
 pub const TOOLS: &str = "cid-tools";
 /// Groups of accounts that the package makes.
@@ -94,6 +104,7 @@ mod tests {
         assert!(groups.iter().all(|group| group.len() <= MAX_LEN));
         assert_ne!(groups[0], groups[1]);
         assert_eq!(builder(&name("shop")), "cidb-shop");
+        assert_eq!(tester(&name("shop")), "cidt-shop");
         assert_eq!(project_group(&name("shop")), "cid-shop");
         for taken in ["web", "tools"] {
             assert_ne!(project_group(&name(taken)), format!("cid-{taken}"));

@@ -17,7 +17,7 @@ pub mod rights;
 pub mod workspace;
 
 pub use about::About;
-pub use account::{Account, AccountRange, TOOLS, builder, project_group};
+pub use account::{Account, AccountRange, TOOLS, builder, project_accounts, project_group, tester};
 pub use build::{Build, BuildState, Packages, Source, Verdict};
 pub use certificate_name::CertificateName;
 pub use cid_protocol::process_type::ProcessType;

@@ -3,7 +3,7 @@
 use super::{PEOPLE, identities::deploy_user};
 use crate::{
     config::{Project, Projects},
-    domain::{TOOLS, builder, project_group},
+    domain::{TOOLS, project_accounts, project_group},
     layout::{KEPT_MODE, Layout, kept_dir, trash_dir},
     system::{accounts::Accounts, unwritable::unwritable},
 };
@@ -18,7 +18,7 @@ use std::path::Path;
 /// `.git/config` names still run as the workspace's own user only.
 const TRUSTING: &[u8] = b"[safe]\n\tdirectory = *\n";
 
-/// Makes what a project needs before its first workspace: group, builder, folders.
+/// Makes what a project needs before its first workspace: group, accounts, folders.
 ///
 /// # Errors
 /// Accounts cannot be made, the deploy user does not exist, or a folder cannot be made.
@@ -28,8 +28,10 @@ pub(super) async fn prepare(
     accounts: &dyn Accounts,
 ) -> Result<(), Fault> {
     let name = &project.name;
-    let (group, builder) = (project_group(name), builder(name));
-    accounts.make_project(&group, &builder).await?;
+    let group = project_group(name);
+    accounts
+        .make_project(&group, &project_accounts(name))
+        .await?;
     let gid = gid_of(&group, "systemctl reload cid makes it")?;
     let advice = "make it, or mend deploy_user in the project file";
     let deploy = uid_of(&deploy_user(project)?, advice)?;

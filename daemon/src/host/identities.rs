@@ -3,7 +3,7 @@
 use super::limits::Controllers;
 use crate::{
     config::{GitUrl, Project, Projects, Settings},
-    domain::{Account, Name, ProjectName, TOOLS, UnitName, builder, project_group},
+    domain::{Account, Name, ProjectName, TOOLS, UnitName, builder, project_group, tester},
     layout::{Layout, TEST},
     system::{
         helpers::{Identity, WorkspaceUser},
@@ -12,7 +12,10 @@ use crate::{
     },
 };
 use cid_kernel::accounts;
-use cid_protocol::fault::Fault;
+use cid_protocol::{
+    fault::Fault,
+    request::{TREE, VENV},
+};
 use nix::unistd::getgrouplist;
 use std::{
     ffi::{CString, OsString},
@@ -47,6 +50,7 @@ impl Identities {
             Identity::Tester(project, directory, network) => {
                 Ok(self.tester(project, directory, *network))
             }
+            Identity::Sealer(directory) => Ok(sealer(directory)),
             Identity::Tools => Ok(self.tools()),
             // What it removes is in the trash by then.
             Identity::Purge(trash) => Ok(as_purge(Unit::new(Profile::Purge).writable(trash))),
@@ -129,16 +133,18 @@ impl Identities {
     }
 
     fn build(&self, name: &ProjectName, key: &str) -> Place {
-        self.as_builder(name, self.layout.environments(name).join(key), None)
+        self.as_builder(name, self.layout.environments(name).join(key))
     }
 
     fn builder(&self, name: &ProjectName, directory: &Path) -> Place {
-        self.as_builder(name, directory.to_owned(), None)
+        self.as_builder(name, directory.to_owned())
     }
 
     fn tester(&self, name: &ProjectName, directory: &Path, network: bool) -> Place {
         let test = directory.join(TEST);
-        let Place { unit, checks } = self.as_builder(name, test, Some(directory));
+        // Not the HOME of the commands that made it.
+        let sealed = [TREE, VENV].map(|name| directory.join(name));
+        let Place { unit, checks } = self.of_project(tester(name), name, test, &sealed);
         let unit = match network {
             true => unit,
             false => unit.with("PrivateNetwork", "yes"),
@@ -146,9 +152,19 @@ impl Identities {
         Place { unit, checks }
     }
 
-    /// A unit of the project's builder that may write in this folder, and read in that one.
-    fn as_builder(&self, name: &ProjectName, environment: PathBuf, read: Option<&Path>) -> Place {
-        let (user, group) = (builder(name), project_group(name));
+    fn as_builder(&self, name: &ProjectName, environment: PathBuf) -> Place {
+        self.of_project(builder(name), name, environment, &[])
+    }
+
+    /// A unit of one of the project's own accounts that may write in this folder, and read in those.
+    fn of_project(
+        &self,
+        user: String,
+        name: &ProjectName,
+        environment: PathBuf,
+        read: &[PathBuf],
+    ) -> Place {
+        let group = project_group(name);
         let mut checks = expect(&user, std::slice::from_ref(&group));
         let unit = Unit::new(Profile::Build)
             .with("User", user)
@@ -157,7 +173,7 @@ impl Identities {
             .env("HOME", &self.layout.helper_home());
         checks.extend(confine("--confine-write", [environment]));
         checks.extend(confine("--confine-read", self.readable(name)));
-        checks.extend(confine("--confine-read", read.map(Path::to_owned)));
+        checks.extend(confine("--confine-read", read.iter().cloned()));
         let unit = match self.project(name) {
             Ok(project) => self.controllers.limit(unit, &project.limits.commands),
             Err(_) => unit,
@@ -221,6 +237,16 @@ fn accounts() -> Place {
     checks.extend(["--finish", "--expect-caps", "cap_chown"].map(OsString::from));
     Place {
         unit: Unit::new(Profile::Accounts),
+        checks,
+    }
+}
+
+/// A unit of root's that may give files of this folder to root.
+fn sealer(directory: &Path) -> Place {
+    let mut checks = expect(ROOT, &[ROOT.to_owned()]);
+    checks.extend(["--expect-caps", "cap_chown,cap_dac_read_search"].map(OsString::from));
+    Place {
+        unit: Unit::new(Profile::Seal).writable(directory),
         checks,
     }
 }

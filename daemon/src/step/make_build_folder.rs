@@ -3,13 +3,16 @@
 use super::make_directory::{HOME, TMP, TREE, VENV, purge};
 use crate::{
     config::Limits,
-    domain::{builder, project_group},
+    domain::{builder, project_group, tester},
     engine::{Cx, Step},
 };
 use cid_kernel::fs;
 use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Makes the folder of a build, with those inside that its builder works in.
 #[derive(Serialize, Deserialize)]
@@ -53,8 +56,13 @@ impl Step for MakeBuildFolder {
             .hint("look what it is and move it away"));
         }
         fs::make_dir(&self.directory, 0o755)?;
-        for name in [TREE, VENV, HOME, TMP] {
-            make_for_builder(&self.directory.join(name), cx)?;
+        for (name, mode) in [(TREE, 0o755), (VENV, 0o755), (HOME, 0o700), (TMP, 0o700)] {
+            make_for(
+                &builder(cx.project_name()),
+                &self.directory.join(name),
+                mode,
+                cx,
+            )?;
         }
         Ok(())
     }
@@ -67,13 +75,17 @@ impl Step for MakeBuildFolder {
     }
 }
 
-/// A folder in which the project's builder works; on a host it is the builder's.
-pub(super) fn make_for_builder(path: &std::path::Path, cx: &Cx) -> Result<(), Fault> {
-    fs::make_dir(path, 0o755)?;
+/// A folder in which the project's tests work; on a host it is the tester's.
+pub(super) fn make_for_tester(path: &Path, cx: &Cx) -> Result<(), Fault> {
+    make_for(&tester(cx.project_name()), path, 0o755, cx)
+}
+
+fn make_for(account: &str, path: &Path, mode: u32, cx: &Cx) -> Result<(), Fault> {
+    fs::make_dir(path, mode)?;
     let Some(accounts) = cx.sys().accounts() else {
         return Ok(());
     };
-    let project = cx.project_name();
-    let (uid, gid) = accounts.numbers(&builder(project), &project_group(project))?;
+    let group = project_group(cx.project_name());
+    let (uid, gid) = accounts.numbers(account, &group)?;
     fs::give_to(path, uid, gid)
 }

@@ -9,10 +9,11 @@ use crate::{
     config::Limits,
     domain::Packages,
     engine::{Cx, Step},
+    system::helpers::Identity,
 };
 use cid_protocol::{
     fault::Fault,
-    request::{SealBuild, SealedBuild},
+    request::{SealBuild, SealedBuild, TakeOver},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-/// Seals a build's files and its own packages: nothing writes them any more.
+/// Seals a build's files and its own packages: nothing writes them any more. On a host they become root's.
 #[derive(Serialize, Deserialize)]
 pub struct SealFiles {
     /// The build's folder.
@@ -49,6 +50,7 @@ impl Step for SealFiles {
         let packages = cx.output::<InstallDependencies>()?;
         let request = request(&self.directory, false, &packages, cx);
         let sealed = cx.ask(cx.user(), request).await?;
+        self.give_to_root(cx).await?;
         // What runs from these files is not asked to sync them: it is on another file system, perhaps.
         sync_all_of(self.directory.clone()).await?;
         let SealedBuild {
@@ -69,6 +71,26 @@ impl Step for SealFiles {
     }
 }
 
+impl SealFiles {
+    /// On a host no account of the project can change them after this. What it did between the digest and this shows
+    /// when the digest is taken again.
+    async fn give_to_root(&self, cx: &Cx) -> Result<(), Fault> {
+        if !cx.sys().is_host() {
+            return Ok(());
+        }
+        let request = TakeOver {
+            roots: roots(&self.directory),
+        };
+        cx.ask(Identity::Sealer(self.directory.clone()), request)
+            .await
+    }
+}
+
+/// What is sealed in a build's folder.
+fn roots(directory: &Path) -> Vec<PathBuf> {
+    [TREE, VENV].map(|name| directory.join(name)).into()
+}
+
 /// Seals, or says what is there. Packages that the operator has made ready are the operator's to change.
 pub(super) fn request(
     directory: &Path,
@@ -86,7 +108,7 @@ pub(super) fn request(
     let all = [shared, path, packages].into_iter().flatten();
     let shared = all.filter(|path| path.starts_with(state) && !path.starts_with(directory));
     SealBuild {
-        roots: [TREE, VENV].map(|name| directory.join(name)).into(),
+        roots: roots(directory),
         packages: shared.cloned().collect(),
         reads_only,
     }

@@ -3,9 +3,8 @@
 use super::{
     InstallDependencies, SealFiles,
     ended::judge,
-    environment::builds,
     kept_output::KeptOutput,
-    make_build_folder::make_for_builder,
+    make_build_folder::make_for_tester,
     make_directory::{HOME, TMP, TREE, purge},
     run_build::surroundings,
     seal_files,
@@ -105,9 +104,8 @@ impl TestBuild {
         // It stays root's on a host, as the build's own folder does.
         cid_kernel::fs::make_dir(&place, 0o755)?;
         for name in [TREE, HOME, TMP, REPORTS] {
-            make_for_builder(&place.join(name), cx)?;
+            make_for_tester(&place.join(name), cx)?;
         }
-        let _turn = cx.turn(builds(cx)).await?;
         let _core = cx.turn(Resource::Core).await?;
         let project = cx.project_name().clone();
         let tester = Identity::Tester(project, self.directory.clone(), self.network);

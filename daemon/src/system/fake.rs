@@ -302,7 +302,7 @@ impl Launcher for Fake {
                 files: 1,
                 bytes: 1,
             })),
-            Request::CopyBuild(_) => Ok(Value::Null),
+            Request::TakeOver(_) | Request::CopyBuild(_) => Ok(Value::Null),
             Request::ReadReports(_) => encode(serde_json::to_value(Reports::default())),
             Request::CloneTree(ask) => {
                 let git = ask.target.join(".git");

@@ -27,8 +27,10 @@ pub enum Identity {
     Build(ProjectName, String),
     /// The project's build user in the folder of one build.
     Builder(ProjectName, PathBuf),
-    /// The same, for tests: reads that folder and writes in `test` alone. `false`: without a network.
+    /// The project's test user: reads that folder and writes in `test` alone. `false`: without a network.
     Tester(ProjectName, PathBuf, bool),
+    /// Root with two capabilities, which may write this build's folder only: makes its files root's.
+    Sealer(PathBuf),
     /// Installs what builds run and must not change, e.g. uv. Runs no code of any repository. Also looks up
     /// names for nginx's test.
     Tools,

@@ -17,6 +17,8 @@ pub enum Profile {
     Workspace,
     /// Shared environments.
     Build,
+    /// Makes a build's files root's.
+    Seal,
     /// What builds run.
     Tools,
     /// What a workspace's user cannot remove or open.
@@ -33,6 +35,7 @@ impl Profile {
             Self::Git => include_str!("../../../systemd/helpers/git.service"),
             Self::Workspace => include_str!("../../../systemd/helpers/workspace.service"),
             Self::Build => include_str!("../../../systemd/helpers/build.service"),
+            Self::Seal => include_str!("../../../systemd/helpers/seal.service"),
             Self::Tools => include_str!("../../../systemd/helpers/tools.service"),
             Self::Purge => include_str!("../../../systemd/helpers/purge.service"),
             Self::Accounts => include_str!("../../../systemd/helpers/accounts.service"),
@@ -183,10 +186,11 @@ fn escaped(path: &Path) -> OsString {
 mod tests {
     use super::*;
 
-    const ALL: [Profile; 7] = [
+    const ALL: [Profile; 8] = [
         Profile::Git,
         Profile::Workspace,
         Profile::Build,
+        Profile::Seal,
         Profile::Tools,
         Profile::Purge,
         Profile::Accounts,

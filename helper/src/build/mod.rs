@@ -3,7 +3,9 @@
 mod commit;
 mod reports;
 mod seal;
+mod take_over;
 
 pub(super) use commit::{compare, export, find, is_ancestor};
 pub(super) use reports::read as read_reports;
 pub(super) use seal::{copy, seal};
+pub(super) use take_over::take_over;

@@ -65,13 +65,13 @@ pub(crate) fn seal(ask: &SealBuild) -> Result<SealedBuild, Fault> {
                 continue;
             }
             let of = |error| Fault::io("seal", &path.join(&entry.path), error);
-            let mode = entry.mode & !WRITE;
+            let mode = sealed_mode(entry.mode);
             field(&mut digest, entry.path.as_os_str().as_bytes());
             field(&mut digest, &mode.to_le_bytes());
             match entry.kind {
                 FileType::RegularFile => {
                     let fd = open(&root, &entry.path, OFlags::RDONLY).map_err(of)?;
-                    if !reads_only && entry.is_single && entry.mode & WRITE != 0 {
+                    if !reads_only && entry.is_single && entry.mode != mode {
                         sys::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(of)?;
                     }
                     let (content, bytes) = digest_of(File::from(fd))
@@ -84,7 +84,7 @@ pub(crate) fn seal(ask: &SealBuild) -> Result<SealedBuild, Fault> {
                     let to = sys::readlinkat(&root, &entry.path, Vec::new()).map_err(of)?;
                     field(&mut digest, to.as_bytes());
                 }
-                FileType::Directory if !reads_only => {
+                FileType::Directory if !reads_only && entry.mode != mode => {
                     let fd = open(&root, &entry.path, FOLDER).map_err(of)?;
                     sys::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(of)?;
                 }
@@ -94,6 +94,12 @@ pub(crate) fn seal(ask: &SealBuild) -> Result<SealedBuild, Fault> {
     }
     sealed.digest = data_encoding::HEXLOWER.encode(&digest.finalize());
     Ok(sealed)
+}
+
+/// The mode of what is sealed: nobody writes it, and the project's accounts read and run what its builder could.
+fn sealed_mode(mode: RawMode) -> RawMode {
+    let of_owner = mode & 0o500;
+    (mode & !WRITE) | (of_owner >> 3)
 }
 
 /// Of a file's content, with how long that is.

@@ -4,13 +4,13 @@ use crate::{
     stage::SOON,
     tls::{DOMAIN, NEVER, Shop},
 };
-use cid_testkit::{Certificate, wait_until};
+use cid_testkit::{Certificate, Tree, wait_until};
 use std::fs;
 
 #[test]
 fn a_stages_own_certificate_serves_it_and_a_bad_one_harms_it_alone() {
     const WWW: [&str; 2] = ["www.example.localhost", "example.localhost"];
-    let shop = Shop::open("");
+    let shop = Shop::of(&Tree::on_socket(), "");
     let stage = &shop.stage;
     let toml = stage.sandbox.dir().join("etc/projects.d/shop.toml");
     let own = stage.sandbox.home().unwrap().join("own");

@@ -22,9 +22,13 @@ pub struct Shop {
 }
 
 impl Shop {
-    pub fn open(more: &str) -> Self {
+    fn open(more: &str) -> Self {
+        Self::of(&Tree::hello(), more)
+    }
+
+    pub fn of(tree: &Tree, more: &str) -> Self {
         let certificate = Certificate::wildcard(DOMAIN, NEVER).unwrap();
-        let stage = Stage::prepared(&Tree::hello(), |stage| {
+        let stage = Stage::prepared(tree, |stage| {
             let toml = stage.server.project_toml("hello", "");
             stage.sandbox.write_project("hello", &toml).unwrap();
             let dir = stage.sandbox.home().unwrap().join("tls");

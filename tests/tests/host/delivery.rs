@@ -1,4 +1,4 @@
-//! Builds on a server: made by the project's builder behind its walls, tested, sealed for good.
+//! Builds on a server: made by the project's builder behind its walls, sealed as root's, tested as somebody else.
 
 use crate::stage::{cid, soon};
 use cid_testkit::host::Host;
@@ -19,7 +19,7 @@ run.web = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
 "#;
 
 /// Tries to write what is another's; whatever it gets is told, and fails it.
-const ATTACK: &str = r#"import os, pathlib, socket, sys
+const ATTACK: &str = r#"import os, pathlib, pwd, socket, subprocess, sys
 here = pathlib.Path.cwd()
 tests = sys.argv[1] == "test"
 own = here.parent.parent if tests else here.parent
@@ -47,6 +47,19 @@ for target in map(str, targets):
     attempt("make", lambda path: os.mkdir(path + ".d"), target)
     attempt("move", lambda path: os.rename(path, here / "moved"), target)
     attempt("own", lambda path: os.setxattr(path, "user.x", b"1"), target)
+home = own / "home" / "token"
+if not tests:
+    home.write_text("secret")
+    home.chmod(0o644)
+    left = subprocess.Popen(["sleep", "600"], start_new_session=True)
+else:
+    attempt("read", lambda path: open(path).read(), str(home))
+    attempt("list", os.listdir, str(home.parent))
+    # The digest knows no times, so the sealed file tells which process was left running.
+    attempt("signal", os.kill, int(os.stat(own / "src/made.txt").st_mtime), 9)
+user = pwd.getpwuid(os.getuid()).pw_name
+if user != ("cidt-ci" if tests else "cidb-ci"):
+    got.append(f"runs as {user}")
 for secret in ["/var/lib/cid/cid.db", "/etc/cid/secrets/hook", "/home/deploy/.ssh/id", "/run/cid/cid.sock"]:
     attempt("read", lambda path: open(path).read(), secret)
 if tests:
@@ -54,6 +67,7 @@ if tests:
 print("tried", len(targets), "got", got)
 if not tests:
     open("made.txt", "w").write("made\n")
+    os.utime("made.txt", (left.pid, left.pid))
 sys.exit(1 if got else 0)
 "#;
 
@@ -102,8 +116,8 @@ fn a_build_cannot_touch_another_and_its_tests_not_even_its_own() {
         host.run_within(Duration::from_secs(180), &command).unwrap()
     };
     let one = build(&[]);
-    assert_eq!(one.status, 0, "{}\n{}", one.stdout, one.stderr);
     let logs = sh(&host, "cictl builds logs 1 -p ci");
+    assert_eq!(one.status, 0, "{}\n{}\n{logs}", one.stdout, one.stderr);
     assert!(
         logs.contains("got []") && logs.contains("all is well"),
         "{logs}"
@@ -114,6 +128,8 @@ fn a_build_cannot_touch_another_and_its_tests_not_even_its_own() {
     assert_eq!(show(&host, "2")["digest"], show(&host, "1")["digest"]);
     let of_all = "find /var/lib/cid/builds/ci/*/src -perm /222 -not -type l";
     assert_eq!(sh(&host, of_all), "", "nobody writes what is sealed");
+    let not_roots = "find /var/lib/cid/builds/ci/*/src ! -user root";
+    assert_eq!(sh(&host, not_roots), "", "it is root's");
 
     // A look at the remote has the push built, and its tests fail.
     sh(&host, REDDEN);
@@ -125,7 +141,7 @@ fn a_build_cannot_touch_another_and_its_tests_not_even_its_own() {
     let logs = sh(&host, "cictl builds logs 3 -p ci");
     assert!(logs.contains("it is red"), "{logs}");
     soon("nothing of them runs", || {
-        let left = host.run(&["pgrep", "--uid", "cidb-ci"]).unwrap();
+        let left = host.run(&["pgrep", "--uid", "cidb-ci,cidt-ci"]).unwrap();
         left.stdout.is_empty()
     });
 
@@ -147,5 +163,11 @@ fn a_build_cannot_touch_another_and_its_tests_not_even_its_own() {
     );
     sh(&host, "cictl project remove ci --yes");
     assert!(!host.exists("/var/lib/cid/builds/ci").unwrap());
+    assert_eq!(
+        sh(&host, "getent passwd | grep ci || true")
+            .matches("-ci:")
+            .count(),
+        0
+    );
     assert!(!sh(&host, "cictl builds").contains("ci"));
 }

@@ -183,7 +183,13 @@ fn an_account_that_somebody_could_log_in_as_is_found_and_closed() {
             &format!("getent passwd {user}; getent shadow {user} | cut -d: -f1,2,8"),
         )
     };
-    for account in [user.as_str(), "cidb-guestbook", "cid-tools", "cid-web"] {
+    for account in [
+        user.as_str(),
+        "cidb-guestbook",
+        "cidt-guestbook",
+        "cid-tools",
+        "cid-web",
+    ] {
         let closed = line(account);
         assert!(
             closed.contains(":/nonexistent:/usr/sbin/nologin\n"),

@@ -4,7 +4,7 @@
 
 use crate::{
     cid::Cid,
-    domain::{JobKind, ProjectName, Workspace, builder, project_group},
+    domain::{JobKind, ProjectName, Workspace, project_accounts, project_group},
     error::Error,
     keeper,
     layout::{kept_dir, trash_dir},
@@ -204,7 +204,7 @@ enum Part {
     Folder(PathBuf),
     /// Where its workspaces lived.
     WorkDir(WorkDir),
-    /// Its builder and its group.
+    /// Its own accounts and its group.
     Accounts,
     /// Branches that are still to be deleted once their server answers.
     Debts(Vec<OwedRow>),
@@ -262,7 +262,7 @@ async fn left(cid: &Cid, project: &ProjectName) -> Result<Vec<Part>, Error> {
     let dirs = cid.store.work_dirs(project.clone()).await?;
     parts.extend(dirs.into_iter().map(Part::WorkDir));
     if let Some(accounts) = cid.sys.accounts()
-        && accounts.has_project(&project_group(project), &builder(project))?
+        && accounts.has_project(&project_group(project), &project_accounts(project))?
     {
         parts.push(Part::Accounts);
     }
@@ -286,8 +286,8 @@ impl Part {
             Self::WorkDir(dir) => remove_work_dir(dir)?,
             Self::Accounts => {
                 if let Some(accounts) = cid.sys.accounts() {
-                    let (group, builder) = (project_group(project), builder(project));
-                    accounts.remove_project(&group, &builder).await?;
+                    let (group, own) = (project_group(project), project_accounts(project));
+                    accounts.remove_project(&group, &own).await?;
                 }
             }
             Self::Debts(owed) => {

@@ -81,23 +81,23 @@ pub trait Accounts: Send + Sync {
     /// It is somebody else's, the tools fail, or a process still runs as it.
     async fn remove(&self, account: &Account) -> Result<(), Fault>;
 
-    /// Makes a project's group and the account that builds its environments.
+    /// Makes a project's group and its own accounts.
     ///
     /// # Errors
     /// The tools fail.
-    async fn make_project(&self, group: &str, builder: &str) -> Result<(), Fault>;
+    async fn make_project(&self, group: &str, own: &[String]) -> Result<(), Fault>;
 
-    /// Whether there is anything of a builder of this name, or a group of this name that was made here.
+    /// Whether there is anything of one of these accounts, or a group of this name that was made here.
     ///
     /// # Errors
     /// The machine does not tell.
-    fn has_project(&self, group: &str, builder: &str) -> Result<bool, Fault>;
+    fn has_project(&self, group: &str, own: &[String]) -> Result<bool, Fault>;
 
-    /// Removes a project's builder, and its group where that was made here; none of that name is no error.
+    /// Removes a project's own accounts, and its group where that was made here; none of that name is no error.
     ///
     /// # Errors
     /// The tools fail, e.g. because the group is the primary one of an account.
-    async fn remove_project(&self, group: &str, builder: &str) -> Result<(), Fault>;
+    async fn remove_project(&self, group: &str, own: &[String]) -> Result<(), Fault>;
 
     /// Brings an account what it lacks.
     ///

@@ -47,7 +47,7 @@ impl Accounts for RealAccounts {
         refuse_processes(account)
     }
 
-    async fn make_project(&self, group: &str, builder: &str) -> Result<(), Fault> {
+    async fn make_project(&self, group: &str, own: &[String]) -> Result<(), Fault> {
         if accounts::group(group)?.is_none() {
             self.make_group(group).await?;
         }
@@ -56,18 +56,24 @@ impl Accounts for RealAccounts {
             self.run(&["gpasswd", "--restrict", group].map(str::to_owned))
                 .await?;
         }
-        self.complete(&Wanted::builder(builder.to_owned(), group.to_owned()))
-            .await
+        for account in own {
+            self.complete(&Wanted::of_project(account.clone(), group.to_owned()))
+                .await?;
+        }
+        Ok(())
     }
 
-    fn has_project(&self, group: &str, builder: &str) -> Result<bool, Fault> {
-        let is_builder = !Tables::read()?.of(builder).is_empty();
-        Ok(is_builder || fs::exists(&self.made_groups.join(group)))
+    fn has_project(&self, group: &str, own: &[String]) -> Result<bool, Fault> {
+        let tables = Tables::read()?;
+        let is_there = own.iter().any(|account| !tables.of(account).is_empty());
+        Ok(is_there || fs::exists(&self.made_groups.join(group)))
     }
 
-    async fn remove_project(&self, group: &str, builder: &str) -> Result<(), Fault> {
-        self.clear(&Wanted::builder(builder.to_owned(), group.to_owned()))
-            .await?;
+    async fn remove_project(&self, group: &str, own: &[String]) -> Result<(), Fault> {
+        for account in own {
+            self.clear(&Wanted::of_project(account.clone(), group.to_owned()))
+                .await?;
+        }
         let note = self.made_groups.join(group);
         if !fs::exists(&note) {
             return Ok(());

@@ -10,7 +10,8 @@ const NO_LOGIN: &str = "/usr/sbin/nologin";
 const NO_HOME: &str = "/nonexistent";
 /// What a workspace's account says of itself.
 pub(super) const WORKSPACE: &str = "cid workspace";
-const BUILDER: &str = "cid builder";
+/// What a project's own account says of itself.
+const PROJECT: &str = "cid builds and tests";
 
 /// An account as cid has it. Nobody can log in as it, and no service runs anything as it: it has no home, no shell
 /// and no password, and it has expired, which every login through PAM is told. cid starts processes without PAM.
@@ -25,7 +26,7 @@ enum Kind {
     /// With a group of its own, of the same number; in the project's group, where that is known.
     Workspace { uid: u32, group: Option<String> },
     /// With the project's group.
-    Builder { group: String },
+    Project { group: String },
     /// The package's, which makes it.
     Package,
 }
@@ -68,11 +69,11 @@ impl Wanted {
         }
     }
 
-    /// A project's, for builds.
-    pub fn builder(name: String, group: String) -> Self {
+    /// A project's own, for builds or their tests.
+    pub fn of_project(name: String, group: String) -> Self {
         Self {
             name,
-            kind: Kind::Builder { group },
+            kind: Kind::Project { group },
         }
     }
 
@@ -96,7 +97,7 @@ impl Wanted {
                 name: self.name.clone(),
                 uid,
             }),
-            Kind::Builder { .. } | Kind::Package => None,
+            Kind::Project { .. } | Kind::Package => None,
         }
     }
 
@@ -181,8 +182,8 @@ impl Wanted {
                 }
                 tool.extend(owned(&["--no-log-init", "--comment", WORKSPACE]));
             }
-            Kind::Builder { group } => {
-                tool.extend(owned(&["--system", "--gid", group, "--comment", BUILDER]));
+            Kind::Project { group } => {
+                tool.extend(owned(&["--system", "--gid", group, "--comment", PROJECT]));
             }
             Kind::Package => return None,
         }

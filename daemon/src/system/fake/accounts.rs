@@ -25,17 +25,17 @@ impl Accounts for Fake {
         Ok(())
     }
 
-    async fn make_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
-        self.state().accounts.insert(builder.to_owned());
+    async fn make_project(&self, _: &str, own: &[String]) -> Result<(), Fault> {
+        self.state().accounts.extend(own.iter().cloned());
         Ok(())
     }
 
-    fn has_project(&self, _: &str, builder: &str) -> Result<bool, Fault> {
-        Ok(self.state().accounts.contains(builder))
+    fn has_project(&self, _: &str, own: &[String]) -> Result<bool, Fault> {
+        Ok(own.iter().any(|one| self.state().accounts.contains(one)))
     }
 
-    async fn remove_project(&self, _: &str, builder: &str) -> Result<(), Fault> {
-        self.state().accounts.remove(builder);
+    async fn remove_project(&self, _: &str, own: &[String]) -> Result<(), Fault> {
+        self.state().accounts.retain(|one| !own.contains(one));
         Ok(())
     }
 

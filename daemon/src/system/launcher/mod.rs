@@ -360,7 +360,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::KeepOnly(_) => ("remove old copies of the database", "purge"),
         Request::FindCommit(_) | Request::IsAncestor(_) => ("look for the commit", "step"),
         Request::ExportCommit(_) => ("write the commit's files", "clone"),
-        Request::SealBuild(_) => ("seal the build", "install"),
+        Request::SealBuild(_) | Request::TakeOver(_) => ("seal the build", "install"),
         Request::CopyBuild(_) => ("copy the build for its tests", "install"),
         Request::ReadReports(_) => ("read the tests' reports", "step"),
         Request::RunTool(_) => ("run a tool of the machine's", "step"),

@@ -331,6 +331,7 @@ fn mark(identity: &Identity) -> String {
         Identity::Tester(project, directory, network) => {
             format!("tester {project} {} {network}", directory.display())
         }
+        Identity::Sealer(directory) => format!("sealer {}", directory.display()),
         Identity::Tools => "tools".into(),
         Identity::Purge(trash) => format!("purge {}", trash.display()),
         Identity::Look => "look".into(),

@@ -89,6 +89,13 @@ pub struct SealBuild {
     pub reads_only: bool,
 }
 
+/// See [`super::Request::TakeOver`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TakeOver {
+    /// The build's files and its own packages.
+    pub roots: Vec<PathBuf>,
+}
+
 /// Reply to [`SealBuild`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedBuild {

@@ -18,7 +18,7 @@ pub use access::{
 };
 pub use build::{
     CompareCommits, Compared, CopyBuild, ExportCommit, Exported, FindCommit, FoundCommit,
-    IsAncestor, ReadReports, Reports, SealBuild, SealedBuild,
+    IsAncestor, ReadReports, Reports, SealBuild, SealedBuild, TakeOver,
 };
 pub use command::{
     AccountFiles, EndProcesses, Ended, Exited, FindAccountFiles, Resolve, Resolved, Resource,
@@ -90,6 +90,8 @@ requests! {
     ExportCommit => Exported,
     /// Takes write bits away from a build's files, and says what they are.
     SealBuild => SealedBuild,
+    /// Makes what is sealed the own of the user that this runs as.
+    TakeOver => (),
     /// Copies a build's files for its tests.
     CopyBuild => (),
     /// Reads what tests reported.
