@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: from a checkout to a workspace that answers, with nothing set up before.
 
-use crate::{build, interrupt::Interrupt, setup};
+use crate::{build, demo_delivery, interrupt::Interrupt, setup};
 use anyhow::{Context, Result, bail, ensure};
 use cid_testkit::{
     GitServer, Options, Sandbox, Snapshot, assert_same, examples_dir, guestbook_toml, processes,
@@ -62,6 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn show(sandbox: &Sandbox, server: &GitServer, once: bool, interrupt: &Interrupt) -> Result<()> {
+    demo_delivery::show(sandbox, server)?;
     let before = Snapshot::take(sandbox, &[server])?;
     println!("==> cictl create {ANNA}");
     create_in_terminal(sandbox, interrupt)?;
@@ -105,7 +106,8 @@ fn repository(sandbox: &Sandbox) -> Result<GitServer> {
     } else {
         GitServer::local(&parent, "guestbook", &examples_dir().join("guestbook"))?
     };
-    sandbox.write_project("guestbook", &guestbook_toml(&server.url, &media)?)?;
+    let project = guestbook_toml(&server.url, &media)?;
+    sandbox.write_project("guestbook", &demo_delivery::with_stages(&project))?;
     Ok(server)
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod demo;
+mod demo_delivery;
 mod deny;
 mod dist;
 mod host;
