@@ -18,6 +18,11 @@ const MAX_HEADER_LIST: u32 = 4 * 1024 * 1024;
 /// How much of a stream may wait unread. One that is not read must not take the room of the others: all calls of the
 /// web front share a connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
+/// How often the daemon is asked whether it is there while an answer is waited for. systemd takes connections in its
+/// place, so one that was killed before it took this one closes nothing.
+const PING_PAUSE: Duration = Duration::from_secs(5);
+/// How long it may take to say so: a busy machine is slow.
+const PING_LIMIT: Duration = Duration::from_secs(10);
 /// The same of all streams together: more than the front holds open at once.
 const CONNECTION_WINDOW: u32 = 1024 * STREAM_WINDOW;
 
@@ -59,6 +64,8 @@ fn endpoint() -> Endpoint {
         .http2_max_header_list_size(MAX_HEADER_LIST)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(PING_PAUSE)
+        .keep_alive_timeout(PING_LIMIT)
 }
 
 fn connector(

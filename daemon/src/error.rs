@@ -65,7 +65,7 @@ pub enum Error {
         job: Option<Uuid>,
     },
     /// A live job of the same workspace.
-    #[error("a {kind} job of this workspace is still at work: {job}")]
+    #[error("a {kind} job is still at work there: {job}")]
     JobInTheWay {
         /// Which.
         job: Uuid,

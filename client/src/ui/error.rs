@@ -124,7 +124,7 @@ fn taken_back(job: &Job) -> String {
             "the processes were restarted and run, or try to, with the files as they are now"
         }
         JobKind::RepairAccess => "what was changed stays",
-        JobKind::Deploy => "visitors have the earlier processes, which run on",
+        JobKind::Deploy => "visitors have what they had before",
         _ => "everything was taken back",
     };
     format!("{what} (job {})", job.id)

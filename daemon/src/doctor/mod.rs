@@ -20,11 +20,11 @@ pub use accounts::mend_accounts;
 
 use crate::{
     cid::Cid,
-    domain::{UnitName, Workspace, WorkspaceState},
+    domain::{Channel, UnitName, Workspace, WorkspaceState},
     error::Error,
     health::{Condition, Health},
     keeper,
-    store::StoreError,
+    store::{NoticeTrouble, StoreError},
     system::supervisor::Process,
 };
 use cid_proto::v1;
@@ -270,6 +270,9 @@ async fn silent(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
 /// Where notices of builds and deployments do not arrive.
 async fn untold(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
     for trouble in cid.store.notice_troubles().await? {
+        if !is_told(cid, &trouble).await? {
+            continue;
+        }
         let since = trouble.since.strftime("%F %T UTC");
         let lost = match trouble.lost {
             0 => String::new(),
@@ -284,6 +287,24 @@ async fn untold(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Whether anything goes to this place still: what the project's file names, and owners of workspaces.
+async fn is_told(cid: &Cid, trouble: &NoticeTrouble) -> Result<bool, Error> {
+    let Ok(project) = cid.projects.standing(trouble.project.as_str()) else {
+        return Ok(false);
+    };
+    let notify = &project.notify;
+    Ok(match &trouble.channel {
+        Channel::Status => notify.status.is_some(),
+        Channel::Webhook => notify.webhook.is_some(),
+        Channel::Mail(to) if notify.mail.contains(to) => true,
+        Channel::Mail(to) => {
+            let of = Some(trouble.project.clone());
+            let all = cid.store.workspaces_of_people(of, 0, usize::MAX >> 1);
+            all.await?.iter().any(|workspace| workspace.email == *to)
+        }
+    })
 }
 
 fn failing(unit: &UnitName, workspace: &Workspace, health: &Health) -> Finding {

@@ -61,16 +61,42 @@ pub enum StatusState {
     Cancelled,
 }
 
-/// Where a notice goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Where a notice goes. Those of one project to one place go one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Channel {
     /// To the forge.
     Status,
     /// To the webhook.
     Webhook,
-    /// To the mail server.
-    Mail,
+    /// To this address: a full mailbox holds up nobody else's mail.
+    Mail(Email),
+}
+
+const TO: &str = "mail to ";
+
+impl TryFrom<String> for Channel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "status" => Ok(Self::Status),
+            "webhook" => Ok(Self::Webhook),
+            other => {
+                let address = other.strip_prefix(TO).map(Email::parse);
+                let address = address.and_then(Result::ok);
+                address
+                    .map(Self::Mail)
+                    .ok_or_else(|| format!("{other:?} is no channel"))
+            }
+        }
+    }
+}
+
+impl From<Channel> for String {
+    fn from(channel: Channel) -> Self {
+        channel.to_string()
+    }
 }
 
 impl Notice {
@@ -79,7 +105,7 @@ impl Notice {
         match self {
             Self::Status(_) => Channel::Status,
             Self::Webhook { .. } => Channel::Webhook,
-            Self::Mail { .. } => Channel::Mail,
+            Self::Mail { to, .. } => Channel::Mail(to.clone()),
         }
     }
 
@@ -92,13 +118,28 @@ impl Notice {
     }
 }
 
-/// As the key in `[notify]`.
+/// The key in `[notify]`, and which address.
 impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Status => "status",
-            Self::Webhook => "webhook",
-            Self::Mail => "mail",
-        })
+        match self {
+            Self::Status => f.write_str("status"),
+            Self::Webhook => f.write_str("webhook"),
+            Self::Mail(to) => write!(f, "{TO}{to}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_read_back() {
+        let anna = Email::parse("anna@example.com").unwrap();
+        for channel in [Channel::Status, Channel::Webhook, Channel::Mail(anna)] {
+            let text = String::from(channel.clone());
+            assert_eq!(Channel::try_from(text), Ok(channel));
+        }
+        assert!(Channel::try_from("mail to x".to_owned()).is_err());
     }
 }

@@ -26,6 +26,11 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What later steps need to know; read by [`Cx::output`].
     type Output: Serialize + DeserializeOwned + Send + Sync;
 
+    /// Whether one with [`Step::FILLS_DISK`] does, by its parameters.
+    fn may_fill(&self) -> bool {
+        true
+    }
+
     /// For people, e.g. `clone the repository`.
     fn label(&self) -> String;
 
@@ -64,7 +69,7 @@ pub trait Step: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// A [`Step`] whose types are hidden in JSON, as the journal holds them.
 #[async_trait]
 pub trait AnyStep: Send + Sync {
-    /// [`Step::FILLS_DISK`].
+    /// [`Step::FILLS_DISK`] and [`Step::may_fill`].
     fn fills_disk(&self) -> bool;
     /// [`Step::HAS_UNDO`].
     fn has_undo(&self) -> bool;
@@ -87,7 +92,7 @@ pub trait AnyStep: Send + Sync {
 #[async_trait]
 impl<S: Step> AnyStep for S {
     fn fills_disk(&self) -> bool {
-        S::FILLS_DISK
+        S::FILLS_DISK && self.may_fill()
     }
     fn has_undo(&self) -> bool {
         S::HAS_UNDO

@@ -45,6 +45,16 @@ impl Looker {
     /// The health of these workspaces, in their order. Pages that were not asked for lately are, side by side;
     /// after `limit` what is known by then counts.
     pub async fn look(&self, workspaces: &[&Workspace], limit: Duration) -> Vec<Seen> {
+        self.look_at(workspaces, limit, false).await
+    }
+
+    /// The same of one by what its page answers now, for what is decided by it. One that does not answer in time is
+    /// as it was before.
+    pub async fn look_newly(&self, workspace: &Workspace, limit: Duration) -> Option<Seen> {
+        self.look_at(&[workspace], limit, true).await.pop()
+    }
+
+    async fn look_at(&self, workspaces: &[&Workspace], limit: Duration, newly: bool) -> Vec<Seen> {
         let groups = self.groups(workspaces).await;
         let processes: Vec<Option<&[Process]>> = workspaces
             .iter()
@@ -57,7 +67,7 @@ impl Looker {
         let asks = workspaces.iter().zip(&processes);
         let asks =
             asks.filter_map(|(workspace, processes)| self.ask(workspace, (*processes)?, now));
-        self.pages.ask(asks.collect(), limit).await;
+        self.pages.ask(asks.collect(), limit, newly).await;
         let judged = workspaces.iter().zip(processes);
         judged
             .map(|(workspace, processes)| {

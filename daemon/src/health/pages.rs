@@ -102,10 +102,10 @@ impl Pages {
     }
 
     /// Asks for pages that were not asked for lately, and waits for answers, but not longer than `limit`: those
-    /// that take longer are noted when they come.
-    pub(super) async fn ask(self: &Arc<Self>, asks: Vec<Ask>, limit: Duration) {
+    /// that take longer are noted when they come. `newly`: also those that were.
+    pub(super) async fn ask(self: &Arc<Self>, asks: Vec<Ask>, limit: Duration, newly: bool) {
         let wanted: Vec<i64> = asks.iter().map(|ask| ask.workspace).collect();
-        for ask in self.begin(asks) {
+        for ask in self.begin(asks, newly) {
             let pages = Arc::clone(self);
             tokio::spawn(async move {
                 let Ok(_place) = pages.places.acquire().await else {
@@ -134,8 +134,8 @@ impl Pages {
         wanted.iter().any(of)
     }
 
-    /// Those that are not fresh any more; notes that they are being asked.
-    fn begin(&self, asks: Vec<Ask>) -> Vec<Ask> {
+    /// Those that are not fresh any more, or all that are not being asked; notes that they are.
+    fn begin(&self, asks: Vec<Ask>, newly: bool) -> Vec<Ask> {
         let mut known = self.known();
         known.retain(|_, known| known.asked.elapsed() < FORGOTTEN);
         let now = Instant::now();
@@ -145,7 +145,8 @@ impl Pages {
                     Some(told) if matches!(told.answer, Answer::Silent(_)) => SOON,
                     _ => FRESH,
                 };
-                known.web != ask.web || known.asked.elapsed() >= fresh
+                let is_old = known.asked.elapsed() >= fresh || newly && !known.is_asking;
+                known.web != ask.web || is_old
             })
         };
         let due: Vec<Ask> = asks.into_iter().filter(is_due).collect();
@@ -278,16 +279,22 @@ mod tests {
             told.map(|told| told.answer)
         };
         // Several who look at the same time get the same answer.
-        tokio::join!(pages.ask(asks(1), LIMIT), pages.ask(asks(1), LIMIT));
-        pages.ask(asks(1), LIMIT).await;
+        tokio::join!(
+            pages.ask(asks(1), LIMIT, false),
+            pages.ask(asks(1), LIMIT, false)
+        );
+        pages.ask(asks(1), LIMIT, false).await;
         assert_eq!(asked.load(Ordering::SeqCst), 100);
         assert_eq!(answer(3, 1), Some(Answer::Good));
         let wrong = Answer::Wrong("/ answers with status 500".into());
         assert_eq!(answer(7, 1), Some(wrong));
         assert!(matches!(answer(8, 1), Some(Answer::Silent(_))));
         assert_eq!(answer(3, 2), None);
-        pages.ask(asks(2), LIMIT).await;
+        pages.ask(asks(2), LIMIT, false).await;
         assert_eq!(asked.load(Ordering::SeqCst), 200);
         assert_eq!(answer(3, 2), Some(Answer::Good));
+        // Who decides by the answer does not take one of before.
+        pages.ask(asks(2), LIMIT, true).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 300);
     }
 }

@@ -27,7 +27,11 @@ pub async fn stay(
     }
     let workspace = resolve(cid, named).await?;
     let permit = bind(cid, claim, &workspace).await?;
-    let project = project_of(cid, &workspace, NOTHING_ELSE)?;
+    let project = match workspace.is_stage() {
+        // What runs there does not wait for its project's file to be mended.
+        true => cid.projects.standing(workspace.project.as_str())?,
+        false => project_of(cid, &workspace, NOTHING_ELSE)?,
+    };
     if let Some(what) = row.needs_room {
         refuse_full_disk(cid, &project, what)?;
     }

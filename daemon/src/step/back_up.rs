@@ -11,7 +11,7 @@ use crate::{
 };
 use cid_protocol::{
     fault::Fault,
-    request::{KeepFile, KeepOnly},
+    request::{KeepFile, KeepOnly, TakeOver},
     run_file::{ProcessCommand, RunFile},
 };
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ impl Step for BackUp {
     /// commands would write now may be the state after the release commands.
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         if self.keep(None, cx).await? {
-            return Ok(());
+            return self.give_to_root(cx).await;
         }
         let part = self.part();
         purge(&part, cx).await?;
@@ -89,7 +89,7 @@ impl Step for BackUp {
             command_of(cx, &run_file, command, ("backup", hint)).await?;
         }
         match self.keep(Some(part.clone()), cx).await? {
-            true => Ok(()),
+            true => self.give_to_root(cx).await,
             false => Err(Fault::new(format!(
                 "cannot back the database up: the commands wrote no {}",
                 part.display()
@@ -112,6 +112,18 @@ impl Step for BackUp {
 impl BackUp {
     fn part(&self) -> PathBuf {
         self.file.with_added_extension("part")
+    }
+
+    /// On a host neither the app nor the next release command can change it, also where the kernel has no Landlock.
+    async fn give_to_root(&self, cx: &Cx) -> Result<(), Fault> {
+        if !cx.sys().is_host() {
+            return Ok(());
+        }
+        let folder = self.directory.join(BACKUPS);
+        let request = TakeOver {
+            roots: vec![self.file.clone()],
+        };
+        cx.ask(Identity::Sealer(folder), request).await
     }
 
     async fn keep(&self, part: Option<PathBuf>, cx: &Cx) -> Result<bool, Fault> {

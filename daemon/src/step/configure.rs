@@ -80,6 +80,11 @@ impl Step for Configure {
         "write the configuration".into()
     }
 
+    /// For a rollback it is a file of some kilobytes, and the way out where a disk is full.
+    fn may_fill(&self) -> bool {
+        self.build.as_ref().is_none_or(|build| build.releases)
+    }
+
     /// Large shared things may be copied.
     fn limit(&self, limits: &Limits) -> Duration {
         *limits.purge

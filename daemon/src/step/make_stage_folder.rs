@@ -12,6 +12,7 @@ use crate::{
 };
 use cid_kernel::fs;
 use cid_protocol::{fault::Fault, request::EndProcesses};
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
@@ -53,7 +54,7 @@ impl Step for MakeStageFolder {
     /// The folder itself stays root's on a host, so that nobody can replace those inside.
     async fn apply(&self, _: &Before, cx: &Cx) -> Result<(), Fault> {
         fs::make_dir(&self.directory, 0o751)?;
-        for name in APP_FOLDERS.into_iter().chain([BACKUPS]) {
+        for name in APP_FOLDERS {
             let path = self.directory.join(name);
             // Given also where it is there: a kill may have come before.
             fs::make_dir(&path, 0o770)?;
@@ -61,6 +62,13 @@ impl Step for MakeStageFolder {
                 // Its own group has the same number.
                 fs::give_to(&path, made.account.uid, made.account.uid)?;
             }
+        }
+        // Its commands write there; what is root's nobody else can rename or remove.
+        let backups = self.directory.join(BACKUPS);
+        fs::make_dir(&backups, 0o770)?;
+        if let Some(made) = made(cx) {
+            fs::give_to(&backups, geteuid().as_raw(), made.account.uid)?;
+            fs::set_mode(&backups, 0o1770)?;
         }
         Ok(())
     }

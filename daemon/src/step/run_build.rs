@@ -84,7 +84,10 @@ impl Step for RunBuild {
             let kept = output.clone();
             let each = move |line: &str| kept.line(line);
             let ended = cx.ask_hearing(cx.user(), request, each).await?;
-            judge(ended, "build", &shown, hint)?;
+            if let Err(fault) = judge(ended, "build", &shown, hint) {
+                cx.store().set_blamed(cx.build().await?.id).await?;
+                return Err(fault);
+            }
         }
         Ok(())
     }

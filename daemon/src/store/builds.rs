@@ -344,6 +344,32 @@ impl Store {
         .await
     }
 
+    /// Records that one of a build's own commands failed: another attempt would end the same.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn set_blamed(&self, id: i64) -> Result<(), StoreError> {
+        self.write(move |t| {
+            t.execute("UPDATE builds SET blamed = 1 WHERE id = ?1", [id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Pushed builds of a project that wait or are being made.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn pushed_and_live(&self, project: ProjectName) -> Result<Vec<Build>, StoreError> {
+        self.read(move |c| {
+            let creator = text(&Creator::Trigger)?;
+            let rest = "WHERE project = ?1 AND state IN ('queued', 'building', 'testing') \
+                AND superseded_by IS NULL AND creator = ?2 ORDER BY number";
+            query(c, rest, params![project.as_str(), creator])
+        })
+        .await
+    }
+
     /// Records that a build's tests run.
     ///
     /// # Errors
@@ -409,7 +435,7 @@ impl Store {
 fn to_build_again(c: &Connection) -> Result<Vec<(ProjectName, String)>, StoreError> {
     let sql = "SELECT r.project, r.branch FROM remote_branches r JOIN builds b ON b.project = r.project \
             AND b.commit_id = r.commit_id AND b.reference = r.branch JOIN jobs j ON j.id = b.job \
-        WHERE b.state = 'error' AND j.state = 'undone' AND j.creator = ?1 AND NOT EXISTS (SELECT 1 FROM builds o \
+        WHERE b.state = 'error' AND b.blamed = 0 AND j.state = 'undone' AND j.creator = ?1 AND NOT EXISTS (SELECT 1 FROM builds o \
             WHERE o.project = b.project AND o.commit_id = b.commit_id AND o.id <> b.id)";
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query([text(&Creator::Trigger)?])?;

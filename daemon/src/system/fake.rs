@@ -245,7 +245,10 @@ impl Launcher for Fake {
             return Err(Fault::cancelled());
         }
         if let Some(answer) = self.told.hear(&request) {
-            return answer.await;
+            return tokio::select! {
+                answer = answer => answer,
+                () = call.cancel.cancelled() => Err(Fault::cancelled()),
+            };
         }
         let encode =
             |value: serde_json::Result<Value>| value.map_err(|error| Fault::new(error.to_string()));

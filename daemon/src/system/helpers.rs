@@ -29,7 +29,7 @@ pub enum Identity {
     Builder(ProjectName, PathBuf),
     /// The project's test user: reads that folder and writes in `test` alone. `false`: without a network.
     Tester(ProjectName, PathBuf, bool),
-    /// Root with two capabilities, which may write this build's folder only: makes its files root's.
+    /// Root with two capabilities, which may write this folder only: makes files in it root's.
     Sealer(PathBuf),
     /// Installs what builds run and must not change, e.g. uv. Runs no code of any repository. Also looks up
     /// names for nginx's test.

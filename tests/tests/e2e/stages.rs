@@ -210,6 +210,7 @@ fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
     fs::write(&file, "domain = [").unwrap();
     stage.sandbox.hup().unwrap();
     stage.cictl_ends(5, &["promote", "test", "2"]);
+    stage.cictl_ends(0, &["restart", "test"]);
     let said = stage.cictl_ends(0, &["rollback", "test"]).text();
     assert!(said.contains("what the file last said"), "{said}");
     assert!(page(&stage, &host).starts_with("one from test"));

@@ -39,7 +39,7 @@ const SENTENCES: &[(&str, &str)] = &[
     // Workspaces and jobs.
     ("{} has a workspace of {} already: {}", "у {0} уже есть стенд проекта {1}: {2}"),
     ("watch it being made: cictl jobs watch {}", "за его созданием можно следить: cictl jobs watch {0}"),
-    ("a {} job of this workspace is still at work: {}", "над этим стендом ещё идёт работа {0}: {1}"),
+    ("a {} job is still at work there: {}", "над этим стендом ещё идёт работа {0}: {1}"),
     ("wait for it (cictl jobs watch {}) or cancel it (cictl jobs cancel {})", "дождитесь её (cictl jobs watch {0}) или отмените (cictl jobs cancel {1})"),
     ("deleting {} would lose work that is nowhere else: {}", "удаление {0} потеряет работу, которой больше нигде нет: {1}"),
     ("deleting the branch {} would lose {} of its commits: they are not in {}", "удаление ветки {0} потеряет коммиты, которых нет в {2}: {1}"),

@@ -48,6 +48,7 @@ const FILES: &[(&str, &str)] = &[
         "docs/troubleshooting.md",
         "usr/share/doc/cid/troubleshooting.md",
     ),
+    ("docs/delivery.md", "usr/share/doc/cid/delivery.md"),
     ("docs/project-file.md", "usr/share/doc/cid/project-file.md"),
     ("docs/security.md", "usr/share/doc/cid/security.md"),
     ("docs/recovery.md", "usr/share/doc/cid/recovery.md"),

@@ -27,6 +27,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// How long an answer about all stages may wait for their pages.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long to wait for a page that a build is carried on by: longer than it may take to answer.
+const SOAK_LOOK: Duration = Duration::from_secs(6);
 /// Enough of a stage's past for all that a project keeps.
 const PAST: usize = 1000;
 
@@ -243,23 +245,41 @@ pub async fn onward(cid: &Cid, project: &Project) -> Result<Vec<(Name, u32)>, Er
                 place.newest(&pushed).cloned()
             }
             Some(after) if stage.promote == Promote::Auto => {
-                match soaked(cid, project, after, stage).await? {
-                    Some(number) => all.iter().find(|build| build.number == number).cloned(),
-                    None => None,
+                let there = Place::of(cid, project, after).await?;
+                let running = there.running();
+                let next = all.iter().find(|build| Some(build.number) == running);
+                match next {
+                    // Its page is asked for while it soaks, and only then.
+                    Some(next)
+                        if may_go_on(cid, &place, next).await?
+                            && soaked(cid, &there, stage).await? =>
+                    {
+                        Some(next.clone())
+                    }
+                    _ => None,
                 }
             }
             Some(_) => None,
         };
-        let next = next.filter(|build| place.is_newer(build) && place.refuse(build, false).is_ok());
         if let Some(build) = next
-            && place.refuse_live_job(cid).await.is_ok()
-            && !cid.store.was_tried((**name).clone(), build.clone()).await?
+            && may_go_on(cid, &place, &build).await?
             && is_on_its_branch(cid, project, name, &build).await?
         {
             found.push(((**name).clone(), build.number));
         }
     }
     Ok(found)
+}
+
+/// Whether a build may come to a stage by itself, by what is known of both.
+async fn may_go_on(cid: &Cid, place: &Place, build: &Build) -> Result<bool, Error> {
+    Ok(place.is_newer(build)
+        && place.refuse(build, false).is_ok()
+        && place.refuse_live_job(cid).await.is_ok()
+        && !cid
+            .store
+            .was_tried(place.name.clone(), build.clone())
+            .await?)
 }
 
 /// Whether the same was built before.
@@ -317,30 +337,25 @@ async fn is_on_its_branch(
     Ok(is_there)
 }
 
-/// The build that has run well in a stage for as long as the next one asks.
-async fn soaked(
-    cid: &Cid,
-    project: &Project,
-    after: &Name,
-    stage: &Stage,
-) -> Result<Option<u32>, Error> {
-    let there = Place::of(cid, project, after).await?;
+/// Whether what runs in a stage has run well for as long as the next one asks.
+async fn soaked(cid: &Cid, there: &Place, stage: &Stage) -> Result<bool, Error> {
     let (Some(workspace), Some(running)) = (&there.workspace, there.past.first()) else {
-        return Ok(None);
+        return Ok(false);
     };
     let soak = stage.soak.as_ref().map_or(Duration::ZERO, |soak| **soak);
     // What is about to be another one, or was left half-way, is no recommendation.
     let is_settled = workspace.state == WorkspaceState::Ready
         && cid.store.live_job(workspace.id).await?.is_none();
-    let seen = cid.health.look(&[workspace], LOOK).await.pop();
+    // What was seen a while ago is no ground to carry it on.
+    let seen = cid.health.look_newly(workspace, SOAK_LOOK).await;
     let is_well = is_settled
         && seen
             .as_ref()
             .is_some_and(|seen| seen.health.condition == Condition::Up);
     let looks = &cid.looks;
     let well = looks.well_for(
-        &project.name,
-        after,
+        &there.project.name,
+        &there.name,
         running.job,
         is_well,
         tokio::time::Instant::now(),
@@ -351,7 +366,7 @@ async fn soaked(
     let starts = starts.filter_map(|process| process.since);
     let ran = starts.map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
     let ran = ran.min().unwrap_or(well);
-    Ok((is_well && well.min(ran) >= soak).then_some(running.build))
+    Ok(is_well && well.min(ran) >= soak)
 }
 
 /// A build that runs in a stage.

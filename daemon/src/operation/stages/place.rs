@@ -79,10 +79,10 @@ impl Place {
         self.past.first().map(|running| running.build)
     }
 
-    /// The newest of these builds that ran here and is older than the present one.
+    /// The newest of these builds that ran here, is older than the present one, and was not taken back.
     pub(super) fn previous(&self, builds: &[Build]) -> Option<u32> {
         let running = self.running()?;
-        let past: BTreeSet<u32> = self.past.iter().map(|old| old.build).collect();
+        let past = not_taken_back(self.past.iter().map(|old| old.build));
         let there = builds.iter().map(|build| build.number);
         let older = there.filter(|build| *build < running && past.contains(build));
         older.max()
@@ -227,14 +227,30 @@ impl Place {
                     )),
                 });
             }
-            None => self.previous(builds).ok_or_else(|| Error::Conflict {
-                message: format!("no older build ran in {name}"),
-                hint: None,
-            })?,
+            None => self.previous(builds).ok_or_else(|| self.no_older())?,
         };
         match self.running() == Some(number) {
             true => Err(self.runs_already(number)),
             false => Ok(number),
+        }
+    }
+
+    fn no_older(&self) -> Error {
+        let (name, running) = (&self.name, self.running());
+        let is_older = |old: &Deployment| Some(old.build) < running;
+        match self.past.iter().any(is_older) {
+            true => Error::Conflict {
+                message: format!(
+                    "no older build ran in {name} that is there and was not taken back"
+                ),
+                hint: Some(format!(
+                    "cictl rollback {name} N takes one that is there all the same"
+                )),
+            },
+            false => Error::Conflict {
+                message: format!("no older build ran in {name}"),
+                hint: None,
+            },
         }
     }
 
@@ -368,6 +384,19 @@ impl Place {
     }
 }
 
+/// Of the builds that ran in a stage, the newest first, those that did not make way for an older one when they ran last.
+fn not_taken_back(past: impl Iterator<Item = u32>) -> BTreeSet<u32> {
+    let (mut judged, mut good) = (BTreeSet::new(), BTreeSet::new());
+    let mut after = 0;
+    for build in past {
+        if judged.insert(build) && after >= build || after == 0 {
+            good.insert(build);
+        }
+        after = build;
+    }
+    good
+}
+
 /// The row of a stage to which nothing was deployed yet.
 fn draft(cid: &Cid, project: &Project, name: &Name, uid: u32) -> Workspace {
     let url = cid
@@ -399,5 +428,24 @@ fn branch_of<'a>(project: &'a Project, stage: &'a Stage) -> Option<&'a str> {
     match &stage.after {
         Some(_) => None,
         None => Some(own.unwrap_or(&project.git.base)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_made_way_for_an_older_one_is_nothing_to_go_back_to() {
+        let of = |past: &[u32]| {
+            let newest_first = past.iter().rev().copied();
+            not_taken_back(newest_first).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[9, 12, 9, 13, 9, 21]), [9, 21]);
+        assert_eq!(of(&[1, 2, 1]), [1]);
+        // It came back and stayed until a newer one.
+        assert_eq!(of(&[1, 2, 1, 2, 3]), [1, 2, 3]);
+        assert_eq!(of(&[2, 2]), [2]);
+        assert_eq!(of(&[]), [0; 0]);
     }
 }

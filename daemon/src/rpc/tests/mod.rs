@@ -1,5 +1,7 @@
 //! The services as a client meets them, on a made-up machine.
 
+/// Builds whose commit leaves its branch.
+mod astray;
 mod builds;
 mod doctor;
 /// What the enforcing layer asks, refuses and writes down.

@@ -1,10 +1,16 @@
 //! Builds and branches that others are told of, from the job to the requests of the helper.
 
 use super::stage::{EMAIL, Stage, create};
-use crate::{domain::Channel, notify};
+use crate::{
+    domain::{Channel, Email},
+    notify,
+};
 use cid_kernel::fs;
 use cid_proto::v1;
-use cid_protocol::request::{MailTaken, Post, Posted, Request, RunCommand, SendMail};
+use cid_protocol::{
+    fault::Fault,
+    request::{MailTaken, Post, Posted, Request, RunCommand, SendMail},
+};
 use prost::Message as _;
 use serde_json::{Value, json};
 use std::{
@@ -52,7 +58,15 @@ impl Told {
                 };
                 Some(Box::pin(async move { Ok(json!(posted)) }))
             }
-            Request::SendMail(_) => Some(Box::pin(async { Ok(json!(MailTaken::Taken)) })),
+            Request::SendMail(mail) => {
+                let is_full = mail.to.starts_with("full@");
+                Some(Box::pin(async move {
+                    match is_full {
+                        true => Err(Fault::new("452 the mailbox is full")),
+                        false => Ok(json!(MailTaken::Taken)),
+                    }
+                }))
+            }
             _ => None,
         });
         tokio::spawn(notify::tell_forever(stage.cid.clone()));
@@ -214,6 +228,33 @@ async fn failures_and_the_first_success_after_them_are_mailed() {
             .expose()
             .contains("cictl builds logs 2 -p demo")
     );
+}
+
+#[tokio::test]
+async fn a_full_mailbox_holds_up_no_other() {
+    let told = Told::new("mail = [\"full@example.com\", \"team@example.com\"]");
+    for _ in 0..3 {
+        told.build(true).await;
+    }
+    let mut sent = 0;
+    for _ in 0..600 {
+        let mails = told.mails();
+        let team = mails.iter().filter(|mail| mail.to == "team@example.com");
+        sent = team.count();
+        if sent == 3 {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(sent, 3);
+    let store = &told.stage.cid.store;
+    let troubles = store.notice_troubles().await.unwrap();
+    let full = Channel::Mail(Email::parse("full@example.com").unwrap());
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert_eq!(troubles[0].channel, full);
+    let waits = store.first_notices().await.unwrap();
+    assert_eq!(waits.len(), 1, "{waits:?}");
+    assert_eq!(waits[0].notice.channel(), full);
 }
 
 #[tokio::test]

@@ -94,6 +94,8 @@ CREATE TABLE builds (
     creator    TEXT NOT NULL,
     -- The number of the newer build that takes its place.
     superseded_by INTEGER,
+    -- A command of its own failed: another attempt would end the same.
+    blamed     INTEGER NOT NULL DEFAULT 0,
     UNIQUE (project, number)
 ) STRICT;
 

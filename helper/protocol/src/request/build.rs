@@ -92,7 +92,7 @@ pub struct SealBuild {
 /// See [`super::Request::TakeOver`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TakeOver {
-    /// The build's files and its own packages.
+    /// Folders, and files in folders that nobody else can take them from.
     pub roots: Vec<PathBuf>,
 }
 
