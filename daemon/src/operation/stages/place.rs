@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 /// A stage, and what it says about builds.
 pub(super) struct Place {
-    project: Arc<Project>,
-    name: Name,
+    pub(super) project: Arc<Project>,
+    pub(super) name: Name,
     stage: Stage,
     pub(super) workspace: Option<Workspace>,
     /// The newest first.
