@@ -47,6 +47,7 @@ const DAEMON: &[(&str, &[&str])] = &[
         "cid's own, in folders that root alone writes on a host",
         &[
             "app.rs",
+            "app/ports.rs",
             "doctor/missing.rs",
             "doctor/surplus.rs",
             "keeper/packages.rs",
