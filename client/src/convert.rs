@@ -176,6 +176,18 @@ impl From<pb::VersionResponse> for system::Version {
     }
 }
 
+impl From<pb::Unused> for system::Unused {
+    fn from(from: pb::Unused) -> Self {
+        Self {
+            sort: from.sort,
+            project: Some(from.project).filter(|name| !name.is_empty()),
+            path: from.path,
+            bytes: from.bytes,
+            kept: Some(from.kept).filter(|why| !why.is_empty()),
+        }
+    }
+}
+
 impl From<pb::Finding> for system::Finding {
     fn from(from: pb::Finding) -> Self {
         Self {

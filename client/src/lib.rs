@@ -23,7 +23,7 @@ pub use model::job::{
 pub use model::people::{EnabledFront, Link, Person, SignIn, SignedIn, Visit};
 pub use model::project::{CheckItem, FollowUp, HookDelivery, Project, RemovedProject, Severity};
 pub use model::stage::{ChangedCommit, Preview, ShownStage, Stage};
-pub use model::system::{Finding, FindingKind, Version};
+pub use model::system::{Finding, FindingKind, Unused, Version};
 pub use model::workspace::{
     Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, LogPlace,
     Look, Process, ProcessState, RunInput, RunOutput, Standing, Terminal, TerminalSize, Workspace,

@@ -119,6 +119,7 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
             https_port,
         }),
         sessions: Arc::default(),
+        templates: Arc::default(),
         site: Arc::new(site),
     };
     let front_url = sys.site.url("localhost", false);
@@ -254,6 +255,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let debts = tokio::spawn(keeper::settle_forever(cid.clone()));
     let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
     let builds = tokio::spawn(operation::tidy_builds_forever(cid.clone()));
+    let templates = tokio::spawn(operation::make_templates_forever(cid.clone()));
     let watching = tokio::spawn(trigger::watch_forever(cid.clone()));
     let carrying = tokio::spawn(trigger::carry_forever(cid.clone()));
     let deliveries = tokio::spawn(cid.clone().keep_deliveries());
@@ -285,6 +287,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
         mails,
         debts,
         sites,
+        templates,
         builds,
         watching,
         carrying,

@@ -146,6 +146,10 @@ impl Layout {
     pub fn builds(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("builds").join(project.as_str())
     }
+    /// Templates of a project, one folder a number.
+    pub fn templates(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("templates").join(project.as_str())
+    }
     /// Tools that cid brought in itself, e.g. uv: builders run them and must not be able to
     /// change them.
     pub fn tools_dir(&self) -> PathBuf {
@@ -163,12 +167,14 @@ impl Layout {
             self.mirror_dir(project),
             self.environments(project),
             self.builds(project),
+            self.templates(project),
             self.log_dir.clone(),
         ]
     }
     /// The folders that have one for each project.
-    pub fn folders_by_project(&self) -> [PathBuf; 4] {
-        ["mirrors", "environments", "built", "builds"].map(|name| self.state_dir.join(name))
+    pub fn folders_by_project(&self) -> [PathBuf; 5] {
+        ["mirrors", "environments", "built", "builds", "templates"]
+            .map(|name| self.state_dir.join(name))
     }
     /// The folder of those.
     pub fn environment_marks(&self, project: &ProjectName) -> PathBuf {

@@ -17,10 +17,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 mod near;
 mod own;
+mod template;
 
 pub use cid_protocol::run_file::WEB;
 pub use near::{Near, near_misses};
 pub use own::{Over, OwnValue};
+pub use template::{Templated, templated};
 
 /// Names Django's settings to it.
 pub const SETTINGS: &str = "DJANGO_SETTINGS_MODULE";
@@ -177,7 +179,8 @@ fn nothing_to_run(inspection: &Inspection) -> Fault {
 pub fn packages(project: &Project, inspection: &Inspection) -> Option<String> {
     let declares_all = !inspection.local && project.app.install.is_none();
     let key = inspection.dependencies_key.as_ref();
-    key.filter(|_| declares_all).map(|key| keyed(key, project))
+    key.filter(|_| declares_all)
+        .map(|key| keyed(key, project, inspection))
 }
 
 /// How a project file says to install, with what decides what comes of it.
@@ -306,12 +309,13 @@ fn release(project: &Project, inspection: &Inspection) -> Vec<ProcessCommand> {
     if let Some(line) = &inspection.release {
         return vec![ProcessCommand::Shell(line.clone())];
     }
-    let migrate = ["python", "manage.py", "migrate", "--noinput"].map(str::to_owned);
-    inspection
-        .django
-        .then(|| ProcessCommand::Arguments(migrate.to_vec()))
-        .into_iter()
-        .collect()
+    inspection.django.then(migrate).into_iter().collect()
+}
+
+/// What cid runs by itself before a start of Django's.
+fn migrate() -> ProcessCommand {
+    let words = ["python", "manage.py", "migrate", "--noinput"].map(str::to_owned);
+    ProcessCommand::Arguments(words.to_vec())
 }
 
 fn environment(project: &Project, inspection: &Inspection) -> Environment {
@@ -326,7 +330,7 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
         let dependencies = Vec::new();
         return match (&inspection.dependencies_key, &inspection.base_key) {
             (Some(key), Some(base)) if key == base => Environment::Shared {
-                key: keyed(key, project),
+                key: keyed(key, project, inspection),
                 dependencies,
                 local: false,
                 install,
@@ -345,7 +349,7 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
     let local = inspection.local;
     match (&inspection.dependencies_key, &inspection.base_key) {
         (Some(key), Some(base)) if key == base => Environment::Shared {
-            key: keyed(key, project),
+            key: keyed(key, project, inspection),
             dependencies,
             local,
             install: Vec::new(),
@@ -359,19 +363,20 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
 }
 
 /// The key of what is installed where all of `[env]` can be seen that is the same in every workspace: any of it
-/// may decide what that is.
-fn keyed(key: &str, project: &Project) -> String {
+/// may decide what that is, and so may the Python and the Node that are asked for, wherever in the repository.
+fn keyed(key: &str, project: &Project, inspection: &Inspection) -> String {
     let env = project.env_of_all();
     let python = project.app.python.as_ref().map(PythonVersion::text);
-    let node = project.app.node.as_ref().map(NodeRange::text);
+    let asked = inspection.node.as_ref().and_then(|node| node.range.clone());
+    let node = project.app.node.as_ref().map(NodeRange::text).or(asked);
     if env.is_empty() && python.is_none() && node.is_none() {
         return key.to_owned();
     }
     let mut hash = Sha256::new();
     let env = env.iter();
     let texts = env.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-    let versions = python.as_deref().into_iter().chain(node.as_deref());
-    for text in [key].into_iter().chain(texts).chain(versions) {
+    let versions = [python.as_deref(), node.as_deref()].map(Option::unwrap_or_default);
+    for text in [key].into_iter().chain(versions).chain(texts) {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }

@@ -75,9 +75,13 @@ const DAEMON: &[(&str, &[&str])] = &[
         &[
             "cid/mod.rs",
             "doctor/builds.rs",
+            "keeper/prune.rs",
+            "keeper/templates.rs",
             "host/folders.rs",
             "operation/work.rs",
             "step/make_build_folder.rs",
+            "step/make_template.rs",
+            "step/take_template.rs",
             "step/kept_output.rs",
             "step/make_directory.rs",
             "step/make_stage_folder.rs",

@@ -172,6 +172,14 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::open_umask();
             reply(build::copy(&ask))
         }
+        Request::TakeMade(ask) => {
+            drop::open_umask();
+            reply(build::take(&ask))
+        }
+        Request::PlaceMade(ask) => {
+            drop::tree_umask();
+            reply(build::place(&ask))
+        }
         Request::ReadReports(ask) => reply(build::read_reports(&ask)),
         Request::HangUp(_) => reply(git::ssh::hang_up()),
         Request::Push(ask) => reply(git::push::push(&ask)),

@@ -15,10 +15,11 @@ use std::{
 };
 
 /// What is kept for the next workspace, or changes all the time.
-const CACHES: [&str; 11] = [
+const CACHES: [&str; 12] = [
     "state/mirrors",
     "state/environments",
     "state/built",
+    "state/templates",
     "state/tools",
     "state/cache",
     "state/cid.db",

@@ -21,6 +21,7 @@ mod man;
 mod people;
 mod project;
 mod promote;
+mod prune;
 mod restart;
 mod rollback;
 mod run;
@@ -123,6 +124,7 @@ enum Verb {
     Front(front::Front),
     Project(project::Project),
     Doctor(doctor::Doctor),
+    Prune(prune::Prune),
     Audit(audit::Audit),
     Completions(completions::Completions),
     Version(version::Version),
@@ -206,6 +208,7 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Front(verb) => verb.run(cx).await,
         Verb::Project(verb) => verb.run(cx).await,
         Verb::Doctor(verb) => verb.run(cx).await,
+        Verb::Prune(verb) => verb.run(cx).await,
         Verb::Audit(verb) => verb.run(cx).await,
         Verb::Completions(verb) => verb.run(cx).await,
         Verb::Version(verb) => verb.run(cx).await,

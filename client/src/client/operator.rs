@@ -3,7 +3,7 @@
 use super::{Client, PAGE_SIZE, SURVEY_LIMIT};
 use crate::{
     AuditLine, CheckItem, EnabledFront, Finding, FollowUp, HookDelivery, Project, RemovedProject,
-    Result, Version,
+    Result, Unused, Version,
     convert::{instant, required},
 };
 use cid_proto::v1 as pb;
@@ -192,6 +192,21 @@ impl Client {
             .into_iter()
             .map(Finding::from)
             .collect())
+    }
+
+    /// What of a project, or of all, nobody uses; it is removed, unless `only_look`. Waits up to 5 minutes.
+    ///
+    /// # Errors
+    ///
+    /// As every call; what cannot be removed says so and is no error.
+    pub async fn prune(&self, project: Option<&str>, only_look: bool) -> Result<Vec<Unused>> {
+        let request = pb::PruneRequest {
+            project: project.unwrap_or_default().to_owned(),
+            dry_run: only_look,
+        };
+        let mut service = self.system_service();
+        let answer = self.answer_within(SURVEY_LIMIT, service.prune(request));
+        Ok(answer.await?.unused.into_iter().map(Unused::from).collect())
     }
 
     /// Who did what, newest first: at most `limit` requests, none before `since`.

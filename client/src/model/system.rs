@@ -38,6 +38,21 @@ impl Finding {
     }
 }
 
+/// Something that is kept and nobody uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unused {
+    /// `packages`, `build`, `template` or `node`.
+    pub sort: String,
+    /// Whose; `None`: for all projects.
+    pub project: Option<String>,
+    /// Its folder on the server.
+    pub path: String,
+    /// Its size on disk.
+    pub bytes: u64,
+    /// Why it stays, when it was to be removed.
+    pub kept: Option<String>,
+}
+
 /// What sort of thing `doctor` found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingKind {

@@ -132,7 +132,9 @@ fn taken_back(job: &Job) -> String {
 
 fn default_message(job: &Job) -> String {
     let what = match job.kind {
-        JobKind::Build => format!("cannot make {} of {}", job.name, job.project),
+        JobKind::Build | JobKind::Template => {
+            format!("cannot make {} of {}", job.name, job.project)
+        }
         kind => format!(
             "cannot {kind} the workspace of {} in {}",
             job.email, job.project

@@ -3,9 +3,11 @@
 
 mod delivery;
 mod projects;
+mod store;
 
 pub(crate) use delivery::{build, builds, stage, stages};
 pub(crate) use projects::{checks, follow_ups, hooks, project, projects};
+pub(crate) use store::unused;
 
 use super::fit::{Narrow, fit};
 use super::left::size;

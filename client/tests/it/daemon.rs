@@ -381,6 +381,18 @@ impl pb::system_server::System for Service {
         }))
     }
 
+    async fn prune(&self, _: Request<pb::PruneRequest>) -> Answer<pb::PruneResponse> {
+        Ok(Response::new(pb::PruneResponse {
+            unused: vec![pb::Unused {
+                sort: "packages".into(),
+                project: "shop".into(),
+                path: "/var/lib/cid/environments/shop/key".into(),
+                bytes: 3 << 20,
+                kept: String::new(),
+            }],
+        }))
+    }
+
     /// Drift that a repair mends.
     async fn doctor(&self, request: Request<pb::DoctorRequest>) -> Answer<pb::DoctorResponse> {
         Ok(Response::new(pb::DoctorResponse {

@@ -268,6 +268,7 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.Hooks/Deliver", Action::List, FRONT).front(Visitors),
     plain("/cid.v1.System/Version", Action::List, BOTH).front(Visitors),
     plain("/cid.v1.System/Doctor", Action::Repair, BOTH).front(Administrators),
+    plain("/cid.v1.System/Prune", Action::ManageProjects, PEOPLE),
     plain("/cid.v1.System/EnableFront", Action::ManageFront, PEOPLE),
     plain("/cid.v1.System/DisableFront", Action::ManageFront, PEOPLE),
     plain("/cid.v1.System/Audit", Action::Audit, BOTH).front(Administrators),

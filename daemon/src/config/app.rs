@@ -31,6 +31,13 @@ pub struct App {
     pub release: Option<Vec<Command>>,
     /// Commands that make what a build needs beside its packages, e.g. collected assets.
     pub build: Option<Vec<Command>>,
+    /// Whether what release commands make for the base branch is made once, in a template; `None`: where they are
+    /// cid's own.
+    pub template: Option<bool>,
+    /// Commands for data that every workspace begins with, after the release commands.
+    pub seed: Vec<Command>,
+    /// Commands that depend on the workspace, after the release commands and `seed`.
+    pub personal: Vec<Command>,
     /// Commands that test a build.
     pub test: Option<Vec<Command>>,
     /// Process type -> command, instead of what is found. `web` is the one behind nginx.

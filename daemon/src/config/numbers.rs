@@ -23,6 +23,8 @@ pub(super) fn check(project: &Project) -> Result<(), Broken> {
     ] {
         within(&COMMANDS, commands.as_ref().map_or(0, Vec::len), key)?;
     }
+    within(&COMMANDS, app.seed.len(), "app.seed")?;
+    within(&COMMANDS, app.personal.len(), "app.personal")?;
     within(&ENTRIES, app.install_inputs.len(), "app.install_inputs")?;
     within(&PROCESS_TYPES, app.skip.len(), "app.skip")?;
     within(&PROCESS_TYPES, app.run.len(), "app.run")?;

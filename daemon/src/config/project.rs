@@ -130,8 +130,8 @@ fn hash(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }
 
-/// The keys of `[app]` that a workspace is made from, and `[[files]]`. Health is asked by the present file; builds
-/// and tests are no part of it.
+/// The keys of `[app]` that a workspace is made from, and `[[files]]`. Health is asked by the present file; builds,
+/// tests and templates are no part of it.
 fn keys(text: &str) -> BTreeMap<String, String> {
     let mut file: toml::Table = toml::from_str(text).unwrap_or_default();
     let app = match file.remove("app") {
@@ -140,7 +140,7 @@ fn keys(text: &str) -> BTreeMap<String, String> {
     };
     let app = app
         .into_iter()
-        .filter(|(key, _)| !["health", "build", "test"].contains(&key.as_str()))
+        .filter(|(key, _)| !["health", "build", "test", "template", "seed"].contains(&key.as_str()))
         .map(|(key, value)| (format!("[app] {key}"), value));
     let files = file.remove("files");
     app.chain(files.map(|files| ("[[files]]".to_owned(), files)))
@@ -228,6 +228,21 @@ impl Project {
             return Err(Broken::new(
                 "app.skip",
                 "app.skip leaves out processes of the Procfile, which app.run replaces",
+            ));
+        }
+        let lies_elsewhere = [
+            ("[database]", self.database.is_some()),
+            ("[[files]]", !self.files.is_empty()),
+            ("[[links]]", !self.links.is_empty()),
+        ];
+        if self.app.template == Some(true)
+            && let Some((table, _)) = lies_elsewhere.iter().find(|(_, is_there)| *is_there)
+        {
+            return Err(Broken::new(
+                "app.template",
+                format!(
+                    "a template is made without {table}, which the release commands may need: leave one of them out"
+                ),
             ));
         }
         let (base, pattern) = (self.git.base.as_str(), self.git.branch.as_str());
@@ -324,7 +339,8 @@ impl Project {
             .app
             .run
             .values()
-            .chain(self.app.release.iter().flatten());
+            .chain(self.app.release.iter().flatten())
+            .chain(&self.app.personal);
         let words = commands.flat_map(Command::words);
         self.env
             .values()

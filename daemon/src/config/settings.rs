@@ -28,7 +28,7 @@ pub struct Settings {
     pub min_free_mib: u64,
     /// For how many days ended jobs can be looked at.
     pub keep_jobs_days: u16,
-    /// For how many days packages are kept that no workspace and no build uses.
+    /// For how many days packages are kept that no workspace and no build uses, and a project's newest template.
     pub keep_packages_days: u16,
     /// Open connections per user id; further ones wait.
     pub max_connections_per_uid: usize,

@@ -23,12 +23,14 @@ pub enum About {
         /// Who asked for it.
         creator: Creator,
     },
-    /// A build.
+    /// A build, or a template, which is made like one.
     Build {
         /// Its number in the ledger.
         id: i64,
         /// Its number in the project.
         number: u32,
+        /// It is a template.
+        is_template: bool,
         /// The folder of its files; empty where it is gone.
         directory: PathBuf,
         /// Who asked for it.
@@ -59,11 +61,21 @@ impl About {
         }
     }
 
-    /// The workspace's name, or `build-12`, which no workspace can have.
+    /// The workspace's name, or `build-12` or `template-12`, which no workspace can have.
     pub fn name(&self) -> String {
         match self {
             Self::Workspace { name, .. } => name.to_string(),
-            Self::Build { number, .. } => format!("build-{number}"),
+            Self::Build { number, .. } => format!("{}-{number}", self.made()),
+        }
+    }
+
+    /// What it makes, where it is about no workspace.
+    fn made(&self) -> &'static str {
+        match self {
+            Self::Build {
+                is_template: true, ..
+            } => "template",
+            _ => "build",
         }
     }
 
@@ -86,8 +98,12 @@ impl About {
     /// For the log's field BUILD: a build's number.
     pub fn logged_build(&self) -> Option<u32> {
         match self {
-            Self::Workspace { .. } => None,
-            Self::Build { number, .. } => Some(*number),
+            Self::Build {
+                number,
+                is_template: false,
+                ..
+            } => Some(*number),
+            _ => None,
         }
     }
 
@@ -103,17 +119,17 @@ impl About {
     pub fn unit(&self, project: &ProjectName) -> UnitName {
         match self {
             Self::Workspace { name, .. } => UnitName::new(project, name),
-            Self::Build { number, .. } => UnitName::build(project, *number),
+            Self::Build { number, .. } => UnitName::made(project, self.made(), *number),
         }
     }
 }
 
-/// For people: an address, or `build 12`.
+/// For people: an address, or `build 12`, or `template 12`.
 impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Workspace { email, .. } => write!(f, "{email}"),
-            Self::Build { number, .. } => write!(f, "build {number}"),
+            Self::Build { number, .. } => write!(f, "{} {number}", self.made()),
         }
     }
 }

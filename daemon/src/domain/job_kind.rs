@@ -53,6 +53,8 @@ kinds! {
     RepairAccess = "repair-access", Becomes::AsBefore;
     /// Makes a build and tests it; about no workspace.
     Build = "build", Becomes::AsBefore;
+    /// Makes what new workspaces begin with; about no workspace.
+    Template = "template", Becomes::AsBefore;
 }
 
 impl fmt::Display for JobKind {

@@ -168,9 +168,10 @@ impl UnitName {
         Self("front".to_owned())
     }
 
-    /// What a build's work is called. As of [`UnitName::catch_all`], it cannot clash with a workspace.
-    pub fn build(project: &ProjectName, number: u32) -> Self {
-        Self(format!("{project}.build-{number}"))
+    /// What the work for a build or a template is called. As of [`UnitName::catch_all`], it cannot clash with a
+    /// workspace.
+    pub fn made(project: &ProjectName, what: &'static str, number: u32) -> Self {
+        Self(format!("{project}.{what}-{number}"))
     }
 
     /// Whether it is the unit for all names that no workspace has.

@@ -80,15 +80,15 @@ impl Cx {
         self.about.workspace()
     }
 
-    /// The build's row.
+    /// The build's row, or the template's.
     ///
     /// # Errors
-    /// The job is about no build, or the ledger fails.
+    /// The job is about neither, or the ledger fails.
     pub async fn build(&self) -> Result<Build, Fault> {
-        let About::Build { number, .. } = self.about else {
+        let About::Build { id, .. } = self.about else {
             return Err(Fault::new("cannot go on: the job is about no build"));
         };
-        let found = self.store().build(self.project.clone(), number).await;
+        let found = self.store().made(id).await;
         found?.ok_or_else(|| Fault::new("cannot go on: the ledger has no such build"))
     }
 

@@ -182,7 +182,7 @@ impl Engine {
         Ok((workspace, id))
     }
 
-    /// Journals the job of a new build and starts it. Needs a [`Permit`] and consumes it. The second
+    /// Journals the job of a new build or template and starts it. Needs a [`Permit`] and consumes it. The second
     /// value is false where the same has been built, or is being built.
     ///
     /// # Errors
@@ -190,6 +190,7 @@ impl Engine {
     pub async fn submit_build(
         &self,
         permit: Permit,
+        kind: JobKind,
         draft: Build,
         again: bool,
         creator: Creator,
@@ -198,6 +199,7 @@ impl Engine {
         let _beginning = self.0.beginning.read().await;
         let limit = self.0.settings.max_jobs.get();
         let new = NewBuild {
+            kind,
             draft,
             again,
             creator,
@@ -206,7 +208,7 @@ impl Engine {
         };
         match self.0.store.submit_build(new).await? {
             AppendedBuild::Job(build) => {
-                tracing::info!(job = %build.job, project = %build.project, uid = permit.uid(), caller = %permit, "build {} accepted: {}", build.number, build.source.commit);
+                tracing::info!(job = %build.job, project = %build.project, uid = permit.uid(), caller = %permit, "{kind} {} accepted: {}", build.number, build.source.commit);
                 self.spawn(build.job, run::Begin::New { ahead: None });
                 Ok((*build, true))
             }

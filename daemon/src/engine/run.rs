@@ -173,10 +173,14 @@ impl Runner {
         self.back().await
     }
 
-    /// One build at a time for each project, until it has ended. A job that is cancelled needs none.
+    /// One build at a time for each project, until it has ended. A job that is cancelled needs none, and no build
+    /// waits for a template.
     async fn turn(&self) -> Option<Turn> {
         let (row, queues) = (&self.work.row, &self.work.inner.sys.queues);
-        let About::Build { .. } = row.about else {
+        let About::Build {
+            is_template: false, ..
+        } = row.about
+        else {
             return None;
         };
         let resource = Resource::Build(row.project.clone());

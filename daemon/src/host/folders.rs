@@ -40,6 +40,7 @@ pub(super) async fn prepare(
         (layout.mirror_dir(name), deploy),
         (layout.environments(name), 0),
         (layout.builds(name), 0),
+        (layout.templates(name), 0),
     ] {
         fs::make_dir(&path, 0o750)?;
         fs::give_to(&path, uid, gid)?;

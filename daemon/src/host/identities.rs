@@ -205,11 +205,12 @@ impl Identities {
     }
 
     /// What everybody who works for a project reads.
-    fn readable(&self, name: &ProjectName) -> [PathBuf; 4] {
+    fn readable(&self, name: &ProjectName) -> [PathBuf; 5] {
         [
             self.layout.helper_home(),
             self.layout.mirror_dir(name),
             self.layout.environments(name),
+            self.layout.templates(name),
             self.layout.tools_dir(),
         ]
     }

@@ -101,6 +101,7 @@ pub(crate) async fn system(
             https_port: HTTPS_PORT,
         }),
         sessions: Arc::default(),
+        templates: Arc::default(),
         site: Arc::new(site),
     })
 }

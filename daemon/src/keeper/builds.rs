@@ -11,7 +11,7 @@ use cid_protocol::{fault::Fault, request::Purge};
 use std::collections::BTreeSet;
 
 /// So many of a project's newest builds are kept.
-const KEPT: usize = 10;
+pub(super) const KEPT: usize = 10;
 /// And those that are younger.
 const YOUNG: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 

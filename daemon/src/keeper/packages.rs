@@ -45,13 +45,9 @@ fn is_older(mark: &Path, before: SystemTime) -> bool {
 
 /// Whether processes were set up with it, or a build that has its files names it. One that is being built has taken
 /// it a moment ago.
-async fn is_used(cid: &Cid, project: &ProjectName, key: &str) -> Result<bool, Fault> {
-    let folder = cid.layout.run_file_dir();
-    for name in fs::names(&folder)? {
-        let text = fs::read_optional(&folder.join(name))?;
-        if text.is_some_and(|text| text.contains(key)) {
-            return Ok(true);
-        }
+pub(super) async fn is_used(cid: &Cid, project: &ProjectName, key: &str) -> Result<bool, Fault> {
+    if is_named(cid, key)? {
+        return Ok(true);
     }
     let place = cid.layout.environments(project).join(key);
     let builds = cid
@@ -68,9 +64,24 @@ async fn is_used(cid: &Cid, project: &ProjectName, key: &str) -> Result<bool, Fa
     }))
 }
 
+/// Whether what processes were set up with names this.
+///
+/// # Errors
+/// A run file cannot be read.
+pub(super) fn is_named(cid: &Cid, text: &str) -> Result<bool, Fault> {
+    let folder = cid.layout.run_file_dir();
+    for name in fs::names(&folder)? {
+        let run_file = fs::read_optional(&folder.join(name))?;
+        if run_file.is_some_and(|run_file| run_file.contains(text)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Its mark goes first: from then on it is no complete one, and who wants it builds it anew. `false`: somebody
 /// builds or has just taken it.
-async fn forget(
+pub(super) async fn forget(
     cid: &Cid,
     project: &ProjectName,
     key: &str,

@@ -5,7 +5,7 @@ use crate::{
     authz::{Actor, Claim, Permit, Subject},
     cid::{Cid, streams::Kind},
     config::Project,
-    domain::{Build, BuildState, Creator, Opener, ProjectName, Source, Verdict},
+    domain::{Build, BuildState, Creator, JobKind, Opener, ProjectName, Source, Verdict},
     error::Error,
     keeper, plan,
     store::{Keeps, KeptBy},
@@ -86,7 +86,9 @@ pub async fn build(
     let call = permit.call();
     let layout = Arc::clone(&cid.layout);
     let plan = move |build: &Build| plan::build(&layout, &project, build);
-    let submitted = cid.engine.submit_build(permit, draft, again, creator, plan);
+    let submitted = cid
+        .engine
+        .submit_build(permit, JobKind::Build, draft, again, creator, plan);
     let (build, is_new) = submitted.await?;
     if let Some(call) = call {
         call.concerns_build(build.number);
@@ -253,13 +255,14 @@ pub async fn tidy_builds_forever(cid: Cid) {
     }
 }
 
-/// Removes the project's builds that nothing keeps, and folders that the ledger has forgotten.
+/// Removes the project's builds and templates that nothing keeps, and folders that the ledger has forgotten.
 async fn tidy(cid: &Cid, project: &Project) -> Result<(), Error> {
+    keeper::tidy_templates(cid, &project.name).await?;
     Ok(keeper::tidy_builds(cid, &project.name, &keeps(project)).await?)
 }
 
 /// How many builds each stage of a project can go back to.
-fn keeps(project: &Project) -> Keeps {
+pub(super) fn keeps(project: &Project) -> Keeps {
     let stages = project.stages.iter();
     stages
         .map(|(name, stage)| ((**name).clone(), stage.keep.get()))

@@ -7,10 +7,12 @@ mod delete;
 mod jobs;
 mod logs;
 pub mod project;
+mod prune;
 mod run;
 mod show;
 mod stages;
 mod stay;
+mod templates;
 mod watch;
 mod work;
 
@@ -19,6 +21,7 @@ pub use create::create;
 pub use delete::{Deleted, Deletion, delete};
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};
 pub use logs::{LogLine, LogPlace, WantedLogs, logs};
+pub use prune::prune;
 pub use run::{Running, Wanted, run};
 pub use show::{Shown, Standing, list, memory_of_each, show};
 pub use stages::{
@@ -26,6 +29,9 @@ pub use stages::{
     roll_back, running_builds, stages,
 };
 pub use stay::stay;
+#[cfg(test)]
+pub(crate) use templates::make_template;
+pub use templates::make_templates_forever;
 pub use watch::{Watch, Watched, watch_job};
 
 pub use crate::keeper::front::{EnabledFront, WantedFront, disable_front, enable_front};

@@ -8,7 +8,7 @@ use crate::{
     step::{
         CheckHealth, Clone, CollectStatic, Configure, Fetch, GrantAccess, Inspect,
         InstallDependencies, MakeAccount, MakeDirectory, Publish, PushBranch, RecordMade, Release,
-        ReservePort, StartProcesses, TREE,
+        ReservePort, StartProcesses, TREE, TakeTemplate,
     },
 };
 use std::path::PathBuf;
@@ -78,6 +78,9 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             follows: None,
         })
         .then(&configure)
+        .then(&TakeTemplate {
+            directory: directory(),
+        })
         .then(&Release {
             instance: instance(),
         })

@@ -8,6 +8,7 @@ mod order;
 mod repair_access;
 mod restart;
 mod stage;
+mod template;
 
 pub use build::{build, recipe_of};
 pub use create::create;
@@ -17,6 +18,7 @@ pub use order::{Ground, Order};
 pub use repair_access::repair_access;
 pub use restart::restart;
 pub use stage::deploy_build;
+pub use template::template;
 
 use crate::{
     config::{Project, Settings},

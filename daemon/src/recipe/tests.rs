@@ -179,3 +179,32 @@ fn what_cid_chooses_listens_on_the_socket_where_nginx_reaches_it() {
     let recipe = Recipe::new(&app, &found()).unwrap();
     assert!(recipe.on_port(&app, &found()).web_on_socket);
 }
+
+#[test]
+fn the_node_that_is_asked_for_is_in_the_key() {
+    let key = |app: &str, range: Option<&str>| {
+        let inspection = Inspection {
+            node: Some(WantedNode {
+                range: range.map(str::to_owned),
+                place: ".nvmrc".into(),
+                is_given: false,
+            }),
+            ..found()
+        };
+        match Recipe::new(&project(app), &inspection).unwrap().environment {
+            Environment::Shared { key, .. } => key,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(key("", None), "k");
+    assert_eq!(key("", Some("22")), key("", Some("22")));
+    assert_ne!(key("", Some("22")), key("", Some("20")));
+    let given = "[app]\nnode = \"22\"";
+    assert_eq!(
+        key(given, Some("20")),
+        key("", Some("22")),
+        "it replaces the repository's"
+    );
+    let python = "[app]\npython = \"3.12\"";
+    assert_ne!(key(python, None), key("", Some("3.12")));
+}

@@ -40,6 +40,24 @@ impl System for Cid {
         }))
     }
 
+    async fn prune(
+        &self,
+        request: Request<v1::PruneRequest>,
+    ) -> Result<Response<v1::PruneResponse>, Status> {
+        let v1::PruneRequest { project, dry_run } = request.into_inner();
+        let unused = operation::prune(self, &project, dry_run).await?.into_iter();
+        let unused = unused.map(|one| v1::Unused {
+            sort: one.sort.into(),
+            project: one.project.map(|name| name.to_string()).unwrap_or_default(),
+            path: one.path.to_string_lossy().into_owned(),
+            bytes: one.bytes,
+            kept: one.kept,
+        });
+        Ok(Response::new(v1::PruneResponse {
+            unused: unused.collect(),
+        }))
+    }
+
     async fn enable_front(
         &self,
         request: Request<v1::EnableFrontRequest>,

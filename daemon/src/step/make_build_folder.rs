@@ -57,12 +57,7 @@ impl Step for MakeBuildFolder {
         }
         fs::make_dir(&self.directory, 0o755)?;
         for (name, mode) in [(TREE, 0o755), (VENV, 0o755), (HOME, 0o700), (TMP, 0o700)] {
-            make_for(
-                &builder(cx.project_name()),
-                &self.directory.join(name),
-                mode,
-                cx,
-            )?;
+            make_for_builder(&self.directory.join(name), mode, cx)?;
         }
         Ok(())
     }
@@ -73,6 +68,11 @@ impl Step for MakeBuildFolder {
             false => purge(&self.directory, cx).await,
         }
     }
+}
+
+/// A folder in which the project's builder works; on a host it is the builder's.
+pub(super) fn make_for_builder(path: &Path, mode: u32, cx: &Cx) -> Result<(), Fault> {
+    make_for(&builder(cx.project_name()), path, mode, cx)
 }
 
 /// A folder in which the project's tests work; on a host it is the tester's.

@@ -26,6 +26,7 @@ mod make_account;
 mod make_build_folder;
 mod make_directory;
 mod make_stage_folder;
+mod make_template;
 mod network;
 mod node;
 mod open_socket;
@@ -52,6 +53,7 @@ mod stay_up;
 mod stop_processes;
 mod swap_workers;
 mod switch;
+mod take_template;
 mod test_build;
 mod unpublish;
 mod update_tree;
@@ -81,6 +83,7 @@ pub use make_account::MakeAccount;
 pub use make_build_folder::MakeBuildFolder;
 pub use make_directory::{MakeDirectory, TREE};
 pub use make_stage_folder::MakeStageFolder;
+pub use make_template::{MADE, MakeTemplate};
 pub use open_socket::OpenSocket;
 pub use publish::Publish;
 pub(crate) use publish::{LONGER_NAMES, Published};
@@ -104,6 +107,7 @@ pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;
 pub use swap_workers::SwapWorkers;
 pub use switch::Switch;
+pub use take_template::TakeTemplate;
 pub use test_build::{OUTPUT, TestBuild};
 pub use unpublish::Unpublish;
 pub use update_tree::UpdateTree;
@@ -133,6 +137,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<MakeBuildFolder>(),
     StepEntry::of::<MakeDirectory>(),
     StepEntry::of::<MakeStageFolder>(),
+    StepEntry::of::<MakeTemplate>(),
     StepEntry::of::<OpenSocket>(),
     StepEntry::of::<Publish>(),
     StepEntry::of::<PushBranch>(),
@@ -154,6 +159,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<StopProcesses>(),
     StepEntry::of::<SwapWorkers>(),
     StepEntry::of::<Switch>(),
+    StepEntry::of::<TakeTemplate>(),
     StepEntry::of::<TestBuild>(),
     StepEntry::of::<Unpublish>(),
     StepEntry::of::<UpdateTree>(),

@@ -1,14 +1,14 @@
 //! Runs the release commands, e.g. database migrations.
 
 use super::{
-    Inspect,
+    Inspect, TakeTemplate,
     ended::judge,
     inspect::{is_unchanged, with_likely_causes},
     record_made::record,
     variables::{filled_in, values},
 };
 use crate::{
-    config::Limits,
+    config::{Command, Limits},
     domain::UnitName,
     engine::{Cx, Step},
     system::queue::Resource,
@@ -70,25 +70,21 @@ impl Step for Release {
 
 impl Release {
     async fn run(&self, cx: &Cx) -> Result<(), Fault> {
-        let mut recipe = cx.output::<Inspect>()?.recipe;
-        if cx.is_of_stage() {
-            // A stage runs what was built: its files are sealed, and its secrets are not for build commands.
-            recipe.build.clear();
-        }
-        if recipe.build.is_empty() && recipe.release.is_empty() {
+        let work = self.work(cx)?;
+        if work.build.is_empty() && work.release.is_empty() {
             return Ok(());
         }
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
         let values = values(Some(&self.instance), cx).await?;
         let is_shared = cx.project()?.database.is_some();
         // What is built needs no database.
-        for command in recipe.build {
+        for command in work.build {
             let command = ProcessCommand::Arguments(command);
             let hint = "see its last lines of output; mend it in the repository, or set `build` in [app] of the project file";
             let _core = cx.turn(Resource::Core).await?;
             command_of(cx, &run_file, filled_in(command, &values), ("build", hint)).await?;
         }
-        if recipe.release.is_empty() {
+        if work.release.is_empty() {
             return Ok(());
         }
         // Two migrations of one database would conflict.
@@ -106,18 +102,78 @@ impl Release {
                 "the release commands work on the shared database: what they change there stays",
             );
         }
-        for command in recipe.release {
-            let hint = "see its last lines of output; mend it in the repository, or set `release` in [app] of the project file";
+        for (key, command) in work.release {
+            let hint = format!(
+                "see its last lines of output; mend it in the repository, or set `{key}` in [app] of the project file"
+            );
             command_of(
                 cx,
                 &run_file,
                 filled_in(command, &values),
-                ("release", hint),
+                (verb(key), &hint),
             )
             .await?;
         }
         Ok(())
     }
+
+    /// What is to run: in a workspace that begins with a template, only what depends on the workspace.
+    fn work(&self, cx: &Cx) -> Result<Work, Fault> {
+        let recipe = cx.output::<Inspect>()?.recipe;
+        let release = recipe
+            .release
+            .into_iter()
+            .map(|command| ("release", command));
+        if cx.is_of_stage() {
+            // A stage runs what was built: its files are sealed, and its secrets are not for build commands.
+            return Ok(Work {
+                build: Vec::new(),
+                release: release.collect(),
+            });
+        }
+        let project = cx.project()?;
+        let of = |key, commands: &[Command]| -> Vec<_> {
+            let words = commands.iter().map(|command| command.words().to_vec());
+            words
+                .map(|words| (key, ProcessCommand::Arguments(words)))
+                .collect()
+        };
+        let personal = of("personal", &project.app.personal);
+        // Data that a workspace begins with is nothing for a deployment.
+        Ok(match cx.output::<TakeTemplate>() {
+            Ok(taken) if taken.is_taken => Work {
+                build: Vec::new(),
+                release: personal,
+            },
+            Ok(_) => Work {
+                build: recipe.build,
+                release: release
+                    .chain(of("seed", &project.app.seed))
+                    .chain(personal)
+                    .collect(),
+            },
+            Err(_) => Work {
+                build: recipe.build,
+                release: release.chain(personal).collect(),
+            },
+        })
+    }
+}
+
+/// What the commands of a key of `[app]` are for.
+fn verb(key: &str) -> &'static str {
+    match key {
+        "seed" => "make the data to begin with",
+        "personal" => "make what is the workspace's own",
+        _ => "release",
+    }
+}
+
+/// What is to run.
+struct Work {
+    build: Vec<Vec<String>>,
+    /// With the key of `[app]` that says so.
+    release: Vec<(&'static str, ProcessCommand)>,
 }
 
 /// Runs one command in the tree; it must succeed.

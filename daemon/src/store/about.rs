@@ -4,7 +4,7 @@ use super::{
     StoreError,
     rows::{owner, parse},
 };
-use crate::domain::About;
+use crate::domain::{About, JobKind};
 use rusqlite::Row;
 use std::path::PathBuf;
 
@@ -19,6 +19,7 @@ pub(super) fn about(row: &Row<'_>) -> Result<About, StoreError> {
         Some(id) => About::Build {
             id,
             number: row.get::<_, String>(4)?.parse().unwrap_or_default(),
+            is_template: parse::<JobKind>(row.get(5)?)? == JobKind::Template,
             directory: directory(14)?,
             creator,
         },

@@ -19,10 +19,15 @@ use uuid::Uuid;
 /// Makes a plan's JSON for a build that has its number.
 pub type MakePlan = Box<dyn FnOnce(&Build) -> serde_json::Result<serde_json::Value> + Send>;
 
+/// How long after a template could not be made another is tried.
+const TRY_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
 /// A build to be stored, with its job.
 pub struct NewBuild {
     /// The row; its `id` and `number` are ignored.
     pub draft: Build,
+    /// A build, or a template.
+    pub kind: JobKind,
     /// Builds although the same has been built.
     pub again: bool,
     /// Who asks.
@@ -84,7 +89,7 @@ fn build(row: &Row<'_>) -> Result<Build, StoreError> {
     })
 }
 
-fn query(
+pub(super) fn query(
     connection: &Connection,
     rest: &str,
     values: impl rusqlite::Params,
@@ -103,11 +108,11 @@ fn submit_build(t: &Transaction<'_>, new: NewBuild) -> Result<AppendedBuild, Sto
         return Ok(AppendedBuild::TooMany(oldest));
     }
     if !new.again
-        && let Some(build) = same(t, &new.draft)?
+        && let Some(build) = same(t, new.kind, &new.draft)?
     {
         return Ok(AppendedBuild::Exists(Box::new(build)));
     }
-    let build = insert(t, new.draft, &new.creator)?;
+    let build = insert(t, new.draft, new.kind, &new.creator)?;
     let plan = (new.plan)(&build)?.to_string();
     PLAN.check(plan.len(), "this job")?;
     t.execute(
@@ -118,7 +123,7 @@ fn submit_build(t: &Transaction<'_>, new: NewBuild) -> Result<AppendedBuild, Sto
             build.id,
             build.project.as_str(),
             build.number.to_string(),
-            text(&JobKind::Build)?,
+            text(&new.kind)?,
             plan,
             text(&new.creator)?,
             time(build.created_at),
@@ -129,27 +134,44 @@ fn submit_build(t: &Transaction<'_>, new: NewBuild) -> Result<AppendedBuild, Sto
     Ok(AppendedBuild::Job(Box::new(build)))
 }
 
-/// The newest build of the same commit by the same recipe, unless it could not be made.
-fn same(connection: &Connection, draft: &Build) -> Result<Option<Build>, StoreError> {
-    let rest = "WHERE project = ?1 AND commit_id = ?2 AND recipe = ?3 AND state NOT IN ('error', 'superseded') \
+/// The newest build of the same commit by the same recipe, unless it could not be made. A template that could not
+/// be made is not tried again at once.
+fn same(
+    connection: &Connection,
+    kind: JobKind,
+    draft: &Build,
+) -> Result<Option<Build>, StoreError> {
+    let rest = "WHERE project = ?1 AND kind = ?2 AND commit_id = ?3 AND recipe = ?4 \
+                AND (state NOT IN ('error', 'superseded') OR (kind = 'template' AND created_at > ?5)) \
                 AND superseded_by IS NULL \
                 ORDER BY number DESC LIMIT 1";
-    let values = params![draft.project.as_str(), draft.source.commit, draft.recipe];
+    let values = params![
+        draft.project.as_str(),
+        text(&kind)?,
+        draft.source.commit,
+        draft.recipe,
+        time(jiff::Timestamp::now() - TRY_AGAIN),
+    ];
     Ok(query(connection, rest, values)?.pop())
 }
 
 /// Stores a new row under the project's next number, which also names its folder.
-fn insert(t: &Transaction<'_>, mut draft: Build, creator: &Creator) -> Result<Build, StoreError> {
+fn insert(
+    t: &Transaction<'_>,
+    mut draft: Build,
+    kind: JobKind,
+    creator: &Creator,
+) -> Result<Build, StoreError> {
     draft.number = t.query_row(
-        "INSERT INTO build_numbers (project, last) VALUES (?1, 1) \
-         ON CONFLICT (project) DO UPDATE SET last = last + 1 RETURNING last",
-        [draft.project.as_str()],
+        "INSERT INTO build_numbers (project, kind, last) VALUES (?1, ?2, 1) \
+         ON CONFLICT (project, kind) DO UPDATE SET last = last + 1 RETURNING last",
+        params![draft.project.as_str(), text(&kind)?],
         |row| row.get(0),
     )?;
     draft.directory.push(draft.number.to_string());
     t.execute(
         "INSERT INTO builds (project, number, commit_id, reference, subject, author, recipe, state, directory, \
-         created_at, job, creator) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         created_at, job, creator, kind) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             draft.project.as_str(),
             draft.number,
@@ -163,6 +185,7 @@ fn insert(t: &Transaction<'_>, mut draft: Build, creator: &Creator) -> Result<Bu
             time(draft.created_at),
             draft.job.to_string(),
             text(creator)?,
+            text(&kind)?,
         ],
     )?;
     draft.id = t.last_insert_rowid();
@@ -225,9 +248,19 @@ impl Store {
     ) -> Result<Option<Build>, StoreError> {
         self.read(move |c| {
             let values = params![project.as_str(), number];
-            Ok(query(c, "WHERE project = ?1 AND number = ?2", values)?.pop())
+            let rest = "WHERE project = ?1 AND kind = 'build' AND number = ?2";
+            Ok(query(c, rest, values)?.pop())
         })
         .await
+    }
+
+    /// A build or a template by its number in the ledger.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn made(&self, id: i64) -> Result<Option<Build>, StoreError> {
+        self.read(move |c| Ok(query(c, "WHERE id = ?1", [id])?.pop()))
+            .await
     }
 
     /// Builds of a project, or of all, the newest first, at most `limit`; those older than `before`, by
@@ -243,7 +276,7 @@ impl Store {
     ) -> Result<Vec<Build>, StoreError> {
         let project = project.map(|project| project.as_str().to_owned());
         self.read(move |c| {
-            let rest = "WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR id < ?2) \
+            let rest = "WHERE kind = 'build' AND (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR id < ?2) \
                         ORDER BY id DESC LIMIT ?3";
             query(c, rest, params![project, before, limit])
         })
@@ -255,7 +288,7 @@ impl Store {
     /// # Errors
     /// The ledger's.
     pub async fn same_build(&self, draft: Build) -> Result<Option<Build>, StoreError> {
-        self.read(move |c| same(c, &draft)).await
+        self.read(move |c| same(c, JobKind::Build, &draft)).await
     }
 
     /// The jobs of earlier builds that a push began and that wait: `build`, of the same branch, takes their place.
@@ -271,7 +304,7 @@ impl Store {
         } = build.clone();
         self.read(move |c| {
             let mut statement = c.prepare_cached(
-                "SELECT b.job FROM builds b JOIN jobs j ON j.id = b.job WHERE b.project = ?1 AND b.reference = ?2 \
+                "SELECT b.job FROM builds b JOIN jobs j ON j.id = b.job WHERE b.kind = 'build' AND b.project = ?1 AND b.reference = ?2 \
                  AND b.number < ?3 AND b.state = 'queued' AND j.creator = ?4",
             )?;
             let creator = text(&Creator::Trigger)?;
@@ -405,22 +438,9 @@ impl Store {
             let Some(build) = query(t, "WHERE id = ?1", [id])?.pop() else {
                 return Ok(None);
             };
-            // A plan that deploys the build names its folder.
-            let sql = "SELECT id FROM jobs WHERE state NOT IN ('done', 'undone', 'cancelled') AND (build = ?1 \
-                OR (kind = 'deploy' AND instr(plan, '\"' || ?2 || '\"') > 0))";
-            let values = params![id, build.directory.to_string_lossy()];
-            let live: Option<String> = t.query_row(sql, values, |row| row.get(0)).optional()?;
-            if let Some(live) = live {
-                return Ok(Some(KeptBy::Job(parse(live)?)));
-            }
             // Looked at here: a deployment may have ended since anybody else looked.
-            let stages = match &keeps {
-                Some(keeps) => kept(t, &build.project, keeps)?,
-                None => Vec::new(),
-            };
-            let keeps = |(_, kept): &(Name, BTreeSet<u32>)| kept.contains(&build.number);
-            if let Some((stage, _)) = stages.into_iter().find(keeps) {
-                return Ok(Some(KeptBy::Stage(stage)));
+            if let Some(by) = kept_by(t, &build, keeps.as_ref())? {
+                return Ok(Some(by));
             }
             let sql = "DELETE FROM tried WHERE project = ?1 AND build = ?2";
             t.execute(sql, params![build.project.as_str(), build.number])?;
@@ -431,12 +451,52 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What keeps a build; `None`: nothing does, or there is none.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn build_kept_by(
+        &self,
+        id: i64,
+        keeps: Option<Keeps>,
+    ) -> Result<Option<KeptBy>, StoreError> {
+        self.read(move |c| match query(c, "WHERE id = ?1", [id])?.pop() {
+            Some(build) => kept_by(c, &build, keeps.as_ref()),
+            None => Ok(None),
+        })
+        .await
+    }
+}
+
+fn kept_by(
+    c: &Connection,
+    build: &Build,
+    keeps: Option<&Keeps>,
+) -> Result<Option<KeptBy>, StoreError> {
+    // A plan that deploys the build names its folder.
+    let sql = "SELECT id FROM jobs WHERE state NOT IN ('done', 'undone', 'cancelled') AND (build = ?1 \
+        OR (kind = 'deploy' AND instr(plan, '\"' || ?2 || '\"') > 0))";
+    let values = params![build.id, build.directory.to_string_lossy()];
+    let live: Option<String> = c.query_row(sql, values, |row| row.get(0)).optional()?;
+    if let Some(live) = live {
+        return Ok(Some(KeptBy::Job(parse(live)?)));
+    }
+    let stages = match keeps {
+        Some(keeps) => kept(c, &build.project, keeps)?,
+        None => Vec::new(),
+    };
+    let keeps = |(_, kept): &(Name, BTreeSet<u32>)| kept.contains(&build.number);
+    let stage = stages.into_iter().find(keeps);
+    Ok(stage.map(|(stage, _)| KeptBy::Stage(stage)))
+}
+
 /// Projects with branches, see [`Store::branches_to_build_again`].
 fn to_build_again(c: &Connection) -> Result<Vec<(ProjectName, String)>, StoreError> {
     let sql = "SELECT r.project, r.branch FROM remote_branches r JOIN builds b ON b.project = r.project \
             AND b.commit_id = r.commit_id AND b.reference = r.branch JOIN jobs j ON j.id = b.job \
-        WHERE b.state = 'error' AND b.blamed = 0 AND j.state = 'undone' AND j.creator = ?1 AND NOT EXISTS (SELECT 1 FROM builds o \
-            WHERE o.project = b.project AND o.commit_id = b.commit_id AND o.id <> b.id)";
+        WHERE b.kind = 'build' AND b.state = 'error' AND b.blamed = 0 AND j.state = 'undone' AND j.creator = ?1 AND NOT EXISTS (SELECT 1 FROM builds o \
+            WHERE o.project = b.project AND o.kind = 'build' AND o.commit_id = b.commit_id AND o.id <> b.id)";
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query([text(&Creator::Trigger)?])?;
     let mut found = Vec::new();

@@ -12,6 +12,7 @@ async fn a_build_is_made_once_goes_the_way_of_its_job_and_its_number_is_not_give
     let submit = async |again| {
         let new = NewBuild {
             draft: Build::drafted(dir.path().to_owned()),
+            kind: JobKind::Build,
             again,
             creator: Creator::User(0),
             plan: Box::new(|_| Ok(serde_json::json!({}))),
@@ -75,6 +76,7 @@ async fn deployed() -> (tempfile::TempDir, Store, Vec<Build>, Workspace) {
     for _ in 0..4 {
         let new = NewBuild {
             draft: Build::drafted(dir.path().to_owned()),
+            kind: JobKind::Build,
             again: true,
             creator: Creator::User(0),
             plan: Box::new(|_| Ok(serde_json::json!({}))),

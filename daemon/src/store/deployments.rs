@@ -159,7 +159,8 @@ impl Store {
     /// The ledger's.
     pub async fn pushed_builds(&self, project: ProjectName) -> Result<BTreeSet<u32>, StoreError> {
         self.read(move |c| {
-            let sql = "SELECT number FROM builds WHERE project = ?1 AND creator = ?2";
+            let sql =
+                "SELECT number FROM builds WHERE kind = 'build' AND project = ?1 AND creator = ?2";
             let mut statement = c.prepare_cached(sql)?;
             let mut rows = statement.query(params![project.as_str(), text(&Creator::Trigger)?])?;
             let mut found = BTreeSet::new();

@@ -18,6 +18,7 @@ mod quota;
 mod remotes;
 mod rights;
 mod rows;
+mod templates;
 mod work_dirs;
 mod workspaces;
 

@@ -29,7 +29,7 @@ use cid_protocol::{
         AccessReport, AccountFiles, BranchDeletion, Branches, Built, Checked, Collected, Compared,
         Configured, Dependencies, Ended, Exported, Fetched, FoundCommit, Granted, Inspection,
         LocalInstalled, MailTaken, PathReport, Placed, Posted, Purged, Reports, Request, Resolved,
-        SealedBuild, ToolExited, TreeLook, TreeState, WorkReport,
+        SealedBuild, TakenMade, ToolExited, TreeLook, TreeState, WorkReport,
     },
     run_file::RunFile,
 };
@@ -118,6 +118,7 @@ impl Fake {
             queues: Arc::new(Queues::new(2, 4)),
             probe: Arc::new(self.clone()),
             sessions: Arc::default(),
+            templates: Arc::default(),
         }
     }
 
@@ -306,6 +307,21 @@ impl Launcher for Fake {
                 bytes: 1,
             })),
             Request::TakeOver(_) | Request::CopyBuild(_) => Ok(Value::Null),
+            Request::TakeMade(ask) => {
+                // What commands write is made up, too.
+                let made = ask.target.join("new/db.sqlite3");
+                fs::make_dir(&ask.target.join("new"), 0o755)?;
+                fs::write_atomic(&made, b"x", 0o600)?;
+                encode(serde_json::to_value(TakenMade {
+                    files: 1,
+                    bytes: 1,
+                    refusal: None,
+                }))
+            }
+            Request::PlaceMade(ask) => {
+                made(fs::write_atomic(&ask.tree.join("db.sqlite3"), b"x", 0o600))?;
+                encode(serde_json::to_value(1))
+            }
             Request::ReadReports(_) => encode(serde_json::to_value(Reports::default())),
             Request::CloneTree(ask) => {
                 let git = ask.target.join(".git");

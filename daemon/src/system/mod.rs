@@ -21,6 +21,7 @@ pub mod sessions;
 pub mod standing;
 pub(crate) mod strict;
 pub mod supervisor;
+pub mod templates;
 pub mod tls;
 pub(crate) mod turns;
 pub mod units;
@@ -59,6 +60,8 @@ pub struct System {
     pub probe: Arc<dyn probe::Probe>,
     /// Commands that people run in workspaces.
     pub sessions: Arc<sessions::Sessions>,
+    /// Templates that are to be made.
+    pub templates: Arc<templates::Templates>,
 }
 
 impl System {

@@ -8,6 +8,7 @@ use crate::{
     domain::{Build, Notice, Workspace},
     error::Error,
     operation::{self, Deleted, Deletion, Named, Staying},
+    system::templates::WantedTemplate,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -18,6 +19,17 @@ const NEXT_TRY: Duration = Duration::from_hours(1);
 
 /// Begins what follows from a change; `None`: nothing, and nobody needs to hear of it.
 pub(super) async fn act(cid: &Cid, project: &Project, change: &Change<'_>) -> Option<FollowUp> {
+    if let Change::Base { branch, commit } = change
+        && *branch == project.git.base.as_str()
+        && has_templates(cid, project).await
+    {
+        // For those who create a workspace next.
+        let commit = (*commit).to_owned();
+        let again = false;
+        cid.sys
+            .templates
+            .want(&project.name, WantedTemplate { commit, again });
+    }
     let (message, job, later) = match change {
         Change::Base { .. } if !project.builds_pushes() => (
             "it has moved; [app] has no build or test commands, so there is nothing to do".into(),
@@ -44,6 +56,13 @@ pub(super) async fn act(cid: &Cid, project: &Project, change: &Change<'_>) -> Op
         job,
         later,
     })
+}
+
+/// Whether a creation found that its new workspaces begin with templates, or the operator says so.
+async fn has_templates(cid: &Cid, project: &Project) -> bool {
+    let made = cid.store.templates(project.name.clone()).await;
+    let is_known = made.is_ok_and(|made| !made.is_empty());
+    project.app.template.unwrap_or(is_known)
 }
 
 type Told = (String, Option<Uuid>, bool);

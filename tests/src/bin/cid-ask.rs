@@ -107,6 +107,11 @@ fn special(rpc: &str, workspace: &v1::WorkspaceRef, job: &str) -> Option<Vec<u8>
         "/cid.v1.Projects/Fetch" | "/cid.v1.Projects/Hooks" | "/cid.v1.Projects/Remove" => {
             v1::GetProjectRequest { name: nothing() }.encode_to_vec()
         }
+        "/cid.v1.System/Prune" => v1::PruneRequest {
+            project: nothing(),
+            dry_run: true,
+        }
+        .encode_to_vec(),
         "/cid.v1.Hooks/Deliver" => {
             let start = v1::DeliverStart {
                 project: nothing(),

@@ -30,8 +30,19 @@ fn a_django_workspace_from_beginning_to_end() {
     );
     assert_eq!(stage.get(&anna, "/media/note.txt").body, "kept");
 
-    // The second one shares nothing else.
+    // The second one begins with what the migrations of a template made, and shares nothing else.
+    stage.template_is_made();
+    let annas = anna.tree().join("db.sqlite3");
+    let own = fs::read(&annas).unwrap();
+    fs::write(&annas, "mine").unwrap();
     let bert = stage.create(BERT);
+    let job = bert.text("job");
+    let told = stage.cictl_ends(0, &["jobs", "logs", &job]).text();
+    assert!(told.contains("of template 1"), "{told}");
+    assert!(!told.contains("migrate"), "{told}");
+    let database = fs::read(bert.tree().join("db.sqlite3")).unwrap();
+    assert!(database.starts_with(b"SQLite format 3"));
+    fs::write(&annas, own).unwrap();
     assert_ne!(anna.port(), bert.port());
     stage.answers(&anna);
     assert!(bert.tree().join("db.sqlite3").exists());

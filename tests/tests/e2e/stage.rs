@@ -159,6 +159,17 @@ impl Stage {
         self.json(&["jobs", "list", "--limit", "1"])[0].clone()
     }
 
+    /// Until what the first creation wanted for the next ones is there.
+    #[track_caller]
+    pub fn template_is_made(&self) {
+        wait_until("a template", SOON * 3, || {
+            let jobs = self.sandbox.json(&["jobs", "list"]).ok()?;
+            let is_made = |job: &Value| job["kind"] == "template" && job["state"] == "done";
+            jobs.as_array()?.iter().any(is_made).then_some(())
+        })
+        .unwrap();
+    }
+
     /// Until no job runs any more.
     #[track_caller]
     pub fn jobs_are_over(&self) {

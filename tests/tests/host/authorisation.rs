@@ -40,6 +40,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Stages/Preview", &["NotFound"]),
     // It names a project that is not there.
     ("Projects/Remove", &["NotFound"]),
+    ("System/Prune", &["NotFound"]),
     // The settings name nobody who may sign in.
     ("People/Link", &["FailedPrecondition"]),
     // Nothing says how to send mail.
@@ -67,7 +68,9 @@ fn stage() -> Option<Stage> {
         .run(&["cictl", "jobs", "list", "--output=json"])
         .unwrap();
     let jobs = jobs.ok().unwrap().json().unwrap();
-    let job = jobs[0]["id"].as_str().unwrap().to_owned();
+    let jobs = jobs.as_array().unwrap();
+    let job = jobs.iter().find(|job| job["kind"] == "create").unwrap();
+    let job = job["id"].as_str().unwrap().to_owned();
     Some(Stage { host, job })
 }
 

@@ -35,6 +35,7 @@ mod shell;
 mod sockets;
 mod stage;
 mod standing;
+mod templates;
 mod tls;
 mod upgrade;
 mod workspaces;

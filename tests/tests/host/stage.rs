@@ -51,10 +51,11 @@ pub fn cid_with_controllers() -> Option<Host> {
 fn prepared() -> Option<HostImage> {
     let deb = package();
     let image = image()?.with_deb(&deb).unwrap();
-    let key = format!("guestbook 3 {PROJECT} {}", deb.display());
+    let key = format!("guestbook 4 {PROJECT} {}", deb.display());
     Some(image.with_layer(&key, set_up).unwrap())
 }
 
+/// Templates are jobs that nobody here waits for.
 const PROJECT: &str = r#"domain = "guestbook.test"
 deploy_user = "deploy"
 
@@ -62,6 +63,7 @@ deploy_user = "deploy"
 url = "/srv/git/guestbook.git"
 
 [app]
+template = false
 health = { path = "/health/" }
 
 [media]
@@ -74,7 +76,11 @@ path = "/srv/guestbook/media"
 /// Gives the project other words: `top` before all tables, `app` in `[app]`, `end` at the end. The check
 /// reads the file at once, whatever else it finds; its words are what is given.
 pub fn rewrite_project(host: &Host, top: &str, app: &str, end: &str) -> Output {
-    let text = PROJECT.replace("[app]\n", &format!("[app]\n{app}\n"));
+    let text = match app.contains("template") {
+        true => PROJECT.replace("template = false\n", ""),
+        false => PROJECT.to_owned(),
+    };
+    let text = text.replace("[app]\n", &format!("[app]\n{app}\n"));
     let path = "/etc/cid/projects.d/guestbook.toml";
     host.write(path, format!("{top}\n{text}\n{end}\n"), 0o644)
         .unwrap();

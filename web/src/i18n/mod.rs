@@ -247,6 +247,15 @@ impl Lang {
             (JobKind::Build, JobState::Undone) => {
                 self.pick("The build was not made", "Сборка не сделана")
             }
+            (JobKind::Template, JobState::Running) => {
+                self.pick("Making the template", "Готовим заготовку")
+            }
+            (JobKind::Template, JobState::Done) => {
+                self.pick("The template is made", "Заготовка готова")
+            }
+            (JobKind::Template, JobState::Undone) => {
+                self.pick("The template was not made", "Заготовка не сделана")
+            }
             (JobKind::Unspecified, JobState::Done) => self.pick("Done", "Готово"),
             (JobKind::Unspecified, JobState::Undone) => self.pick("Not done", "Не сделано"),
             (JobKind::Unspecified, JobState::Running) | (_, JobState::Unknown) => {

@@ -52,6 +52,8 @@ const WHOLE: &[(&str, &str)] = &[
     ("restart the processes", "перезапуск процессов"),
     ("run the build commands", "команды сборки"),
     ("run the release commands", "команды перед запуском"),
+    ("make the template", "изготовление заготовки"),
+    ("take over what the template holds", "перенос заготовки"),
     ("seal the files", "защита файлов от изменений"),
     ("start the processes", "запуск процессов"),
     ("stop the processes", "остановка процессов"),

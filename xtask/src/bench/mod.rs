@@ -12,13 +12,14 @@ mod host;
 mod many;
 mod neighbour;
 mod pairs;
+mod real;
 mod spread;
 
 use crate::{build, setup};
 use anyhow::{Result, bail};
 use cid_testkit::{GitServer, Options, Sandbox, examples_dir, guestbook_toml};
 use floor::Floor;
-use std::{fs, process::Command, time::Instant};
+use std::{fs, path::PathBuf, process::Command, time::Instant};
 
 /// What `cargo xtask bench` can be told.
 #[derive(clap::Args, Debug)]
@@ -32,6 +33,12 @@ pub struct Args {
     /// Compare so many workspaces of a trivial app with a few: what grows with their number
     #[arg(long, value_name = "N", conflicts_with_all = ["runs", "host"], value_parser = clap::value_parser!(u32).range(100..=2000))]
     many: Option<u32>,
+    /// Compare with a Django project of 150 migrations: what templates save
+    #[arg(long, conflicts_with_all = ["host", "many"])]
+    real: bool,
+    /// Measure the programs in this folder instead of building them, with --real
+    #[arg(long, value_name = "DIR", requires = "real")]
+    bins: Option<PathBuf>,
 }
 
 /// Measures and prints.
@@ -43,6 +50,13 @@ pub fn run(args: &Args) -> Result<()> {
         return host::run(args.runs);
     }
     setup::ensure(setup::Purpose::Demo)?;
+    if args.real {
+        let bins = match &args.bins {
+            Some(bins) => bins.clone(),
+            None => build::programs(build::Profile::Release)?,
+        };
+        return real::run(args.runs, bins);
+    }
     let bins = build::programs(build::Profile::Release)?;
     let mut sandbox = Sandbox::prepare_with(Options {
         bins: Some(bins),

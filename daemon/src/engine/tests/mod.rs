@@ -27,6 +27,8 @@ mod promises;
 /// The made-up machine, and the jobs that run on it.
 mod stage;
 mod stages;
+/// Templates: who begins with one, and who does not.
+mod templates;
 /// Steps whose calls are noted, and that misbehave if a test says so.
 mod watched;
 

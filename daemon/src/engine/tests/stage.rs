@@ -2,11 +2,13 @@
 
 use super::{
     super::{Engine, Hooks, NoHooks, Plan, Submission},
-    misbehave, promises, watched,
+    misbehave, promises,
+    templates::TEMPLATED,
+    watched,
 };
 use crate::{
     authz::Permit,
-    config::{Projects, Settings},
+    config::{Project, Projects, Settings},
     domain::{
         Account, Build, Creator, Email, JobKind, JobState, Name, UnitName, Workspace,
         WorkspaceState, event::Failure,
@@ -58,6 +60,7 @@ pub(super) enum Kind {
     /// One that leaves the workspace where it is, by its row.
     Stay(JobKind),
     Build,
+    Template,
     /// A build comes to run in a stage where nothing ran.
     FirstPromote,
     /// A build follows what runs in a stage.
@@ -90,6 +93,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         Kind::Delete,
         Kind::DeleteWithBranch,
         Kind::Build,
+        Kind::Template,
         Kind::FirstPromote,
         Kind::Promote,
         Kind::CreateOnSocket,
@@ -135,6 +139,7 @@ impl Stage {
             layout.state_dir.join("built/demo"),
             layout.state_dir.join("environments/demo"),
             layout.state_dir.join("builds/demo"),
+            layout.state_dir.join("templates/demo"),
         ] {
             fs::make_dir(&dir, 0o755).unwrap();
         }
@@ -187,7 +192,7 @@ impl Stage {
         let kind = kind.of_any();
         let submission = match kind {
             Kind::CreateOnSocket | Kind::DeleteOnSocket | Kind::DeployOnSocket => unreachable!(),
-            Kind::Build => return self.submit_build(engine).await,
+            Kind::Build | Kind::Template => return self.submit_build(engine, kind, true).await.0,
             Kind::FirstPromote | Kind::Promote => return self.submit_promote(engine, true).await,
             Kind::Create => {
                 let work_dir = self.layout.work_root.join("demo");
@@ -315,25 +320,47 @@ impl Stage {
             .1
     }
 
-    async fn submit_build(&self, engine: &Engine) -> Uuid {
+    /// A build, or a template, and whether there was none.
+    pub(super) async fn submit_build(
+        &self,
+        engine: &Engine,
+        kind: Kind,
+        again: bool,
+    ) -> (Uuid, bool) {
         let (project, layout) = (self.projects.only().unwrap(), Arc::clone(&self.layout));
-        let mut draft = Build::drafted(layout.builds(&project.name));
+        let directory = match kind {
+            Kind::Template => layout.templates(&project.name),
+            _ => layout.builds(&project.name),
+        };
+        let mut draft = Build::drafted(directory);
         draft.source.commit = COMMIT.into();
-        draft.recipe = plan::recipe_of(&project);
+        draft.recipe = match kind {
+            Kind::Template => project.digest.clone(),
+            _ => plan::recipe_of(&project),
+        };
         let permit = Permit::for_tests();
-        let plan = move |build: &Build| plan::build(&layout, &project, build);
-        let submitted = engine.submit_build(permit, draft, true, Creator::User(0), plan);
-        submitted.await.unwrap().0.job
+        let (job_kind, make): (_, fn(&Layout, &Project, &Build) -> Plan) = match kind {
+            Kind::Template => (JobKind::Template, plan::template),
+            _ => (JobKind::Build, plan::build),
+        };
+        let plan = move |build: &Build| make(&layout, &project, build);
+        let creator = Creator::User(0);
+        let submitted = engine.submit_build(permit, job_kind, draft, again, creator, plan);
+        let (made, is_new) = submitted.await.unwrap();
+        (made.job, is_new)
     }
 
     /// A machine on which this kind of job can begin.
     pub(super) async fn ready_for(kind: Kind) -> Self {
         let stage = match kind.of_any() == kind {
+            true if matches!(kind, Kind::Create | Kind::Template) => Self::with(TEMPLATED),
             true => Self::new(),
             false => Self::with("[app]\nrun.web = [\"serve\", \"{socket}\"]\n"),
         };
         let any = kind.of_any();
         let first: &[Kind] = match any {
+            // What it begins with.
+            Kind::Create if kind == any => &[Kind::Template],
             Kind::FirstPromote => &[Kind::Build],
             Kind::Promote => &[Kind::Build, Kind::FirstPromote],
             Kind::Delete | Kind::DeleteWithBranch | Kind::DeleteByForce | Kind::Stay(_) => {
@@ -423,12 +450,7 @@ impl Stage {
     }
 }
 
-fn workspace(
-    email: &Email,
-    project: &crate::config::Project,
-    name: &Name,
-    work_dir: &Path,
-) -> Workspace {
+fn workspace(email: &Email, project: &Project, name: &Name, work_dir: &Path) -> Workspace {
     Workspace {
         id: 0,
         email: email.clone(),

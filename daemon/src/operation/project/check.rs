@@ -123,7 +123,7 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
                 cid.looks.hint(&project.name);
             }
             say("remote", Ok(message));
-            match app(cid, project, base).await {
+            match look_at(cid, project, base).await {
                 Ok((recipe, inspection)) => {
                     let found = &inspection.found;
                     let shown = match found.is_empty() {
@@ -336,7 +336,10 @@ async fn remote(cid: &Cid, project: &Project) -> Result<(String, String), Fault>
 }
 
 /// What a workspace at this commit would be made of and run, or why nothing, and what else was found there.
-async fn app(
+///
+/// # Errors
+/// The mirror cannot be read.
+pub(in crate::operation) async fn look_at(
     cid: &Cid,
     project: &Project,
     base: String,

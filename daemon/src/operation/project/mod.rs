@@ -4,6 +4,7 @@ mod check;
 mod remove;
 mod story;
 
+pub(super) use check::look_at;
 pub use check::{Item, Severity, check};
 pub use remove::{Removed, check_removal, remove};
 

@@ -3,20 +3,27 @@
 //! Every step may run twice: an interrupted removal continues when it is requested again.
 
 use crate::{
+    authz::{Action, Claim},
     cid::Cid,
     domain::{JobKind, ProjectName, Workspace, project_accounts, project_group},
     error::Error,
     keeper,
     layout::{kept_dir, trash_dir},
+    operation::cancel_job,
     store::{Debt, JobRow, OwedRow, WorkDir},
     system::helpers::{Identity, ask_once},
 };
 use cid_kernel::fs;
 use cid_protocol::{fault::Fault, request::Purge};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// At most this many set-aside files of one project are kept.
 const MOST_ASIDE: u32 = 100;
+/// A template that is being made has so long to be taken back.
+const TEMPLATE_ENDS: Duration = Duration::from_secs(20);
 /// At most this many workspaces are named.
 const NAMED: usize = 20;
 
@@ -135,6 +142,10 @@ async fn refuse_workspaces(cid: &Cid, project: &ProjectName) -> Result<(), Error
 /// Their jobs need the project's file, and its folders.
 async fn refuse_live_builds(cid: &Cid, project: &ProjectName) -> Result<(), Error> {
     let jobs = cid.store.live_jobs().await?;
+    let is_template = |job: &&JobRow| job.kind == JobKind::Template && job.project == *project;
+    for job in jobs.iter().filter(is_template) {
+        end_template(cid, job).await;
+    }
     let is_build = |job: &&JobRow| job.kind == JobKind::Build && job.project == *project;
     match jobs.iter().find(is_build) {
         None => Ok(()),
@@ -145,6 +156,19 @@ async fn refuse_live_builds(cid: &Cid, project: &ProjectName) -> Result<(), Erro
                 job.id
             )),
         }),
+    }
+}
+
+/// Nobody waits for it. One that does not end keeps its folder until the next look for what is forgotten.
+async fn end_template(cid: &Cid, job: &JobRow) {
+    let claim = Claim::of_trigger(job.project.clone(), Action::ManageJobs);
+    if let Err(error) = cancel_job(cid, claim, job.id).await {
+        tracing::debug!("{error}");
+    }
+    if let Some(mut journal) = cid.engine.follow(job.id) {
+        // Its sender goes when the job has ended.
+        let ended = async { while journal.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(TEMPLATE_ENDS, ended).await;
     }
 }
 

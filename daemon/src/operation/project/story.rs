@@ -3,7 +3,7 @@
 use super::check::{Item, Severity, item};
 use crate::{
     config::{DatabaseKind, Project},
-    recipe::{Environment, Recipe, WEB, near_misses},
+    recipe::{Environment, Recipe, Templated, WEB, near_misses, templated},
 };
 use cid_protocol::{request::Inspection, run_file::ProcessCommand};
 
@@ -35,6 +35,16 @@ pub(super) fn story(project: &Project, inspection: &Inspection, recipe: &Recipe)
             false => lines(&release),
         },
     ));
+    if let Some(why) = templated(project, recipe) {
+        let why = match why {
+            Templated::ByItself => "by itself",
+            Templated::Asked => "as `template` in [app] says",
+        };
+        items.push(said(
+            "template",
+            format!("{why}: what these make for a commit of the base branch is copied into new workspaces"),
+        ));
+    }
     for (kind, process) in &recipe.processes {
         let place = match (kind == WEB, recipe.web_on_socket) {
             (true, true) => ", on its socket",

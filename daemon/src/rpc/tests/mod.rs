@@ -21,3 +21,4 @@ mod senseless;
 /// The services behind the enforcing layer, and requests.
 mod stage;
 mod stages;
+mod templates;

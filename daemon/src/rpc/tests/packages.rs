@@ -2,7 +2,7 @@
 
 use super::stage::Stage;
 use crate::{
-    domain::{Build, Creator, Packages},
+    domain::{Build, Creator, JobKind, Packages},
     keeper::{days_ago, forget_packages},
     store::{AppendedBuild, NewBuild},
 };
@@ -29,6 +29,7 @@ async fn sealed_build(stage: &Stage, packages: Option<PathBuf>) {
     let draft = Build::drafted(stage.cid.layout.state_dir.join("builds/demo"));
     let new = NewBuild {
         draft,
+        kind: JobKind::Build,
         again: true,
         creator: Creator::User(0),
         plan: Box::new(|_| Ok(serde_json::json!({}))),

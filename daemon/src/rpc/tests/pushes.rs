@@ -60,7 +60,7 @@ impl Stage {
         of_kind.map(|job| job.state).collect()
     }
 
-    async fn create(&self) {
+    pub(super) async fn create(&self) {
         let code = self
             .call(1000, "/cid.v1.Workspaces/Create", &create())
             .await;

@@ -70,19 +70,22 @@ CREATE UNIQUE INDEX one_live_job ON jobs (workspace) WHERE state IN ('queued', '
 CREATE UNIQUE INDEX one_live_job_per_build ON jobs (build) WHERE state IN ('queued', 'running', 'undoing');
 CREATE INDEX jobs_by_time ON jobs (created_at);
 
+-- Builds, and templates, which have numbers of their own.
 CREATE TABLE builds (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     project    TEXT NOT NULL,
+    kind       TEXT NOT NULL,
     number     INTEGER NOT NULL,
     commit_id  TEXT NOT NULL,
     reference  TEXT NOT NULL,
     subject    TEXT NOT NULL,
     author     TEXT NOT NULL,
-    -- Names the commands that it was built and tested by.
+    -- Names the commands that it was built and tested by; of a template, the project file.
     recipe     TEXT NOT NULL,
     state      TEXT NOT NULL,
     -- As JSON.
     verdict    TEXT,
+    -- Of its files; of a template, what workspaces must be made from to begin with it.
     digest     TEXT,
     -- Where they are, as JSON.
     packages   TEXT,
@@ -96,13 +99,15 @@ CREATE TABLE builds (
     superseded_by INTEGER,
     -- A command of its own failed: another attempt would end the same.
     blamed     INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (project, number)
+    UNIQUE (project, kind, number)
 ) STRICT;
 
 -- A number is not given twice, not even when the newest build goes.
 CREATE TABLE build_numbers (
-    project TEXT PRIMARY KEY,
-    last    INTEGER NOT NULL
+    project TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    last    INTEGER NOT NULL,
+    PRIMARY KEY (project, kind)
 ) STRICT, WITHOUT ROWID;
 
 -- Where the branches that cid follows were when their remote was asked; without a commit: gone since `at`.

@@ -362,6 +362,8 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::ExportCommit(_) => ("write the commit's files", "clone"),
         Request::SealBuild(_) | Request::TakeOver(_) => ("seal the build", "install"),
         Request::CopyBuild(_) => ("copy the build for its tests", "install"),
+        Request::TakeMade(_) => ("keep what the commands made", "install"),
+        Request::PlaceMade(_) => ("take over what the template holds", "clone"),
         Request::ReadReports(_) => ("read the tests' reports", "step"),
         Request::RunTool(_) => ("run a tool of the machine's", "step"),
         Request::FindAccountFiles(_) => ("look for what is left of tools in /etc", "step"),

@@ -9,6 +9,7 @@ mod mail;
 mod packages;
 mod post;
 mod socket;
+mod template;
 mod tree;
 mod work;
 
@@ -38,6 +39,7 @@ pub use packages::{
 };
 pub use post::{Post, Posted};
 pub use socket::{AnswerBy, RemoveSocket};
+pub use template::{CHANGED, IN_HOME, NEW, PlaceMade, TakeMade, TakenMade};
 pub use tree::{
     CollectStatic, Collected, Configure, Configured, FileSource, KeepFile, KeepOnly, Purge, Purged,
     STATIC, STATIC_FOLDER, ShowStatic, TreeFile, TreeLink, waiting_static,
@@ -94,6 +96,10 @@ requests! {
     TakeOver => (),
     /// Copies a build's files for its tests.
     CopyBuild => (),
+    /// Keeps what a project's commands made in a tree.
+    TakeMade => TakenMade,
+    /// Gives it to a workspace; the number of files.
+    PlaceMade => u64,
     /// Reads what tests reported.
     ReadReports => Reports,
     /// Makes the clone.
