@@ -20,6 +20,7 @@ use std::{
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+const READING: Duration = Duration::from_secs(30);
 
 impl Sandbox {
     /// Starts the daemon and waits until it answers.
@@ -131,12 +132,21 @@ impl Sandbox {
         String::from_utf8_lossy(&fs::read(&self.log_path).unwrap_or_default()).into_owned()
     }
 
-    /// Lets the daemon read its files again.
+    /// Lets the daemon read its files again, and waits until it has.
     ///
     /// # Errors
-    /// It does not run.
+    /// It does not run, or does not say so.
     pub fn hup(&self) -> Result<()> {
-        self.signal(Signal::SIGHUP)
+        let ends = ["projects read again", "projects stay as they were"];
+        let readings = || -> usize {
+            let log = self.log();
+            ends.iter().map(|end| log.matches(end).count()).sum()
+        };
+        let before = readings();
+        self.signal(Signal::SIGHUP)?;
+        wait_until("the projects to be read again", READING, || {
+            (readings() > before).then_some(())
+        })
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
