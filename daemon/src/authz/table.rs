@@ -241,7 +241,7 @@ pub const TABLE: &[Row] = &[
     whosever("/cid.v1.Builds/Start", Action::Build, BOTH).front(Administrators),
     plain("/cid.v1.Builds/List", Action::List, BOTH).front(People),
     plain("/cid.v1.Builds/Get", Action::List, BOTH).front(People),
-    whosever("/cid.v1.Builds/Logs", Action::Build, BOTH).front(Administrators),
+    whosever("/cid.v1.Builds/Logs", Action::Build, BOTH).front(People),
     whosever("/cid.v1.Builds/Delete", Action::DeleteBuild, PEOPLE),
     plain("/cid.v1.Stages/List", Action::List, BOTH).front(People),
     whosever("/cid.v1.Stages/Promote", Action::Promote, BOTH).front(Administrators),

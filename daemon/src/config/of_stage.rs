@@ -6,6 +6,24 @@ use cid_protocol::fault::Fault;
 use std::sync::Arc;
 
 impl Project {
+    /// The stages in the order in which builds go through them: those that none precedes first.
+    pub fn stages_in_order(&self) -> Vec<&StageName> {
+        let before = |name: &StageName| {
+            let mut at = self.stages.get(name);
+            let mut count = 0;
+            // A circle is refused when the file is read.
+            while let Some(after) = at.and_then(|stage| stage.after.as_ref())
+                && count < self.stages.len()
+            {
+                (at, count) = (self.stages.get(after), count + 1);
+            }
+            count
+        };
+        let mut names: Vec<&StageName> = self.stages.keys().collect();
+        names.sort_by_key(|name| before(name));
+        names
+    }
+
     /// The stage of this name, which no workspace can have.
     pub fn stage(&self, name: &Name) -> Option<&Stage> {
         self.stages.get(name)

@@ -5,10 +5,11 @@ use crate::{
     authz::Viewer,
     cid::Cid,
     config::Values,
-    domain::{Workspace, WorkspaceState},
+    domain::{About, JobKind, Workspace, WorkspaceState},
     error::Error,
-    health::Seen,
+    health::{Condition, Health, Seen},
     step::{look_at, not_in_effect},
+    store::JobRow,
     system::{
         helpers::{Identity, WorkspaceUser, ask_once},
         procs,
@@ -65,7 +66,7 @@ pub async fn show(cid: &Cid, viewer: &Viewer, named: &Named, look: bool) -> Resu
     viewer.may_see(Some(&named.email))?;
     let workspace = resolve(cid, named).await?;
     let seen = async {
-        let mut looked = cid.health.look(&[&workspace], SHOW_LIMIT).await;
+        let mut looked = look_at_health(cid, &[&workspace], SHOW_LIMIT).await;
         let seen = looked.pop().unwrap_or_default();
         let memory = memory_of(&seen.processes).await;
         (seen, memory)
@@ -115,8 +116,31 @@ pub async fn list(
         }
     };
     let all: Vec<&Workspace> = page.iter().collect();
-    let looked = cid.health.look(&all, LIST_LIMIT).await;
+    let looked = look_at_health(cid, &all, LIST_LIMIT).await;
     Ok(page.into_iter().zip(looked).collect())
+}
+
+/// The health of these, in their order. What a job does with processes is not taken for trouble of theirs.
+pub(super) async fn look_at_health(cid: &Cid, all: &[&Workspace], limit: Duration) -> Vec<Seen> {
+    let mut looked = cid.health.look(all, limit).await;
+    let jobs = cid.store.live_jobs().await.unwrap_or_default();
+    for (workspace, seen) in all.iter().zip(&mut looked) {
+        let is_of =
+            |job: &&JobRow| matches!(job.about, About::Workspace { id, .. } if id == workspace.id);
+        let Some(job) = jobs.iter().find(is_of) else {
+            continue;
+        };
+        let changes = matches!(job.kind, JobKind::Deploy | JobKind::Restart);
+        let is_up = matches!(seen.health.condition, Condition::Up | Condition::Starting);
+        if changes && !is_up {
+            seen.health = Health {
+                condition: Condition::Starting,
+                message: format!("a {} job is at work", job.kind),
+                since: Some(job.created_at),
+            };
+        }
+    }
+    looked
 }
 
 /// What each of these workspaces has in memory, in bytes.

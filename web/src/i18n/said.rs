@@ -83,6 +83,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("failed{}: {}", "не пройдены{0}: {1}"),
     (" ({} tests, {} failed, {} left out)", " (всего {0}, не пройдено {1}, пропущено {2})"),
     // Health.
+    ("a {} job is at work", "идёт работа: {0}"),
     ("supervisord does not answer", "supervisord не отвечает"),
     ("supervisord has none of its processes", "supervisord не знает его процессов"),
     ("it does not answer yet", "пока не отвечает"),

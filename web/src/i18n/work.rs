@@ -28,6 +28,7 @@ sentences! {
         "They run in the workspace, with its files as they are. Leaving the page ends them.",
         "Они выполняются на стенде, с его файлами как есть. Если уйти со страницы, они прервутся.";
     no_tests: "The project has no tests. They are named in its file:", "У проекта нет тестов. Их называют в его файле:";
+    step_failed: "failed", "не удалось";
     test_passed: "passed", "пройдено";
     test_broke: "It is not known how it ended: the connection broke.", "Чем кончилось, неизвестно: связь прервалась.";
     test_too_long:

@@ -37,7 +37,7 @@ pub async fn show(
     let (build, stages) =
         found.map_err(|err| Refusal(lang, Problem::or_missing(err, Problem::NoBuild)))?;
     let may_act = frame.is_administrator();
-    let output = match may_act && is_tested(&build) {
+    let output = match is_tested(&build) || build.state == BuildState::Error {
         true => output(&visitor, &build).await,
         false => Vec::new(),
     };
@@ -79,7 +79,7 @@ fn is_tested(build: &Build) -> bool {
     matches!(build.state, BuildState::Passed | BuildState::Failed)
 }
 
-/// The last lines that its tests printed; nothing where they cannot be read in time.
+/// The last lines that it or its tests printed; nothing where they cannot be read in time.
 async fn output(visitor: &Visitor, build: &Build) -> Vec<Vec<Piece>> {
     let read = async {
         let logs = visitor

@@ -8,6 +8,8 @@ use crate::{
 use askama::Template;
 use axum::{extract::Path, http::StatusCode, response::Response};
 use cid_client::{Conflict, DeleteOptions, Error, Kind, LeftFiles, Workspace};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 
 /// Shows what would be lost with a workspace, and asks.
 pub async fn ask(
@@ -34,8 +36,8 @@ pub async fn ask(
 
 /// Deletes a workspace. Where work would be lost, its address must have been typed.
 pub async fn submit(Path((project, who)): Path<(String, String)>, posted: Posted) -> Answer {
-    let [looked, with_branch, discard, typed] =
-        posted.values(["looked", "with_branch", "discard", "typed"])?;
+    let [looked, with_branch, discard, typed, shown] =
+        posted.values(["looked", "with_branch", "discard", "typed", "shown"])?;
     let lang = posted.lang;
     let refuse = |problem| Refusal(lang, problem);
     let daemon = &posted.visitor.daemon;
@@ -50,6 +52,17 @@ pub async fn submit(Path((project, who)): Path<(String, String)>, posted: Posted
         ..DeleteOptions::default()
     };
     let project = Some(workspace.project.as_str());
+    if options.discard {
+        // Consent is for what was shown: what came since is shown first.
+        let looked = daemon.look_before_delete(&workspace.email, project, DeleteOptions::default());
+        if let Err(error) = looked.await {
+            let found = Found::of(error).map_err(|error| refuse(error.into()))?;
+            if Some(found.mark()) != shown {
+                let (status, frame) = (StatusCode::CONFLICT, frame().await?);
+                return Ok(show(lang, status, frame, &workspace, found, false));
+            }
+        }
+    }
     match daemon.delete(&workspace.email, project, options).await {
         Ok(deletion) => Ok(act::to_job(&deletion.job)),
         // Work that the person has not been asked about, or the address was not typed.
@@ -99,6 +112,18 @@ impl Found {
     }
 }
 
+impl Found {
+    /// What stands for the work that is listed; another list has another.
+    fn mark(&self) -> String {
+        let lost = self
+            .lost
+            .as_ref()
+            .map(|lost| (&lost.work, &lost.unseen, lost.more_unseen));
+        let text = format!("{lost:?}");
+        HEXLOWER.encode(&Sha256::digest(text.as_bytes())[..16])
+    }
+}
+
 fn show(
     t: Lang,
     status: StatusCode,
@@ -112,6 +137,7 @@ fn show(
         path: page::workspace_path(workspace),
         frame,
         w: workspace,
+        shown: found.mark(),
         lost: found.lost,
         files: found.files,
         looked: found.looked,
@@ -128,6 +154,8 @@ struct DeletePage<'a> {
     w: &'a Workspace,
     path: String,
     lost: Option<Box<Conflict>>,
+    /// See [`Found::mark`].
+    shown: String,
     files: LeftFiles,
     looked: String,
     /// Another address was typed.

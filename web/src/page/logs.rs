@@ -67,9 +67,15 @@ pub async fn download(
         CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
-    let plain = |c: &char| c.is_ascii_alphanumeric() || "-_".contains(*c);
-    let name: String = process.chars().filter(plain).take(64).collect();
-    let disposition = format!("attachment; filename=\"{name}.log\"");
+    let plain = |c: char| match c.is_ascii_alphanumeric() || "-_".contains(c) {
+        true => c,
+        false => '-',
+    };
+    let name = [&project, &who, &process].map(|part| {
+        let part: String = part.chars().map(plain).take(64).collect();
+        part
+    });
+    let disposition = format!("attachment; filename=\"{}.log\"", name.join("."));
     if let Ok(disposition) = HeaderValue::try_from(disposition) {
         headers.insert(CONTENT_DISPOSITION, disposition);
     }

@@ -36,7 +36,7 @@ pub async fn ask(posted: Posted) -> Answer {
             let again = Again {
                 email,
                 is_sent,
-                wrong: None,
+                ..Again::default()
             };
             (StatusCode::OK, again)
         }
@@ -45,7 +45,12 @@ pub async fn ask(posted: Posted) -> Answer {
                 Lang::En => printable(&error.message),
                 Lang::Ru => lang.invalid_email().to_owned(),
             };
-            (StatusCode::UNPROCESSABLE_ENTITY, Again::wrong(email, wrong))
+            let again = Again {
+                email,
+                wrong_address: Some(wrong),
+                ..Again::default()
+            };
+            (StatusCode::UNPROCESSABLE_ENTITY, again)
         }
         Err(error) => return Err(Refusal(lang, error.into())),
     };
@@ -116,6 +121,9 @@ struct Again {
     email: String,
     /// A link has been asked for.
     is_sent: bool,
+    /// Why no link can be sent to the address.
+    wrong_address: Option<String>,
+    /// Why the code signs nobody in.
     wrong: Option<String>,
 }
 
@@ -123,8 +131,8 @@ impl Again {
     fn wrong(email: String, wrong: String) -> Self {
         Self {
             email,
-            is_sent: false,
             wrong: Some(wrong),
+            ..Self::default()
         }
     }
 }
@@ -142,6 +150,7 @@ async fn form(visitor: &Visitor, t: Lang, status: StatusCode, again: Again) -> R
         can_mail: visit.is_ok_and(|visit| visit.can_mail),
         email: again.email,
         is_sent: again.is_sent,
+        wrong_address: again.wrong_address,
         wrong: again.wrong,
     };
     page::html(t, status, &page)
@@ -165,6 +174,7 @@ struct SignInPage {
     can_mail: bool,
     is_sent: bool,
     email: String,
+    wrong_address: Option<String>,
     wrong: Option<String>,
 }
 

@@ -194,7 +194,7 @@ async fn a_failure_is_told_after_the_workspace_is_gone_and_hostile_output_is_har
         failure.output = vec!["line <script> \u{1b}]0;owned\u{7}\u{202e}".to_owned()];
     });
     let shown = front.get("/jobs/j").await;
-    shown.has("<pre id=\"failure-lines\" tabindex=\"0\">line &#60;script&#62;");
+    shown.has("<pre id=\"failure-lines\" class=\"wrap\" tabindex=\"0\">line &#60;script&#62;");
     shown.has_not("cictl jobs show");
     for hostile in [
         "<script",

@@ -160,7 +160,7 @@ async fn a_log_is_downloaded_as_plain_text() {
     assert_eq!(page.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!(
         page.header("content-disposition"),
-        "attachment; filename=\"web.log\""
+        "attachment; filename=\"pressa.anna-example-com.web.log\""
     );
     assert_eq!(page.body, "plain\nred <script>alert(1)</script>\nlast\n");
     let page = front
@@ -223,9 +223,21 @@ async fn work_is_lost_only_when_its_address_is_typed() {
         assert_eq!(page.status, StatusCode::CONFLICT, "{typed}");
         page.has("typed-error");
     }
-    let page = front
-        .post_as(&anna, &path, "discard=yes&typed=Anna%40example.com")
-        .await;
+    // Consent is for what was shown, and more has come since.
+    let typed = "discard=yes&typed=Anna%40example.com";
+    let shown = |page: &Page| {
+        let (_, rest) = page.body.split_once("name=\"shown\" value=\"").unwrap();
+        format!("{typed}&shown={}", rest.split('"').next().unwrap())
+    };
+    let form = shown(&page);
+    front
+        .daemon
+        .change(|world| world.work[0].uncommitted.push("new.py".into()));
+    let page = front.post_as(&anna, &path, &form).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    page.has("new.py");
+    page.has_not("typed-error");
+    let page = front.post_as(&anna, &path, &shown(&page)).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
     let mut acts = Vec::new();
     front.daemon.change(|world| acts.clone_from(&world.acts));

@@ -8,7 +8,7 @@ mod preview;
 
 pub use preview::{Previewed, WantedPreview, preview};
 
-use super::{Begun, subject};
+use super::{Begun, show::look_at_health, subject};
 use crate::{
     authz::{Actor, Claim},
     cid::Cid,
@@ -64,7 +64,7 @@ pub struct BegunBuild {
     pub notes: Vec<String>,
 }
 
-/// The stages of a project, or (empty) of all, in the order of their names.
+/// The stages of a project, or (empty) of all, in the order in which builds go through them.
 ///
 /// # Errors
 /// There is no such project, or the ledger fails.
@@ -77,8 +77,8 @@ pub async fn stages(cid: &Cid, project: &str) -> Result<Vec<ShownStage>, Error> 
     for project in projects {
         let builds = builds(cid, &project).await?;
         let shown = project
-            .stages
-            .keys()
+            .stages_in_order()
+            .into_iter()
             .map(|name| shown(cid, &project, name, &builds));
         all.extend(try_join_all(shown).await?);
         all.extend(unnamed(cid, &project).await?);
@@ -90,7 +90,7 @@ pub async fn stages(cid: &Cid, project: &str) -> Result<Vec<ShownStage>, Error> 
 /// Looks at all that runs at once: each page may take as long as [`LOOK`].
 async fn see(cid: &Cid, stages: &mut [ShownStage]) {
     let rows: Vec<_> = stages.iter().filter_map(|s| s.workspace.as_ref()).collect();
-    let seen = cid.health.look(&rows, LOOK).await;
+    let seen = look_at_health(cid, &rows, LOOK).await;
     let deployed = stages.iter_mut().filter(|stage| stage.workspace.is_some());
     for (stage, seen) in deployed.zip(seen) {
         stage.seen = seen;
