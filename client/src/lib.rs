@@ -26,8 +26,8 @@ pub use model::stage::{ChangedCommit, Preview, ShownStage, Stage};
 pub use model::system::{Finding, FindingKind, Unused, Version};
 pub use model::workspace::{
     Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, LogPlace,
-    Look, Process, ProcessState, RunInput, RunOutput, Standing, Terminal, TerminalSize, Workspace,
-    WorkspaceState,
+    Look, Process, ProcessState, RunInput, RunOutput, Standing, Terminal, TerminalSize, Visited,
+    Workspace, WorkspaceState,
 };
 pub use resume::persistently;
 

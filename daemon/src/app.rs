@@ -245,6 +245,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     cid.recall_deliveries().await?;
     keeper::renew_room_for_units(&cid);
     doctor::mend_accounts(&cid).await?;
+    doctor::mend_away(&cid).await?;
     let recovered = cid.engine.recover().await?;
     tokio::spawn(end_stray_helpers(cid.clone()));
     let server = tokio::spawn(rpc::serve(cid.clone(), gate, doors, cid.stopping.clone()));
@@ -256,6 +257,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
     let sites = tokio::spawn(keeper::keep_sites_forever(cid.clone()));
     let builds = tokio::spawn(operation::tidy_builds_forever(cid.clone()));
     let templates = tokio::spawn(operation::make_templates_forever(cid.clone()));
+    let sleeping = tokio::spawn(operation::sleep_forever(cid.clone()));
     let watching = tokio::spawn(trigger::watch_forever(cid.clone()));
     let carrying = tokio::spawn(trigger::carry_forever(cid.clone()));
     let deliveries = tokio::spawn(cid.clone().keep_deliveries());
@@ -289,6 +291,7 @@ async fn serve(cid: Cid, gate: Gate, doors: Doors, mut signals: Signals) -> anyh
         sites,
         templates,
         builds,
+        sleeping,
         watching,
         carrying,
         deliveries,
@@ -376,6 +379,7 @@ fn prepare(layout: &Layout) -> Result<(), Fault> {
         (layout.state_dir.clone(), 0o700),
         (layout.log_dir.clone(), 0o755),
         (layout.app_pid_dir(), 0o770),
+        (layout.away_dir(), 0o755),
         (layout.helper_dir(), 0o700),
         (layout.run_file_dir(), 0o750),
         (layout.app_logs_dir(), 0o750),

@@ -122,6 +122,18 @@ impl Layout {
     pub fn work_view(&self) -> PathBuf {
         self.run_dir.join("work")
     }
+    /// Where nginx writes whose visitors came.
+    pub fn visits_file(&self) -> PathBuf {
+        self.log_dir.join("visits.log")
+    }
+    /// Whose processes are not to run: `UNIT` each, where nginx looks at each request.
+    pub fn away_dir(&self) -> PathBuf {
+        self.run_dir.join("away")
+    }
+    /// While this file is there, nginx asks the front instead of the app.
+    pub fn away_flag(&self, unit: &UnitName) -> PathBuf {
+        self.away_dir().join(unit.as_str())
+    }
     /// Logs of a workspace's processes, `PROCESS.log` each.
     pub fn app_log_dir(&self, unit: &UnitName) -> PathBuf {
         self.app_logs_dir().join(unit.as_str())

@@ -56,6 +56,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "rpc/server.rs",
             "step/environment.rs",
             "step/shared.rs",
+            "step/turn_away.rs",
             "store/db.rs",
             "system/accounts/real.rs",
             "system/exec.rs",
@@ -68,6 +69,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "system/nginx/master.rs",
             "system/supervisor/orphans.rs",
             "system/tls/copies.rs",
+            "system/visits.rs",
         ],
     ),
     (

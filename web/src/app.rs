@@ -4,7 +4,7 @@ use crate::{
         self, act, admin, away, build, change, create, delete, delivery, events, home, hook, job,
         logs, sign_in, test, workspace,
     },
-    rate, security,
+    rate, security, wake,
 };
 use axum::{
     Router,
@@ -27,6 +27,8 @@ pub struct App {
     pub closing: watch::Receiver<bool>,
     /// Where people reach the front.
     pub own_address: Arc<away::OwnAddress>,
+    /// Visitors of workspaces that do not answer.
+    pub wakes: Arc<wake::Wakes>,
 }
 
 impl App {
@@ -37,6 +39,7 @@ impl App {
             places: Arc::default(),
             closing,
             own_address: Arc::default(),
+            wakes: Arc::default(),
         }
     }
 }
@@ -48,6 +51,8 @@ pub fn router(app: App) -> Router {
         .route("/workspaces", post(create::submit))
         .route("/workspaces/{project}/{who}", get(workspace::show))
         .route("/workspaces/{project}/{who}/restart", post(act::restart))
+        .route("/workspaces/{project}/{who}/stop", post(act::stop))
+        .route("/workspaces/{project}/{who}/start", post(act::start))
         .route("/workspaces/{project}/{who}/deploy", post(act::deploy))
         .route("/workspaces/{project}/{who}/test", post(test::submit))
         .route("/jobs/{id}", get(job::show))
@@ -104,6 +109,7 @@ pub fn router(app: App) -> Router {
     // On workspaces' own sites, in the place of their apps.
     let away = Router::new()
         .route("/.cid/away", get(away::silent))
+        .route("/.cid/wake", get(away::stopped))
         .route("/.cid/nobody", get(away::nobody))
         .with_state(app.clone());
 

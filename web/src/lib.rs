@@ -35,6 +35,8 @@ pub mod serve;
 pub mod text;
 /// Who makes a request.
 pub mod visitor;
+/// Visitors of workspaces that do not answer.
+pub mod wake;
 
 use anyhow::Context;
 use std::io::IsTerminal;

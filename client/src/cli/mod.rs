@@ -28,6 +28,7 @@ mod run;
 mod shell;
 mod show;
 mod stages;
+mod stop;
 mod terminal;
 mod test;
 mod version;
@@ -110,6 +111,10 @@ enum Verb {
     Deploy(deploy::Deploy),
     Test(test::Test),
     Restart(restart::Restart),
+    Stop(stop::Stop),
+    #[command(visible_alias = "wake")]
+    Start(stop::Start),
+    Sleep(stop::Sleep),
     Logs(logs::Logs),
     Run(run::Run),
     Shell(shell::Shell),
@@ -194,6 +199,9 @@ async fn carry_out(verb: Verb, cx: &Cx) -> Outcome {
         Verb::Deploy(verb) => verb.run(cx).await,
         Verb::Test(verb) => verb.run(cx).await,
         Verb::Restart(verb) => verb.run(cx).await,
+        Verb::Stop(verb) => verb.run(cx).await,
+        Verb::Start(verb) => verb.run(cx).await,
+        Verb::Sleep(verb) => verb.run(cx).await,
         Verb::Logs(verb) => verb.run(cx).await,
         Verb::Run(verb) => verb.run(cx).await,
         Verb::Shell(verb) => verb.run(cx).await,

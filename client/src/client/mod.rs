@@ -34,6 +34,8 @@ use tonic::{
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// How long `project check` and `doctor` may take: they ask servers and programs.
 const SURVEY_LIMIT: Duration = Duration::from_secs(300);
+/// How long a visitor waits for a workspace that is woken.
+const VISIT_LIMIT: Duration = Duration::from_secs(58);
 /// How long a delete may take to begin: it asks all remotes of a workspace.
 const LOOK_LIMIT: Duration = Duration::from_secs(150);
 /// How much longer anything may take when a person may be asked for a password.

@@ -1,9 +1,9 @@
 //! Requests about workspaces.
 
-use super::{Client, LOOK_LIMIT, PAGE_SIZE};
+use super::{Client, LOOK_LIMIT, PAGE_SIZE, VISIT_LIMIT};
 use crate::{
     Created, DeleteOptions, Deletion, LogLine, LogOptions, Look, Result, RunInput, RunOutput,
-    Stream, Terminal, TerminalSize, Workspace, convert::required,
+    Stream, Terminal, TerminalSize, Visited, Workspace, convert::required,
 };
 use cid_proto::v1::{self as pb, run_request::Message};
 use futures::{StreamExt as _, stream};
@@ -162,6 +162,57 @@ impl Client {
             workspace: Some(reference(email, project)),
         };
         Ok(self.answer(self.workspaces().restart(request)).await?.job)
+    }
+
+    /// Starts the job that stops a workspace's processes, and gives the job's id; with `sleep` the next visitor
+    /// starts them again. `None`: they are stopped already.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Conflict`](crate::Kind::Conflict) when a job is in the way.
+    pub async fn stop(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        sleep: bool,
+    ) -> Result<Option<String>> {
+        let request = pb::StopRequest {
+            workspace: Some(reference(email, project)),
+            sleep,
+        };
+        let job = self.answer(self.workspaces().stop(request)).await?.job;
+        Ok(Some(job).filter(|job| !job.is_empty()))
+    }
+
+    /// Starts the job that has the processes of a workspace run again that is stopped or asleep, and gives the job's
+    /// id. `None`: they run already.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Conflict`](crate::Kind::Conflict) when a job is in the way.
+    pub async fn start_again(&self, email: &str, project: Option<&str>) -> Result<Option<String>> {
+        let request = pb::StartRequest {
+            workspace: Some(reference(email, project)),
+        };
+        let job = self.answer(self.workspaces().start(request)).await?.job;
+        Ok(Some(job).filter(|job| !job.is_empty()))
+    }
+
+    /// Asks, for a visitor who was not answered, whether the workspace or stage `PROJECT.NAME` can be asked now. One
+    /// that is asleep is woken first, which takes up to a minute.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn visit(&self, unit: &str) -> Result<Visited> {
+        let request = pb::VisitRequest {
+            unit: unit.to_owned(),
+        };
+        let mut workspaces = self.workspaces();
+        let answer = self
+            .answer_within(VISIT_LIMIT, workspaces.visit(request))
+            .await?;
+        Ok(answer.outcome().into())
     }
 
     /// Starts the job that brings a workspace up to date and follows its processes by new ones, and gives the

@@ -21,6 +21,7 @@ impl TryFrom<pb::Workspace> for workspace::Workspace {
             commit: given(from.commit),
             created_at: timestamp(required(from.created_at, "a workspace without a time")?)?,
             job: given(from.job),
+            used_at: from.used_at.map(timestamp).transpose()?,
             creator: given(from.creator),
             branch_gone_at: from.branch_gone_at.map(timestamp).transpose()?,
             memory: Some(from.memory).filter(|bytes| *bytes != 0),
@@ -64,5 +65,17 @@ impl TryFrom<pb::Process> for workspace::Process {
             last_ended_at: from.last_ended_at.map(timestamp).transpose()?,
             last_lines: Vec::new(),
         })
+    }
+}
+
+impl From<pb::visit_response::Outcome> for workspace::Visited {
+    fn from(from: pb::visit_response::Outcome) -> Self {
+        use pb::visit_response::Outcome;
+        match from {
+            Outcome::Runs => Self::Runs,
+            Outcome::Woken => Self::Woken,
+            Outcome::Stopped => Self::Stopped,
+            Outcome::Unspecified | Outcome::Silent => Self::Silent,
+        }
     }
 }

@@ -18,6 +18,9 @@ pub struct Workspace {
     pub state: WorkspaceState,
     /// Whether it is what its visitors should get.
     pub health: Health,
+    /// When a visitor last came, or a job of it last ended; `None`: not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Timestamp>,
     /// Where it answers; `None` until the web process has an address.
     pub url: Option<String>,
     /// The port its web process listens on; `None` until one is reserved.
@@ -128,6 +131,30 @@ pub enum WorkspaceState {
     Failed,
     /// Being removed.
     Deleting,
+    /// Its processes were stopped, and run again when somebody starts them.
+    Stopped,
+    /// Its processes run again when the next visitor comes.
+    Asleep,
+}
+
+impl WorkspaceState {
+    /// Whether its processes are not to run.
+    pub fn is_away(self) -> bool {
+        matches!(self, Self::Stopped | Self::Asleep)
+    }
+}
+
+/// What a visitor of a workspace that did not answer can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visited {
+    /// Its processes are not stopped.
+    Runs,
+    /// It was asleep, and can be asked now.
+    Woken,
+    /// Somebody stopped it.
+    Stopped,
+    /// It cannot be asked now.
+    Silent,
 }
 
 names!(WorkspaceState = pb::WorkspaceState ["WORKSPACE_STATE_"] {
@@ -136,6 +163,8 @@ names!(WorkspaceState = pb::WorkspaceState ["WORKSPACE_STATE_"] {
     Ready => "ready",
     Failed => "failed",
     Deleting => "deleting",
+    Stopped => "stopped",
+    Asleep => "asleep",
 });
 
 /// Whether a workspace is what its visitors should get.

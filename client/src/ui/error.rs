@@ -123,6 +123,8 @@ fn taken_back(job: &Job) -> String {
         JobKind::Restart => {
             "the processes were restarted and run, or try to, with the files as they are now"
         }
+        JobKind::Stop | JobKind::Sleep => "the processes run as before",
+        JobKind::Start => "the processes are stopped as before",
         JobKind::RepairAccess => "what was changed stays",
         JobKind::Deploy => "visitors have what they had before",
         _ => "everything was taken back",

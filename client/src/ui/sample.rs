@@ -21,6 +21,7 @@ pub(crate) fn workspace() -> Workspace {
         commit: None,
         created_at: Timestamp::UNIX_EPOCH,
         branch_gone_at: None,
+        used_at: None,
         memory: None,
         job: Some("0190".into()),
         creator: Some("anna".into()),

@@ -112,6 +112,9 @@ fn branch(workspace: &Workspace) -> String {
 
 /// In a word, and what is wrong since when.
 fn health(workspace: &Workspace) -> String {
+    if workspace.state.is_away() {
+        return workspace.state.to_string();
+    }
     let word = workspace.health.to_string();
     match (&workspace.health_message, workspace.health_since) {
         (None, _) => word,

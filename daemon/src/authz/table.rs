@@ -16,7 +16,7 @@ pub enum Action {
     DeleteOwn,
     /// Remove anybody's workspace.
     DeleteAny,
-    /// Restart a workspace's processes.
+    /// Restart, stop and start a workspace's processes.
     Restart,
     /// Read a workspace's logs.
     ReadLogs,
@@ -233,6 +233,10 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.Workspaces/List", Action::List, BOTH).front(People).open(),
     about("/cid.v1.Workspaces/Delete", Action::DeleteOwn, Action::DeleteAny, BOTH).for_creator().front(Owner),
     whosever("/cid.v1.Workspaces/Restart", Action::Restart, BOTH).front(Owner),
+    whosever("/cid.v1.Workspaces/Stop", Action::Restart, BOTH).front(Owner),
+    whosever("/cid.v1.Workspaces/Start", Action::Restart, BOTH).front(Owner),
+    // It says no more than the visitor sees, and starts nothing but what is asleep.
+    plain("/cid.v1.Workspaces/Visit", Action::List, FRONT).front(Visitors),
     whosever("/cid.v1.Workspaces/Deploy", Action::Deploy, BOTH).front(Owner),
     whosever("/cid.v1.Workspaces/RepairAccess", Action::Repair, PEOPLE),
     whosever("/cid.v1.Workspaces/Logs", Action::ReadLogs, BOTH).front(Owner),
@@ -341,6 +345,7 @@ mod tests {
         assert_eq!(
             rpcs(&|row| row.through == Visitors),
             [
+                "/cid.v1.Workspaces/Visit",
                 "/cid.v1.People/AskForLink",
                 "/cid.v1.People/Redeem",
                 "/cid.v1.People/WhoAmI",

@@ -22,6 +22,7 @@ mod projects;
 mod secrets_file;
 mod settings;
 mod shared_hosts;
+mod sleep;
 mod stages;
 mod tables;
 mod test_gate;
@@ -40,6 +41,7 @@ pub use private::read_private;
 pub use project::Project;
 pub use projects::{Projects, Shelf};
 pub use settings::{Limits, OwnNginx, PortRange, Settings, UidRange};
+pub use sleep::Sleep;
 pub use stages::{Promote, Stage, StageName, Stages};
 pub use tables::{
     Access, Database, DatabaseKind, EnvName, FileEntry, Git, LinkEntry, LinkMode, Media,

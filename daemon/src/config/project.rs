@@ -3,7 +3,7 @@
 
 use super::{
     Access, ConfigError, Database, Domain, EnvName, FileEntry, Git, LinkEntry, Media,
-    NginxSettings, Notify, OnBranchDeleted, ProjectLimits, Stages, TestGate, Tls, WorkDir,
+    NginxSettings, Notify, OnBranchDeleted, ProjectLimits, Sleep, Stages, TestGate, Tls, WorkDir,
     app::{App, Command},
     dotenv, numbers, parse,
     place::Broken,
@@ -86,6 +86,9 @@ pub struct Project {
     /// Its environments that belong to no person.
     #[serde(default)]
     pub stages: Stages,
+    /// When its workspaces sleep.
+    #[serde(default)]
+    pub sleep: Sleep,
     /// Who is told of its builds and deployments.
     #[serde(default)]
     pub notify: Notify,

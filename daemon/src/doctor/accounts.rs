@@ -6,7 +6,7 @@ use super::{Finding, outsiders::outsiders};
 use crate::{
     cid::Cid,
     config::Projects,
-    domain::{TOOLS, WorkspaceState, project_accounts, project_group},
+    domain::{TOOLS, project_accounts, project_group},
     store::StoreError,
     system::{
         accounts::{self, Accounts, Found, Tables, Wanted},
@@ -148,7 +148,7 @@ async fn wanted(cid: &Cid) -> Result<Vec<Wanted>, StoreError> {
     let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     let ready = workspaces
         .iter()
-        .filter(|workspace| workspace.state == WorkspaceState::Ready);
+        .filter(|workspace| workspace.state.is_whole());
     wanted.extend(ready.filter_map(|workspace| {
         let group = project_group(&workspace.project);
         Some(Wanted::workspace(&range.of(workspace)?, Some(group)))

@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod away;
 mod builds;
 pub(crate) mod gone;
 mod host;
@@ -17,6 +18,7 @@ mod surplus;
 pub(crate) mod worries;
 
 pub use accounts::mend_accounts;
+pub use away::mend_away;
 
 use crate::{
     cid::Cid,
@@ -188,6 +190,7 @@ async fn look(cid: &Cid, repair: bool, findings: &mut Vec<Finding>) -> Result<()
     let looked = cid.health.look(&trees, HEALTH_LIMIT).await;
     // Without it no page answers, and that counts as one finding.
     let has_nginx = cid.sys.probe.is_open(cid.sys.site.http_port).await;
+    away::away(cid, &units, &busy, repair, findings).await?;
     for ((unit, workspace), looked) in at_rest.iter().zip(looked) {
         let processes = groups.as_ref().map(|groups| {
             groups

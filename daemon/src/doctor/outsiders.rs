@@ -4,7 +4,6 @@
 use super::Finding;
 use crate::{
     cid::Cid,
-    domain::WorkspaceState,
     store::StoreError,
     system::{
         helpers::{Identity, ask_once},
@@ -33,7 +32,7 @@ pub(super) async fn outsiders(
     let workspaces = cid.store.workspaces(None, 0, usize::MAX >> 1).await?;
     let ready = workspaces
         .into_iter()
-        .filter(|workspace| workspace.state == WorkspaceState::Ready);
+        .filter(|workspace| workspace.state.is_whole());
     for workspace in ready {
         let Some(account) = range.of(&workspace) else {
             continue;

@@ -47,6 +47,12 @@ kinds! {
     Delete = "delete", Becomes::Gone;
     /// Restarts a workspace's processes.
     Restart = "restart", Becomes::Now(WorkspaceState::Ready);
+    /// Stops a workspace's processes until somebody starts them.
+    Stop = "stop", Becomes::Now(WorkspaceState::Stopped);
+    /// Stops them until the next visitor comes.
+    Sleep = "sleep", Becomes::Now(WorkspaceState::Asleep);
+    /// Starts the processes of a workspace that is stopped or asleep.
+    Start = "start", Becomes::Now(WorkspaceState::Ready);
     /// Brings a workspace up to date, and follows its processes by new ones.
     Deploy = "deploy", Becomes::Now(WorkspaceState::Ready);
     /// Gives access to a workspace's files again.

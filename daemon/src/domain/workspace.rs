@@ -75,10 +75,26 @@ pub enum WorkspaceState {
     Creating,
     /// It can be used.
     Ready,
+    /// It is whole, and its processes do not run until somebody starts them.
+    Stopped,
+    /// Its processes do not run until the next visitor comes.
+    Asleep,
     /// Its newest job is stuck.
     Failed,
     /// Its delete job runs.
     Deleting,
+}
+
+impl WorkspaceState {
+    /// Whether its processes are not to run.
+    pub fn is_away(self) -> bool {
+        matches!(self, Self::Stopped | Self::Asleep)
+    }
+
+    /// Whether it is whole, and its processes run or can be started.
+    pub fn is_whole(self) -> bool {
+        self == Self::Ready || self.is_away()
+    }
 }
 
 /// The state of a job.

@@ -187,6 +187,7 @@ pub(crate) fn make_folders(layout: &Layout) -> Result<(), Fault> {
         (layout.log_trash_dir(), 0o700),
         (layout.app_logs_dir(), 0o750),
         (layout.app_pid_dir(), 0o711),
+        (layout.away_dir(), 0o711),
         (state("mirrors"), 0o711),
         (state("environments"), 0o711),
         (state("built"), 0o711),

@@ -5,7 +5,7 @@ use super::{front::keep_front, vhosts};
 use crate::{
     cid::Cid,
     config::{Project, Shelf},
-    domain::{CertificateName, Name, ProjectName, UnitName, WorkspaceState},
+    domain::{CertificateName, Name, ProjectName, UnitName},
     store::Artifact,
     system::nginx::{aside, project_site::project_site},
 };
@@ -125,7 +125,7 @@ async fn put_back(
     let mut puts = Vec::new();
     for workspace in cid.store.workspaces(None, 0, usize::MAX >> 1).await? {
         let unit = workspace.unit();
-        if workspace.state != WorkspaceState::Ready || !units.contains(&unit) {
+        if !workspace.state.is_whole() || !units.contains(&unit) {
             continue;
         }
         let given = project.certificate_of(&workspace.name);

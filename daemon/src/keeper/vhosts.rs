@@ -5,7 +5,7 @@
 use crate::{
     cid::Cid,
     config::{Project, Values},
-    domain::{Workspace, WorkspaceState},
+    domain::Workspace,
     step::Published,
     store::Artifact,
     system::Effect,
@@ -28,9 +28,7 @@ pub(super) async fn stale(cid: &Cid, project: &Project) -> Result<Vec<Stale>, Fa
     let of = Some(project.name.clone());
     let mut stale = Vec::new();
     for workspace in cid.store.workspaces(of, 0, usize::MAX >> 1).await? {
-        if workspace.state != WorkspaceState::Ready
-            || cid.store.live_job(workspace.id).await?.is_some()
-        {
+        if !workspace.state.is_whole() || cid.store.live_job(workspace.id).await?.is_some() {
             continue;
         }
         let number = cid.store.number_of(workspace.id).await?;

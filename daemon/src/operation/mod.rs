@@ -1,9 +1,12 @@
 //! What is decided about workspaces, jobs and projects: looks at how things are, refuses what must not be,
 //! asks the gate, and submits a job. It knows nothing of gRPC; `rpc` and triggers call it.
 
+mod away;
 mod build;
+mod by_itself;
 mod create;
 mod delete;
+mod idle;
 mod jobs;
 mod logs;
 pub mod project;
@@ -13,12 +16,17 @@ mod show;
 mod stages;
 mod stay;
 mod templates;
+mod visit;
 mod watch;
 mod work;
 
+pub(crate) use by_itself::ByItself;
+
+pub use away::{start, stop};
 pub use build::{build, build_output, delete_build, show_build, tidy_builds_forever};
 pub use create::create;
 pub use delete::{Deleted, Deletion, delete};
+pub use idle::sleep_forever;
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};
 pub use logs::{LogLine, LogPlace, WantedLogs, logs};
 pub use prune::prune;
@@ -32,6 +40,7 @@ pub use stay::stay;
 #[cfg(test)]
 pub(crate) use templates::make_template;
 pub use templates::make_templates_forever;
+pub use visit::{Visit, visit};
 pub use watch::{Watch, Watched, watch_job};
 
 pub use crate::keeper::front::{EnabledFront, WantedFront, disable_front, enable_front};

@@ -4,7 +4,7 @@ use super::{Named, bind, project_of, refuse_live_job, refuse_stage, resolve};
 use crate::{
     authz::Claim,
     cid::Cid,
-    domain::{Opener, Workspace, WorkspaceState},
+    domain::{Opener, Workspace},
     error::Error,
     system::{
         helpers::{Identity, WorkspaceUser},
@@ -77,7 +77,7 @@ pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: Wanted) -> Resu
         Wanted::Command(start) => start,
         Wanted::Test(number) => test(cid, &workspace, number)?,
     };
-    if workspace.state != WorkspaceState::Ready {
+    if !workspace.state.is_whole() {
         refuse_live_job(cid, &workspace).await?;
         return Err(Error::Precondition {
             message: format!("the workspace of {} is not ready", workspace.email),

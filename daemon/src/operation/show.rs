@@ -5,7 +5,7 @@ use crate::{
     authz::Viewer,
     cid::Cid,
     config::Values,
-    domain::{About, JobKind, Workspace, WorkspaceState},
+    domain::{About, JobKind, Workspace},
     error::Error,
     health::{Condition, Health, Seen},
     step::{look_at, not_in_effect},
@@ -163,7 +163,7 @@ async fn memory_of(processes: &[Process]) -> Vec<u64> {
 
 /// The state of a workspace's clone, and what is not in effect; `None` if it cannot be determined.
 async fn standing(cid: &Cid, workspace: &Workspace) -> Option<Standing> {
-    if workspace.state != WorkspaceState::Ready || workspace.is_stage() {
+    if !workspace.state.is_whole() || workspace.is_stage() {
         return None;
     }
     let project = cid.projects.get(workspace.project.as_str()).ok()?;

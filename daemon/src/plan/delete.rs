@@ -60,7 +60,9 @@ pub fn delete(
             force: *force,
         });
     }
-    plan = plan.then(&Unpublish {}).then(&StopProcesses {});
+    plan = plan
+        .then(&Unpublish {})
+        .then(&StopProcesses { for_good: true });
     if let Some(account) = &account {
         plan = plan.then(&EndProcesses {
             account: account.clone(),
@@ -81,10 +83,17 @@ pub fn delete(
     plan = plan
         .then(&RemoveFiles {
             paths: run_files
-                .chain([Doomed {
-                    path: layout.app_log_dir(&unit),
-                    trash: layout.log_trash_dir().join(&job),
-                }])
+                .chain([
+                    Doomed {
+                        path: layout.app_log_dir(&unit),
+                        trash: layout.log_trash_dir().join(&job),
+                    },
+                    // Where it was stopped. No unit's name begins with a dot.
+                    Doomed {
+                        path: layout.away_flag(&unit),
+                        trash: layout.away_dir().join(format!(".{job}")),
+                    },
+                ])
                 .collect(),
         })
         .then(&RemoveDirectory {

@@ -1,6 +1,6 @@
 //! A workspace is brought up to date while it serves.
 
-use super::{Facts, create::with_static};
+use super::{Facts, create::with_static, stop::run};
 use crate::{
     domain::{JobKind, UnitName},
     engine::Plan,
@@ -54,6 +54,10 @@ pub fn deploy(facts: &Facts<'_>) -> Plan {
     let mut plan = Plan::new(JobKind::Deploy);
     if let Some(account) = facts.account.clone() {
         plan = plan.then(&MakeAccount { account });
+    }
+    // They take over from each other, so those that were stopped run first, as well as they can.
+    if workspace.state.is_away() {
+        plan = run(plan, workspace, false);
     }
     let plan = plan
         .then(&Fetch {
@@ -145,6 +149,7 @@ impl Follow {
         })
         .then(&Drain {
             present: present.clone(),
+            must: false,
         })
         .then(&RetireInstance {
             present,

@@ -8,6 +8,7 @@ mod order;
 mod repair_access;
 mod restart;
 mod stage;
+mod stop;
 mod template;
 
 pub use build::{build, recipe_of};
@@ -18,6 +19,7 @@ pub use order::{Ground, Order};
 pub use repair_access::repair_access;
 pub use restart::restart;
 pub use stage::deploy_build;
+pub use stop::{sleep, start, stop};
 pub use template::template;
 
 use crate::{
@@ -78,6 +80,27 @@ rows! {
         kind: JobKind::Restart,
         plan: restart,
         not_of_stage: None,
+        needs_room: None,
+    };
+    /// Stops a workspace's processes until somebody starts them.
+    STOP = Self {
+        kind: JobKind::Stop,
+        plan: stop,
+        not_of_stage: Some("it serves until another build takes its place"),
+        needs_room: None,
+    };
+    /// Stops them until the next visitor comes.
+    SLEEP = Self {
+        kind: JobKind::Sleep,
+        plan: sleep,
+        not_of_stage: Some("it never sleeps"),
+        needs_room: None,
+    };
+    /// Starts the processes of a workspace that is stopped or asleep.
+    START = Self {
+        kind: JobKind::Start,
+        plan: start,
+        not_of_stage: Some("it is never stopped"),
         needs_room: None,
     };
     /// Brings a workspace up to date while it serves.

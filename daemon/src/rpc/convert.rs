@@ -84,6 +84,8 @@ pub(super) fn state(workspace: &Workspace) -> v1::WorkspaceState {
         WorkspaceState::Ready => v1::WorkspaceState::Ready,
         WorkspaceState::Failed => v1::WorkspaceState::Failed,
         WorkspaceState::Deleting => v1::WorkspaceState::Deleting,
+        WorkspaceState::Stopped => v1::WorkspaceState::Stopped,
+        WorkspaceState::Asleep => v1::WorkspaceState::Asleep,
     }
 }
 
@@ -107,6 +109,7 @@ pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users
         creator: users.name(&workspace.creator),
         branch_gone_at: workspace.branch_gone_at.map(timestamp),
         memory: 0,
+        used_at: None,
     }
 }
 

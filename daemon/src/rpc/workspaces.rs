@@ -6,12 +6,14 @@ use super::{
 };
 use crate::{
     cid::Cid,
-    error,
+    domain::{UnitName, Workspace},
+    error::{self, Error},
     health::Health,
-    operation::{self, Deletion, Staying},
+    operation::{self, Deletion, Staying, Visit},
 };
 use cid_proto::v1::{self, workspaces_server::Workspaces};
 use futures::StreamExt as _;
+use std::collections::HashMap;
 use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
 
 #[tonic::async_trait]
@@ -60,9 +62,15 @@ impl Workspaces for Cid {
             false => Vec::new(),
         };
         let mut memory = memory.into_iter();
+        let used = match request.memory {
+            true => self.store.used().await.map_err(Error::from)?,
+            false => HashMap::new(),
+        };
+        let used_at = |workspace: &Workspace| Some(convert::timestamp(*used.get(&workspace.id)?));
         let mut users = Users::default();
         let messages = page.into_iter().map(|(workspace, seen)| v1::Workspace {
             memory: memory.next().unwrap_or_default(),
+            used_at: used_at(&workspace),
             ..convert::workspace(&workspace, seen.health, &mut users)
         });
         Ok(Response::new(v1::ListResponse {
@@ -102,6 +110,47 @@ impl Workspaces for Cid {
         let begun = operation::stay(self, claim, &named, &Staying::RESTART).await?;
         let job = begun.job.to_string();
         Ok(Response::new(v1::RestartResponse { job }))
+    }
+
+    async fn stop(
+        &self,
+        request: Request<v1::StopRequest>,
+    ) -> Result<Response<v1::StopResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let request = request.into_inner();
+        let named = named(request.workspace)?;
+        let begun = operation::stop(self, claim, &named, request.sleep).await?;
+        let job = begun.map(|begun| begun.job.to_string()).unwrap_or_default();
+        Ok(Response::new(v1::StopResponse { job }))
+    }
+
+    async fn start(
+        &self,
+        request: Request<v1::StartRequest>,
+    ) -> Result<Response<v1::StartResponse>, Status> {
+        let claim = take_claim(&request)?;
+        let named = named(request.into_inner().workspace)?;
+        let begun = operation::start(self, claim, &named).await?;
+        let job = begun.map(|begun| begun.job.to_string()).unwrap_or_default();
+        Ok(Response::new(v1::StartResponse { job }))
+    }
+
+    async fn visit(
+        &self,
+        request: Request<v1::VisitRequest>,
+    ) -> Result<Response<v1::VisitResponse>, Status> {
+        use v1::visit_response::Outcome;
+        let unit = UnitName::parse(&request.into_inner().unit);
+        let unit = unit.ok_or_else(|| Error::invalid("unit", "it is no workspace's"))?;
+        let outcome = match operation::visit(self, &unit).await? {
+            Visit::Runs => Outcome::Runs,
+            Visit::Woken => Outcome::Woken,
+            Visit::Stopped => Outcome::Stopped,
+            Visit::Silent => Outcome::Silent,
+        };
+        Ok(Response::new(v1::VisitResponse {
+            outcome: outcome.into(),
+        }))
     }
 
     async fn deploy(

@@ -340,7 +340,7 @@ enum State {
 }
 
 /// Where the web process should listen.
-pub(super) fn address_of(run_file: &RunFile) -> App {
+pub(crate) fn address_of(run_file: &RunFile) -> App {
     let port = run_file.env.get("PORT").and_then(|port| port.parse().ok());
     match AppSocket::of(run_file) {
         Some(socket) => App::Socket(socket),
@@ -354,6 +354,20 @@ impl App {
         match self {
             Self::Port(port) => cx.sys().probe.is_open(*port).await,
             Self::Socket(socket) => socket.is_there(),
+        }
+    }
+
+    /// Whether nginx's next request gets to this web process; else why not.
+    pub(super) async fn is_reached(
+        &self,
+        web: &Process,
+        run_file: &RunFile,
+        cx: &Cx,
+    ) -> Result<(), String> {
+        self.is_listened_on_by(web, run_file, cx).await?;
+        match cx.sys().probe.is_named(self) {
+            true => Ok(()),
+            false => Err("cannot reach the web process: it does not listen yet".to_owned()),
         }
     }
 

@@ -20,11 +20,14 @@ const IDLE: Duration = Duration::from_millis(150);
 /// WebSockets and downloads that last longer end with the instance.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Waits until nobody is connected to the instance that served, at most half a minute.
+/// Waits until nobody is connected to an instance that nobody new gets to, at most half a minute.
 #[derive(Serialize, Deserialize)]
 pub struct Drain {
     /// That instance.
     pub present: UnitName,
+    /// Who is still connected then is not cut off: the job fails.
+    #[serde(default)]
+    pub must: bool,
 }
 
 impl Step for Drain {
@@ -61,6 +64,13 @@ impl Step for Drain {
             let connections = connections.unwrap_or_default();
             if connections > 0 {
                 busy = Instant::now();
+            }
+            if begin.elapsed() > LIMIT && self.must {
+                return Err(Fault::new(format!(
+                    "cannot put it to sleep: {connections} connections are open after {} s",
+                    LIMIT.as_secs()
+                ))
+                .hint("cictl stop cuts them off"));
             }
             if begin.elapsed() > LIMIT {
                 cx.note(format!(

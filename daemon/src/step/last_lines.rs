@@ -1,6 +1,6 @@
 //! The end of a process's own log, for the job's.
 
-use super::{RestartProcesses, StartProcesses};
+use super::{RestartProcesses, RunProcesses, StartProcesses};
 use crate::engine::Cx;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -31,7 +31,9 @@ impl LogsBefore {
     /// Before this job started the processes.
     pub(super) fn of_job(cx: &Cx) -> Self {
         let restarted = cx.output::<RestartProcesses>().ok();
-        let logs = restarted.or_else(|| cx.output::<StartProcesses>().ok());
+        let logs = restarted
+            .or_else(|| cx.output::<StartProcesses>().ok())
+            .or_else(|| cx.output::<RunProcesses>().ok());
         logs.unwrap_or_default()
     }
 }

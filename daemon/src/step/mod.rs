@@ -22,6 +22,7 @@ mod inspect;
 mod installed;
 mod kept_output;
 mod last_lines;
+mod let_in;
 mod make_account;
 mod make_build_folder;
 mod make_directory;
@@ -46,6 +47,7 @@ mod reserve_port;
 mod restart_processes;
 mod retire_instance;
 mod run_build;
+mod run_processes;
 mod seal_files;
 mod shared;
 mod start_processes;
@@ -55,6 +57,7 @@ mod swap_workers;
 mod switch;
 mod take_template;
 mod test_build;
+mod turn_away;
 mod unpublish;
 mod update_tree;
 mod variables;
@@ -63,6 +66,7 @@ pub use back_up::{BackUp, backup_file};
 pub use check_branch::CheckBranch;
 pub use check_build::CheckBuild;
 pub use check_health::CheckHealth;
+pub(crate) use check_health::address_of;
 pub use check_instance::CheckInstance;
 pub use check_work::{CheckWork, Origin};
 pub use clone::Clone;
@@ -79,6 +83,7 @@ pub use grant_access::GrantAccess;
 pub(crate) use grant_access::{gid_of, uid_of};
 pub(crate) use in_effect::{look_at, not_in_effect};
 pub use inspect::{Deployed, Inspect};
+pub use let_in::LetIn;
 pub use make_account::MakeAccount;
 pub use make_build_folder::MakeBuildFolder;
 pub use make_directory::{MakeDirectory, TREE};
@@ -101,6 +106,7 @@ pub use reserve_port::ReservePort;
 pub use restart_processes::RestartProcesses;
 pub use retire_instance::RetireInstance;
 pub use run_build::{BUILD_LOG, RunBuild};
+pub use run_processes::RunProcesses;
 pub use seal_files::SealFiles;
 pub(crate) use shared::ALONE;
 pub use start_processes::StartProcesses;
@@ -109,6 +115,8 @@ pub use swap_workers::SwapWorkers;
 pub use switch::Switch;
 pub use take_template::TakeTemplate;
 pub use test_build::{OUTPUT, TestBuild};
+pub use turn_away::TurnAway;
+pub(crate) use turn_away::{is_away, let_in, turn_away};
 pub use unpublish::Unpublish;
 pub use update_tree::UpdateTree;
 
@@ -133,6 +141,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<GrantAccess>(),
     StepEntry::of::<Inspect>(),
     StepEntry::of::<InstallDependencies>(),
+    StepEntry::of::<LetIn>(),
     StepEntry::of::<MakeAccount>(),
     StepEntry::of::<MakeBuildFolder>(),
     StepEntry::of::<MakeDirectory>(),
@@ -154,6 +163,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<RestartProcesses>(),
     StepEntry::of::<RetireInstance>(),
     StepEntry::of::<RunBuild>(),
+    StepEntry::of::<RunProcesses>(),
     StepEntry::of::<SealFiles>(),
     StepEntry::of::<StartProcesses>(),
     StepEntry::of::<StopProcesses>(),
@@ -161,6 +171,7 @@ pub const REGISTRY: &[StepEntry] = &[
     StepEntry::of::<Switch>(),
     StepEntry::of::<TakeTemplate>(),
     StepEntry::of::<TestBuild>(),
+    StepEntry::of::<TurnAway>(),
     StepEntry::of::<Unpublish>(),
     StepEntry::of::<UpdateTree>(),
 ];

@@ -198,6 +198,7 @@ impl Published<'_> {
             collected: collected.transpose()?,
             bounds: (&project.nginx).into(),
             front: sys.site.front.clone(),
+            away: sys.layout.away_dir(),
         };
         vhost.render()
     }

@@ -113,7 +113,7 @@ impl Step for RetireInstance {
 }
 
 /// Waits until the web process of an instance that was started again listens: only then can it have visitors.
-async fn listens(instance: &UnitName, cx: &Cx) -> Result<(), Fault> {
+pub(super) async fn listens(instance: &UnitName, cx: &Cx) -> Result<(), Fault> {
     let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(instance)) else {
         return Ok(());
     };

@@ -1,6 +1,6 @@
-//! Stops the workspace's processes for good.
+//! Stops the workspace's processes.
 
-use super::start_processes::restore;
+use super::{retire_instance::listens, start_processes::restore, turn_away::is_away};
 use crate::{
     domain::UnitName,
     engine::{Cx, Step},
@@ -11,10 +11,13 @@ use serde::{Deserialize, Serialize};
 
 /// Stops the workspace's processes and removes their program files, of all its instances.
 #[derive(Serialize, Deserialize)]
-pub struct StopProcesses {}
+pub struct StopProcesses {
+    /// Commands that people run in the workspace end too.
+    pub for_good: bool,
+}
 
 impl Step for StopProcesses {
-    const KIND: &'static str = "stop-processes.v2";
+    const KIND: &'static str = "stop-processes.v3";
     /// The program files that were there.
     type Before = Vec<(UnitName, String)>;
     type Output = ();
@@ -37,9 +40,13 @@ impl Step for StopProcesses {
     }
 
     async fn apply(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
-        cx.sys().sessions.end(cx.unit());
+        if self.for_good {
+            cx.sys().sessions.end(cx.unit());
+        }
         if before.is_empty() {
-            cx.note("supervisord had no program of it");
+            if !is_away(&cx.sys().layout, cx.unit()) {
+                cx.note("supervisord had no program of it");
+            }
             return restore(cx.unit(), &None, cx).await;
         }
         for (instance, _) in before {
@@ -52,6 +59,10 @@ impl Step for StopProcesses {
     async fn undo(&self, before: &Self::Before, cx: &Cx) -> Result<(), Fault> {
         for (instance, program) in before {
             cx.sys().supervisor.put(instance, program).await?;
+            // Visitors who wait come next.
+            if !self.for_good {
+                listens(instance, cx).await?;
+            }
         }
         Ok(())
     }

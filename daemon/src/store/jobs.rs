@@ -384,14 +384,16 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
             workspace.id = insert(t, &workspace)?;
             (workspace, None)
         }
-        Subject::Existing(workspace, state) => {
-            let Some(mut workspace) = by_id(t, workspace.id)? else {
+        Subject::Existing(known, state) => {
+            let Some(mut workspace) = by_id(t, known.id)? else {
                 return Ok(Appended::Gone);
             };
             if let Some(job) = live_job(t, workspace.id)? {
                 return Ok(Appended::InTheWay(job.id, job.kind));
             }
             let prior = workspace.state;
+            // It may have fallen asleep since.
+            let state = if state == known.state { prior } else { state };
             workspace.state = state;
             workspace.job = new.id;
             t.execute(

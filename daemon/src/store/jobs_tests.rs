@@ -77,6 +77,37 @@ async fn a_deployment_that_is_done_ends_older_ones_that_are_stuck() {
     assert_eq!(ledger.state(stuck).await, Some(Cancelled));
 }
 
+#[tokio::test]
+async fn one_that_fell_asleep_since_somebody_looked_is_asleep_for_the_next_job_too() {
+    use JobState::{Done, Running, Undoing, Undone};
+    let ledger = Ledger::new();
+    let (made, anna) = ledger.create("anna@example.com").await;
+    ledger.enter(made, &[Running, Done]).await;
+    let now = async || ledger.store.workspace(anna.id).await.unwrap().unwrap();
+    let awake = now().await;
+    let used = ledger.store.used().await.unwrap()[&anna.id];
+    let asleep = ledger.on(JobKind::Sleep, &awake).await;
+    assert_eq!(now().await.state, WorkspaceState::Ready);
+    ledger.enter(asleep, &[Running, Done]).await;
+    assert_eq!(now().await.state, WorkspaceState::Asleep);
+    // To sleep is no use of it.
+    assert_eq!(ledger.store.used().await.unwrap()[&anna.id], used);
+    let failed = ledger.on(JobKind::Deploy, &awake).await;
+    assert_eq!(now().await.state, WorkspaceState::Asleep);
+    ledger.enter(failed, &[Undoing, Undone]).await;
+    assert_eq!(now().await.state, WorkspaceState::Asleep);
+    let woken = ledger.on(JobKind::Start, &awake).await;
+    ledger.enter(woken, &[Running, Done]).await;
+    assert_eq!(now().await.state, WorkspaceState::Ready);
+    let stopped = ledger.on(JobKind::Stop, &awake).await;
+    ledger.enter(stopped, &[Running, Done]).await;
+    assert_eq!(now().await.state, WorkspaceState::Stopped);
+    let units = [anna.unit()].into();
+    let at = "2026-01-02T03:04:05Z".parse().unwrap();
+    ledger.store.note_visits(units, at).await.unwrap();
+    assert_eq!(ledger.store.used().await.unwrap()[&anna.id], at);
+}
+
 fn new(email: &str) -> Subject {
     let email = Email::parse(email).unwrap();
     let make = |name: Name| Workspace {

@@ -85,9 +85,14 @@ fn enter(t: &Transaction<'_>, key: &str, state: JobState, at: &str) -> Result<()
         t.execute(sql, params![workspace, at, key])?;
     }
     match becomes {
-        Some(state) => t.execute(
+        // That it falls asleep is no use of it.
+        Some(state) if state.is_away() => t.execute(
             "UPDATE workspaces SET state = ?2 WHERE id = ?1",
             params![workspace, text(&state)?],
+        )?,
+        Some(state) => t.execute(
+            "UPDATE workspaces SET state = ?2, used_at = ?3 WHERE id = ?1",
+            params![workspace, text(&state)?, at],
         )?,
         None => {
             // Older stuck jobs of a workspace that is gone have nothing left to continue.

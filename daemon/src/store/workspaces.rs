@@ -6,7 +6,10 @@ use super::{
 };
 use crate::domain::{Email, Name, ProjectName, UnitName, Workspace};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::PathBuf,
+};
 
 const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port, w.directory, w.branch, \
      w.url, w.commit_id, w.deployment, w.created_at, w.job, w.creator, b.at FROM workspaces w \
@@ -167,6 +170,59 @@ impl Store {
     ) -> Result<Option<Workspace>, StoreError> {
         self.read(move |c| by_email(c, &project, &Email::of_stage(&stage)))
             .await
+    }
+
+    /// The workspace or stage that is called so.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn workspace_of(&self, unit: UnitName) -> Result<Option<Workspace>, StoreError> {
+        self.read(move |c| {
+            let project = unit.project();
+            let values = params![project.as_str(), unit.name()];
+            Ok(query(c, "WHERE w.project = ?1 AND w.name = ?2", values)?.pop())
+        })
+        .await
+    }
+
+    /// When a visitor last came to each workspace, or a job of it last ended; by its number.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn used(&self) -> Result<HashMap<i64, jiff::Timestamp>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT id, coalesce(used_at, created_at) FROM workspaces";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut used = HashMap::new();
+            while let Some(row) = rows.next()? {
+                used.insert(row.get(0)?, parse(row.get(1)?)?);
+            }
+            Ok(used)
+        })
+        .await
+    }
+
+    /// Records that visitors came to these, by `PROJECT.NAME`.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn note_visits(
+        &self,
+        units: BTreeSet<UnitName>,
+        now: jiff::Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |t| {
+            let sql = "UPDATE workspaces SET used_at = ?3 WHERE project = ?1 AND name = ?2";
+            let mut statement = t.prepare_cached(sql)?;
+            for unit in &units {
+                let project = unit.project();
+                let values = params![project.as_str(), unit.name(), time(now)];
+                statement.execute(values)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// The projects that have workspaces, and how many each has.

@@ -128,6 +128,15 @@ impl AppSocket {
         self.open().is_ok()
     }
 
+    /// Whether it has the name by which nginx reaches it.
+    pub fn is_named(&self) -> bool {
+        let file = |place: &Inside| place.open().and_then(|opened| fstat(&opened));
+        match (file(&self.place), file(&self.name)) {
+            (Ok(own), Ok(named)) => (own.st_dev, own.st_ino) == (named.st_dev, named.st_ino),
+            _ => false,
+        }
+    }
+
     /// Connects to it.
     ///
     /// # Errors

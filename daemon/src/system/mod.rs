@@ -28,6 +28,7 @@ pub mod units;
 pub mod unwritable;
 pub(crate) mod view;
 pub mod visit;
+pub mod visits;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 

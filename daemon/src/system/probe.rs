@@ -135,6 +135,9 @@ pub trait Probe: Send + Sync {
     /// tells an unprivileged daemon no more than that.
     fn listeners_of(&self, uid: u32) -> Vec<SocketAddr>;
 
+    /// Whether nginx's name for an app leads to the socket that it has bound; ports need none.
+    fn is_named(&self, app: &App) -> bool;
+
     /// How many connections an app has, those among them that it has not taken yet. Reads the kernel's tables.
     fn connections(&self, app: &App) -> usize;
 
@@ -230,6 +233,13 @@ impl Probe for RealProbe {
         answer
             .cannot("ask the app itself")
             .map(|answer| answer.status)
+    }
+
+    fn is_named(&self, app: &App) -> bool {
+        match app {
+            App::Port(_) => true,
+            App::Socket(socket) => socket.is_named(),
+        }
     }
 
     fn connections(&self, app: &App) -> usize {

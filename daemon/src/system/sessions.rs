@@ -65,6 +65,12 @@ impl Default for Sessions {
 }
 
 impl Sessions {
+    /// Whether anybody runs a command in this workspace.
+    pub fn has_any(&self, unit: &UnitName) -> bool {
+        let open = self.lock();
+        open.get(unit).is_some_and(|open| !open.openers.is_empty())
+    }
+
     /// Reserves a place for a command of this opener in a workspace.
     ///
     /// # Errors

@@ -57,9 +57,13 @@ pub(super) fn positions(
 /// Workspaces that are neither being made nor deleted, with the commit that each was made or deployed at. One without
 /// a commit has pushed no branch.
 fn pushed(workspaces: &[Workspace]) -> impl Iterator<Item = (&Workspace, &str)> {
-    let ready = workspaces
-        .iter()
-        .filter(|workspace| workspace.state == WorkspaceState::Ready);
+    // One that somebody stopped stays stopped.
+    let ready = workspaces.iter().filter(|workspace| {
+        matches!(
+            workspace.state,
+            WorkspaceState::Ready | WorkspaceState::Asleep
+        )
+    });
     ready.filter_map(|workspace| Some((workspace, workspace.commit.as_deref()?)))
 }
 

@@ -83,6 +83,7 @@ fn served(rig: &Rig, app: u16, settings: &NginxSettings) -> String {
         collected: None,
         bounds: settings.into(),
         front: "/nowhere/front.sock".into(),
+        away: "/nowhere/away".into(),
     };
     vhost.render().unwrap()
 }

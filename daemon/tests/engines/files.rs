@@ -48,6 +48,7 @@ async fn media_is_served_but_links_out_of_it_are_not() {
         collected: None,
         bounds: (&NginxSettings::default()).into(),
         front: "/nowhere/front.sock".into(),
+        away: "/nowhere/away".into(),
     };
     nginx.put(&anna, &vhost.render().unwrap()).await.unwrap();
     let get = async |path: &str| {
@@ -104,6 +105,7 @@ async fn names_that_begin_with_a_dot_are_not_served_but_for_those_that_are_named
             ..(&NginxSettings::default()).into()
         },
         front: "/nowhere/front.sock".into(),
+        away: "/nowhere/away".into(),
     };
     let status = async |path: &str| {
         let host = host(&anna);
@@ -210,6 +212,7 @@ async fn shared_media_does_not_run_on_the_sites_that_show_it() {
         collected: None,
         bounds: (&NginxSettings::default()).into(),
         front: "/nowhere/front.sock".into(),
+        away: "/nowhere/away".into(),
     };
     let get = async |file: &str, more: &str| {
         let host = host(&anna);

@@ -146,6 +146,7 @@ impl Rig {
             collected: None,
             bounds: (&NginxSettings::default()).into(),
             front: "/nowhere/front.sock".into(),
+            away: "/nowhere/away".into(),
         };
         vhost.render().unwrap()
     }

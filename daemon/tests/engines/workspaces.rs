@@ -43,6 +43,7 @@ fn site(rig: &Rig, unit: &UnitName, domain: &str, folder: &Path) -> String {
         }),
         bounds: (&NginxSettings::default()).into(),
         front: "/nowhere/front.sock".into(),
+        away: "/nowhere/away".into(),
     };
     site.render().unwrap()
 }

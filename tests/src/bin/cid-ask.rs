@@ -81,6 +81,10 @@ fn special(rpc: &str, workspace: &v1::WorkspaceRef, job: &str) -> Option<Vec<u8>
             number: 99,
         }
         .encode_to_vec(),
+        "/cid.v1.Workspaces/Visit" => v1::VisitRequest {
+            unit: "no-such-project.anna---example-com".to_owned(),
+        }
+        .encode_to_vec(),
         "/cid.v1.Builds/Start" => v1::StartBuildRequest {
             project: project(),
             revision: "no-such-branch".to_owned(),

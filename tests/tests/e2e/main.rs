@@ -42,6 +42,7 @@ mod quota;
 mod sandbox_life;
 mod shell;
 mod sign_in;
+mod sleep;
 mod stage;
 mod stage_tls;
 mod stages;

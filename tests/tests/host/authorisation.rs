@@ -21,6 +21,8 @@ const SOCKETS: [(&str, &str); 2] = [
 const ANSWERS: &[(&str, &[&str])] = &[
     ("Workspaces/Create", &["AlreadyExists"]),
     ("Workspaces/Delete", &["FailedPrecondition", "Aborted"]),
+    // It names a workspace that is not there.
+    ("Workspaces/Visit", &["NotFound"]),
     // Not in the library that serves it.
     ("Health/List", &["Unimplemented"]),
     // It names a test that is not there.

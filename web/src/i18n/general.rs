@@ -95,6 +95,10 @@ sentences! {
     silent_not_sent:
         "The application is starting, has stopped or is down. What you sent may not have arrived: go back and send it again later.",
         "Приложение запускается, остановлено или не работает. Отправленное могло не дойти: вернитесь и отправьте ещё раз позже.";
+    stopped_title: "This workspace is stopped", "Этот стенд остановлен";
+    stopped_text:
+        "Its processes do not run until somebody starts them. This page goes on by itself then.",
+        "Его процессы не работают, пока их не запустят. Тогда страница откроется сама.";
     is_it_yours: "Is it yours? See what is wrong", "Это ваш стенд? Посмотреть, что случилось";
     nobody_title: "No such workspace", "Такого стенда нет";
     nobody_text: "Nobody has a workspace of this name here.", "Здесь ни у кого нет стенда с таким именем.";

@@ -144,6 +144,8 @@ impl Lang {
             WorkspaceState::Ready => self.pick("ready", "готов"),
             WorkspaceState::Failed => self.pick("failed", "сбой"),
             WorkspaceState::Deleting => self.pick("deleting", "удаляется"),
+            WorkspaceState::Stopped => self.pick("stopped", "остановлен"),
+            WorkspaceState::Asleep => self.pick("asleep", "спит"),
         }
     }
 
@@ -216,6 +218,25 @@ impl Lang {
             }
             (JobKind::Restart, JobState::Undone) => {
                 self.pick("The workspace was not restarted", "Стенд не перезапущен")
+            }
+            (JobKind::Stop | JobKind::Sleep, JobState::Running) => {
+                self.pick("Stopping the workspace", "Останавливаем стенд")
+            }
+            (JobKind::Stop, JobState::Done) => {
+                self.pick("The workspace is stopped", "Стенд остановлен")
+            }
+            (JobKind::Sleep, JobState::Done) => self.pick("The workspace is asleep", "Стенд спит"),
+            (JobKind::Stop | JobKind::Sleep, JobState::Undone) => {
+                self.pick("The workspace was not stopped", "Стенд не остановлен")
+            }
+            (JobKind::Start, JobState::Running) => {
+                self.pick("Starting the workspace", "Запускаем стенд")
+            }
+            (JobKind::Start, JobState::Done) => {
+                self.pick("The workspace runs again", "Стенд снова работает")
+            }
+            (JobKind::Start, JobState::Undone) => {
+                self.pick("The workspace was not started", "Стенд не запущен")
             }
             (JobKind::Deploy, JobState::Running) => {
                 self.pick("Deploying the workspace", "Обновляем стенд")

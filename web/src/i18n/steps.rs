@@ -57,6 +57,8 @@ const WHOLE: &[(&str, &str)] = &[
     ("seal the files", "защита файлов от изменений"),
     ("start the processes", "запуск процессов"),
     ("stop the processes", "остановка процессов"),
+    ("hold visitors back", "посетители ждут"),
+    ("let visitors in", "посетители снова попадают в приложение"),
     ("take it out of nginx", "отключение адреса в nginx"),
     ("test it", "тесты"),
     ("wait for the first answer", "ожидание первого ответа"),

@@ -20,6 +20,8 @@ sentences! {
     actions: "Actions", "Действия";
     deploy: "Bring up to date", "Обновить";
     restart: "Restart", "Перезапустить";
+    stop: "Stop", "Остановить";
+    start: "Start", "Запустить";
     delete: "Delete …", "Удалить …";
     cancel: "Cancel and take back", "Отменить и вернуть как было";
     retry: "Try again", "Попробовать ещё раз";

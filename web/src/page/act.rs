@@ -7,6 +7,7 @@ use axum::{
     extract::Path,
     response::{IntoResponse, Redirect, Response},
 };
+use cid_client::Workspace;
 
 /// Restarts a workspace's processes, and leads to the job.
 pub async fn restart(Path((project, who)): Path<(String, String)>, posted: Posted) -> Answer {
@@ -19,6 +20,40 @@ pub async fn restart(Path((project, who)): Path<(String, String)>, posted: Poste
         .await
         .map_err(|err| refuse(err.into()))?;
     Ok(to_job(&job))
+}
+
+/// Stops a workspace's processes until somebody starts them, and leads to the job.
+pub async fn stop(Path((project, who)): Path<(String, String)>, posted: Posted) -> Answer {
+    let [] = posted.values([])?;
+    let refuse = |problem| Refusal(posted.lang, problem);
+    let daemon = &posted.visitor.daemon;
+    let workspace = find(daemon, &project, &who).await.map_err(refuse)?;
+    let job = daemon
+        .stop(&workspace.email, Some(&workspace.project), false)
+        .await
+        .map_err(|err| refuse(err.into()))?;
+    Ok(to_job_or_back(job, &workspace))
+}
+
+/// Has the processes of a workspace run again, and leads to the job.
+pub async fn start(Path((project, who)): Path<(String, String)>, posted: Posted) -> Answer {
+    let [] = posted.values([])?;
+    let refuse = |problem| Refusal(posted.lang, problem);
+    let daemon = &posted.visitor.daemon;
+    let workspace = find(daemon, &project, &who).await.map_err(refuse)?;
+    let job = daemon
+        .start_again(&workspace.email, Some(&workspace.project))
+        .await
+        .map_err(|err| refuse(err.into()))?;
+    Ok(to_job_or_back(job, &workspace))
+}
+
+fn to_job_or_back(job: Option<String>, workspace: &Workspace) -> Response {
+    match job {
+        Some(job) => to_job(&job),
+        // There was nothing to do.
+        None => Redirect::to(&page::workspace_path(workspace)).into_response(),
+    }
 }
 
 /// Brings a workspace to its branch's newest commit, and leads to the job.

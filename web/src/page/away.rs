@@ -20,6 +20,7 @@ use axum::{
     },
     response::{IntoResponse, Redirect, Response},
 };
+use cid_client::Visited;
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
 use std::{
@@ -33,6 +34,10 @@ const JS: &str = include_str!("../../static/away.js");
 const MARK: HeaderName = HeaderName::from_static("x-cid-away");
 /// By which method the visitor came, by nginx's word.
 const METHOD: &str = "x-cid-method";
+/// Whose visitor it is, by nginx's word: `PROJECT.NAME`.
+const UNIT: &str = "x-cid-unit";
+/// nginx goes on to what it names, with the request as it came.
+const TO_APP: &str = "x-accel-redirect";
 /// For how many seconds programs are told to wait.
 const PAUSE: u64 = 5;
 /// How long the front's own address is remembered: a visitor costs the daemon nothing.
@@ -82,39 +87,63 @@ impl OwnAddress {
     }
 }
 
-/// The app of a workspace does not answer.
+/// The app of a workspace was asked, and does not answer: it may have fallen asleep meanwhile.
 pub async fn silent(State(app): State<App>, lang: Lang, headers: HeaderMap) -> Response {
+    instead(&app, lang, &headers, true).await
+}
+
+/// The processes of a workspace are stopped, or were when nginx looked.
+pub async fn stopped(State(app): State<App>, lang: Lang, headers: HeaderMap) -> Response {
+    instead(&app, lang, &headers, false).await
+}
+
+/// Sends nginx back to an app that was woken, or shows a page in its place. `has_tried`: nginx has asked it.
+async fn instead(app: &App, lang: Lang, headers: &HeaderMap, has_tried: bool) -> Response {
+    let unit = headers.get(UNIT).and_then(|unit| unit.to_str().ok());
+    let visited = match unit {
+        Some(unit) => app.wakes.visit(app, unit, has_tried).await,
+        None => Visited::Silent,
+    };
+    match visited {
+        Visited::Woken => [(TO_APP, "@app")].into_response(),
+        Visited::Stopped => page_instead(app, lang, headers, true).await,
+        Visited::Runs | Visited::Silent => page_instead(app, lang, headers, false).await,
+    }
+}
+
+async fn page_instead(app: &App, lang: Lang, headers: &HeaderMap, is_stopped: bool) -> Response {
     // A form that was sent is not sent again by itself.
     let is_get = headers
         .get(METHOD)
         .is_none_or(|method| method == "GET" || method == "HEAD");
-    let front = match is_page(&headers) {
-        true => app.own_address.get(&app).await,
+    let front = match is_page(headers) {
+        true => app.own_address.get(app).await,
         false => None,
     };
     let page = Page {
         t: lang,
-        title: lang.silent_title(),
-        text: match is_get {
-            true => lang.silent_text(),
-            false => lang.silent_not_sent(),
+        title: match is_stopped {
+            true => lang.stopped_title(),
+            false => lang.silent_title(),
+        },
+        text: match (is_get, is_stopped) {
+            (true, true) => lang.stopped_text(),
+            (true, false) => lang.silent_text(),
+            (false, _) => lang.silent_not_sent(),
         },
         own: front.and_then(|front| {
-            let host = host(&headers).filter(|_| page::is_web_address(&front))?;
+            let host = host(headers).filter(|_| page::is_web_address(&front))?;
             Some(format!("{}/at/{host}", front.trim_end_matches('/')))
         }),
         comes_back: is_get,
         css: CSS,
         js: JS,
     };
-    let plain = "Nothing answers here at the moment.\n";
-    let mut response = answer(
-        &headers,
-        lang,
-        StatusCode::SERVICE_UNAVAILABLE,
-        &page,
-        plain,
-    );
+    let plain = match is_stopped {
+        true => "This workspace is stopped.\n",
+        false => "Nothing answers here at the moment.\n",
+    };
+    let mut response = answer(headers, lang, StatusCode::SERVICE_UNAVAILABLE, &page, plain);
     let headers = response.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from(PAUSE));
     response

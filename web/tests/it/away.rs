@@ -85,3 +85,46 @@ async fn what_was_sent_is_not_sent_again_and_programs_get_a_line() {
     page.has_not("<script>x");
     page.has_not("/at/");
 }
+
+#[tokio::test]
+async fn all_who_come_to_a_stopped_workspace_ask_once_and_go_where_the_daemon_says() {
+    use cid_proto::v1::visit_response::Outcome;
+    let front = Front::new();
+    let come = |path: &'static str, unit: &str| {
+        let request = asked(path)
+            .header("x-cid-unit", unit)
+            .header("x-cid-method", "GET");
+        front.ask(request)
+    };
+    front.daemon.change(|world| world.visited = Outcome::Woken);
+    let all = futures::future::join_all((0..20).map(|_| come("/.cid/wake", "pressa.a--b"))).await;
+    for answer in all {
+        assert_eq!(answer.header("x-accel-redirect"), "@app");
+    }
+    let times = |unit: &str| {
+        let unit = format!("visit {unit}");
+        let mut count = 0;
+        front
+            .daemon
+            .change(|world| count = world.acts.iter().filter(|act| **act == unit).count());
+        count
+    };
+    assert_eq!(times("pressa.a--b"), 1);
+    // It has begun to run since nginx looked; one that nginx did ask is silent all the same.
+    front.daemon.change(|world| world.visited = Outcome::Runs);
+    let answer = come("/.cid/wake", "pressa.c--d").await;
+    assert_eq!(answer.header("x-accel-redirect"), "@app");
+    let answer = come("/.cid/away", "pressa.c--d").await;
+    assert_eq!(answer.header("x-accel-redirect"), "");
+    answer.has("Nothing answers here");
+    front
+        .daemon
+        .change(|world| world.visited = Outcome::Stopped);
+    let answer = come("/.cid/wake", "pressa.e--f").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    answer.has("This workspace is stopped");
+    assert_eq!(answer.header("x-cid-away"), "1");
+    // Who comes a moment later costs the daemon nothing.
+    come("/.cid/wake", "pressa.e--f").await;
+    assert_eq!(times("pressa.e--f"), 1);
+}

@@ -51,6 +51,8 @@ pub struct World {
     pub findings: Vec<pb::Finding>,
     pub audit: Vec<pb::AuditLine>,
     pub signed_in: Vec<pb::SignedIn>,
+    /// What visitors of a workspace that does not answer can do.
+    pub visited: pb::visit_response::Outcome,
     /// What was asked for that changes something, or is not for everybody to see.
     pub acts: Vec<String>,
 }
@@ -304,6 +306,32 @@ impl workspaces_server::Workspaces for Fake {
         self.act(&request, &at.email, "restart".into())?;
         let job = self.begin(&at.email, &at.project);
         Ok(Response::new(pb::RestartResponse { job }))
+    }
+
+    async fn stop(&self, request: Request<pb::StopRequest>) -> Answer<pb::StopResponse> {
+        let at = request.get_ref().workspace.clone().unwrap_or_default();
+        self.act(&request, &at.email, "stop".into())?;
+        let job = self.begin(&at.email, &at.project);
+        Ok(Response::new(pb::StopResponse { job }))
+    }
+
+    async fn start(&self, request: Request<pb::StartRequest>) -> Answer<pb::StartResponse> {
+        let at = request.get_ref().workspace.clone().unwrap_or_default();
+        self.act(&request, &at.email, "start".into())?;
+        let job = self.begin(&at.email, &at.project);
+        Ok(Response::new(pb::StartResponse { job }))
+    }
+
+    async fn visit(&self, request: Request<pb::VisitRequest>) -> Answer<pb::VisitResponse> {
+        let unit = request.into_inner().unit;
+        let outcome = {
+            let mut world = self.world();
+            world.acts.push(format!("visit {unit}"));
+            world.visited.into()
+        };
+        // Others come meanwhile.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        Ok(Response::new(pb::VisitResponse { outcome }))
     }
 
     async fn deploy(&self, request: Request<pb::DeployRequest>) -> Answer<pb::DeployResponse> {

@@ -10,9 +10,11 @@ use cid_proto::v1::{JobState, WorkspaceState};
 const ANNA: &str = "anna@example.com";
 
 /// Everything that a POST can be sent to, with a form that would be good.
-const POSTS: [(&str, &str); 7] = [
+const POSTS: [(&str, &str); 9] = [
     ("/workspaces", "email=new%40example.com"),
     ("/workspaces/pressa/anna@example.com/restart", ""),
+    ("/workspaces/pressa/anna@example.com/stop", ""),
+    ("/workspaces/pressa/anna@example.com/start", ""),
     ("/workspaces/pressa/anna@example.com/deploy", ""),
     ("/workspaces/pressa/anna@example.com/delete", ""),
     ("/jobs/j/cancel", ""),
@@ -131,6 +133,8 @@ async fn with_the_token_each_does_what_it_says() {
     let anna = front.sign_in(ANNA, false);
     let jobs = [
         ("/workspaces/pressa/anna@example.com/restart", "", "restart"),
+        ("/workspaces/pressa/anna@example.com/stop", "", "stop"),
+        ("/workspaces/pressa/anna@example.com/start", "", "start"),
         ("/workspaces/pressa/anna@example.com/deploy", "", "deploy"),
         ("/jobs/j/cancel", "", "cancel j"),
         ("/jobs/j/retry", "", "retry j"),

@@ -59,6 +59,9 @@ pub(super) enum Kind {
     DeleteByForce,
     /// One that leaves the workspace where it is, by its row.
     Stay(JobKind),
+    /// The same, of one that was stopped.
+    StayStopped(JobKind),
+    DeleteStopped,
     Build,
     Template,
     /// A build comes to run in a stage where nothing ran.
@@ -69,6 +72,8 @@ pub(super) enum Kind {
     CreateOnSocket,
     DeleteOnSocket,
     DeployOnSocket,
+    StopOnSocket,
+    StartOnSocket,
 }
 
 impl Kind {
@@ -81,6 +86,17 @@ impl Kind {
             Self::CreateOnSocket => Self::Create,
             Self::DeleteOnSocket => Self::Delete,
             Self::DeployOnSocket => Self::DEPLOY,
+            Self::StopOnSocket => Self::Stay(JobKind::Stop),
+            Self::StartOnSocket => Self::Stay(JobKind::Start),
+            kind => kind,
+        }
+    }
+
+    /// The same of a workspace whose processes run.
+    fn of_running(self) -> Self {
+        match self {
+            Self::StayStopped(kind) => Self::Stay(kind),
+            Self::DeleteStopped => Self::Delete,
             kind => kind,
         }
     }
@@ -99,6 +115,11 @@ pub(super) fn kinds() -> Vec<Kind> {
         Kind::CreateOnSocket,
         Kind::DeleteOnSocket,
         Kind::DeployOnSocket,
+        Kind::StopOnSocket,
+        Kind::StartOnSocket,
+        Kind::DeleteStopped,
+        Kind::StayStopped(JobKind::Restart),
+        Kind::StayStopped(JobKind::Deploy),
     ];
     kinds.extend(Staying::ALL.iter().map(|row| Kind::Stay(row.kind)));
     kinds
@@ -134,6 +155,7 @@ impl Stage {
             layout.trash_dir(),
             layout.log_trash_dir(),
             layout.app_logs_dir(),
+            layout.away_dir(),
             layout.work_root.join("demo/.trash"),
             layout.work_root.join("demo/.kept"),
             layout.state_dir.join("built/demo"),
@@ -189,9 +211,15 @@ impl Stage {
         let project = self.projects.only().unwrap();
         let layout = Arc::clone(&self.layout);
         let account = (!self.on_socket).then(account);
-        let kind = kind.of_any();
+        let kind = kind.of_any().of_running();
         let submission = match kind {
-            Kind::CreateOnSocket | Kind::DeleteOnSocket | Kind::DeployOnSocket => unreachable!(),
+            Kind::CreateOnSocket
+            | Kind::DeleteOnSocket
+            | Kind::DeployOnSocket
+            | Kind::StopOnSocket
+            | Kind::StartOnSocket
+            | Kind::StayStopped(_)
+            | Kind::DeleteStopped => unreachable!(),
             Kind::Build | Kind::Template => return self.submit_build(engine, kind, true).await.0,
             Kind::FirstPromote | Kind::Promote => return self.submit_promote(engine, true).await,
             Kind::Create => {
@@ -246,10 +274,11 @@ impl Stage {
                 let mut rows = Staying::ALL.iter();
                 let make = rows.find(|row| row.kind == kind).unwrap().plan;
                 let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
+                let state = workspace.state;
                 Submission {
                     build: None,
                     kind,
-                    subject: Subject::Existing(Box::new(workspace), WorkspaceState::Ready),
+                    subject: Subject::Existing(Box::new(workspace), state),
                     plan: Box::new(move |workspace| {
                         let settings = Settings::default();
                         make(&Facts {
@@ -363,6 +392,10 @@ impl Stage {
             Kind::Create if kind == any => &[Kind::Template],
             Kind::FirstPromote => &[Kind::Build],
             Kind::Promote => &[Kind::Build, Kind::FirstPromote],
+            Kind::Stay(JobKind::Start) => &[Kind::Create, Kind::Stay(JobKind::Sleep)],
+            Kind::StayStopped(_) | Kind::DeleteStopped => {
+                &[Kind::Create, Kind::Stay(JobKind::Stop)]
+            }
             Kind::Delete | Kind::DeleteWithBranch | Kind::DeleteByForce | Kind::Stay(_) => {
                 &[Kind::Create]
             }
@@ -373,7 +406,7 @@ impl Stage {
             let row = stage.store.job(job).await.unwrap().unwrap();
             assert_eq!(state, JobState::Done, "{:?}", row.failure);
         }
-        if any == Kind::DEPLOY {
+        if any.of_running() == Kind::DEPLOY {
             stage.fake.push("anna---example-com", PUSHED, 1);
         }
         stage
@@ -414,7 +447,12 @@ impl Stage {
         let mut files = Vec::new();
         list(self.dir.path(), &mut files);
         files.retain(|path| {
-            !path.contains("/cid.") && !path.contains("/environments/") && !path.contains("/built/")
+            // What is kept aside for a full disk comes with the first delete.
+            let is_room = path.contains("/run/reserve");
+            !is_room
+                && !path.contains("/cid.")
+                && !path.contains("/environments/")
+                && !path.contains("/built/")
         });
         files.sort();
         text.push_str(&files.join("\n"));

@@ -92,6 +92,7 @@ impl Stage {
             layout.program_dir(),
             layout.trash_dir(),
             layout.app_logs_dir(),
+            layout.away_dir(),
             layout.work_root.join("demo/.trash"),
             layout.state_dir.join("environments/demo"),
             layout.state_dir.join("built/demo"),

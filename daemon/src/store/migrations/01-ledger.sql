@@ -15,6 +15,8 @@ CREATE TABLE workspaces (
     job        TEXT NOT NULL,
     -- 'uid:NUMBER', or 'address:EMAIL' by the form.
     creator    TEXT NOT NULL,
+    -- When a visitor last came or a job last ended.
+    used_at    TEXT,
     UNIQUE (project, email),
     UNIQUE (project, name),
     UNIQUE (directory)

@@ -7,6 +7,7 @@ use crate::{
     system::probe::{App, Page, PageAnswer, Probe},
 };
 use async_trait::async_trait;
+use cid_kernel::fs;
 use cid_protocol::{fault::Fault, run_file::RunFile};
 use std::{net::SocketAddr, time::Duration};
 
@@ -37,7 +38,10 @@ impl Probe for Fake {
         let has_site = state.vhosts.keys().any(UnitName::is_catch_all);
         let mut groups = state.groups.keys().filter(|unit| ends(unit));
         let is_shown = state.vhosts.keys().any(ends) || has_site && groups.any(is_on_socket);
+        let mut away = fs::names(&self.layout.away_dir())?.into_iter();
+        let is_away = away.any(|unit| UnitName::parse(&unit).is_some_and(|unit| ends(&unit)));
         let status = match (is_shown, state.groups.keys().any(ends)) {
+            (true, _) if is_away => 503,
             (true, true) => 200,
             (true, false) => 502,
             (false, _) => 404,
@@ -51,9 +55,17 @@ impl Probe for Fake {
     async fn get_past_nginx(&self, _: &App, page: Page<'_>, limit: Duration) -> Result<u16, Fault> {
         let (status, _) = self.get(page, limit).await?;
         let name = page.host.split('.').next().unwrap_or_default();
-        // Nginx may not know of it yet.
+        // Nginx may not know of it yet, or may not lead there.
         let runs = self.state().groups.keys().any(|unit| unit.name() == name);
-        Ok(if status == 404 && runs { 200 } else { status })
+        Ok(if [404, 503].contains(&status) && runs {
+            200
+        } else {
+            status
+        })
+    }
+
+    fn is_named(&self, _: &App) -> bool {
+        true
     }
 
     fn connections(&self, _: &App) -> usize {

@@ -42,6 +42,7 @@ pub fn project_site(sys: &System, project: &Project) -> Result<String, Fault> {
             collected: collected(project),
             bounds: (&project.nginx).into(),
             front: sys.site.front.clone(),
+            away: sys.layout.away_dir(),
         };
         return site.render();
     }

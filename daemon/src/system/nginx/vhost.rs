@@ -160,6 +160,8 @@ pub struct Vhost {
     pub bounds: Bounds,
     /// The front's socket: it answers for an app that does not.
     pub front: PathBuf,
+    /// The folder with a file for each workspace whose visitors are led to the front.
+    pub away: PathBuf,
 }
 
 /// What a site's requests and answers may take.
@@ -229,7 +231,13 @@ impl Vhost {
                 Some(Folder::new(&files.url, &format!("{folder}/{NAME}{inner}"))?)
             }
         };
+        let member = match workspaces {
+            None => self.unit.to_string(),
+            Some(_) => format!("{}.{NAME}", self.unit.project()),
+        };
         let template = VhostFile {
+            away: format!("{}/{member}", absolute(&self.away)?),
+            member,
             unit: self.unit.as_str(),
             names: match workspaces {
                 None => name.to_owned(),
@@ -352,6 +360,10 @@ struct VhostFile<'a> {
     bounds: &'a Bounds,
     but_served: String,
     front: String,
+    /// The unit that a request is for.
+    member: String,
+    /// While this file is there, its app is not asked.
+    away: String,
 }
 
 struct WorkspacesFile {

@@ -55,6 +55,7 @@ fn vhost() -> Vhost {
         collected: None,
         bounds: (&NginxSettings::default()).into(),
         front: "/run/cid-web/http.sock".into(),
+        away: "/run/cid/away".into(),
     }
 }
 

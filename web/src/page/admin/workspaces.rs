@@ -72,7 +72,9 @@ fn of(t: Lang, frame: Frame, all: Vec<Workspace>, wanted: Wanted) -> Page {
 }
 
 /// The columns that can be sorted by.
-const COLUMNS: [&str; 6] = ["email", "project", "state", "branch", "created", "memory"];
+const COLUMNS: [&str; 7] = [
+    "email", "project", "state", "branch", "created", "used", "memory",
+];
 
 fn by(column: &str, a: &Workspace, b: &Workspace) -> Ordering {
     let first = match column {
@@ -80,6 +82,7 @@ fn by(column: &str, a: &Workspace, b: &Workspace) -> Ordering {
         "state" => rank(a).cmp(&rank(b)),
         "branch" => a.branch.cmp(&b.branch),
         "created" => a.created_at.cmp(&b.created_at),
+        "used" => a.used_at.cmp(&b.used_at),
         "memory" => a.memory.cmp(&b.memory),
         _ => Ordering::Equal,
     };
@@ -102,8 +105,9 @@ fn rank(workspace: &Workspace) -> u8 {
 
 impl Wanted {
     /// The states and healths that can be asked for.
-    const STATES: [&'static str; 8] = [
-        "ready", "creating", "deleting", "failed", "up", "failing", "crashing", "down",
+    const STATES: [&'static str; 10] = [
+        "ready", "stopped", "asleep", "creating", "deleting", "failed", "up", "failing",
+        "crashing", "down",
     ];
 
     fn has(&self, w: &Workspace) -> bool {
@@ -190,6 +194,7 @@ impl Page {
             "state" => self.t.column_state(),
             "branch" => self.t.branch(),
             "created" => self.t.created_at(),
+            "used" => self.t.last_used(),
             "memory" => self.t.memory(),
             _ => self.t.column_email(),
         }
@@ -199,6 +204,8 @@ impl Page {
     fn state_name(&self, code: &str) -> &'static str {
         match code {
             "ready" => self.t.workspace_state(&WorkspaceState::Ready),
+            "stopped" => self.t.workspace_state(&WorkspaceState::Stopped),
+            "asleep" => self.t.workspace_state(&WorkspaceState::Asleep),
             "creating" => self.t.workspace_state(&WorkspaceState::Creating),
             "deleting" => self.t.workspace_state(&WorkspaceState::Deleting),
             "failed" => self.t.workspace_state(&WorkspaceState::Failed),
