@@ -365,7 +365,7 @@ impl App {
         cx: &Cx,
     ) -> Result<(), String> {
         self.is_listened_on_by(web, run_file, cx).await?;
-        match cx.sys().probe.is_named(self) {
+        match cx.sys().probe.is_named(self).await {
             true => Ok(()),
             false => Err("cannot reach the web process: it does not listen yet".to_owned()),
         }

@@ -135,8 +135,8 @@ pub trait Probe: Send + Sync {
     /// tells an unprivileged daemon no more than that.
     fn listeners_of(&self, uid: u32) -> Vec<SocketAddr>;
 
-    /// Whether nginx's name for an app leads to the socket that it has bound; ports need none.
-    fn is_named(&self, app: &App) -> bool;
+    /// Whether somebody listens on an app's socket, and nginx's name leads there; ports need no name.
+    async fn is_named(&self, app: &App) -> bool;
 
     /// How many connections an app has, those among them that it has not taken yet. Reads the kernel's tables.
     fn connections(&self, app: &App) -> usize;
@@ -235,10 +235,11 @@ impl Probe for RealProbe {
             .map(|answer| answer.status)
     }
 
-    fn is_named(&self, app: &App) -> bool {
+    async fn is_named(&self, app: &App) -> bool {
         match app {
             App::Port(_) => true,
-            App::Socket(socket) => socket.is_named(),
+            // One that an earlier process left is there, and has the name.
+            App::Socket(socket) => socket.is_named() && socket.connect().await.is_ok(),
         }
     }
 

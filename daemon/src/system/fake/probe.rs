@@ -64,7 +64,7 @@ impl Probe for Fake {
         })
     }
 
-    fn is_named(&self, _: &App) -> bool {
+    async fn is_named(&self, _: &App) -> bool {
         true
     }
 
