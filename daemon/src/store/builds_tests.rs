@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    domain::{Deployment, Email, Workspace, WorkspaceState},
-    store::{Appended, NewJob, Quota, Subject},
+    domain::{Deployment, Email, Name, Workspace, WorkspaceState},
+    store::{Appended, Keeps, KeptBy, NewJob, Quota, Subject},
 };
 use uuid::Uuid;
 

@@ -225,6 +225,7 @@ fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
 #[test]
 fn what_may_not_run_is_refused_with_its_reason() {
     let stage = stage();
+    let anna = stage.create(ANNA);
     stage.cictl_ends(0, &["build"]);
     push(&stage, "two");
     stage.server.commit_file("main", "red", "").unwrap();
@@ -313,7 +314,6 @@ fn what_may_not_run_is_refused_with_its_reason() {
     assert!(said.contains("cictl delete test -p hello"), "{said}");
     assert_eq!(of(&stage, "test")["build"], 1);
     // Before any workspace goes.
-    let anna = stage.create(ANNA);
     let remove = ["project", "remove", "hello", "--yes", "--with-workspaces"];
     let said = stage.cictl_ends(5, &remove);
     stage.answers(&anna);

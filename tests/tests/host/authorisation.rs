@@ -27,20 +27,17 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ("Health/List", &["Unimplemented"]),
     // It names a test that is not there.
     ("Workspaces/Test", &["NotFound"]),
-    // They name a commit and a build that are not there.
+    // What they name is not there.
     ("Builds/Start", &["NotFound"]),
     ("Builds/Get", &["NotFound"]),
     ("Builds/Logs", &["NotFound"]),
     ("Builds/Delete", &["NotFound"]),
-    // They name a project that is not there.
     ("Projects/Fetch", &["NotFound"]),
     ("Projects/Hooks", &["NotFound"]),
     ("Hooks/Deliver", &["NotFound"]),
-    // They name a stage that is not there.
     ("Stages/Promote", &["NotFound"]),
     ("Stages/RollBack", &["NotFound"]),
     ("Stages/Preview", &["NotFound"]),
-    // It names a project that is not there.
     ("Projects/Remove", &["NotFound"]),
     ("System/Prune", &["NotFound"]),
     // The settings name nobody who may sign in.

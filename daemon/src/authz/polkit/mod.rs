@@ -204,7 +204,7 @@ fn read(answer: &Answer, question: &Question<'_>) -> Decision {
     if answer.is_challenge {
         let hint = match question.subject {
             Some((_, false)) => {
-                "with --interactive cictl asks for it; otherwise ask an administrator, who can make a workspace yours by [access.people] in the project file"
+                "with --interactive cictl asks for it; otherwise ask an administrator: [access.people] in the project file makes a workspace yours, and [access] deployers lets you change stages"
             }
             _ => "with --interactive cictl asks for it; otherwise ask an administrator to do it",
         };

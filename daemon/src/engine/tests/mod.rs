@@ -20,6 +20,8 @@ mod environments;
 mod failures;
 /// What looks on, and holds the engine where a test wants it.
 mod hooks;
+/// The kinds of jobs that every test tries.
+mod kinds;
 /// What people do in a workspace while it is made.
 mod meanwhile;
 /// What the engine promises of every job, by the calls that its steps had.
@@ -33,5 +35,6 @@ mod templates;
 mod watched;
 
 use hooks::{HoldAt, Trace};
-use stage::{Kind, Stage, assert_no_trace, kinds, kinds_of};
+use kinds::{Kind, kinds};
+use stage::{Stage, assert_no_trace, kinds_of};
 use watched::{WAYS, Way, misbehave};

@@ -23,7 +23,7 @@ use crate::{
 use cid_protocol::request::IsAncestor;
 use futures::future::try_join_all;
 use place::Place;
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How long an answer about all stages may wait for their pages.
 const LOOK: Duration = Duration::from_secs(1);
@@ -158,7 +158,9 @@ pub async fn promote(
     number: Option<u32>,
     older: bool,
 ) -> Result<BegunBuild, Error> {
-    let project = cid.projects.named_or_only(project)?;
+    let project = cid
+        .projects
+        .named_or_only(&project_with(cid, project, stage))?;
     let permit = claim.bind(about(cid, &project, stage)).await?;
     let name = find(&project, stage)?;
     let place = Place::of(cid, &project, &name).await?;
@@ -198,7 +200,8 @@ pub async fn roll_back(
     stage: &str,
     number: Option<u32>,
 ) -> Result<BegunBuild, Error> {
-    let project = cid.projects.standing_named_or_only(project)?;
+    let project = project_with(cid, project, stage);
+    let project = cid.projects.standing_named_or_only(&project)?;
     let permit = claim.bind(about(cid, &project, stage)).await?;
     let name = find(&project, stage)?;
     let place = Place::of(cid, &project, &name).await?;
@@ -410,13 +413,25 @@ fn about(cid: &Cid, project: &Project, stage: &str) -> crate::authz::Subject {
 }
 
 /// The stage that is meant.
+/// The project that is meant: where none is named, the only one that has such a stage.
+fn project_with(cid: &Cid, project: &str, stage: &str) -> String {
+    let name = Name::of_stage(stage).filter(|_| project.is_empty());
+    let has_it = |one: &Arc<Project>| name.as_ref().is_some_and(|name| one.stage(name).is_some());
+    let mut all = cid.projects.all_standing();
+    all.retain(has_it);
+    match &all[..] {
+        [only] => only.name.to_string(),
+        _ => project.to_owned(),
+    }
+}
+
 fn find(project: &Project, stage: &str) -> Result<Name, Error> {
     let name = Name::of_stage(stage).filter(|name| project.stage(name).is_some());
     name.ok_or_else(|| Error::NotFound {
         message: format!("{} has no stage {stage:?}", project.name),
         hint: Some(match project.stages.is_empty() {
             true => format!("write [stages.NAME] into {}", project.file.display()),
-            false => "cictl stages shows them".into(),
+            false => "cictl stages shows them; one that the file does not name any more runs on as it is, until its table is back or it is deleted".into(),
         }),
     })
 }

@@ -1,6 +1,6 @@
 //! What a promotion or a rollback would change.
 
-use super::{Place, builds, find, find_build};
+use super::{Place, builds, find, find_build, project_with};
 use crate::{
     cid::Cid,
     config::Project,
@@ -47,9 +47,10 @@ pub struct Previewed {
 /// # Errors
 /// What it would fail with, but for jobs at work.
 pub async fn preview(cid: &Cid, wanted: &WantedPreview) -> Result<Previewed, Error> {
+    let name = project_with(cid, &wanted.project, &wanted.stage);
     let project = match wanted.back {
-        true => cid.projects.standing_named_or_only(&wanted.project)?,
-        false => cid.projects.named_or_only(&wanted.project)?,
+        true => cid.projects.standing_named_or_only(&name)?,
+        false => cid.projects.named_or_only(&name)?,
     };
     let name = find(&project, &wanted.stage)?;
     let place = Place::of(cid, &project, &name).await?;

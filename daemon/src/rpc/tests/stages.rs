@@ -106,6 +106,23 @@ async fn a_build_that_was_asked_for_until_it_passed_does_not_go_on_by_itself() {
     assert_eq!(stage.onward().await, [("one".into(), 1), ("two".into(), 1)]);
 }
 
+#[tokio::test]
+async fn the_only_project_that_has_a_stage_need_not_be_named() {
+    let stage = Stage::new();
+    stage.says("", TABLES);
+    stage.build(false).await;
+    let other = stage.cid.layout.projects_dir().join("other.toml");
+    let text = "domain = \"other.localhost\"\n[git]\nurl = \"/srv/other.git\"\n";
+    std::fs::write(other, text).unwrap();
+    stage.cid.projects.reload().unwrap();
+    let promote =
+        async |name| operation::promote(&stage.cid, claim(), "", name, Some(1), false).await;
+    let told = promote("nine").await.unwrap_err().to_string();
+    assert!(told.contains("several projects"), "{told}");
+    assert_eq!(promote("one").await.unwrap().build, 1);
+    stage.cid.engine.idle().await;
+}
+
 /// Builds 1 to 3, which came to run in the stage `one` one after the other.
 async fn with_three_builds() -> Stage {
     let stage = Stage::new();
