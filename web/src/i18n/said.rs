@@ -59,7 +59,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("there is no log of a process {}", "журнала процесса {0} нет"),
     // Stages and builds.
     ("{} has no stage {}", "у проекта {0} нет площадки {1}"),
-    ("cictl stages shows them", "их покажет cictl stages"),
+    ("cictl stages shows them; one that the file does not name any more runs on as it is, until its table is back or it is deleted", "их покажет cictl stages; та, которой больше нет в файле, работает как есть, пока её таблицу не вернут или её не удалят"),
     ("{} has no build {}", "у проекта {0} нет сборки {1}"),
     ("cictl builds shows them", "их покажет cictl builds"),
     ("the repository of {} has no branch, tag or commit {}", "в репозитории проекта {0} нет ветки, тега или коммита {1}"),
