@@ -10,7 +10,7 @@ use crate::{
     store::Artifact,
     system::{
         inside::{AppSocket, Inside},
-        probe,
+        listeners, probe,
         supervisor::{Process, ProcessState},
         view,
     },
@@ -146,10 +146,10 @@ pub(super) async fn missing(
         });
     }
     let run_file = RunFile::read(&cid.layout.run_file(instance)).ok();
-    if let Some(run_file) = run_file {
-        findings.extend(unseen(cid, unit, &run_file));
+    if let Some(run_file) = &run_file {
+        findings.extend(unseen(cid, unit, run_file));
         if !is_starting {
-            findings.extend(silent(cid, unit, &run_file, processes));
+            findings.extend(silent(cid, unit, run_file, processes));
         }
     }
     let now = jiff::Timestamp::now();
@@ -161,16 +161,48 @@ pub(super) async fn missing(
             true => "it is crashing",
             false => "it does not run",
         };
+        let (email, project) = (&workspace.email, &workspace.project);
+        let other = match &run_file {
+            Some(run_file) => other_listener(cid, process, run_file).await,
+            None => None,
+        };
+        let (why, mend) = match other {
+            Some(other) => (
+                format!("; {other}, and visitors get that"),
+                format!(
+                    "end that program (ss -ltnp shows it), or have the app listen on another port: cictl deploy {email} -p {project}"
+                ),
+            ),
+            None => (
+                String::new(),
+                format!(
+                    "look why (cictl logs {email} -p {project} {}), then: cictl restart {email} -p {project}",
+                    process.name
+                ),
+            ),
+        };
         findings.push(Finding::drift(
             format!("process {instance}:{}", process.name),
-            format!("{what}: it {}", process.told()),
-            format!(
-                "look why (cictl logs {0} -p {1} {2}), then: cictl restart {0} -p {1}",
-                workspace.email, workspace.project, process.name
-            ),
+            format!("{what}: it {}{why}", process.told()),
+            mend,
         ));
     }
     Ok(())
+}
+
+/// Who else listens on the port of a web process that does not run.
+async fn other_listener(cid: &Cid, process: &Process, run_file: &RunFile) -> Option<String> {
+    let is_on_port = process.name == WEB && run_file.web_socket.is_none();
+    let port: u16 = run_file
+        .env
+        .get("PORT")
+        .filter(|_| is_on_port)?
+        .parse()
+        .ok()?;
+    let pids: Vec<u32> = process.pid.into_iter().collect();
+    let probe = cid.sys.probe.as_ref();
+    let is_other = probe.is_open(port).await && !probe::is_served(probe, run_file, &pids, port);
+    is_other.then(|| format!("{} listens on its port {port}", listeners::in_words(port)))
 }
 
 /// What a file should contain, and how it differs.

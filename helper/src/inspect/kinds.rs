@@ -295,7 +295,16 @@ pub(crate) type Detected = (&'static Kind, Declared);
 /// A file cannot be read or understood.
 pub(crate) fn detect(snapshot: &Snapshot<'_>) -> Result<Vec<Detected>, Fault> {
     let mut found: Vec<Detected> = Vec::new();
-    for kind in KINDS.iter().filter(|kind| snapshot.has(kind.needs)) {
+    for kind in KINDS {
+        for name in [kind.needs, kind.file] {
+            // A folder of that name is an error, not an absent file.
+            if !snapshot.has(name) {
+                snapshot.read(name)?;
+            }
+        }
+        if !snapshot.has(kind.needs) {
+            continue;
+        }
         let is_node = kind.language == Language::Node;
         let known = found.first().map(|(first, _)| first.language);
         let others_own = known.is_some_and(|known| known != kind.language);

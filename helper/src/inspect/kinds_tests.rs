@@ -1,7 +1,10 @@
 //! A fixture for each kind: what decides, what starts, what is built, and what another key is for.
 
 use crate::inspect::{inspect, tests::repository};
-use cid_protocol::request::{Dependencies, Given, Inspect, Inspection};
+use cid_protocol::{
+    fault::Fault,
+    request::{Dependencies, Given, Inspect, Inspection},
+};
 
 const FILE: u32 = 0o100_644;
 const PYPROJECT: &str = "[project]\nname = \"x\"\ndependencies = [\"flask\"]\n";
@@ -9,6 +12,10 @@ const PACKAGE: &str =
     r#"{"scripts": {"start": "node x.js", "build": "x"}, "dependencies": {"x": "1"}}"#;
 
 fn look(app_dir: &str, files: &[(&str, &str)]) -> Inspection {
+    try_to_look(app_dir, files).unwrap()
+}
+
+fn try_to_look(app_dir: &str, files: &[(&str, &str)]) -> Result<Inspection, Fault> {
     let files: Vec<_> = files
         .iter()
         .map(|(path, content)| (*path, FILE, content.as_bytes()))
@@ -26,7 +33,7 @@ fn look(app_dir: &str, files: &[(&str, &str)]) -> Inspection {
         node: None,
         trunk: None,
     };
-    inspect(&ask).unwrap()
+    inspect(&ask)
 }
 
 type Files = &'static [(&'static str, &'static str)];
@@ -245,6 +252,16 @@ fn scripts_of_the_project_may_read_anything() {
     };
     assert!(with("husky install"));
     assert!(!with("prisma generate"));
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_not_taken_for_none() {
+    for name in ["requirements.txt", "package.json", "poetry.lock"] {
+        let file = format!("{name}/base.txt");
+        let fault = try_to_look(".", &[("app.py", "x"), (&file, "x")]).unwrap_err();
+        let told = format!("cannot read {name} of the repository: it is no file");
+        assert!(fault.message.contains(&told), "{fault}");
+    }
 }
 
 #[test]

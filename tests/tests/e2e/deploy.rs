@@ -106,7 +106,7 @@ fn what_fails_leaves_visitors_what_they_have() {
     for (file, content) in [("version", "bad"), ("Procfile", procfile)] {
         stage.server.commit_file(BRANCH, file, content).unwrap();
         let told = stage.cictl_ends(1, &["deploy", ANNA]).text();
-        assert!(told.contains("run on"), "{told}");
+        assert!(told.contains("what they had before"), "{told}");
         assert!(page(&stage, &anna).starts_with("one from "));
         assert_eq!(web_pid(&stage, &anna), first);
         assert_eq!(anna.git(&["rev-parse", "HEAD"]), commit);

@@ -182,6 +182,11 @@ fn an_app_that_does_not_listen_yet_is_starting() {
         said.contains(&told) && said.contains(": cictl deploy "),
         "{said}"
     );
+    let found = stage.cictl_ends(1, &["doctor"]).text();
+    assert!(
+        found.contains(&told) && found.contains("listens on its port"),
+        "{found}"
+    );
     stage.cictl_ends(0, &["deploy", ANNA]);
     assert_ne!(stage.show(ANNA).port(), anna.port());
     becomes(&stage, "up");
