@@ -77,8 +77,19 @@ fn instances_follow_each_other_as_the_workspaces_user() {
     sh(&host, "systemctl start cid");
     let said = host.run(&["runuser", "-u", "bob", "--", "cictl", "deploy", ANNA]);
     assert_eq!(said.unwrap().status, 4, "it is Anna's");
-    let deleted = host.run(&["cictl", "delete", "--yes", "--with-branch", "--force", ANNA]);
-    deleted.unwrap().ok().unwrap();
+    // What she left there as the workspace's user is work after a deployment as before it.
+    let left = "echo 1 > new.py; mkdir lib; echo 2 > lib/w.py; echo '*.loc' > .git/info/exclude; echo 3 > ign.loc";
+    sh(&host, &format!("cictl run {ANNA} -- sh -c \"{left}\""));
+    push(&host, "four");
+    sh(&host, &format!("cictl deploy {ANNA}"));
+    let mut delete = vec!["cictl", "delete", "--yes", "--with-branch", "--force", ANNA];
+    let refused = host.run(&delete).unwrap();
+    let text = refused.to_string();
+    assert_eq!(refused.status, 5, "{text}");
+    assert!(text.contains("new.py") && text.contains("lib/"), "{text}");
+    delete.push("--discard");
+    let deleted = host.run(&delete).unwrap().ok().unwrap();
+    assert!(deleted.to_string().contains("ign.loc"), "{deleted}");
     assert_eq!(sh(&host, "ls /var/lib/cid/apps"), "");
 }
 
