@@ -23,6 +23,15 @@ fn a_stage_needs_nothing_but_its_name() {
 }
 
 #[test]
+fn stages_stand_in_the_order_in_which_builds_go_through_them() {
+    let tables = "[stages.live]\nafter = \"check\"\n[stages.check]\nafter = \"test\"\n[stages.demo]\n[stages.test]\n";
+    let project = read(tables).unwrap();
+    let names = project.stages_in_order();
+    let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["demo", "test", "check", "live"]);
+}
+
+#[test]
 fn what_cannot_be_is_told_with_its_line() {
     let a = "[stages.a]\n";
     for (more, line, rule) in [

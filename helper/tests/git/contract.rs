@@ -28,7 +28,23 @@ fn holds(mut origin: Origin) {
     refusing(&mut origin);
     clashing(&mut origin);
     shallow(&mut origin);
+    empty(&mut origin);
     damaged(&mut origin);
+}
+
+/// A repository without a branch has none to put into the project file.
+fn empty(origin: &mut Origin) {
+    let bare = origin.bare();
+    let whole = bare.with_extension("whole");
+    fs::rename(&bare, &whole).unwrap();
+    let (parent, to) = (bare.parent().unwrap(), bare.to_str().unwrap());
+    git(parent, &["init", "--quiet", "--bare", to]);
+    let (message, hint) = origin.fetch("main").unwrap_err();
+    assert!(message.ends_with("has no branches yet"), "{message}");
+    assert!(hint.contains("push its first commits"), "{hint}");
+    fs::remove_dir_all(&bare).unwrap();
+    fs::rename(&whole, &bare).unwrap();
+    origin.fetch("main").unwrap();
 }
 
 /// git leaves out what a shallow repository has, and calls that a success.
