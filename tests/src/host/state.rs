@@ -11,8 +11,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the daemon's standing helpers are known by: their units and private folders, what systemd makes
 /// for a moment when one starts, and their job. They come and go with the daemon and with projects in
-/// use, and are no workspace's.
-const STANDING: [&str; 3] = [
+/// use, and are no workspace's. Nor is what nginx writes of all visits, which the daemon empties.
+const STANDING: [&str; 4] = [
+    "file /var/log/cid/visits.log",
     "cid-standing-",
     "/tmp/namespace-dev-",
     "--job 00000000-0000-0000-0000-000000000000",

@@ -96,7 +96,7 @@ impl Shop {
             (1, &["project", "check", "shop"][..]),
             (0, &["project", "list"]),
             (1, &["doctor"]),
-            (1, &["create", BERT, "-p", "shop"]),
+            (5, &["create", BERT, "-p", "shop"]),
         ] {
             let output = stage.cictl(args);
             assert!(
