@@ -1,7 +1,7 @@
 //! A build travels from stage to stage and back.
 
 use crate::{
-    stage::{ANNA, SOON, Stage},
+    stage::{SOON, Stage},
     visitors::under_load,
 };
 use cid_testkit::{Tree, git, wait_until};
@@ -225,7 +225,6 @@ fn a_build_travels_to_production_and_back_and_no_request_is_lost() {
 #[test]
 fn what_may_not_run_is_refused_with_its_reason() {
     let stage = stage();
-    let anna = stage.create(ANNA);
     stage.cictl_ends(0, &["build"]);
     push(&stage, "two");
     stage.server.commit_file("main", "red", "").unwrap();
@@ -313,11 +312,9 @@ fn what_may_not_run_is_refused_with_its_reason() {
     let said = stage.cictl_ends(1, &["doctor"]).text();
     assert!(said.contains("cictl delete test -p hello"), "{said}");
     assert_eq!(of(&stage, "test")["build"], 1);
-    // Before any workspace goes.
+    // Said before any workspace goes.
     let remove = ["project", "remove", "hello", "--yes", "--with-workspaces"];
     let said = stage.cictl_ends(5, &remove);
-    stage.answers(&anna);
-    stage.delete(ANNA);
     assert!(said.text().contains("has stages: test"), "{}", said.text());
     let said = stage.cictl_ends(5, &["delete", "test", "--yes"]).text();
     assert!(said.contains("--discard"), "{said}");
