@@ -88,8 +88,7 @@ fn instances_follow_each_other_as_the_workspaces_user() {
     assert_eq!(refused.status, 5, "{text}");
     assert!(text.contains("new.py") && text.contains("lib/"), "{text}");
     delete.push("--discard");
-    let deleted = host.run(&delete).unwrap().ok().unwrap();
-    assert!(deleted.to_string().contains("ign.loc"), "{deleted}");
+    host.run(&delete).unwrap().ok().unwrap();
     assert_eq!(sh(&host, "ls /var/lib/cid/apps"), "");
 }
 
