@@ -36,7 +36,7 @@ fn without_its_file_a_project_is_named_and_its_workspaces_go() {
     assert_eq!(as_anna(&["run", BERT, "--", "true"]).status, 4);
     for args in [&["restart", ANNA][..], &["access", "repair", ANNA]] {
         let told = as_anna(args);
-        assert_eq!(told.status, 1, "{told}");
+        assert_eq!(told.status, 5, "{told}");
         assert!(words(&told).contains("unknown field `bracnh`"), "{told}");
     }
     run(&host, &format!("rm {FILE}"));
@@ -125,7 +125,7 @@ fn a_project_that_is_taken_away_leaves_the_machine_as_it_was() {
     assert!(run(&host, "getent passwd").contains("cidb-shop"));
     let remove = ["cictl", "project", "remove", "shop", "--yes"];
     let refused = host.run(&remove).unwrap();
-    assert_eq!(refused.status, 1, "{refused}");
+    assert_eq!(refused.status, 5, "{refused}");
     assert!(words(&refused).contains(ANNA) && words(&refused).contains(BERT));
     let denied = host
         .run_as("anna", &[&remove[..], &["--with-workspaces"]].concat())

@@ -31,23 +31,20 @@ pub(super) async fn nginx(cid: Cid) -> Troubles {
     )])
 }
 
-/// Whether polkit answers; it starts when it is asked. Without it nobody but root can use cid.
+/// Whether polkit runs, or would when it is asked; nothing is started. Without it nobody but root can use cid.
 pub(super) async fn polkit() -> Troubles {
-    let ping = [
-        "--system",
-        "call",
-        "org.freedesktop.PolicyKit1",
-        "/org/freedesktop/PolicyKit1/Authority",
-        "org.freedesktop.DBus.Peer",
-        "Ping",
-    ];
-    let asked = exec::output("busctl", ping, ASK_LIMIT).await?;
-    let why = asked.stderr.lines().last().unwrap_or("it does not answer");
-    let trouble = || Trouble::new("", format!("people cannot use cictl: {why}"));
-    Ok((asked.status != Some(0))
-        .then(trouble)
-        .into_iter()
-        .collect())
+    let args = ["show", "--property=LoadState,ActiveState", "polkit.service"];
+    let asked = exec::output("systemctl", args, ASK_LIMIT).await?;
+    let bad = ["masked", "not-found", "bad-setting", "error", "failed"];
+    let states = asked.stdout.lines().filter_map(|line| line.split_once('='));
+    let trouble = states
+        .map(|(_, state)| state.trim())
+        .find(|state| bad.contains(state));
+    let trouble = trouble.map(|state| {
+        let message = format!("only root can use cictl: polkit.service is {state}");
+        Trouble::new("", message)
+    });
+    Ok(trouble.into_iter().collect())
 }
 
 /// Whether Debian's own supervisord runs and has no program. If that cannot be determined, the answer is no.
