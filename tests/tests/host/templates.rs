@@ -19,9 +19,13 @@ fn a_workspace_begins_with_what_a_template_holds() {
             .find(|job| job["kind"] == kind)
             .unwrap_or_default()
     };
-    soon("the template is made", || {
-        jobs("template")["state"] == "done"
+    soon("the template's job ends", || {
+        let state = jobs("template")["state"].clone();
+        ["done", "undone", "stuck", "cancelled"].contains(&state.as_str().unwrap_or_default())
     });
+    let job = jobs("template");
+    let shown = host.run(&["cictl", "jobs", "show", job["id"].as_str().unwrap()]);
+    assert_eq!(job["state"], "done", "{}", words(&shown.unwrap()));
     create(&host, "bob@example.com");
     let job = jobs("create")["id"].as_str().unwrap().to_owned();
     let told = words(&host.run(&["cictl", "jobs", "logs", &job]).unwrap());

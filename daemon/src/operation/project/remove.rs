@@ -279,6 +279,7 @@ async fn left(cid: &Cid, project: &ProjectName) -> Result<Vec<Part>, Error> {
         layout.mirror_dir(project),
         layout.environments(project),
         layout.builds(project),
+        layout.templates(project),
         layout.environment_marks(project),
     ];
     let folders = folders.into_iter().filter(|path| fs::exists(path));
