@@ -19,6 +19,8 @@ const LIMITS: &[(&str, u32)] = &[
     // 0.4 for root, 0.2 for reading what is not root's.
     ("helpers/nginx-test.service", 10),
     ("helpers/purge.service", 11),
+    // 0.4 for root, 0.4 for chown, 0.2 for reading what is not root's.
+    ("helpers/seal.service", 14),
     ("helpers/tools.service", 15),
     ("helpers/workspace.service", 15),
 ];

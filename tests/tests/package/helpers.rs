@@ -8,6 +8,7 @@ const HELPERS: &[&str] = &[
     "git.service",
     "nginx-test.service",
     "purge.service",
+    "seal.service",
     "tools.service",
     "workspace.service",
 ];
@@ -67,6 +68,7 @@ fn none_of_them_gets_more_than_it_is_known_to_need() {
             "accounts.service" => "CAP_CHOWN",
             "nginx-test.service" => "CAP_DAC_READ_SEARCH",
             "purge.service" => "CAP_DAC_OVERRIDE CAP_FOWNER",
+            "seal.service" => "CAP_CHOWN CAP_DAC_READ_SEARCH",
             _ => "",
         };
         assert_eq!(values("CapabilityBoundingSet"), [capabilities], "{unit}");
