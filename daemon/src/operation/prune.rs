@@ -3,8 +3,8 @@
 use super::build::keeps;
 use crate::{cid::Cid, error::Error, keeper, keeper::Unused};
 
-/// Finds what of a project, or of all, nobody uses, and removes it, unless told to look only. Versions of Node are
-/// nobody's alone: they are looked at where no project is named.
+/// Finds what of a project, or of all, nobody uses, and removes it, unless told to look only. Projects share
+/// versions of Node: these are looked at only where no project is named.
 ///
 /// # Errors
 /// There is no such project, or the ledger or a folder cannot be read.

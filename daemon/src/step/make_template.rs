@@ -211,7 +211,7 @@ impl MakeTemplate {
         cx: &Cx,
     ) -> Result<(BTreeMap<String, String>, Vec<String>), Fault> {
         let values = self.values(project, cx);
-        // It only lets in visitors, of whom there are none.
+        // It only lets visitors in, and a template has no visitors.
         let recipe = Recipe {
             over: None,
             ..recipe.clone()

@@ -46,7 +46,7 @@ impl Store {
         .await
     }
 
-    /// What keeps a build; `None`: nothing does, or there is none.
+    /// What keeps a build; `None`: nothing keeps it, or the ledger does not have it.
     ///
     /// # Errors
     /// The ledger's.

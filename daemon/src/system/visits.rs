@@ -1,4 +1,5 @@
-//! Whom visitors came to: nginx writes a line with `PROJECT.NAME` for each request, and the daemon takes them away.
+//! Which workspaces had visitors: nginx writes a line with `PROJECT.NAME` for each request, and the daemon reads and
+//! removes these lines.
 
 use crate::domain::UnitName;
 use cid_kernel::fs;

@@ -34,7 +34,7 @@ fn a_workspace_begins_with_what_a_template_holds() {
         "{told}"
     );
     assert_eq!(status_of(&host, "bob---example-com"), "200");
-    // It is the workspace's own, and the template nobody's to write.
+    // The copy is the workspace's own, and nobody may write the template.
     let database = "/srv/cid/guestbook/bob---example-com/src/db.sqlite3";
     assert_eq!(
         owner_of(&host, "%U", database),

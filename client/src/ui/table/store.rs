@@ -4,7 +4,7 @@ use super::table;
 use crate::ui::{left::size, text::clean};
 use cid_client::Unused;
 
-/// What nobody uses, one a line; nothing when there is none.
+/// What nobody uses, one entry a line; empty if everything is used.
 pub(crate) fn unused(unused: &[Unused]) -> String {
     let rows = unused.iter().map(|one| {
         [

@@ -62,7 +62,7 @@ impl Log {
         }
     }
 
-    /// The next whole line, or the beginning of one that is too long; `None` if there is none now. A log
+    /// The next whole line, or the beginning of one that is too long; `None` if no line is ready. A log
     /// that cannot be read has no lines.
     pub(super) fn next(&mut self, piece: &mut Piece, tail: Option<usize>) -> Option<Vec<u8>> {
         loop {
