@@ -23,7 +23,7 @@ use cid_kernel::fs;
 use cid_protocol::fault::Fault;
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::{Mutex, Notify, RwLock};
 use tokio_util::sync::CancellationToken;
 
 /// What all services share. Cheap to clone.
@@ -75,6 +75,8 @@ pub struct Turns {
     pub(crate) removing: Mutex<()>,
     /// The files are read by one at a time.
     pub(crate) reading: Mutex<()>,
+    /// A project's site, vhosts or certificates could not be brought up to date.
+    pub(crate) sites_owed: Notify,
 }
 
 impl Cid {

@@ -12,6 +12,7 @@ use crate::{
 use cid_protocol::fault::Fault;
 use futures::future::join_all;
 use std::{collections::BTreeSet, time::Duration};
+use tokio::time::{sleep, timeout};
 
 /// How often cid looks for renewed certificates, and for what a job kept it from the last time.
 const PAUSE: Duration = Duration::from_mins(5);
@@ -20,8 +21,16 @@ const SHORT_PAUSE: Duration = Duration::from_secs(30);
 
 /// Brings all projects' certificates, sites and vhosts up to date, and removes those of
 /// projects that are gone. An error in one project is logged and does not stop the others. Returns what went
-/// wrong, with the project's name.
+/// wrong, with the project's name; that is tried again soon.
 pub async fn keep_sites(cid: &Cid) -> Vec<String> {
+    let failed = keep(cid).await;
+    if !failed.is_empty() {
+        cid.turns.sites_owed.notify_one();
+    }
+    failed
+}
+
+async fn keep(cid: &Cid) -> Vec<String> {
     let shelf = cid.projects.all();
     let mut failed = Vec::new();
     // A project whose file is currently bad keeps what it has.
@@ -42,7 +51,7 @@ pub async fn keep_sites(cid: &Cid) -> Vec<String> {
 pub async fn keep_sites_forever(cid: Cid) {
     let mut seen = None;
     loop {
-        let failed = keep_sites(&cid).await;
+        let failed = keep(&cid).await;
         let front = keep_front(&cid, &mut seen).await;
         if let Err(fault) = &front {
             tracing::error!("{fault}");
@@ -52,9 +61,17 @@ pub async fn keep_sites_forever(cid: Cid) {
             false => SHORT_PAUSE,
         };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = pause_or_owed(&cid, pause) => {}
             () = cid.stopping.cancelled() => return,
         }
+    }
+}
+
+/// Waits that long; shorter, if somebody else's attempt fails meanwhile.
+async fn pause_or_owed(cid: &Cid, pause: Duration) {
+    let owed = cid.turns.sites_owed.notified();
+    if timeout(pause, owed).await.is_ok() {
+        sleep(SHORT_PAUSE).await;
     }
 }
 

@@ -32,22 +32,33 @@ pub(super) fn decode_as(
     without_mark: &'static Encoding,
 ) -> Result<String, Fault> {
     let mark = MARKS.iter().find(|(mark, _)| content.starts_with(mark));
-    let (encoding, text) = match mark {
+    let (encoding, content) = match mark {
         Some((mark, encoding)) => (*encoding, &content[mark.len()..]),
         None => (Some(without_mark), content),
     };
     let text = encoding
-        .and_then(|encoding| encoding.decode_without_bom_handling_and_without_replacement(text))
+        .and_then(|encoding| encoding.decode_without_bom_handling_and_without_replacement(content))
         // UTF-16 without its mark is mostly valid UTF-8.
         .filter(|text| !text.contains('\0'));
     text.map(std::borrow::Cow::into_owned).ok_or_else(|| {
-        let name = encoding.unwrap_or(UTF_8).name();
+        let why = match content.iter().position(|byte| *byte == 0) {
+            // Wide encodings are full of zero bytes.
+            Some(at) if encoding == Some(UTF_8) => {
+                format!("it has a zero byte, in line {}", line_of(content, at))
+            }
+            _ => format!("it is not text in {}", encoding.unwrap_or(UTF_8).name()),
+        };
         Fault::new(format!(
-            "cannot read {} of the repository: it is not text in {name}",
+            "cannot read {} of the repository: {why}",
             path.display()
         ))
         .hint("save it as UTF-8")
     })
+}
+
+/// The number of the line that this byte is in.
+fn line_of(text: &[u8], at: usize) -> usize {
+    1 + text[..at].iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -101,5 +112,14 @@ pub(super) mod tests {
             assert!(fault.message.contains("app/Procfile"), "{fault}");
             assert!(fault.hint.is_some());
         }
+    }
+
+    #[test]
+    fn says_where_a_zero_byte_is() {
+        let fault = decode(b"a\nweb: x\0y\n", Path::new("Procfile")).unwrap_err();
+        assert!(
+            fault.message.ends_with("it has a zero byte, in line 2"),
+            "{fault}"
+        );
     }
 }
