@@ -126,7 +126,7 @@ mod tests {
             ahead,
             first: Some(Ahead {
                 work: "install".into(),
-                email: crate::domain::Email::parse("ben@example.com").ok(),
+                owner: crate::domain::Owner::parse("ben@example.com").ok(),
                 project: crate::domain::ProjectName::parse("shop"),
                 minutes: 3,
             }),

@@ -5,7 +5,7 @@ use super::{
     Action, Decision, Subject,
     table::{Row, Through},
 };
-use crate::domain::Email;
+use crate::domain::{Email, Owner};
 
 /// What somebody is told about a workspace that is not theirs, whether it exists or not.
 const NOT_YOURS: &str = "this is not yours, or does not exist";
@@ -44,7 +44,8 @@ impl Guest {
 
     /// Whether it is their own.
     pub(super) fn owns(&self, subject: &Subject) -> bool {
-        let is_theirs = |person: &Person| Some(&person.email) == subject.email.as_ref();
+        let owner = subject.owner.as_ref().and_then(Owner::person);
+        let is_theirs = |person: &Person| Some(&person.email) == owner;
         self.person.as_ref().is_some_and(is_theirs)
     }
 

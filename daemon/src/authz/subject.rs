@@ -1,7 +1,7 @@
 //! What a call is about.
 
 use super::{Caller, Door};
-use crate::domain::{Creator, Email, Name, ProjectName};
+use crate::domain::{Creator, Name, Owner, ProjectName};
 use std::fmt;
 use uuid::Uuid;
 
@@ -10,8 +10,8 @@ use uuid::Uuid;
 pub struct Subject {
     /// Its project.
     pub project: ProjectName,
-    /// Its owner's address; `None`: it is about the project's builds.
-    pub email: Option<Email>,
+    /// Whose it is; `None`: it is about the project's builds.
+    pub owner: Option<Owner>,
     /// Its name; `None` if it is yet to be made.
     pub workspace: Option<Name>,
     /// The Unix account that the project file gives this address.
@@ -29,7 +29,7 @@ impl Subject {
     pub fn of_project(project: &ProjectName) -> Self {
         Self {
             project: project.clone(),
-            email: None,
+            owner: None,
             workspace: None,
             account: None,
             creator: None,
@@ -46,8 +46,8 @@ impl Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.email {
-            Some(email) => write!(f, "{email} in {}", self.project),
+        match &self.owner {
+            Some(owner) => write!(f, "{owner} in {}", self.project),
             None => write!(f, "builds of {}", self.project),
         }
     }

@@ -63,7 +63,7 @@ impl Values {
             url: workspace.url.clone(),
             host,
             name: workspace.name.to_string(),
-            email: workspace.email.to_string(),
+            email: workspace.owner.to_string(),
             port: workspace.port,
             socket: own_socket(&workspace.directory, &workspace.instance())
                 .to_string_lossy()

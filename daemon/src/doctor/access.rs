@@ -57,7 +57,7 @@ pub(super) async fn closed(cid: &Cid, workspaces: &[&Workspace], findings: &mut 
                 message,
                 format!(
                     "cictl access repair {} -p {}",
-                    workspace.email, workspace.project
+                    workspace.owner, workspace.project
                 ),
             )),
             Err(fault) => findings.push(Finding::note(subject(), fault.to_string())),
@@ -78,7 +78,8 @@ async fn look(cid: &Cid, call: &Call, workspace: &Workspace) -> Result<Option<St
     let access = project
         .and_then(|entry| entry.as_ref().ok())
         .map(|project| &project.access);
-    let developer = access.and_then(|access| access.people.get(&workspace.email));
+    let person = workspace.owner.person();
+    let developer = access.and_then(|access| access.people.get(person?));
     let group = access.and_then(|access| access.group.as_ref());
     let request = LookAtAccess {
         root: workspace.directory.join(TREE),

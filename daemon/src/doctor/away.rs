@@ -66,7 +66,7 @@ pub(super) async fn away(
         let of_state: Vec<String> = units
             .values()
             .filter(|workspace| workspace.state == state)
-            .map(|workspace| format!("{} in {}", workspace.email, workspace.project))
+            .map(|workspace| format!("{} in {}", workspace.owner, workspace.project))
             .collect();
         if of_state.is_empty() {
             continue;

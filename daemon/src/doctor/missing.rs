@@ -47,11 +47,11 @@ pub(super) async fn missing(
     if is_busy || now.is_none_or(|now| now.state != workspace.state) {
         return Ok(());
     }
-    let (email, project) = (&workspace.email, &workspace.project);
+    let (owner, project) = (&workspace.owner, &workspace.project);
     let anew = match workspace.is_stage() {
-        true => format!("deploy its build again: cictl promote {email} NUMBER -p {project}"),
+        true => format!("deploy its build again: cictl promote {owner} NUMBER -p {project}"),
         false => format!(
-            "delete and create it again: cictl delete {email} -p {project}, cictl create {email} -p {project}"
+            "delete and create it again: cictl delete {owner} -p {project}, cictl create {owner} -p {project}"
         ),
     };
     for inner in [
@@ -161,7 +161,7 @@ pub(super) async fn missing(
             true => "it is crashing",
             false => "it does not run",
         };
-        let (email, project) = (&workspace.email, &workspace.project);
+        let (owner, project) = (&workspace.owner, &workspace.project);
         let other = match &run_file {
             Some(run_file) => other_listener(cid, process, run_file).await,
             None => None,
@@ -170,13 +170,13 @@ pub(super) async fn missing(
             Some(other) => (
                 format!("; {other}, and visitors get that"),
                 format!(
-                    "end that program (ss -ltnp shows it), or have the app listen on another port: cictl deploy {email} -p {project}"
+                    "end that program (ss -ltnp shows it), or have the app listen on another port: cictl deploy {owner} -p {project}"
                 ),
             ),
             None => (
                 String::new(),
                 format!(
-                    "look why (cictl logs {email} -p {project} {}), then: cictl restart {email} -p {project}",
+                    "look why (cictl logs {owner} -p {project} {}), then: cictl restart {owner} -p {project}",
                     process.name
                 ),
             ),

@@ -305,7 +305,7 @@ async fn is_told(cid: &Cid, trouble: &NoticeTrouble) -> Result<bool, Error> {
         Channel::Mail(to) => {
             let of = Some(trouble.project.clone());
             let all = cid.store.workspaces_of_people(of, 0, usize::MAX >> 1);
-            all.await?.iter().any(|workspace| workspace.email == *to)
+            all.await?.iter().any(|workspace| workspace.owner.person() == Some(to))
         }
     })
 }
@@ -320,7 +320,7 @@ fn failing(unit: &UnitName, workspace: &Workspace, health: &Health) -> Finding {
         format!("it is failing: {since}{}", health.message),
         format!(
             "look why (cictl logs {0} -p {1}), mend it, then: cictl restart {0} -p {1}",
-            workspace.email, workspace.project
+            workspace.owner, workspace.project
         ),
     )
 }

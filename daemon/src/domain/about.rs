@@ -1,6 +1,6 @@
 //! What a job is about.
 
-use super::{Creator, Email, Name, ProjectName, UnitName};
+use super::{Creator, Name, Owner, ProjectName, UnitName};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -14,8 +14,8 @@ pub enum About {
     Workspace {
         /// Its number.
         id: i64,
-        /// Its address.
-        email: Email,
+        /// Whose it is.
+        owner: Owner,
         /// Its name.
         name: Name,
         /// `WORK_DIR/NAME`; empty where it is gone.
@@ -53,10 +53,10 @@ impl About {
         }
     }
 
-    /// The person it is for; a build is for nobody alone.
-    pub fn email(&self) -> Option<&Email> {
+    /// Whose workspace it is about; `None` for a build.
+    pub fn owner(&self) -> Option<&Owner> {
         match self {
-            Self::Workspace { email, .. } => Some(email),
+            Self::Workspace { owner, .. } => Some(owner),
             Self::Build { .. } => None,
         }
     }
@@ -90,7 +90,7 @@ impl About {
     /// The stage's name, where it is one.
     pub fn stage(&self) -> Option<&Name> {
         match self {
-            Self::Workspace { name, .. } => Some(name).filter(|name| name.is_of_stage()),
+            Self::Workspace { owner, .. } => owner.stage(),
             Self::Build { .. } => None,
         }
     }
@@ -128,7 +128,7 @@ impl About {
 impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Workspace { email, .. } => write!(f, "{email}"),
+            Self::Workspace { owner, .. } => write!(f, "{owner}"),
             Self::Build { number, .. } => write!(f, "{} {number}", self.made()),
         }
     }

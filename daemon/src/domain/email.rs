@@ -1,6 +1,5 @@
 //! The e-mail address a workspace is asked for.
 
-use super::Name;
 use std::fmt;
 
 /// Longest address taken, in bytes.
@@ -110,16 +109,6 @@ impl Email {
         check_local(local)?;
         check_domain(domain)?;
         Ok(Self(text))
-    }
-
-    /// What stands where a workspace has its owner's address: a stage's name, which is no address.
-    pub fn of_stage(name: &Name) -> Self {
-        Self(name.as_str().to_owned())
-    }
-
-    /// The stage, where this stands for one.
-    pub fn stage(&self) -> Option<Name> {
-        Name::of_stage(&self.0)
     }
 
     /// The address as text.
@@ -241,14 +230,6 @@ mod tests {
         // Long enough to be refused for its length alone.
         let longer = format!("{}@{}", "a".repeat(65), labels(61));
         assert_eq!(Email::parse(&longer), Err(EmailError::TooLong));
-    }
-
-    #[test]
-    fn a_stages_name_is_read_as_no_address() {
-        let stage = Email::of_stage(&Name::of_stage("production").unwrap());
-        assert_eq!(stage.stage().unwrap().as_str(), "production");
-        assert_eq!(Email::parse(stage.as_str()), Err(EmailError::At));
-        assert_eq!(Email::parse("a@b.c").unwrap().stage(), None);
     }
 
     proptest! {

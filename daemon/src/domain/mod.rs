@@ -13,6 +13,7 @@ pub mod job_kind;
 pub mod name;
 pub mod notice;
 pub mod opener;
+pub mod owner;
 pub mod rights;
 pub mod workspace;
 
@@ -29,6 +30,7 @@ pub use job_kind::{Becomes, JobKind};
 pub use name::{Name, ProjectName, UnitName};
 pub use notice::{Channel, CommitStatus, Notice, StatusState};
 pub use opener::Opener;
+pub use owner::Owner;
 pub use rights::{Rights, RightsByProject};
 pub use workspace::{JobState, Workspace, WorkspaceState};
 

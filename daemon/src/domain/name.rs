@@ -58,11 +58,6 @@ impl Name {
         (good && !is_build && text != CATCH_ALL).then(|| Self(text.to_owned()))
     }
 
-    /// Whether it is a stage's, not a workspace's.
-    pub fn is_of_stage(&self) -> bool {
-        !self.0.contains("--")
-    }
-
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -358,7 +353,7 @@ mod tests {
             assert_eq!(Name::of_stage(text), None, "{text}");
         }
         let email = Email::parse("a@b.c").unwrap();
-        assert!(Name::candidates(&email).all(|name| !name.is_of_stage()));
+        assert!(Name::candidates(&email).all(|name| Name::of_stage(name.as_str()).is_none()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A workspace, and the states of workspaces and jobs.
 
-use super::{Creator, Email, Name, ProjectName, UnitName};
+use super::{Creator, Name, Owner, ProjectName, UnitName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 pub struct Workspace {
     /// Number in the ledger, never reused.
     pub id: i64,
-    /// Its owner's address.
-    pub email: Email,
+    /// Whose it is.
+    pub owner: Owner,
     /// Its project.
     pub project: ProjectName,
     /// The name of its directory, branch and sub-domain.
@@ -56,9 +56,9 @@ impl Workspace {
         rest.split([':', '/']).next()
     }
 
-    /// Whether it is a stage of its project; its address is the stage's name then.
+    /// Whether it is a stage of its project.
     pub fn is_stage(&self) -> bool {
-        self.name.is_of_stage()
+        self.owner.stage().is_some()
     }
 
     /// Whether it answers over HTTPS.

@@ -3,7 +3,7 @@
 use super::{Inner, output::redact, plan::Step};
 use crate::{
     config::{Limits, Project, Stage},
-    domain::{About, Build, Email, Name, ProjectName, UnitName},
+    domain::{About, Build, Name, Owner, ProjectName, UnitName},
     store::{Artifact, Debt, Store},
     system::{
         Effect, System,
@@ -102,9 +102,9 @@ impl Cx {
         &self.unit
     }
 
-    /// The address that the job is for; a stage's name for one of a stage.
-    pub fn email(&self) -> Option<&Email> {
-        self.about.email()
+    /// Whose workspace the job is about; `None` for a build.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.about.owner()
     }
 
     /// The project's name.

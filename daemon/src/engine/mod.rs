@@ -150,7 +150,7 @@ impl Engine {
             Appended::Job(workspace) => *workspace,
             Appended::Exists(existing, job) => {
                 return Err(Error::Exists {
-                    email: existing.email.to_string(),
+                    email: existing.owner.to_string(),
                     project: existing.project.to_string(),
                     url: existing.url,
                     job,

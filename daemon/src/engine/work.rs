@@ -97,8 +97,8 @@ impl Work {
             .rsplit_once('.')
             .map_or(kind.as_str(), |(work, _)| work);
         let row = &self.row;
-        let email = row.about.email().cloned();
-        Who::step(row.id, row.project.clone(), email, work)
+        let owner = row.about.owner().cloned();
+        Who::step(row.id, row.project.clone(), owner, work)
     }
 
     /// Values that must not appear in anything that people see.

@@ -253,7 +253,7 @@ async fn was_bad(cid: &Cid, story: &Story, row: &JobRow) -> Result<bool, Error> 
         Subject::Stage { .. } | Subject::Workspace { .. } => {
             let filter = JobFilter {
                 project: Some(story.project.clone()),
-                email: row.about.email().cloned(),
+                owner: row.about.owner().cloned(),
                 before: Some(story.job),
             };
             let past = cid.store.jobs(filter, PAST).await?;

@@ -42,7 +42,7 @@ impl ByItself<'_> {
             door: (*by).to_owned(),
             rpc: self.rpc.to_owned(),
             action: self.action.id().to_owned(),
-            email: of(&|workspace| workspace.email.to_string()),
+            email: of(&|workspace| workspace.owner.to_string()),
             project: project.to_string(),
             workspace: of(&|workspace| workspace.name.to_string()),
             job: job.to_string(),

@@ -5,7 +5,7 @@ use crate::{
     authz::Claim,
     cid::Cid,
     config::{Project, Projects},
-    domain::{Creator, Email, EmailError, Name, Workspace, WorkspaceState},
+    domain::{Creator, Email, EmailError, Name, Owner, Workspace, WorkspaceState},
     error::Error,
     plan::Order,
     store::{Quota, Subject},
@@ -20,14 +20,14 @@ use uuid::Uuid;
 /// # Errors
 /// There is one, there can be none now, or the actor may not.
 pub async fn create(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Error> {
-    let Named { email, project } = named;
-    if email.stage().is_some() {
+    let Named { owner, project } = named;
+    let Owner::Person(email) = owner else {
         let message = EmailError::At.to_string();
         return Err(Error::invalid("workspace.email", message));
-    }
+    };
     let of = cid.projects.named_or_only(project)?;
     let permit = claim
-        .bind(subject(cid, &of.name, email, None, None))
+        .bind(subject(cid, &of.name, owner, None, None))
         .await?;
     // It may have been removed while a person typed a password.
     let _turn = cid.turns.creating.read().await;
@@ -57,7 +57,7 @@ fn candidates(
     let created_at = jiff::Timestamp::now();
     let under = |name: Name| Workspace {
         id: 0,
-        email: email.clone(),
+        owner: email.clone().into(),
         project: project.name.clone(),
         state: WorkspaceState::Creating,
         port: None,

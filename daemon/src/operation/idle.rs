@@ -80,7 +80,7 @@ async fn put_to_sleep(cid: &Cid, project: &Project, workspace: &Workspace) -> Re
         return Ok(());
     }
     let named = Named {
-        email: workspace.email.clone(),
+        owner: workspace.owner.clone(),
         project: project.name.to_string(),
     };
     let claim = Claim::of_trigger(project.name.clone(), Action::Restart);

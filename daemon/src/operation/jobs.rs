@@ -5,7 +5,7 @@ use crate::{
     authz::{Action, Claim, Decision, Denial, Permit, Subject, Viewer},
     cid::Cid,
     domain::{
-        About, JobState,
+        About, JobState, Owner,
         event::{Progress, What},
     },
     engine::Plan,
@@ -61,9 +61,9 @@ pub async fn list_jobs(
     mut filter: JobFilter,
     limit: usize,
 ) -> Result<Vec<ShownJob>, Error> {
-    match (viewer.only(), &filter.email) {
-        (Some(own), None) => filter.email = Some(own.clone()),
-        (_, Some(email)) => viewer.may_see(Some(email))?,
+    match (viewer.only(), &filter.owner) {
+        (Some(own), None) => filter.owner = Some(own.clone().into()),
+        (_, Some(owner)) => viewer.may_see(owner.person())?,
         (None, None) => {}
     }
     let rows = cid.store.jobs(filter, limit).await?;
@@ -103,7 +103,7 @@ pub async fn retry_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, Er
 pub(super) async fn job_to_see(cid: &Cid, viewer: &Viewer, id: Uuid) -> Result<JobRow, Error> {
     let job = cid.engine.job(id).await;
     match &job {
-        Ok(job) => viewer.may_see(job.about.email())?,
+        Ok(job) => viewer.may_see(job.about.owner().and_then(Owner::person))?,
         Err(_) => viewer.may_see_all()?,
     }
     job
@@ -113,13 +113,13 @@ pub(super) async fn job_to_see(cid: &Cid, viewer: &Viewer, id: Uuid) -> Result<J
 pub(super) fn about(cid: &Cid, job: &JobRow) -> Subject {
     let creator = job.about.creator();
     match &job.about {
-        About::Workspace { email, name, .. } => {
+        About::Workspace { owner, name, .. } => {
             let made = Some((name, creator));
-            subject(cid, &job.project, email, made, Some(job.id))
+            subject(cid, &job.project, owner, made, Some(job.id))
         }
         About::Build { .. } => Subject {
             project: job.project.clone(),
-            email: None,
+            owner: None,
             deployers: None,
             workspace: None,
             account: None,

@@ -50,7 +50,7 @@ use crate::{
     authz::{Claim, Permit, Subject},
     cid::Cid,
     config::Project,
-    domain::{Creator, Email, Name, ProjectName, Workspace, WorkspaceState},
+    domain::{Creator, Name, Owner, ProjectName, Workspace, WorkspaceState},
     engine::Submission,
     error::Error,
     plan::{Ground, Order},
@@ -66,7 +66,7 @@ const NOTHING_ELSE: &str = "without it a workspace can be shown, run commands an
 #[derive(Clone, Debug)]
 pub struct Named {
     /// Whose.
-    pub email: Email,
+    pub owner: Owner,
     /// Of which project; empty if they have only one.
     pub project: String,
 }
@@ -83,10 +83,10 @@ pub struct Begun {
 /// The workspace that is named.
 ///
 /// # Errors
-/// The address has no workspace, or it has several and no project is named.
+/// The owner has no workspace, or has several and no project is named.
 pub async fn resolve(cid: &Cid, named: &Named) -> Result<Workspace, Error> {
-    let Named { email, project } = named;
-    let mut found = cid.store.workspaces_of(email.clone()).await?;
+    let Named { owner, project } = named;
+    let mut found = cid.store.workspaces_of(owner.clone()).await?;
     if !project.is_empty() {
         let name = ProjectName::parse(project);
         if !found.iter().any(|w| Some(&w.project) == name.as_ref()) {
@@ -99,9 +99,9 @@ pub async fn resolve(cid: &Cid, named: &Named) -> Result<Workspace, Error> {
         1 => found
             .pop()
             .ok_or_else(|| Error::not_found("there is no such workspace")),
-        0 if let Some(stage) = email.stage() => Err(no_stage(cid, &stage, project)),
+        0 if let Some(stage) = owner.stage() => Err(no_stage(cid, stage, project)),
         0 => Err(Error::NotFound {
-            message: format!("{email} has no workspace{}", of_project(project)),
+            message: format!("{owner} has no workspace{}", of_project(project)),
             hint: Some("cictl list shows them all".into()),
         }),
         _ => {
@@ -109,7 +109,7 @@ pub async fn resolve(cid: &Cid, named: &Named) -> Result<Workspace, Error> {
             Err(Error::Invalid {
                 field: "workspace.project",
                 message: format!(
-                    "{email} has workspaces in several projects: {}",
+                    "{owner} has workspaces in several projects: {}",
                     projects.join(", ")
                 ),
                 hint: Some("say which one with -p PROJECT".into()),
@@ -176,35 +176,37 @@ pub async fn known_project(cid: &Cid, name: &str) -> Result<ProjectName, Error> 
 pub async fn bind(cid: &Cid, claim: Claim, workspace: &Workspace) -> Result<Permit, Error> {
     let Workspace {
         project,
-        email,
+        owner,
         name,
         creator,
         ..
     } = workspace;
     let made = Some((name, creator));
-    claim.bind(subject(cid, project, email, made, None)).await
+    claim.bind(subject(cid, project, owner, made, None)).await
 }
 
 /// What the gate is asked about.
 pub(crate) fn subject(
     cid: &Cid,
     project: &ProjectName,
-    email: &Email,
+    owner: &Owner,
     made: Option<(&Name, &Creator)>,
     job: Option<Uuid>,
 ) -> Subject {
-    let stage = email.stage();
+    let stage = owner.stage();
     let file = cid.projects.standing(project.as_str()).ok();
     Subject {
         deployers: file.and_then(|file| file.access.deployers.clone().filter(|_| stage.is_some())),
         project: project.clone(),
-        email: Some(email.clone()),
+        owner: Some(owner.clone()),
         workspace: made.map(|(name, _)| name.clone()),
         // Who deployed to a stage first has no right to it by that.
         creator: made
             .filter(|_| stage.is_none())
             .map(|(_, creator)| creator.clone()),
-        account: cid.projects.account_of(project, email),
+        account: owner
+            .person()
+            .and_then(|email| cid.projects.account_of(project, email)),
         job,
     }
 }
@@ -239,7 +241,7 @@ async fn refuse_live_job(cid: &Cid, workspace: &Workspace) -> Result<(), Error> 
 
 /// Fails for a stage, and says why.
 fn refuse_stage(named: &Named, why: &str) -> Result<(), Error> {
-    match named.email.stage() {
+    match named.owner.stage() {
         Some(stage) => Err(Error::Precondition {
             message: format!("{stage} is a stage: {why}"),
             hint: None,

@@ -80,7 +80,7 @@ pub async fn run(cid: &Cid, claim: Claim, named: &Named, wanted: Wanted) -> Resu
     if !workspace.state.is_whole() {
         refuse_live_job(cid, &workspace).await?;
         return Err(Error::Precondition {
-            message: format!("the workspace of {} is not ready", workspace.email),
+            message: format!("the workspace of {} is not ready", workspace.owner),
             hint: Some("cictl show tells its state and its job".into()),
         });
     }

@@ -63,7 +63,7 @@ pub struct Standing {
 /// There is no such workspace, or it is not for this viewer to see.
 pub async fn show(cid: &Cid, viewer: &Viewer, named: &Named, look: bool) -> Result<Shown, Error> {
     // Before the ledger is asked: whether there is one is not for everybody to know either.
-    viewer.may_see(Some(&named.email))?;
+    viewer.may_see(named.owner.person())?;
     let workspace = resolve(cid, named).await?;
     let seen = async {
         let mut looked = look_at_health(cid, &[&workspace], SHOW_LIMIT).await;
@@ -108,7 +108,7 @@ pub async fn list(
                 .await?
         }
         Some(email) => {
-            let mut own = cid.store.workspaces_of(email.clone()).await?;
+            let mut own = cid.store.workspaces_of(email.clone().into()).await?;
             own.retain(|w| w.id > after && project.as_ref().is_none_or(|p| w.project == *p));
             own.sort_by_key(|w| w.id);
             own.truncate(limit);

@@ -80,7 +80,7 @@ async fn wake(cid: &Cid, workspace: &Workspace) -> Result<bool, Error> {
         return Ok(false);
     }
     let named = Named {
-        email: workspace.email.clone(),
+        owner: workspace.owner.clone(),
         project: workspace.project.to_string(),
     };
     let claim = Claim::of_trigger(workspace.project.clone(), Action::Restart);

@@ -59,7 +59,7 @@ impl<'a> RemoteNow<'a> {
         let report = self.work(judged).await?;
         if report.loses_work() {
             return Err(Error::WorkWouldBeLost {
-                email: self.workspace.email.to_string(),
+                email: self.workspace.owner.to_string(),
                 report: Box::new(report),
             });
         }

@@ -70,7 +70,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
             url: project.git.url.to_string(),
             base: base(),
             branch: branch(),
-            email: facts.workspace.email.to_string(),
+            email: facts.workspace.owner.to_string(),
         })
         .then(&InstallDependencies {
             mirror: facts.mirror(),
@@ -89,7 +89,7 @@ pub fn create(facts: &Facts<'_>) -> Plan {
         // would leave the developer out.
         .then(&GrantAccess {
             directory: directory(),
-            email: workspace.email.clone(),
+            owner: workspace.owner.clone(),
         });
     with_static(plan, facts, None)
         .then(&StartProcesses {

@@ -89,7 +89,7 @@ pub fn deploy(facts: &Facts<'_>) -> Plan {
         .then(&Release { instance: next() })
         .then(&GrantAccess {
             directory: directory(),
-            email: workspace.email.clone(),
+            owner: workspace.owner.clone(),
         });
     let follow = Follow {
         reserve_port,

@@ -7,7 +7,7 @@ use crate::{domain::JobKind, engine::Plan, step::RepairAccess};
 pub fn repair_access(facts: &Facts<'_>) -> Plan {
     Plan::new(JobKind::RepairAccess).then(&RepairAccess {
         directory: facts.workspace.directory.clone(),
-        email: facts.workspace.email.clone(),
+        owner: facts.workspace.owner.clone(),
         account: facts.account.clone(),
     })
 }

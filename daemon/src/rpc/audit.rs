@@ -139,9 +139,9 @@ fn line(call: &Call, outcome: Code) -> AuditLine {
         rpc: short(&call.rpc),
         action: known.action.map(|a| a.id().to_owned()).unwrap_or_default(),
         email: subject
-            .and_then(|s| s.email.as_ref())
-            .or(known.address.as_ref())
+            .and_then(|s| s.owner.as_ref())
             .map(ToString::to_string)
+            .or(known.address.as_ref().map(ToString::to_string))
             .unwrap_or_default(),
         project: subject
             .map(|s| &s.project)

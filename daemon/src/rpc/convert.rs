@@ -91,7 +91,7 @@ pub(super) fn state(workspace: &Workspace) -> v1::WorkspaceState {
 
 pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users) -> v1::Workspace {
     v1::Workspace {
-        email: workspace.email.to_string(),
+        email: workspace.owner.to_string(),
         project: workspace.project.to_string(),
         name: workspace.name.to_string(),
         state: state(workspace).into(),
@@ -222,7 +222,7 @@ pub(super) fn job(shown: &ShownJob) -> v1::Job {
         state: job_state(row.state).into(),
         email: row
             .about
-            .email()
+            .owner()
             .map(ToString::to_string)
             .unwrap_or_default(),
         project: row.project.to_string(),
@@ -255,13 +255,13 @@ pub(super) fn waiting(waiting: &Waiting) -> v1::Waiting {
         Resource::GitServer(server) => (v1::WaitingFor::GitServer, server.as_str()),
     };
     let first = waiting.first.as_ref();
-    let email = first.and_then(|first| first.email.as_ref());
+    let owner = first.and_then(|first| first.owner.as_ref());
     v1::Waiting {
         resource: resource.into(),
         of: of.to_owned(),
         ahead: u32::try_from(waiting.ahead).unwrap_or(u32::MAX),
         work: first.map(|first| first.work.clone()).unwrap_or_default(),
-        email: email.map(ToString::to_string).unwrap_or_default(),
+        email: owner.map(ToString::to_string).unwrap_or_default(),
         minutes: first.map_or(0, |first| first.minutes),
         text: waiting.to_string(),
     }

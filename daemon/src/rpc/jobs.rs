@@ -32,9 +32,9 @@ impl Jobs for Cid {
         let viewer = viewer(&request)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size, 50)?;
-        let email = match request.email.as_str() {
+        let owner = match request.email.as_str() {
             "" => None,
-            text => Some(email("email", text)?),
+            text => Some(email("email", text)?.into()),
         };
         let project = match request.project.as_str() {
             "" => None,
@@ -42,7 +42,7 @@ impl Jobs for Cid {
         };
         let filter = JobFilter {
             project,
-            email,
+            owner,
             before: page_token(&request.page_token)?,
         };
         let jobs = operation::list_jobs(self, &viewer, filter, limit).await?;

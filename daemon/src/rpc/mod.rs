@@ -22,7 +22,7 @@ pub use server::{Doors, serve};
 
 use crate::{
     authz::{Call, Claim, Viewer},
-    domain::{Email, Name, ProjectName},
+    domain::{Email, EmailError, Owner, ProjectName},
     error::Error,
     operation::Named,
 };
@@ -34,16 +34,17 @@ use std::{str::FromStr, sync::Arc};
 fn named(reference: Option<WorkspaceRef>) -> Result<Named, Error> {
     let reference = reference.unwrap_or_default();
     Ok(Named {
-        email: match Name::of_stage(&reference.email) {
-            Some(stage) => Email::of_stage(&stage),
-            None => email("workspace.email", &reference.email)?,
-        },
+        owner: of_field("workspace.email", Owner::parse(&reference.email))?,
         project: reference.project,
     })
 }
 
 fn email(field: &'static str, text: &str) -> Result<Email, Error> {
-    Email::parse(text).map_err(|error| Error::invalid(field, error.to_string()))
+    of_field(field, Email::parse(text))
+}
+
+fn of_field<T>(field: &'static str, parsed: Result<T, EmailError>) -> Result<T, Error> {
+    parsed.map_err(|error| Error::invalid(field, error.to_string()))
 }
 
 /// The caller, as [`enforce`] stored it in a request whose row does not say that it is about a workspace.

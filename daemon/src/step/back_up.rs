@@ -164,7 +164,7 @@ pub(super) async fn tidy_backups(directory: &Path, has_failed: bool, cx: &Cx) ->
 async fn failed(after: Option<Uuid>, has_failed: bool, cx: &Cx) -> Result<Vec<PathBuf>, Fault> {
     let filter = JobFilter {
         project: Some(cx.project_name().clone()),
-        email: cx.email().cloned(),
+        owner: cx.owner().cloned(),
         before: None,
     };
     let jobs = cx.store().jobs(filter, PAST_JOBS).await?;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Access, Limits},
-    domain::{Account, Email},
+    domain::{Account, Owner},
     engine::{Cx, Step},
     system::{inside::Inside, nginx::worker},
 };
@@ -32,7 +32,7 @@ pub struct GrantAccess {
     /// `WORK_DIR/NAME`; taken back with it.
     pub directory: PathBuf,
     /// Whose workspace it is.
-    pub email: Email,
+    pub owner: Owner,
 }
 
 impl Step for GrantAccess {
@@ -60,7 +60,7 @@ impl Step for GrantAccess {
         open_socket(&self.directory, cx).await?;
         let access = &cx.project()?.access;
         let account = made(cx).map(|made| made.account);
-        let who = Who::of(access, &self.email)?;
+        let who = Who::of(access, &self.owner)?;
         if who.uids.is_empty() && who.gids.is_empty() {
             return Ok(());
         }
@@ -99,8 +99,8 @@ pub(super) struct Who {
 
 impl Who {
     /// The people in the project's current file.
-    pub(super) fn of(access: &Access, email: &Email) -> Result<Self, Fault> {
-        let developer = access.people.get(email);
+    pub(super) fn of(access: &Access, owner: &Owner) -> Result<Self, Fault> {
+        let developer = owner.person().and_then(|email| access.people.get(email));
         let uids = developer.into_iter().map(|account| uid_of(account));
         let gids = access.group.iter().map(|group| gid_of(group));
         Ok(Self {

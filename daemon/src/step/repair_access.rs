@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::{Access, Limits},
-    domain::{Account, Email},
+    domain::{Account, Owner},
     engine::{Cx, Step},
     system::helpers::Identity,
 };
@@ -24,7 +24,7 @@ pub struct RepairAccess {
     /// `WORK_DIR/NAME`.
     pub directory: PathBuf,
     /// Whose workspace it is.
-    pub email: Email,
+    pub owner: Owner,
     /// Its own account; `None` in a sandbox.
     pub account: Option<Account>,
 }
@@ -49,7 +49,7 @@ impl Step for RepairAccess {
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
         let access = &cx.project()?.access;
-        let who = Who::of(access, &self.email)?;
+        let who = Who::of(access, &self.owner)?;
         let mut request = who.grant(&self.directory, self.account.as_ref());
         request.owners = self.owners(access, &request);
         list_directory(&self.directory, &request, cx);

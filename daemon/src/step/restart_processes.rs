@@ -65,7 +65,7 @@ async fn note_stale(instance: &UnitName, cx: &Cx) {
     if !stale.is_empty() {
         cx.note(format!(
             "changed since the processes were set up, and not in effect before: cictl deploy {} -p {} ({})",
-            workspace.email,
+            workspace.owner,
             workspace.project,
             stale.join(", ")
         ));

@@ -157,7 +157,7 @@ async fn other_port(cx: &Cx) -> String {
     match cx.store().workspace(cx.workspace()).await {
         Ok(Some(workspace)) if !workspace.is_stage() => format!(
             "{end}, or have the app listen on another port: cictl deploy {} -p {}",
-            workspace.email, workspace.project
+            workspace.owner, workspace.project
         ),
         _ => end.to_owned(),
     }

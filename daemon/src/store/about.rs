@@ -1,9 +1,6 @@
 //! What a job is about, as its row says.
 
-use super::{
-    StoreError,
-    rows::{owner, parse},
-};
+use super::{StoreError, rows::parse};
 use crate::domain::{About, JobKind};
 use rusqlite::Row;
 use std::path::PathBuf;
@@ -25,7 +22,7 @@ pub(super) fn about(row: &Row<'_>) -> Result<About, StoreError> {
         },
         None => About::Workspace {
             id: row.get(1)?,
-            email: owner(row.get(2)?)?,
+            owner: parse(row.get(2)?)?,
             name: parse(row.get(4)?)?,
             directory: directory(11)?,
             creator,

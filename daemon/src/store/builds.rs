@@ -106,7 +106,7 @@ fn submit_build(t: &Transaction<'_>, new: NewBuild) -> Result<AppendedBuild, Sto
     let plan = (new.plan)(&build)?.to_string();
     PLAN.check(plan.len(), "this job")?;
     t.execute(
-        "INSERT INTO jobs (id, build, email, project, name, kind, state, plan, creator, created_at) \
+        "INSERT INTO jobs (id, build, owner, project, name, kind, state, plan, creator, created_at) \
          VALUES (?1, ?2, '', ?3, ?4, ?5, 'queued', ?6, ?7, ?8)",
         params![
             build.job.to_string(),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    domain::{Deployment, Email, Name, Workspace, WorkspaceState},
+    domain::{Deployment, Name, Owner, Workspace, WorkspaceState},
     store::{Appended, Keeps, KeptBy, NewJob, Quota, Subject},
 };
 use uuid::Uuid;
@@ -95,7 +95,7 @@ async fn deployed() -> (tempfile::TempDir, Store, Vec<Build>, Workspace) {
     let name = Name::of_stage("live").unwrap();
     let row = Workspace {
         id: 0,
-        email: Email::of_stage(&name),
+        owner: Owner::Stage(name.clone()),
         project: builds[0].project.clone(),
         state: WorkspaceState::Creating,
         port: None,

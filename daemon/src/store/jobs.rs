@@ -8,10 +8,10 @@ use super::{
     journal::append,
     quota::{Quota, Reached, reached},
     rows::{parse, text, time},
-    workspaces::{by_email, by_id, insert, is_free},
+    workspaces::{by_id, by_owner, insert, is_free},
 };
 use crate::domain::{
-    About, Email, JobKind, JobState, ProjectName, Workspace, WorkspaceState,
+    About, JobKind, JobState, Owner, ProjectName, Workspace, WorkspaceState,
     event::{Event, Failure, What},
 };
 use cid_protocol::budget::PLAN;
@@ -100,7 +100,7 @@ pub struct JobFilter {
     /// Of this project.
     pub project: Option<ProjectName>,
     /// Of this address.
-    pub email: Option<Email>,
+    pub owner: Option<Owner>,
     /// Older than this one.
     pub before: Option<Uuid>,
 }
@@ -108,7 +108,7 @@ pub struct JobFilter {
 /// How many live jobs a refusal at the limit names.
 const NAMED: u32 = 5;
 const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
-const COLUMNS: &str = "SELECT id, workspace, email, project, name, kind, state, plan, failure, created_at, ended_at, \
+const COLUMNS: &str = "SELECT id, workspace, owner, project, name, kind, state, plan, failure, created_at, ended_at, \
     (SELECT directory FROM workspaces WHERE workspaces.id = jobs.workspace), creator, \
     build, (SELECT directory FROM builds WHERE builds.id = jobs.build) FROM jobs";
 
@@ -205,16 +205,16 @@ impl Store {
     pub async fn jobs(&self, filter: JobFilter, limit: usize) -> Result<Vec<JobRow>, StoreError> {
         self.read(move |c| {
             // Ids are UUIDs of version 7: they sort by time.
-            let rest = "WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR email = ?2) \
+            let rest = "WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR owner = ?2) \
                         AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4";
             let project = filter.project.as_ref().map(ProjectName::as_str);
-            let email = filter.email.as_ref().map(Email::as_str);
+            let owner = filter.owner.as_ref().map(Owner::as_str);
             query(
                 c,
                 rest,
                 params![
                     project,
-                    email,
+                    owner,
                     filter.before.map(|id| id.to_string()),
                     limit
                 ],
@@ -363,7 +363,7 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
             let Some(first) = candidates.first() else {
                 return Ok(Appended::NoName);
             };
-            if let Some(existing) = by_email(t, &first.project, &first.email)? {
+            if let Some(existing) = by_owner(t, &first.project, &first.owner)? {
                 let job = live_job(t, existing.id)?.map(|job| job.id);
                 return Ok(Appended::Exists(Box::new(existing), job));
             }
@@ -406,12 +406,12 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
     let plan = (new.plan)(&workspace)?.to_string();
     PLAN.check(plan.len(), "this job")?;
     t.execute(
-        "INSERT INTO jobs (id, workspace, email, project, name, kind, state, prior_state, plan, creator, created_at) \
+        "INSERT INTO jobs (id, workspace, owner, project, name, kind, state, prior_state, plan, creator, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?9, ?10)",
         params![
             new.id.to_string(),
             workspace.id,
-            workspace.email.as_str(),
+            workspace.owner.as_str(),
             workspace.project.as_str(),
             workspace.name.as_str(),
             text(&new.kind)?,

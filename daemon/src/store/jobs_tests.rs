@@ -112,7 +112,7 @@ fn new(email: &str) -> Subject {
     let email = Email::parse(email).unwrap();
     let make = |name: Name| Workspace {
         id: 0,
-        email: email.clone(),
+        owner: email.clone().into(),
         project: ProjectName::parse("shop").unwrap(),
         name: name.clone(),
         state: WorkspaceState::Creating,
@@ -153,7 +153,7 @@ async fn so_many_jobs_are_live_and_no_more() {
     };
     let named: Vec<&str> = oldest
         .iter()
-        .map(|job| job.about.email().unwrap().as_str())
+        .map(|job| job.about.owner().unwrap().as_str())
         .collect();
     assert_eq!(named, ["a@example.com", "b@example.com"]);
     assert_eq!(ledger.state(third).await, None);

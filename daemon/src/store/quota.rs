@@ -69,7 +69,7 @@ fn counted(
     };
     // The project file says how many stages there are.
     let mut statement = t.prepare_cached(
-        "SELECT email, project, creator FROM workspaces \
+        "SELECT owner, project, creator FROM workspaces \
          WHERE (?1 IS NULL OR project = ?1) AND instr(name, '--') > 0 ORDER BY id",
     )?;
     let mut rows = statement.query(params![project])?;

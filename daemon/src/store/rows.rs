@@ -1,7 +1,6 @@
 //! Small translations between SQLite's columns and the domain.
 
 use super::StoreError;
-use crate::domain::{Email, Name};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A unit enum or newtype as the bare text of its JSON string.
@@ -15,14 +14,6 @@ pub(super) fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
 /// The inverse of [`text`].
 pub(super) fn parse<T: DeserializeOwned>(text: String) -> Result<T, StoreError> {
     Ok(serde_json::from_value(serde_json::Value::String(text))?)
-}
-
-/// Whose a row is: an address, or a stage's name.
-pub(super) fn owner(text: String) -> Result<Email, StoreError> {
-    match Name::of_stage(&text) {
-        Some(stage) => Ok(Email::of_stage(&stage)),
-        None => parse(text),
-    }
 }
 
 /// A time as text that sorts by time.

@@ -2,16 +2,16 @@
 
 use super::{
     Store, StoreError,
-    rows::{owner, parse, text, time},
+    rows::{parse, text, time},
 };
-use crate::domain::{Email, Name, ProjectName, UnitName, Workspace};
+use crate::domain::{Name, Owner, ProjectName, UnitName, Workspace};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
 };
 
-const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port, w.directory, w.branch, \
+const COLUMNS: &str = "SELECT w.id, w.owner, w.project, w.name, w.state, p.port, w.directory, w.branch, \
      w.url, w.commit_id, w.deployment, w.created_at, w.job, w.creator, b.at FROM workspaces w \
      LEFT JOIN ports p ON p.workspace = w.id AND p.deployment = w.deployment \
      LEFT JOIN remote_branches b ON b.project = w.project AND b.branch = w.branch AND b.commit_id IS NULL \
@@ -20,7 +20,7 @@ const COLUMNS: &str = "SELECT w.id, w.email, w.project, w.name, w.state, p.port,
 fn workspace(row: &Row<'_>) -> Result<Workspace, StoreError> {
     Ok(Workspace {
         id: row.get(0)?,
-        email: owner(row.get(1)?)?,
+        owner: parse(row.get(1)?)?,
         project: parse(row.get(2)?)?,
         name: parse(row.get(3)?)?,
         state: parse(row.get(4)?)?,
@@ -56,14 +56,14 @@ pub(super) fn by_id(connection: &Connection, id: i64) -> Result<Option<Workspace
     Ok(query(connection, "WHERE w.id = ?1", [id])?.pop())
 }
 
-/// A workspace by address and project, inside a transaction.
-pub(super) fn by_email(
+/// A workspace by owner and project, inside a transaction.
+pub(super) fn by_owner(
     connection: &Connection,
     project: &ProjectName,
-    email: &Email,
+    owner: &Owner,
 ) -> Result<Option<Workspace>, StoreError> {
-    let values = params![project.as_str(), email.as_str()];
-    Ok(query(connection, "WHERE w.project = ?1 AND w.email = ?2", values)?.pop())
+    let values = params![project.as_str(), owner.as_str()];
+    Ok(query(connection, "WHERE w.project = ?1 AND w.owner = ?2", values)?.pop())
 }
 
 /// Whether nobody has this workspace's name in its project, nor its address or its folder, inside a
@@ -85,10 +85,10 @@ pub(super) fn insert(
     workspace: &Workspace,
 ) -> Result<i64, StoreError> {
     transaction.execute(
-        "INSERT INTO workspaces (email, project, name, state, directory, branch, url, created_at, job, creator) \
+        "INSERT INTO workspaces (owner, project, name, state, directory, branch, url, created_at, job, creator) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
-            workspace.email.as_str(),
+            workspace.owner.as_str(),
             workspace.project.as_str(),
             workspace.name.as_str(),
             text(&workspace.state)?,
@@ -112,12 +112,12 @@ impl Store {
         self.read(move |connection| by_id(connection, id)).await
     }
 
-    /// All workspaces of an address, in every project.
+    /// All workspaces of an owner, in every project.
     ///
     /// # Errors
     /// The ledger's.
-    pub async fn workspaces_of(&self, email: Email) -> Result<Vec<Workspace>, StoreError> {
-        self.read(move |c| query(c, "WHERE w.email = ?1 ORDER BY w.project", [email.as_str()]))
+    pub async fn workspaces_of(&self, owner: Owner) -> Result<Vec<Workspace>, StoreError> {
+        self.read(move |c| query(c, "WHERE w.owner = ?1 ORDER BY w.project", [owner.as_str()]))
             .await
     }
 
@@ -168,7 +168,7 @@ impl Store {
         project: ProjectName,
         stage: Name,
     ) -> Result<Option<Workspace>, StoreError> {
-        self.read(move |c| by_email(c, &project, &Email::of_stage(&stage)))
+        self.read(move |c| by_owner(c, &project, &Owner::Stage(stage)))
             .await
     }
 

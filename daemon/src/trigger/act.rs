@@ -158,7 +158,7 @@ async fn deploy(
     let begun = operation::stay(cid, claim, &named(workspace), &Staying::DEPLOY).await?;
     let (action, workspace) = (Action::Deploy, Some(&begun.workspace));
     audit::began(cid, &project.name, action, workspace, None, begun.job).await;
-    let message = format!("the workspace of {} is deployed", begun.workspace.email);
+    let message = format!("the workspace of {} is deployed", begun.workspace.owner);
     Ok((message, Some(begun.job)))
 }
 
@@ -169,7 +169,7 @@ async fn gone(
     workspace: &Workspace,
     since: Option<Timestamp>,
 ) -> Option<Told> {
-    let email = &workspace.email;
+    let owner = &workspace.owner;
     let deletes = project.git.on_branch_deleted == OnBranchDeleted::Delete;
     let Some(since) = since else {
         let then = match deletes {
@@ -178,7 +178,7 @@ async fn gone(
         };
         tell_owner(cid, project, workspace, then).await;
         return Some((
-            format!("it is gone; the workspace of {email} {then}"),
+            format!("it is gone; the workspace of {owner} {then}"),
             None,
             false,
         ));
@@ -191,7 +191,7 @@ async fn gone(
     let deleted = match delete(cid, project, workspace).await {
         Ok(Some(deleted)) => Ok(deleted),
         Ok(None) => {
-            let message = format!("it is back; the workspace of {email} stays");
+            let message = format!("it is back; the workspace of {owner} stays");
             return Some((message, None, false));
         }
         Err(error) => Err(error),
@@ -202,9 +202,9 @@ async fn gone(
         let action = Action::DeleteAny;
         audit::began(cid, &project.name, action, Some(workspace), None, job).await;
     }
-    let what = format!("delete the workspace of {email}");
+    let what = format!("delete the workspace of {owner}");
     let began = deleted.map(|deleted| {
-        let message = format!("it is gone, and the workspace of {email} is deleted");
+        let message = format!("it is gone, and the workspace of {owner} is deleted");
         (message, deleted.job)
     });
     let (message, job, _) = told(&what, began);
@@ -243,7 +243,10 @@ async fn tell_owner(cid: &Cid, project: &Project, workspace: &Workspace, then: &
     if cid.settings.mail.is_none() {
         return;
     }
-    let (branch, email) = (&workspace.branch, &workspace.email);
+    let branch = &workspace.branch;
+    let Some(email) = workspace.owner.person() else {
+        return;
+    };
     let notice = Notice::Mail {
         to: email.clone(),
         subject: format!("{}: the branch {branch} is gone", project.name),
@@ -263,7 +266,7 @@ async fn tell_owner(cid: &Cid, project: &Project, workspace: &Workspace, then: &
 
 fn named(workspace: &Workspace) -> Named {
     Named {
-        email: workspace.email.clone(),
+        owner: workspace.owner.clone(),
         project: workspace.project.to_string(),
     }
 }

@@ -31,7 +31,7 @@ fn guests() -> [(&'static str, Guest); 6] {
         ("open", open),
         (
             "owner",
-            guest(subject().email.unwrap().as_str(), false, false),
+            guest(subject().owner.unwrap().as_str(), false, false),
         ),
         ("other", guest("ben@example.com", false, false)),
         ("lead", guest("lead@example.com", false, true)),

@@ -122,7 +122,7 @@ async fn who_made_a_workspace_may_cancel_and_delete_it_unless_it_is_somebody_els
         claim.bind(made).await.is_ok()
     };
     let bert = || Creator::User(member.uid);
-    let by_form = || Creator::Address(subject().email.unwrap());
+    let by_form = || Creator::Address(subject().owner.unwrap().person().unwrap().clone());
     let is_about_one = |rpc: &str| {
         let of = ["/cid.v1.Workspaces/", "/cid.v1.Jobs/"];
         of.iter().any(|service| rpc.starts_with(service)) && !rpc.ends_with("/Create")

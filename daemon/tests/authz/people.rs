@@ -51,7 +51,7 @@ pub fn subject() -> Subject {
     Subject {
         project: ProjectName::parse("shop").unwrap(),
         workspace: name,
-        email: Some(email),
+        owner: Some(email.into()),
         account: Some("anna".into()),
         creator: None,
         deployers: None,

@@ -11,7 +11,7 @@ use crate::{
     authz::Permit,
     config::{Project, Projects, Settings},
     domain::{
-        Account, Build, Creator, Email, JobKind, JobState, Name, UnitName, Workspace,
+        Account, Build, Creator, Email, JobKind, JobState, Name, Owner, UnitName, Workspace,
         WorkspaceState, event::Failure,
     },
     layout::Layout,
@@ -162,7 +162,7 @@ impl Stage {
                             per_creator: 50,
                         },
                         candidates: Name::candidates(&email)
-                            .map(|name| workspace(&email, &project, &name, &work_dir))
+                            .map(|name| workspace(&email.clone().into(), &project, &name, &work_dir))
                             .collect(),
                     },
                     plan: Box::new(move |workspace| {
@@ -178,7 +178,7 @@ impl Stage {
                 }
             }
             Kind::Delete | Kind::DeleteWithBranch | Kind::DeleteByForce => {
-                let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
+                let workspace = self.store.workspaces_of(email.into()).await.unwrap().remove(0);
                 let branch = (kind != Kind::Delete).then_some(BranchChoice {
                     project,
                     force: kind == Kind::DeleteByForce,
@@ -200,7 +200,7 @@ impl Stage {
             Kind::Stay(kind) => {
                 let mut rows = Staying::ALL.iter();
                 let make = rows.find(|row| row.kind == kind).unwrap().plan;
-                let workspace = self.store.workspaces_of(email).await.unwrap().remove(0);
+                let workspace = self.store.workspaces_of(email.into()).await.unwrap().remove(0);
                 let state = workspace.state;
                 Submission {
                     build: None,
@@ -246,7 +246,7 @@ impl Stage {
                     per_creator: 50,
                 },
                 candidates: vec![workspace(
-                    &Email::of_stage(&name),
+                    &Owner::Stage(name.clone()),
                     &project,
                     &name,
                     &work_dir,
@@ -415,10 +415,10 @@ impl Stage {
     }
 }
 
-fn workspace(email: &Email, project: &Project, name: &Name, work_dir: &Path) -> Workspace {
+fn workspace(owner: &Owner, project: &Project, name: &Name, work_dir: &Path) -> Workspace {
     Workspace {
         id: 0,
-        email: email.clone(),
+        owner: owner.clone(),
         project: project.name.clone(),
         name: name.clone(),
         state: WorkspaceState::Creating,

@@ -124,8 +124,8 @@ async fn refuse_workspaces(cid: &Cid, project: &ProjectName) -> Result<(), Error
     if found.is_empty() {
         return Ok(());
     }
-    let emails: Vec<&str> = found.iter().map(|w| w.email.as_str()).collect();
-    let (shown, more) = emails.split_at(emails.len().min(NAMED));
+    let owners: Vec<&str> = found.iter().map(|w| w.owner.as_str()).collect();
+    let (shown, more) = owners.split_at(owners.len().min(NAMED));
     let and_more = match more.len() {
         0 => String::new(),
         count => format!(" and {count} more"),

@@ -14,7 +14,7 @@ use crate::{
     cid::Cid,
     config::{Project, Promote, Stage},
     domain::{
-        Build, BuildState, Creator, Deployment, Email, Name, ProjectName, Workspace, WorkspaceState,
+        Build, BuildState, Creator, Deployment, Name, Owner, ProjectName, Workspace, WorkspaceState,
     },
     error::Error,
     health::{Condition, Seen},
@@ -406,7 +406,7 @@ fn about(cid: &Cid, project: &Project, stage: &str) -> crate::authz::Subject {
     match Name::of_stage(stage) {
         Some(name) => {
             let made = Some((&name, &Creator::User(0)));
-            subject(cid, &project.name, &Email::of_stage(&name), made, None)
+            subject(cid, &project.name, &Owner::Stage(name.clone()), made, None)
         }
         None => crate::authz::Subject::of_project(&project.name),
     }

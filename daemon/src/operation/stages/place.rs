@@ -6,7 +6,7 @@ use crate::{
     cid::Cid,
     config::{Project, Projects, Stage},
     domain::{
-        Build, BuildState, Creator, Deployment, Email, JobKind, Name, Workspace, WorkspaceState,
+        Build, BuildState, Creator, Deployment, JobKind, Name, Owner, Workspace, WorkspaceState,
     },
     error::Error,
     operation::{Begun, create::refuse_full_disk, refuse_live_job, submit},
@@ -405,7 +405,7 @@ fn draft(cid: &Cid, project: &Project, name: &Name, uid: u32) -> Workspace {
         .url(&project.host_for(name), project.is_https(name));
     Workspace {
         id: 0,
-        email: Email::of_stage(name),
+        owner: Owner::Stage(name.clone()),
         project: project.name.clone(),
         state: WorkspaceState::Creating,
         port: None,

@@ -1,7 +1,8 @@
--- People's workspaces, and stages of projects: a stage has its name in place of an address.
+-- People's workspaces, and stages of projects.
 CREATE TABLE workspaces (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    email      TEXT NOT NULL,
+    -- A person's address, or the stage's name, which holds no '@'.
+    owner      TEXT NOT NULL,
     project    TEXT NOT NULL,
     name       TEXT NOT NULL,
     state      TEXT NOT NULL,
@@ -17,7 +18,7 @@ CREATE TABLE workspaces (
     creator    TEXT NOT NULL,
     -- When a visitor last came or a job last ended.
     used_at    TEXT,
-    UNIQUE (project, email),
+    UNIQUE (project, owner),
     UNIQUE (project, name),
     UNIQUE (directory)
 ) STRICT;
@@ -51,7 +52,7 @@ CREATE TABLE jobs (
     workspace   INTEGER,
     build       INTEGER,
     -- A workspace's; empty for a build.
-    email       TEXT NOT NULL,
+    owner       TEXT NOT NULL,
     project     TEXT NOT NULL,
     -- A workspace's name, a build's number.
     name        TEXT NOT NULL,

@@ -2,7 +2,7 @@
 //! jobs do not delay another's.
 
 use super::{Ahead, Resource, Waiting, Who};
-use crate::domain::{Email, ProjectName};
+use crate::domain::{Owner, ProjectName};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::oneshot, time::Instant};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub(super) struct Line {
     waiting: Vec<(Place, oneshot::Sender<()>)>,
     shares: Shares,
     projects: HashMap<Option<ProjectName>, usize>,
-    people: HashMap<(usize, Option<Email>), usize>,
+    people: HashMap<(usize, Option<Owner>), usize>,
     /// For each waiting number, how many come before it; `None`: to be computed.
     order: Option<HashMap<u64, usize>>,
 }
@@ -64,7 +64,7 @@ impl Line {
         let next = self.projects.len();
         let project = *self.projects.entry(who.project.clone()).or_insert(next);
         let next = self.people.len();
-        let person = (project, who.email.clone());
+        let person = (project, who.owner.clone());
         let person = *self.people.entry(person).or_insert(next);
         self.shares
             .projects
@@ -122,7 +122,7 @@ impl Line {
         let longest = self.at_work.iter().min_by_key(|place| place.since);
         let first = longest.map(|place| Ahead {
             work: place.who.work.clone(),
-            email: place.who.email.clone(),
+            owner: place.who.owner.clone(),
             project: place.who.project.clone(),
             minutes: place.since.elapsed().as_secs() / 60,
         });

@@ -7,7 +7,7 @@ mod waiting;
 
 pub use waiting::{Ahead, Waiting};
 
-use crate::domain::{Email, ProjectName};
+use crate::domain::{Owner, ProjectName};
 use cid_protocol::fault::Fault;
 use line::Line;
 use std::{
@@ -54,7 +54,7 @@ pub struct Who {
     /// Turns go round these.
     pub project: Option<ProjectName>,
     /// Within a project, turns go round these.
-    pub email: Option<Email>,
+    pub owner: Option<Owner>,
     /// What is done, in one word, e.g. `install`.
     pub work: String,
     waited: Mutex<Waited>,
@@ -69,11 +69,11 @@ struct Waited {
 
 impl Who {
     /// A step of a job.
-    pub fn step(job: Uuid, project: ProjectName, email: Option<Email>, work: &str) -> Self {
+    pub fn step(job: Uuid, project: ProjectName, owner: Option<Owner>, work: &str) -> Self {
         Self {
             job: Some(job),
             project: Some(project),
-            email,
+            owner,
             work: work.to_owned(),
             ..Self::default()
         }

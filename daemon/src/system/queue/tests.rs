@@ -2,8 +2,8 @@ use super::*;
 
 fn who(project: &str, person: &str) -> Arc<Who> {
     let project = ProjectName::parse(project).unwrap();
-    let email = Email::parse(&format!("{person}@example.com")).unwrap();
-    Arc::new(Who::step(Uuid::now_v7(), project, Some(email), "install"))
+    let owner = Owner::parse(&format!("{person}@example.com")).unwrap();
+    Arc::new(Who::step(Uuid::now_v7(), project, Some(owner), "install"))
 }
 
 fn job(who: &Who) -> Uuid {
@@ -118,14 +118,14 @@ async fn who_waits_is_told_for_whom() {
     assert_eq!(queues.all_waiting().len(), 1);
     let ahead = Ahead {
         work: "install".into(),
-        email: Email::parse("ben@example.com").ok(),
+        owner: Owner::parse("ben@example.com").ok(),
         project: ProjectName::parse("b"),
         minutes: 3,
     };
     assert_eq!(ahead.to_string(), "install of ben@example.com in b, 3 min");
     let fetch = Ahead {
         work: "fetch".into(),
-        email: None,
+        owner: None,
         ..ahead
     };
     assert_eq!(fetch.to_string(), "fetch in b, 3 min");

@@ -1,7 +1,7 @@
 //! What a waiting job is told.
 
 use super::Resource;
-use crate::domain::{Email, ProjectName};
+use crate::domain::{Owner, ProjectName};
 use std::fmt;
 
 /// What a job waits for, and for whom.
@@ -22,7 +22,7 @@ pub struct Ahead {
     /// In one word, e.g. `install`.
     pub work: String,
     /// Whose workspace it is for.
-    pub email: Option<Email>,
+    pub owner: Option<Owner>,
     /// Of which project.
     pub project: Option<ProjectName>,
     /// For how many whole minutes.
@@ -42,8 +42,8 @@ impl fmt::Display for Waiting {
 impl fmt::Display for Ahead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.work)?;
-        if let Some(email) = &self.email {
-            write!(f, " of {email}")?;
+        if let Some(owner) = &self.owner {
+            write!(f, " of {owner}")?;
         }
         if let Some(project) = &self.project {
             write!(f, " in {project}")?;
