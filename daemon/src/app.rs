@@ -398,14 +398,14 @@ fn make_work_dirs(shelf: &Shelf, layout: &Layout) -> BTreeMap<ProjectName, Strin
     let mut problems = BTreeMap::new();
     for project in shelf.values().flatten() {
         let work_dir = Projects::work_dir(project, &layout.work_root);
-        let environments = layout.environments(&project.name);
+        let packages = layout.packages(&project.name);
         let trash = trash_dir(&work_dir.join("any"));
         let kept = kept_dir(&work_dir);
         for (dir, mode) in [
             (work_dir, 0o755),
             (trash, 0o700),
             (kept, KEPT_MODE),
-            (environments, 0o755),
+            (packages, 0o755),
         ] {
             if let Err(fault) = fs::make_dir(&dir, mode) {
                 tracing::error!(PROJECT = project.name.as_str(), "{fault}");

@@ -11,7 +11,7 @@ pub struct Layout {
     pub config_dir: PathBuf,
     /// Sockets, pid files and locks; may be emptied by a reboot.
     pub run_dir: PathBuf,
-    /// Ledger, mirrors, environments, generated configuration.
+    /// Ledger, mirrors, packages, generated configuration.
     pub state_dir: PathBuf,
     /// Logs of the engines and the apps.
     pub log_dir: PathBuf,
@@ -150,9 +150,9 @@ impl Layout {
     pub fn mirror(&self, project: &ProjectName) -> PathBuf {
         self.mirror_dir(project).join("mirror.git")
     }
-    /// Shared environments of a project, one folder a key.
-    pub fn environments(&self, project: &ProjectName) -> PathBuf {
-        self.state_dir.join("environments").join(project.as_str())
+    /// Shared packages of a project, one folder a key.
+    pub fn packages(&self, project: &ProjectName) -> PathBuf {
+        self.state_dir.join("packages").join(project.as_str())
     }
     /// Builds of a project, one folder a number.
     pub fn builds(&self, project: &ProjectName) -> PathBuf {
@@ -167,9 +167,9 @@ impl Layout {
     pub fn tools_dir(&self) -> PathBuf {
         self.state_dir.join("tools")
     }
-    /// Says of a shared environment that cid saw it completed.
-    pub fn environment_mark(&self, project: &ProjectName, key: &str) -> PathBuf {
-        self.environment_marks(project).join(key)
+    /// Says of shared packages that cid saw them completed.
+    pub fn package_mark(&self, project: &ProjectName, key: &str) -> PathBuf {
+        self.package_marks(project).join(key)
     }
     /// All that making a workspace writes to, where it can be on a file system of its own.
     pub fn places(&self, project: &ProjectName, work_dir: &Path) -> Vec<PathBuf> {
@@ -177,7 +177,7 @@ impl Layout {
             work_dir.to_owned(),
             self.state_dir.clone(),
             self.mirror_dir(project),
-            self.environments(project),
+            self.packages(project),
             self.builds(project),
             self.templates(project),
             self.log_dir.clone(),
@@ -185,11 +185,11 @@ impl Layout {
     }
     /// The folders that have one for each project.
     pub fn folders_by_project(&self) -> [PathBuf; 5] {
-        ["mirrors", "environments", "built", "builds", "templates"]
+        ["mirrors", "packages", "built", "builds", "templates"]
             .map(|name| self.state_dir.join(name))
     }
     /// The folder of those.
-    pub fn environment_marks(&self, project: &ProjectName) -> PathBuf {
+    pub fn package_marks(&self, project: &ProjectName) -> PathBuf {
         self.state_dir.join("built").join(project.as_str())
     }
     /// Which projects' groups were made here, an empty file each.

@@ -17,7 +17,7 @@ use std::{
 /// What is kept for the next workspace, or changes all the time.
 const CACHES: [&str; 12] = [
     "state/mirrors",
-    "state/environments",
+    "state/packages",
     "state/built",
     "state/templates",
     "state/tools",

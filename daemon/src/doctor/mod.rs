@@ -305,7 +305,9 @@ async fn is_told(cid: &Cid, trouble: &NoticeTrouble) -> Result<bool, Error> {
         Channel::Mail(to) => {
             let of = Some(trouble.project.clone());
             let all = cid.store.workspaces_of_people(of, 0, usize::MAX >> 1);
-            all.await?.iter().any(|workspace| workspace.owner.person() == Some(to))
+            all.await?
+                .iter()
+                .any(|workspace| workspace.owner.person() == Some(to))
         }
     })
 }

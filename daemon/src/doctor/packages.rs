@@ -1,4 +1,4 @@
-//! Finds shared environments that are not as they were built.
+//! Finds shared packages that are not as they were built.
 
 use super::Finding;
 use crate::{
@@ -27,13 +27,13 @@ pub(super) async fn changed(
 ) -> Result<(), Fault> {
     let mut complete = Vec::new();
     for project in cid.projects.all().values().flatten() {
-        let folder = cid.layout.environments(&project.name);
-        for key in fs::names(&cid.layout.environment_marks(&project.name))? {
+        let folder = cid.layout.packages(&project.name);
+        for key in fs::names(&cid.layout.package_marks(&project.name))? {
             // Such a mark says that packages cannot be shared: there is no folder.
             if key.contains('.') {
                 continue;
             }
-            let mark = cid.layout.environment_mark(&project.name, &key);
+            let mark = cid.layout.package_mark(&project.name, &key);
             complete.push((folder.join(key), mark));
         }
     }

@@ -228,9 +228,9 @@ async fn directories(
     }
     for project in cid.projects.all().values().flatten() {
         let mirror = cid.layout.mirror(&project.name);
-        let mut environments = fs::names(&cid.layout.environment_marks(&project.name))?;
+        let mut packages = fs::names(&cid.layout.package_marks(&project.name))?;
         // The others say of one that there can be none.
-        environments.retain(|key| !key.contains('.'));
+        packages.retain(|key| !key.contains('.'));
         let is_gone = fs::is_missing(&mirror);
         if is_gone && units.values().any(|w| w.project == project.name) {
             findings.push(Finding::drift(
@@ -239,12 +239,12 @@ async fn directories(
                 format!("cictl project check {} fetches it again", project.name),
             ));
         }
-        if !is_gone || !environments.is_empty() {
-            let folder = cid.layout.environments(&project.name);
-            let unused = unused(&environments, &folder, &run_files);
+        if !is_gone || !packages.is_empty() {
+            let folder = cid.layout.packages(&project.name);
+            let unused = unused(&packages, &folder, &run_files);
             let mut message = format!(
-                "kept for the next workspace: a mirror and {} environment(s)",
-                environments.len()
+                "kept for the next workspace: a mirror and {} set(s) of packages",
+                packages.len()
             );
             if !unused.is_empty() {
                 message.push_str(&format!(
@@ -322,13 +322,13 @@ fn run_files(cid: &Cid) -> Result<Vec<String>, Fault> {
         .collect())
 }
 
-/// The environments in `folder` that no run file names in any setting.
-fn unused<'a>(environments: &'a [String], folder: &Path, run_files: &[String]) -> Vec<&'a str> {
+/// The packages in `folder` that no run file names in any setting.
+fn unused<'a>(packages: &'a [String], folder: &Path, run_files: &[String]) -> Vec<&'a str> {
     let is_used = |name: &&str| {
         let path = folder.join(name).display().to_string();
         run_files.iter().any(|text| text.contains(&path))
     };
-    let names = environments.iter().map(String::as_str);
+    let names = packages.iter().map(String::as_str);
     names.filter(|name| !is_used(name)).collect()
 }
 
@@ -338,10 +338,10 @@ mod tests {
 
     #[test]
     fn an_environment_is_used_when_a_run_file_names_it() {
-        let environments = ["aa".to_owned(), "bb".to_owned()];
+        let packages = ["aa".to_owned(), "bb".to_owned()];
         let run_files = [r#"{"env": {"PATH": "/e/p/bb/bin:/usr/bin"}}"#.to_owned()];
         let folder = Path::new("/e/p");
-        assert_eq!(unused(&environments, folder, &run_files), ["aa"]);
-        assert_eq!(unused(&environments, folder, &[]), ["aa", "bb"]);
+        assert_eq!(unused(&packages, folder, &run_files), ["aa"]);
+        assert_eq!(unused(&packages, folder, &[]), ["aa", "bb"]);
     }
 }

@@ -50,7 +50,7 @@ pub fn project_group(project: &ProjectName) -> String {
     short("cid-", project)
 }
 
-/// The account that builds a project's shared environments.
+/// The account that builds a project's shared packages.
 pub fn builder(project: &ProjectName) -> String {
     short("cidb-", project)
 }

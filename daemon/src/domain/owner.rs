@@ -94,7 +94,14 @@ mod tests {
     #[test]
     fn what_is_neither_is_refused() {
         // A workspace's name, a build's, and what only looks like an address.
-        for bad in ["", "anna---example-com", "build-7", "catch-all", "anna@", "a b"] {
+        for bad in [
+            "",
+            "anna---example-com",
+            "build-7",
+            "catch-all",
+            "anna@",
+            "a b",
+        ] {
             assert!(Owner::parse(bad).is_err(), "{bad:?}");
         }
     }

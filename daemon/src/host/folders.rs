@@ -38,7 +38,7 @@ pub(super) async fn prepare(
 
     for (path, uid) in [
         (layout.mirror_dir(name), deploy),
-        (layout.environments(name), 0),
+        (layout.packages(name), 0),
         (layout.builds(name), 0),
         (layout.templates(name), 0),
     ] {

@@ -133,7 +133,7 @@ impl Identities {
     }
 
     fn build(&self, name: &ProjectName, key: &str) -> Place {
-        self.as_builder(name, self.layout.environments(name).join(key))
+        self.as_builder(name, self.layout.packages(name).join(key))
     }
 
     fn builder(&self, name: &ProjectName, directory: &Path) -> Place {
@@ -209,7 +209,7 @@ impl Identities {
         [
             self.layout.helper_home(),
             self.layout.mirror_dir(name),
-            self.layout.environments(name),
+            self.layout.packages(name),
             self.layout.templates(name),
             self.layout.tools_dir(),
         ]

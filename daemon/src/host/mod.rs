@@ -189,7 +189,7 @@ pub(crate) fn make_folders(layout: &Layout) -> Result<(), Fault> {
         (layout.app_pid_dir(), 0o711),
         (layout.away_dir(), 0o711),
         (state("mirrors"), 0o711),
-        (state("environments"), 0o711),
+        (state("packages"), 0o711),
         (state("built"), 0o711),
     ];
     dirs.iter()

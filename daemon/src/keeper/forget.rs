@@ -21,7 +21,7 @@ pub async fn forget_forever(cid: Cid) {
         let before = days_ago(cid.settings.keep_packages_days);
         match forget_packages(&cid, before).await {
             Ok(0) => {}
-            Ok(count) => tracing::info!("{count} environments removed that nobody used"),
+            Ok(count) => tracing::info!("packages removed that nobody used: {count}"),
             Err(fault) => tracing::warn!("old packages are kept: {fault}"),
         }
         cid.store.renew_reserve();

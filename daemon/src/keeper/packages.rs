@@ -23,8 +23,8 @@ const MOST_BUILDS: usize = 100_000;
 pub(crate) async fn forget_packages(cid: &Cid, before: SystemTime) -> Result<usize, Fault> {
     let mut removed = 0;
     for project in cid.projects.all().values().flatten() {
-        for key in fs::names(&cid.layout.environment_marks(&project.name))? {
-            let mark = cid.layout.environment_mark(&project.name, &key);
+        for key in fs::names(&cid.layout.package_marks(&project.name))? {
+            let mark = cid.layout.package_mark(&project.name, &key);
             if !is_older(&mark, before) || is_used(cid, &project.name, &key).await? {
                 continue;
             }
@@ -49,7 +49,7 @@ pub(super) async fn is_used(cid: &Cid, project: &ProjectName, key: &str) -> Resu
     if is_named(cid, key)? {
         return Ok(true);
     }
-    let place = cid.layout.environments(project).join(key);
+    let place = cid.layout.packages(project).join(key);
     let builds = cid
         .store
         .builds(Some(project.clone()), None, MOST_BUILDS)
@@ -92,7 +92,7 @@ pub(super) async fn forget(
     let Some(_turn) = cid.sys.queues.try_take(builds, &who) else {
         return Ok(false);
     };
-    let mark = cid.layout.environment_mark(project, key);
+    let mark = cid.layout.package_mark(project, key);
     if !is_older(&mark, before) {
         return Ok(false);
     }
@@ -100,9 +100,9 @@ pub(super) async fn forget(
     if key.ends_with(ALONE) {
         return Ok(true);
     }
-    let path = cid.layout.environments(project).join(key);
+    let path = cid.layout.packages(project).join(key);
     let (identity, limit) = (
-        Identity::Purge(cid.layout.environments(project)),
+        Identity::Purge(cid.layout.packages(project)),
         *cid.settings.limits.purge,
     );
     let helpers = cid.sys.helpers.as_ref();

@@ -77,8 +77,8 @@ pub(crate) async fn prune_project(
     let mut all = Vec::new();
     let mut live = cid.store.live_jobs().await?.into_iter();
     if !live.any(|job| job.project == *project) {
-        for key in fs::names(&cid.layout.environment_marks(project))? {
-            let path = cid.layout.environments(project).join(&key);
+        for key in fs::names(&cid.layout.package_marks(project))? {
+            let path = cid.layout.packages(project).join(&key);
             if !fs::exists(&path) || is_used(cid, project, &key).await? {
                 continue;
             }

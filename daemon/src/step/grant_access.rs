@@ -156,7 +156,7 @@ pub(super) fn note_skipped(cx: &Cx, granted: Granted) {
 }
 
 /// Lets people who share files read what their workspaces borrow from the project: the mirror, whose
-/// objects the clones use, and the shared environments. Without it their own git finds no objects, and
+/// objects the clones use, and the shared packages. Without it their own git finds no objects, and
 /// `.venv` is unreadable. On a host only; elsewhere everything belongs to one user.
 pub(super) async fn share_project(cx: &Cx, access: &Access) {
     if !cx.sys().is_host() {
@@ -167,9 +167,9 @@ pub(super) async fn share_project(cx: &Cx, access: &Access) {
     let uids: Vec<u32> = people.collect::<BTreeSet<_>>().into_iter().collect();
     let groups = access.group.iter().filter_map(|name| gid_of(name).ok());
     let gids: Vec<u32> = groups.collect();
-    let environments = cx.sys().layout.environments(cx.project_name());
-    if let Err(fault) = fs::admit(&environments, &uids, &gids) {
-        cx.note(format!("people cannot use the environment: {fault}"));
+    let packages = cx.sys().layout.packages(cx.project_name());
+    if let Err(fault) = fs::admit(&packages, &uids, &gids) {
+        cx.note(format!("people cannot use the packages: {fault}"));
     }
     let request = read(cx.sys().layout.mirror_dir(cx.project_name()), uids, gids);
     if let Err(fault) = cx.ask(cx.git(), request).await {

@@ -3,7 +3,7 @@
 use super::{
     Inspect, InstallDependencies,
     ended::judge,
-    environment::builds,
+    install::builds,
     make_build_folder::make_for_builder,
     make_directory::{HOME, TMP, TREE, VENV, purge},
     run_build::surroundings,

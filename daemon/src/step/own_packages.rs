@@ -3,8 +3,8 @@
 use super::{
     InstallDependencies,
     ended::judge,
-    environment::{add_settings_of_person, build, is_of_build, mentions_uv},
     inspect::Inspected,
+    install::{add_settings_of_person, build, is_of_build, mentions_uv},
     installed::{Installed, joined},
     make_account::made,
     make_directory::{HOME, OTHER_VENV, TMP, TREE, VENV},

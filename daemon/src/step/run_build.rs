@@ -3,7 +3,7 @@
 use super::{
     Inspect, InstallDependencies,
     ended::judge,
-    environment::builds,
+    install::builds,
     kept_output::KeptOutput,
     make_directory::{HOME, TMP, TREE},
     network::for_installers,

@@ -38,8 +38,8 @@ impl Shared {
     pub(super) fn of(cx: &Cx, key: String) -> Self {
         let (layout, project) = (&cx.sys().layout, cx.project_name());
         Self {
-            target: layout.environments(project).join(&key),
-            mark: layout.environment_mark(project, &key),
+            target: layout.packages(project).join(&key),
+            mark: layout.package_mark(project, &key),
             key,
         }
     }
@@ -118,7 +118,7 @@ impl Shared {
 
 /// Refuses packages of several workspaces that are not as they were installed.
 pub(super) async fn check_sound(packages: &Installed, cx: &Cx) -> Result<(), Fault> {
-    let all = cx.sys().layout.environments(cx.project_name());
+    let all = cx.sys().layout.packages(cx.project_name());
     let folders = [&packages.path, &packages.shared, &packages.packages];
     let folders = folders.into_iter().flatten();
     for folder in folders.filter(|folder| folder.parent() == Some(&all)) {

@@ -22,7 +22,7 @@ pub enum Identity {
     /// The workspace's own user again, to end all processes of that user: behind Landlock's walls it could
     /// not see them.
     Reaper(UnitName, i64),
-    /// The project's build user, for the shared environment with this key. Complete environments of other
+    /// The project's build user, for the shared packages with this key. Complete ones of other
     /// keys are used.
     Build(ProjectName, String),
     /// The project's build user in the folder of one build.
@@ -121,7 +121,7 @@ pub trait Launcher: Send + Sync {
         BTreeSet::new()
     }
 
-    /// Ends all units that build a project's environments, for any job. A sandbox has none.
+    /// Ends all units that build a project's packages, for any job. A sandbox has none.
     ///
     /// # Errors
     /// systemd cannot end one.

@@ -15,7 +15,7 @@ pub enum Profile {
     Git,
     /// The repository's own commands.
     Workspace,
-    /// Shared environments.
+    /// Shared packages.
     Build,
     /// Makes a build's files root's.
     Seal,

@@ -121,7 +121,7 @@ pub(super) fn install(ask: &InstallLocal, lines: Lines) -> Result<LocalInstalled
 fn lay_over(environment: &Path, shared: &Path) -> Result<(), Fault> {
     let seen = |folder: &PathBuf| {
         // A text of JSON is one of Python.
-        let text = serde_json::to_string(folder).cannot("name the shared environment")?;
+        let text = serde_json::to_string(folder).cannot("name the shared packages")?;
         Ok(format!("import site; site.addsitedir({text})\n"))
     };
     let seen: Result<Vec<String>, Fault> = site_packages(shared)?.iter().map(seen).collect();

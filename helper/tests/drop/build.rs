@@ -19,8 +19,8 @@ fn is_built_in_place_and_emptied_when_that_fails() {
         let id = repository.commit(None, &who, &who, "x", &tree, &[]);
         id.unwrap().to_string()
     };
-    scene.folder("environments", 0, 0o755);
-    let target = scene.folder("environments/one", scene.uid, 0o2770);
+    scene.folder("packages", 0, 0o755);
+    let target = scene.folder("packages/one", scene.uid, 0o2770);
     let tools = scene.folder("tools", 0, 0o755);
     let mut command = scene.as_user(scene.uid, &[]);
     for (name, value) in std::env::vars().filter(|(name, _)| {

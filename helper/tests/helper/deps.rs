@@ -58,7 +58,7 @@ fn asked(dir: &Path, text: &str, or_pip: bool, env: &[(&str, &str)]) -> BuildPac
         fs::remove_dir_all(&mirror).unwrap();
     }
     let (mirror, commit) = repository(dir, &[("requirements.txt", text)]);
-    fs::create_dir_all(dir.join("environments")).unwrap();
+    fs::create_dir_all(dir.join("packages")).unwrap();
     BuildPackages {
         env: env
             .iter()
@@ -71,7 +71,7 @@ fn asked(dir: &Path, text: &str, or_pip: bool, env: &[(&str, &str)]) -> BuildPac
         install: Vec::new(),
         python: None,
         node: None,
-        target: dir.join("environments/one"),
+        target: dir.join("packages/one"),
         tools_dir: dir.join("tools"),
         or_pip,
         own_home: true,
@@ -173,7 +173,7 @@ fn a_private_index_is_named_by_variables_that_are_told() {
             let mut ask = asked(dir.path(), "", false, &told);
             ask.dependencies.clear();
             Helper::start(&dir.path().join("lock")).ask(ask).unwrap();
-            let pip = dir.path().join("environments/one/bin/pip");
+            let pip = dir.path().join("packages/one/bin/pip");
             assert!(
                 Command::new(pip)
                     .arg("--version")
@@ -188,7 +188,7 @@ fn a_private_index_is_named_by_variables_that_are_told() {
 }
 
 fn works(dir: &Path) -> bool {
-    let python = dir.join("environments/one/bin/python");
+    let python = dir.join("packages/one/bin/python");
     Command::new(python)
         .args(["-I", "-c", "import six"])
         .status()
@@ -222,7 +222,7 @@ fn by_uv_that_somebody_else_brings_in() {
     let built = build_by(dir.path(), "six\n", false).unwrap();
     assert_eq!(built, Built::Complete);
     assert!(works(dir.path()) && is_compiled(dir.path()));
-    let target = dir.path().join("environments/one");
+    let target = dir.path().join("packages/one");
     assert!(!target.join(".cid-build").exists());
     let find = ["-type", "f", "-links", "+1"];
     let linked = Command::new("find").arg(&target).args(find).output();
@@ -237,7 +237,7 @@ fn by_uv_that_somebody_else_brings_in() {
 
 /// Ordinary tools fail on a sealed environment, root's too, and the helper removes it all the same.
 fn seal_and_attack(dir: &Path) {
-    let target = dir.join("environments/one");
+    let target = dir.join("packages/one");
     let mut helper = Helper::start(&dir.join("lock"));
     let seal = SealPackages { target };
     helper.ask(seal.clone()).unwrap();
@@ -295,5 +295,5 @@ fn a_failed_one_is_gone() {
         message.starts_with("cannot install the dependencies: ") && !hint.is_empty(),
         "{message}"
     );
-    assert!(!dir.path().join("environments/one").exists());
+    assert!(!dir.path().join("packages/one").exists());
 }

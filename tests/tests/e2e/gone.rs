@@ -137,7 +137,7 @@ impl Stage {
 /// What is on disk of a project called hello.
 fn traces(stage: &Stage) -> Vec<PathBuf> {
     let state = stage.sandbox.dir().join("state");
-    let state = ["mirrors", "environments", "built"].map(|name| state.join(name).join("hello"));
+    let state = ["mirrors", "packages", "built"].map(|name| state.join(name).join("hello"));
     let work = stage.sandbox.dir().join("work/hello");
     let all = state.into_iter().chain([work]);
     all.filter(|path| path.exists()).collect()

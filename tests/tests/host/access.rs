@@ -199,7 +199,7 @@ fn a_developer_uses_what_the_release_made_and_the_environment() {
         &host,
         "cictl create anna@example.com && cictl create bob@example.com",
     );
-    let environment = "/var/lib/cid/environments/guestbook";
+    let environment = "/var/lib/cid/packages/guestbook";
     let write = "import sqlite3; c = sqlite3.connect('db.sqlite3'); \
                  c.execute('CREATE TABLE hers (x)'); c.commit(); import django; print('both')";
     let by = |python: &str| anna(&host, &format!("cd {TREE} && {python} -c \"{write}\""));

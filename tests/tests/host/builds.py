@@ -133,7 +133,7 @@ def hurt(pid):
     for name in ("environ", "mem", "root/var/lib/cid"):
         path = f"/proc/{pid}/{name}"
         attempt(os.listdir if name.startswith("root") else open, path)
-    attempt(plant, f"/proc/{pid}/root/var/lib/cid/environments/shop/pip.conf")
+    attempt(plant, f"/proc/{pid}/root/var/lib/cid/packages/shop/pip.conf")
     os.kill(pid, signal.SIGKILL)
     say(f"killed {pid}")
 

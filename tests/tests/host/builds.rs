@@ -92,7 +92,7 @@ fn create(host: &Host, who: &str) -> Output {
 fn environments(host: &Host) -> Vec<String> {
     let found = sh(
         host,
-        "find /var/lib/cid/environments/shop -mindepth 1 -maxdepth 1",
+        "find /var/lib/cid/packages/shop -mindepth 1 -maxdepth 1",
     );
     found.lines().map(str::to_owned).collect()
 }

@@ -24,7 +24,7 @@ here = pathlib.Path.cwd()
 tests = sys.argv[1] == "test"
 own = here.parent.parent if tests else here.parent
 builds = own.parent
-targets = [builds, builds / "planted", builds.parent / "planted", pathlib.Path("/var/lib/cid/environments/ci/planted")]
+targets = [builds, builds / "planted", builds.parent / "planted", pathlib.Path("/var/lib/cid/packages/ci/planted")]
 # The folder of all builds cannot be listed; their numbers are no secret.
 for build in [builds / str(number) for number in range(1, 4)]:
     if tests or build != own:

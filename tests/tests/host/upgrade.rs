@@ -207,7 +207,7 @@ fn what_is_removed_goes_on_and_is_taken_up_again() {
         "/etc/cid",
         "/var/lib/cid/mirrors",
         "/var/lib/cid/apps",
-        "/var/lib/cid/environments",
+        "/var/lib/cid/packages",
     ];
     let before = host.state(&kept).unwrap();
     let visits = Visits::begin(&host, "anna---example-com");

@@ -13,7 +13,7 @@ pub const WATCHED: &[&str] = &[
     "/srv",
     "/var/lib/cid/apps",
     "/var/lib/cid/built",
-    "/var/lib/cid/environments",
+    "/var/lib/cid/packages",
     "/var/lib/cid/home",
     "/var/lib/cid/nginx",
     "/var/lib/cid/supervisor",

@@ -28,7 +28,7 @@ const BEN: &str = "ben@example.com";
 fn shared(stage: &Stage) -> (PathBuf, PathBuf) {
     let state = &stage.layout.state_dir;
     (
-        state.join("environments/demo/key"),
+        state.join("packages/demo/key"),
         state.join("built/demo/key"),
     )
 }

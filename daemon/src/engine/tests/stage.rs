@@ -86,7 +86,7 @@ impl Stage {
             layout.work_root.join("demo/.trash"),
             layout.work_root.join("demo/.kept"),
             layout.state_dir.join("built/demo"),
-            layout.state_dir.join("environments/demo"),
+            layout.state_dir.join("packages/demo"),
             layout.state_dir.join("builds/demo"),
             layout.state_dir.join("templates/demo"),
         ] {
@@ -162,7 +162,9 @@ impl Stage {
                             per_creator: 50,
                         },
                         candidates: Name::candidates(&email)
-                            .map(|name| workspace(&email.clone().into(), &project, &name, &work_dir))
+                            .map(|name| {
+                                workspace(&email.clone().into(), &project, &name, &work_dir)
+                            })
                             .collect(),
                     },
                     plan: Box::new(move |workspace| {
@@ -178,7 +180,12 @@ impl Stage {
                 }
             }
             Kind::Delete | Kind::DeleteWithBranch | Kind::DeleteByForce => {
-                let workspace = self.store.workspaces_of(email.into()).await.unwrap().remove(0);
+                let workspace = self
+                    .store
+                    .workspaces_of(email.into())
+                    .await
+                    .unwrap()
+                    .remove(0);
                 let branch = (kind != Kind::Delete).then_some(BranchChoice {
                     project,
                     force: kind == Kind::DeleteByForce,
@@ -200,7 +207,12 @@ impl Stage {
             Kind::Stay(kind) => {
                 let mut rows = Staying::ALL.iter();
                 let make = rows.find(|row| row.kind == kind).unwrap().plan;
-                let workspace = self.store.workspaces_of(email.into()).await.unwrap().remove(0);
+                let workspace = self
+                    .store
+                    .workspaces_of(email.into())
+                    .await
+                    .unwrap()
+                    .remove(0);
                 let state = workspace.state;
                 Submission {
                     build: None,
@@ -378,7 +390,7 @@ impl Stage {
             let is_room = path.contains("/run/reserve");
             !is_room
                 && !path.contains("/cid.")
-                && !path.contains("/environments/")
+                && !path.contains("/packages/")
                 && !path.contains("/built/")
         });
         files.sort();

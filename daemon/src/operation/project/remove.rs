@@ -277,10 +277,10 @@ async fn left(cid: &Cid, project: &ProjectName) -> Result<Vec<Part>, Error> {
     }
     let folders = [
         layout.mirror_dir(project),
-        layout.environments(project),
+        layout.packages(project),
         layout.builds(project),
         layout.templates(project),
-        layout.environment_marks(project),
+        layout.package_marks(project),
     ];
     let folders = folders.into_iter().filter(|path| fs::exists(path));
     parts.extend(folders.map(Part::Folder));

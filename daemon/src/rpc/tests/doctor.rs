@@ -51,7 +51,12 @@ async fn what_jobs_make_and_remove_is_no_drift() {
             .await;
         assert_eq!(created, Code::Ok, "{round}");
         idle(&stage).await;
-        let workspaces = stage.cid.store.workspaces_of(email.clone().into()).await.unwrap();
+        let workspaces = stage
+            .cid
+            .store
+            .workspaces_of(email.clone().into())
+            .await
+            .unwrap();
         let unit = workspaces.first().map(Workspace::unit).unwrap();
         let vhost = stage.cid.sys.nginx.read(&unit).unwrap();
         assert!(vhost.is_some(), "{round}: the vhost was taken away");

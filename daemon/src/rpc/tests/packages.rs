@@ -15,7 +15,7 @@ use std::{
 fn environment(stage: &Stage, key: &str, days: u16) -> (PathBuf, PathBuf) {
     let state = &stage.cid.layout.state_dir;
     let (folder, mark) = (
-        state.join("environments/demo").join(key),
+        state.join("packages/demo").join(key),
         state.join("built/demo").join(key),
     );
     fs::create_dir_all(folder.join("lib")).unwrap();

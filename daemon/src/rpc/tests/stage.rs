@@ -94,7 +94,7 @@ impl Stage {
             layout.app_logs_dir(),
             layout.away_dir(),
             layout.work_root.join("demo/.trash"),
-            layout.state_dir.join("environments/demo"),
+            layout.state_dir.join("packages/demo"),
             layout.state_dir.join("built/demo"),
         ] {
             fs::make_dir(&dir, 0o755).unwrap();

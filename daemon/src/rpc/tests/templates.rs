@@ -118,7 +118,7 @@ async fn what_a_workspace_or_a_job_uses_is_not_pruned() {
     let stage = Stage::new();
     stage.create().await;
     let state = &stage.cid.layout.state_dir;
-    for folder in ["environments/demo/other", "tools/node-22", "tools/node-20"] {
+    for folder in ["packages/demo/other", "tools/node-22", "tools/node-20"] {
         fs::create_dir_all(state.join(folder)).unwrap();
     }
     fs::write(state.join("built/demo/other"), "").unwrap();
@@ -130,11 +130,11 @@ async fn what_a_workspace_or_a_job_uses_is_not_pruned() {
     assert_eq!(
         paths,
         [
-            state.join("environments/demo/other"),
+            state.join("packages/demo/other"),
             state.join("tools/node-20")
         ]
     );
     // Its workspace runs from these.
-    assert!(state.join("environments/demo/key").exists());
+    assert!(state.join("packages/demo/key").exists());
     assert!(state.join("tools/node-22").exists());
 }

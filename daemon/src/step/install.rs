@@ -267,7 +267,7 @@ impl InstallDependencies {
         request.node = node.map(Path::to_owned);
         let builder = cx.builder(&shared.key);
         let (_core, built) = build(cx, builder.clone(), request).await?;
-        let marks = cx.sys().layout.environment_marks(cx.project_name());
+        let marks = cx.sys().layout.package_marks(cx.project_name());
         fs::make_dir(&marks, 0o755)?;
         if built == Built::NotShared {
             shared.note_that_it_cannot_be()?;
