@@ -54,7 +54,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "operation/build.rs",
             "operation/project/remove.rs",
             "rpc/server.rs",
-            "step/environment.rs",
+            "step/install.rs",
             "step/shared.rs",
             "step/turn_away.rs",
             "store/db.rs",

@@ -13,11 +13,32 @@ use sha2::{Digest, Sha256};
 
 /// The steps that make a build and test it. The mirror has the commit.
 pub fn build(layout: &Layout, project: &Project, build: &Build) -> Plan {
+    let directory = || build.directory.clone();
+    let app_dir = || project.app.dir().to_owned();
+    made_ready(JobKind::Build, layout, project, build)
+        .then(&RunBuild {
+            directory: directory(),
+            app_dir: app_dir(),
+            commands: words(project.app.build.as_deref()),
+        })
+        .then(&SealFiles {
+            directory: directory(),
+        })
+        .then(&TestBuild {
+            directory: directory(),
+            app_dir: app_dir(),
+            commands: words(project.app.test.as_deref()),
+            seconds: project.test.timeout.as_secs(),
+            network: project.test.network == TestNetwork::Full,
+        })
+}
+
+/// The commit's files and their packages in a folder, as builds and templates begin.
+pub(super) fn made_ready(kind: JobKind, layout: &Layout, project: &Project, build: &Build) -> Plan {
     let mirror = || layout.mirror(&project.name);
     let directory = || build.directory.clone();
     let commit = || build.source.commit.clone();
-    let app_dir = || project.app.dir().to_owned();
-    Plan::new(JobKind::Build)
+    Plan::new(kind)
         .then(&Inspect {
             mirror: mirror(),
             commit: Some(commit()),
@@ -35,21 +56,6 @@ pub fn build(layout: &Layout, project: &Project, build: &Build) -> Plan {
             mirror: mirror(),
             directory: directory(),
             follows: None,
-        })
-        .then(&RunBuild {
-            directory: directory(),
-            app_dir: app_dir(),
-            commands: words(project.app.build.as_deref()),
-        })
-        .then(&SealFiles {
-            directory: directory(),
-        })
-        .then(&TestBuild {
-            directory: directory(),
-            app_dir: app_dir(),
-            commands: words(project.app.test.as_deref()),
-            seconds: project.test.timeout.as_secs(),
-            network: project.test.network == TestNetwork::Full,
         })
 }
 

@@ -1,40 +1,19 @@
 //! The base branch's commit becomes a template.
 
+use super::build::made_ready;
 use crate::{
     config::Project,
     domain::{Build, JobKind},
     engine::Plan,
     layout::Layout,
-    step::{ExportCommit, Inspect, InstallDependencies, MakeBuildFolder, MakeTemplate},
+    step::MakeTemplate,
 };
 
 /// The steps that make a template: those of a build, and then what workspaces would run. The mirror has the commit.
 pub fn template(layout: &Layout, project: &Project, template: &Build) -> Plan {
-    let mirror = || layout.mirror(&project.name);
-    let directory = || template.directory.clone();
-    let commit = || template.source.commit.clone();
-    Plan::new(JobKind::Template)
-        .then(&Inspect {
-            mirror: mirror(),
-            commit: Some(commit()),
-            clone: None,
-        })
-        .then(&MakeBuildFolder {
-            directory: directory(),
-        })
-        .then(&ExportCommit {
-            mirror: mirror(),
-            commit: commit(),
-            directory: directory(),
-        })
-        .then(&InstallDependencies {
-            mirror: mirror(),
-            directory: directory(),
-            follows: None,
-        })
-        .then(&MakeTemplate {
-            mirror: mirror(),
-            commit: commit(),
-            directory: directory(),
-        })
+    made_ready(JobKind::Template, layout, project, template).then(&MakeTemplate {
+        mirror: layout.mirror(&project.name),
+        commit: template.source.commit.clone(),
+        directory: template.directory.clone(),
+    })
 }

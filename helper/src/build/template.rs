@@ -16,9 +16,9 @@ use cid_protocol::{
 };
 use git2::{ObjectType, Oid, Repository, Tree};
 use memchr::memmem;
-use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self as sys, AtFlags, FileType, Mode};
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs::{self, File, Permissions},
     io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
@@ -358,7 +358,7 @@ fn copy(
             if !path.as_os_str().is_empty() {
                 to.make_folder(&path)?;
             }
-            let names = names(source, &from)?;
+            let names = source.names(&from)?;
             waiting.extend(names.into_iter().map(|name| path.join(name)));
             continue;
         }
@@ -374,49 +374,12 @@ fn copy(
             sys::symlinkat(&link, &folder, temporary)
                 .map_err(|error| to.fault("link", &path, error))?;
         } else {
-            file(source, &from, to, &parent.join(temporary))?;
+            to.copy_file(source, &from, &parent.join(temporary))?;
         }
         to.rename(&folder, temporary, &name, &path)?;
         new.push(path);
     }
     Ok(())
-}
-
-fn names(root: &Root, folder: &Path) -> Result<Vec<OsString>, Fault> {
-    let failed = |error| root.fault("list", folder, error);
-    let opened = root
-        .open_at(folder, FOLDER, Mode::empty())
-        .map_err(failed)?;
-    let mut names = Vec::new();
-    for entry in sys::Dir::new(opened).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        if ![c".", c".."].contains(&name) {
-            names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
-        }
-    }
-    Ok(names)
-}
-
-/// A copy, which shares its blocks where the file system can.
-fn file(source: &Root, from: &Path, to: &Root, at: &Path) -> Result<(), Fault> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let opened = source
-        .open_at(from, flags, Mode::empty())
-        .map_err(|error| source.fault("read", from, error))?;
-    let stat = sys::fstat(&opened).map_err(|error| source.fault("read", from, error))?;
-    // Who may execute it still may; it is the workspace's own.
-    let mode = Mode::from_raw_mode(0o666 | (stat.st_mode & 0o111));
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-    let made = to
-        .open_at(at, flags, mode)
-        .map_err(|error| to.fault("write", at, error))?;
-    if sys::ioctl_ficlone(&made, &opened).is_ok() {
-        return Ok(());
-    }
-    io::copy(&mut File::from(opened), &mut File::from(made))
-        .map(drop)
-        .map_err(|error| Fault::io("copy", &to.path().join(at), error))
 }
 
 #[cfg(test)]

@@ -3,11 +3,7 @@
 
 use crate::{
     inspect::snapshot::Snapshot,
-    tree::{
-        beneath::{FOLDER, Root},
-        exclude::exclude,
-        purge,
-    },
+    tree::{beneath::Root, exclude::exclude, purge},
 };
 use cid_protocol::{
     fault::Fault,
@@ -15,13 +11,12 @@ use cid_protocol::{
 };
 use git2::{ObjectType, Repository, Tree};
 use rustix::{
-    fs::{self as sys, AtFlags, FileType, Mode, OFlags},
+    fs::{self as sys, AtFlags, FileType},
     io::Errno,
 };
 use std::{
-    ffi::{OsStr, OsString},
-    fs::{self, File},
-    io,
+    ffi::OsStr,
+    fs,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
@@ -186,7 +181,7 @@ fn copy(
         match from.kind(&source)? {
             Some(FileType::Directory) => {
                 tree.make_folder(&target)?;
-                for name in names(from, &source)? {
+                for name in from.names(&source)? {
                     waiting.push((source.join(&name), target.join(&name)));
                 }
             }
@@ -201,22 +196,6 @@ fn copy(
         }
     }
     Ok(())
-}
-
-fn names(root: &Root, folder: &Path) -> Result<Vec<OsString>, Fault> {
-    let failed = |error| root.fault("list", folder, error);
-    let opened = root
-        .open_at(folder, FOLDER, Mode::empty())
-        .map_err(failed)?;
-    let mut names = Vec::new();
-    for entry in sys::Dir::new(opened).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        if ![c".", c".."].contains(&name) {
-            names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
-        }
-    }
-    Ok(names)
 }
 
 /// A hard link; on another file system, or of a file that this user does not own, a copy, which shares its blocks
@@ -235,24 +214,8 @@ fn file(
         Err(Errno::XDEV | Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::OPNOTSUPP) => {}
         Err(error) => return Err(tree.fault("link", target, error)),
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let opened = from
-        .open_at(source, flags, Mode::empty())
-        .map_err(|error| from.fault("read", source, error))?;
-    let stat = sys::fstat(&opened).map_err(|error| from.fault("read", source, error))?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-    // Who may execute it still may; it is the workspace's own.
-    let mode = Mode::from_raw_mode(0o666 | (stat.st_mode & 0o111));
-    let made = tree
-        .open_at(target, flags, mode)
-        .map_err(|error| tree.fault("write", target, error))?;
     placed.copied += 1;
-    if sys::ioctl_ficlone(&made, &opened).is_ok() {
-        return Ok(());
-    }
-    io::copy(&mut File::from(opened), &mut File::from(made))
-        .map(drop)
-        .map_err(|error| Fault::io("copy", &tree.path().join(target), error))
+    tree.copy_file(from, source, target)
 }
 
 #[cfg(test)]

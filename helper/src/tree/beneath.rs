@@ -9,8 +9,11 @@ use rustix::{
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{Read, Write},
-    os::fd::{AsFd, OwnedFd},
+    io::{self, Read, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::{Component, Path, PathBuf},
 };
 
@@ -87,6 +90,43 @@ impl Root {
                 .map_err(|error| self.fault("open the folder", relative, error))?;
         }
         Ok(fd)
+    }
+
+    /// The names in a folder beneath.
+    pub(crate) fn names(&self, folder: &Path) -> Result<Vec<OsString>, Fault> {
+        let failed = |error| self.fault("list", folder, error);
+        let opened = self
+            .open_at(folder, FOLDER, Mode::empty())
+            .map_err(failed)?;
+        let mut names = Vec::new();
+        for entry in sys::Dir::new(opened).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            if ![c".", c".."].contains(&name) {
+                names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Copies a file of another folder to a free place beneath. The copy shares its blocks where the file system
+    /// can; who may execute it still may.
+    pub(crate) fn copy_file(&self, source: &Self, from: &Path, at: &Path) -> Result<(), Fault> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let unread = |error| source.fault("read", from, error);
+        let opened = source.open_at(from, flags, Mode::empty()).map_err(unread)?;
+        let stat = sys::fstat(&opened).map_err(unread)?;
+        let mode = Mode::from_raw_mode(0o666 | (stat.st_mode & 0o111));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let made = self
+            .open_at(at, flags, mode)
+            .map_err(|error| self.fault("write", at, error))?;
+        if sys::ioctl_ficlone(&made, &opened).is_ok() {
+            return Ok(());
+        }
+        io::copy(&mut File::from(opened), &mut File::from(made))
+            .map(drop)
+            .map_err(|error| Fault::io("copy", &self.path.join(at), error))
     }
 
     /// What is at a place beneath; `None` when nothing is.
