@@ -5,11 +5,10 @@ use crate::{
     authz::Viewer,
     cid::Cid,
     config::Values,
-    domain::{About, JobKind, Workspace},
+    domain::{JobKind, Workspace},
     error::Error,
     health::{Condition, Health, Seen},
     step::{look_at, not_in_effect},
-    store::JobRow,
     system::{
         helpers::{Identity, WorkspaceUser, ask_once},
         procs,
@@ -17,6 +16,7 @@ use crate::{
     },
 };
 use cid_protocol::run_file::RunFile;
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
@@ -123,24 +123,26 @@ pub async fn list(
 /// The health of these, in their order. What a job does with processes is not taken for trouble of theirs.
 pub(super) async fn look_at_health(cid: &Cid, all: &[&Workspace], limit: Duration) -> Vec<Seen> {
     let mut looked = cid.health.look(all, limit).await;
-    let jobs = cid.store.live_jobs().await.unwrap_or_default();
+    let jobs = cid.store.at_work().await.unwrap_or_default();
     for (workspace, seen) in all.iter().zip(&mut looked) {
-        let is_of =
-            |job: &&JobRow| matches!(job.about, About::Workspace { id, .. } if id == workspace.id);
-        let Some(job) = jobs.iter().find(is_of) else {
-            continue;
-        };
-        let changes = matches!(job.kind, JobKind::Deploy | JobKind::Restart);
-        let is_up = matches!(seen.health.condition, Condition::Up | Condition::Starting);
-        if changes && !is_up {
-            seen.health = Health {
-                condition: Condition::Starting,
-                message: format!("a {} job is at work", job.kind),
-                since: Some(job.created_at),
-            };
+        if let Some((kind, since)) = jobs.get(&workspace.id) {
+            excuse(&mut seen.health, *kind, *since);
         }
     }
     looked
+}
+
+/// Trouble while a job stops and starts the processes is the job's.
+fn excuse(health: &mut Health, kind: JobKind, since: Timestamp) {
+    let changes = matches!(kind, JobKind::Deploy | JobKind::Restart);
+    let is_up = matches!(health.condition, Condition::Up | Condition::Starting);
+    if changes && !is_up {
+        *health = Health {
+            condition: Condition::Starting,
+            message: format!("a {kind} job is at work"),
+            since: Some(since),
+        };
+    }
 }
 
 /// What each of these workspaces has in memory, in bytes.
@@ -184,4 +186,45 @@ async fn standing(cid: &Cid, workspace: &Workspace) -> Option<Standing> {
         subject: look.subject,
         uncommitted: look.uncommitted,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_excused_while_a_job_changes_processes() {
+        let conditions = [
+            (Condition::Up, false),
+            (Condition::Starting, false),
+            (Condition::Down, true),
+            (Condition::Unknown, true),
+            (Condition::Failing, true),
+            (Condition::Crashing, true),
+        ];
+        let since = Timestamp::UNIX_EPOCH;
+        for (condition, is_trouble) in conditions {
+            for &kind in JobKind::ALL {
+                let before = Health {
+                    condition,
+                    message: "as it was".into(),
+                    since: None,
+                };
+                let mut health = before.clone();
+                excuse(&mut health, kind, since);
+                let changes = matches!(kind, JobKind::Deploy | JobKind::Restart);
+                match is_trouble && changes {
+                    false => assert_eq!(health, before, "{kind}"),
+                    true => assert_eq!(
+                        (health.condition, health.since, health.message),
+                        (
+                            Condition::Starting,
+                            Some(since),
+                            format!("a {kind} job is at work")
+                        )
+                    ),
+                }
+            }
+        }
+    }
 }

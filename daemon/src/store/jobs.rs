@@ -16,6 +16,7 @@ use crate::domain::{
 };
 use cid_protocol::budget::PLAN;
 use rusqlite::{Connection, Row, Transaction, params};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A job as the ledger has it, without its journal.
@@ -99,7 +100,7 @@ pub enum Appended {
 pub struct JobFilter {
     /// Of this project.
     pub project: Option<ProjectName>,
-    /// Of this address.
+    /// Of this owner's workspaces.
     pub owner: Option<Owner>,
     /// Older than this one.
     pub before: Option<Uuid>,
@@ -248,6 +249,25 @@ impl Store {
     pub async fn stuck_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
         self.read(|c| query(c, "WHERE state = 'stuck' ORDER BY id", []))
             .await
+    }
+
+    /// Kind and begin of the live jobs of workspaces, by the workspace's number; without their plans.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn at_work(&self) -> Result<HashMap<i64, (JobKind, jiff::Timestamp)>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached(&format!(
+                "SELECT workspace, kind, created_at FROM jobs WHERE {LIVE} AND workspace IS NOT NULL"
+            ))?;
+            let mut rows = statement.query([])?;
+            let mut found = HashMap::new();
+            while let Some(row) = rows.next()? {
+                found.insert(row.get(0)?, (parse(row.get(1)?)?, parse(row.get(2)?)?));
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// The live job of a workspace.

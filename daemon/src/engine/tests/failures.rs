@@ -1,16 +1,16 @@
 //! A step that fails in any way.
 
 use super::{
-    super::Step as _, Kind, Stage, WAYS, Way, assert_no_trace, kinds, kinds_of, misbehave,
+    super::Step as _, Kind, Stage, WAYS, Way, assert_no_trace, kinds_of, misbehave, try_each,
 };
 use crate::{
     domain::JobState,
     step::{Publish, Release},
 };
 
-#[tokio::test]
-async fn whatever_fails_is_taken_back() {
-    for kind in kinds() {
+#[test]
+fn whatever_fails_is_taken_back() {
+    try_each(async |kind| {
         for step in kinds_of(kind).await {
             for way in WAYS {
                 let stage = Stage::ready_for(kind).await;
@@ -26,7 +26,7 @@ async fn whatever_fails_is_taken_back() {
                 }
             }
         }
-    }
+    });
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! The kinds of jobs that every test of the engine tries.
 
 use crate::{domain::JobKind, plan::Staying};
+use std::{sync::Mutex, thread};
+
+/// So many kinds are tried at once: a job mostly waits for the disk.
+const AT_ONCE: usize = 8;
 
 /// A kind of job, of a workspace, a stage or a build as it is before.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,4 +79,24 @@ pub(super) fn kinds() -> Vec<Kind> {
     ];
     kinds.extend(Staying::ALL.iter().map(|row| Kind::Stay(row.kind)));
     kinds
+}
+
+/// Tries every kind, each on one thread: what misbehaves, and the calls that are noted, are a thread's own.
+pub(super) fn try_each(test: impl AsyncFn(Kind) + Sync) {
+    let waiting = Mutex::new(kinds());
+    let work = || {
+        loop {
+            let next = waiting.lock().unwrap().pop();
+            let Some(kind) = next else { return };
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(test(kind));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(work);
+        }
+    });
 }

@@ -35,6 +35,6 @@ mod templates;
 mod watched;
 
 use hooks::{HoldAt, Trace};
-use kinds::{Kind, kinds};
+use kinds::{Kind, kinds, try_each};
 use stage::{Stage, assert_no_trace, kinds_of};
 use watched::{WAYS, Way, misbehave};
