@@ -126,7 +126,7 @@ impl Layout {
     pub fn visits_file(&self) -> PathBuf {
         self.log_dir.join("visits.log")
     }
-    /// Whose processes are not to run: `UNIT` each, where nginx looks at each request.
+    /// A file `UNIT` for each workspace whose processes are not to run. nginx looks here at each request.
     pub fn away_dir(&self) -> PathBuf {
         self.run_dir.join("away")
     }

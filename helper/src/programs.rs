@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// As the daemon makes them: others than root have no business with what apps print.
+/// As the daemon makes them: only root may read what apps print.
 const LOG_DIR_MODE: u32 = 0o750;
 
 /// Makes the log folders that program files name and that are missing. What cannot be made is told, and keeps nobody

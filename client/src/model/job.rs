@@ -45,7 +45,7 @@ pub struct Waiting {
     pub of: Option<String>,
     /// How many come before it, those at work among them.
     pub ahead: u32,
-    /// What the one is doing that has been at work longest, e.g. `install`.
+    /// What the job that has been at work longest is doing, e.g. `install`.
     pub work: Option<String>,
     /// The address of the person that the work is for.
     pub email: Option<String>,

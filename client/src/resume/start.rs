@@ -11,10 +11,9 @@ const SLACK: SignedDuration = SignedDuration::from_secs(1);
 /// How many of an address's newest jobs are looked through for ours.
 const RECENT: usize = 10;
 
-/// These do as their namesakes, and give the job's id. But when the connection
-/// breaks before the answer, they wait up to 60 s for the daemon and find out
-/// whether the request got through: if so, the job it started is theirs, if not,
-/// they ask again. What was there before they asked is a conflict all the same.
+/// As the calls of the same names, but these return the job's id. When the connection breaks before the answer, they
+/// wait up to 60 s for the daemon and find out whether the request got through. If it did, they follow the job that it
+/// started; if not, they ask again. A workspace or job that was there before they asked is a conflict as ever.
 impl Client {
     /// [`Client::create`], across restarts of the daemon.
     ///

@@ -63,7 +63,7 @@ pub(crate) fn time(time: Timestamp) -> String {
         .to_string()
 }
 
-/// Writes a line to standard error. Where that fails nobody is left to tell.
+/// Writes a line to standard error. A failure is ignored: there is nowhere else to report it.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }

@@ -150,7 +150,7 @@ mod tests {
     fn subject(project: &str) -> Subject {
         Subject {
             project: ProjectName::parse(project).unwrap(),
-            email: Some(Email::parse("anna@example.com").unwrap()),
+            owner: Some(Email::parse("anna@example.com").unwrap().into()),
             workspace: None,
             account: None,
             creator: None,

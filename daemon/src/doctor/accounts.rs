@@ -1,6 +1,6 @@
 //! Accounts that cid made: checks that they are complete and closed to login, and finds those of workspaces that are
-//! missing from the ledger, e.g. after it was restored from a backup. Their numbers would be given out again, and
-//! their belongings with them.
+//! missing from the ledger, e.g. after it was restored from a backup. The next account would get such a number,
+//! and with it the files that still have it.
 
 use super::{Finding, outsiders::outsiders};
 use crate::{

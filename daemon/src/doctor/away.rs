@@ -124,7 +124,7 @@ fn wrong_flags(
         .map(|(unit, _)| unit.clone())
         .collect();
     let differ = there.symmetric_difference(&wanted);
-    // Of one whose job is stuck it cannot be told.
+    // It is unknown for a workspace whose job is stuck.
     let is_unsure = |unit: &UnitName| {
         let failed = |w: &&&Workspace| w.state == WorkspaceState::Failed;
         busy.contains(unit) || units.get(unit).filter(failed).is_some()

@@ -1,4 +1,4 @@
-//! Environments that several workspaces share, and that nobody has used for long: removed.
+//! Packages that several workspaces share, and that nobody has used for long: removed.
 
 use crate::{
     cid::Cid,

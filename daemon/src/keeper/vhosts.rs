@@ -1,6 +1,6 @@
 //! Vhosts of workspaces and stages follow their project's file: its `[nginx]`, its certificate, its `media.scripts`.
-//! The settings that the processes were started with stay. A workspace whose address is not what the file gives any
-//! more gets a vhost of its own, and one whose address is so again loses it.
+//! The settings that the processes were started with stay. A workspace gets a vhost of its own when its address is no
+//! longer what the file gives, and loses it when it is again.
 
 use crate::{
     cid::Cid,

@@ -349,7 +349,7 @@ pub(crate) fn address_of(run_file: &RunFile) -> App {
 }
 
 impl App {
-    /// Whether anything listens there: a first, cheap check.
+    /// Whether anything seems to listen there: a first, cheap check, which a socket that was left passes.
     pub(super) async fn is_open(&self, cx: &Cx) -> bool {
         match self {
             Self::Port(port) => cx.sys().probe.is_open(*port).await,

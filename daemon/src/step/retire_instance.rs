@@ -121,7 +121,7 @@ pub(super) async fn listens(instance: &UnitName, cx: &Cx) -> Result<(), Fault> {
         return Ok(());
     }
     let (address, begin) = (address_of(&run_file), Instant::now());
-    while !address.is_open(cx).await {
+    while !cx.sys().probe.takes(&address).await {
         if begin.elapsed() > LISTENS_WITHIN {
             cx.note("the earlier processes do not listen yet");
             return Ok(());

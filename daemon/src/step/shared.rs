@@ -103,7 +103,7 @@ impl Shared {
         let _ = std::fs::remove_dir(&self.target);
     }
 
-    /// On a host the folder of all environments is root's, so that a build reaches no other one.
+    /// On a host the folder of all packages is root's, so that a build reaches no other one.
     pub(super) fn make_place(&self, cx: &Cx) -> Result<(), Fault> {
         let Some(accounts) = cx.sys().accounts() else {
             return Ok(());

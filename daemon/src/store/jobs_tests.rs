@@ -109,7 +109,7 @@ async fn one_that_fell_asleep_since_somebody_looked_is_asleep_for_the_next_job_t
 }
 
 fn new(email: &str) -> Subject {
-    let email = Email::parse(email).unwrap();
+    let email = crate::domain::Email::parse(email).unwrap();
     let make = |name: Name| Workspace {
         id: 0,
         owner: email.clone().into(),

@@ -40,9 +40,9 @@ pub enum Identity {
     Look,
     /// The same, confined to one workspace: sets access lists on what the developer made there.
     Access(UnitName, PathBuf),
-    /// Changes the machine's accounts. Is kept ready.
+    /// Changes the machine's accounts. One stands ready.
     Accounts,
-    /// Tests nginx's configuration without a network. Is kept ready.
+    /// Tests nginx's configuration without a network. One stands ready.
     NginxTest,
 }
 

@@ -196,6 +196,7 @@ impl AppSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::probe::{App, Probe, RealProbe};
     use std::{
         fs,
         os::unix::{fs::symlink, net::UnixListener as Listener},
@@ -255,6 +256,22 @@ mod tests {
         scene.socket().connect().await.unwrap();
         fs::rename(scene.path("w/run/web.sock"), scene.path("elsewhere")).unwrap();
         assert!(!scene.socket().is_there());
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_was_left_takes_nobody() {
+        let scene = Scene::new();
+        let probe = RealProbe {
+            http_port: 80,
+            https_port: 443,
+        };
+        let app = App::Socket(scene.socket());
+        assert!(!probe.takes(&app).await);
+        let own = Listener::bind(scene.path("w/run/web.0.sock")).unwrap();
+        assert!(probe.takes(&app).await);
+        drop(own);
+        assert!(scene.socket().is_there());
+        assert!(!probe.takes(&app).await);
     }
 
     #[tokio::test]

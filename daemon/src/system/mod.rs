@@ -13,6 +13,7 @@ pub mod launcher;
 pub(crate) mod listeners;
 pub mod mail;
 pub mod nginx;
+mod page;
 pub mod probe;
 pub(crate) mod procs;
 pub mod queue;

@@ -44,7 +44,7 @@ enum Answer {
     Never,
     /// Whether it is allowed, whether somebody could allow it, and the names of details.
     Says(bool, bool, &'static [&'static str]),
-    /// A question for a password by its rules, and a no to the one that was given.
+    /// Its rules ask for a password, and the one that was given is wrong.
     WrongPassword,
     Fails(&'static str),
 }

@@ -12,13 +12,16 @@ use nix::{
 use std::{
     collections::HashSet,
     ffi::OsString,
-    fs,
+    fs::{self, File},
+    io::Read,
     os::unix::ffi::OsStrExt,
-    path::Path,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
 const PAUSE: Duration = Duration::from_millis(5);
+/// `/proc/PID/stat` is shorter: 52 numbers and a short name.
+const STAT_LEN: usize = 2048;
 
 /// What `/proc/PID/stat` says of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub struct Process {
 impl Process {
     /// Looks at one process; `None` when there is none.
     pub fn read(pid: i32) -> Option<Self> {
-        Self::parse(&fs::read(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?)
+        Self::parse(stat_line(pid.cast_unsigned())?.as_bytes())
     }
 
     fn parse(stat: &[u8]) -> Option<Self> {
@@ -58,6 +61,43 @@ impl Process {
     }
 }
 
+/// `/proc/PID/stat` of a process; also of one that has ended. One call reads it: a growing buffer takes six, for each
+/// process of the machine.
+pub fn stat_line(pid: u32) -> Option<String> {
+    let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
+    let mut buffer = [0; STAT_LEN];
+    let length = file.read(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+/// The numbers of all processes that this one may see.
+pub fn pids() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// The children of a process, ended ones included, by the kernel's lists: one for each of its threads. `None`: the
+/// kernel keeps none.
+pub fn children(pid: u32) -> Option<Vec<u32>> {
+    static HAS_LISTS: LazyLock<bool> =
+        LazyLock::new(|| fs::exists("/proc/thread-self/children").unwrap_or_default());
+    if !*HAS_LISTS {
+        return None;
+    }
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    // A thread that has just ended has handed its children on.
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let parse = |list: String| -> Vec<u32> {
+        let pids = list.split_whitespace();
+        pids.filter_map(|pid| pid.parse().ok()).collect()
+    };
+    Some(lists.flat_map(parse).collect())
+}
+
 /// Kills all descendants of a process, not itself, over and over until none is left; orphans are
 /// found when the process is their subreaper. Tells whether none is left.
 pub fn kill_descendants(root: i32, within: Duration) -> bool {
@@ -66,13 +106,12 @@ pub fn kill_descendants(root: i32, within: Duration) -> bool {
 
 /// The same, but these live on.
 pub fn kill_descendants_but(root: i32, within: Duration, spared: &dyn Fn(i32) -> bool) -> bool {
-    // A look at every process of the machine takes longer with each workspace.
     let is_me = root == std::process::id().cast_signed();
     if is_me && has_no_child() {
         return true;
     }
     kill_until_none(within, || {
-        let mut found = descendants(root, &processes());
+        let mut found = family(root).unwrap_or_else(|| descendants(root, &processes()));
         found.retain(|pid| !spared(*pid));
         found
     })
@@ -193,6 +232,23 @@ fn kill_until_none(within: Duration, find: impl Fn() -> Vec<i32>) -> bool {
     }
 }
 
+/// The living descendants of a process, from child to child: a look at every process of the machine takes longer with
+/// each workspace. A list leaves a child out only while another one of the same process goes, so one that is empty is
+/// complete.
+fn family(root: i32) -> Option<Vec<i32>> {
+    let (mut found, mut waiting) = (Vec::new(), vec![root]);
+    while let Some(parent) = waiting.pop() {
+        for child in children(parent.cast_unsigned())? {
+            let child = Process::read(child.cast_signed());
+            if let Some(child) = child.filter(|child| child.parent == parent && !child.ended) {
+                found.push(child.pid);
+                waiting.push(child.pid);
+            }
+        }
+    }
+    Some(found)
+}
+
 fn descendants(root: i32, processes: &[Process]) -> Vec<i32> {
     let mut family = HashSet::from([root]);
     // A child may have a smaller number than its parent, so one pass need not be enough.
@@ -215,12 +271,8 @@ fn descendants(root: i32, processes: &[Process]) -> Vec<i32> {
 }
 
 fn processes() -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(Process::read)
+    let pids = pids().into_iter();
+    pids.filter_map(|pid| Process::read(pid.cast_signed()))
         .collect()
 }
 

@@ -93,19 +93,20 @@ pub(crate) fn fetch(ask: &Fetch) -> Result<Fetched, Fault> {
 fn update(git: &Git, ask: &Fetch) -> Result<Vec<String>, Fault> {
     mirror::prepare(&ask.mirror, &ask.base)?;
     *fetching() = Some(ask.mirror.clone());
-    let (output, is_too_large) = growth::watched(&ask.mirror, ask.max_bytes, || {
-        // Never a `mirror=true` remote: a later push from it would delete other people's branches.
-        let refs = &REFS[..if ask.tags { 2 } else { 1 }];
-        git.run(
-            &[
-                &["fetch", "--quiet", "--prune", "--no-tags"][..],
-                &["--no-recurse-submodules", "--no-write-fetch-head"],
-                &["--no-auto-maintenance", REMOTE],
-                refs,
-            ]
-            .concat(),
-        )
-    });
+    let (output, is_too_large) =
+        growth::watched(&ask.mirror.join("objects"), ask.max_bytes, || {
+            // Never a `mirror=true` remote: a later push from it would delete other people's branches.
+            let refs = &REFS[..if ask.tags { 2 } else { 1 }];
+            git.run(
+                &[
+                    &["fetch", "--quiet", "--prune", "--no-tags"][..],
+                    &["--no-recurse-submodules", "--no-write-fetch-head"],
+                    &["--no-auto-maintenance", REMOTE],
+                    refs,
+                ]
+                .concat(),
+            )
+        });
     let is_whole = matches!(&output, Ok(output) if output.success) && !is_too_large;
     if !is_whole {
         clean_up();
@@ -117,6 +118,10 @@ fn update(git: &Git, ask: &Fetch) -> Result<Vec<String>, Fault> {
     let output = output?;
     if !output.success {
         return Err(translate::fault("fetch from", git, &output));
+    }
+    if mirror::has_many_loose_refs(&ask.mirror) {
+        // Those that stay loose are packed after the next fetch.
+        let _ = git.run(&["pack-refs", "--all"]);
     }
     let left_out = output.lines.iter().filter_map(|line| {
         let (name, _) = line.split_once("rejected ")?.1.split_once(SHALLOW)?;

@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PART: u32 = 10;
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
-/// Does something while a folder is not larger than `most` bytes; past that all that this process has
+/// Does something while a repository is not larger than `most` bytes; past that all that this process has
 /// started is killed. Tells whether it came to that.
 pub(super) fn watched<T>(folder: &Path, most: u64, work: impl FnOnce() -> T) -> (T, bool) {
     let (over, ended) = mpsc::channel::<()>();

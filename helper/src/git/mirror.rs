@@ -10,6 +10,8 @@ use std::{
 
 /// Without this file there is no repository.
 const LAST: &str = "HEAD";
+/// So many branches may have a file each. All others are in one file, which a git process reads at once.
+const LOOSE_REFS: usize = 32;
 
 /// Opens it.
 pub(crate) fn open(mirror: &Path) -> Result<Repository, Fault> {
@@ -94,7 +96,7 @@ fn beside(mirror: &Path) -> PathBuf {
     name.into()
 }
 
-/// Locks and half-written packs. No branch can be called `*.lock`.
+/// Locks and half-written packs. No branch can be called `*.lock`, and none is kept beside `refs`.
 pub(super) fn remove_leftovers(mirror: &Path) -> io::Result<()> {
     for folder in [
         mirror.to_owned(),
@@ -104,24 +106,38 @@ pub(super) fn remove_leftovers(mirror: &Path) -> io::Result<()> {
         for entry in entries(&folder)? {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if entry.file_type()?.is_file() && (name.ends_with(".lock") || name.starts_with("tmp_"))
-            {
+            let is_left =
+                name.ends_with(".lock") || name.starts_with("tmp_") || name == "packed-refs.new";
+            if entry.file_type()?.is_file() && is_left {
                 fs::remove_file(entry.path())?;
             }
         }
     }
-    let mut folders = vec![mirror.join("refs")];
-    while let Some(folder) = folders.pop() {
-        for entry in entries(&folder)? {
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if entry.file_name().to_string_lossy().ends_with(".lock") {
-                fs::remove_file(entry.path())?;
-            }
+    for file in loose_refs(mirror)? {
+        if file.as_os_str().as_encoded_bytes().ends_with(b".lock") {
+            fs::remove_file(file)?;
         }
     }
     Ok(())
+}
+
+/// Whether so many branches have a file each that every git process that reads them all feels it.
+pub(super) fn has_many_loose_refs(mirror: &Path) -> bool {
+    loose_refs(mirror).is_ok_and(|files| files.len() > LOOSE_REFS)
+}
+
+/// Branches and tags with a file of their own, and the locks of such files.
+fn loose_refs(mirror: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut folders, mut files) = (vec![mirror.join("refs")], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in entries(&folder)? {
+            match entry.file_type()?.is_dir() {
+                true => folders.push(entry.path()),
+                false => files.push(entry.path()),
+            }
+        }
+    }
+    Ok(files)
 }
 
 fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
@@ -160,6 +176,7 @@ mod tests {
         open(mirror).unwrap();
         let leftovers = [
             "packed-refs.lock",
+            "packed-refs.new",
             "refs/heads/x.lock",
             "objects/pack/tmp_pack_1",
         ];

@@ -315,7 +315,7 @@ mod tests {
         assert!(decode(latin, path).unwrap().ends_with("grüß\n"));
         assert!(decode(cyrillic, path).unwrap().ends_with("да\n"));
         assert_eq!(decode(&utf16, path).unwrap(), "six # grüß\n");
-        // uv reads all but a declared encoding; what either reads as it is stays as it is.
+        // uv reads every encoding but a declared one. A file that both uv and pip can read is not changed.
         let changed = for_installers(latin, path).unwrap();
         assert!(
             changed.starts_with(b"\xef\xbb\xbf# -*-")

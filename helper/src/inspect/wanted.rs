@@ -251,7 +251,7 @@ fn of_poetry(table: &toml::Table) -> Option<String> {
             _ => Some(part.to_owned()),
         }
     };
-    // One of several ranges, and any version: nothing that must be kept.
+    // Several ranges, or any version: no lower bound must be kept.
     if text.contains("||") || text.trim() == "*" {
         return None;
     }

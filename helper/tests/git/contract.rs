@@ -27,6 +27,7 @@ fn holds(mut origin: Origin) {
     deleting(&mut origin);
     refusing(&mut origin);
     clashing(&mut origin);
+    many(&mut origin);
     shallow(&mut origin);
     empty(&mut origin);
     damaged(&mut origin);
@@ -107,6 +108,43 @@ fn clashing(origin: &mut Origin) {
     }
     origin.somebody_pushes("teams", "beside");
     origin.fetch_for("main", "team/anna").unwrap();
+}
+
+/// The mirror has many branches in one file, whatever then becomes of them on the server.
+fn many(origin: &mut Origin) {
+    let (bare, mirror) = (origin.bare(), origin.mirror());
+    let base = origin.branch("main");
+    for number in 0..40 {
+        git(&bare, &["branch", &format!("many/{number}"), &base]);
+    }
+    origin.fetch("main").unwrap();
+    assert!(!mirror.join("refs/heads/many").exists());
+    let clash = origin.fetch_for("main", "many/7/anna").unwrap_err().0;
+    assert!(clash.contains("has the branch many/7,"), "{clash}");
+    let moved = origin.somebody_pushes("many/7", "moved");
+    git(&bare, &["branch", "-D", "many/8"]);
+    // What a killed fetch or packing leaves.
+    for left in ["packed-refs.lock", "packed-refs.new"] {
+        fs::write(mirror.join(left), "").unwrap();
+    }
+    let fetched = origin.fetch_for("main", "many/7").unwrap();
+    assert_eq!(fetched.branch, Some(moved));
+    assert_eq!(origin.fetch_for("main", "many/8").unwrap().branch, None);
+    assert_eq!(
+        git(&mirror, &["for-each-ref", "refs/heads"]),
+        git(&bare, &["for-each-ref", "refs/heads"])
+    );
+    let listed = git(
+        &bare,
+        &[
+            "for-each-ref",
+            "--format=%(refname:short)",
+            "refs/heads/many",
+        ],
+    );
+    let all: Vec<&str> = listed.lines().collect();
+    git(&bare, &[&["branch", "-D"][..], &all].concat());
+    origin.fetch("main").unwrap();
 }
 
 fn fetching(origin: &mut Origin) {

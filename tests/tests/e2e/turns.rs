@@ -33,6 +33,20 @@ fn id_of(job: &Value) -> String {
     job["id"].as_str().unwrap_or_default().to_owned()
 }
 
+/// Waits until a job of this address is at work in a step.
+#[track_caller]
+fn hangs_in(stage: &Stage, email: &str, kind: &str) {
+    let hangs = || {
+        let job = stage.json(&["jobs", "show", &id_of(&job_of(stage, email))]);
+        let is_at_work = job["waiting"].is_null();
+        let mut steps = job["steps"].as_array()?.iter();
+        let step =
+            steps.find(|step| step["kind"].as_str().unwrap_or_default().starts_with(kind))?;
+        (is_at_work && step["state"] == "observed").then_some(())
+    };
+    wait_until(&format!("{kind} of {email} to hang"), SOON, hangs).unwrap();
+}
+
 #[test]
 fn who_may_begin_no_further_job_is_told_whose_are_at_work() {
     let stage = hanging_with("max_jobs = 1\n");
@@ -55,14 +69,7 @@ fn two_hanging_releases_stop_no_other_project_and_who_waits_is_told() {
     let before = stage.snapshot();
     for email in ["anna@example.com", "ben@example.com"] {
         begin(&stage, email, "hang");
-        let releases = || {
-            let job = stage.json(&["jobs", "show", &id_of(&job_of(&stage, email))]);
-            let steps = job["steps"].as_array()?.clone();
-            let is_release = |step: &Value| step["kind"] == "release.v2";
-            let step = steps.into_iter().find(is_release)?;
-            (step["state"] == "observed").then_some(())
-        };
-        wait_until("the release to hang", SOON, releases).unwrap();
+        hangs_in(&stage, email, "release.");
     }
     begin(&stage, "carl@example.com", "hang");
     let waits = || {
@@ -173,6 +180,9 @@ fn a_step_with_nothing_to_do_needs_no_turn() {
     });
     for at in 0..HANGING {
         begin(&stage, &format!("p{at}@example.com"), &format!("hang{at}"));
+    }
+    for at in 0..HANGING {
+        hangs_in(&stage, &format!("p{at}@example.com"), "install.");
     }
     // Each project has a place, and there is no more: who needs a turn waits.
     begin(&stage, "anna@example.com", "waits");

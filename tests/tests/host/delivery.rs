@@ -18,7 +18,7 @@ test = [["python3", "attack.py", "test"], ["python3", "check.py"]]
 run.web = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
 "#;
 
-/// Tries to write what is another's; whatever it gets is told, and fails it.
+/// Tries to write files that belong to others; prints each that it could write, and then fails.
 const ATTACK: &str = r#"import os, pathlib, pwd, socket, subprocess, sys
 here = pathlib.Path.cwd()
 tests = sys.argv[1] == "test"

@@ -23,7 +23,7 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(project): Path<String>) -> 
     let frame = Frame::of(&visitor, lang).await?;
     let daemon = &visitor.daemon;
     let of = Some(project.as_str());
-    // A name that is known to no project is told by the first of these.
+    // The first of these fails for a name that no project has.
     let told = future::try_join3(
         daemon.project(&project),
         daemon.stages(of),

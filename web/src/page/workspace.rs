@@ -122,7 +122,7 @@ fn ssh_command(workspace: &Workspace) -> Option<String> {
     is_plain.then(|| format!("ssh -t {host} cictl shell {email} -p {project}"))
 }
 
-/// Text as one word of a shell; nothing when there is nothing.
+/// The text as one word of a shell; `None` if it is empty.
 fn quoted(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+,=".contains(c);
     match text {

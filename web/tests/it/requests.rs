@@ -175,7 +175,7 @@ async fn a_flood_of_forms_is_refused_with_the_time_to_come_back() {
             StatusCode::UNPROCESSABLE_ENTITY
         );
     }
-    // What the client itself wrote before nginx's word counts for nothing.
+    // What the client itself wrote before nginx's entry is ignored.
     for client in ["192.0.2.1", "1.2.3.4, 192.0.2.1"] {
         let page = of(client).await;
         assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);

@@ -88,7 +88,7 @@ async fn the_page_tells_how_it_stands_and_what_can_be_done() {
     page.has_not("clone the repository");
 }
 
-/// Whoever may not act is not offered to, and whoever looks at what moves is not either.
+/// A person who may not act is offered nothing, and neither is one who looks at a job that is under way.
 #[tokio::test]
 async fn nothing_is_offered_that_cannot_be_done() {
     let (front, anna) = front();
@@ -141,7 +141,7 @@ async fn a_log_is_followed_from_where_the_browser_left_it() {
         .header("cookie", &anna)
         .header("last-event-id", "7-20");
     assert_eq!(ids(&front.ask(request).await.body), ["7-30"]);
-    // The log was rotated meanwhile, or the id is none.
+    // The log was rotated meanwhile, or the id is invalid.
     let other = front.get_as(&anna, &format!("{events}?after=6-20")).await;
     assert_eq!(ids(&other.body).len(), 3);
     assert_eq!(other.body.matches("event: gap").count(), 1);

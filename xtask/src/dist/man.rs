@@ -1,6 +1,8 @@
-//! Manual pages of files, made from the documents that describe them: so much of Markdown as these
-//! use, and a settings file with a comment above each key.
+//! Manual pages of files, made from the documents that describe them: Markdown, and a settings file with a comment above
+//! each key.
 
+use super::roff::{self, code, escaped};
+use pulldown_cmark::{Options, Parser};
 use std::fmt::Write as _;
 
 /// What a page is called, and what stands before the document.
@@ -54,32 +56,11 @@ impl Page {
 
 /// A document as a page. Its title and its table of contents are left out.
 pub(super) fn document(about: &Page, markdown: &str) -> String {
-    let mut page = about.begin();
-    let lines: Vec<&str> = markdown.lines().collect();
-    let mut rest = lines.as_slice();
-    while let Some((&line, after)) = rest.split_first() {
-        let taken = if line.is_empty() || line.starts_with("# ") {
-            1
-        } else if let Some(title) = line.strip_prefix("### ") {
-            let _ = writeln!(page, ".SS \"{}\"", inline(title));
-            1
-        } else if let Some(title) = line.strip_prefix("## ") {
-            let _ = writeln!(page, ".SH \"{}\"", inline(title).to_uppercase());
-            1
-        } else if line.starts_with("```") {
-            let inside = after.iter().take_while(|line| !line.starts_with("```"));
-            2 + verbatim(&mut page, inside.copied())
-        } else if line.starts_with("    ") {
-            let inside = rest.iter().take_while(|line| line.starts_with("    "));
-            verbatim(&mut page, inside.map(|line| &line[4..]))
-        } else if line.starts_with("| ") {
-            table(&mut page, rest)
-        } else {
-            paragraph(&mut page, rest)
-        };
-        rest = &rest[taken.min(rest.len())..];
+    let mut writer = roff::Writer::new(about.begin());
+    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+        writer.take(event);
     }
-    about.end(page)
+    about.end(writer.page())
 }
 
 /// The settings file as a page: each key with its default and the comment above it.
@@ -112,134 +93,6 @@ pub(super) fn settings(example: &str) -> String {
     SETTINGS.end(page)
 }
 
-fn verbatim<'a>(page: &mut String, lines: impl Iterator<Item = &'a str>) -> usize {
-    let mut count = 0;
-    page.push_str(".PP\n.RS 4\n.nf\n");
-    for line in lines {
-        let _ = writeln!(page, "{}", protected(&code(line)));
-        count += 1;
-    }
-    page.push_str(".fi\n.RE\n");
-    count
-}
-
-/// The first cell is the term; the others follow with their columns' names, but for the last.
-fn table(page: &mut String, lines: &[&str]) -> usize {
-    let cells = |line: &str| -> Vec<String> {
-        let inside = line.trim_start_matches("| ").trim_end_matches('|');
-        inside
-            .split(" | ")
-            .map(|cell| inline(cell.trim()))
-            .collect()
-    };
-    let count = lines
-        .iter()
-        .take_while(|line| line.starts_with('|'))
-        .count();
-    let head = lines.first().map(|line| cells(line)).unwrap_or_default();
-    for line in &lines[2.min(count)..count] {
-        let cells = cells(line);
-        let _ = writeln!(page, ".TP\n{}", protected(&cells[0]));
-        let last = cells.len() - 1;
-        for (i, cell) in cells.iter().enumerate().skip(1) {
-            if i == last {
-                let _ = writeln!(page, "{}", protected(cell));
-            } else {
-                let _ = writeln!(page, "{}: {cell}.", head.get(i).map_or("", |name| name));
-            }
-        }
-    }
-    count
-}
-
-fn paragraph(page: &mut String, lines: &[&str]) -> usize {
-    let is_item = |line: &str| {
-        line.starts_with("- ")
-            || line
-                .split_once(". ")
-                .is_some_and(|(n, _)| n.parse::<u8>().is_ok())
-    };
-    let count = 1 + lines[1..]
-        .iter()
-        .take_while(|line| !line.is_empty() && !is_item(line) && !line.starts_with("```"))
-        .count();
-    let text = lines[..count].join("\n");
-    if text.starts_with("Contents:") {
-        return count;
-    }
-    let (mark, text) = match text.strip_prefix("- ") {
-        Some(text) => (Some("\\(bu".to_owned()), text),
-        None if is_item(&text) => {
-            let (number, text) = text.split_once(". ").unwrap_or(("", &text));
-            (Some(format!("{number}.")), text)
-        }
-        None => (None, text.as_str()),
-    };
-    match mark {
-        Some(mark) => {
-            let _ = writeln!(page, ".IP {mark} 4");
-        }
-        None => page.push_str(".PP\n"),
-    }
-    for line in inline(text).lines() {
-        let _ = writeln!(page, "{}", protected(line.trim_start()));
-    }
-    count
-}
-
-/// Code and bold become bold, links their text.
-fn inline(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let taken = span(rest, "``", "``")
-            .or_else(|| span(rest, "`", "`"))
-            .map(|(inner, len)| (format!("\\fB{}\\fR", code(inner.trim())), len))
-            .or_else(|| {
-                let (inner, len) = span(rest, "**", "**")?;
-                Some((format!("\\fB{}\\fR", inline(inner)), len))
-            })
-            .or_else(|| {
-                let (inner, len) = span(rest, "*", "*")?;
-                Some((format!("\\fI{}\\fR", inline(inner)), len))
-            })
-            .or_else(|| {
-                let (inner, len) = span(rest, "[", ")")?;
-                Some((inline(inner.split_once("](")?.0), len))
-            });
-        let (piece, len) =
-            taken.unwrap_or_else(|| (escaped(c.encode_utf8(&mut [0; 4])), c.len_utf8()));
-        out.push_str(&piece);
-        rest = &rest[len..];
-    }
-    out
-}
-
-/// What stands between two marks at the beginning, and how long all of it is.
-fn span<'a>(text: &'a str, open: &str, close: &str) -> Option<(&'a str, usize)> {
-    let inside = text.strip_prefix(open)?;
-    let end = inside.find(close).filter(|end| *end > 0)?;
-    Some((&inside[..end], open.len() + end + close.len()))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\e")
-}
-
-/// Hyphens stay what they are, so that the text can be copied.
-fn code(text: &str) -> String {
-    escaped(text).replace('-', "\\-")
-}
-
-/// A line that begins with a dot or an apostrophe would be an order to roff.
-fn protected(line: &str) -> String {
-    if line.starts_with(['.', '\'']) {
-        format!("\\&{line}")
-    } else {
-        line.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +110,20 @@ mod tests {
             ".PP\nOne \\fBa\\-b\\fR, \\fBtwo\\fR\n\\&.three four.\n.SH \"KEYS\"\n.TP\n\\fBk\\fR\ntype: text.\nA \
              \\e key.\n.IP \\(bu 4\nitem\nmore\n.PP\n.RS 4\n.nf\nx = 1\n\\&.y\n.fi\n.RE\n.PP\n.RS 4\n.nf\ncmd \
              \\-v\n.fi\n.RE\n"
+        );
+    }
+
+    #[test]
+    fn what_a_hand_would_get_wrong_is_read_as_markdown() {
+        let text = "## A `b-c`\n\n1. one\n   - inner **bold `x-y` end**\n2. two <NAME>\n\n\
+                    | a | b |\n|---|---|\n| `x` | `y \\| z` |\n";
+        let page = document(&PROJECT, text);
+        let (_, body) = page.split_once(".SH DESCRIPTION\n").unwrap();
+        let (body, _) = body.split_once(".SH \"SEE ALSO\"").unwrap();
+        assert_eq!(
+            body,
+            ".SH \"A B\\-C\"\n.IP 1. 4\none\n.RS 4\n.IP \\(bu 4\ninner \\fBbold \\fBx\\-y\\fB end\\fR\n.RE\n\
+             .IP 2. 4\ntwo <NAME>\n.TP\n\\fBx\\fR\n\\fBy | z\\fR\n"
         );
     }
 

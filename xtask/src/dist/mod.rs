@@ -6,6 +6,7 @@
 mod control;
 mod generate;
 mod man;
+mod roff;
 mod stage;
 
 use crate::{

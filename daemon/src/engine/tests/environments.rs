@@ -1,4 +1,4 @@
-//! Environments that several workspaces share, and those that one has for itself.
+//! Packages that several workspaces share, and those that one has for itself.
 
 use super::{
     super::{Hooks, NoHooks, Phase, Point, Step as _},

@@ -349,7 +349,7 @@ async fn soaked(cid: &Cid, there: &Place, stage: &Stage) -> Result<bool, Error> 
     // What is about to be another one, or was left half-way, is no recommendation.
     let is_settled = workspace.state == WorkspaceState::Ready
         && cid.store.live_job(workspace.id).await?.is_none();
-    // What was seen a while ago is no ground to carry it on.
+    // An earlier look is no reason to promote it.
     let seen = cid.health.look_newly(workspace, SOAK_LOOK).await;
     let is_well = is_settled
         && seen

@@ -64,6 +64,10 @@ impl Probe for Fake {
         })
     }
 
+    async fn takes(&self, _: &App) -> bool {
+        true
+    }
+
     async fn is_named(&self, _: &App) -> bool {
         true
     }

@@ -112,16 +112,16 @@ impl Orphans {
     }
 }
 
-/// One look at all processes.
+/// One look at all processes but those in groups of other workspaces.
 struct Look {
     tree: procs::Tree,
-    /// Those that this daemon has not started, and that are in no group of another workspace.
+    /// Those that this daemon has not started.
     strangers: Vec<ProcessId>,
 }
 
 impl Look {
     fn now(others: &BTreeSet<u32>) -> Self {
-        let tree = procs::Tree::now();
+        let tree = procs::Tree::without(others);
         let own: BTreeSet<_> = match std::process::id() {
             // As the first process of a container, this daemon is the parent of all orphans.
             1 => BTreeSet::from([1]),
@@ -132,7 +132,7 @@ impl Look {
         };
         let strangers = tree
             .all()
-            .filter(|stat| !own.contains(&stat.id.pid) && !others.contains(&stat.group))
+            .filter(|stat| !own.contains(&stat.id.pid))
             .map(|stat| stat.id)
             .collect();
         Self { tree, strangers }
