@@ -61,6 +61,37 @@ struct Figures {
     resident_mib: f64,
 }
 
+/// Many creations at once.
+struct Burst {
+    seconds: f64,
+    /// How much of the processors' time was used: where all was, only less work would be quicker.
+    busy: f64,
+}
+
+/// The processors' time since the boot, in ticks, by `/proc/stat`.
+struct Ticks {
+    all: f64,
+    idle: f64,
+}
+
+impl Ticks {
+    fn now() -> Result<Self> {
+        let text = fs::read_to_string("/proc/stat")?;
+        let line = text.lines().next().unwrap_or_default();
+        let ticks = line.split_whitespace().skip(1).map(str::parse);
+        let ticks: Vec<f64> = ticks.collect::<Result<_, _>>()?;
+        Ok(Self {
+            all: ticks.iter().sum(),
+            // Idle, and idle while a disk was waited for.
+            idle: ticks.iter().skip(3).take(2).sum(),
+        })
+    }
+
+    fn busy_since(&self, before: &Self) -> f64 {
+        1.0 - (self.idle - before.idle) / (self.all - before.all).max(1.0)
+    }
+}
+
 /// Measures at [`FEW`] and at `many` workspaces, prints a table and writes it as JSON.
 pub(super) fn run(many: u32) -> Result<()> {
     setup::ensure(setup::Purpose::Demo)?;
@@ -75,16 +106,19 @@ pub(super) fn run(many: u32) -> Result<()> {
     fill(&sandbox, 0..FEW)?;
     let few = measure(&mut sandbox)?;
     println!("==> a burst of {BURST}");
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), Ticks::now()?);
     fill_by(&sandbox, FEW..FEW + BURST, BURST)?;
-    let burst = start.elapsed().as_secs_f64();
+    let burst = Burst {
+        seconds: start.elapsed().as_secs_f64(),
+        busy: Ticks::now()?.busy_since(&before),
+    };
     println!("==> {many} workspaces");
     fill(&sandbox, FEW + BURST..many)?;
     let grown = measure(&mut sandbox)?;
     println!("==> a neighbour, while {CHANGES} are created and deleted");
     let visits = neighbour::run(&sandbox, &host_of(&sandbox, 0)?, || changes(&sandbox))?;
     let file = build::target_dir()?.join("bench-many.json");
-    report(many, &few, &grown, burst, &visits, &file)?;
+    report(many, &few, &grown, &burst, &visits, &file)?;
     sandbox.stop()
 }
 
@@ -216,7 +250,7 @@ fn report(
     many: u32,
     few: &Figures,
     grown: &Figures,
-    burst: f64,
+    burst: &Burst,
     visits: &[Visits; 2],
     file: &std::path::Path,
 ) -> Result<()> {
@@ -248,8 +282,10 @@ fn report(
     );
     let in_turn = f64::from(BURST) * few.create.median;
     println!(
-        "\na burst of {BURST}: {burst:.1} s, {:.2} of {BURST} in turn",
-        burst / in_turn
+        "\na burst of {BURST}: {:.1} s, {:.2} of {BURST} in turn; processors busy for {:.0}% of it",
+        burst.seconds,
+        burst.seconds / in_turn,
+        burst.busy * 100.0
     );
     let [quiet, busy] = visits;
     println!(
@@ -265,7 +301,7 @@ fn report(
     let table = rows
         .map(|(name, few, grown)| json!({ "what": name, "few": few.median, "many": grown.median }));
     let all = json!({
-        "few": FEW, "many": many, "seconds": table, "burst": burst, "burst_in_turn": in_turn,
+        "few": FEW, "many": many, "seconds": table, "burst": burst.seconds, "burst_busy": burst.busy, "burst_in_turn": in_turn,
         "resident_mib": [before, after],
         "neighbour": {
             "failed": busy.failed, "answered": busy.answered, "socket_kept": busy.is_open,
