@@ -135,6 +135,8 @@ pub async fn sandbox(options: SandboxOptions) -> anyhow::Result<()> {
             options.hooks,
         )
     };
+    // Links go by mail as well as by hand.
+    cid.sign_in.answer_at(Some(cid.front_url.clone()));
     cid.recall_rights().await?;
     prepare_projects(&cid, &cid.projects.all()).await;
     let gate = Gate::new(Arc::new(OwnerOnly {

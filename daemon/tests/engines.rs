@@ -20,6 +20,8 @@ mod bounds;
 mod fakes;
 #[path = "engines/files.rs"]
 mod files;
+#[path = "engines/guarded.rs"]
+mod guarded;
 #[path = "engines/nginx.rs"]
 mod nginx;
 #[path = "engines/sandbox.rs"]

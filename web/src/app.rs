@@ -2,9 +2,9 @@ use crate::{
     asset, language, limits,
     page::{
         self, act, admin, away, build, change, create, delete, delivery, events, home, hook, job,
-        logs, sign_in, test, workspace,
+        logs, sign_in, test, visit, workspace,
     },
-    rate, security, wake,
+    rate, refusal, security, wake,
 };
 use axum::{
     Router,
@@ -29,6 +29,8 @@ pub struct App {
     pub own_address: Arc<away::OwnAddress>,
     /// Visitors of workspaces that do not answer.
     pub wakes: Arc<wake::Wakes>,
+    /// Visitors of apps that are for people alone.
+    pub visitors: Arc<visit::Known>,
 }
 
 impl App {
@@ -40,6 +42,7 @@ impl App {
             closing,
             own_address: Arc::default(),
             wakes: Arc::default(),
+            visitors: Arc::default(),
         }
     }
 }
@@ -52,6 +55,7 @@ pub fn router(app: App) -> Router {
         .route("/workspaces/{project}/{who}", get(workspace::show))
         .route("/workspaces/{project}/{who}/restart", post(act::restart))
         .route("/workspaces/{project}/{who}/stop", post(act::stop))
+        .route("/workspaces/{project}/{who}/sleep", post(act::sleep))
         .route("/workspaces/{project}/{who}/start", post(act::start))
         .route("/workspaces/{project}/{who}/deploy", post(act::deploy))
         .route("/workspaces/{project}/{who}/test", post(test::submit))
@@ -73,6 +77,7 @@ pub fn router(app: App) -> Router {
         .route("/ask-for-link", post(sign_in::ask))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/at/{host}", get(away::at))
+        .route("/visit/{unit}", get(visit::ticket))
         .fallback(page::missing)
         .layer(from_fn_with_state(app.clone(), limits::admit));
     let administration = Router::new()
@@ -80,6 +85,7 @@ pub fn router(app: App) -> Router {
         .route("/admin/jobs", get(admin::jobs::show))
         .route("/admin/people", get(admin::people::show))
         .route("/admin/people/sign-out", post(admin::people::sign_out))
+        .route("/admin/people/link", post(admin::people::link))
         .route("/admin/audit", get(admin::audit::show))
         .layer(from_fn_with_state(app.clone(), limits::admit));
     // These wait for remotes, or look at the whole machine.
@@ -111,11 +117,20 @@ pub fn router(app: App) -> Router {
         .route("/.cid/away", get(away::silent))
         .route("/.cid/wake", get(away::stopped))
         .route("/.cid/nobody", get(away::nobody))
+        .route("/.cid/check", get(visit::check))
+        .route("/.cid/visitor", get(visit::visitor))
+        .route("/.cid/enter", get(visit::enter))
         .with_state(app.clone());
 
     let limited = app.clone();
     let mut router = pages.merge(administration).merge(looks).merge(streams);
-    for asset in [&asset::CSS, &asset::LIVE, &asset::PAGE, &asset::ICON] {
+    for asset in [
+        &asset::CSS,
+        &asset::TIMES,
+        &asset::LIVE,
+        &asset::PAGE,
+        &asset::ICON,
+    ] {
         router = router.route(asset.path(), get(|| async { asset.serve() }));
     }
     router
@@ -123,7 +138,7 @@ pub fn router(app: App) -> Router {
         .merge(hooks)
         .layer(from_fn(language::choose))
         .layer(CsrfLayer::new())
-        .layer(from_fn(security::explain))
+        .layer(from_fn_with_state(app.clone(), refusal::tell))
         .layer(from_fn(security::headers))
         .with_state(app)
         .merge(away)

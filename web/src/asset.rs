@@ -38,6 +38,12 @@ pub const PAGE: Asset = Asset::new(
     )
     .as_bytes(),
 );
+/// Says times in the reader's zone.
+pub const TIMES: Asset = Asset::new(
+    "/static/times.js",
+    "text/javascript; charset=utf-8",
+    include_bytes!("../static/times.js"),
+);
 /// The sign in the browser's tab and at the top of each page.
 pub const ICON: Asset = Asset::new(
     "/static/cid.svg",

@@ -1,17 +1,10 @@
-use crate::{
-    i18n::{Lang, Said},
-    page::{self, Frame},
-    visitor::Cookie,
-};
-use askama::Template;
+use crate::i18n::Lang;
 use axum::{
-    http::{
-        HeaderValue, StatusCode,
-        header::{RETRY_AFTER, SET_COOKIE},
-    },
-    response::{AppendHeaders, IntoResponse, Redirect, Response},
+    http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use cid_client::{Error, Kind};
+use std::sync::Arc;
 
 /// Why another page is shown than the one that was requested.
 #[derive(Debug)]
@@ -28,6 +21,8 @@ pub enum Problem {
     NoBuild,
     /// The page is for administrators.
     NotAdministrator,
+    /// It belongs to somebody else.
+    NotYours,
     /// The page is for those who are signed in.
     SignedOut,
     /// The daemon does not know what is asked about, and says so.
@@ -72,7 +67,9 @@ impl Problem {
             | Self::NoBuild
             | Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::BadForm(status) => *status,
-            Self::Foreign | Self::OldForm | Self::NotAdministrator => StatusCode::FORBIDDEN,
+            Self::Foreign | Self::OldForm | Self::NotAdministrator | Self::NotYours => {
+                StatusCode::FORBIDDEN
+            }
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -93,111 +90,27 @@ impl Problem {
         }
     }
 
-    /// The page that says so, in this language.
-    pub fn page(self, lang: Lang) -> Response {
-        if self.status() == StatusCode::UNAUTHORIZED {
-            // A session that has ended is worth nothing: the browser forgets it.
-            let forget = AppendHeaders(Cookie::cleared().map(|cookie| (SET_COOKIE, cookie)));
-            return (forget, Redirect::to(page::sign_in::PATH)).into_response();
-        }
+    /// Whether asking the daemon who visits would cost what is short, or be in vain.
+    pub fn is_cheap(&self) -> bool {
+        matches!(self, Self::Foreign | Self::TooMany(_) | Self::Busy) || self.is_out_of_reach()
+    }
+
+    /// Whether the daemon could not be asked.
+    pub fn is_out_of_reach(&self) -> bool {
+        matches!(self, Self::Daemon(error) if matches!(
+            error.kind,
+            Kind::Unreachable | Kind::Disconnected | Kind::Timeout
+        ))
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Its page is made by [`crate::refusal::tell`], which knows who asked and for what.
+    fn into_response(self) -> Response {
         let status = self.status();
-        if let Self::Daemon(error) = &self
-            && status.is_server_error()
-        {
-            tracing::warn!(kind = ?error.kind, "{error}");
-        }
-        let pause = match (&self, status) {
-            (Self::TooMany(pause), _) => Some(*pause),
-            (_, StatusCode::SERVICE_UNAVAILABLE) => Some(5),
-            (_, StatusCode::TOO_MANY_REQUESTS) => Some(60),
-            _ => None,
-        };
-        let mut response = page::html(lang, status, &self.describe(lang));
-        if let Some(pause) = pause {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(pause));
-        }
+        let mut response = status.into_response();
+        response.extensions_mut().insert(Arc::new(self));
         response
-    }
-
-    fn describe(self, t: Lang) -> ProblemPage {
-        let plain = |title, text| ProblemPage {
-            text,
-            ..ProblemPage::titled(t, title)
-        };
-        match self {
-            Self::NoPage => plain(t.no_page(), None),
-            Self::NoWorkspace => plain(t.no_workspace(), None),
-            Self::NoJob => plain(t.no_job(), None),
-            Self::NoProject => plain(t.no_project(), None),
-            Self::NoBuild => plain(t.no_build(), None),
-            Self::NotAdministrator => plain(t.not_administrator(), None),
-            Self::SignedOut => plain(t.sign_in(), None),
-            Self::Missing(error) => ProblemPage::of(t, t.not_found(), *error),
-            Self::BadForm(_) => plain(t.bad_form(), Some(t.bad_form_text())),
-            Self::Foreign => plain(t.foreign(), Some(t.foreign_text())),
-            Self::OldForm => plain(t.old_form(), Some(t.old_form_text())),
-            Self::TooMany(_) => plain(t.too_many(), Some(t.too_many_text())),
-            Self::Busy => plain(t.busy(), Some(t.busy_text())),
-            Self::Daemon(error) => match error.kind {
-                Kind::Unreachable | Kind::Disconnected | Kind::Timeout => {
-                    // The daemon's path and the client's hints are for the operator, in the log.
-                    plain(t.unreachable(), Some(t.unreachable_text()))
-                }
-                Kind::Busy => ProblemPage::of(t, t.too_many(), error),
-                Kind::Denied => ProblemPage::of(t, t.denied(), error),
-                Kind::Conflict => {
-                    let conflict = error.conflict.as_ref();
-                    let title = match conflict {
-                        Some(conflict) if conflict.url.is_some() => t.exists(),
-                        Some(conflict) if conflict.job.is_some() => t.in_the_way(),
-                        _ => t.trouble(),
-                    };
-                    ProblemPage::of(t, title, error)
-                }
-                _ => ProblemPage::of(t, t.trouble(), error),
-            },
-        }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "problem.html")]
-struct ProblemPage {
-    t: Lang,
-    frame: Frame,
-    title: &'static str,
-    text: Option<&'static str>,
-    sentence: Option<Said>,
-    hint: Option<Said>,
-    url: Option<String>,
-    job_path: Option<String>,
-}
-
-impl ProblemPage {
-    fn titled(t: Lang, title: &'static str) -> Self {
-        Self {
-            t,
-            frame: Frame::bare(),
-            title,
-            text: None,
-            sentence: None,
-            hint: None,
-            url: None,
-            job_path: None,
-        }
-    }
-
-    fn of(t: Lang, title: &'static str, error: Error) -> Self {
-        let conflict = error.conflict.unwrap_or_default();
-        Self {
-            sentence: Some(t.daemon_says(&error.message)),
-            hint: error.hint.as_deref().map(|hint| t.daemon_says(hint)),
-            url: conflict.url.filter(|url| page::is_web_address(url)),
-            job_path: conflict.job.as_deref().map(page::job_path),
-            ..Self::titled(t, title)
-        }
     }
 }
 
@@ -210,6 +123,6 @@ pub struct Refusal(pub Lang, pub Problem);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        self.1.page(self.0)
+        self.1.into_response()
     }
 }

@@ -25,9 +25,11 @@ pub mod limits;
 pub mod page;
 /// How often forms may be submitted.
 pub mod rate;
+/// What is shown in the place of a page, or of what was asked for.
+pub mod refusal;
 /// Giving away every right the front does not need.
 pub mod sandbox;
-/// Headers that every answer carries, and the refusal of foreign forms.
+/// Headers that every answer carries.
 pub mod security;
 /// Listening, accepting, and ending cleanly.
 pub mod serve;
@@ -37,6 +39,8 @@ pub mod text;
 pub mod visitor;
 /// Visitors of workspaces that do not answer.
 pub mod wake;
+/// What a browser keeps while its visitor signs in.
+pub mod wanted;
 
 use anyhow::Context;
 use std::io::IsTerminal;

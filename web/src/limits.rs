@@ -1,10 +1,10 @@
-use crate::{app::App, error::Problem, i18n::Lang, rate::network, visitor::session_of};
+use crate::{app::App, error::Problem, rate::network, visitor::session_of};
 use axum::{
     body::to_bytes,
     extract::{Request, State},
     http::StatusCode,
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
@@ -214,29 +214,23 @@ pub fn connections() -> usize {
 /// Lets a bounded number of requests in at a time, each for a bounded time.
 ///
 /// A request's body is read before its turn comes: who sends slowly keeps only himself waiting.
-pub async fn admit(State(app): State<App>, lang: Lang, request: Request, next: Next) -> Response {
+pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
     let places: &Places = &app.places;
     let of = (places, Stream::Page);
-    admit_to(of, &places.requests, REQUEST_TIMEOUT, lang, request, next).await
+    admit_to(of, &places.requests, REQUEST_TIMEOUT, request, next).await
 }
 
 /// The same for requests that look for work in a workspace.
-pub async fn admit_look(
-    State(app): State<App>,
-    lang: Lang,
-    request: Request,
-    next: Next,
-) -> Response {
+pub async fn admit_look(State(app): State<App>, request: Request, next: Next) -> Response {
     let places: &Places = &app.places;
     let of = (places, Stream::Look);
-    admit_to(of, &places.looks, LOOK_TIMEOUT, lang, request, next).await
+    admit_to(of, &places.looks, LOOK_TIMEOUT, request, next).await
 }
 
 async fn admit_to(
     (all, kind): (&Places, Stream),
     places: &Semaphore,
     limit: Duration,
-    lang: Lang,
     request: Request,
     next: Next,
 ) -> Response {
@@ -244,7 +238,7 @@ async fn admit_to(
     let _own = match session_of(request.headers()) {
         None => None,
         Some(session) => match all.own(kind, &session) {
-            None => return Problem::TooMany(SESSION_PAUSE).page(lang),
+            None => return Problem::TooMany(SESSION_PAUSE).into_response(),
             own => own,
         },
     };
@@ -260,7 +254,7 @@ async fn admit_to(
     };
     match timeout(limit, work).await.unwrap_or(Err(Problem::Busy)) {
         Ok(response) => response,
-        Err(problem) => problem.page(lang),
+        Err(problem) => problem.into_response(),
     }
 }
 

@@ -1,14 +1,13 @@
 use crate::{
     app::App,
     error::Problem,
-    i18n::Lang,
     visitor::{client_of, session_of},
 };
 use axum::{
     extract::{Request, State},
     http::Method,
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use std::{
     collections::HashMap,
@@ -83,7 +82,7 @@ impl Rate {
 }
 
 /// Refuses forms beyond the bounds before anything of them is read.
-pub async fn limit(State(app): State<App>, lang: Lang, request: Request, next: Next) -> Response {
+pub async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST {
         return next.run(request).await;
     }
@@ -93,7 +92,7 @@ pub async fn limit(State(app): State<App>, lang: Lang, request: Request, next: N
     let has_session = !signs_in && session_of(request.headers()).is_some();
     match app.places.forms.count(&client, has_session, Instant::now()) {
         Ok(()) => next.run(request).await,
-        Err(pause) => Problem::TooMany(pause).page(lang),
+        Err(pause) => Problem::TooMany(pause).into_response(),
     }
 }
 

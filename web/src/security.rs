@@ -1,4 +1,3 @@
-use crate::{error::Problem, i18n::Lang};
 use axum::{
     extract::Request,
     http::{
@@ -9,9 +8,8 @@ use axum::{
         },
     },
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use tower_http::csrf::ProtectionError;
 
 /// Nothing but what is served here: no foreign or inline script, style or frame.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
@@ -48,16 +46,4 @@ pub async fn headers(request: Request, next: Next) -> Response {
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// Gives a request that came from another site a page that says so.
-///
-/// Whether it did is the business of [`tower_http::csrf`], by `Sec-Fetch-Site` and `Origin`.
-/// Workspaces are served from sub-domains, so a neighbour is another site too.
-pub async fn explain(lang: Lang, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    match response.extensions().get::<ProtectionError>() {
-        Some(_) => Problem::Foreign.page(lang).into_response(),
-        None => response,
-    }
 }

@@ -1,4 +1,4 @@
-use crate::app::App;
+use crate::{app::App, wanted};
 use axum::{
     extract::FromRequestParts,
     http::{
@@ -31,6 +31,8 @@ pub struct Visitor {
     pub cookie: Cookie,
     /// The visitor's address in the network; empty where nginx does not say.
     pub client: String,
+    /// The page that they asked for before they were sent to sign in.
+    pub wanted: Option<String>,
 }
 
 impl Visitor {
@@ -82,6 +84,7 @@ impl FromRequestParts<App> for Visitor {
             session,
             cookie,
             client: client_of(&parts.headers),
+            wanted: wanted::page(&parts.headers),
         })
     }
 }

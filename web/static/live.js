@@ -24,6 +24,7 @@
     for (const notes of live.querySelectorAll(".notes")) {
       part.querySelector(`#${notes.parentElement.id} .notes`)?.replaceChildren(...notes.childNodes);
     }
+    sayTimes(part);
     live.replaceChildren(...part.childNodes);
     live.dataset.state = part.dataset.state;
     if (part.dataset.events) return true;

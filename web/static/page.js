@@ -22,29 +22,66 @@
   };
   offerCopy(document);
 
+  const lost = document.getElementById("lost");
+  const get = async (path) => {
+    const answer = await fetch(path, { cache: "no-store" });
+    lost.hidden = true;
+    return answer;
+  };
+  const read = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
+  const put = (part, place) => {
+    offerCopy(part);
+    sayTimes(part);
+    if (part.innerHTML !== place.innerHTML) place.replaceChildren(...part.childNodes);
+  };
+  // Not under somebody's hands.
+  const isInUse = (place) => place.contains(document.activeElement) || (String(getSelection()) && place.contains(getSelection().anchorNode));
+
+  // What else the page tells follows when a job begins or ends.
+  const refreshRest = async () => {
+    const rest = ["rest", "history"].map((id) => document.getElementById(id)).filter((place) => place);
+    if (!rest.length || rest.some(isInUse)) return false;
+    const answer = await get(location.href);
+    if (!answer.ok) return false;
+    const fresh = await read(answer);
+    for (const place of rest) {
+      const part = fresh.getElementById(place.id);
+      if (part) put(part, place);
+    }
+    return true;
+  };
+
   // The state is asked for again while the page is looked at.
   const refresh = async () => {
     if (document.hidden) return;
-    const answer = await fetch(now.dataset.refresh, { cache: "no-store" });
+    const answer = await get(now.dataset.refresh);
     if (answer.redirected || answer.status === 404) {
       location.reload();
       return;
     }
     if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const part = fresh.getElementById("now");
+    const part = (await read(answer)).getElementById("now");
     if (!part) return;
     const state = (root) => root.querySelector("#workspace-state")?.dataset.state;
     if (state(part) !== state(now)) {
       location.reload();
       return;
     }
-    // Not under somebody's hands.
-    if (now.contains(document.activeElement) || (String(getSelection()) && now.contains(getSelection().anchorNode))) return;
-    offerCopy(part);
-    if (part.innerHTML !== now.innerHTML) now.replaceChildren(...part.childNodes);
+    const mark = part.dataset.mark;
+    if (mark !== now.dataset.mark && (await refreshRest())) now.dataset.mark = mark;
+    if (!isInUse(now)) put(part, now);
   };
-  if (now) setInterval(() => { refresh().catch(() => {}); }, 5000);
+  if (now?.dataset.refresh) setInterval(() => { refresh().catch(() => { lost.hidden = false; }); }, 5000);
+
+  // What tests print is followed to its end, unless somebody reads further up.
+  const main = document.querySelector("main");
+  if (document.getElementById("end")) {
+    const follow = () => {
+      const printed = [...document.querySelectorAll(".printed")].pop();
+      if (printed && printed.scrollHeight - printed.scrollTop - printed.clientHeight < 400) printed.scrollTop = printed.scrollHeight;
+    };
+    new MutationObserver(follow).observe(main, { childList: true, subtree: true, characterData: true });
+  }
 
   const logs = document.getElementById("logs");
   const log = document.getElementById("log");
@@ -66,7 +103,7 @@
   tools.append(search, pause);
 
   const count = () => {
-    status.textContent = wanted ? logs.dataset.matches.replace("{n}", matched) : "";
+    status.textContent = wanted ? logs.dataset.matches.replace("{n}", matched).replace("{m}", log.children.length) : "";
   };
   const sift = (line) => {
     const found = !wanted || line.textContent.toLowerCase().includes(wanted);
@@ -81,7 +118,7 @@
   });
 
   const bottom = () => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  const put = (lines) => {
+  const add = (lines) => {
     if (!lines.length) return;
     document.getElementById("log-empty")?.remove();
     const follows = bottom();
@@ -100,13 +137,13 @@
       return;
     }
     waiting.push(one);
-    if (!due) due = setTimeout(() => { due = 0; put(waiting.splice(0)); }, 60);
+    if (!due) due = setTimeout(() => { due = 0; add(waiting.splice(0)); }, 60);
   };
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.textContent = paused ? logs.dataset.goOn : logs.dataset.pause;
     pause.setAttribute("aria-pressed", String(paused));
-    if (!paused) put(held.splice(0));
+    if (!paused) add(held.splice(0));
   });
 
   const close = () => { source?.close(); source = null; };

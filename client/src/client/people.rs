@@ -110,6 +110,52 @@ impl Client {
         Ok(answer.into())
     }
 
+    /// A ticket for the site of `unit`, for the browser that keeps `state` there, and where that site answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such site.
+    pub async fn ticket(&self, unit: &str, state: &str) -> Result<(String, String)> {
+        let mut service = self.people_service();
+        let call = service.ticket(pb::TicketRequest {
+            unit: unit.to_owned(),
+            state: state.to_owned(),
+        });
+        let answer = self.answer(call).await?;
+        Ok((answer.ticket, answer.url))
+    }
+
+    /// Turns a ticket into the token of a visitor of `unit`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::SignedOut`](crate::Kind::SignedOut) when it is not good.
+    pub async fn enter(&self, unit: &str, ticket: &str, state: &str) -> Result<String> {
+        let mut service = self.people_service();
+        let call = service.admit(pb::AdmitRequest {
+            unit: unit.to_owned(),
+            ticket: ticket.to_owned(),
+            state: state.to_owned(),
+            token: String::new(),
+        });
+        Ok(self.answer(call).await?.token)
+    }
+
+    /// Whom a visitor's token stands for at the site of `unit`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::SignedOut`](crate::Kind::SignedOut) when it is not good there.
+    pub async fn visitor(&self, unit: &str, token: &str) -> Result<String> {
+        let mut service = self.people_service();
+        let call = service.admit(pb::AdmitRequest {
+            unit: unit.to_owned(),
+            token: token.to_owned(),
+            ..pb::AdmitRequest::default()
+        });
+        Ok(self.answer(call).await?.email)
+    }
+
     /// Ends the session that the client is [for](Self::for_session); with `everywhere` all of the same
     /// address.
     ///

@@ -1,7 +1,7 @@
 //! One call on its way through the gate, and what the audit log records of it.
 
 use super::{Action, Caller, Decision, Guest, Subject};
-use crate::domain::{Email, ProjectName, Workspace};
+use crate::domain::{Email, Owner, ProjectName, Workspace};
 use jiff::Timestamp;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -37,12 +37,14 @@ pub struct Known {
     pub job: Option<Uuid>,
     /// The project it is about, if it is about a project and not about one workspace.
     pub project: Option<ProjectName>,
-    /// The address it is about, if it is about an address and not about one workspace.
-    pub address: Option<Email>,
+    /// Whom it is about, or which stage, as far as it says; where it is about one workspace, that tells more.
+    pub owner: Option<Owner>,
     /// The program that it asks to run.
     pub program: Option<String>,
     /// The number of the build it is about.
     pub build: Option<u32>,
+    /// It changes nothing, and shows nothing of another's.
+    pub only_looks: bool,
 }
 
 impl Call {
@@ -94,7 +96,19 @@ impl Call {
 
     /// Records the address it is about.
     pub fn concerns_address(&self, email: &Email) {
-        self.lock().address = Some(email.clone());
+        self.lock().owner = Some(email.clone().into());
+    }
+
+    /// Records which workspace it names, before it is known whether there is one.
+    pub fn names(&self, owner: &Owner, project: &str) {
+        let mut known = self.lock();
+        known.owner = Some(owner.clone());
+        known.project = ProjectName::parse(project);
+    }
+
+    /// Records that it only looks.
+    pub fn only_looks(&self) {
+        self.lock().only_looks = true;
     }
 
     /// Records the decision about it.

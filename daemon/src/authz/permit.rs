@@ -2,7 +2,7 @@
 
 use super::{Action, Actor, Call, Decision, Denial, Gate, Subject, refused};
 use crate::{
-    domain::{Creator, Email, ProjectName},
+    domain::{Creator, Email, Owner, ProjectName},
     error::Error,
 };
 use std::{fmt, sync::Arc};
@@ -42,6 +42,13 @@ impl Claim {
         Self(By::Trigger(project, action))
     }
 
+    /// Records which workspace the call names, for the audit log.
+    pub fn names(&self, owner: &Owner, project: &str) {
+        if let By::Call { call, .. } = &self.0 {
+            call.names(owner, project);
+        }
+    }
+
     /// Records the program that is to be run, for the audit log.
     pub fn runs(&self, program: &str) {
         if let By::Call { call, .. } = &self.0 {
@@ -69,6 +76,8 @@ impl Claim {
             let mut known = call.lock();
             known.job = subject.job;
             known.subject = Some(subject.clone());
+            // Everybody's page shows their own.
+            known.only_looks |= is_own && action == Action::ReadLogs;
         }
         match gate.decide(&call, action, Some((&subject, is_own))).await {
             Decision::Allowed => Ok(Permit {

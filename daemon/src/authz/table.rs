@@ -260,6 +260,9 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.People/AskForLink", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/Redeem", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/WhoAmI", Action::List, FRONT).front(Visitors),
+    plain("/cid.v1.People/Ticket", Action::List, FRONT).front(People),
+    // It says to whom a token belongs, to those who have it.
+    plain("/cid.v1.People/Admit", Action::List, FRONT).front(Visitors),
     plain("/cid.v1.People/SignOut", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/List", Action::ManagePeople, BOTH).front(Administrators),
     plain("/cid.v1.People/EndSessions", Action::ManagePeople, BOTH).front(Administrators),
@@ -349,6 +352,7 @@ mod tests {
                 "/cid.v1.People/AskForLink",
                 "/cid.v1.People/Redeem",
                 "/cid.v1.People/WhoAmI",
+                "/cid.v1.People/Admit",
                 "/cid.v1.People/SignOut",
                 "/cid.v1.Hooks/Deliver",
                 "/cid.v1.System/Version",

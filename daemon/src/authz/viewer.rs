@@ -1,8 +1,12 @@
 //! Who may see what a job's commands and processes wrote.
 
 use super::{Action, Call, Decision, Door, Gate, Question, Subject, refused, table};
-use crate::{domain::Email, error::Error};
+use crate::{
+    domain::{Email, ProjectName},
+    error::Error,
+};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// A caller who has been admitted to see a job. The job's output is a log and needs the right to read logs.
 #[derive(Clone)]
@@ -34,6 +38,13 @@ impl Viewer {
         self.call.caller.door == Door::Front
     }
 
+    /// Records which job the call is about, for the audit log.
+    pub fn looks_at(&self, project: &ProjectName, job: Uuid) {
+        let mut known = self.call.lock();
+        known.project = Some(project.clone());
+        known.job = Some(job);
+    }
+
     /// Refuses guests of the front what is not theirs to see, whether it exists or not. `None`: it belongs to a
     /// project.
     ///
@@ -41,10 +52,13 @@ impl Viewer {
     /// It is not theirs.
     pub fn may_see(&self, email: Option<&Email>) -> Result<(), Error> {
         let Call { caller, guest, .. } = &*self.call;
-        match caller.door == Door::People || guest.sees(email) {
-            true => Ok(()),
-            false => self.may_see_all(),
+        if caller.door == Door::People || guest.sees(email) {
+            return Ok(());
         }
+        if let Some(email) = email {
+            self.call.concerns_address(email);
+        }
+        self.may_see_all()
     }
 
     /// Refuses guests of the front who do not see everything.
@@ -58,6 +72,8 @@ impl Viewer {
         }
         let decision = guest.may_hear();
         self.call.decided(decision.clone());
+        // Who is turned away, and from what, is what the audit log is for.
+        self.call.lock().account = self.person().map(ToString::to_string);
         match decision {
             Decision::Allowed => Ok(()),
             Decision::Denied(denial) => Err(refused(&denial)),

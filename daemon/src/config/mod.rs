@@ -28,6 +28,7 @@ mod tables;
 mod test_gate;
 mod tls;
 mod values;
+mod visit;
 
 pub use app::{App, Command, Health, NodeRange, PythonVersion};
 pub use certificates::GivenCertificate;
@@ -53,6 +54,7 @@ pub use values::{
     AbsolutePath, BranchPattern, Domain, GitUrl, PlainPath, Poll, RefName, RelativePath,
     SearchPath, Seconds, WorkDir,
 };
+pub use visit::{OpenPath, Visit, Who};
 
 use cid_protocol::budget::PROJECT_FILE;
 use std::{

@@ -1,6 +1,6 @@
 //! A project as one of its stages has it.
 
-use super::{AbsolutePath, Project, Stage, StageName, placeholders, secrets_file};
+use super::{AbsolutePath, Project, Stage, StageName, Visit, placeholders, secrets_file};
 use crate::domain::{Name, UnitName};
 use cid_protocol::fault::Fault;
 use std::sync::Arc;
@@ -100,6 +100,29 @@ impl Project {
             }
         }
         Ok(Arc::new(project))
+    }
+
+    /// Who may visit the workspace or stage of this name.
+    pub fn visit_of(&self, name: &str) -> &Visit {
+        let stage = Name::of_stage(name).and_then(|name| self.stage(&name));
+        stage
+            .and_then(|stage| stage.visit.as_ref())
+            .unwrap_or(&self.visit)
+    }
+
+    /// Whether each file of passwords can be used, by its key.
+    pub fn check_visits(&self) -> Vec<(String, Result<String, Fault>)> {
+        let stages = self.stages.iter();
+        let stages = stages.filter_map(|(name, stage)| {
+            Some((
+                format!("stages.{}.visit", name.as_str()),
+                stage.visit.as_ref()?,
+            ))
+        });
+        std::iter::once(("visit".to_owned(), &self.visit))
+            .chain(stages)
+            .filter_map(|(key, visit)| Some((format!("{key}.passwords"), visit.look()?)))
+            .collect()
     }
 
     /// Whether the secrets file of each stage that names one can be used, by its key.

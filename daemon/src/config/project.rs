@@ -3,7 +3,8 @@
 
 use super::{
     Access, ConfigError, Database, Domain, EnvName, FileEntry, Git, LinkEntry, Media,
-    NginxSettings, Notify, OnBranchDeleted, ProjectLimits, Sleep, Stages, TestGate, Tls, WorkDir,
+    NginxSettings, Notify, OnBranchDeleted, ProjectLimits, Sleep, Stages, TestGate, Tls, Visit,
+    WorkDir,
     app::{App, Command},
     dotenv, numbers, parse,
     place::Broken,
@@ -83,6 +84,9 @@ pub struct Project {
     /// How its sites are served.
     #[serde(default)]
     pub nginx: NginxSettings,
+    /// Who may visit its workspaces, and its stages that say nothing else.
+    #[serde(default)]
+    pub visit: Visit,
     /// Its environments that belong to no person.
     #[serde(default)]
     pub stages: Stages,
@@ -265,6 +269,7 @@ impl Project {
             .check(self.media.as_ref().map(|media| &media.url))?;
         numbers::check(self)?;
         self.check_hosts()?;
+        self.visit.check("visit")?;
         stages::check(self)?;
         self.notify.check(&self.git.url)?;
         self.check_variables()

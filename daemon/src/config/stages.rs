@@ -1,8 +1,8 @@
 //! `[stages.NAME]`: environments that belong to the project, and which builds each of them takes.
 
 use super::{
-    AbsolutePath, Command, Database, Domain, EnvName, Project, RefName, Seconds, Tls, dotenv,
-    place::Broken, placeholders, project::variables,
+    AbsolutePath, Command, Database, Domain, EnvName, Project, RefName, Seconds, Tls, Visit,
+    dotenv, place::Broken, placeholders, project::variables,
 };
 use crate::domain::Name;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -81,6 +81,8 @@ pub struct Stage {
     pub database: Option<Database>,
     /// A certificate for all its names, instead of the project's.
     pub tls: Option<Tls>,
+    /// Who may visit it, instead of the project's.
+    pub visit: Option<Visit>,
 }
 
 /// `promote`.
@@ -160,6 +162,9 @@ pub(super) fn check(project: &Project) -> Result<(), Broken> {
     for (name, stage) in &project.stages {
         let key = |key: &str| format!("stages.{}.{key}", name.as_str());
         let broken = |of: &str, why: String| Err(Broken::new(key(of), why));
+        if let Some(visit) = &stage.visit {
+            visit.check(&key("visit"))?;
+        }
         if let Some(after) = &stage.after {
             if !project.stages.contains_key(after) {
                 return broken("after", format!("there is no stage {}", after.as_str()));

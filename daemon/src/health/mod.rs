@@ -129,6 +129,14 @@ impl Looker {
                 certificates.path_of(&workspace.project, project.as_deref(), &workspace.name)
             }),
             health: self.health_of(workspace),
+            is_guarded: self.is_guarded(workspace),
+        })
+    }
+
+    fn is_guarded(&self, workspace: &Workspace) -> bool {
+        let project = self.projects.get(workspace.project.as_str()).ok();
+        project.is_some_and(|project| {
+            project.visit_of(workspace.name.as_str()).who != config::Who::Anyone
         })
     }
 

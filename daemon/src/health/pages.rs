@@ -8,7 +8,7 @@ use crate::{
         System,
         inside::AppSocket,
         listeners,
-        probe::is_served,
+        probe::{App, Page, is_served},
         visit::{OwnSite, Visited},
     },
 };
@@ -46,6 +46,8 @@ pub(super) struct Ask {
     pub(super) host: String,
     pub(super) certificate: Option<PathBuf>,
     pub(super) health: Health,
+    /// nginx asks its visitors who they are, so the app itself is asked.
+    pub(super) is_guarded: bool,
 }
 
 /// What a page answered.
@@ -174,6 +176,9 @@ impl Pages {
             certificate: ask.certificate.as_deref(),
             ports: &self.sys.site,
         };
+        if ask.is_guarded {
+            return self.visit_itself(ask).await;
+        }
         let (probe, path) = (self.sys.probe.as_ref(), ask.health.path.as_str());
         let is_meant = |status| ask.health.accepts(status);
         match site.visit(probe, path, is_meant, REQUEST).await {
@@ -184,6 +189,30 @@ impl Pages {
                 ..
             }) => Answer::Silent(format!("the app does not answer: nginx says {status}")),
             Ok(visited) => Answer::Wrong(said(&ask.health, &visited)),
+            Err(fault) => Answer::Silent(fault.message),
+        }
+    }
+
+    async fn visit_itself(&self, ask: &Ask) -> Answer {
+        let run_file = match RunFile::read(&self.sys.layout.run_file(&ask.unit)) {
+            Ok(run_file) => run_file,
+            Err(fault) => return Answer::Silent(fault.message),
+        };
+        let page = Page {
+            host: &ask.host,
+            path: ask.health.path.as_str(),
+            certificate: ask.certificate.as_deref(),
+        };
+        let app = App::of(&run_file);
+        let asked = self.sys.probe.get_past_nginx(&app, page, REQUEST).await;
+        match asked {
+            Ok(status) if ask.health.accepts(status) || (300..400).contains(&status) => {
+                Answer::Good
+            }
+            Ok(status) => {
+                let path = ask.health.path.as_str().to_owned();
+                Answer::Wrong(said(&ask.health, &Visited::Page { path, status }))
+            }
             Err(fault) => Answer::Silent(fault.message),
         }
     }
@@ -271,6 +300,7 @@ mod tests {
                 host: format!("w{workspace}.shop.localhost"),
                 certificate: None,
                 health: Health::default(),
+                is_guarded: false,
             };
             (0..100).map(ask).collect::<Vec<_>>()
         };

@@ -103,7 +103,10 @@ pub async fn retry_job(cid: &Cid, claim: Claim, id: Uuid) -> Result<ShownJob, Er
 pub(super) async fn job_to_see(cid: &Cid, viewer: &Viewer, id: Uuid) -> Result<JobRow, Error> {
     let job = cid.engine.job(id).await;
     match &job {
-        Ok(job) => viewer.may_see(job.about.owner().and_then(Owner::person))?,
+        Ok(job) => {
+            viewer.looks_at(&job.project, id);
+            viewer.may_see(job.about.owner().and_then(Owner::person))?;
+        }
         Err(_) => viewer.may_see_all()?,
     }
     job

@@ -70,17 +70,15 @@ impl Audit {
         (audit, Writer { task, closing })
     }
 
-    /// Records how a call was answered. A permitted call that only listed or showed workspaces, jobs or
-    /// projects gets no line.
+    /// Records how a call was answered. A permitted call that only listed, showed or looked gets no line.
     pub(super) fn tell(&self, call: &Call, outcome: Code) {
         if is_strangers(call) && !has_signed_in(call, outcome) {
             return self.count_stranger();
         }
         let line = line(call, outcome);
-        let is_overview = call
-            .known()
-            .action
-            .is_none_or(crate::authz::Action::is_overview);
+        let known = call.known();
+        let is_overview =
+            known.only_looks || known.action.is_none_or(crate::authz::Action::is_overview);
         if line.verdict != Verdict::Denied && is_overview {
             tracing::debug!(target: "audit", uid = line.uid, pid = line.pid, rpc = line.rpc, outcome = line.outcome, "read");
             return;
@@ -118,7 +116,7 @@ fn is_strangers(call: &Call) -> bool {
 
 /// Whether the call is the sign-in of a person.
 fn has_signed_in(call: &Call, outcome: Code) -> bool {
-    outcome == Code::Ok && call.known().address.is_some() && call.rpc.ends_with("/Redeem")
+    outcome == Code::Ok && call.known().owner.is_some() && call.rpc.ends_with("/Redeem")
 }
 
 fn line(call: &Call, outcome: Code) -> AuditLine {
@@ -141,7 +139,7 @@ fn line(call: &Call, outcome: Code) -> AuditLine {
         email: subject
             .and_then(|s| s.owner.as_ref())
             .map(ToString::to_string)
-            .or(known.address.as_ref().map(ToString::to_string))
+            .or(known.owner.as_ref().map(ToString::to_string))
             .unwrap_or_default(),
         project: subject
             .map(|s| &s.project)

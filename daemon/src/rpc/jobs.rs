@@ -1,8 +1,9 @@
 //! Service `Jobs`.
 
-use super::{convert, email, page_size, page_token, take_claim, viewer};
+use super::{convert, of_field, page_size, page_token, take_claim, viewer};
 use crate::{
     cid::Cid,
+    domain::Owner,
     error::Error,
     operation::{self, Watch, Watched},
     store::JobFilter,
@@ -34,7 +35,7 @@ impl Jobs for Cid {
         let limit = page_size(request.page_size, 50)?;
         let owner = match request.email.as_str() {
             "" => None,
-            text => Some(email("email", text)?.into()),
+            text => Some(of_field("email", Owner::parse(text))?),
         };
         let project = match request.project.as_str() {
             "" => None,

@@ -30,13 +30,28 @@ use cid_proto::v1::WorkspaceRef;
 use cid_protocol::budget::PAGE;
 use std::{str::FromStr, sync::Arc};
 
-/// The workspace that a request names, or the stage.
-fn named(reference: Option<WorkspaceRef>) -> Result<Named, Error> {
+/// The workspace that a request names, or the stage; the audit log has it, whatever comes of the request.
+fn named<T>(request: &tonic::Request<T>, reference: Option<&WorkspaceRef>) -> Result<Named, Error> {
+    let named = read_named(reference.cloned())?;
+    if let Some(call) = request.extensions().get::<Arc<Call>>() {
+        call.names(&named.owner, &named.project);
+    }
+    Ok(named)
+}
+
+fn read_named(reference: Option<WorkspaceRef>) -> Result<Named, Error> {
     let reference = reference.unwrap_or_default();
     Ok(Named {
         owner: of_field("workspace.email", Owner::parse(&reference.email))?,
         project: reference.project,
     })
+}
+
+/// Records for the audit log that a request only looks.
+fn only_looks<T>(request: &tonic::Request<T>) {
+    if let Some(call) = request.extensions().get::<Arc<Call>>() {
+        call.only_looks();
+    }
 }
 
 fn email(field: &'static str, text: &str) -> Result<Email, Error> {

@@ -1,7 +1,7 @@
 //! Service `People`.
 
 use super::{concerns_address, convert::timestamp, email};
-use crate::{authz::Person, cid::Cid, config, sign_in::Language};
+use crate::{authz::Person, cid::Cid, config, domain::UnitName, error::Error, sign_in::Language};
 use cid_proto::v1::{self, people_server::People};
 use tonic::{Request, Response, Status};
 
@@ -83,6 +83,44 @@ impl People for Cid {
         }))
     }
 
+    async fn ticket(
+        &self,
+        request: Request<v1::TicketRequest>,
+    ) -> Result<Response<v1::TicketResponse>, Status> {
+        let session = session(&request).ok_or(Error::SignedOut)?.to_owned();
+        let asked = request.into_inner();
+        let unit = unit(&asked.unit)?;
+        let ticket = self
+            .sign_in
+            .ticket(&session, unit.as_str(), &asked.state)
+            .await?;
+        let workspace = self.store.workspace_of(unit).await.map_err(Error::from)?;
+        let url = workspace.map(|workspace| workspace.url);
+        let url = url.filter(|url| !url.is_empty());
+        let url = url.ok_or_else(|| Error::not_found("there is no such workspace"))?;
+        Ok(Response::new(v1::TicketResponse { ticket, url }))
+    }
+
+    async fn admit(
+        &self,
+        request: Request<v1::AdmitRequest>,
+    ) -> Result<Response<v1::AdmitResponse>, Status> {
+        let asked = request.into_inner();
+        let unit = unit(&asked.unit)?;
+        let sign_in = &self.sign_in;
+        let (token, person) = match asked.ticket.as_str() {
+            "" => {
+                let person = sign_in.visitor(&asked.token, unit.as_str()).await?;
+                (asked.token, person)
+            }
+            ticket => sign_in.enter(ticket, unit.as_str(), &asked.state).await?,
+        };
+        Ok(Response::new(v1::AdmitResponse {
+            token,
+            email: person.email.to_string(),
+        }))
+    }
+
     async fn sign_out(
         &self,
         request: Request<v1::SignOutRequest>,
@@ -131,6 +169,10 @@ impl From<Person> for v1::Person {
             may_create_for_others: person.may_create_for_others,
         }
     }
+}
+
+fn unit(text: &str) -> Result<UnitName, Error> {
+    UnitName::parse(text).ok_or_else(|| Error::invalid("unit", "it is no workspace's"))
 }
 
 /// The session's token that came with a request, whatever it is worth.

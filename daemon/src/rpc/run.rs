@@ -1,6 +1,6 @@
 //! Runs a command in a workspace, with streams in both directions.
 
-use super::named;
+use super::read_named;
 use crate::{
     authz::Claim,
     cid::Cid,
@@ -50,7 +50,8 @@ pub(super) async fn run(
         Some(In::Start(start)) => start,
         _ => return Err(Error::invalid("start", "the first message must be `start`").into()),
     };
-    let named = named(start.workspace)?;
+    let named = read_named(start.workspace)?;
+    claim.names(&named.owner, &named.project);
     let wanted = Wanted::Command(command(start.command, start.terminal));
     let running = begin(cid, claim, &named, wanted).await?;
     let messages = requests
@@ -66,10 +67,10 @@ pub(super) async fn run(
 pub(super) async fn test(
     cid: &Cid,
     claim: Claim,
-    request: v1::TestRequest,
+    named: &Named,
+    number: u32,
 ) -> Result<ReceiverStream<Answer>, Status> {
-    let named = named(request.workspace)?;
-    let running = begin(cid, claim, &named, Wanted::Test(request.number)).await?;
+    let running = begin(cid, claim, named, Wanted::Test(number)).await?;
     let no_input = stream::iter([In::StdinClosed(true)]);
     Ok(pass_on(cid, running, no_input))
 }

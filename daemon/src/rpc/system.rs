@@ -1,6 +1,6 @@
 //! Service `System`.
 
-use super::{page_size, page_token, viewer};
+use super::{only_looks, page_size, page_token, viewer};
 use crate::{cid::Cid, doctor, error::Error, operation};
 use cid_proto::v1::{self, system_server::System};
 use tonic::{Request, Response, Status};
@@ -26,6 +26,9 @@ impl System for Cid {
         request: Request<v1::DoctorRequest>,
     ) -> Result<Response<v1::DoctorResponse>, Status> {
         let by_front = viewer(&request)?.is_guest();
+        if !request.get_ref().repair {
+            only_looks(&request);
+        }
         let repair = request.into_inner().repair;
         if repair && by_front {
             return Err(Error::Denied {
@@ -44,6 +47,9 @@ impl System for Cid {
         &self,
         request: Request<v1::PruneRequest>,
     ) -> Result<Response<v1::PruneResponse>, Status> {
+        if request.get_ref().dry_run {
+            only_looks(&request);
+        }
         let v1::PruneRequest { project, dry_run } = request.into_inner();
         let unused = operation::prune(self, &project, dry_run).await?.into_iter();
         let unused = unused.map(|one| v1::Unused {

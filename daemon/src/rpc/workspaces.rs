@@ -2,7 +2,7 @@
 
 use super::{
     convert::{self, Users},
-    named, page_size, page_token, run, take_claim, viewer,
+    named, only_looks, page_size, page_token, run, take_claim, viewer,
 };
 use crate::{
     cid::Cid,
@@ -23,7 +23,7 @@ impl Workspaces for Cid {
         request: Request<v1::CreateRequest>,
     ) -> Result<Response<v1::CreateResponse>, Status> {
         let claim = take_claim(&request)?;
-        let named = named(request.into_inner().workspace)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
         let begun = operation::create(self, claim, &named).await?;
         let mut users = Users::default();
         let workspace = convert::workspace(&begun.workspace, Health::default(), &mut users);
@@ -38,8 +38,8 @@ impl Workspaces for Cid {
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
         let viewer = viewer(&request)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
         let request = request.into_inner();
-        let named = named(request.workspace)?;
         let shown = operation::show(self, &viewer, &named, request.look).await?;
         Ok(Response::new(convert::shown(shown)))
     }
@@ -84,8 +84,11 @@ impl Workspaces for Cid {
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::DeleteResponse>, Status> {
         let claim = take_claim(&request)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
+        if request.get_ref().look {
+            only_looks(&request);
+        }
         let request = request.into_inner();
-        let named = named(request.workspace)?;
         let how = Deletion {
             discard: request.discard,
             with_branch: request.with_branch,
@@ -106,7 +109,7 @@ impl Workspaces for Cid {
         request: Request<v1::RestartRequest>,
     ) -> Result<Response<v1::RestartResponse>, Status> {
         let claim = take_claim(&request)?;
-        let named = named(request.into_inner().workspace)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
         let begun = operation::stay(self, claim, &named, &Staying::RESTART).await?;
         let job = begun.job.to_string();
         Ok(Response::new(v1::RestartResponse { job }))
@@ -117,8 +120,8 @@ impl Workspaces for Cid {
         request: Request<v1::StopRequest>,
     ) -> Result<Response<v1::StopResponse>, Status> {
         let claim = take_claim(&request)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
         let request = request.into_inner();
-        let named = named(request.workspace)?;
         let begun = operation::stop(self, claim, &named, request.sleep).await?;
         let job = begun.map(|begun| begun.job.to_string()).unwrap_or_default();
         Ok(Response::new(v1::StopResponse { job }))
@@ -129,7 +132,7 @@ impl Workspaces for Cid {
         request: Request<v1::StartRequest>,
     ) -> Result<Response<v1::StartResponse>, Status> {
         let claim = take_claim(&request)?;
-        let named = named(request.into_inner().workspace)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
         let begun = operation::start(self, claim, &named).await?;
         let job = begun.map(|begun| begun.job.to_string()).unwrap_or_default();
         Ok(Response::new(v1::StartResponse { job }))
@@ -158,7 +161,7 @@ impl Workspaces for Cid {
         request: Request<v1::DeployRequest>,
     ) -> Result<Response<v1::DeployResponse>, Status> {
         let claim = take_claim(&request)?;
-        let named = named(request.into_inner().workspace)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
         let begun = operation::stay(self, claim, &named, &Staying::DEPLOY).await?;
         let job = begun.job.to_string();
         Ok(Response::new(v1::DeployResponse { job }))
@@ -169,7 +172,7 @@ impl Workspaces for Cid {
         request: Request<v1::RepairAccessRequest>,
     ) -> Result<Response<v1::RepairAccessResponse>, Status> {
         let claim = take_claim(&request)?;
-        let named = named(request.into_inner().workspace)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
         let begun = operation::stay(self, claim, &named, &Staying::REPAIR_ACCESS).await?;
         let job = begun.job.to_string();
         Ok(Response::new(v1::RepairAccessResponse { job }))
@@ -180,8 +183,8 @@ impl Workspaces for Cid {
         request: Request<v1::LogsRequest>,
     ) -> Result<Response<BoxStream<v1::LogsResponse>>, Status> {
         let claim = take_claim(&request)?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
         let request = request.into_inner();
-        let named = named(request.workspace)?;
         let wanted = operation::WantedLogs {
             process: request.process,
             lines: request.lines,
@@ -214,7 +217,8 @@ impl Workspaces for Cid {
         request: Request<v1::TestRequest>,
     ) -> Result<Response<BoxStream<v1::RunResponse>>, Status> {
         let claim = take_claim(&request)?;
-        let answer = run::test(self, claim, request.into_inner()).await?;
+        let named = named(&request, request.get_ref().workspace.as_ref())?;
+        let answer = run::test(self, claim, &named, request.get_ref().number).await?;
         Ok(Response::new(answer.boxed()))
     }
 }

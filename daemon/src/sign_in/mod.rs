@@ -4,6 +4,7 @@
 mod attempts;
 mod mail;
 mod secret;
+mod visit;
 
 pub use mail::{Language, PostState};
 

@@ -2,12 +2,11 @@
 
 use super::{inspect::with_likely_causes, last_lines::LogsBefore, stay_up::StayingUp};
 use crate::{
-    config::{Health, Limits},
+    config::{Health, Limits, Who},
     domain::UnitName,
     engine::{Cx, Step},
     health::page::wrong,
     system::{
-        inside::AppSocket,
         probe::{App, Page, is_served, of_workspace},
         supervisor::Process,
         visit::{OwnSite, Visited},
@@ -118,7 +117,7 @@ impl CheckHealth {
         run_file: &RunFile,
         staying_up: &mut StayingUp,
     ) -> Result<(), Fault> {
-        let address = address_of(run_file);
+        let address = App::of(run_file);
         let begin = Instant::now();
         let mut pause = PAUSE;
         let mut wrong_since = None;
@@ -172,7 +171,10 @@ impl CheckHealth {
     }
 
     async fn ask(&self, cx: &Cx, health: &Health, address: &App) -> Result<Visited, Fault> {
-        if self.past_nginx {
+        let project = cx.project()?;
+        // nginx would ask cid who it is.
+        let is_guarded = project.visit_of(cx.unit().name()).who != Who::Anyone;
+        if self.past_nginx || is_guarded {
             return self.ask_itself(cx, health, address).await;
         }
         let copy = cx.certificate()?;
@@ -341,11 +343,7 @@ enum State {
 
 /// Where the web process should listen.
 pub(crate) fn address_of(run_file: &RunFile) -> App {
-    let port = run_file.env.get("PORT").and_then(|port| port.parse().ok());
-    match AppSocket::of(run_file) {
-        Some(socket) => App::Socket(socket),
-        None => App::Port(port.unwrap_or(0)),
-    }
+    App::of(run_file)
 }
 
 impl App {

@@ -197,6 +197,7 @@ impl Published<'_> {
             media: media(project),
             collected: collected.transpose()?,
             bounds: (&project.nginx).into(),
+            visit: project.visit_of(self.unit.name()).clone(),
             front: sys.site.front.clone(),
             away: sys.layout.away_dir(),
         };

@@ -219,6 +219,46 @@ impl Store {
         Ok(Some(parse(email)?))
     }
 
+    /// The number of a session; `None` if there is none.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn session_number(&self, token: Hash) -> Result<Option<i64>, StoreError> {
+        self.read(move |c| {
+            let mut statement =
+                c.prepare_cached("SELECT id FROM web_sessions WHERE token_hash = ?1")?;
+            Ok(statement
+                .query_row([token.0], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    /// The session with this number, which is never given again: the hash of its token, and whose it is.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn numbered_session(
+        &self,
+        number: i64,
+        now: Timestamp,
+    ) -> Result<Option<(Hash, Email)>, StoreError> {
+        let found = self.read(move |c| {
+            let mut statement = c.prepare_cached(
+                "SELECT token_hash, email FROM web_sessions \
+                 WHERE id = ?1 AND expires_at > ?2 AND used_at <= ?2 + ?3",
+            )?;
+            let row = statement.query_row(params![number, now.as_second(), CLOCK_SLACK], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            });
+            Ok(row.optional()?)
+        });
+        match found.await? {
+            Some((hash, email)) => Ok(Some((Hash(hash), parse(email)?))),
+            None => Ok(None),
+        }
+    }
+
     /// Ends one session. It may have ended already.
     ///
     /// # Errors

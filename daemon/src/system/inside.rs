@@ -3,6 +3,7 @@
 //! once, beneath the workspace's folder and never through a link, and what was opened is looked at and
 //! used, not what the name means a moment later.
 
+use super::probe::App;
 use cid_protocol::{
     fault::Fault,
     run_file::{RunFile, WEB_SOCKET},
@@ -106,6 +107,17 @@ pub struct AppSocket {
     name: Inside,
     /// Who makes it.
     owner: u32,
+}
+
+impl App {
+    /// Where a workspace's web process is to listen.
+    pub fn of(run_file: &RunFile) -> Self {
+        let port = run_file.env.get("PORT").and_then(|port| port.parse().ok());
+        match AppSocket::of(run_file) {
+            Some(socket) => Self::Socket(socket),
+            None => Self::Port(port.unwrap_or(0)),
+        }
+    }
 }
 
 impl AppSocket {

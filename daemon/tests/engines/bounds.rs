@@ -82,6 +82,7 @@ fn served(rig: &Rig, app: u16, settings: &NginxSettings) -> String {
         media: None,
         collected: None,
         bounds: settings.into(),
+        visit: Default::default(),
         front: "/nowhere/front.sock".into(),
         away: "/nowhere/away".into(),
     };

@@ -47,6 +47,7 @@ async fn media_is_served_but_links_out_of_it_are_not() {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
+        visit: Default::default(),
         front: "/nowhere/front.sock".into(),
         away: "/nowhere/away".into(),
     };
@@ -104,6 +105,7 @@ async fn names_that_begin_with_a_dot_are_not_served_but_for_those_that_are_named
             dot_files: names.iter().map(|&name| name.to_owned()).collect(),
             ..(&NginxSettings::default()).into()
         },
+        visit: Default::default(),
         front: "/nowhere/front.sock".into(),
         away: "/nowhere/away".into(),
     };
@@ -211,6 +213,7 @@ async fn shared_media_does_not_run_on_the_sites_that_show_it() {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
+        visit: Default::default(),
         front: "/nowhere/front.sock".into(),
         away: "/nowhere/away".into(),
     };

@@ -145,6 +145,7 @@ impl Rig {
             media: None,
             collected: None,
             bounds: (&NginxSettings::default()).into(),
+            visit: Default::default(),
             front: "/nowhere/front.sock".into(),
             away: "/nowhere/away".into(),
         };

@@ -42,6 +42,7 @@ fn site(rig: &Rig, unit: &UnitName, domain: &str, folder: &Path) -> String {
             path: "static/files".into(),
         }),
         bounds: (&NginxSettings::default()).into(),
+        visit: Default::default(),
         front: "/nowhere/front.sock".into(),
         away: "/nowhere/away".into(),
     };

@@ -110,7 +110,7 @@ fn a_build_goes_to_a_stage_and_back_by_its_pages() {
         assert!(said(&browser, admin("/people")).await?.contains(ANNA));
         let audit = said(&browser, admin("/audit?q=anna")).await?;
         assert!(
-            audit.contains("Stages/Promote") && audit.contains("Workspaces/Test"),
+            audit.contains("promote a build 2") && audit.contains("run the tests"),
             "{audit}"
         );
         let health = said(&browser, admin("/health")).await?;

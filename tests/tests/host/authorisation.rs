@@ -45,6 +45,8 @@ const ANSWERS: &[(&str, &[&str])] = &[
     // Nothing says how to send mail.
     ("People/AskForLink", &["FailedPrecondition"]),
     ("People/Redeem", &["Unauthenticated"]),
+    // It names no site.
+    ("People/Admit", &["InvalidArgument"]),
     ("System/EnableFront", &["InvalidArgument"]),
     ("Jobs/Cancel", &["FailedPrecondition"]),
     ("Jobs/Retry", &["FailedPrecondition"]),

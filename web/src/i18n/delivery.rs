@@ -1,7 +1,8 @@
 //! What the pages about stages and builds say.
 
 use super::Lang;
-use cid_client::{BuildState, JobState};
+use crate::text::printable;
+use cid_client::{BuildState, JobState, WorkspaceState};
 
 sentences! {
     stages: "Stages", "Площадки";
@@ -9,8 +10,8 @@ sentences! {
     build: "Build", "Сборка";
     builds: "Builds", "Сборки";
     never_deployed: "nothing runs yet", "пока ничего не работает";
-    delivery: "Delivery", "Доставка";
-    to_delivery: "To the delivery of the project", "К доставке проекта";
+    delivery: "Delivery", "Выпуск";
+    to_delivery: "To the delivery of the project", "К выпуску проекта";
     no_stages:
         "This project has no stages. The operator adds them to its file:",
         "У этого проекта нет площадок. Администратор добавляет их в его файл:";
@@ -24,6 +25,10 @@ sentences! {
     for_administrators:
         "Administrators promote and roll back.",
         "Выпускают и откатывают администраторы.";
+    build_again: "Build it again", "Собрать ещё раз";
+    built_already:
+        "This commit was built already. Nothing was begun: this is the build that there is.",
+        "Этот коммит уже собран. Ничего не запущено: это та сборка, которая есть.";
     author: "Author", "Автор";
     tests: "Tests", "Тесты";
     failed_tests: "Tests that failed", "Непройденные тесты";
@@ -61,6 +66,23 @@ sentences! {
 }
 
 impl Lang {
+    /// On whose behalf something was done, by the daemon's word.
+    pub fn on_behalf(self, by: &str) -> String {
+        match by.starts_with("the trigger of ") {
+            true => self.pick("cid, after a push", "cid, после push").to_owned(),
+            false => printable(by),
+        }
+    }
+
+    /// Where a stage's life has got to.
+    pub fn stage_state(self, state: &WorkspaceState) -> &'static str {
+        match (self, state) {
+            (Self::Ru, WorkspaceState::Ready) => "готова",
+            (Self::Ru, WorkspaceState::Stopped) => "остановлена",
+            _ => self.workspace_state(state),
+        }
+    }
+
     /// Where a build stands.
     pub fn build_state(self, state: &BuildState) -> &'static str {
         match state {

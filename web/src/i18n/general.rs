@@ -41,6 +41,9 @@ sentences! {
     create: "Create workspace", "Создать стенд";
     all_workspaces: "All workspaces", "Все стенды";
     none_yet: "There are no workspaces yet.", "Стендов пока нет.";
+    project_broken:
+        "This project's file cannot be read, so nothing can be made of it until an administrator mends the file:",
+        "Файл этого проекта не читается: пока администратор его не исправит, ничего нового создать нельзя:";
     no_projects:
         "No project can be used yet: the operator has to describe one first.",
         "Пока нет ни одного проекта: сначала его должен описать администратор.";
@@ -103,6 +106,14 @@ sentences! {
     nobody_title: "No such workspace", "Такого стенда нет";
     nobody_text: "Nobody has a workspace of this name here.", "Здесь ни у кого нет стенда с таким именем.";
 
+    go_back: "Back", "Назад";
+    session_ended:
+        "You are not signed in any more: you signed out elsewhere, an administrator ended it, or it was too old.",
+        "Вы больше не вошли: вы вышли в другом месте, вход завершил администратор, или он устарел.";
+    not_yours: "This is not yours", "Это не ваше";
+    not_yours_text:
+        "Its owner sees here what is wrong with it. Ask them, or an administrator.",
+        "Что с ним случилось, видит здесь его владелец. Спросите его или администратора.";
     no_page: "There is no such page", "Такой страницы нет";
     no_workspace: "There is no such workspace", "Такого стенда нет";
     no_job: "There is no such job", "Такой работы нет";

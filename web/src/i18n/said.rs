@@ -82,6 +82,33 @@ const SENTENCES: &[(&str, &str)] = &[
     ("passed{}", "пройдены{0}"),
     ("failed{}: {}", "не пройдены{0}: {1}"),
     (" ({} tests, {} failed, {} left out)", " (всего {0}, не пройдено {1}, пропущено {2})"),
+    // Why a step failed, and what to do.
+    ("cannot {}: `{}` ended with status {}", "не получилось {0}: `{1}` завершилась с кодом {2}"),
+    ("cannot {}: `{}` ran out of {}", "не получилось {0}: команде `{1}` не хватило: {2}"),
+    ("release", "подготовить запуск"),
+    ("build", "собрать"),
+    ("install dependencies", "установить зависимости"),
+    ("memory", "память"),
+    ("processes", "процессы"),
+    ("room in a file", "место в файле"),
+    ("{} under [limits.commands] in the project file allows more", "больше разрешает {0} в [limits.commands] файла проекта"),
+    ("see its last lines of output; mend it in the repository, or set `{}` in [app] of the project file", "посмотрите, что она вывела последним; исправьте её в репозитории или задайте `{0}` в [app] файла проекта"),
+    ("see its last lines of output; mend it in the repository, or `build` in [app] of the project file", "посмотрите, что она вывела последним; исправьте её в репозитории или `build` в [app] файла проекта"),
+    ("see its last lines of output; mend its command in the Procfile or in [app] of the project file", "посмотрите, что он вывел последним; исправьте его команду в Procfile или в [app] файла проекта"),
+    ("see its last lines of output; mend the repository or app.install in the project file", "посмотрите, что выведено последним; исправьте репозиторий или app.install в файле проекта"),
+    ("see its last lines of output; mend `backup` of the stage in the project file", "посмотрите, что выведено последним; исправьте `backup` площадки в файле проекта"),
+    ("cannot keep the process {} running: it {}", "процесс {0} не работает: {1}"),
+    ("has ended with {}", "завершился: {0}"),
+    ("has ended {} times, last with {}", "завершился {0} раз, в последний: {1}"),
+    ("a process has to run until it is stopped: start it in the foreground, and leave out of the Procfile what does its work and ends", "процесс должен работать, пока его не остановят: запускайте его не в фоне, а то, что отрабатывает и завершается, уберите из Procfile"),
+    ("nobody kills a process so but the kernel, when memory runs out: memory under [limits.app] in the project file allows more", "так процесс завершает только ядро, когда кончается память: больше разрешает memory в [limits.app] файла проекта"),
+    ("cannot reach the web process: nobody listens", "веб-процесс недоступен: никто не слушает"),
+    ("cannot call it healthy: {}", "приложение отвечает не так, как должно: {0}"),
+    ("{} answers with status {}", "{0} отвечает со статусом {1}"),
+    ("mostly a host name that the app does not take. Django: ALLOWED_HOSTS must hold .DOMAIN, the project's domain with a dot in front; elsewhere the list of hosts that it trusts", "чаще всего приложение не принимает имя хоста. Django: в ALLOWED_HOSTS нужно .DOMAIN, домен проекта с точкой впереди; в других случаях это список доверенных хостов"),
+    ("mostly a host name that the app does not take (config.hosts of Rails, server.allowedHosts of Vite), or a page that not everybody may see: then name another one as path of health under [app], or the status as good, health.status = [403]", "чаще всего приложение не принимает имя хоста (config.hosts в Rails, server.allowedHosts в Vite), или страница не для всех: тогда назовите другую в path раздела health в [app] или этот статус хорошим, health.status = [403]"),
+    ("this machine does not reach what is fetched there: see the network's settings in project-file.md, or take it from an index near by", "отсюда недоступно то, что загружается: смотрите настройки сети в project-file.md или возьмите это из индекса поблизости"),
+    ("the program {} is neither among the packages nor on this machine: declare it, or apt install what has it", "программы {0} нет ни среди пакетов, ни на этой машине: объявите её или установите через apt install"),
     // Health.
     ("a {} job is at work", "идёт работа: {0}"),
     ("supervisord does not answer", "supervisord не отвечает"),
@@ -90,12 +117,41 @@ const SENTENCES: &[(&str, &str)] = &[
     ("its page has not answered yet", "страница пока не ответила"),
 ];
 
+/// Words that are written as they are, at the beginning of a sentence too.
+const NAMES: &[&str] = &[
+    "cid",
+    "cictl",
+    "git",
+    "htpasswd",
+    "nginx",
+    "supervisord",
+    "uv",
+    "web",
+];
+
 /// A sentence of the daemon's, in the page's language where it is known. It escapes itself, and says where it is
 /// English on a page that is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     text: String,
     is_foreign: bool,
+}
+
+impl Said {
+    /// As the beginning of a line: with a capital, unless it begins with a name, an address or a path.
+    pub fn begun(self) -> Self {
+        let word = self.text.split_whitespace().next().unwrap_or_default();
+        let word = word.trim_end_matches([',', ':', ';']);
+        if NAMES.contains(&word) || !word.chars().all(char::is_alphabetic) {
+            return self;
+        }
+        let mut chars = self.text.chars();
+        let text = match chars.next() {
+            Some(first) => first.to_uppercase().chain(chars).collect(),
+            None => String::new(),
+        };
+        Self { text, ..self }
+    }
 }
 
 impl askama::FastWritable for Said {
@@ -125,7 +181,12 @@ impl Lang {
                 is_foreign: false,
             },
             None => Said {
-                text: printable(sentence),
+                // Some quote lines of a file.
+                text: sentence
+                    .lines()
+                    .map(printable)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
                 is_foreign: self != Self::En,
             },
         }
@@ -183,6 +244,14 @@ mod tests {
         let say = |sentence| Lang::Ru.daemon_says(sentence).to_string();
         assert_eq!(say("sign in first"), "сначала войдите");
         assert_eq!(
+            say("cannot release: `python3 release.py` ended with status 1"),
+            "не получилось подготовить запуск: `python3 release.py` завершилась с кодом 1"
+        );
+        assert_eq!(
+            say("cannot call it healthy: / answers with status 403"),
+            "приложение отвечает не так, как должно: / отвечает со статусом 403"
+        );
+        assert_eq!(
             say("build 12 may not run in production: it never ran in test"),
             "сборке 12 на production нельзя: она не работала на test"
         );
@@ -204,6 +273,23 @@ mod tests {
         );
         let english = Lang::En.daemon_says("<b>").to_string();
         assert_eq!(english, "&#60;b&#62;");
+    }
+
+    #[test]
+    fn a_line_begins_with_a_capital_but_not_a_name_or_a_path() {
+        for (text, begun) in [
+            ("cannot do it", "Cannot do it"),
+            ("/tmp/x: no", "/tmp/x: no"),
+            ("anna@example.com has one", "anna@example.com has one"),
+            ("cictl builds shows them", "cictl builds shows them"),
+            ("web has ended", "web has ended"),
+            ("", ""),
+        ] {
+            let said = Lang::En.daemon_says(text).begun();
+            assert_eq!(said.to_string(), begun);
+        }
+        let said = Lang::Ru.daemon_says("sign in first").begun();
+        assert_eq!(said.to_string(), "Сначала войдите");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the pages for working with a workspace say.
 
 use super::Lang;
-use cid_client::Job;
+use cid_client::{Job, JobKind};
 
 sentences! {
     language_name: "English", "Русский";
@@ -21,11 +21,17 @@ sentences! {
     deploy: "Bring up to date", "Обновить";
     restart: "Restart", "Перезапустить";
     stop: "Stop", "Остановить";
+    sleep: "Let it sleep", "Усыпить";
+    sleep_title: "Its next visitor starts it again.", "Следующий посетитель снова его запустит.";
     start: "Start", "Запустить";
     delete: "Delete …", "Удалить …";
     cancel: "Cancel and take back", "Отменить и вернуть как было";
     retry: "Try again", "Попробовать ещё раз";
     test: "Test", "Проверить";
+    end_tests: "End the tests, back to the workspace", "Прервать тесты и вернуться к стенду";
+    your_jobs: "What was done for you lately", "Что для вас делалось";
+    branch_gone: "branch gone", "ветки больше нет";
+    branch_gone_since: "is gone from the git server since", "её нет на сервере git с";
     tests_lead:
         "They run in the workspace, with its files as they are. Leaving the page ends them.",
         "Они выполняются на стенде, с его файлами как есть. Если уйти со страницы, они прервутся.";
@@ -59,11 +65,12 @@ sentences! {
     download: "Download", "Скачать";
     log_gap: "— some lines may be missing here —", "— здесь могут быть пропущены строки —";
     log_lost: "The connection is lost; trying again …", "Связь потеряна, пробуем ещё раз …";
-    matches: "{n} found", "найдено: {n}";
+    matches: "{n} found in the {m} lines that are shown; the download has more", "найдено: {n} из {m} показанных строк; в скачанном журнале их больше";
     last_jobs: "Last jobs", "Последние работы";
     no_jobs: "None yet.", "Пока ни одной.";
+    branch_stays: "Its branch stays on the git server: a new workspace of this address begins with it.", "Ветка осталась на сервере git: новый стенд для этого адреса начнётся с неё.";
     to_workspace: "To the workspace", "К стенду";
-    job_at_work: "A job is at work on it.", "Над ним сейчас идёт работа.";
+    job_at_work: "A job is at work on it.", "Сейчас с этим идёт работа.";
 
     delete_title: "Delete the workspace?", "Удалить стенд?";
     delete_lead:
@@ -147,8 +154,13 @@ impl Lang {
     }
 
     /// What a job was about, and what has come of it, for a list.
-    pub fn job_line(self, job: &Job) -> String {
-        self.job(job.kind, job.state).to_owned()
+    pub fn job_line(self, job: &Job) -> &'static str {
+        let is_of_project = !job.email.contains('@');
+        match (job.kind, is_of_project) {
+            (JobKind::Deploy, true) => self.stage_job(job.state),
+            _ => None,
+        }
+        .unwrap_or(self.job(job.kind, job.state))
     }
 
     /// A number with its noun in the right form.

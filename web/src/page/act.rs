@@ -23,13 +23,26 @@ pub async fn restart(Path((project, who)): Path<(String, String)>, posted: Poste
 }
 
 /// Stops a workspace's processes until somebody starts them, and leads to the job.
-pub async fn stop(Path((project, who)): Path<(String, String)>, posted: Posted) -> Answer {
+pub async fn stop(of: Path<(String, String)>, posted: Posted) -> Answer {
+    stop_until(of, posted, false).await
+}
+
+/// Stops a workspace's processes until its next visitor comes, and leads to the job.
+pub async fn sleep(of: Path<(String, String)>, posted: Posted) -> Answer {
+    stop_until(of, posted, true).await
+}
+
+async fn stop_until(
+    Path((project, who)): Path<(String, String)>,
+    posted: Posted,
+    visited: bool,
+) -> Answer {
     let [] = posted.values([])?;
     let refuse = |problem| Refusal(posted.lang, problem);
     let daemon = &posted.visitor.daemon;
     let workspace = find(daemon, &project, &who).await.map_err(refuse)?;
     let job = daemon
-        .stop(&workspace.email, Some(&workspace.project), false)
+        .stop(&workspace.email, Some(&workspace.project), visited)
         .await
         .map_err(|err| refuse(err.into()))?;
     Ok(to_job_or_back(job, &workspace))

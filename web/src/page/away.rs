@@ -71,7 +71,7 @@ struct Page {
 pub struct OwnAddress(Mutex<Option<(Instant, Option<String>)>>);
 
 impl OwnAddress {
-    async fn get(&self, app: &App) -> Option<String> {
+    pub(super) async fn get(&self, app: &App) -> Option<String> {
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((when, url)) = &*known()
             && when.elapsed() < FRESH
@@ -131,7 +131,8 @@ async fn page_instead(app: &App, lang: Lang, headers: &HeaderMap, is_stopped: bo
             (true, false) => lang.silent_text(),
             (false, _) => lang.silent_not_sent(),
         },
-        own: front.and_then(|front| {
+        // A stage's visitors are the public: the way to the front is not for them.
+        own: front.filter(|_| !is_of_stage(headers)).and_then(|front| {
             let host = host(headers).filter(|_| page::is_web_address(&front))?;
             Some(format!("{}/at/{host}", front.trim_end_matches('/')))
         }),
@@ -147,6 +148,13 @@ async fn page_instead(app: &App, lang: Lang, headers: &HeaderMap, is_stopped: bo
     let headers = response.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from(PAUSE));
     response
+}
+
+/// Whether nginx asks for a stage; a workspace's name has two hyphens in a row.
+fn is_of_stage(headers: &HeaderMap) -> bool {
+    let unit = headers.get(UNIT).and_then(|unit| unit.to_str().ok());
+    let name = unit.and_then(|unit| unit.split_once('.'));
+    name.is_some_and(|(_, name)| !name.contains("--"))
 }
 
 /// Nobody has a workspace of this name.
@@ -184,6 +192,8 @@ pub async fn at(visitor: Visitor, lang: Lang, Path(host): Path<String>) -> Answe
     };
     match path {
         Some(path) => Ok(Redirect::to(&path).into_response()),
+        // Whether it is another's, or nobody's, is told to nobody who does not see it.
+        None if visitor.session.is_some() => Err(Refusal(lang, Problem::NotYours)),
         None => Err(Refusal(lang, Problem::NoPage)),
     }
 }

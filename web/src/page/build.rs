@@ -6,9 +6,13 @@ use crate::{
     visitor::Visitor,
 };
 use askama::Template;
-use axum::{extract::Path, http::StatusCode};
+use axum::{
+    extract::{Path, Query},
+    http::StatusCode,
+};
 use cid_client::{Build, BuildState};
 use futures::{StreamExt, future};
+use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -24,11 +28,19 @@ pub fn path(project: &str, number: u32) -> String {
     format!("{}/builds/{number}", delivery::path(project))
 }
 
+/// Why the page is shown.
+#[derive(Debug, Default, Deserialize)]
+pub struct Wanted {
+    /// The commit was to be built, and is built already.
+    known: Option<String>,
+}
+
 /// Shows a build: its commit, its verdict, the tests that failed and what they printed.
 pub async fn show(
     visitor: Visitor,
     lang: Lang,
     Path((project, number)): Path<(String, u32)>,
+    Query(wanted): Query<Wanted>,
 ) -> Answer {
     let frame = Frame::of(&visitor, lang).await?;
     let daemon = &visitor.daemon;
@@ -59,6 +71,7 @@ pub async fn show(
         project_path: delivery::path(&build.project),
         to: to.collect(),
         is_live: is_live(&build),
+        is_known: wanted.known.is_some(),
         may_act,
         frame,
         build,
@@ -124,6 +137,8 @@ struct BuildPage {
     project_path: String,
     to: Vec<Way>,
     is_live: bool,
+    /// It was asked for, and is an old one.
+    is_known: bool,
     may_act: bool,
     output: Vec<Vec<Piece>>,
 }

@@ -38,6 +38,7 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(project): Path<String>) -> 
         path: path(&project.name),
         may_act: frame.is_administrator(),
         stages: stages.collect(),
+        error: project.error,
         project: project.name,
         base: project.base_branch,
         frame,
@@ -48,16 +49,19 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(project): Path<String>) -> 
 
 /// Has a commit built, and leads to the build.
 pub async fn build(Path(project): Path<String>, posted: Posted) -> Answer {
-    let [revision] = posted.values(["revision"])?;
+    let [revision, again] = posted.values(["revision", "again"])?;
     let revision = revision.filter(|revision| !revision.is_empty());
     let daemon = &posted.visitor.daemon;
     let built = daemon
-        .build(Some(&project), revision.as_deref(), false)
+        .build(Some(&project), revision.as_deref(), again.is_some())
         .await;
     let (build, is_new) = built.map_err(|err| Refusal(posted.lang, err.into()))?;
     Ok(match is_new {
         true => act::to_job(&build.job),
-        false => page::to(&super::build::path(&build.project, build.id)),
+        false => {
+            let path = super::build::path(&build.project, build.id);
+            page::to(&format!("{path}?known=yes"))
+        }
     })
 }
 
@@ -79,6 +83,9 @@ impl Shown {
             stage.state,
             Some(WorkspaceState::Creating | WorkspaceState::Deleting)
         );
+        // So the daemon says of what its jobs do with processes.
+        let health = stage.health_message.as_deref();
+        let is_moving = is_moving || health.is_some_and(|text| text.ends_with("job is at work"));
         Self {
             path: format!(
                 "{}/stages/{}",
@@ -102,6 +109,8 @@ struct DeliveryPage {
     /// The branch that is built where no other is named.
     base: String,
     may_act: bool,
+    /// Why the project cannot be used.
+    error: Option<String>,
     stages: Vec<Shown>,
     builds: Vec<Build>,
 }

@@ -9,8 +9,11 @@ use axum::{
     http::{StatusCode, header::SET_COOKIE},
     response::Response,
 };
-use cid_client::{Error, Health, Person, Project, Stage, Workspace, WorkspaceState};
+use cid_client::{Error, Health, Job, Person, Project, Stage, Workspace, WorkspaceState};
 use futures::future;
+
+/// How many of a person's own jobs their page tells of.
+const JOBS: usize = 5;
 
 /// What is put into the form when it is shown again.
 #[derive(Debug, Default)]
@@ -47,14 +50,18 @@ pub async fn render(visitor: &Visitor, lang: Lang, again: Again) -> Answer {
     let frame = Frame {
         person: visit.person,
         form: visitor.form_token(),
-        has_address: again.error.is_none(),
     };
     let Some(person) = frame.person.clone() else {
         return Ok(open(lang, again, frame, projects, workspaces));
     };
     // The page is of use without them.
-    let stages = daemon.stages(None).await.unwrap_or_default();
-    let mut page = start(lang, again, (frame, person), projects, workspaces, stages);
+    let (stages, jobs) = future::join(
+        daemon.stages(None),
+        daemon.jobs(Some(&person.email), None, JOBS),
+    )
+    .await;
+    let more = (stages.unwrap_or_default(), jobs.unwrap_or_default());
+    let mut page = start(lang, again, (frame, person), projects, workspaces, more);
     // The daemon has renewed the session; the browser keeps its cookie as long.
     let cookie = visitor.session.as_deref().map(|s| visitor.cookie.keep(s));
     if let Some(Ok(cookie)) = cookie {
@@ -78,7 +85,7 @@ fn open(
         email: again.email,
         project: again.project.unwrap_or_default(),
         wrong: again.error.as_ref().map(|error| Wrong::of(t, error)),
-        projects: usable(projects).collect(),
+        projects: projects.into_iter().filter(is_usable).collect(),
         several,
         for_self: false,
         person: None,
@@ -95,7 +102,7 @@ fn start(
     (frame, person): (Frame, Person),
     projects: Vec<Project>,
     mut workspaces: Vec<Workspace>,
-    stages: Vec<Stage>,
+    (stages, jobs): (Vec<Stage>, Vec<Job>),
 ) -> Response {
     let status = again.status();
     let for_self = !person.may_create_for_others;
@@ -103,7 +110,8 @@ fn start(
     workspaces.retain(|w| w.email == person.email);
     let has_one =
         |project: &Project| for_self && workspaces.iter().any(|w| w.project == project.name);
-    let (had, left): (Vec<_>, Vec<_>) = usable(projects).partition(has_one);
+    let (usable, broken): (Vec<_>, Vec<_>) = projects.into_iter().partition(is_usable);
+    let (had, left): (Vec<_>, Vec<_>) = usable.into_iter().partition(has_one);
     let start = Start {
         t,
         email: match again.email.is_empty() || for_self {
@@ -119,12 +127,14 @@ fn start(
         frame,
         workspaces,
         stages,
+        jobs,
+        broken,
     };
     page::html(t, status, &start)
 }
 
-fn usable(projects: Vec<Project>) -> impl Iterator<Item = Project> {
-    projects.into_iter().filter(|p| p.error.is_none())
+fn is_usable(project: &Project) -> bool {
+    project.error.is_none()
 }
 
 #[derive(Template)]
@@ -160,6 +170,10 @@ struct Start {
     person: Option<Person>,
     workspaces: Vec<Workspace>,
     stages: Vec<Stage>,
+    /// Their own, newest first.
+    jobs: Vec<Job>,
+    /// Those that cannot be used.
+    broken: Vec<Project>,
 }
 
 struct Wrong {

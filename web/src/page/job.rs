@@ -34,24 +34,27 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
         may_act,
         may_cancel: may_act && matches!(job.state, JobState::Queued | JobState::Running),
         may_retry: may_act && job.state == JobState::Stuck,
-        heading: match (job.kind, is_of_project(&job)) {
-            (JobKind::Deploy, true) => lang.stage_job(job.state),
-            _ => None,
-        }
-        .unwrap_or(lang.job(job.kind, job.state)),
+        heading: lang.job_line(&job),
         delivery: is_of_project(&job).then(|| delivery::path(&job.project)),
         status: status(lang, &job),
         live: !job.state.is_at_rest(),
         undone: job.kind == JobKind::Create
             && matches!(job.state, JobState::Undone | JobState::Cancelled)
             && job.owed.is_empty(),
+        is_deleted: job.kind == JobKind::Delete && job.state == JobState::Done,
         stuck: job.state == JobState::Stuck,
-        again: job.kind == JobKind::Create && job.state == JobState::Undone && workspace.is_none(),
+        again: job.kind == JobKind::Create
+            && matches!(job.state, JobState::Undone | JobState::Cancelled)
+            && workspace.is_none(),
         gone: job.state == JobState::Done
             && job.kind != JobKind::Delete
             && workspace.is_none()
             && !is_of_project(&job),
-        failure: job.failure.as_ref().map(|f| FailureView::of(lang, f)),
+        // That somebody cancelled it is the heading.
+        failure: (job.state != JobState::Cancelled)
+            .then(|| job.failure.as_ref())
+            .flatten()
+            .map(|f| FailureView::of(lang, f)),
         clone_command,
         workspace: workspace.as_ref(),
         job: &job,
@@ -129,6 +132,8 @@ struct JobPage<'a> {
     again: bool,
     /// What it made has been removed since.
     gone: bool,
+    /// It removed its workspace.
+    is_deleted: bool,
 }
 
 struct FailureView {
@@ -144,11 +149,14 @@ struct FailureView {
 impl FailureView {
     fn of(t: Lang, failure: &Failure) -> Self {
         Self {
-            message: t.daemon_says(&failure.message),
+            message: t.daemon_says(&failure.message).begun(),
             step: failure.step_label.clone(),
             output: failure.output.iter().map(|line| printable(line)).collect(),
             has_output: failure.output_withheld.is_some(),
-            hint: failure.hint.as_deref().map(|hint| t.daemon_says(hint)),
+            hint: failure
+                .hint
+                .as_deref()
+                .map(|hint| t.daemon_says(hint).begun()),
         }
     }
 }

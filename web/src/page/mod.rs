@@ -25,6 +25,7 @@ pub mod logs;
 /// `/sign-in`, `/sign-in/{token}` and `/sign-out`.
 pub mod sign_in;
 pub mod test;
+pub mod visit;
 /// `GET /workspaces/{project}/{who}`: one workspace.
 pub mod workspace;
 
@@ -51,16 +52,9 @@ pub struct Frame {
     pub person: Option<Person>,
     /// What the page's forms carry; see [`Visitor::form_token`].
     pub form: String,
-    /// The page can be had by its address alone: it offers the other language.
-    pub has_address: bool,
 }
 
 impl Frame {
-    /// For a page that belongs to no session.
-    pub fn bare() -> Self {
-        Self::default()
-    }
-
     /// For a page of this visitor's.
     ///
     /// # Errors
@@ -70,7 +64,6 @@ impl Frame {
         Ok(Self {
             person: person.map_err(|err| Refusal(lang, err.into()))?,
             form: visitor.form_token(),
-            has_address: true,
         })
     }
 
@@ -106,8 +99,8 @@ pub fn html(lang: Lang, status: StatusCode, template: &impl Template) -> Respons
 }
 
 /// The answer for paths without a route.
-pub async fn missing(lang: Lang) -> Response {
-    Problem::NoPage.page(lang)
+pub async fn missing() -> Problem {
+    Problem::NoPage
 }
 
 /// Leads to another page of the front.

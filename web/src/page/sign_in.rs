@@ -5,21 +5,48 @@ use crate::{
     page::{self, Frame},
     text::printable,
     visitor::Visitor,
+    wanted,
 };
 use askama::Template;
 use axum::{
-    extract::Path,
-    http::{HeaderValue, StatusCode, header::SET_COOKIE},
-    response::{IntoResponse, Redirect, Response},
+    extract::{Path, Query},
+    http::{HeaderMap, HeaderValue, StatusCode, header::SET_COOKIE},
+    response::{AppendHeaders, IntoResponse, Redirect, Response},
 };
 use cid_client::Kind;
+use serde::Deserialize;
 
 /// Where people sign in.
 pub const PATH: &str = "/sign-in";
+/// The same, for those who were signed in a moment ago.
+pub const ENDED: &str = "/sign-in?ended=yes";
+/// The same, once a link is on its way.
+const SENT: &str = "/sign-in?sent=yes";
+
+/// What the page is asked.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    /// The visitor's session has ended.
+    ended: Option<String>,
+    /// A link is on its way to the address that the browser keeps.
+    sent: Option<String>,
+}
 
 /// Shows the form for an address and its code.
-pub async fn show(visitor: Visitor, lang: Lang) -> Response {
-    form(&visitor, lang, StatusCode::OK, Again::default()).await
+pub async fn show(
+    visitor: Visitor,
+    lang: Lang,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let sent_to = asked.sent.and_then(|_| wanted::address(&headers));
+    let again = Again {
+        is_sent: sent_to.is_some(),
+        email: sent_to.unwrap_or_default(),
+        has_ended: asked.ended.is_some(),
+        ..Again::default()
+    };
+    form(&visitor, lang, StatusCode::OK, again).await
 }
 
 /// Has a link sent, if the address may sign in. The page is the same if it may not.
@@ -30,16 +57,9 @@ pub async fn ask(posted: Posted) -> Answer {
     let asked = visitor
         .public
         .ask_for_link(&email, &visitor.client, lang.code());
-    let (status, again) = match asked.await {
-        Ok(()) => {
-            let is_sent = true;
-            let again = Again {
-                email,
-                is_sent,
-                ..Again::default()
-            };
-            (StatusCode::OK, again)
-        }
+    match asked.await {
+        // The page that says so is another one: to load it again asks for nothing.
+        Ok(()) => Ok(to(SENT, wanted::keep_address(&email))),
         Err(error) if error.kind == Kind::Invalid => {
             let wrong = match lang {
                 Lang::En => printable(&error.message),
@@ -50,11 +70,11 @@ pub async fn ask(posted: Posted) -> Answer {
                 wrong_address: Some(wrong),
                 ..Again::default()
             };
-            (StatusCode::UNPROCESSABLE_ENTITY, again)
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(form(&visitor, lang, status, again).await)
         }
-        Err(error) => return Err(Refusal(lang, error.into())),
-    };
-    Ok(form(&visitor, lang, status, again).await)
+        Err(error) => Err(Refusal(lang, error.into())),
+    }
 }
 
 /// The page of a link. Programs that look through mail open links, so opening it does nothing: its button
@@ -85,7 +105,10 @@ pub async fn submit(posted: Posted) -> Answer {
             if visitor.session.is_some() {
                 let _ = visitor.daemon.sign_out(false).await;
             }
-            to("/", visitor.cookie.keep(&session))
+            // Where they were on their way to.
+            let path = visitor.wanted.as_deref().unwrap_or("/");
+            let cookies = [visitor.cookie.keep(&session).ok(), wanted::forget()];
+            Ok(to(path, cookies.into_iter().flatten()))
         }
         Err(error) if error.kind == Kind::SignedOut => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -105,14 +128,12 @@ pub async fn sign_out(posted: Posted) -> Answer {
     let visitor = &posted.visitor;
     let ended = visitor.daemon.sign_out(everywhere.is_some()).await;
     ended.map_err(|err| Refusal(posted.lang, err.into()))?;
-    to(PATH, visitor.cookie.clear())
+    Ok(to(PATH, visitor.cookie.clear().ok()))
 }
 
-fn to<E>(path: &str, cookie: Result<HeaderValue, E>) -> Answer {
-    match cookie {
-        Ok(cookie) => Ok(([(SET_COOKIE, cookie)], Redirect::to(path)).into_response()),
-        Err(_) => Ok(StatusCode::BAD_GATEWAY.into_response()),
-    }
+fn to(path: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+    let cookies = cookies.into_iter().map(|cookie| (SET_COOKIE, cookie));
+    (AppendHeaders(cookies), Redirect::to(path)).into_response()
 }
 
 /// What is put into the form when it is shown again.
@@ -121,6 +142,8 @@ struct Again {
     email: String,
     /// A link has been asked for.
     is_sent: bool,
+    /// They were signed in a moment ago.
+    has_ended: bool,
     /// Why no link can be sent to the address.
     wrong_address: Option<String>,
     /// Why the code signs nobody in.
@@ -141,15 +164,12 @@ async fn form(visitor: &Visitor, t: Lang, status: StatusCode, again: Again) -> R
     let visit = visitor.public.who_am_i().await;
     let page = SignInPage {
         t,
-        frame: Frame {
-            // What was posted cannot be had again by its address.
-            has_address: status == StatusCode::OK && !again.is_sent,
-            ..frame(visitor)
-        },
+        frame: frame(visitor),
         // Where the daemon cannot be asked, the next request says so.
         can_mail: visit.is_ok_and(|visit| visit.can_mail),
         email: again.email,
         is_sent: again.is_sent,
+        has_ended: again.has_ended,
         wrong_address: again.wrong_address,
         wrong: again.wrong,
     };
@@ -161,7 +181,6 @@ fn frame(visitor: &Visitor) -> Frame {
     Frame {
         person: None,
         form: visitor.form_token(),
-        has_address: true,
     }
 }
 
@@ -173,6 +192,7 @@ struct SignInPage {
     /// A link can be sent by mail.
     can_mail: bool,
     is_sent: bool,
+    has_ended: bool,
     email: String,
     wrong_address: Option<String>,
     wrong: Option<String>,

@@ -41,8 +41,7 @@ pub async fn submit(
     let visitor = &posted.visitor;
     let place = app.places.stream(Stream::Log, visitor.session.as_deref());
     let place = place.ok_or_else(|| refuse(Problem::TooMany(events::STREAM_PAUSE)))?;
-    let mut frame = Frame::of(visitor, lang).await?;
-    frame.has_address = false;
+    let frame = Frame::of(visitor, lang).await?;
     let workspace = find(&visitor.daemon, &project, &who)
         .await
         .map_err(refuse)?;

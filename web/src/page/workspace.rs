@@ -2,7 +2,7 @@ use crate::{
     ansi::{self, Piece},
     error::{Answer, Problem, Refusal},
     i18n::Lang,
-    page::{self, Frame, logs},
+    page::{self, Frame, delivery, logs},
     visitor::Visitor,
 };
 use askama::Template;
@@ -39,10 +39,16 @@ pub async fn show(
     let frame = Frame::of(&visitor, lang).await?;
     let found = find(daemon, &project, &who).await.map_err(refuse)?;
     if wanted.brief {
+        let jobs = daemon.jobs(Some(&found.email), Some(&found.project), 1);
+        let jobs = jobs.await.unwrap_or_default();
         let part = Now {
             t: lang,
             path: page::workspace_path(&found),
+            may_act: frame.may_act_for(&found.email),
+            frame,
             is_moving: is_moving(&found),
+            mark: mark(&found, &jobs),
+            at_work: at_work(&jobs).cloned(),
             w: found,
         };
         return Ok(page::html(lang, StatusCode::OK, &part));
@@ -73,13 +79,31 @@ pub async fn show(
     Ok(page::html(lang, StatusCode::OK, &page))
 }
 
-/// The workspace of an address or a name.
+/// What stands for all that the page shows and a script does not ask for again and again: when it changes, the whole
+/// page is fetched once more.
+fn mark(workspace: &Workspace, jobs: &[Job]) -> String {
+    let newest = jobs.first();
+    let job = newest.map(|job| format!("{} {}", job.id, job.state));
+    format!(
+        "{} {}",
+        job.unwrap_or_default(),
+        workspace.branch_gone_at.is_some()
+    )
+}
+
+/// The newest job, while it goes on.
+fn at_work(jobs: &[Job]) -> Option<&Job> {
+    jobs.first().filter(|job| !job.state.is_ended())
+}
+
+/// The workspace of an address or a name, or a stage by its name.
 ///
 /// # Errors
 /// The visitor may see no such workspace.
 pub async fn find(daemon: &Client, project: &str, who: &str) -> Result<Workspace, Problem> {
     let missing = |err| Problem::or_missing(err, Problem::NoWorkspace);
-    if who.contains('@') {
+    // A workspace's name has two hyphens in a row, a stage's has not.
+    if who.contains('@') || !who.contains("--") {
         return daemon.get(who, Some(project)).await.map_err(missing);
     }
     let workspaces = daemon.list(Some(project)).await.map_err(missing)?;
@@ -145,6 +169,9 @@ fn shown(t: Lang, frame: Frame, w: Workspace, extras: Extras) -> WorkspacePage {
     let after = extras.lines.as_ref().and_then(|lines| lines.last());
     let standing = w.standing.as_ref();
     let counts = standing.and_then(|standing| standing.ahead.zip(standing.behind));
+    // A branch that is gone has nothing to be compared with.
+    let counts = counts.filter(|_| w.branch_gone_at.is_none());
+    let is_stage = !w.email.contains('@');
     WorkspacePage {
         t,
         counts: counts.map(|(ahead, behind)| t.ahead_behind(ahead, behind)),
@@ -152,6 +179,13 @@ fn shown(t: Lang, frame: Frame, w: Workspace, extras: Extras) -> WorkspacePage {
         may_act: frame.may_act_for(&w.email),
         frame,
         is_moving: is_moving(&w),
+        is_stage,
+        back: match is_stage {
+            true => delivery::path(&w.project),
+            false => "/".to_owned(),
+        },
+        mark: mark(&w, &extras.jobs),
+        at_work: at_work(&extras.jobs).cloned(),
         clone_command: extras.clone_command,
         ssh_command: ssh_command(&w).filter(|_| w.state == WorkspaceState::Ready),
         jobs: extras.jobs,
@@ -178,9 +212,14 @@ fn is_moving(workspace: &Workspace) -> bool {
 #[template(path = "workspace_now.html")]
 struct Now {
     t: Lang,
+    frame: Frame,
     w: Workspace,
     path: String,
+    may_act: bool,
     is_moving: bool,
+    /// See [`mark`].
+    mark: String,
+    at_work: Option<Job>,
 }
 
 #[derive(Template)]
@@ -192,6 +231,11 @@ struct WorkspacePage {
     path: String,
     may_act: bool,
     is_moving: bool,
+    is_stage: bool,
+    back: String,
+    /// See [`mark`].
+    mark: String,
+    at_work: Option<Job>,
     /// How the clone compares with the server.
     counts: Option<String>,
     clone_command: Option<String>,

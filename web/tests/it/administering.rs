@@ -160,7 +160,10 @@ async fn jobs_people_audit_and_the_machine_are_told() {
     page.has("p001@example.com");
     let out = "email=p001%40example.com";
     let page = front.post_as(&root, "/admin/people/sign-out", out).await;
-    assert_eq!(page.header("location"), "/admin/people");
+    assert_eq!(
+        page.header("location"),
+        "/admin/people?signed_out=p001@example.com"
+    );
     assert!(acts(&front).contains(&"sign out p001@example.com".to_owned()));
     let page = front.get_as(&root, "/admin/audit?q=P002").await;
     page.has("Workspaces/Restart");

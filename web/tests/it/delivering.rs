@@ -136,7 +136,7 @@ async fn an_administrator_promotes_and_rolls_back_what_was_shown() {
     let back = "/projects/pressa/stages/production/rollback?build=1";
     let page = front.get_as(&root, back).await;
     page.has("id=\"removed\"");
-    page.has("release commands ran since, of build 7");
+    page.has("Release commands ran since, of build 7");
     let done = press(&front, &root, back, "build=1").await;
     assert!(
         done.header("location").starts_with("/jobs/"),
@@ -175,10 +175,10 @@ async fn known_refusals_are_russian_on_russian_pages() {
     };
     let page = front.ask(ask("/projects/pressa/stages/test/promote")).await;
     assert_eq!(page.status, StatusCode::CONFLICT);
-    page.has("более старых сборок на test не было");
+    page.has("Более старых сборок на test не было");
     page.has_not("no older build");
     let page = front.ask(ask("/projects/pressa/stages/x/promote")).await;
-    page.has("у проекта pressa нет площадки");
+    page.has("У проекта pressa нет площадки");
     let page = front.ask(ask("/projects/pressa/builds/4")).await;
-    page.has("проверять было нечем");
+    page.has("Проверять было нечем");
 }

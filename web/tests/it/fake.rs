@@ -310,7 +310,12 @@ impl workspaces_server::Workspaces for Fake {
 
     async fn stop(&self, request: Request<pb::StopRequest>) -> Answer<pb::StopResponse> {
         let at = request.get_ref().workspace.clone().unwrap_or_default();
-        self.act(&request, &at.email, "stop".into())?;
+        let what = if request.get_ref().sleep {
+            "sleep"
+        } else {
+            "stop"
+        };
+        self.act(&request, &at.email, what.into())?;
         let job = self.begin(&at.email, &at.project);
         Ok(Response::new(pb::StopResponse { job }))
     }

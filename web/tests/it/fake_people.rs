@@ -98,6 +98,37 @@ impl people_server::People for Fake {
         }))
     }
 
+    async fn ticket(&self, request: Request<pb::TicketRequest>) -> Answer<pb::TicketResponse> {
+        let person = self.signed_in(&request)?;
+        let asked = request.into_inner();
+        let name = asked.unit.rsplit('.').next().unwrap_or_default().to_owned();
+        Ok(Response::new(pb::TicketResponse {
+            ticket: format!("{} {} {}", person.email, asked.unit, asked.state),
+            url: format!("http://{name}.pressa.example.org/"),
+        }))
+    }
+
+    async fn admit(&self, request: Request<pb::AdmitRequest>) -> Answer<pb::AdmitResponse> {
+        let asked = request.into_inner();
+        self.world().acts.push("admit".into());
+        let refused = || Status::unauthenticated("you are not signed in");
+        let (email, end) = match asked.ticket.as_str() {
+            "" => asked.token.split_once('~').ok_or_else(refused)?,
+            ticket => ticket.split_once(' ').ok_or_else(refused)?,
+        };
+        let expected = match asked.ticket.as_str() {
+            "" => asked.unit.clone(),
+            _ => format!("{} {}", asked.unit, asked.state),
+        };
+        if end != expected {
+            return Err(refused());
+        }
+        Ok(Response::new(pb::AdmitResponse {
+            token: format!("{email}~{}", asked.unit),
+            email: email.to_owned(),
+        }))
+    }
+
     async fn sign_out(&self, request: Request<pb::SignOutRequest>) -> Answer<pb::SignOutResponse> {
         if let Some(token) = request.metadata().get("cid-session") {
             self.world()

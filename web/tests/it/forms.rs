@@ -10,10 +10,11 @@ use cid_proto::v1::{JobState, WorkspaceState};
 const ANNA: &str = "anna@example.com";
 
 /// Everything that a POST can be sent to, with a form that would be good.
-const POSTS: [(&str, &str); 9] = [
+const POSTS: [(&str, &str); 10] = [
     ("/workspaces", "email=new%40example.com"),
     ("/workspaces/pressa/anna@example.com/restart", ""),
     ("/workspaces/pressa/anna@example.com/stop", ""),
+    ("/workspaces/pressa/anna@example.com/sleep", ""),
     ("/workspaces/pressa/anna@example.com/start", ""),
     ("/workspaces/pressa/anna@example.com/deploy", ""),
     ("/workspaces/pressa/anna@example.com/delete", ""),
@@ -120,7 +121,7 @@ async fn a_token_is_good_for_its_session_and_ends_with_it() {
         let page = front
             .post_with(&anna, path, &format!("form={own}&{form}"))
             .await;
-        assert_eq!(page.header("location"), "/sign-in", "{path}");
+        assert_eq!(page.header("location"), "/sign-in?ended=yes", "{path}");
     }
     // The token in a page does not tell the session.
     assert!(!own.contains("session-of"));
@@ -134,6 +135,7 @@ async fn with_the_token_each_does_what_it_says() {
     let jobs = [
         ("/workspaces/pressa/anna@example.com/restart", "", "restart"),
         ("/workspaces/pressa/anna@example.com/stop", "", "stop"),
+        ("/workspaces/pressa/anna@example.com/sleep", "", "sleep"),
         ("/workspaces/pressa/anna@example.com/start", "", "start"),
         ("/workspaces/pressa/anna@example.com/deploy", "", "deploy"),
         ("/jobs/j/cancel", "", "cancel j"),
@@ -161,7 +163,7 @@ async fn with_the_token_each_does_what_it_says() {
 async fn what_is_anothers_can_neither_be_seen_nor_changed() {
     let front = front();
     let ben = front.sign_in("ben@example.com", false);
-    for (path, form) in &POSTS[1..6] {
+    for (path, form) in &POSTS[1..7] {
         let page = front.post_as(&ben, path, form).await;
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
     }

@@ -15,10 +15,14 @@ mod front;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod signing_in;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod visiting;
 #[cfg(test)]
 mod working;

@@ -21,7 +21,7 @@ async fn the_form_and_the_table() {
     page.has(r#"href="/workspaces/pressa/anna@example.com""#);
     page.has(r#"href="http://anna---example-com.pressa.example.org/""#);
     page.has("20001");
-    page.has(r#"data-state="ready">ready<"#);
+    page.has(r#"data-state="up">running<"#);
     page.has_not("<select");
 }
 
@@ -150,7 +150,7 @@ async fn a_ready_workspace_is_a_link() {
     page.has("It took 7.0 s.");
     page.has(r#"<a id="workspace-url" href="http://anna---example-com.pressa.example.org/">"#);
     page.has_not("http-equiv");
-    page.has_not("<script");
+    page.has_not("/static/live.js");
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn a_failure_is_told_after_the_workspace_is_gone_and_hostile_output_is_har
     page.has(r#"id="failure""#);
     page.has("The workspace was not created");
     page.has("install the dependencies");
-    page.has("mend the lock file");
+    page.has("Mend the lock file");
     page.has("nothing is left on the server");
     page.has(r#"<li id="step-4" data-state="undone" class="blamed">"#);
     page.has(r#"id="again""#);
@@ -197,7 +197,7 @@ async fn a_failure_is_told_after_the_workspace_is_gone_and_hostile_output_is_har
     shown.has("<pre id=\"failure-lines\" class=\"wrap\" tabindex=\"0\">line &#60;script&#62;");
     shown.has_not("cictl jobs show");
     for hostile in [
-        "<script",
+        "<script>",
         "<b>status",
         "\u{1b}",
         "\u{7}",

@@ -88,7 +88,9 @@ async fn opening_a_link_signs_nobody_in_and_its_button_does() {
             .starts_with("cid=; Path=/; Max-Age=0")
     );
     let home = front.ask(Request::get("/").header("cookie", &cookie)).await;
-    assert_eq!(home.header("location"), "/sign-in");
+    assert_eq!(home.header("location"), "/sign-in?ended=yes");
+    let told = front.get("/sign-in?ended=yes").await;
+    told.has("id=\"ended\"");
 }
 
 #[tokio::test]
@@ -96,7 +98,7 @@ async fn who_has_a_dead_session_signs_in_again_and_a_live_one_is_ended() {
     let front = verified();
     let dead = "cid=dead";
     let home = front.get_as(dead, "/").await;
-    assert_eq!(home.header("location"), "/sign-in");
+    assert_eq!(home.header("location"), "/sign-in?ended=yes");
     let cleared: Vec<_> = home.headers.get_all("set-cookie").iter().collect();
     assert_eq!(cleared.len(), 2, "{cleared:?}");
     assert!(
@@ -123,7 +125,7 @@ async fn who_has_a_dead_session_signs_in_again_and_a_live_one_is_ended() {
     assert_eq!(page.header("location"), "/", "{}", page.body);
     assert_eq!(
         front.get_as(&first, "/").await.header("location"),
-        "/sign-in"
+        "/sign-in?ended=yes"
     );
 }
 
@@ -201,10 +203,22 @@ async fn a_link_is_asked_for_by_mail_where_that_can_be_done() {
     front.get("/sign-in").await.has("action=\"/ask-for-link\"");
     let client = [("x-forwarded-for", "192.0.2.1"), ("accept-language", "ru")];
     let asked = |form| post(&front, "/ask-for-link", form, &client);
-    let page = asked("email=anna%40example.com").await;
+    let sent = async |form| {
+        let page = asked(form).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER);
+        assert_eq!(page.header("location"), "/sign-in?sent=yes");
+        let kept = page.header("set-cookie").split(';').next().unwrap();
+        // To load that page again asks for nothing more.
+        let request = Request::get("/sign-in?sent=yes")
+            .header("cookie", kept)
+            .header("accept-language", "ru");
+        front.ask(request).await
+    };
+    let page = sent("email=anna%40example.com").await;
     assert_eq!(page.status, StatusCode::OK);
     page.has("Если этому адресу разрешён вход");
-    let other = asked("email=none%40example.com").await;
+    page.has("<strong>anna@example.com</strong>");
+    let other = sent("email=none%40example.com").await;
     // One answer for every address.
     let sameness = |page: &Page| page.body.replace("anna@", "none@");
     assert_eq!(sameness(&page), sameness(&other));
@@ -228,4 +242,67 @@ async fn a_link_is_asked_for_by_mail_where_that_can_be_done() {
     let page = asked("email=anna%40example.com").await;
     assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(page.header("retry-after"), "60");
+}
+
+/// The cookies that an answer sets, by name.
+fn cookies(page: &Page) -> Vec<(String, String)> {
+    let all = page.headers.get_all("set-cookie").iter();
+    let pair = |cookie: &axum::http::HeaderValue| {
+        let text = cookie.to_str().unwrap();
+        let (name, value) = text.split(';').next().unwrap().split_once('=').unwrap();
+        (name.to_owned(), value.to_owned())
+    };
+    all.map(pair).collect()
+}
+
+#[tokio::test]
+async fn who_was_on_the_way_to_a_page_gets_it_after_signing_in() {
+    let front = verified();
+    let wanted = "/workspaces/pressa/anna@example.com?process=web";
+    let browser = |path: &str| Request::get(path).header("accept", "text/html,*/*");
+    let page = front.ask(browser(wanted)).await;
+    assert_eq!(page.header("location"), "/sign-in");
+    let (_, kept) = cookies(&page)
+        .into_iter()
+        .find(|(name, _)| name == "cid-wanted")
+        .unwrap();
+    let headers = [("cookie", format!("cid-wanted={kept}"))];
+    let headers = headers.each_ref().map(|(name, value)| (*name, &**value));
+    // A wrong code changes nothing of it.
+    let form = "email=anna%40example.com&code=bad";
+    post(&front, "/sign-in", form, &headers).await;
+    let page = post(&front, "/sign-in", "token=good", &headers).await;
+    assert_eq!(page.header("location"), wanted);
+    assert!(cookies(&page).contains(&("cid-wanted".to_owned(), String::new())));
+
+    // A form leads to the page that it is on; what a script asks for, to nothing.
+    let mut submitted = submission("", "same-origin");
+    *submitted.uri_mut() = "/workspaces/pressa/anna@example.com/restart"
+        .parse()
+        .unwrap();
+    let headers = submitted.headers_mut();
+    headers.insert("accept", "text/html".parse().unwrap());
+    let page = front.send(submitted).await;
+    let kept = cookies(&page);
+    let (_, kept) = kept.iter().find(|(name, _)| name == "cid-wanted").unwrap();
+    let headers = [("cookie", &*format!("cid-wanted={kept}"))];
+    let page = post(&front, "/sign-in", "token=good", &headers).await;
+    assert_eq!(
+        page.header("location"),
+        "/workspaces/pressa/anna@example.com"
+    );
+    let page = front.get("/jobs/1/events").await;
+    assert!(cookies(&page).iter().all(|(name, _)| name != "cid-wanted"));
+
+    // What another site has put there leads nowhere.
+    for evil in [
+        "//evil.example/",
+        "https://evil.example/",
+        "/\\evil.example",
+    ] {
+        let kept = data_encoding::BASE64URL_NOPAD.encode(evil.as_bytes());
+        let headers = [("cookie", &*format!("cid-wanted={kept}"))];
+        let page = post(&front, "/sign-in", "token=good", &headers).await;
+        assert_eq!(page.header("location"), "/", "{evil}");
+    }
 }

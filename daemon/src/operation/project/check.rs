@@ -216,7 +216,8 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
     for template in templates.filter(|template| template.is_absolute()) {
         say("files", is_there(template));
     }
-    for (key, looked) in project.check_secrets() {
+    let files = project.check_secrets().into_iter();
+    for (key, looked) in files.chain(project.check_visits()) {
         say(&key, looked);
     }
     if let Some(group) = &project.access.deployers {

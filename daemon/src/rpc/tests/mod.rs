@@ -22,3 +22,5 @@ mod senseless;
 mod stage;
 mod stages;
 mod templates;
+mod turned_away;
+mod visits;

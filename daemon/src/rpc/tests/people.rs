@@ -69,7 +69,7 @@ impl Stage {
         Ok(T::decode(&bytes[5..]).unwrap())
     }
 
-    async fn sign_out(&self, session: &str) {
+    pub(super) async fn sign_out(&self, session: &str) {
         let request = v1::SignOutRequest { everywhere: false };
         let rpc = "/cid.v1.People/SignOut";
         let ended = self.ask::<v1::SignOutResponse>(Door::Front, rpc, Some(session), &request);

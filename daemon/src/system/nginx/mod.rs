@@ -7,6 +7,7 @@ mod certificate;
 pub(crate) mod check;
 mod coordinator;
 mod files;
+mod guard;
 pub(crate) mod master;
 pub mod project_site;
 pub mod vhost;

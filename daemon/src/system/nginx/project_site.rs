@@ -41,6 +41,7 @@ pub fn project_site(sys: &System, project: &Project) -> Result<String, Fault> {
             media: media(project),
             collected: collected(project),
             bounds: (&project.nginx).into(),
+            visit: project.visit.clone(),
             front: sys.site.front.clone(),
             away: sys.layout.away_dir(),
         };

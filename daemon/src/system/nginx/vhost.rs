@@ -1,8 +1,9 @@
 //! What a vhost says: that of a workspace or a stage, or that of all workspaces of a project whose apps listen on
 //! sockets. Only values that cannot be anything else get in, and the template refuses the rest.
 
+use super::guard::Guard;
 use crate::{
-    config::NginxSettings,
+    config::{NginxSettings, Visit},
     domain::{UnitName, name},
     layout::{RUN, web_socket},
     system::strict,
@@ -158,6 +159,8 @@ pub struct Vhost {
     pub collected: Option<Static>,
     /// Sizes and times.
     pub bounds: Bounds,
+    /// Who gets to the app.
+    pub visit: Visit,
     /// The front's socket: it answers for an app that does not.
     pub front: PathBuf,
     /// The folder with a file for each workspace whose visitors are led to the front.
@@ -255,10 +258,17 @@ impl Vhost {
             collected,
             plain_too: self.plain_too,
             bounds: &self.bounds,
+            guard: Guard::of(&self.visit, self.is_https_alone())?,
             but_served: self.bounds.but_served(),
             front: socket(&self.front)?,
         };
         strict::render(&template, format_args!("the vhost of {}", self.unit))
+    }
+}
+
+impl Vhost {
+    fn is_https_alone(&self) -> bool {
+        self.tls.is_some() && !self.plain_too
     }
 }
 
@@ -330,7 +340,7 @@ impl Folder {
 }
 
 /// A path as it stands in nginx's files: some of them are beside a variable there, where the template looks no more.
-fn absolute(path: &Path) -> Result<String, Fault> {
+pub(super) fn absolute(path: &Path) -> Result<String, Fault> {
     let text = path.to_str().filter(|_| path.is_absolute());
     let text = text.ok_or_else(|| {
         Fault::new(format!(
@@ -358,6 +368,7 @@ struct VhostFile<'a> {
     collected: Option<Folder>,
     plain_too: bool,
     bounds: &'a Bounds,
+    guard: Option<Guard>,
     but_served: String,
     front: String,
     /// The unit that a request is for.

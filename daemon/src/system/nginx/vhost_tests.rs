@@ -54,6 +54,7 @@ fn vhost() -> Vhost {
         }),
         collected: None,
         bounds: (&NginxSettings::default()).into(),
+        visit: Default::default(),
         front: "/run/cid-web/http.sock".into(),
         away: "/run/cid/away".into(),
     }

@@ -48,8 +48,8 @@ pub async fn show(visitor: Visitor, lang: Lang, Query(wanted): Query<Wanted>) ->
 fn of(t: Lang, frame: Frame, all: Vec<Workspace>, wanted: Wanted) -> Page {
     let projects: BTreeSet<String> = all.iter().map(|w| w.project.clone()).collect();
     let count = all.len();
-    let memory = all.iter().filter_map(|w| w.memory).sum();
     let mut found: Vec<Workspace> = all.into_iter().filter(|w| wanted.has(w)).collect();
+    let memory = found.iter().filter_map(|w| w.memory).sum();
     let (column, is_reversed) = wanted.order();
     found.sort_by(|a, b| match is_reversed {
         true => by(column, b, a),
@@ -75,6 +75,14 @@ fn of(t: Lang, frame: Frame, all: Vec<Workspace>, wanted: Wanted) -> Page {
 const COLUMNS: [&str; 7] = [
     "email", "project", "state", "branch", "created", "used", "memory",
 ];
+
+/// How a column is sorted at first.
+fn first_order(column: &str) -> String {
+    match column {
+        "created" | "used" | "memory" => format!("-{column}"),
+        _ => column.to_owned(),
+    }
+}
 
 fn by(column: &str, a: &Workspace, b: &Workspace) -> Ordering {
     let first = match column {
@@ -133,11 +141,13 @@ impl Wanted {
         self.query(&self.sort, page)
     }
 
-    /// The same rows by this column; by the present one the other way round.
+    /// The same rows by this column; by the present one the other way round. Of sizes and times the largest come
+    /// first.
     fn sorted_by(&self, column: &str) -> String {
-        let sort = match self.order() {
-            (present, false) if present == column => format!("-{column}"),
-            _ => column.to_owned(),
+        let sort = match (self.order(), first_order(column)) {
+            ((present, false), _) if present == column => format!("-{column}"),
+            ((present, true), _) if present == column => column.to_owned(),
+            (_, order) => order,
         };
         self.query(&sort, 1)
     }
@@ -180,7 +190,7 @@ struct Page {
     count: usize,
     /// How many of them are wanted.
     found: usize,
-    /// What all have in memory, in bytes.
+    /// What these have in memory, in bytes.
     memory: u64,
     rows: Vec<Workspace>,
     number: usize,
@@ -188,6 +198,14 @@ struct Page {
 }
 
 impl Page {
+    /// The orders that can be chosen where no heads are seen, each with its name.
+    fn sorts(&self) -> Vec<(String, &'static str)> {
+        COLUMNS
+            .iter()
+            .map(|column| (first_order(column), self.title_of(column)))
+            .collect()
+    }
+
     fn title_of(&self, column: &str) -> &'static str {
         match column {
             "project" => self.t.project(),
