@@ -85,17 +85,20 @@ pub struct Wish {
     pub email: String,
     /// Where there is a choice: which project.
     pub project: Option<String>,
+    /// The branch to begin from, where it is not the project's own.
+    pub base: Option<String>,
 }
 
 impl Wish {
-    /// Reads the form: exactly one `email`, at most one `project`, nothing else. With two addresses, a
+    /// Reads the form: exactly one `email`, at most one `project` and one `base`, nothing else. With two addresses, a
     /// check could see one and the action the other.
     pub fn read(fields: Vec<(String, String)>) -> Option<Self> {
-        let (mut email, mut project) = (None, None);
+        let (mut email, mut project, mut base) = (None, None, None);
         for (name, value) in fields {
             let slot = match name.as_str() {
                 "email" => &mut email,
                 "project" => &mut project,
+                "base" => &mut base,
                 _ => return None,
             };
             if slot.replace(value.trim().to_owned()).is_some() {
@@ -105,6 +108,7 @@ impl Wish {
         Some(Self {
             email: email?,
             project: project.filter(|name| !name.is_empty()),
+            base: base.filter(|name| !name.is_empty()),
         })
     }
 }
@@ -199,6 +203,7 @@ mod tests {
             &[("project", "p")],
             &[("email", "a@b.c"), ("email", "a@b.c")],
             &[("email", "a@b.c"), ("project", "p"), ("project", "q")],
+            &[("email", "a@b.c"), ("base", "p"), ("base", "q")],
             &[("email[]", "a@b.c")],
             &[("email", "a@b.c"), ("admin", "1")],
         ] {

@@ -13,10 +13,14 @@ use clap::Args;
 #[command(after_help = "Examples:
   cictl create anna@example.com
   cictl create anna@example.com -p pressa --no-wait
+  cictl create anna@example.com --from release-2
   cictl create anna@example.com -o json | tail -n 1 | jq -r .url")]
 pub(super) struct Create {
     #[command(flatten)]
     target: Target,
+    /// The branch that the workspace's own begins from [default: the project's base]
+    #[arg(long, value_name = "BRANCH")]
+    from: Option<String>,
     /// Start the job and do not wait for its end
     #[arg(long)]
     no_wait: bool,
@@ -26,8 +30,9 @@ impl Create {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let client = cx.connect().await?;
         let (email, project) = (&self.target.email, self.target.project());
+        let base = self.from.as_deref();
         if self.no_wait {
-            let created = client.create(email, project).await?;
+            let created = client.create(email, project, base).await?;
             let workspace = Workspace {
                 job: Some(created.job.clone()),
                 ..created.workspace
@@ -35,7 +40,7 @@ impl Create {
             cx.print(&workspace, || follow::started(&created.job))?;
             return Ok(Exit::Done);
         }
-        let id = client.create_resuming(email, project).await?;
+        let id = client.create_resuming(email, project, base).await?;
         let (job, workspace) = follow::to_workspace(cx, &client, &self.target, &id).await?;
         cx.say(&format!("ready after {}", text::took_by(&job)));
         print_address(cx, &workspace)?;

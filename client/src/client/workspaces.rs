@@ -15,9 +15,15 @@ impl Client {
     /// # Errors
     ///
     /// [`Kind::Conflict`](crate::Kind::Conflict) when the address has one already.
-    pub async fn create(&self, email: &str, project: Option<&str>) -> Result<Created> {
+    pub async fn create(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        base: Option<&str>,
+    ) -> Result<Created> {
         let request = pb::CreateRequest {
             workspace: Some(reference(email, project)),
+            base: base.unwrap_or_default().to_owned(),
         };
         self.answer(self.workspaces().create(request))
             .await?

@@ -20,8 +20,13 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::create`].
-    pub async fn create_resuming(&self, email: &str, project: Option<&str>) -> Result<String> {
-        let create = async || Ok(self.create(email, project).await?.job);
+    pub async fn create_resuming(
+        &self,
+        email: &str,
+        project: Option<&str>,
+        base: Option<&str>,
+    ) -> Result<String> {
+        let create = async || Ok(self.create(email, project, base).await?.job);
         self.start(JobKind::Create, email, project, create).await
     }
 

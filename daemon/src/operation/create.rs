@@ -4,7 +4,7 @@ use super::{Begun, Named, subject, submit};
 use crate::{
     authz::Claim,
     cid::Cid,
-    config::{Project, Projects},
+    config::{Project, Projects, RefName},
     domain::{Creator, Email, EmailError, Name, Owner, Workspace, WorkspaceState},
     error::Error,
     plan::Order,
@@ -15,12 +15,18 @@ use cid_kernel::room::{self, Shortage};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Begins to make a workspace.
+/// Begins to make a workspace. Its branch begins from `base`, or (empty) from the project's own.
 ///
 /// # Errors
 /// There is one, there can be none now, or the actor may not.
-pub async fn create(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Error> {
+pub async fn create(cid: &Cid, claim: Claim, named: &Named, base: &str) -> Result<Begun, Error> {
     let Named { owner, project } = named;
+    let base = match base {
+        "" => None,
+        name => {
+            Some(RefName::try_from(name.to_owned()).map_err(|why| Error::invalid("base", why))?)
+        }
+    };
     let Owner::Person(email) = owner else {
         let message = EmailError::At.to_string();
         return Err(Error::invalid("workspace.email", message));
@@ -42,6 +48,14 @@ pub async fn create(cid: &Cid, claim: Claim, named: &Named) -> Result<Begun, Err
             per_project: limits.workspaces_per_project.get(),
             per_creator: limits.workspaces_per_creator.get(),
         },
+    };
+    let project = match base {
+        None => project,
+        Some(base) => {
+            let mut own = (*project).clone();
+            own.git.base = base;
+            Arc::new(own)
+        }
     };
     submit(cid, permit, subject, Order::Create { project }).await
 }

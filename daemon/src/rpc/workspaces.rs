@@ -24,7 +24,8 @@ impl Workspaces for Cid {
     ) -> Result<Response<v1::CreateResponse>, Status> {
         let claim = take_claim(&request)?;
         let named = named(&request, request.get_ref().workspace.as_ref())?;
-        let begun = operation::create(self, claim, &named).await?;
+        let base = &request.get_ref().base;
+        let begun = operation::create(self, claim, &named, base).await?;
         let mut users = Users::default();
         let workspace = convert::workspace(&begun.workspace, Health::default(), &mut users);
         Ok(Response::new(v1::CreateResponse {

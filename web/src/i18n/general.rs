@@ -25,6 +25,8 @@ sentences! {
          Он появится за несколько секунд.";
     new_workspace: "New workspace", "Новый стенд";
     a_copy_of: "A copy of", "Копия проекта";
+    begin_from: "Begin from the branch", "Начать с ветки";
+    the_projects_own: "the project's own", "ветка проекта";
     from_branch: "from", "от ветки";
     has_all:
         "You have a workspace of every project.",

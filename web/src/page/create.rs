@@ -15,7 +15,8 @@ pub async fn submit(posted: Posted) -> Answer {
     let wish = Wish::read(posted.fields.clone()).ok_or_else(|| posted.bad())?;
     let Posted { visitor, lang, .. } = posted;
 
-    let created = visitor.daemon.create(&wish.email, wish.project.as_deref());
+    let (project, base) = (wish.project.as_deref(), wish.base.as_deref());
+    let created = visitor.daemon.create(&wish.email, project, base);
     match created.await {
         Ok(created) => Ok(Redirect::to(&page::job_path(&created.job)).into_response()),
         // Wrong address, or a project that is not there: the form again, with what was typed.
@@ -23,6 +24,7 @@ pub async fn submit(posted: Posted) -> Answer {
             let again = Again {
                 email: wish.email,
                 project: wish.project,
+                base: wish.base.unwrap_or_default(),
                 error: Some(error),
             };
             home::render(&visitor, lang, again).await

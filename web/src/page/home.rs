@@ -22,6 +22,8 @@ pub struct Again {
     pub email: String,
     /// The project that was chosen.
     pub project: Option<String>,
+    /// The branch that was named.
+    pub base: String,
     /// What the daemon says about it.
     pub error: Option<Error>,
 }
@@ -84,6 +86,7 @@ fn open(
         t,
         email: again.email,
         project: again.project.unwrap_or_default(),
+        base: again.base,
         wrong: again.error.as_ref().map(|error| Wrong::of(t, error)),
         projects: projects.into_iter().filter(is_usable).collect(),
         several,
@@ -119,6 +122,7 @@ fn start(
             false => again.email,
         },
         project: again.project.unwrap_or_default(),
+        base: again.base,
         wrong: again.error.as_ref().map(|error| Wrong::of(t, error)),
         is_over: left.is_empty() && !had.is_empty(),
         projects: left,
@@ -144,6 +148,7 @@ struct Home {
     frame: Frame,
     email: String,
     project: String,
+    base: String,
     wrong: Option<Wrong>,
     projects: Vec<Project>,
     several: bool,
@@ -161,6 +166,7 @@ struct Start {
     frame: Frame,
     email: String,
     project: String,
+    base: String,
     wrong: Option<Wrong>,
     /// Those of which another workspace can be had.
     projects: Vec<Project>,

@@ -238,7 +238,11 @@ fn exists(existing: &pb::Workspace) -> Status {
 impl workspaces_server::Workspaces for Fake {
     async fn create(&self, request: Request<pb::CreateRequest>) -> Answer<pb::CreateResponse> {
         self.person(&request)?;
-        let wanted = request.into_inner().workspace.unwrap_or_default();
+        let pb::CreateRequest {
+            workspace: wanted,
+            base,
+        } = request.into_inner();
+        let wanted = wanted.unwrap_or_default();
         if !wanted.email.contains('@') {
             let sentence = "cannot use this as an e-mail address: it has no @";
             let details = ErrorDetails::with_bad_request_violation("workspace.email", sentence);
@@ -259,6 +263,9 @@ impl workspaces_server::Workspaces for Fake {
             name => name.to_owned(),
         };
         let made = workspace(&wanted.email, &project, pb::WorkspaceState::Creating);
+        if !base.is_empty() {
+            world.acts.push(format!("create from {base}"));
+        }
         let id = format!("job-{}", world.jobs.len() + 1);
         world.workspaces.push(made.clone());
         world

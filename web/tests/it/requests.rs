@@ -29,6 +29,22 @@ async fn a_wish_leads_to_its_job() {
 }
 
 #[tokio::test]
+async fn another_branch_to_begin_from_is_passed_on() {
+    let front = Front::new();
+    let acts = || {
+        let mut acts = Vec::new();
+        front.daemon.change(|world| acts.clone_from(&world.acts));
+        acts
+    };
+    front.submit("email=anna%40example.com&base=").await;
+    assert_eq!(acts(), Vec::<String>::new());
+    front
+        .submit("email=ben%40example.com&base=+release-2+")
+        .await;
+    assert_eq!(acts(), ["create from release-2"]);
+}
+
+#[tokio::test]
 async fn an_invalid_address_comes_back_with_the_daemons_sentence() {
     let front = Front::new();
     let page = front.submit("email=%22%3E%3Cscript%3Eanna").await;

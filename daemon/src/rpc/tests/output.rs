@@ -105,6 +105,7 @@ async fn output_of_a_job_is_its_workspaces_makers_too_unless_it_is_somebody_else
             email: email.into(),
             project: String::new(),
         }),
+        ..Default::default()
     };
     for (email, is_own) in [("ben@example.com", true), (EMAIL, false)] {
         // The workspace is gone with its job.

@@ -277,7 +277,11 @@ pub(super) fn anna() -> Option<WorkspaceRef> {
 }
 
 pub(super) fn create() -> Vec<u8> {
-    v1::CreateRequest { workspace: anna() }.encode_to_vec()
+    v1::CreateRequest {
+        workspace: anna(),
+        ..Default::default()
+    }
+    .encode_to_vec()
 }
 
 /// A valid request for each RPC that needs a yes about a workspace, in the order of their files.
