@@ -41,7 +41,12 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
         undone: job.kind == JobKind::Create
             && matches!(job.state, JobState::Undone | JobState::Cancelled)
             && job.owed.is_empty(),
-        is_deleted: job.kind == JobKind::Delete && job.state == JobState::Done,
+        is_deleted: is_deleted(&job),
+        branch_stays: is_deleted(&job)
+            && !job
+                .steps
+                .iter()
+                .any(|step| step.label.starts_with("delete the branch")),
         stuck: job.state == JobState::Stuck,
         again: job.kind == JobKind::Create
             && matches!(job.state, JobState::Undone | JobState::Cancelled)
@@ -60,6 +65,10 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
         job: &job,
     };
     Ok(page::html(lang, StatusCode::OK, &shown))
+}
+
+fn is_deleted(job: &Job) -> bool {
+    job.kind == JobKind::Delete && job.state == JobState::Done
 }
 
 /// The workspace, once the job has finished with it: before, there is nothing to use.
@@ -134,6 +143,8 @@ struct JobPage<'a> {
     gone: bool,
     /// It removed its workspace.
     is_deleted: bool,
+    /// And left the branch on the git server.
+    branch_stays: bool,
 }
 
 struct FailureView {
