@@ -56,9 +56,10 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
             && workspace.is_none()
             && !is_of_project(&job),
         // That somebody cancelled it is the heading.
-        failure: (job.state != JobState::Cancelled)
-            .then(|| job.failure.as_ref())
-            .flatten()
+        failure: job
+            .failure
+            .as_ref()
+            .filter(|_| job.state != JobState::Cancelled)
             .map(|f| FailureView::of(lang, f)),
         clone_command,
         workspace: workspace.as_ref(),
