@@ -74,7 +74,7 @@ fn create_across_a_restart(meddle: impl FnOnce(&mut Memory)) -> (Result<String, 
     let mut daemon = Daemon::start();
     daemon.memory.lock().unwrap().swallows_create = true;
     let creating = meanwhile(&daemon, async |client| {
-        client.create_resuming("good@example.com", None).await
+        client.create_resuming("good@example.com", None, None).await
     });
     daemon.wait_until(|memory| memory.creates == 1);
     daemon.kill();
@@ -131,7 +131,7 @@ fn a_live_job_in_the_way_of_a_plain_create_is_a_conflict() {
         memory.in_the_way = "good".into();
     }
     let creating = meanwhile(&daemon, async |client| {
-        client.create_resuming("good@example.com", None).await
+        client.create_resuming("good@example.com", None, None).await
     });
     assert_eq!(creating.join().unwrap().unwrap_err().kind, Kind::Conflict);
 }
@@ -176,7 +176,7 @@ fn a_refusal_brings_its_details() {
     let daemon = Daemon::start();
     let errors = meanwhile(&daemon, async |client| {
         (
-            client.create("nonsense", None).await.unwrap_err(),
+            client.create("nonsense", None, None).await.unwrap_err(),
             client.restart("good@example.com", None).await.unwrap_err(),
         )
     });
