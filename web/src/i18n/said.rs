@@ -109,6 +109,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("mostly a host name that the app does not take (config.hosts of Rails, server.allowedHosts of Vite), or a page that not everybody may see: then name another one as path of health under [app], or the status as good, health.status = [403]", "чаще всего приложение не принимает имя хоста (config.hosts в Rails, server.allowedHosts в Vite), или страница не для всех: тогда назовите другую в path раздела health в [app] или этот статус хорошим, health.status = [403]"),
     ("this machine does not reach what is fetched there: see the network's settings in project-file.md, or take it from an index near by", "отсюда недоступно то, что загружается: смотрите настройки сети в project-file.md или возьмите это из индекса поблизости"),
     ("the program {} is neither among the packages nor on this machine: declare it, or apt install what has it", "программы {0} нет ни среди пакетов, ни на этой машине: объявите её или установите через apt install"),
+    ("the tree was not brought up to date, for {}: it is deployed as it is", "файлы не обновлены, потому что {0}: стенд обновлён с ними как есть"),
     // Health.
     ("a {} job is at work", "идёт работа: {0}"),
     ("supervisord does not answer", "supervisord не отвечает"),

@@ -8,9 +8,17 @@ use crate::{
 use askama::Template;
 use axum::{extract::Path, http::StatusCode};
 use cid_client::{
-    Client, Failure, Health, Job, JobKind, JobState, Kind, Step, StepState, Workspace,
+    Client, Failure, Health, Job, JobKind, JobState, Kind, Step, StepState, What, Workspace,
     WorkspaceState,
 };
+use futures::{StreamExt, future};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// So many notes are shown.
+const NOTES: usize = 100;
+/// How long reading them may take.
+const NOTES_LIMIT: Duration = Duration::from_secs(2);
 
 /// Shows a job: its steps, why it failed, and the workspace it is about while there is one.
 pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answer {
@@ -27,6 +35,11 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
         Some(workspace) => clone_command(&visitor.daemon, workspace).await,
         None => None,
     };
+    // While it goes on, its page is told of them as they come.
+    let notes = match job.state.is_at_rest() {
+        true => notes_of(&visitor.daemon, &id).await,
+        false => Vec::new(),
+    };
     let may_act = frame.may_act_for(&job.email);
     let shown = JobPage {
         t: lang,
@@ -37,6 +50,11 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
         heading: lang.job_line(&job),
         delivery: is_of_project(&job).then(|| delivery::path(&job.project)),
         status: status(lang, &job),
+        left_alone: left_alone(lang, &notes),
+        notes: notes
+            .into_iter()
+            .map(|(index, note)| (index, lang.daemon_says(&note).begun()))
+            .collect(),
         live: !job.state.is_at_rest(),
         undone: job.kind == JobKind::Create
             && matches!(job.state, JobState::Undone | JobState::Cancelled)
@@ -66,6 +84,32 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
         job: &job,
     };
     Ok(page::html(lang, StatusCode::OK, &shown))
+}
+
+/// What its steps noted, with the place of each; nothing where it cannot be had in time.
+async fn notes_of(daemon: &Client, id: &str) -> Vec<(u32, String)> {
+    let read = async {
+        let events = daemon.watch(id, 0).await.ok()?;
+        let notes = events.filter_map(|event| {
+            future::ready(match event.map(|event| event.what) {
+                Ok(What::Note { index, text }) => Some((index, text)),
+                _ => None,
+            })
+        });
+        Some(notes.take(NOTES).collect().await)
+    };
+    timeout(NOTES_LIMIT, read)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+/// That the files were left as they are: who asked for the newest commit is told so first.
+fn left_alone(t: Lang, notes: &[(u32, String)]) -> Option<Said> {
+    let mut notes = notes.iter();
+    let (_, note) = notes.find(|(_, note)| note.contains("was not brought up to date"))?;
+    Some(t.daemon_says(note).begun())
 }
 
 fn is_deleted(job: &Job) -> bool {
@@ -133,6 +177,10 @@ struct JobPage<'a> {
     workspace: Option<&'a Workspace>,
     clone_command: Option<String>,
     failure: Option<FailureView>,
+    /// What its steps noted, with the place of each.
+    notes: Vec<(u32, Said)>,
+    /// Why its files were left as they are.
+    left_alone: Option<Said>,
     /// It goes on, so the page follows it.
     live: bool,
     /// It was taken back, all of it.

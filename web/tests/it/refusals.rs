@@ -200,3 +200,27 @@ async fn administrators_reach_a_stages_processes_and_restart_it() {
         .header("accept-language", "ru");
     front.ask(request).await.has("cid, после push");
 }
+
+#[tokio::test]
+async fn what_a_deployment_left_alone_is_said_first_and_stays_on_its_page() {
+    let front = front();
+    front.daemon.change(|world| {
+        let mut job = fake::job("7", ANNA, "pressa", JobState::Done);
+        job.kind = pb::JobKind::Deploy.into();
+        world.jobs.push(job);
+        for (index, text) in [
+            (1, "the tree was not brought up to date, for it has <b>1</b> commit: it is deployed as it is"),
+            (2, "another note"),
+        ] {
+            let note = pb::NoteEvent {
+                index,
+                text: text.to_owned(),
+            };
+            world.journal("7", pb::event::What::Note(note));
+        }
+    });
+    let anna = front.sign_in(ANNA, false);
+    let page = front.get_as(&anna, "/jobs/7").await;
+    page.has("<p id=\"left-alone\" class=\"notice\">The tree was not brought up to date, for it has &#60;b&#62;1");
+    page.has("<p>Another note</p>");
+}
