@@ -149,7 +149,7 @@ fn status(t: Lang, job: &Job) -> String {
 }
 
 /// How long a job took that has ended.
-pub fn took(job: &Job) -> Option<std::time::Duration> {
+pub fn took(job: &Job) -> Option<Duration> {
     let ended_at = job.ended_at.filter(|_| job.state.is_ended())?;
     Some(ended_at.duration_since(job.created_at).unsigned_abs())
 }
