@@ -83,6 +83,17 @@
     new MutationObserver(follow).observe(main, { childList: true, subtree: true, characterData: true });
   }
 
+  // One box chooses all rows of a page.
+  const table = document.querySelector("table[data-choose-all]");
+  if (table) {
+    const boxes = [...table.querySelectorAll("tbody input[type=checkbox]")];
+    const all = document.createElement("input");
+    all.type = "checkbox";
+    all.setAttribute("aria-label", table.dataset.chooseAll);
+    all.addEventListener("change", () => { for (const box of boxes) box.checked = all.checked; });
+    table.querySelector("thead th").append(all);
+  }
+
   const logs = document.getElementById("logs");
   const log = document.getElementById("log");
   if (!logs || !log) return;

@@ -58,6 +58,7 @@ fn a_link_signs_in_and_its_person_sees_and_makes_their_own() {
     let table = "[visit]\nwho = \"people\"\nopen = [\"/healthz\"]\n";
     let project = stage.server.project_toml("hello", table);
     stage.sandbox.write_project("hello", &project).unwrap();
+    stage.sandbox.hup().unwrap();
     wait_until("the site asks who visits", SOON, || {
         (stage.get(&berts, "/").status == 401).then_some(())
     })

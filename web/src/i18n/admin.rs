@@ -66,6 +66,7 @@ sentences! {
     show_all: "Show all", "Показать все";
     none_such: "Nothing of that kind.", "Ничего такого нет.";
     choose: "Choose", "Выбрать";
+    choose_all: "Choose all of this page", "Выбрать все на странице";
     delete_chosen: "Delete the chosen …", "Удалить выбранные …";
     delete_these: "Delete these workspaces?", "Удалить эти стенды?";
     deleted_chosen: "What came of it", "Что получилось";
