@@ -1,6 +1,6 @@
 //! A project as one of its stages has it.
 
-use super::{AbsolutePath, Project, Stage, StageName, Visit, placeholders, secrets_file};
+use super::{AbsolutePath, Project, Stage, StageName, Visit, Who, placeholders, secrets_file};
 use crate::domain::{Name, UnitName};
 use cid_protocol::fault::Fault;
 use std::sync::Arc;
@@ -108,6 +108,17 @@ impl Project {
         stage
             .and_then(|stage| stage.visit.as_ref())
             .unwrap_or(&self.visit)
+    }
+
+    /// Whether one of its sites is for people who are signed in at the front.
+    pub fn is_for_people(&self) -> bool {
+        let stages = self
+            .stages
+            .values()
+            .filter_map(|stage| stage.visit.as_ref());
+        stages
+            .chain([&self.visit])
+            .any(|visit| visit.who == Who::People)
     }
 
     /// Whether each file of passwords can be used, by its key.

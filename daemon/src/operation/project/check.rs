@@ -216,6 +216,18 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
     for template in templates.filter(|template| template.is_absolute()) {
         say("files", is_there(template));
     }
+    if project.is_for_people() {
+        let front = cid.sign_in.front_url();
+        say(
+            "visit.who",
+            front
+                .map(|url| format!("visitors sign in at {url}"))
+                .ok_or_else(|| {
+                    Fault::new("cannot let people in: it is not known where they sign in")
+                        .hint("switch the front on (cictl front enable), or set url under [front] in cid.toml")
+                }),
+        );
+    }
     let files = project.check_secrets().into_iter();
     for (key, looked) in files.chain(project.check_visits()) {
         say(&key, looked);
