@@ -56,9 +56,9 @@ pub use values::{
 };
 pub use visit::{OpenPath, Visit, Who};
 
+use cid_kernel::fs;
 use cid_protocol::budget::PROJECT_FILE;
 use std::{
-    fs::File,
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -80,7 +80,7 @@ fn load<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
 
 fn read(path: &Path) -> Result<String, ConfigError> {
     let unread = |error: String| ConfigError::Read(path.to_owned(), error);
-    let file = File::open(path).map_err(|error| unread(error.to_string()))?;
+    let file = fs::open(path).map_err(|error| unread(error.to_string()))?;
     let mut text = String::new();
     file.take(PROJECT_FILE.most as u64 + 1)
         .read_to_string(&mut text)

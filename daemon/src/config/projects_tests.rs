@@ -203,3 +203,16 @@ fn work_dirs_lie_beside_each_other() {
     projects.reload().unwrap();
     assert_eq!(refused(&projects), [""; 0]);
 }
+
+#[test]
+fn a_file_whose_opening_would_wait_is_bad_like_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (layout, projects) = projects(dir.path(), |_| false);
+    write_people(&layout, "shop", "deploy", "anna");
+    let odd = layout.projects_dir().join("odd.toml");
+    nix::unistd::mkfifo(&odd, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    projects.reload().unwrap();
+    assert!(projects.get("shop").is_ok());
+    let error = projects.get("odd").unwrap_err().to_string();
+    assert!(error.contains("it is no ordinary file"), "{error}");
+}

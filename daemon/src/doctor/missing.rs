@@ -149,7 +149,7 @@ pub(super) async fn missing(
     if let Some(run_file) = &run_file {
         findings.extend(unseen(cid, unit, run_file));
         if !is_starting {
-            findings.extend(silent(cid, unit, run_file, processes));
+            findings.extend(silent(cid, workspace, run_file, processes));
         }
     }
     let now = jiff::Timestamp::now();
@@ -232,7 +232,7 @@ fn unseen(cid: &Cid, unit: &UnitName, run_file: &RunFile) -> Option<Finding> {
 /// The web process runs, but nothing, or another process, listens on its address.
 fn silent(
     cid: &Cid,
-    unit: &UnitName,
+    workspace: &Workspace,
     run_file: &RunFile,
     processes: &[Process],
 ) -> Option<Finding> {
@@ -241,11 +241,10 @@ fn silent(
         .find(|p| p.name == WEB && p.state == ProcessState::Running)?;
     let port: u16 = run_file.env.get("PORT")?.parse().ok()?;
     let pids: Vec<u32> = web.pid.into_iter().collect();
+    let probe = cid.sys.probe.as_ref();
     let listens = match &run_file.web_socket {
         Some(_) => AppSocket::of(run_file).is_some_and(|socket| socket.is_there()),
-        None => probe::of_workspace(cid.sys.probe.as_ref(), run_file, &pids)
-            .iter()
-            .any(|address| address.port() == port),
+        None => probe::is_served(probe, run_file, &pids, port),
     };
     let place = run_file
         .web_socket
@@ -254,10 +253,21 @@ fn silent(
             socket.display().to_string()
         });
     (!listens).then(|| {
+        let elsewhere: Vec<String> = probe::of_workspace(probe, run_file, &pids)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let instead = match elsewhere.is_empty() {
+            true => String::new(),
+            false => format!(", but on {}", elsewhere.join(", ")),
+        };
+        let (email, project) = (&workspace.email, &workspace.project);
         Finding::drift(
-            format!("{place} of {unit}"),
-            "its web process runs and does not listen there",
-            "look why (cictl logs), then: cictl restart",
+            format!("{place} of {}", workspace.unit()),
+            format!("its web process runs and does not listen there{instead}"),
+            format!(
+                "look why (cictl logs {email} -p {project}), then: cictl restart {email} -p {project}"
+            ),
         )
     })
 }

@@ -190,6 +190,14 @@ async fn look(cid: &Cid, repair: bool, findings: &mut Vec<Finding>) -> Result<()
     let looked = cid.health.look(&trees, HEALTH_LIMIT).await;
     // Without it no page answers, and that counts as one finding.
     let has_nginx = cid.sys.probe.is_open(cid.sys.site.http_port).await;
+    if !has_nginx && !cid.sys.is_host() {
+        let port = cid.sys.site.http_port;
+        findings.push(Finding::drift(
+            "nginx",
+            format!("nobody listens on port {port}: no site answers"),
+            "it is started again by itself as soon as its configuration is good",
+        ));
+    }
     away::away(cid, &units, &busy, repair, findings).await?;
     for ((unit, workspace), looked) in at_rest.iter().zip(looked) {
         let processes = groups.as_ref().map(|groups| {

@@ -158,6 +158,7 @@ mod tests {
         Some(Told {
             answer,
             since: at(0),
+            at: std::time::Instant::now(),
         })
     }
 

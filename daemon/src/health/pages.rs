@@ -32,8 +32,10 @@ const FRESH: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(2);
 /// What nobody has looked at for this long is forgotten.
 const FORGOTTEN: Duration = Duration::from_hours(1);
-/// Time limit of one request.
-const REQUEST: Duration = Duration::from_secs(5);
+/// An older answer is not told any more, where a new one takes its time.
+const STALE: Duration = Duration::from_secs(60);
+/// Time limit of one request: the app's own, within these bounds.
+const REQUEST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 /// Number of requests under way at once.
 const AT_ONCE: usize = 16;
 
@@ -66,6 +68,8 @@ pub(super) struct Told {
     pub(super) answer: Answer,
     /// Since when it answers so, as far as it was asked.
     pub(super) since: Timestamp,
+    /// When it answered.
+    pub(super) at: Instant,
 }
 
 /// Pages by workspace.
@@ -100,7 +104,8 @@ impl Pages {
         let known = known
             .get(&workspace)
             .filter(|known| Some(known.web) == web)?;
-        known.told.clone()
+        let told = known.told.as_ref()?;
+        (told.at.elapsed() < STALE).then(|| told.clone())
     }
 
     /// Asks for pages that were not asked for lately, and waits for answers, but not longer than `limit`: those
@@ -181,7 +186,8 @@ impl Pages {
         }
         let (probe, path) = (self.sys.probe.as_ref(), ask.health.path.as_str());
         let is_meant = |status| ask.health.accepts(status);
-        match site.visit(probe, path, is_meant, REQUEST).await {
+        let limit = (*ask.health.timeout).clamp(REQUEST.0, REQUEST.1);
+        match site.visit(probe, path, is_meant, limit).await {
             Ok(Visited::Page { status, .. }) if ask.health.accepts(status) => Answer::Good,
             // nginx's own words for an app that is not there.
             Ok(Visited::Page {
@@ -255,7 +261,8 @@ impl Pages {
             _ => Timestamp::now(),
         };
         known.is_asking = false;
-        known.told = Some(Told { answer, since });
+        let at = Instant::now();
+        known.told = Some(Told { answer, since, at });
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<i64, Known>> {

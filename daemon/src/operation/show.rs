@@ -23,7 +23,7 @@ use tokio::task::spawn_blocking;
 /// How long an answer about one workspace may wait for its page.
 const SHOW_LIMIT: Duration = Duration::from_secs(3);
 /// The same for an answer about all workspaces. A later page is known to the next caller.
-const LIST_LIMIT: Duration = Duration::from_millis(150);
+const LIST_LIMIT: Duration = Duration::from_millis(1_500);
 /// Time limit for finding the state of a clone.
 const GLANCE: Duration = Duration::from_secs(10);
 

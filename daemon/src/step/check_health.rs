@@ -144,7 +144,9 @@ impl CheckHealth {
                 State::Wrong(wrong)
                     if wrong_since.is_some_and(|since: Instant| since.elapsed() > PATIENCE) =>
                 {
-                    return Err(self.failed(cx, health, &address, wrong.clone()).await);
+                    return Err(self
+                        .failed(cx, health, &address, wrong.clone(), staying_up)
+                        .await);
                 }
                 State::Wrong(_) => {}
                 State::Silent(_) => wrong_since = None,
@@ -161,7 +163,7 @@ impl CheckHealth {
                 };
                 let after = format!(", after {} s", health.timeout.as_secs());
                 wrong.message.push_str(&after);
-                return Err(self.failed(cx, health, &address, wrong).await);
+                return Err(self.failed(cx, health, &address, wrong, staying_up).await);
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -219,8 +221,21 @@ impl CheckHealth {
     }
 
     /// The fault for a wrong page, with the cause as far as it can be determined.
-    async fn failed(&self, cx: &Cx, health: &Health, address: &App, wrong: Fault) -> Fault {
+    async fn failed(
+        &self,
+        cx: &Cx,
+        health: &Health,
+        address: &App,
+        wrong: Fault,
+        staying_up: &StayingUp,
+    ) -> Fault {
         let Fault { message, hint, .. } = wrong;
+        if let Some(other) = staying_up.other_listener(cx, address).await {
+            return Fault {
+                message: format!("{message}; {}", other.message),
+                ..other
+            };
+        }
         let page = Page {
             host: &self.host,
             path: health.path.as_str(),
@@ -319,7 +334,7 @@ fn judge(
     };
     match seen.place {
         Some(Ok(())) => {}
-        Some(Err(elsewhere)) => return State::Silent(elsewhere),
+        Some(Err(elsewhere)) => return State::Silent(elsewhere + &ended_before(&seen.processes)),
         None => return settled(false),
     }
     match answer {
@@ -330,6 +345,15 @@ fn judge(
         }) => State::Silent("cannot reach the web process through nginx".into()),
         Ok(visited) => State::Wrong(wrong(health, &visited)),
         Err(fault) => State::Silent(fault.message),
+    }
+}
+
+/// That the web process has been started again, for a message.
+fn ended_before(processes: &[Process]) -> String {
+    let web = processes.iter().find(|process| process.name == WEB);
+    match web.filter(|web| web.ends > 0) {
+        Some(web) => format!("; it {} and was started again", web.told()),
+        None => String::new(),
     }
 }
 
@@ -402,8 +426,13 @@ impl App {
             ));
         }
         let elsewhere: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+        let is_port = listeners.iter().any(|address| address.port() == port);
+        let place = match is_port {
+            true => format!("127.0.0.1:{port}, where nginx asks"),
+            false => format!("its port {port}"),
+        };
         Err(format!(
-            "cannot reach the web process: it listens on {} and not on its port {port}",
+            "cannot reach the web process: it listens on {} and not on {place}",
             elsewhere.join(", ")
         ))
     }

@@ -259,7 +259,10 @@ async fn certificate(cx: &Cx) -> Result<VhostTls, Fault> {
 /// Restores the previous vhost.
 pub(super) async fn restore(before: &Option<String>, cx: &Cx) -> Result<(), Fault> {
     match before {
-        Some(vhost) => cx.sys().nginx.put(cx.unit(), vhost).await,
+        Some(vhost) => {
+            let effect = cx.sys().nginx.put_back(cx.unit(), vhost).await?;
+            cx.owe_effect(effect, Debt::NginxReload).await
+        }
         None if may_have_vhost(cx).await? => {
             let effect = cx.sys().nginx.remove(cx.unit()).await?;
             cx.owe_effect(effect, Debt::NginxReload).await

@@ -106,15 +106,11 @@ impl StayingUp {
             process.told()
         );
         let how = process.ended.as_ref().map(|ended| &ended.how);
-        if let App::Port(port) = *address
-            && process.name == WEB
-            && !self.is_served(process, cx, port).await
-            && cx.sys().probe.is_open(port).await
+        if process.name == WEB
+            && let Some(other) = self.other_listener_than(process, cx, address).await
         {
-            let other = spawn_blocking(move || listeners::in_words(port)).await;
-            let other = other.unwrap_or_default();
-            message.push_str(&format!("; {other} listens on its port {port}"));
-            return Fault::new(message).hint(other_port(cx).await);
+            message.push_str(&format!("; {}", other.message));
+            return Fault { message, ..other };
         }
         let hint = match how {
             Some(How::Exit(0)) => {
@@ -137,6 +133,26 @@ impl StayingUp {
             )),
             false => Fault::new(message).hint(hint),
         }
+    }
+
+    /// Another program that has the web process's port, and what to do about it.
+    pub(super) async fn other_listener(&self, cx: &Cx, address: &App) -> Option<Fault> {
+        let processes = cx.sys().supervisor.processes(&self.instance).await.ok()?;
+        let web = processes.iter().find(|process| process.name == WEB)?;
+        self.other_listener_than(web, cx, address).await
+    }
+
+    async fn other_listener_than(&self, web: &Process, cx: &Cx, address: &App) -> Option<Fault> {
+        let App::Port(port) = *address else {
+            return None;
+        };
+        if self.is_served(web, cx, port).await || !cx.sys().probe.is_open(port).await {
+            return None;
+        }
+        let other = spawn_blocking(move || listeners::in_words(port)).await;
+        let other = other.unwrap_or_default();
+        let message = format!("{other} listens on its port {port}");
+        Some(Fault::new(message).hint(other_port(cx).await))
     }
 
     /// Whether the process itself listens on its port: supervisord may have started it again a moment ago.

@@ -143,13 +143,15 @@ impl Included {
             Objection::Failed(fault) => return none_in(verdicts, &fault),
             Objection::Refused(refusal) => refusal,
         };
-        if let Err(fault) = self
+        let tested = self
             .test_without(puts, &mut verdicts, &refusal, tester)
-            .await
-        {
-            return none_in(verdicts, &fault);
-        }
-        let alone = puts.len() == 1;
+            .await;
+        let is_mended = match tested {
+            Ok(is_mended) => is_mended,
+            Err(fault) => return none_in(verdicts, &fault),
+        };
+        // The first refusal may have been of what is mended now.
+        let alone = puts.len() == 1 && !is_mended;
         for (put, verdict) in puts.iter().zip(&mut verdicts) {
             if let Ok(previous) = verdict {
                 let previous = previous.clone();
@@ -189,20 +191,21 @@ impl Included {
 
     /// Tests without the new files. The broken file may be an old one of these units, left by a daemon that
     /// was killed before its test: it would be replaced anyway, so it is removed. A file of another unit is
-    /// set aside.
+    /// set aside. Returns whether there was one of either.
     async fn test_without(
         &self,
         puts: &[Put],
         verdicts: &mut [Result<Option<String>, Fault>],
         first: &Refusal,
         tester: &dyn Tester,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let mut known = puts.is_empty().then(|| first.clone());
+        let mut is_mended = false;
         loop {
             let refusal = match known.take() {
                 Some(refusal) => refusal,
                 None => match tester.test().await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return Ok(is_mended),
                     Err(Objection::Failed(fault)) => return Err(fault),
                     Err(Objection::Refused(refusal)) => refusal,
                 },
@@ -219,6 +222,7 @@ impl Included {
                 None if tester.set_aside(&refusal).await? => {}
                 None => return Err(tester.foreign(&refusal)),
             }
+            is_mended = true;
         }
     }
 

@@ -136,6 +136,10 @@ async fn what_went_bad_since_is_set_aside_and_nobody_waits_for_it() {
     assert_eq!(text.as_deref(), Some("stands in"));
     let broken = dir.path().join("shop.gone.conf.broken");
     assert_eq!(std::fs::read_to_string(&broken).unwrap(), "bad aside");
+    // A good file is not blamed for it.
+    folder.write(&unit("gone"), "bad aside").await.unwrap();
+    let admission = folder.admit(&[put("c", "2")], &tester).await;
+    assert_eq!(outcome(&admission), [Ok(None)]);
     // Also where nothing new comes.
     folder.write(&unit("gone"), "bad aside").await.unwrap();
     assert!(folder.admit(&[], &tester).await.standing.is_ok());

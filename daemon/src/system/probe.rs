@@ -83,16 +83,14 @@ pub trait Probe: Send + Sync {
     /// Whether these processes or their descendants listen on this port: as [`Probe::listeners`], but
     /// quick.
     fn listen_on(&self, pids: &[u32], port: u16) -> bool {
-        self.listeners(pids)
-            .iter()
-            .any(|address| address.port() == port)
+        let listeners = self.listeners(pids);
+        listeners.iter().any(|address| takes_nginx(address, port))
     }
 
     /// The same of a user's processes.
     fn listens_on(&self, uid: u32, port: u16) -> bool {
-        self.listeners_of(uid)
-            .iter()
-            .any(|address| address.port() == port)
+        let listeners = self.listeners_of(uid);
+        listeners.iter().any(|address| takes_nginx(address, port))
     }
 
     /// The TCP addresses on which a user's processes listen. Of other users' processes the kernel
@@ -130,11 +128,8 @@ impl Probe for RealProbe {
     }
 
     async fn is_open(&self, port: u16) -> bool {
-        let takes = async |address: IpAddr| {
-            let connection = TcpStream::connect((address, port));
-            matches!(timeout(CONNECT_LIMIT, connection).await, Ok(Ok(_)))
-        };
-        takes(Ipv4Addr::LOCALHOST.into()).await || takes(Ipv6Addr::LOCALHOST.into()).await
+        let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        matches!(timeout(CONNECT_LIMIT, connection).await, Ok(Ok(_)))
     }
 
     async fn takes(&self, app: &App) -> bool {
@@ -213,12 +208,12 @@ impl Probe for RealProbe {
     fn listen_on(&self, pids: &[u32], port: u16) -> bool {
         let sockets = sockets_of(pids);
         any_listener(|listener| {
-            listener.address.port() == port && sockets.contains(&listener.inode)
+            takes_nginx(&listener.address, port) && sockets.contains(&listener.inode)
         })
     }
 
     fn listens_on(&self, uid: u32, port: u16) -> bool {
-        any_listener(|listener| listener.address.port() == port && listener.uid == uid)
+        any_listener(|listener| takes_nginx(&listener.address, port) && listener.uid == uid)
     }
 
     fn listeners_of(&self, uid: u32) -> Vec<SocketAddr> {
@@ -228,6 +223,12 @@ impl Probe for RealProbe {
             .map(|listener| listener.address)
             .collect()
     }
+}
+
+/// Whether nginx, which asks an app at 127.0.0.1, gets to a socket bound to this address.
+fn takes_nginx(address: &SocketAddr, port: u16) -> bool {
+    let ip = address.ip().to_canonical();
+    address.port() == port && (ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST)
 }
 
 /// Whether a workspace's web process listens on its port; `pids` as in [`of_workspace`].
@@ -280,5 +281,21 @@ mod tests {
         assert!(told.starts_with(&own), "{told}");
         drop(four);
         assert!(probe.port_is_free(addresses[0].port()));
+    }
+
+    #[test]
+    fn nginx_gets_to_the_loopback_of_version_4_alone() {
+        for (address, expected) in [
+            ("127.0.0.1:20003", true),
+            ("0.0.0.0:20003", true),
+            ("[::]:20003", true),
+            ("[::ffff:127.0.0.1]:20003", true),
+            ("[::1]:20003", false),
+            ("127.0.0.2:20003", false),
+            ("127.0.0.1:20004", false),
+        ] {
+            let address: SocketAddr = address.parse().unwrap();
+            assert_eq!(takes_nginx(&address, 20003), expected, "{address}");
+        }
     }
 }

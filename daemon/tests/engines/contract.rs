@@ -121,6 +121,14 @@ async fn nginx_and_a_foreign_file(world: &dyn NginxWorld, place: &str) {
     );
     assert_eq!(nginx.read(&carl).unwrap(), None);
     assert_eq!(world.answer(&anna).await, Some("first".to_owned()));
+    let before = world.vhost(&anna, "second");
+    let put_back = nginx.put_back(&anna, &before).await;
+    assert!(matches!(put_back, Ok(Effect::Owed(_))), "{put_back:?}");
+    assert_eq!(nginx.read(&anna).unwrap(), Some(before));
+    world.mend_foreign();
+    nginx.settle().await.unwrap();
+    assert_eq!(world.answer(&anna).await, Some("second".to_owned()));
+    world.break_foreign();
     let Ok(Effect::Owed(reason)) = nginx.remove(&anna).await else {
         panic!("the reload is not owed")
     };

@@ -4,9 +4,10 @@
 
 use cid_protocol::fault::{Fault, FaultContext};
 use nix::errno::Errno;
+use rustix::fs::OFlags;
 use std::{
     fs::{self, File, OpenOptions, Permissions},
-    io::{ErrorKind, Write},
+    io::{ErrorKind, Read as _, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -58,12 +59,43 @@ fn temporary_beside(path: &Path) -> Result<PathBuf, Fault> {
     Ok(path.with_file_name(format!(".{}.tmp", name.to_string_lossy())))
 }
 
+/// Opens an ordinary file for reading. Opening a named pipe or a device could wait for ever.
+///
+/// # Errors
+/// It cannot be opened, or is something else.
+pub fn open(path: &Path) -> std::io::Result<File> {
+    let waits_for_nobody = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(waits_for_nobody)
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is no ordinary file")),
+    }
+}
+
+/// The content of an ordinary file.
+///
+/// # Errors
+/// As [`open`], or it cannot be read.
+pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open(path)?.read_to_end(&mut content)?;
+    Ok(content)
+}
+
 /// A file's text; `None` when there is no such file.
 ///
 /// # Errors
-/// It cannot be read or is no UTF-8.
+/// It cannot be read, is no ordinary file or no UTF-8.
 pub fn read_optional(path: &Path) -> Result<Option<String>, Fault> {
-    match fs::read_to_string(path) {
+    let read = || -> std::io::Result<String> {
+        let mut text = String::new();
+        open(path)?.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    match read() {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Fault::io("read", path, error)),

@@ -8,7 +8,7 @@ mod export;
 mod for_tree;
 mod installer;
 mod local;
-mod node;
+pub(super) mod node;
 pub(super) mod python;
 mod seal;
 mod settings;

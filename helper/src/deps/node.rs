@@ -72,6 +72,7 @@ pub(super) fn find(ask: &FindNode) -> Result<NodeFound, Fault> {
                 bin: (!is_systems).then_some(bin),
                 bring: None,
                 told: format!("Node {major}.{minor}.{patch}, {}: {why}", shown.display()),
+                is_other: false,
             });
         }
         seen.push(version);
@@ -82,6 +83,7 @@ pub(super) fn find(ask: &FindNode) -> Result<NodeFound, Fault> {
             bin: None,
             bring: Some(*line),
             told: format!("Node {line}, which is fetched: {why}"),
+            is_other: false,
         });
     }
     let there = match seen.first() {
@@ -98,6 +100,7 @@ pub(super) fn find(ask: &FindNode) -> Result<NodeFound, Fault> {
         bin: None,
         bring: None,
         told: format!("{why}, which cannot be had; {there}, which is taken"),
+        is_other: true,
     })
 }
 
@@ -236,17 +239,31 @@ fn fits(wanted: &WantedNode, found: Version) -> bool {
     let Some(range) = &wanted.range else {
         return true;
     };
+    alternatives(range).any(|one| one.iter().all(|part| is_in(part, found).unwrap_or(true)))
+}
+
+/// Whether npm knows this as a range.
+pub(crate) fn is_range(text: &str) -> bool {
+    alternatives(text).all(|one| one.iter().all(|part| is_in(part, [0; 3]).is_some()))
+}
+
+/// The parts of each of a range's alternatives.
+fn alternatives(range: &str) -> impl Iterator<Item = Vec<String>> {
     let range = range.replace(" - ", "-TO-");
-    range.split("||").any(|one| {
-        // A sign may stand apart from its number.
-        let one = ["> ", "< ", "= ", "^ ", "~ "]
-            .iter()
-            .fold(one.to_owned(), |one, sign| {
-                one.replace(sign, sign.trim_end())
-            });
-        let mut parts = one.split([' ', ',']).filter(|part| !part.is_empty());
-        parts.all(|part| is_in(part, found).unwrap_or(true))
-    })
+    let alternatives: Vec<Vec<String>> = range
+        .split("||")
+        .map(|one| {
+            // A sign may stand apart from its number.
+            let one = [">", "<", "=", "^", "~"]
+                .iter()
+                .fold(one.to_owned(), |one, sign| {
+                    one.replace(&format!("{sign} "), sign)
+                });
+            let parts = one.split([' ', ',']).filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        })
+        .collect();
+    alternatives.into_iter()
 }
 
 /// `None`: it is not understood, and so refuses nothing.

@@ -164,6 +164,18 @@ pub(crate) fn satisfies(part: &str, version: Version) -> bool {
     }
 }
 
+/// Whether a part of a version specifier can be read.
+pub(crate) fn is_specifier(part: &str) -> bool {
+    let part = part.trim();
+    let at = part.find(|c: char| c.is_ascii_digit());
+    let Some((operator, text)) = at.map(|at| part.split_at(at)) else {
+        return false;
+    };
+    const OPERATORS: &[&str] = &[">=", ">", "<=", "<", "~=", "==", "===", "!="];
+    let is_version = |c: char| c.is_ascii_alphanumeric() || ".*!+-_".contains(c);
+    OPERATORS.contains(&operator.trim()) && text.chars().all(is_version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,7 +43,7 @@ pub(super) fn pipenv(snapshot: &Snapshot<'_>, kind: &Kind) -> Result<Option<Decl
     let Some(content) = snapshot.read_at(&path)? else {
         return Ok(None);
     };
-    let lock: Value = serde_json::from_str(&text::decode(&content, &path)?)
+    let lock: Value = serde_json::from_str(&text::utf8(&content, &path, "pipenv")?)
         .map_err(|error| not_json(&path, &error))?;
     let mut declared = Declared::default();
     for (name, package) in lock

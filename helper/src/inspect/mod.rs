@@ -28,6 +28,7 @@ use cid_protocol::{
     fault::Fault,
     request::{Inspect, Inspection},
 };
+use git2::ObjectType;
 use kinds::{detect, together};
 use sha2::{Digest, Sha256};
 use snapshot::Snapshot;
@@ -85,7 +86,8 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         found.notes.extend(wanted.notes);
         found.python = wanted.asked;
     }
-    found.node = wanted_node::wanted(&snapshot, ask.node.as_deref())?;
+    found.node = wanted_node::wanted(&snapshot, ask.node.as_deref(), &mut found.notes)?;
+    note_folders(&snapshot, &mut found.notes);
     let given = ask.given.env || ask.given.install;
     let detected = match detect(&snapshot) {
         Err(fault) if given => {
@@ -226,6 +228,18 @@ fn read_procfile(
         Err(fault) => return Err(fault),
     }
     Ok(())
+}
+
+/// A folder where a file would count is passed over.
+fn note_folders(snapshot: &Snapshot<'_>, notes: &mut Vec<String>) {
+    let mut files: Vec<&str> = kinds::KINDS.iter().map(|kind| kind.file).collect();
+    files.dedup();
+    for file in files {
+        let found = snapshot.id_of(&snapshot.app_dir.join(file));
+        if let Ok(Some((ObjectType::Tree, _))) = found {
+            notes.push(format!("{file} is a folder, and is passed over"));
+        }
+    }
 }
 
 /// Names what a person may take for installed. Beside dependencies that cid reads, that is only what says

@@ -151,7 +151,7 @@ fn package(snapshot: &Snapshot<'_>, folder: &Path) -> Result<Option<Value>, Faul
     let Some(content) = snapshot.read_at(&path)? else {
         return Ok(None);
     };
-    let text = text::decode(&content, &path)?;
+    let text = text::utf8(&content, &path, "npm")?;
     let json = serde_json::from_str(&text).map_err(|error| not_json(&path, &error))?;
     Ok(Some(json))
 }

@@ -49,7 +49,7 @@ pub(super) fn composer(snapshot: &Snapshot<'_>, kind: &Kind) -> Result<Option<De
     declared.is_whole = true;
     let path = snapshot.app_dir.join(kind.needs);
     let content = snapshot.read_at(&path)?.unwrap_or_default();
-    let json: Value = serde_json::from_str(&text::decode(&content, &path)?)
+    let json: Value = serde_json::from_str(&text::utf8(&content, &path, "composer")?)
         .map_err(|error| not_json(&path, &error))?;
     let classes = json
         .get("autoload")

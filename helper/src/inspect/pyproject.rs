@@ -169,7 +169,7 @@ pub(super) fn add_settings(snapshot: &Snapshot<'_>, declared: &mut Declared) -> 
 
 /// A TOML file of the repository.
 pub(super) fn parse(content: &[u8], path: &Path) -> Result<Table, Fault> {
-    text::decode(content, path)?
+    text::utf8(content, path, "TOML")?
         .parse()
         .map_err(|error: toml::de::Error| {
             Fault::new(format!(

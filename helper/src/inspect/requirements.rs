@@ -27,6 +27,7 @@ pub(super) fn read_from(snapshot: &Snapshot<'_>, file: PathBuf) -> Result<Declar
         }
         let Some(content) = snapshot.read_at(&path)? else {
             declared.open = true;
+            declared.notes.push(missing(&path));
             continue;
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -39,11 +40,17 @@ pub(super) fn read_from(snapshot: &Snapshot<'_>, file: PathBuf) -> Result<Declar
                 },
                 Line::Local(Place::Inside(file)) => match find(snapshot, &folder, &file)? {
                     Some(path) => declared.add_local(snapshot, &path)?,
-                    None => declared.open = true,
+                    None => {
+                        declared.open = true;
+                        declared.notes.push(missing(&folder.join(file)));
+                    }
                 },
                 Line::Folder(file) => match find(snapshot, &folder, &file)? {
                     Some(path) => declared.add_folder(snapshot, path)?,
-                    None => declared.open = true,
+                    None => {
+                        declared.open = true;
+                        declared.notes.push(missing(&folder.join(file)));
+                    }
                 },
                 Line::Local(_) => declared.open = true,
                 Line::Option => {}
@@ -53,6 +60,13 @@ pub(super) fn read_from(snapshot: &Snapshot<'_>, file: PathBuf) -> Result<Declar
     }
     super::pyproject::add_settings(snapshot, &mut declared)?;
     Ok(declared)
+}
+
+fn missing(path: &Path) -> String {
+    format!(
+        "the requirements name {}, which is not in the repository",
+        path.display()
+    )
 }
 
 /// What a path leads to, from the app's folder as with pip, or else from the file's own.

@@ -56,6 +56,22 @@ pub(super) fn decode_as(
     })
 }
 
+/// The text of a file whose own tool reads nothing but UTF-8.
+///
+/// # Errors
+/// It is something else.
+pub(super) fn utf8(content: &[u8], path: &Path, tool: &str) -> Result<String, Fault> {
+    let mark = MARKS.iter().find(|(mark, _)| content.starts_with(mark));
+    if mark.is_some_and(|(_, encoding)| *encoding != Some(UTF_8)) {
+        let path = path.display();
+        return Err(Fault::new(format!(
+            "cannot read {path} of the repository: it is not in UTF-8, and {tool} reads nothing else"
+        ))
+        .hint("save it as UTF-8"));
+    }
+    decode(content, path)
+}
+
 /// The number of the line that this byte is in.
 fn line_of(text: &[u8], at: usize) -> usize {
     1 + text[..at].iter().filter(|byte| **byte == b'\n').count()

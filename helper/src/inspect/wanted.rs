@@ -1,7 +1,7 @@
 //! Which Python the repository asks for.
 
 use super::{pyproject, snapshot::Snapshot, text};
-use crate::deps::python::{Version, satisfies};
+use crate::deps::python::{Version, is_specifier, satisfies};
 use cid_protocol::{
     fault::Fault,
     request::{WantedPython, WantedVersion},
@@ -87,6 +87,14 @@ impl Wanted {
             };
             let poetrys = of_poetry(&table);
             wanted.asked.requires = wanted.asked.requires.or(poetrys);
+            if let Some(requires) = &wanted.asked.requires
+                && !requires.split(',').all(is_specifier)
+            {
+                wanted.notes.push(format!(
+                    "{} requires Python {requires:?}, which is no version specifier: no Python is refused for it",
+                    path.display()
+                ));
+            }
         }
         if wanted.asked.choices.is_empty() {
             wanted.take_pipfiles(snapshot)?;
@@ -137,9 +145,15 @@ impl Wanted {
         }
         let strange = strange.join(", ");
         let shown = path.display();
+        if words.is_empty() {
+            self.notes.push(format!("{shown} names no version"));
+            return Ok(());
+        }
         // Other languages' platforms read this file too.
-        let of_others =
-            path.ends_with(RUNTIME) && !words.iter().any(|word| word.starts_with("python"));
+        let of_others = path.ends_with(RUNTIME)
+            && !words
+                .iter()
+                .any(|word| word.to_ascii_lowercase().starts_with("python"));
         if choices.is_empty() && !strange.is_empty() && !of_others {
             return Err(Fault::new(format!(
                 "cannot understand {shown} of the repository: {strange} is no version of Python that cid knows"
@@ -147,8 +161,9 @@ impl Wanted {
             .hint("write one such as 3.12 or 3.12.4, or name a ready environment as app.env in the project file"));
         }
         if !strange.is_empty() {
+            let also = if choices.is_empty() { "" } else { "also " };
             self.notes.push(format!(
-                "{shown} also says {strange}, which is no version of Python that cid knows"
+                "{shown} {also}says {strange}, which is no version of Python that cid knows"
             ));
         }
         if choices.len() > 1 {

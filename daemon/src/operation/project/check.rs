@@ -24,7 +24,7 @@ use cid_kernel::fs;
 use cid_protocol::{
     environment::network,
     fault::Fault,
-    request::{Dependencies, FindNode, FindPython, Inspect, Inspection, Push},
+    request::{Dependencies, FindNode, FindPython, Inspect, Inspection, NodeFound, Push},
 };
 use std::path::Path;
 
@@ -137,10 +137,13 @@ async fn check_one(cid: &Cid, project: &Project, items: &mut Vec<Item>) {
                     if let Some(found) = python(cid, project, &inspection).await {
                         say("python", found);
                     }
-                    if let Some(found) = node(cid, &inspection).await {
-                        say("node", found);
-                    }
+                    let found = node(cid, &inspection).await;
                     notes = inspection.notes;
+                    match found {
+                        Some(Ok(found)) if found.is_other => notes.push(found.told),
+                        Some(found) => say("node", found.map(|found| found.told)),
+                        None => {}
+                    }
                 }
                 Err(fault) => say("app", Err(fault)),
             }
@@ -407,7 +410,7 @@ async fn python(
 }
 
 /// Says which Node would be used; `None` where it has nothing to do.
-async fn node(cid: &Cid, inspection: &Inspection) -> Option<Result<String, Fault>> {
+async fn node(cid: &Cid, inspection: &Inspection) -> Option<Result<NodeFound, Fault>> {
     let request = FindNode {
         wanted: inspection.node.clone()?,
         tools_dir: cid.layout.tools_dir(),
@@ -415,8 +418,7 @@ async fn node(cid: &Cid, inspection: &Inspection) -> Option<Result<String, Fault
     };
     let (identity, limit) = (Identity::Tools, *cid.settings.limits.step);
     let cancel = cid.stopping.clone();
-    let found = ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, request).await;
-    Some(found.map(|found| found.told))
+    Some(ask_once(cid.sys.helpers.as_ref(), identity, limit, cancel, request).await)
 }
 
 /// A push that is only tried ends before the server looks at what it would store.

@@ -25,6 +25,14 @@ impl Nginx for FakeNginx {
         self.settle().await
     }
 
+    async fn put_back(&self, unit: &UnitName, vhost: &str) -> Result<Effect, Fault> {
+        write(&self.0.layout.vhost_dir(), unit, vhost)?;
+        Ok(match self.settle().await {
+            Ok(()) => Effect::Done,
+            Err(fault) => Effect::Owed(fault.message),
+        })
+    }
+
     async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
         fs::remove_file(&self.0.layout.vhost_dir().join(format!("{unit}.conf")))?;
         Ok(match self.settle().await {

@@ -69,6 +69,14 @@ impl Nginx for RealNginx {
         self.turns.ask(Change::Put(put)).await?.map(drop)
     }
 
+    async fn put_back(&self, unit: &UnitName, vhost: &str) -> Result<Effect, Fault> {
+        let put = Put {
+            unit: unit.clone(),
+            text: vhost.to_owned(),
+        };
+        self.turns.ask(Change::PutBack(put)).await?
+    }
+
     async fn remove(&self, unit: &UnitName) -> Result<Effect, Fault> {
         self.turns.ask(Change::Remove(unit.clone())).await?
     }
@@ -109,6 +117,7 @@ impl Nginx for RealNginx {
 
 enum Change {
     Put(Put),
+    PutBack(Put),
     Remove(UnitName),
     Settle,
 }
@@ -125,20 +134,21 @@ impl Turn for Coordinator {
 
     fn unit(change: &Change) -> Option<&UnitName> {
         match change {
-            Change::Put(put) => Some(&put.unit),
+            Change::Put(put) | Change::PutBack(put) => Some(&put.unit),
             Change::Remove(unit) => Some(unit),
             Change::Settle => None,
         }
     }
 
     async fn run(&mut self, changes: Vec<Change>) -> Vec<Self::Reply> {
-        // Removals need no test, and may fix a failing one: they come first.
-        let mut removed = Vec::new();
+        // What is taken away or put back needs no test, and may fix a failing one: it comes first.
+        let mut undone = Vec::new();
         let mut puts = Vec::new();
         for change in &changes {
             match change {
                 Change::Put(put) => puts.push(put.clone()),
-                Change::Remove(unit) => removed.push(self.vhosts.remove(unit).await),
+                Change::PutBack(put) => undone.push(self.vhosts.replace(put).await.map(drop)),
+                Change::Remove(unit) => undone.push(self.vhosts.remove(unit).await.map(drop)),
                 Change::Settle => {}
             }
         }
@@ -159,17 +169,19 @@ impl Turn for Coordinator {
                 self.vhosts.forget_aside(&put.unit).await;
             }
         }
-        let (mut removed, mut verdicts) = (removed.into_iter(), admission.verdicts.into_iter());
+        let (mut undone, mut verdicts) = (undone.into_iter(), admission.verdicts.into_iter());
         let reply = |change: &Change| match change {
             Change::Put(_) => verdicts
                 .next()
                 .unwrap_or(Ok(None))
                 .and(loaded.clone())
                 .map(|()| Effect::Done),
-            Change::Remove(_) => removed.next().unwrap_or(Ok(false)).map(|_| match &loaded {
-                Ok(()) => Effect::Done,
-                Err(fault) => Effect::Owed(fault.message.clone()),
-            }),
+            Change::PutBack(_) | Change::Remove(_) => {
+                undone.next().unwrap_or(Ok(())).map(|()| match &loaded {
+                    Ok(()) => Effect::Done,
+                    Err(fault) => Effect::Owed(fault.message.clone()),
+                })
+            }
             Change::Settle => loaded.clone().map(|()| Effect::Done),
         };
         changes.iter().map(reply).collect()

@@ -56,7 +56,7 @@ impl Reader<'_> {
                 if self.files > MAX_FILES {
                     return;
                 }
-                match fs::read(&file) {
+                match cid_kernel::fs::read(&file) {
                     Ok(content) => self.add(&content, depth + 1),
                     Err(error) => tracing::debug!("cannot read {}: {error}", file.display()),
                 }

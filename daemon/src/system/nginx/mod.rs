@@ -33,6 +33,13 @@ pub trait Nginx: Send + Sync {
     /// nginx cannot be reloaded. The file is then as it was before.
     async fn put(&self, unit: &UnitName, vhost: &str) -> Result<(), Fault>;
 
+    /// Puts back the vhost that was there before; also when nginx's configuration is broken by somebody else or
+    /// nginx is down.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    async fn put_back(&self, unit: &UnitName, vhost: &str) -> Result<Effect, Fault>;
+
     /// Takes a vhost away; also when nginx's configuration is broken by somebody else or nginx is
     /// down. No vhost is no error.
     ///

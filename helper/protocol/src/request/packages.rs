@@ -133,6 +133,9 @@ pub struct NodeFound {
     pub bring: Option<u32>,
     /// Such as `Node 22.11.0, /usr/bin/node: .nvmrc asks for 22`.
     pub told: String,
+    /// What is asked for cannot be had, and another is taken.
+    #[serde(default)]
+    pub is_other: bool,
 }
 
 /// See [`super::Request::BringNode`].
