@@ -215,10 +215,30 @@ impl Configure {
             links: links(project, facts.installed.path.as_deref())?,
             variables: own.clone(),
         };
-        for kept in cx.ask(cx.user(), request).await?.kept {
+        let configured = cx.ask(cx.user(), request).await?;
+        for kept in configured.kept {
             cx.note(format!(
                 "the repository has its own {}, which stays as it is",
                 kept.display()
+            ));
+        }
+        for (target, aside) in configured.edited {
+            cx.note(format!(
+                "{} had been changed by hand: it is written anew, and what it held is in {}",
+                target.display(),
+                aside.display()
+            ));
+        }
+        for target in configured.removed {
+            let target = target.display();
+            cx.note(format!(
+                "{target} is removed, for the project file does not name it any more"
+            ));
+        }
+        for target in configured.left {
+            let target = target.display();
+            cx.note(format!(
+                "{target} stays, though the project file does not name it any more: remove it by hand"
             ));
         }
         Ok(())

@@ -239,6 +239,16 @@ impl Root {
             .map_err(|error| self.fault("put in place", relative, error))
     }
 
+    /// Gives a file another name in its folder, which nothing may have.
+    pub(crate) fn rename_beside(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        let ((folder, old), (_, new)) = (self.split(from)?, self.split(to)?);
+        let folder = self
+            .open_at(&folder, FOLDER, Mode::empty())
+            .map_err(|error| self.fault("open", from, error))?;
+        sys::renameat_with(&folder, old, &folder, new, sys::RenameFlags::NOREPLACE)
+            .map_err(|error| self.fault("set aside", from, error))
+    }
+
     /// Folder and name of a place beneath.
     pub(crate) fn split(&self, relative: &Path) -> Result<(PathBuf, OsString), Fault> {
         match (relative.parent(), relative.file_name()) {

@@ -1,6 +1,6 @@
 //! Writes the operator's files and links into a tree. Running it twice gives what once gives.
 
-use crate::git::work::made_by_cid;
+use crate::git::work::{Earlier, made_by_cid};
 use crate::tree::{
     beneath::{FOLDER, Root, plain_path},
     copy, exclude, purge,
@@ -54,7 +54,18 @@ pub(crate) fn configure(ask: &Configure) -> Result<Configured, Fault> {
         .chain(links.iter().map(|(t, ..)| t))
         .cloned()
         .collect();
-    exclude::exclude(&tree, &paths)?;
+    let earlier = Earlier::read(&ask.tree);
+    let edited: Vec<(PathBuf, PathBuf)> = files
+        .iter()
+        .filter(|(target, content)| earlier.is_edited(target) && differs(&tree, target, content))
+        .map(|(target, _)| Ok((target.clone(), free_beside(&tree, target)?)))
+        .collect::<Result<_, Fault>>()?;
+    let asides = edited.iter().map(|(_, aside)| aside);
+    let unseen: Vec<PathBuf> = paths.iter().chain(asides).cloned().collect();
+    exclude::exclude(&tree, &unseen)?;
+    for (target, aside) in &edited {
+        tree.rename_beside(target, aside)?;
+    }
     for (target, content) in &files {
         if tree.kind(target)? == Some(FileType::Directory) {
             return Err(taken(target, "a folder"));
@@ -64,10 +75,53 @@ pub(crate) fn configure(ask: &Configure) -> Result<Configured, Fault> {
     for (target, link, claim) in &links {
         make_link(&tree, target, link, *claim)?;
     }
+    let (mut removed, mut left) = (Vec::new(), Vec::new());
+    for target in earlier.unless(&[paths.as_slice(), kept.as_slice()].concat()) {
+        match tree.kind(&target)? {
+            None => removed.push(target),
+            Some(kind)
+                if kind != FileType::Directory
+                    && !tracked.has(&target)
+                    && earlier.is_untouched(&target) =>
+            {
+                remove(&tree, &target)?;
+                removed.push(target);
+            }
+            Some(_) => left.push(target),
+        }
+    }
     tracked.save()?;
     let copies = links.iter().filter(|(_, link, _)| link.copy);
-    made_by_cid(&ask.tree, paths.iter(), copies.map(|(target, ..)| target))?;
-    Ok(Configured { kept })
+    let copies = copies.map(|(target, ..)| target);
+    let gone = [removed.as_slice(), left.as_slice()].concat();
+    made_by_cid(&ask.tree, paths.iter(), copies, &gone)?;
+    Ok(Configured {
+        kept,
+        edited,
+        removed,
+        left,
+    })
+}
+
+fn differs(tree: &Root, target: &Path, content: &str) -> bool {
+    let present = tree.read(target, RENDERED.most as u64);
+    present.map_or(true, |present| present != content)
+}
+
+/// A name that nothing has: `.env.edited`, `.env.edited-2`.
+fn free_beside(tree: &Root, target: &Path) -> Result<PathBuf, Fault> {
+    let with = |end: String| {
+        let mut name = target.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let names = (2..100).map(|number| format!(".edited-{number}"));
+    for aside in [".edited".to_owned()].into_iter().chain(names).map(with) {
+        if tree.kind(&aside)?.is_none() {
+            return Ok(aside);
+        }
+    }
+    Err(taken(target, "what a person has changed there"))
 }
 
 fn content(tree: &Root, file: &TreeFile, ask: &Configure) -> Result<String, Fault> {
@@ -169,13 +223,14 @@ fn taken(target: &Path, by: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use crate::tree::configure::*;
+    use cid_protocol::request::{RecordMade, TREE};
     use git2::{IndexAddOption, Repository, Signature};
     use std::{collections::BTreeMap, fs, os::unix::fs::symlink};
 
     /// A clone that tracks `kept.py` and `media/one`.
     fn clone() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
-        let tree = dir.path().join("tree");
+        let tree = dir.path().join(TREE);
         let repository = Repository::init(&tree).unwrap();
         fs::create_dir(tree.join("media")).unwrap();
         fs::write(tree.join("kept.py"), "theirs").unwrap();
@@ -277,6 +332,50 @@ mod tests {
             "mine"
         );
         assert_eq!(dirt(&tree), ["?? local.j2"]);
+    }
+
+    #[test]
+    fn what_a_person_wrote_stays_and_what_is_named_no_more_goes() {
+        let (dir, tree) = clone();
+        let shared = dir.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        let text = |target: &str, text: &str| file(target, FileSource::Text(text.into()), false);
+        let of = |env: &str, more: bool| {
+            let mut files = vec![text(".env", env)];
+            let mut links = Vec::new();
+            if more {
+                files.extend([text("old.py", "1"), text("mine.py", "1")]);
+                links.push(link(&shared, "linked", false, false));
+            }
+            ask(&tree, files, links)
+        };
+        configure(&of("A=1\n", true)).unwrap();
+        let directory = dir.path().to_owned();
+        let own_account = false;
+        crate::git::work::record(&RecordMade {
+            directory,
+            own_account,
+        })
+        .unwrap();
+        fs::write(tree.join(".env"), "A=1\nB=2\n").unwrap();
+        fs::write(tree.join("mine.py"), "2").unwrap();
+        let done = configure(&of("A=3\n", false)).unwrap();
+        let read = |name: &str| fs::read_to_string(tree.join(name)).unwrap();
+        assert_eq!(
+            (read(".env").as_str(), read("mine.py").as_str()),
+            ("A=3\n", "2")
+        );
+        assert_eq!(read(".env.edited"), "A=1\nB=2\n");
+        assert_eq!(done.edited, [(".env".into(), ".env.edited".into())]);
+        assert_eq!(done.removed, [PathBuf::from("linked"), "old.py".into()]);
+        assert_eq!(done.left, [PathBuf::from("mine.py")]);
+        assert!(!tree.join("old.py").exists() && tree.join("linked").symlink_metadata().is_err());
+        assert_eq!(dirt(&tree), [""; 0]);
+        // Nothing more is told of it, and what is written anew is nobody's work.
+        assert_eq!(
+            configure(&of("A=4\n", false)).unwrap(),
+            Configured::default()
+        );
     }
 
     #[test]

@@ -21,6 +21,15 @@ pub struct Configure {
 pub struct Configured {
     /// Places that were left to the repository because the file or link yields.
     pub kept: Vec<PathBuf>,
+    /// Files of cid's that people had changed, and where these now are.
+    #[serde(default)]
+    pub edited: Vec<(PathBuf, PathBuf)>,
+    /// What was written earlier and is not wanted any more.
+    #[serde(default)]
+    pub removed: Vec<PathBuf>,
+    /// The same, where it stays: it was changed, is a folder, or stands for something that the repository tracks.
+    #[serde(default)]
+    pub left: Vec<PathBuf>,
 }
 
 /// A file written into the tree. All written paths go into `.git/info/exclude`.

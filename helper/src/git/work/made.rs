@@ -152,11 +152,12 @@ pub(crate) fn record(ask: &RecordMade) -> Result<(), Fault> {
 }
 
 /// Records which folders cid has copied, and anew what it has made once more, such as the file that names another
-/// port: its difference to the first one is not work.
+/// port: its difference to the first one is not work. What is `gone` is cid's no more.
 pub(crate) fn made_by_cid<'a>(
     tree: &Path,
     targets: impl Iterator<Item = &'a PathBuf>,
     copies: impl Iterator<Item = &'a PathBuf>,
+    gone: &[PathBuf],
 ) -> Result<(), Fault> {
     let Some(directory) = tree.parent() else {
         return Ok(());
@@ -166,11 +167,16 @@ pub(crate) fn made_by_cid<'a>(
     let mut is_other = false;
     for path in targets.map(|target| tree.join(target)) {
         let Some(key) = made.key(&path) else { continue };
-        if made.paths.contains_key(&key) {
+        if made.is_recorded || made.paths.contains_key(&key) {
             made.paths.insert(key.clone(), mark(&path, deadline));
             is_other = true;
         }
         is_other |= made.written.insert(key);
+    }
+    for target in gone {
+        if let Some(key) = made.key(&tree.join(target)) {
+            is_other |= made.written.remove(&key);
+        }
     }
     for copy in copies {
         if let Some(key) = made.key(&tree.join(copy)) {
@@ -193,6 +199,11 @@ impl Made {
             directory: directory.to_owned(),
             ..serde_json::from_str(&text).unwrap_or_default()
         }
+    }
+
+    /// The files that cid wrote, relative to the workspace's folder.
+    pub(super) fn written(&self) -> impl Iterator<Item = &str> {
+        self.written.iter().map(String::as_str)
     }
 
     fn write(&self, tree: &Path) -> Result<(), Fault> {

@@ -3,6 +3,7 @@
 //! asks remotes, by their addresses.
 
 mod commits;
+mod earlier;
 mod files;
 mod find;
 mod half;
@@ -16,6 +17,7 @@ mod tree;
 mod unfinished;
 mod update;
 
+pub(crate) use earlier::Earlier;
 pub(crate) use made::{made_by_cid, record};
 pub(crate) use tree::look;
 pub(crate) use unfinished::unfinished;
