@@ -107,7 +107,10 @@ impl Recipe {
         }
         let processes = processes(project, inspection);
         if processes.is_empty() {
-            return Err(nothing_to_run(inspection));
+            return Err(match inspection.processes.as_slice() {
+                [] => nothing_to_run(inspection),
+                skipped => all_skipped(skipped),
+            });
         }
         PROCESS_TYPES.check(processes.len(), "this workspace")?;
         if let Some(name) = processes
@@ -157,6 +160,15 @@ impl Recipe {
     pub fn has_web(&self) -> bool {
         self.processes.contains_key(WEB)
     }
+}
+
+fn all_skipped(processes: &[(String, String)]) -> Fault {
+    let names: Vec<&str> = processes.iter().map(|(name, _)| name.as_str()).collect();
+    let message = format!(
+        "cannot tell what to run: `skip` in [app] leaves out all processes of the Procfile: {}",
+        names.join(", ")
+    );
+    Fault::new(message).hint("take one out of `skip`, or set run.web in [app] of the project file")
 }
 
 fn nothing_to_run(inspection: &Inspection) -> Fault {

@@ -22,7 +22,8 @@ pub(super) struct Audit {
 impl Audit {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let lines = cx.connect().await?.audit(self.since, self.limit).await?;
-        cx.print(&lines, || table::audit(&lines, cx.width()))?;
+        let none = "the audit log has nothing of that time";
+        cx.print_list(&lines, none, || table::audit(&lines, cx.width()))?;
         Ok(Exit::Done)
     }
 }

@@ -56,7 +56,8 @@ impl Builds {
         match self.verb.unwrap_or(Verb::List(self.list)) {
             Verb::List(list) => {
                 let builds = client.builds(list.project.as_deref(), list.limit).await?;
-                cx.print(&builds, || table::builds(&builds, cx.width()))?;
+                let none = "there are no builds; make one with: cictl build";
+                cx.print_list(&builds, none, || table::builds(&builds, cx.width()))?;
             }
             Verb::Show(which) => {
                 let project = which.project.as_deref();

@@ -85,6 +85,19 @@ impl Cx {
         .map_err(Failure::from)
     }
 
+    /// The same of a list; `none` tells people that it is empty.
+    pub(crate) fn print_list<T: Serialize>(
+        &self,
+        items: &[T],
+        none: &str,
+        human: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        if items.is_empty() {
+            self.say(none);
+        }
+        self.print(&items, human)
+    }
+
     /// Tells people something on the way; in JSON there is nobody to tell.
     pub(crate) fn say(&self, sentence: &str) {
         if !self.is_json() {

@@ -70,7 +70,9 @@ impl Jobs {
                 let jobs = client
                     .jobs(list.email.as_deref(), list.project.as_deref(), list.limit)
                     .await?;
-                cx.print(&jobs, || table::jobs(&jobs, cx.width()))?;
+                cx.print_list(&jobs, "there are no such jobs", || {
+                    table::jobs(&jobs, cx.width())
+                })?;
             }
             Verb::Show { id } => {
                 let job = client.job(&id).await?;

@@ -46,7 +46,8 @@ impl People {
         match self.verb.unwrap_or(Verb::List) {
             Verb::List => {
                 let people = client.signed_in().await?;
-                cx.print(&people, || table::people(&people, cx.width()))?;
+                let none = "nobody is signed in at the front";
+                cx.print_list(&people, none, || table::people(&people, cx.width()))?;
             }
             Verb::Link(Link { email }) => {
                 let link = client.link(&email).await?;

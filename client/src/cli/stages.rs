@@ -19,7 +19,8 @@ impl Stages {
     pub(super) async fn run(self, cx: &Cx) -> Outcome {
         let client = cx.connect().await?;
         let stages = client.stages(self.project.as_deref()).await?;
-        cx.print(&stages, || table::stages(&stages, cx.width()))?;
+        let none = "there are no stages; [stages.NAME] in a project file makes one";
+        cx.print_list(&stages, none, || table::stages(&stages, cx.width()))?;
         Ok(Exit::Done)
     }
 }

@@ -120,7 +120,7 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
     });
     if let Some(key) = secret {
         return format!(
-            "line {line}, in [{key}]: cannot read it (not shown, for it may be a secret); names are like A_B, values are strings in quotes, without NUL"
+            "line {line}, in [{key}]: cannot read it (not shown, for it may be a secret); names are like A_B and do not begin with CID_, values are strings in quotes, without control characters"
         );
     }
     let shown = error.to_string().trim_end().to_owned();

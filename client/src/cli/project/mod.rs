@@ -98,14 +98,18 @@ impl Project {
                 if followed.is_empty() {
                     cx.say("nothing is new");
                 }
-                cx.print(&followed, || table::follow_ups(&followed))?;
+                cx.print_list(&followed, "nothing has changed", || {
+                    table::follow_ups(&followed)
+                })?;
             }
             Verb::Hooks(which) => {
                 let deliveries = cx.connect().await?.hooks(which.name()).await?;
                 if deliveries.is_empty() {
                     cx.say("no webhook has come");
                 }
-                cx.print(&deliveries, || table::hooks(&deliveries, cx.width()))?;
+                cx.print_list(&deliveries, "no webhooks have come", || {
+                    table::hooks(&deliveries, cx.width())
+                })?;
             }
             Verb::Init(init) => init.run(cx)?,
             Verb::Remove(remove) => return remove.run(cx).await,
