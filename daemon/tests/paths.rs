@@ -30,7 +30,6 @@ const DAEMON: &[(&str, &[&str])] = &[
         "the operator's: project files, keys, templates and the folders that these name",
         &[
             "config/last_good.rs",
-            "config/mod.rs",
             "config/projects.rs",
             "config/settings.rs",
             "doctor/host/disk.rs",

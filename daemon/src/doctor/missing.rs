@@ -261,7 +261,7 @@ fn silent(
             true => String::new(),
             false => format!(", but on {}", elsewhere.join(", ")),
         };
-        let (email, project) = (&workspace.email, &workspace.project);
+        let (email, project) = (&workspace.owner, &workspace.project);
         Finding::drift(
             format!("{place} of {}", workspace.unit()),
             format!("its web process runs and does not listen there{instead}"),
