@@ -158,7 +158,6 @@ mod tests {
         Some(Told {
             answer,
             since: at(0),
-            at: std::time::Instant::now(),
         })
     }
 

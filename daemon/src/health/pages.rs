@@ -32,8 +32,6 @@ const FRESH: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(2);
 /// What nobody has looked at for this long is forgotten.
 const FORGOTTEN: Duration = Duration::from_hours(1);
-/// An older answer is not told any more, where a new one takes its time.
-const STALE: Duration = Duration::from_secs(60);
 /// Time limit of one request: the app's own, within these bounds.
 const REQUEST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 /// Number of requests under way at once.
@@ -68,8 +66,6 @@ pub(super) struct Told {
     pub(super) answer: Answer,
     /// Since when it answers so, as far as it was asked.
     pub(super) since: Timestamp,
-    /// When it answered.
-    pub(super) at: Instant,
 }
 
 /// Pages by workspace.
@@ -98,14 +94,13 @@ impl Pages {
         }
     }
 
-    /// What is known of a workspace's page, asked of this process.
+    /// What is known of a workspace's page, asked of this process; `None`: nothing, or it takes its time to answer.
     pub(super) fn answer(&self, workspace: i64, web: Option<u32>) -> Option<Told> {
         let known = self.known();
         let known = known
             .get(&workspace)
             .filter(|known| Some(known.web) == web)?;
-        let told = known.told.as_ref()?;
-        (told.at.elapsed() < STALE).then(|| told.clone())
+        known.told.clone().filter(|_| !known.is_asking)
     }
 
     /// Asks for pages that were not asked for lately, and waits for answers, but not longer than `limit`: those
@@ -186,8 +181,7 @@ impl Pages {
         }
         let (probe, path) = (self.sys.probe.as_ref(), ask.health.path.as_str());
         let is_meant = |status| ask.health.accepts(status);
-        let limit = (*ask.health.timeout).clamp(REQUEST.0, REQUEST.1);
-        match site.visit(probe, path, is_meant, limit).await {
+        match site.visit(probe, path, is_meant, limit(ask)).await {
             Ok(Visited::Page { status, .. }) if ask.health.accepts(status) => Answer::Good,
             // nginx's own words for an app that is not there.
             Ok(Visited::Page {
@@ -210,7 +204,8 @@ impl Pages {
             certificate: ask.certificate.as_deref(),
         };
         let app = App::of(&run_file);
-        let asked = self.sys.probe.get_past_nginx(&app, page, REQUEST).await;
+        let probe = &self.sys.probe;
+        let asked = probe.get_past_nginx(&app, page, limit(ask)).await;
         match asked {
             Ok(status) if ask.health.accepts(status) || (300..400).contains(&status) => {
                 Answer::Good
@@ -261,13 +256,17 @@ impl Pages {
             _ => Timestamp::now(),
         };
         known.is_asking = false;
-        let at = Instant::now();
-        known.told = Some(Told { answer, since, at });
+        known.told = Some(Told { answer, since });
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<i64, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long a page may take.
+fn limit(ask: &Ask) -> Duration {
+    (*ask.health.timeout).clamp(REQUEST.0, REQUEST.1)
 }
 
 #[cfg(test)]
