@@ -74,6 +74,7 @@ impl TryFrom<pb::Job> for job::Job {
             created_at: timestamp(required(from.created_at, "a job without a time")?)?,
             ended_at: from.ended_at.map(timestamp).transpose()?,
             owed: from.owed,
+            notes: from.notes,
             waiting: from.waiting.map(job::Waiting::from),
         })
     }
@@ -102,6 +103,7 @@ impl From<pb::Step> for job::Step {
             label: from.label,
             took: from.took.map(duration),
             idle: from.idle,
+            stays: from.stays,
         }
     }
 }

@@ -25,9 +25,9 @@ pub use model::project::{CheckItem, FollowUp, HookDelivery, Project, RemovedProj
 pub use model::stage::{ChangedCommit, Preview, ShownStage, Stage};
 pub use model::system::{Finding, FindingKind, Unused, Version};
 pub use model::workspace::{
-    Created, DeleteOptions, Deletion, Health, LeftFile, LeftFiles, LogLine, LogOptions, LogPlace,
-    Look, Process, ProcessState, RunInput, RunOutput, Standing, Terminal, TerminalSize, Visited,
-    Workspace, WorkspaceState,
+    Created, DeleteOptions, Deletion, FailedDeployment, Health, LeftFile, LeftFiles, LogLine,
+    LogOptions, LogPlace, Look, Process, ProcessState, RunInput, RunOutput, Standing, Terminal,
+    TerminalSize, Visited, Workspace, WorkspaceState,
 };
 pub use resume::persistently;
 

@@ -45,6 +45,9 @@ fn furnish(world: &mut World) {
         subject: "Show the guests' names in the order they came".to_owned(),
         uncommitted: Some(3),
         stale: vec!["Procfile".to_owned()],
+        left_alone: "the tree was not brought up to date, for it has uncommitted changes: it is deployed as it is"
+            .to_owned(),
+        left_alone_at: Some(fake::pb_time(1_700_000_000)),
     });
     world.log = (0..60).map(line).collect();
     world.projects = vec![fake::project("pressa"), fake::project("atlas")];
@@ -187,6 +190,12 @@ fn delivery(world: &mut World) {
     world.stages = vec![
         stage("test", 9, 0, pb::Health::Up),
         pb::Stage {
+            failed_deployment: Some(pb::FailedDeployment {
+                job: "sad".to_owned(),
+                at: Some(fake::pb_time(1_700_000_000)),
+                build: 9,
+                message: "web ended with status 7".to_owned(),
+            }),
             health_message: "the page answers 502".to_owned(),
             ..stage("production", 7, 9, pb::Health::Failing)
         },

@@ -50,7 +50,7 @@ async fn show(cx: &Cx, client: &Client, job: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints what the job's commands wrote, and nothing else.
+/// Prints what the job's commands wrote; what its steps noted goes to standard error.
 pub(super) async fn print_output(cx: &Cx, client: &Client, job: &str) -> Result<(), Failure> {
     let printing = async {
         let mut events = client.watch_resuming(job);
@@ -63,6 +63,8 @@ pub(super) async fn print_output(cx: &Cx, client: &Client, job: &str) -> Result<
                         cx::line(&text::clean(line))?;
                     }
                 }
+                What::Note { .. } if cx.is_json() => cx::json_line(&event)?,
+                What::Note { text, .. } => cx.say(&format!("note: {}", text::clean(text))),
                 _ => {}
             }
         }

@@ -21,6 +21,7 @@ impl TryFrom<pb::Build> for build::Build {
             created_at: timestamp(required(from.created_at, "a build without a time")?)?,
             took_ms: took.and_then(|took| u64::try_from(took.as_millis()).ok()),
             stages: from.stages,
+            eligible: from.eligible,
             job: from.job,
             digest: Some(from.digest).filter(|text| !text.is_empty()),
             verdict: Some(from.verdict).filter(|text| !text.is_empty()),

@@ -27,6 +27,8 @@ impl TryFrom<pb::Stage> for Stage {
             deployed_at: from.deployed_at.map(timestamp).transpose()?,
             by: text(from.by),
             job: text(from.job),
+            held: text(from.held),
+            failed_deployment: from.failed_deployment.map(TryInto::try_into).transpose()?,
             name: from.name,
             project: from.project,
             url: from.url,

@@ -26,6 +26,7 @@ impl TryFrom<pb::Workspace> for workspace::Workspace {
             branch_gone_at: from.branch_gone_at.map(timestamp).transpose()?,
             memory: Some(from.memory).filter(|bytes| *bytes != 0),
             standing: None,
+            failed_deployment: from.failed_deployment.map(TryInto::try_into).transpose()?,
             health_message: given(from.health_message),
             health_since: from.health_since.map(timestamp).transpose()?,
             processes: from
@@ -37,9 +38,24 @@ impl TryFrom<pb::Workspace> for workspace::Workspace {
     }
 }
 
+impl TryFrom<pb::FailedDeployment> for workspace::FailedDeployment {
+    type Error = Error;
+
+    fn try_from(from: pb::FailedDeployment) -> Result<Self> {
+        Ok(Self {
+            job: from.job,
+            at: timestamp(required(from.at, "a failed deployment without a time")?)?,
+            build: Some(from.build).filter(|number| *number > 0),
+            message: from.message,
+        })
+    }
+}
+
 impl From<pb::Standing> for workspace::Standing {
     fn from(from: pb::Standing) -> Self {
         Self {
+            left_alone: given(from.left_alone),
+            left_alone_at: from.left_alone_at.and_then(|at| timestamp(at).ok()),
             head: given(from.head),
             branch: given(from.branch),
             ahead: from.ahead,

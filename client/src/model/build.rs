@@ -29,6 +29,9 @@ pub struct Build {
     pub took_ms: Option<u64>,
     /// Stages that run it.
     pub stages: Vec<String>,
+    /// The stages to which it may be promoted now; empty in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub eligible: Vec<String>,
     /// Its job.
     pub job: String,
     /// SHA-256 over its files; `None` until they are sealed.

@@ -34,6 +34,8 @@ pub struct Job {
     pub owed: Vec<String>,
     /// What it waits for now.
     pub waiting: Option<Waiting>,
+    /// What its steps noted for people; none in a list.
+    pub notes: Vec<String>,
 }
 
 /// What a job waits for that only so many may use at a time.
@@ -149,6 +151,8 @@ pub struct Step {
     pub took: Option<Duration>,
     /// Applied, and there was nothing to do.
     pub idle: bool,
+    /// Undone, but what it did outside of cid's reach stays, e.g. in a database.
+    pub stays: bool,
 }
 
 /// Where a step has got to.

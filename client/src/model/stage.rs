@@ -1,6 +1,6 @@
 //! Stages.
 
-use super::workspace::{Health, Process, WorkspaceState};
+use super::workspace::{FailedDeployment, Health, Process, WorkspaceState};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -33,6 +33,10 @@ pub struct Stage {
     pub by: Option<String>,
     /// The newest job.
     pub job: Option<String>,
+    /// The newest deployment, where that failed.
+    pub failed_deployment: Option<FailedDeployment>,
+    /// Why a build that would be promoted by itself is not; `None`: none waits.
+    pub held: Option<String>,
 }
 
 /// What a promotion or a rollback would change.

@@ -52,6 +52,21 @@ pub struct Workspace {
     /// Where its clone stands; `None` where nobody asked or it cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
+    /// Its newest deployment, where that failed.
+    pub failed_deployment: Option<FailedDeployment>,
+}
+
+/// A deployment that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedDeployment {
+    /// Its job.
+    pub job: String,
+    /// When it had been taken back.
+    pub at: Timestamp,
+    /// The build that was to run in a stage; `None`: it was a workspace's.
+    pub build: Option<u32>,
+    /// Why it failed.
+    pub message: String,
 }
 
 /// Where a workspace's clone stands.
@@ -71,6 +86,10 @@ pub struct Standing {
     pub subject: Option<String>,
     /// How many files differ from the commit; `None`: it cannot be told.
     pub uncommitted: Option<u32>,
+    /// Why the newest deployment left the tree as it was; `None` where it has all that the remote has.
+    pub left_alone: Option<String>,
+    /// When that was.
+    pub left_alone_at: Option<Timestamp>,
 }
 
 /// A process of a workspace.

@@ -29,6 +29,7 @@ pub(crate) fn workspace() -> Workspace {
         health_since: None,
         processes: Vec::new(),
         standing: None,
+        failed_deployment: None,
     }
 }
 
@@ -40,6 +41,7 @@ pub(crate) fn failed_job() -> Job {
         state: StepState::Undone,
         took: Some(Duration::from_millis(millis)),
         idle: false,
+        stays: false,
     };
     Job {
         id: "0190".into(),
@@ -66,6 +68,7 @@ pub(crate) fn failed_job() -> Job {
         created_at: Timestamp::UNIX_EPOCH,
         ended_at: Some(Timestamp::UNIX_EPOCH),
         owed: vec!["delete the branch anna---example-com".into()],
+        notes: Vec::new(),
         waiting: None,
     }
 }

@@ -13,7 +13,8 @@ use super::fit::{Narrow, fit};
 use super::left::size;
 use super::text::{clean, clean_lines, time, took, took_by};
 use cid_client::{
-    AuditLine, Finding, Job, Process, SignedIn, Standing, StepState, Workspace, WorkspaceState,
+    AuditLine, FailedDeployment, Finding, Job, Process, SignedIn, Standing, StepState, Workspace,
+    WorkspaceState,
 };
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -33,16 +34,36 @@ pub(crate) fn workspaces(workspaces: &[Workspace], width: Option<usize>) -> Stri
                 workspace.state.to_string(),
                 // A workspace that is not ready has no health, and the column before this one may be left out.
                 match workspace.state {
-                    WorkspaceState::Ready if workspace.branch_gone_at.is_some() => {
-                        format!("{}, branch gone", workspace.health)
-                    }
-                    WorkspaceState::Ready => workspace.health.to_string(),
+                    WorkspaceState::Ready => listed_health(workspace),
                     state => state.to_string(),
                 },
                 workspace.url.clone().unwrap_or_default(),
                 time(workspace.created_at),
             ]
         }),
+    )
+}
+
+/// Its health in a word, and what else its owner should look at.
+fn listed_health(workspace: &Workspace) -> String {
+    let mut words = vec![workspace.health.to_string()];
+    words.extend(workspace.branch_gone_at.map(|_| "branch gone".to_owned()));
+    let failed = workspace.failed_deployment.as_ref();
+    words.extend(failed.map(|_| "deploy failed".to_owned()));
+    words.join(", ")
+}
+
+/// What was to be deployed and was not, when, and why.
+pub(super) fn not_deployed(failed: &FailedDeployment) -> String {
+    let what = match failed.build {
+        Some(build) => format!("build {build} was not deployed"),
+        None => "the last deployment failed".to_owned(),
+    };
+    format!(
+        "{what} at {}: {} (cictl jobs show {})",
+        time(failed.at),
+        clean(&failed.message),
+        failed.job
     )
 }
 
@@ -72,6 +93,13 @@ pub(crate) fn workspace(workspace: &Workspace) -> String {
         if !standing.stale.is_empty() {
             members.push(("not in effect", clean(&standing.stale.join(", "))));
         }
+        if let Some(why) = &standing.left_alone {
+            let at = standing.left_alone_at.map(time).unwrap_or_default();
+            members.push(("left alone", format!("{at}: {}", clean(why))));
+        }
+    }
+    if let Some(failed) = &workspace.failed_deployment {
+        members.push(("failed", not_deployed(failed)));
     }
     members.extend([
         ("created", time(workspace.created_at)),
@@ -220,6 +248,7 @@ pub(crate) fn job(job: &Job) -> String {
                 [
                     step.label.clone(),
                     match step.state {
+                        StepState::Undone if step.stays => "not taken back".to_owned(),
                         StepState::Observed => "running".to_owned(),
                         state => state.to_string(),
                     },
@@ -228,6 +257,9 @@ pub(crate) fn job(job: &Job) -> String {
                 ]
             }),
         ));
+    }
+    for note in &job.notes {
+        text.push_str(&format!("\n\nnote: {}", clean(note)));
     }
     let trouble = super::error::trouble(job);
     if !trouble.is_empty() {

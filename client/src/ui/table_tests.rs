@@ -93,6 +93,64 @@ fn what_a_job_waits_for_is_told() {
 }
 
 #[test]
+fn what_was_not_deployed_is_told_with_its_reason() {
+    let failed = |build| FailedDeployment {
+        job: "0191".into(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        build,
+        message: "web ended with \u{1b}[31mstatus 7".into(),
+    };
+    let own = Workspace {
+        failed_deployment: Some(failed(None)),
+        ..sample::workspace()
+    };
+    let listed = workspaces(std::slice::from_ref(&own), Some(80));
+    assert!(listed.contains("up, deploy failed"), "{listed}");
+    let at = time(jiff::Timestamp::UNIX_EPOCH);
+    let said = format!("failed at {at}: web ended with status 7 (cictl jobs show 0191)");
+    assert!(workspace(&own).contains(&said), "{}", workspace(&own));
+    let stage = cid_client::Stage {
+        name: "test".into(),
+        project: "shop".into(),
+        state: None,
+        health: Health::Up,
+        health_message: None,
+        url: String::new(),
+        build: Some(9),
+        commit: None,
+        previous: None,
+        promotable: None,
+        deployed_at: None,
+        by: None,
+        job: None,
+        failed_deployment: Some(failed(Some(10))),
+        held: Some("build 11 waits".into()),
+    };
+    let said = format!(
+        "test of shop: build 10 was not deployed at {at}: web ended with status 7 (cictl jobs show 0191)"
+    );
+    let listed = stages(std::slice::from_ref(&stage), Some(80));
+    assert!(listed.contains(&said), "{listed}");
+    assert!(
+        listed.ends_with("\ntest of shop: build 11 waits"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn a_job_shows_what_its_steps_noted_and_what_stays() {
+    let mut told = sample::failed_job();
+    told.notes = vec!["the tree was not brought up to date".into()];
+    told.steps[1].stays = true;
+    let text = job(&told);
+    assert!(text.contains("\n\nnote: the tree was not"), "{text}");
+    assert!(
+        text.contains("install dependencies  not taken back"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_job_shows_its_steps_and_its_trouble() {
     let text = job(&sample::failed_job());
     assert!(

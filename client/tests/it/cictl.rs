@@ -166,6 +166,7 @@ fn json_is_events_then_one_document() {
         "created_at",
         "job",
         "creator",
+        "failed_deployment",
         "health_message",
         "health_since",
     ];

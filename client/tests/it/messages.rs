@@ -54,6 +54,7 @@ pub(super) fn job(id: &str) -> pb::Job {
             nanos: 0,
         }),
         owed: vec![],
+        notes: vec![],
         waiting: None,
     }
 }

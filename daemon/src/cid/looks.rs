@@ -50,6 +50,16 @@ pub struct Looks {
     astray: Mutex<HashMap<(ProjectName, u32, String), Instant>>,
     /// Since when what a deployment brought to a stage is well.
     well: Mutex<HashMap<(ProjectName, Name), (Uuid, Instant)>>,
+    /// What was wrong with it when it was seen not to be, until it is well.
+    ill: Mutex<HashMap<(ProjectName, Name), Ill>>,
+}
+
+/// What a deployment brought to a stage, and is not well.
+#[derive(Clone, Debug)]
+struct Ill {
+    job: Uuid,
+    since: Instant,
+    why: String,
 }
 
 /// How long a build is known to be astray before git is asked again.
@@ -65,6 +75,7 @@ impl Default for Looks {
             tried: Mutex::default(),
             astray: Mutex::default(),
             well: Mutex::default(),
+            ill: Mutex::default(),
         }
     }
 }
@@ -131,6 +142,35 @@ impl Looks {
         now.duration_since(since.1)
     }
 
+    /// Takes down that what this job deployed to a stage is not well, and why, or (`None`) that it is. Returns for how
+    /// long it has been seen so.
+    pub(crate) fn ill_for(
+        &self,
+        project: &ProjectName,
+        stage: &Name,
+        job: Uuid,
+        why: Option<String>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let key = (project.clone(), stage.clone());
+        let mut ill = lock(&self.ill);
+        let Some(why) = why else {
+            ill.remove(&key);
+            return None;
+        };
+        let before = ill.get(&key).filter(|before| before.job == job);
+        let since = before.map_or(now, |before| before.since);
+        ill.insert(key, Ill { job, since, why });
+        Some(now.duration_since(since))
+    }
+
+    /// What was wrong with what this job deployed to a stage, when it was looked at last.
+    pub(crate) fn is_ill(&self, project: &ProjectName, stage: &Name, job: Uuid) -> Option<String> {
+        let ill = lock(&self.ill);
+        let found = ill.get(&(project.clone(), stage.clone()))?;
+        (found.job == job).then(|| found.why.clone())
+    }
+
     /// Whether this workspace has not been tried for `pause`; it counts as tried from now on.
     pub(crate) fn may_try(&self, workspace: i64, pause: Duration) -> bool {
         let mut tried = lock(&self.tried);
@@ -167,5 +207,26 @@ mod tests {
         assert_eq!(look(one, true, 3), Duration::ZERO, "it was not well before");
         assert_eq!(look(one, true, 4), minutes(1));
         assert_eq!(look(two, true, 5), Duration::ZERO, "another deployment");
+    }
+
+    #[test]
+    fn what_is_ill_is_so_since_it_was_first_seen_and_no_other_deployment_is() {
+        let looks = Looks::default();
+        let project = ProjectName::parse("shop").unwrap();
+        let stage = Name::of_stage("test").unwrap();
+        let (one, two) = (Uuid::now_v7(), Uuid::now_v7());
+        let begin = Instant::now();
+        let minutes = |count| Duration::from_secs(60) * count;
+        let look = |job, why: Option<&str>, at| {
+            let why = why.map(str::to_owned);
+            looks.ill_for(&project, &stage, job, why, begin + minutes(at))
+        };
+        let is_ill = |job| looks.is_ill(&project, &stage, job);
+        assert_eq!(look(one, Some("502"), 0), Some(Duration::ZERO));
+        assert_eq!(look(one, Some("500"), 2), Some(minutes(2)));
+        assert_eq!((is_ill(one), is_ill(two)), (Some("500".into()), None));
+        assert_eq!(look(two, Some("500"), 3), Some(Duration::ZERO));
+        assert_eq!(look(two, None, 4), None);
+        assert_eq!((is_ill(one), is_ill(two)), (None, None));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Project, deploy_users, last_good::LastGood, shared_hosts};
 use crate::{
-    domain::{Email, ProjectName, RightsByProject},
+    domain::{Email, Name, ProjectName, RightsByProject},
     error::Error,
     layout::Layout,
 };
@@ -12,7 +12,10 @@ use cid_protocol::fault::Fault;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Every project file by its stem: the project, or why it cannot be used.
@@ -29,6 +32,10 @@ pub struct Projects {
     unprepared: ArcSwap<BTreeMap<ProjectName, String>>,
     /// People's rights by the last good file of each project.
     rights: ArcSwap<RightsByProject>,
+    /// Those whose file was bad or gone, and is good again, until somebody takes them.
+    mended: Mutex<BTreeSet<ProjectName>>,
+    /// They were read before.
+    is_read: AtomicBool,
     /// Whether an account is a person's who may use cid.
     is_member: fn(&str) -> bool,
 }
@@ -54,6 +61,8 @@ impl Projects {
             last_good: LastGood::read(layout.last_good_dir(), &layout.projects_dir()),
             unprepared: ArcSwap::default(),
             rights: ArcSwap::default(),
+            mended: Mutex::default(),
+            is_read: AtomicBool::new(false),
             is_member,
         };
         projects.reload()?;
@@ -73,8 +82,27 @@ impl Projects {
 
     /// Uses these from now on.
     pub fn replace(&self, shelf: Shelf) {
+        let was = self.all();
+        let is_read = self.is_read.swap(true, Ordering::Relaxed);
+        let is_mended = |project: &&Arc<Project>| match was.get(project.name.as_str()) {
+            Some(before) => before.is_err(),
+            // It had one. At the first reading nothing is known of any.
+            None => is_read && self.last_good.get(project.name.as_str()).is_some(),
+        };
+        let mended = shelf.values().flatten().filter(is_mended);
+        self.mended()
+            .extend(mended.map(|project| project.name.clone()));
         self.last_good.keep(&shelf);
         self.shelf.store(Arc::new(shelf));
+    }
+
+    /// Takes those whose file was bad or gone and is good again: what was pushed meanwhile is not known.
+    pub fn take_mended(&self) -> BTreeSet<ProjectName> {
+        std::mem::take(&mut self.mended())
+    }
+
+    fn mended(&self) -> MutexGuard<'_, BTreeSet<ProjectName>> {
+        self.mended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the folder again and changes nothing yet.
@@ -204,6 +232,12 @@ impl Projects {
     pub fn standing(&self, name: &str) -> Result<Arc<Project>, Error> {
         self.get(name)
             .or_else(|error| self.last_good.get(name).ok_or(error))
+    }
+
+    /// A project with this stage, by what the file last said of it where it does not name it any more. Without the
+    /// stage where nothing is known of it.
+    pub fn with_stage(&self, project: Arc<Project>, stage: &Name) -> Arc<Project> {
+        self.last_good.with_stage(project, stage)
     }
 
     /// The same of all projects, by name.

@@ -1,7 +1,7 @@
 //! Projects that the ledger knows and whose file is gone.
 
 use super::Finding;
-use crate::{cid::Cid, domain::ProjectName, error::Error, store::StoreError};
+use crate::{cid::Cid, domain::ProjectName, error::Error, step::RecordBuild, store::StoreError};
 use cid_kernel::fs;
 use std::collections::BTreeSet;
 
@@ -48,6 +48,29 @@ pub(crate) async fn gone(cid: &Cid) -> Result<Vec<Gone>, StoreError> {
             workspaces,
         })
         .collect())
+}
+
+/// Stages that run what they ran before: the newest build did not come to run there.
+pub(super) async fn failed(cid: &Cid, findings: &mut Vec<Finding>) -> Result<(), Error> {
+    for row in cid.store.failed_deployments(None).await? {
+        let (Some(stage), Some(planned)) = (row.about.stage(), RecordBuild::planned(&row.plan))
+        else {
+            continue;
+        };
+        let at = row.ended_at.unwrap_or(row.created_at);
+        let why = row.failure.map(|failure| failure.message);
+        findings.push(Finding::note(
+            format!("stage {stage} of {}", row.project),
+            format!(
+                "build {} was not deployed at {}: {}; visitors have what they had before; cictl jobs show {} says more",
+                planned.number,
+                at.strftime("%F %T UTC"),
+                why.unwrap_or_default(),
+                row.id
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Reports them, projects of which other things are left, and stages that are no longer in their project's file.

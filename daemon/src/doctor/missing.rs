@@ -1,6 +1,6 @@
 //! Finds what should exist and does not.
 
-use super::{Finding, sites};
+use super::{Finding, sites, way_out};
 use crate::{
     cid::Cid,
     domain::{UnitName, Workspace},
@@ -173,13 +173,7 @@ pub(super) async fn missing(
                     "end that program (ss -ltnp shows it), or have the app listen on another port: cictl deploy {owner} -p {project}"
                 ),
             ),
-            None => (
-                String::new(),
-                format!(
-                    "look why (cictl logs {owner} -p {project} {}), then: cictl restart {owner} -p {project}",
-                    process.name
-                ),
-            ),
+            None => (String::new(), way_out(workspace, &process.name)),
         };
         findings.push(Finding::drift(
             format!("process {instance}:{}", process.name),

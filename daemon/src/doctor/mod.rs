@@ -248,6 +248,13 @@ async fn look(cid: &Cid, repair: bool, findings: &mut Vec<Finding>) -> Result<()
             let subject = format!("{} of {}", worry.key, project.name);
             findings.push(Finding::note(subject, message));
         }
+        for (key, looked) in project.check_secrets() {
+            let Err(fault) = looked else { continue };
+            let mend = "mend it or put it back: until then nothing can be deployed to the stage, not even by a rollback";
+            let subject = format!("{key} of {}", project.name);
+            let mend = fault.hint.unwrap_or_else(|| mend.to_owned());
+            findings.push(Finding::drift(subject, fault.message, mend));
+        }
     }
     for (name, entry) in cid.projects.all().iter() {
         if let Err(error) = entry {
@@ -261,6 +268,7 @@ async fn look(cid: &Cid, repair: bool, findings: &mut Vec<Finding>) -> Result<()
     silent(cid, findings).await?;
     untold(cid, findings).await?;
     gone::find(cid, findings).await?;
+    gone::failed(cid, findings).await?;
     Ok(())
 }
 
@@ -328,11 +336,22 @@ fn failing(unit: &UnitName, workspace: &Workspace, health: &Health) -> Finding {
     Finding::drift(
         format!("page of {unit}"),
         format!("it is failing: {since}{}", health.message),
-        format!(
-            "look why (cictl logs {0} -p {1}), mend it, then: cictl restart {0} -p {1}",
-            workspace.owner, workspace.project
-        ),
+        way_out(workspace, ""),
     )
+}
+
+/// What to do about an app that does not work; `process`: whose log to read.
+fn way_out(workspace: &Workspace, process: &str) -> String {
+    let (email, project) = (&workspace.owner, &workspace.project);
+    let logs = format!("cictl logs {email} -p {project} {process}");
+    let logs = logs.trim_end();
+    match workspace.is_stage() {
+        // Its files are a build's.
+        true => format!(
+            "look why ({logs}); cictl rollback {email} -p {project} runs the build before, cictl restart {email} -p {project} starts this one again"
+        ),
+        false => format!("look why ({logs}), mend it, then: cictl restart {email} -p {project}"),
+    }
 }
 
 /// cid itself never restarts supervisord: every app would go down, at a moment that nobody chose.

@@ -22,4 +22,6 @@ pub struct Deployment {
     pub released: bool,
     /// The copy of the database that was made before.
     pub backup: Option<PathBuf>,
+    /// It ran, and others were told that it does not run well any more.
+    pub fell: bool,
 }

@@ -118,12 +118,24 @@ impl Cx {
     /// # Errors
     /// Nothing is known of the project, or the stage's secrets cannot be read.
     pub fn project(&self) -> Result<Arc<Project>, Fault> {
-        let project = self.inner.projects.standing(self.project.as_str());
-        let project = project.map_err(|error| Fault::new(error.to_string()))?;
+        let project = self.project_file()?;
         match self.about.stage() {
             Some(stage) => project.seen_within(stage),
             None => Ok(project),
         }
+    }
+
+    /// The same without what is the stage's own, for what must be possible without its secrets.
+    ///
+    /// # Errors
+    /// Nothing is known of the project.
+    pub fn project_file(&self) -> Result<Arc<Project>, Fault> {
+        let project = self.inner.projects.standing(self.project.as_str());
+        let project = project.map_err(|error| Fault::new(error.to_string()))?;
+        Ok(match self.about.stage() {
+            Some(stage) => self.inner.projects.with_stage(project, stage),
+            None => project,
+        })
     }
 
     /// cid's copy of the certificate that the workspace or stage answers with; it may be missing.
@@ -131,7 +143,7 @@ impl Cx {
     /// # Errors
     /// As of [`Cx::project`] and [`Cx::name`].
     pub fn certificate(&self) -> Result<PathBuf, Fault> {
-        let (project, name) = (self.project()?, self.name()?);
+        let (project, name) = (self.project_file()?, self.name()?);
         let certificates = &self.sys().certificates;
         Ok(certificates.path_of(&self.project, Some(&project), &name))
     }

@@ -21,7 +21,7 @@ pub use plan::{AnyStep, Decode, Plan, Planned, Step, StepEntry, UnknownStep};
 
 use crate::domain::event::What;
 use crate::{
-    authz::Permit,
+    authz::{Actor, Permit},
     config::{Project, Projects, Settings},
     domain::{Build, Creator, JobKind, JobState, Workspace},
     error::Error,
@@ -140,6 +140,7 @@ impl Engine {
             build,
             plan: Box::new(move |workspace| serde_json::to_value(plan(workspace))),
             limit: self.0.settings.max_jobs.get(),
+            follows_push: matches!(permit.actor(), Actor::Trigger(..)),
         };
         if kind == JobKind::Delete {
             // Jobs that free space must be possible on a full disk.

@@ -105,12 +105,11 @@ impl Work {
     async fn secrets(&self) -> Vec<String> {
         let mut secrets = match self.inner.projects.standing(self.row.project.as_str()) {
             Ok(project) => {
-                let within = self
-                    .row
-                    .about
-                    .stage()
-                    .map(|stage| project.seen_within(stage));
-                // Without its secrets file nothing of a stage's runs.
+                let within = self.row.about.stage().map(|stage| {
+                    let project = self.inner.projects.with_stage(Arc::clone(&project), stage);
+                    project.seen_within(stage)
+                });
+                // Without its secrets file nothing of a stage's is written or run.
                 let project = within.and_then(Result::ok).unwrap_or(project);
                 project.secrets(self.values(&project).await.as_ref())
             }

@@ -76,11 +76,22 @@ async fn notices(cid: &Cid, news: &News) -> Result<Vec<Notice>, Error> {
     let Ok(project) = cid.projects.standing(news.project.as_str()) else {
         return Ok(Vec::new());
     };
-    if project.notify.is_empty() {
+    let tells_owners = cid.settings.mail.is_some() && project.git.deploy_workspaces;
+    if project.notify.is_empty() && !tells_owners {
         return Ok(Vec::new());
     }
-    let story = Story::of(cid, news).await?;
-    Ok(story.map_or_else(Vec::new, |story| told(&project, &story, news.id)))
+    let Some(story) = Story::of(cid, news).await? else {
+        return Ok(Vec::new());
+    };
+    let mut notices = told(&project, &story, news.id);
+    // Who deploys by hand sees what comes of it.
+    let to_owner = say::letter_to_owner(&story).filter(|_| tells_owners && story.follows_push);
+    notices.extend(to_owner.map(|(to, subject, text)| Notice::Mail {
+        to: to.clone(),
+        subject,
+        text,
+    }));
+    Ok(notices)
 }
 
 /// A story as each place that the project file names gets it.

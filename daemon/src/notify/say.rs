@@ -1,7 +1,7 @@
 //! How a story is told to each place.
 
 use super::story::{Outcome, Story, Subject};
-use crate::domain::{Build, CommitStatus, StatusState};
+use crate::domain::{Build, CommitStatus, Email, StatusState};
 use serde_json::{Value, json};
 
 /// Forges cut or refuse a longer description.
@@ -59,7 +59,10 @@ pub(super) fn document(story: &Story) -> Option<String> {
             data["stage"] = json!(name.to_string());
             data["url"] = json!(url);
             data["by"] = json!(by);
-            ("deployment.ended", data)
+            match story.fell {
+                Some(_) => ("stage.failing", data),
+                None => ("deployment.ended", data),
+            }
         }
         Subject::Workspace { .. } => return None,
     };
@@ -92,6 +95,13 @@ pub(super) fn letter(story: &Story) -> Option<(String, String)> {
         Outcome::Good | Outcome::Begun | Outcome::Dropped => return None,
     };
     let (subject, build) = match (&story.subject, is_bad) {
+        (Subject::Stage { name, build, .. }, _) if story.fell.is_some() => (
+            format!(
+                "{name} is failing: build {} came there by itself",
+                build.number
+            ),
+            build,
+        ),
         (Subject::Build(build), true) => (
             format!(
                 "build {} of {} failed",
@@ -137,12 +147,58 @@ pub(super) fn letter(story: &Story) -> Option<(String, String)> {
     }
     text.push_str(&match &story.subject {
         Subject::Build(build) => format!("\ncictl builds logs {} -p {project}\n", build.number),
+        Subject::Stage { name, .. } if story.fell.is_some() => format!(
+            "\ncictl logs {name} -p {project} says why; cictl rollback {name} -p {project} runs the build before\n"
+        ),
         _ => format!("\ncictl jobs show {}\n", story.job),
     });
     if !story.link.is_empty() {
         text.push_str(&format!("{}\n", story.link));
     }
     Some((one_line(&format!("{project}: {subject}")), text))
+}
+
+/// Subject and text of the mail to a workspace's owner, of a push to its branch; `None`: there is nothing to tell.
+pub(super) fn letter_to_owner(story: &Story) -> Option<(&Email, String, String)> {
+    let Subject::Workspace {
+        owner,
+        commit,
+        branch,
+        left_alone,
+    } = &story.subject
+    else {
+        return None;
+    };
+    let (subject, then) = match story.outcome() {
+        Outcome::Bad if left_alone.is_some() => (
+            "is not in its workspace",
+            "Commit and push what is there, or undo it; then: cictl deploy",
+        ),
+        Outcome::Bad | Outcome::Broken => (
+            "was not deployed",
+            "The workspace runs as it did before the push.",
+        ),
+        Outcome::Good if story.was_bad => ("is deployed again", ""),
+        Outcome::Good | Outcome::Begun | Outcome::Dropped => return None,
+    };
+    let (project, job) = (&story.project, story.job);
+    let mut text = format!("{}\n\n", story.told());
+    if !then.is_empty() {
+        text.push_str(&format!("{then}\n\n"));
+    }
+    for (name, value) in [
+        ("project", project.as_str()),
+        ("branch", branch),
+        ("commit", commit),
+    ] {
+        text.push_str(&format!("{name:<8} {}\n", one_line(value)));
+    }
+    text.push_str(&format!("\ncictl jobs show {job}\n"));
+    if !story.link.is_empty() {
+        text.push_str(&format!("{}\n", story.link));
+    }
+    let subject = format!("{project}: the push to {branch} {subject}");
+    Some((owner, one_line(&subject), text))
 }
 
 /// Commands and people wrote it.

@@ -2,7 +2,7 @@
 
 use crate::{
     cid::Cid,
-    domain::{About, Build, BuildState, JobKind, JobState, Name, ProjectName, event::What},
+    domain::{About, Build, BuildState, Email, JobKind, JobState, Name, ProjectName, event::What},
     engine::{Plan, Step},
     error::Error,
     step::{Fetch, RecordBuild, UpdateTree},
@@ -30,6 +30,10 @@ pub(super) struct Story {
     pub(super) link: String,
     /// The one before failed.
     pub(super) was_bad: bool,
+    /// Why what was deployed does not run well any more.
+    pub(super) fell: Option<String>,
+    /// A push began it, and nobody waits for it.
+    pub(super) follows_push: bool,
 }
 
 /// What it is about.
@@ -46,6 +50,7 @@ pub(super) enum Subject {
     },
     /// A workspace that a push brings up to date.
     Workspace {
+        owner: Email,
         commit: String,
         branch: String,
         /// Why its tree stays as it is.
@@ -88,6 +93,8 @@ impl Story {
             link: link(cid, &subject, row.id),
             subject,
             was_bad: false,
+            fell: news.fell.clone(),
+            follows_push: row.follows_push,
         };
         if story.outcome() == Outcome::Good {
             story.was_bad = was_bad(cid, &story, &row).await?;
@@ -96,6 +103,9 @@ impl Story {
     }
 
     pub(super) fn outcome(&self) -> Outcome {
+        if self.fell.is_some() {
+            return Outcome::Bad;
+        }
         match (self.state, &self.subject) {
             (JobState::Queued | JobState::Running | JobState::Undoing, _) => Outcome::Begun,
             (JobState::Stuck, _) => Outcome::Broken,
@@ -117,6 +127,12 @@ impl Story {
     /// What came of it, in a sentence.
     pub(super) fn told(&self) -> String {
         let why = self.why.as_deref().unwrap_or("its job says why");
+        if let (Some(why), Subject::Stage { name, build, .. }) = (&self.fell, &self.subject) {
+            return format!(
+                "build {} runs in {name} and is not well any more: {why}",
+                build.number
+            );
+        }
         match (&self.subject, self.outcome()) {
             (Subject::Build(build), outcome) => {
                 let number = build.number;
@@ -175,13 +191,7 @@ async fn subject(cid: &Cid, row: &JobRow) -> Result<Option<Subject>, Error> {
     if row.about.stage().is_none() {
         return workspace(cid, row, &plan).await;
     }
-    let planned = plan
-        .steps
-        .iter()
-        .find(|step| step.kind == RecordBuild::KIND);
-    let recorded = planned
-        .and_then(|step| serde_json::from_value::<RecordBuild>(step.parameters.clone()).ok());
-    let Some(recorded) = recorded else {
+    let Some(recorded) = RecordBuild::planned(&row.plan) else {
         return Ok(None);
     };
     let url = cid.store.workspace(id).await?.map(|stage| stage.url);
@@ -216,8 +226,10 @@ async fn workspace(cid: &Cid, row: &JobRow, plan: &Plan) -> Result<Option<Subjec
         return Ok(None);
     };
     let own = cid.store.workspace(row.about.workspace()).await?;
-    Ok(own.map(|own| Subject::Workspace {
-        branch: own.branch,
+    let own = own.and_then(|own| Some((own.owner.person()?.clone(), own.branch)));
+    Ok(own.map(|(owner, branch)| Subject::Workspace {
+        owner,
+        branch,
         left_alone: tree
             .filter(|tree| tree.commit != commit)
             .and_then(|tree| tree.left_alone),

@@ -5,11 +5,12 @@ use crate::{
     authz::{Action, Claim, Decision, Denial, Permit, Subject, Viewer},
     cid::Cid,
     domain::{
-        About, JobState, Owner,
+        About, JobKind, JobState, Owner,
         event::{Progress, What},
     },
-    engine::Plan,
+    engine::{Plan, Step as _},
     error::Error,
+    step::Release,
     store::{JobFilter, JobRow},
     system::queue::Waiting,
 };
@@ -30,6 +31,10 @@ pub struct ShownJob {
     pub waiting: Option<Waiting>,
     /// Why the last lines of its failure are not shown.
     pub withheld: String,
+    /// What its steps noted for people; none in a list.
+    pub notes: Vec<String>,
+    /// The step whose effect stays when all is taken back, by its place.
+    pub stays: Option<usize>,
 }
 
 /// One job, with the last lines of its failure if this viewer may see them.
@@ -74,6 +79,8 @@ pub async fn list_jobs(
         owed: Vec::new(),
         waiting: waiting.remove(&row.id),
         withheld: String::new(),
+        notes: Vec::new(),
+        stays: None,
         row: without_output(row),
     };
     Ok(rows.into_iter().map(listed).collect())
@@ -157,7 +164,11 @@ fn without_output(mut row: JobRow) -> JobRow {
 async fn shown(cid: &Cid, row: JobRow) -> Result<ShownJob, Error> {
     let id = row.id;
     let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();
-    let mut progress = Progress::new(plan.map_or(0, |plan| plan.steps.len()));
+    let steps = plan.map(|plan| plan.steps).unwrap_or_default();
+    // What a creation's commands changed goes with its folder.
+    let stays = steps.iter().position(|step| step.kind == Release::KIND);
+    let stays = stays.filter(|_| row.kind == JobKind::Deploy);
+    let mut progress = Progress::new(steps.len());
     let mut stuck = None;
     for event in cid.store.milestones(id).await? {
         match &event.what {
@@ -169,6 +180,7 @@ async fn shown(cid: &Cid, row: JobRow) -> Result<ShownJob, Error> {
             tracing::warn!(job = %id, "{error}");
         }
     }
+    let notes = cid.store.notes(id).await?;
     let owed = cid.store.owed().await?;
     let owed = owed
         .iter()
@@ -178,6 +190,8 @@ async fn shown(cid: &Cid, row: JobRow) -> Result<ShownJob, Error> {
         progress: Some(progress),
         stuck: stuck.filter(|_| row.state == JobState::Stuck),
         owed: owed.collect(),
+        stays,
+        notes: notes.into_iter().map(|(_, text)| text).collect(),
         waiting: cid.engine.waiting(id),
         withheld: String::new(),
         row,

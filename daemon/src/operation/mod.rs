@@ -6,6 +6,7 @@ mod build;
 mod by_itself;
 mod create;
 mod delete;
+mod failed;
 mod idle;
 mod jobs;
 mod logs;
@@ -26,15 +27,18 @@ pub use away::{start, stop};
 pub use build::{build, build_output, delete_build, show_build, tidy_builds_forever};
 pub use create::create;
 pub use delete::{Deleted, Deletion, delete};
+pub use failed::{FailedDeployment, failed_deployment, failed_deployments};
 pub use idle::sleep_forever;
 pub use jobs::{ShownJob, cancel_job, list_jobs, retry_job, show_job};
 pub use logs::{LogLine, LogPlace, WantedLogs, logs};
 pub use prune::prune;
 pub use run::{Running, Wanted, run};
 pub use show::{Shown, Standing, list, memory_of_each, show};
+#[cfg(test)]
+pub(crate) use stages::note_fallen_for;
 pub use stages::{
-    BegunBuild, Previewed, RunningBuild, ShownStage, WantedPreview, onward, preview, promote,
-    roll_back, running_builds, stages,
+    BegunBuild, Previewed, RunningBuild, ShownStage, WantedPreview, eligible, note_fallen, onward,
+    preview, promote, roll_back, running_builds, stages,
 };
 pub use stay::stay;
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! Workspaces as they are now.
 
-use super::{Named, known_project, resolve};
+use super::{
+    Named,
+    failed::{FailedDeployment, failed_deployment, left_alone},
+    known_project, resolve,
+};
 use crate::{
     authz::Viewer,
     cid::Cid,
@@ -38,6 +42,8 @@ pub struct Shown {
     pub memory: Vec<u64>,
     /// The state of its clone, if asked for and to be had.
     pub standing: Option<Standing>,
+    /// Its newest deployment, where that failed.
+    pub failed: Option<FailedDeployment>,
 }
 
 /// The state of a workspace's clone.
@@ -55,6 +61,8 @@ pub struct Standing {
     pub subject: String,
     /// How many files differ from the commit; `None`: it cannot be told.
     pub uncommitted: Option<usize>,
+    /// Why the newest deployment left the tree as it was, and when; `None` where the tree has all that the remote has.
+    pub left_alone: Option<(String, Timestamp)>,
 }
 
 /// One workspace; with the state of its clone if `look` says so.
@@ -77,8 +85,10 @@ pub async fn show(cid: &Cid, viewer: &Viewer, named: &Named, look: bool) -> Resu
             false => None,
         }
     };
-    let ((seen, memory), standing) = tokio::join!(seen, standing);
+    let failed = failed_deployment(cid, &workspace);
+    let ((seen, memory), standing, failed) = tokio::join!(seen, standing, failed);
     Ok(Shown {
+        failed: failed?,
         workspace,
         seen,
         memory,
@@ -178,7 +188,12 @@ async fn standing(cid: &Cid, workspace: &Workspace) -> Option<Standing> {
     let number = cid.store.number_of(workspace.id).await.ok()?;
     let values = Values::of(&project, workspace, number);
     let stale = run_file.map(|run_file| not_in_effect(&project, &values, &run_file, &look.changed));
+    let left_alone = match look.ahead_behind {
+        Some((_, 0)) => None,
+        _ => left_alone(cid, workspace).await,
+    };
     Some(Standing {
+        left_alone,
         head: look.head.unwrap_or_default(),
         branch: look.branch.unwrap_or_default(),
         ahead_behind: look.ahead_behind,

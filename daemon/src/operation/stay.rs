@@ -29,7 +29,10 @@ pub async fn stay(
     let permit = bind(cid, claim, &workspace).await?;
     let project = match workspace.is_stage() {
         // What runs there does not wait for its project's file to be mended.
-        true => cid.projects.standing(workspace.project.as_str())?,
+        true => {
+            let project = cid.projects.standing(workspace.project.as_str())?;
+            cid.projects.with_stage(project, &workspace.name)
+        }
         false => project_of(cid, &workspace, NOTHING_ELSE)?,
     };
     if let Some(what) = row.needs_room {

@@ -67,8 +67,12 @@ impl Builds for Cid {
         let build = request.into_inner().build.unwrap_or_default();
         let build = operation::show_build(self, &build.project, build.number).await?;
         let running = operation::running_builds(self, std::slice::from_ref(&build)).await?;
-        let build = Some(message(build, &running));
-        Ok(Response::new(v1::GetBuildResponse { build }))
+        let eligible = operation::eligible(self, &build).await?;
+        let build = v1::Build {
+            eligible: eligible.iter().map(ToString::to_string).collect(),
+            ..message(build, &running)
+        };
+        Ok(Response::new(v1::GetBuildResponse { build: Some(build) }))
     }
 
     async fn logs(
@@ -131,5 +135,6 @@ fn message(build: Build, running: &[RunningBuild]) -> v1::Build {
         failed: verdict.failed,
         skipped: verdict.skipped,
         failed_tests: verdict.names,
+        eligible: Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     health::{Condition, Health, is_crashing},
     layout::Layout,
     operation::{
-        Shown, ShownJob, Standing,
+        FailedDeployment, Shown, ShownJob, Standing,
         project::{Item, Severity, ShownProject},
     },
     system::{
@@ -110,6 +110,16 @@ pub(super) fn workspace(workspace: &Workspace, health: Health, users: &mut Users
         branch_gone_at: workspace.branch_gone_at.map(timestamp),
         memory: 0,
         used_at: None,
+        failed_deployment: None,
+    }
+}
+
+pub(super) fn failed(failed: FailedDeployment) -> v1::FailedDeployment {
+    v1::FailedDeployment {
+        job: failed.job.to_string(),
+        at: Some(timestamp(failed.at)),
+        build: failed.build.unwrap_or_default(),
+        message: failed.message,
     }
 }
 
@@ -119,8 +129,10 @@ pub(super) fn shown(shown: Shown) -> v1::GetResponse {
         seen,
         memory,
         standing: clone,
+        failed: failed_deployment,
     } = shown;
     let mut message = workspace(&row, seen.health, &mut Users::default());
+    message.failed_deployment = failed_deployment.map(failed);
     message.memory = memory.iter().sum();
     let processes = seen.processes.iter().zip(memory);
     message.processes = processes
@@ -135,7 +147,10 @@ pub(super) fn shown(shown: Shown) -> v1::GetResponse {
 fn standing(standing: Standing) -> v1::Standing {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let (ahead, behind) = standing.ahead_behind.unzip();
+    let (left_alone, left_alone_at) = standing.left_alone.unzip();
     v1::Standing {
+        left_alone: left_alone.unwrap_or_default(),
+        left_alone_at: left_alone_at.map(timestamp),
         head: standing.head,
         branch: standing.branch,
         ahead: ahead.map(count),
@@ -213,6 +228,7 @@ pub(super) fn job(shown: &ShownJob) -> v1::Job {
             state: step_state(progress.steps[index]).into(),
             took: progress.took_ms[index].and_then(duration),
             idle: progress.idle[index],
+            stays: progress.steps[index] == StepState::Undone && shown.stays == Some(index),
         };
         planned.iter().enumerate().map(step).collect()
     });
@@ -233,6 +249,7 @@ pub(super) fn job(shown: &ShownJob) -> v1::Job {
         ended_at: row.ended_at.map(timestamp),
         owed: shown.owed.clone(),
         waiting: shown.waiting.as_ref().map(waiting),
+        notes: shown.notes.clone(),
     }
 }
 

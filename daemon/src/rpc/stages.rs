@@ -2,7 +2,7 @@
 
 use super::{
     concerns_build,
-    convert::{Users, condition, state, timestamp},
+    convert::{Users, condition, failed, state, timestamp},
     take_claim,
 };
 use crate::{
@@ -128,5 +128,7 @@ fn message(stage: ShownStage, users: &mut Users) -> v1::Stage {
             .running
             .map_or_else(String::new, |running| running.commit),
         job: row.map_or_else(String::new, |row| row.job.to_string()),
+        failed_deployment: stage.failed.map(failed),
+        held: stage.held.unwrap_or_default(),
     }
 }

@@ -68,10 +68,12 @@ impl Workspaces for Cid {
             false => HashMap::new(),
         };
         let used_at = |workspace: &Workspace| Some(convert::timestamp(*used.get(&workspace.id)?));
+        let mut failed = operation::failed_deployments(self).await?;
         let mut users = Users::default();
         let messages = page.into_iter().map(|(workspace, seen)| v1::Workspace {
             memory: memory.next().unwrap_or_default(),
             used_at: used_at(&workspace),
+            failed_deployment: failed.remove(&workspace.id).map(convert::failed),
             ..convert::workspace(&workspace, seen.health, &mut users)
         });
         Ok(Response::new(v1::ListResponse {

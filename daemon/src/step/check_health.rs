@@ -78,7 +78,7 @@ impl Step for CheckHealth {
     }
 
     async fn apply(&self, (): &(), cx: &Cx) -> Result<(), Fault> {
-        let health = cx.project()?.app.health.clone();
+        let health = cx.project_file()?.app.health.clone();
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.instance))?;
         // A ready workspace's tree must survive a power cut. Syncing it costs no extra time while the app
         // starts.

@@ -72,7 +72,7 @@ impl LetIn {
         if !run_file.processes.contains_key(WEB) {
             return Ok(());
         }
-        let timeout = *cx.project()?.app.health.timeout;
+        let timeout = *cx.project_file()?.app.health.timeout;
         let address = address_of(&run_file);
         let logs = LogsBefore::of_job(cx);
         let mut staying_up = StayingUp::of(self.instance.clone(), false, logs);

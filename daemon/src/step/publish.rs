@@ -89,7 +89,7 @@ impl Publish {
             },
             plain_too: false,
         };
-        published.vhost(cx.sys(), &*cx.project()?)
+        published.vhost(cx.sys(), &*cx.project_file()?)
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn show(
         return nginx.put(cx.unit(), vhost).await.map_err(hinted);
     }
     // The daemon puts it there when it reads the project; nginx may have been down then.
-    let project = cx.project()?;
+    let project = cx.project_file()?;
     let site = project_site(cx.sys(), &project)?;
     let unit = UnitName::catch_all(&project.name);
     if nginx.read(&unit)?.as_ref() != Some(&site) {
@@ -235,7 +235,7 @@ pub(super) fn hinted(fault: Fault) -> Fault {
 /// The certificate of the workspace or stage as nginx will read it. A bad new one does not fail the step while the
 /// last one is good: the project's own check reports it.
 async fn certificate(cx: &Cx) -> Result<VhostTls, Fault> {
-    let (sys, project, name) = (cx.sys(), cx.project()?, cx.name()?);
+    let (sys, project, name) = (cx.sys(), cx.project_file()?, cx.name()?);
     let refreshed = match project.certificate_of(&name) {
         Some(given) => sys.certificates.refresh(&given).await,
         None => Ok(()),

@@ -3,7 +3,7 @@
 use super::{Inspect, back_up::tidy_backups};
 use crate::{
     domain::Deployment,
-    engine::{Cx, Step},
+    engine::{Cx, Plan, Step},
 };
 use cid_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,18 @@ pub struct RecordBuild {
     pub releases: bool,
     /// The copy of the database that was made before.
     pub backup: Option<PathBuf>,
+}
+
+impl RecordBuild {
+    /// What the plan of a job is to record, as the ledger has it; `None`: it deploys no build.
+    pub fn planned(plan: &serde_json::Value) -> Option<Self> {
+        let plan: Plan = serde_json::from_value(plan.clone()).ok()?;
+        let step = plan
+            .steps
+            .into_iter()
+            .find(|step| step.kind == Self::KIND)?;
+        serde_json::from_value(step.parameters).ok()
+    }
 }
 
 impl Step for RecordBuild {
@@ -49,6 +61,7 @@ impl Step for RecordBuild {
             at: jiff::Timestamp::now(),
             released: self.releases && !cx.output::<Inspect>()?.recipe.release.is_empty(),
             backup: self.backup.clone(),
+            fell: false,
         };
         Ok(cx.store().add_deployment(new).await?)
     }

@@ -125,7 +125,9 @@ impl StayingUp {
                 "see its last lines of output; mend its command in the Procfile or in [app] of the project file"
             }
         };
-        let is_procfiles = cx.project().is_ok_and(|project| project.app.run.is_empty());
+        let is_procfiles = cx
+            .project_file()
+            .is_ok_and(|project| project.app.run.is_empty());
         match is_procfiles && process.name != WEB {
             true => Fault::new(message).hint(format!(
                 "{hint}; to do without it:\n[app]\nskip = [{:?}]",

@@ -128,7 +128,7 @@ impl Switch {
 
     /// The collected files of the next instance, or of the present one again.
     async fn show_static(&self, back: bool, cx: &Cx) -> Result<(), Fault> {
-        if cx.project()?.nginx.collected.is_none() {
+        if cx.project_file()?.nginx.collected.is_none() {
             return Ok(());
         }
         let request = ShowStatic {
@@ -151,7 +151,7 @@ impl Switch {
     }
 
     async fn see_the_page(&self, cx: &Cx) -> Result<(), Fault> {
-        let health = cx.project()?.app.health.clone();
+        let health = cx.project_file()?.app.health.clone();
         let copy = cx.certificate()?;
         let site = OwnSite {
             host: &self.publish.host,

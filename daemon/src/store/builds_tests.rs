@@ -122,6 +122,7 @@ async fn deployed() -> (tempfile::TempDir, Store, Vec<Build>, Workspace) {
 async fn promote(store: &Store, stage: Workspace, build: &Build) -> Appended {
     let id = Uuid::now_v7();
     let new = NewJob {
+        follows_push: false,
         id,
         kind: JobKind::Deploy,
         subject: match stage.id {
@@ -149,6 +150,7 @@ async fn promote(store: &Store, stage: Workspace, build: &Build) -> Appended {
 
 async fn ran(store: &Store, stage: &Workspace, build: &Build) {
     let deployment = Deployment {
+        fell: false,
         workspace: stage.id,
         build: build.number,
         commit: build.source.commit.clone(),

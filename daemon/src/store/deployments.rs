@@ -1,7 +1,8 @@
 //! Deployments: which builds came to run in which stages.
 
 use super::{
-    Store, StoreError,
+    JobRow, Store, StoreError,
+    jobs::query,
     rows::{parse, text, time},
 };
 use crate::domain::{Build, Creator, Deployment, Name, ProjectName};
@@ -91,7 +92,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Deployment>, StoreError> {
         self.read(move |c| {
-            let sql = "SELECT build, commit_id, job, by, at, released, backup FROM deployments \
+            let sql = "SELECT build, commit_id, job, by, at, released, backup, fell FROM deployments \
                 WHERE workspace = ?1 ORDER BY id DESC LIMIT ?2";
             let mut statement = c.prepare_cached(sql)?;
             let mut rows = statement.query(params![workspace, limit])?;
@@ -106,9 +107,37 @@ impl Store {
                     at: parse(row.get(4)?)?,
                     released: row.get(5)?,
                     backup: row.get::<_, Option<String>>(6)?.map(PathBuf::from),
+                    fell: row.get(7)?,
                 });
             }
             Ok(found)
+        })
+        .await
+    }
+
+    /// The newest deployment of each workspace and stage, or of this one, where it was taken back. One that somebody
+    /// cancelled counts for nothing.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn failed_deployments(&self, only: Option<i64>) -> Result<Vec<JobRow>, StoreError> {
+        self.read(move |c| {
+            let rest = "WHERE state = 'undone' AND id IN (SELECT max(id) FROM jobs WHERE kind = 'deploy' \
+                AND state IN ('done', 'undone') AND (?1 IS NULL OR workspace = ?1) GROUP BY workspace)";
+            query(c, rest, [only])
+        })
+        .await
+    }
+
+    /// The newest deployment of a workspace that came to its end, whatever that was.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn last_deployment(&self, workspace: i64) -> Result<Option<JobRow>, StoreError> {
+        self.read(move |c| {
+            let rest = "WHERE kind = 'deploy' AND state IN ('done', 'undone') AND workspace = ?1 \
+                ORDER BY id DESC LIMIT 1";
+            Ok(query(c, rest, [workspace])?.pop())
         })
         .await
     }

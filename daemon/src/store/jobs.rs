@@ -40,6 +40,8 @@ pub struct JobRow {
     pub created_at: jiff::Timestamp,
     /// When it ended.
     pub ended_at: Option<jiff::Timestamp>,
+    /// A push began it, and nobody waits for it.
+    pub follows_push: bool,
 }
 
 /// The workspace that a new job is about.
@@ -73,6 +75,8 @@ pub struct NewJob {
     pub build: Option<i64>,
     /// The most jobs that may be live.
     pub limit: u32,
+    /// A push begins it.
+    pub follows_push: bool,
 }
 
 /// The result of a [`NewJob`].
@@ -111,7 +115,7 @@ const NAMED: u32 = 5;
 const LIVE: &str = "state IN ('queued', 'running', 'undoing')";
 const COLUMNS: &str = "SELECT id, workspace, owner, project, name, kind, state, plan, failure, created_at, ended_at, \
     (SELECT directory FROM workspaces WHERE workspaces.id = jobs.workspace), creator, \
-    build, (SELECT directory FROM builds WHERE builds.id = jobs.build) FROM jobs";
+    build, (SELECT directory FROM builds WHERE builds.id = jobs.build), follows_push FROM jobs";
 
 fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
     Ok(JobRow {
@@ -127,10 +131,11 @@ fn job(row: &Row<'_>) -> Result<JobRow, StoreError> {
             .transpose()?,
         created_at: parse(row.get(9)?)?,
         ended_at: row.get::<_, Option<String>>(10)?.map(parse).transpose()?,
+        follows_push: row.get(15)?,
     })
 }
 
-fn query(
+pub(super) fn query(
     connection: &Connection,
     rest: &str,
     values: impl rusqlite::Params,
@@ -326,6 +331,25 @@ impl Store {
         .await
     }
 
+    /// What a job noted for people, with the place of its step in the plan.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn notes(&self, id: Uuid) -> Result<Vec<(usize, String)>, StoreError> {
+        self.read(move |c| {
+            let sql = "SELECT data ->> '$.step', data ->> '$.text' FROM events \
+                       WHERE job = ?1 AND data ->> '$.what' = 'note' ORDER BY seq";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query([id.to_string()])?;
+            let mut notes = Vec::new();
+            while let Some(row) = rows.next()? {
+                notes.push((row.get(0)?, row.get(1)?));
+            }
+            Ok(notes)
+        })
+        .await
+    }
+
     /// Forgets ended jobs older than this.
     ///
     /// # Errors
@@ -426,8 +450,8 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
     let plan = (new.plan)(&workspace)?.to_string();
     PLAN.check(plan.len(), "this job")?;
     t.execute(
-        "INSERT INTO jobs (id, workspace, owner, project, name, kind, state, prior_state, plan, creator, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?9, ?10)",
+        "INSERT INTO jobs (id, workspace, owner, project, name, kind, state, prior_state, plan, creator, created_at, \
+         follows_push) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?9, ?10, ?11)",
         params![
             new.id.to_string(),
             workspace.id,
@@ -439,6 +463,7 @@ fn submit(t: &Transaction<'_>, new: NewJob) -> Result<Appended, StoreError> {
             plan,
             text(&workspace.creator)?,
             time(jiff::Timestamp::now()),
+            new.follows_push,
         ],
     )?;
     append(

@@ -21,6 +21,7 @@ impl Ledger {
     async fn submit(&self, kind: JobKind, subject: Subject, limit: u32) -> (Uuid, Appended) {
         let id = Uuid::now_v7();
         let new = NewJob {
+            follows_push: false,
             build: None,
             id,
             kind,

@@ -24,6 +24,8 @@ pub struct News {
     pub state: JobState,
     /// When.
     pub at: Timestamp,
+    /// Of a deployment that ended well: why it does not run well any more.
+    pub fell: Option<String>,
 }
 
 /// A notice that waits.
@@ -130,7 +132,7 @@ impl Store {
     /// The ledger's.
     pub async fn news(&self) -> Result<Vec<News>, StoreError> {
         self.read(|c| {
-            let sql = "SELECT id, project, job, state, at FROM news ORDER BY id LIMIT 100";
+            let sql = "SELECT id, project, job, state, at, fell FROM news ORDER BY id LIMIT 100";
             let mut statement = c.prepare_cached(sql)?;
             let mut rows = statement.query([])?;
             let mut found = Vec::new();
@@ -141,9 +143,31 @@ impl Store {
                     job: parse(row.get(2)?)?,
                     state: parse(row.get(3)?)?,
                     at: parse(row.get(4)?)?,
+                    fell: row.get(5)?,
                 });
             }
             Ok(found)
+        })
+        .await
+    }
+
+    /// Writes down that what this job deployed does not run well any more, and why; once for each job.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn set_fell(&self, job: Uuid, why: String) -> Result<bool, StoreError> {
+        self.write(move |t| {
+            let job = job.to_string();
+            let sql = "UPDATE deployments SET fell = 1 WHERE job = ?1 AND fell = 0";
+            if t.execute(sql, [&job])? == 0 {
+                return Ok(false);
+            }
+            t.execute(
+                "INSERT INTO news (project, job, state, at, fell) SELECT project, id, state, ?2, ?3 \
+                 FROM jobs WHERE id = ?1",
+                params![job, time(Timestamp::now()), why],
+            )?;
+            Ok(true)
         })
         .await
     }

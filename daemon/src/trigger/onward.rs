@@ -54,6 +54,7 @@ pub(crate) async fn carry(cid: &Cid, project: &Project) -> Vec<Error> {
         Err(error) => return vec![error],
     };
     let mut errors = Vec::new();
+    errors.extend(operation::note_fallen(cid, project).await.err());
     for (stage, number) in ready {
         let claim = Claim::of_trigger(project.name.clone(), Action::Promote);
         let name = project.name.as_str();

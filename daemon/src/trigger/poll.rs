@@ -36,6 +36,9 @@ pub async fn watch_forever(cid: Cid) {
             timetable.hint(project, now);
         }
         to_build_again = waiting;
+        for project in cid.projects.take_mended() {
+            timetable.hint(&project, now);
+        }
         for project in cid.looks.take_hints() {
             timetable.hint(&project, now);
         }

@@ -2,7 +2,7 @@
 
 use super::Lang;
 use crate::text::printable;
-use cid_client::{BuildState, JobState, WorkspaceState};
+use cid_client::{BuildState, FailedDeployment, JobState, WorkspaceState};
 
 sentences! {
     stages: "Stages", "Площадки";
@@ -34,6 +34,10 @@ sentences! {
     failed_tests: "Tests that failed", "Непройденные тесты";
     tests_printed: "What the tests printed", "Что вывели тесты";
     bring_to: "Promote it to", "Выпустить на";
+    how_it_went: "How it went", "Как это было";
+    visitors_keep: "Visitors have what they had before.", "У посетителей всё как было.";
+    step_stays: "not taken back", "не возвращено";
+    not_updated: "Not brought up to date", "Не обновлено";
     no_build: "There is no such build", "Такой сборки нет";
     no_project: "There is no such project", "Такого проекта нет";
     printed: "What it writes", "Что выводится";
@@ -120,6 +124,32 @@ impl Lang {
         match self {
             Self::En => format!("Promote build {build} …"),
             Self::Ru => format!("Выпустить сборку {build} …"),
+        }
+    }
+
+    /// The same where that failed before.
+    pub fn promote_again(self, build: &u32) -> String {
+        match self {
+            Self::En => format!("Try build {build} again …"),
+            Self::Ru => format!("Выпустить сборку {build} ещё раз …"),
+        }
+    }
+
+    /// What was to be deployed and was not.
+    pub fn not_deployed(self, failed: &FailedDeployment) -> String {
+        match (self, failed.build) {
+            (Self::En, Some(build)) => format!("Build {build} was not deployed"),
+            (Self::En, None) => "The last deployment failed".to_owned(),
+            (Self::Ru, Some(build)) => format!("Сборка {build} не выпущена"),
+            (Self::Ru, None) => "Последнее обновление не удалось".to_owned(),
+        }
+    }
+
+    /// Of a build: where it was not deployed.
+    pub fn not_deployed_to(self, stage: &str) -> String {
+        match self {
+            Self::En => format!("not deployed to {stage}"),
+            Self::Ru => format!("не выпущена на {stage}"),
         }
     }
 

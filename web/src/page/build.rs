@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, Query},
     http::StatusCode,
 };
-use cid_client::{Build, BuildState};
+use cid_client::{Build, BuildState, FailedDeployment, Stage};
 use futures::{StreamExt, future};
 use serde::Deserialize;
 use std::time::Duration;
@@ -53,10 +53,13 @@ pub async fn show(
         true => output(&visitor, &build).await,
         false => Vec::new(),
     };
-    // Where it may be brought to, as far as the page can tell; the daemon decides.
-    let to = stages
-        .into_iter()
-        .filter(|stage| build.state == BuildState::Passed && stage.build != Some(build.id));
+    let of_this = |stage: &Stage| {
+        let failed = stage.failed_deployment.clone()?;
+        (failed.build == Some(build.id)).then(|| (stage.name.clone(), failed))
+    };
+    let failed = stages.iter().filter_map(of_this).collect();
+    let may_go = |stage: &Stage| build.eligible.contains(&stage.name);
+    let to = stages.into_iter().filter(may_go);
     let to = to.map(|stage| Way {
         older: stage.build.is_some_and(|running| running > build.id),
         path: format!(
@@ -70,6 +73,7 @@ pub async fn show(
         t: lang,
         project_path: delivery::path(&build.project),
         to: to.collect(),
+        failed,
         is_live: is_live(&build),
         is_known: wanted.known.is_some(),
         may_act,
@@ -136,6 +140,8 @@ struct BuildPage {
     build: Build,
     project_path: String,
     to: Vec<Way>,
+    /// Stages to which it was not deployed when that was last tried.
+    failed: Vec<(String, FailedDeployment)>,
     is_live: bool,
     /// It was asked for, and is an old one.
     is_known: bool,

@@ -74,9 +74,16 @@ struct Shown {
     running: Option<Build>,
     /// The job that changes it, while it does.
     job: Option<String>,
+    /// The build that was not deployed when that was last tried.
+    failed: Option<u32>,
 }
 
 impl Shown {
+    /// Whether this build was not deployed when that was last tried.
+    fn has_failed(&self, build: &u32) -> bool {
+        self.failed.as_ref() == Some(build)
+    }
+
     fn of(stage: Stage, builds: &[Build]) -> Self {
         let running = builds.iter().find(|build| stage.build == Some(build.id));
         let is_moving = matches!(
@@ -94,6 +101,10 @@ impl Shown {
             ),
             running: running.cloned(),
             job: stage.job.clone().filter(|_| is_moving),
+            failed: stage
+                .failed_deployment
+                .as_ref()
+                .and_then(|failed| failed.build),
             stage,
         }
     }

@@ -65,6 +65,8 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
                 .steps
                 .iter()
                 .any(|step| step.label.starts_with("delete the branch")),
+        kept: job.kind == JobKind::Deploy
+            && matches!(job.state, JobState::Undone | JobState::Cancelled),
         stuck: job.state == JobState::Stuck,
         again: job.kind == JobKind::Create
             && matches!(job.state, JobState::Undone | JobState::Cancelled)
@@ -185,6 +187,8 @@ struct JobPage<'a> {
     live: bool,
     /// It was taken back, all of it.
     undone: bool,
+    /// It was to change what visitors get, and was taken back.
+    kept: bool,
     stuck: bool,
     /// Trying again may help.
     again: bool,

@@ -46,11 +46,11 @@ fn front() -> Front {
             failed_tests: vec!["test_<b>names</b>".to_owned()],
             ..build(4, pb::BuildState::Failed)
         };
-        world.builds = vec![
-            failed,
-            build(3, pb::BuildState::Passed),
-            build(2, pb::BuildState::Passed),
-        ];
+        let older = pb::Build {
+            eligible: vec!["production".to_owned()],
+            ..build(2, pb::BuildState::Passed)
+        };
+        world.builds = vec![failed, build(3, pb::BuildState::Passed), older];
     });
     front
 }
@@ -114,6 +114,44 @@ async fn everyone_signed_in_sees_stages_and_what_would_change_and_changes_nothin
         let page = front.get_as(&anna, missing).await;
         assert!(page.status.is_client_error(), "{missing} {}", page.status);
     }
+}
+
+#[tokio::test]
+async fn a_build_that_was_not_deployed_is_told_on_its_card_its_page_and_the_first_one() {
+    let front = front();
+    front.daemon.change(|world| {
+        world.stages[1].held = "build 3 waits".to_owned();
+        world.stages[1].failed_deployment = Some(pb::FailedDeployment {
+            job: "sad".to_owned(),
+            at: Some(fake::pb_time(1_700_000_000)),
+            build: 3,
+            message: "web ended with <b>status 7</b>".to_owned(),
+        });
+    });
+    let anna = front.sign_in("anna@example.com", false);
+    let root = front.sign_in("root@example.com", true);
+    for path in ["/projects/pressa", "/projects/pressa/builds/3"] {
+        let page = front.get_as(&anna, path).await;
+        page.has("Build 3 was not deployed, <time");
+        page.has("web ended with &#60;b&#62;status 7");
+        page.has_not("/jobs/sad");
+        front.get_as(&root, path).await.has("href=\"/jobs/sad\"");
+    }
+    let page = front.get_as(&root, "/projects/pressa").await;
+    page.has("not deployed to production");
+    page.has("Try build 3 again");
+    page.has("build 3 waits");
+    front
+        .get_as(&anna, "/")
+        .await
+        .has("Build 3 was not deployed");
+    let other = front.get_as(&anna, "/projects/pressa/builds/2").await;
+    other.has_not("was not deployed");
+    // Only what the daemon takes is offered.
+    other.has("/stages/production/promote?build=2");
+    other.has_not("/stages/test/promote");
+    let built = front.get_as(&root, "/projects/pressa/builds/3").await;
+    built.has_not("/promote?build=3");
 }
 
 #[tokio::test]

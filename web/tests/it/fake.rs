@@ -179,6 +179,7 @@ pub fn job(id: &str, email: &str, project: &str, state: pb::JobState) -> pb::Job
         state: pb::StepState::Planned.into(),
         took: None,
         idle: false,
+        stays: false,
     };
     pb::Job {
         id: id.to_owned(),

@@ -34,6 +34,9 @@ fn front() -> (Front, String) {
             stale: vec!["Procfile".into()],
             subject: "Mend <b>it</b>".into(),
             uncommitted: Some(3),
+            left_alone: "the tree was not brought up to date, for 3 files: it is deployed as it is"
+                .into(),
+            left_alone_at: Some(fake::pb_time(1_700_000_000)),
         });
     });
     let cookie = front.sign_in(ANNA, false);
@@ -68,6 +71,7 @@ async fn the_page_tells_how_it_stands_and_what_can_be_done() {
         "ssh -t anna---example-com.pressa.example.org",
         "id=\"restart\"",
         "id=\"delete\"",
+        "not brought up to date, for 3 files",
         "<span class=\"c1\">red</span>",
         "&#60;script&#62;alert(1)",
         "data-after=\"7-30\"",
@@ -84,6 +88,7 @@ async fn the_page_tells_how_it_stands_and_what_can_be_done() {
     let page = front.ask(request).await;
     page.has("2 коммита не отправлено, 1 коммит не получено");
     page.has("3 файла");
+    page.has("папка не обновлена");
     page.has("клонирование репозитория");
     page.has_not("clone the repository");
 }
@@ -106,6 +111,32 @@ async fn nothing_is_offered_that_cannot_be_done() {
     let page = front.get_as(&anna, PATH).await;
     assert!(!offers(&page));
     page.has("A job is at work on it.");
+}
+
+#[tokio::test]
+async fn a_deployment_that_failed_is_told_where_its_person_looks() {
+    let (front, anna) = front();
+    front.get_as(&anna, PATH).await.has_not("deployment failed");
+    front.daemon.change(|world| {
+        world.workspaces[0].failed_deployment = Some(pb::FailedDeployment {
+            job: "sad".into(),
+            at: Some(fake::pb_time(1_700_000_000)),
+            build: 0,
+            message: "web ended with <b>status 7</b>".into(),
+        });
+    });
+    for path in [PATH.to_owned(), format!("{PATH}?brief=true")] {
+        let page = front.get_as(&anna, &path).await;
+        page.has("The last deployment failed, <time datetime=\"2023-11-14T22:13:20Z\">");
+        page.has("web ended with &#60;b&#62;status 7");
+        page.has("href=\"/jobs/sad\"");
+    }
+    front
+        .get_as(&anna, "/")
+        .await
+        .has("The last deployment failed");
+    let ben = front.sign_in("ben@example.com", false);
+    front.get_as(&ben, PATH).await.has_not("/jobs/sad");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Builds, and the stages that run them.
 
-use super::{Narrow, clean, list, pairs, time, took, with_processes};
+use super::{Narrow, clean, list, not_deployed, pairs, time, took, with_processes};
 use cid_client::{Build, ShownStage, Stage};
 use std::time::Duration;
 
@@ -31,8 +31,23 @@ pub(crate) fn builds(builds: &[Build], width: Option<usize>) -> String {
     )
 }
 
-/// Stages, with what runs there.
+/// Stages, with what runs there, then what was not deployed; nothing when there are none.
 pub(crate) fn stages(stages: &[Stage], width: Option<usize>) -> String {
+    let mut text = stage_lines(stages, width);
+    let mut notes = Vec::new();
+    for stage in stages {
+        let failed = stage.failed_deployment.as_ref().map(not_deployed);
+        let all = failed.into_iter().chain(stage.held.as_deref().map(clean));
+        notes.extend(all.map(|note| format!("{} of {}: {note}", stage.name, stage.project)));
+    }
+    for (at, note) in notes.iter().enumerate() {
+        text.push_str(if at == 0 { "\n\n" } else { "\n" });
+        text.push_str(note);
+    }
+    text
+}
+
+fn stage_lines(stages: &[Stage], width: Option<usize>) -> String {
     let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
     list(
         width,
@@ -77,7 +92,7 @@ pub(crate) fn stages(stages: &[Stage], width: Option<usize>) -> String {
 pub(crate) fn stage(shown: &ShownStage) -> String {
     let stage = &shown.stage;
     let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
-    let members = pairs(vec![
+    let mut members = vec![
         ("stage", stage.name.clone()),
         ("project", stage.project.clone()),
         (
@@ -101,9 +116,15 @@ pub(crate) fn stage(shown: &ShownStage) -> String {
         ("by", stage.by.clone().unwrap_or_default()),
         ("previous", number(stage.previous)),
         ("promotable", number(stage.promotable)),
-        ("job", stage.job.clone().unwrap_or_default()),
-    ]);
-    with_processes(members, &shown.processes)
+    ];
+    if let Some(held) = &stage.held {
+        members.push(("held", clean(held)));
+    }
+    if let Some(failed) = &stage.failed_deployment {
+        members.push(("failed", not_deployed(failed)));
+    }
+    members.push(("job", stage.job.clone().unwrap_or_default()));
+    with_processes(pairs(members), &shown.processes)
 }
 
 /// One build: a member a line, then the tests that failed.

@@ -3,32 +3,35 @@
 //! A person's `promote` and `rollback` come here, and so does a trigger: [`promote`] with the claim of a trigger
 //! deploys a build to a stage as a person would, and [`onward`] says which builds may go on by themselves.
 
+mod onward;
 mod place;
 mod preview;
 
+#[cfg(test)]
+pub(crate) use onward::note_fallen_for;
+pub use onward::{note_fallen, onward};
 pub use preview::{Previewed, WantedPreview, preview};
 
-use super::{Begun, show::look_at_health, subject};
+use super::{
+    Begun,
+    failed::{FailedDeployment, failed_deployment},
+    show::look_at_health,
+    subject,
+};
 use crate::{
     authz::{Actor, Claim},
     cid::Cid,
-    config::{Project, Promote, Stage},
-    domain::{
-        Build, BuildState, Creator, Deployment, Name, Owner, ProjectName, Workspace, WorkspaceState,
-    },
+    config::Project,
+    domain::{Build, Creator, Deployment, Name, Owner, ProjectName, Workspace},
     error::Error,
-    health::{Condition, Seen},
-    system::helpers::{Identity, ask_once},
+    health::Seen,
 };
-use cid_protocol::request::IsAncestor;
 use futures::future::try_join_all;
 use place::Place;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How long an answer about all stages may wait for their pages.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long to wait for a page that a build is carried on by: longer than it may take to answer.
-const SOAK_LOOK: Duration = Duration::from_secs(6);
 /// Enough of a stage's past for all that a project keeps.
 const PAST: usize = 1000;
 
@@ -51,6 +54,10 @@ pub struct ShownStage {
     pub previous: Option<u32>,
     /// The newest build that `promote` takes.
     pub promotable: Option<u32>,
+    /// Its newest deployment, where that failed.
+    pub failed: Option<FailedDeployment>,
+    /// Why the build that would be promoted by itself is not yet; `None`: none waits.
+    pub held: Option<String>,
 }
 
 /// A deployment that has begun.
@@ -81,7 +88,7 @@ pub async fn stages(cid: &Cid, project: &str) -> Result<Vec<ShownStage>, Error> 
             .into_iter()
             .map(|name| shown(cid, &project, name, &builds));
         all.extend(try_join_all(shown).await?);
-        all.extend(unnamed(cid, &project).await?);
+        all.extend(unnamed(cid, &project, &builds).await?);
     }
     see(cid, &mut all).await;
     Ok(all)
@@ -98,19 +105,30 @@ async fn see(cid: &Cid, stages: &mut [ShownStage]) {
 }
 
 /// Stages that the project file does not name any more: they run on until they are deleted.
-async fn unnamed(cid: &Cid, project: &Project) -> Result<Vec<ShownStage>, Error> {
+async fn unnamed(
+    cid: &Cid,
+    project: &Arc<Project>,
+    builds: &[Build],
+) -> Result<Vec<ShownStage>, Error> {
     let of = Some(project.name.clone());
     let mut rows = cid.store.workspaces(of, 0, usize::MAX >> 1).await?;
     rows.retain(|row| row.is_stage() && project.stage(&row.name).is_none());
     let mut all = Vec::new();
     for row in rows {
         let past = cid.store.deployments(row.id, 1).await?;
+        let (with, is_lost) = with_lost(cid, Arc::clone(project), row.name.as_str());
+        let previous = match is_lost {
+            true => Place::of(cid, &with, &row.name).await?.previous(builds),
+            false => None,
+        };
         all.push(ShownStage {
+            failed: failed_deployment(cid, &row).await?,
+            held: None,
             name: row.name.clone(),
             project: project.name.clone(),
             seen: Seen::default(),
             url: row.url.clone(),
-            previous: None,
+            previous,
             promotable: None,
             running: past.into_iter().next(),
             workspace: Some(row),
@@ -133,7 +151,13 @@ async fn shown(
             .site
             .url(&project.host_for(name), project.is_https(name)),
     };
+    let failed = match &place.workspace {
+        Some(workspace) => failed_deployment(cid, workspace).await?,
+        None => None,
+    };
     Ok(ShownStage {
+        failed,
+        held: onward::held(cid, &place, builds).await?,
         name: name.clone(),
         project: project.name.clone(),
         seen: Seen::default(),
@@ -202,6 +226,7 @@ pub async fn roll_back(
 ) -> Result<BegunBuild, Error> {
     let project = project_with(cid, project, stage);
     let project = cid.projects.standing_named_or_only(&project)?;
+    let (project, is_lost) = with_lost(cid, project, stage);
     let permit = claim.bind(about(cid, &project, stage)).await?;
     let name = find(&project, stage)?;
     let place = Place::of(cid, &project, &name).await?;
@@ -216,160 +241,17 @@ pub async fn roll_back(
     if let Err(error) = cid.projects.get(project.name.as_str()) {
         notes.push(format!("{error}: it runs by what the file last said"));
     }
+    if is_lost {
+        notes.push(format!(
+            "the project file does not name {name} any more: it runs by what the file last said of it"
+        ));
+    }
     let begun = place.begin(cid, permit, build, false).await?;
     Ok(BegunBuild {
         begun,
         build: number,
         notes,
     })
-}
-
-/// The builds that may go on by themselves now, with their next stage: the newest that a push made of a stage's branch,
-/// and where `promote` is automatic what has run well in the stage before for long enough. None that was tried there.
-///
-/// # Errors
-/// The ledger's.
-pub async fn onward(cid: &Cid, project: &Project) -> Result<Vec<(Name, u32)>, Error> {
-    let all = builds(cid, project).await?;
-    let pushed = cid.store.pushed_builds(project.name.clone()).await?;
-    let mut found = Vec::new();
-    for (name, stage) in &project.stages {
-        let place = Place::of(cid, project, name).await?;
-        let next = match &stage.after {
-            None => {
-                // A person's is as good as the push's own where it is the first of its commit. Others were asked for
-                // until one passed, and go where a person promotes them.
-                let is_push = |build: &&Build| {
-                    pushed.contains(&build.number)
-                        || place.head.as_ref() == Some(&build.source.commit)
-                            && !is_again(build, &all)
-                };
-                let pushed: Vec<Build> = all.iter().filter(is_push).cloned().collect();
-                place.newest(&pushed).cloned()
-            }
-            Some(after) if stage.promote == Promote::Auto => {
-                let there = Place::of(cid, project, after).await?;
-                let running = there.running();
-                let next = all.iter().find(|build| Some(build.number) == running);
-                match next {
-                    // Its page is asked for while it soaks, and only then.
-                    Some(next)
-                        if may_go_on(cid, &place, next).await?
-                            && soaked(cid, &there, stage).await? =>
-                    {
-                        Some(next.clone())
-                    }
-                    _ => None,
-                }
-            }
-            Some(_) => None,
-        };
-        if let Some(build) = next
-            && may_go_on(cid, &place, &build).await?
-            && is_on_its_branch(cid, project, name, &build).await?
-        {
-            found.push(((**name).clone(), build.number));
-        }
-    }
-    Ok(found)
-}
-
-/// Whether a build may come to a stage by itself, by what is known of both.
-async fn may_go_on(cid: &Cid, place: &Place, build: &Build) -> Result<bool, Error> {
-    Ok(place.is_newer(build)
-        && place.refuse(build, false).is_ok()
-        && place.refuse_live_job(cid).await.is_ok()
-        && !cid
-            .store
-            .was_tried(place.name.clone(), build.clone())
-            .await?)
-}
-
-/// Whether the same was built before.
-fn is_again(build: &Build, all: &[Build]) -> bool {
-    all.iter().any(|other| {
-        other.number < build.number
-            && other.source.commit == build.source.commit
-            && other.recipe == build.recipe
-            && !matches!(other.state, BuildState::Error | BuildState::Superseded)
-    })
-}
-
-/// Whether a build's commit is still on the branch whose pushes lead to a stage: what was pushed away by force goes no
-/// further by itself.
-async fn is_on_its_branch(
-    cid: &Cid,
-    project: &Project,
-    stage: &Name,
-    build: &Build,
-) -> Result<bool, Error> {
-    let followed = cid.store.followed(project.name.clone()).await?;
-    let at = followed.get(project.branch_that_leads_to(stage));
-    // Nobody looks at the remote: then nobody can tell.
-    let Some(at) = at else {
-        return Ok(true);
-    };
-    let Some(head) = at.commit.clone() else {
-        return Ok(false);
-    };
-    let commit = &build.source.commit;
-    if head == *commit {
-        return Ok(true);
-    }
-    if cid.looks.is_astray(&project.name, build.number, &head) {
-        return Ok(false);
-    }
-    let ask = IsAncestor {
-        mirror: cid.layout.mirror(&project.name),
-        commit: commit.clone(),
-        of: head.clone(),
-    };
-    let (helpers, stopping) = (cid.sys.helpers.as_ref(), cid.stopping.clone());
-    let (identity, limit) = (
-        Identity::Git(project.name.clone()),
-        *cid.settings.limits.step,
-    );
-    let is_there = ask_once(helpers, identity, limit, stopping, ask).await;
-    let is_there = is_there.unwrap_or_else(|fault| {
-        tracing::debug!(PROJECT = project.name.as_str(), "{fault}");
-        false
-    });
-    if !is_there {
-        cid.looks.set_astray(&project.name, build.number, &head);
-    }
-    Ok(is_there)
-}
-
-/// Whether what runs in a stage has run well for as long as the next one asks.
-async fn soaked(cid: &Cid, there: &Place, stage: &Stage) -> Result<bool, Error> {
-    let (Some(workspace), Some(running)) = (&there.workspace, there.past.first()) else {
-        return Ok(false);
-    };
-    let soak = stage.soak.as_ref().map_or(Duration::ZERO, |soak| **soak);
-    // What is about to be another one, or was left half-way, is no recommendation.
-    let is_settled = workspace.state == WorkspaceState::Ready
-        && cid.store.live_job(workspace.id).await?.is_none();
-    // An earlier look is no reason to promote it.
-    let seen = cid.health.look_newly(workspace, SOAK_LOOK).await;
-    let is_well = is_settled
-        && seen
-            .as_ref()
-            .is_some_and(|seen| seen.health.condition == Condition::Up);
-    let looks = &cid.looks;
-    let well = looks.well_for(
-        &there.project.name,
-        &there.name,
-        running.job,
-        is_well,
-        tokio::time::Instant::now(),
-    );
-    // A process that was started again meanwhile was not well before.
-    let now = jiff::Timestamp::now();
-    let starts = seen.iter().flat_map(|seen| &seen.processes);
-    let starts = starts.filter_map(|process| process.since);
-    let ran = starts.map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
-    let ran = ran.min().unwrap_or(well);
-    Ok(is_well && well.min(ran) >= soak)
 }
 
 /// A build that runs in a stage.
@@ -401,6 +283,25 @@ pub async fn running_builds(cid: &Cid, builds: &[Build]) -> Result<Vec<RunningBu
     Ok(all)
 }
 
+/// The stages to which a build may be promoted now, be it older than what runs there or not.
+///
+/// # Errors
+/// The ledger's.
+pub async fn eligible(cid: &Cid, build: &Build) -> Result<Vec<Name>, Error> {
+    // With a bad file nothing is promoted.
+    let Ok(project) = cid.projects.get(build.project.as_str()) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for name in project.stages_in_order() {
+        let place = Place::of(cid, &project, name).await?;
+        if place.running() != Some(build.number) && place.refuse(build, true).is_ok() {
+            found.push((**name).clone());
+        }
+    }
+    Ok(found)
+}
+
 /// What the gate is asked about: a stage, whether there is one or not.
 fn about(cid: &Cid, project: &Project, stage: &str) -> crate::authz::Subject {
     match Name::of_stage(stage) {
@@ -412,16 +313,31 @@ fn about(cid: &Cid, project: &Project, stage: &str) -> crate::authz::Subject {
     }
 }
 
-/// The stage that is meant.
 /// The project that is meant: where none is named, the only one that has such a stage.
 fn project_with(cid: &Cid, project: &str, stage: &str) -> String {
     let name = Name::of_stage(stage).filter(|_| project.is_empty());
-    let has_it = |one: &Arc<Project>| name.as_ref().is_some_and(|name| one.stage(name).is_some());
+    let has_it = |one: &Arc<Project>| {
+        let with = |name| cid.projects.with_stage(Arc::clone(one), name);
+        name.as_ref()
+            .is_some_and(|name| with(name).stage(name).is_some())
+    };
     let mut all = cid.projects.all_standing();
     all.retain(has_it);
     match &all[..] {
         [only] => only.name.to_string(),
         _ => project.to_owned(),
+    }
+}
+
+/// The project with this stage also where its file does not name it any more, and whether that is so.
+fn with_lost(cid: &Cid, project: Arc<Project>, stage: &str) -> (Arc<Project>, bool) {
+    match Name::of_stage(stage) {
+        Some(name) if project.stage(&name).is_none() => {
+            let with = cid.projects.with_stage(project, &name);
+            let is_lost = with.stage(&name).is_some();
+            (with, is_lost)
+        }
+        _ => (project, false),
     }
 }
 

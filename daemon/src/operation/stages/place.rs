@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub(super) struct Place {
     pub(super) project: Arc<Project>,
     pub(super) name: Name,
-    stage: Stage,
+    pub(super) stage: Stage,
     pub(super) workspace: Option<Workspace>,
     /// The newest first.
     pub(super) past: Vec<Deployment>,
@@ -282,11 +282,13 @@ impl Place {
             .iter()
             .take_while(|old| old.build != number)
             .collect();
-        let released: Vec<String> = later
-            .iter()
-            .filter(|old| old.released)
-            .map(|old| old.build.to_string())
-            .collect();
+        let mut released: Vec<String> = Vec::new();
+        for old in later.iter().filter(|old| old.released) {
+            let build = old.build.to_string();
+            if !released.contains(&build) {
+                released.push(build);
+            }
+        }
         let mut notes = Vec::new();
         if !released.is_empty() {
             notes.push(format!(
@@ -331,6 +333,23 @@ impl Place {
         }
     }
 
+    /// Fails where the stage's secrets file cannot be used: what runs is what it says now, also after a rollback.
+    fn refuse_without_secrets(&self) -> Result<(), Error> {
+        match self.project.seen_within(&self.name) {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(Error::Precondition {
+                message: format!(
+                    "nothing can be deployed to {}: {}",
+                    self.name, fault.message
+                ),
+                hint: Some(fault.hint.unwrap_or_else(|| {
+                    "its secrets_file names it: mend it or put it back; what runs there runs on"
+                        .into()
+                })),
+            }),
+        }
+    }
+
     pub(super) async fn begin(
         self,
         cid: &Cid,
@@ -338,6 +357,7 @@ impl Place {
         build: &Build,
         releases: bool,
     ) -> Result<Begun, Error> {
+        self.refuse_without_secrets()?;
         // Going back writes next to nothing, and may be what ends a full disk.
         if releases {
             refuse_full_disk(cid, &self.project, "a deployment")?;

@@ -1,6 +1,6 @@
 //! What a promotion or a rollback would change.
 
-use super::{Place, builds, find, find_build, project_with};
+use super::{Place, builds, find, find_build, project_with, with_lost};
 use crate::{
     cid::Cid,
     config::Project,
@@ -49,7 +49,10 @@ pub struct Previewed {
 pub async fn preview(cid: &Cid, wanted: &WantedPreview) -> Result<Previewed, Error> {
     let name = project_with(cid, &wanted.project, &wanted.stage);
     let project = match wanted.back {
-        true => cid.projects.standing_named_or_only(&name)?,
+        true => {
+            let project = cid.projects.standing_named_or_only(&name)?;
+            with_lost(cid, project, &wanted.stage).0
+        }
         false => cid.projects.named_or_only(&name)?,
     };
     let name = find(&project, &wanted.stage)?;

@@ -6,6 +6,8 @@ mod builds;
 mod doctor;
 /// What the enforcing layer asks, refuses and writes down.
 mod enforcing;
+/// Deployments that fail, and what runs badly later.
+mod failing;
 /// Links that are asked for by mail.
 mod mail;
 /// What others are told of builds and deployments.

@@ -24,15 +24,16 @@ use tokio::time::sleep;
 use tonic::Code;
 
 /// The project's file has a table `[notify]`, and its tests fail while the flag is set.
-struct Told {
-    stage: Stage,
-    red: Arc<AtomicUsize>,
+pub(super) struct Told {
+    pub(super) stage: Stage,
+    /// The status that its tests and its release commands end with.
+    pub(super) red: Arc<AtomicUsize>,
     /// What the forge answers.
     answers: Arc<AtomicU16>,
 }
 
 impl Told {
-    fn new(notify: &str) -> Self {
+    pub(super) fn new(notify: &str) -> Self {
         let mut stage = Stage::new();
         let mail = "[mail]\nfrom = \"cid@example.org\"\nhost = \"localhost\"\ntls = \"none\"\n";
         stage.cid.settings = Arc::new(toml::from_str(mail).unwrap());
@@ -46,7 +47,9 @@ impl Told {
         let (red, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU16::new(201)));
         let (fails, status) = (Arc::clone(&red), Arc::clone(&answers));
         stage.fake.answer(move |request| match request {
-            Request::RunCommand(RunCommand { command, .. }) if command[0] == "make" => {
+            Request::RunCommand(RunCommand { command, .. })
+                if ["make", "migrate"].contains(&&*command[0]) =>
+            {
                 let failed = fails.load(Ordering::Relaxed);
                 let exited = json!({ "status": failed, "signal": null });
                 Some(Box::pin(async move { Ok(exited) }))
@@ -91,7 +94,7 @@ impl Told {
     }
 
     /// Nothing waits to be told.
-    async fn all_told(&self) {
+    pub(super) async fn all_told(&self) {
         for _ in 0..200 {
             let store = &self.stage.cid.store;
             let waits = store.first_notices().await.unwrap();
@@ -103,7 +106,7 @@ impl Told {
         panic!("something is not told");
     }
 
-    fn posts(&self) -> Vec<Post> {
+    pub(super) fn posts(&self) -> Vec<Post> {
         let all = self.stage.fake.requests().into_iter();
         all.filter_map(|request| match request {
             Request::Post(post) => Some(post),
@@ -112,7 +115,7 @@ impl Told {
         .collect()
     }
 
-    fn mails(&self) -> Vec<SendMail> {
+    pub(super) fn mails(&self) -> Vec<SendMail> {
         let all = self.stage.fake.requests().into_iter();
         all.filter_map(|request| match request {
             Request::SendMail(mail) => Some(mail),

@@ -9,6 +9,7 @@ use crate::{
     operation,
     system::fake::Answer,
 };
+use cid_kernel::fs;
 use cid_proto::v1::{self, FollowUp};
 use cid_protocol::request::Request;
 use prost::Message as _;
@@ -19,12 +20,12 @@ use tonic::Code;
 const TABLES: &str = "[app]\ntest = [[\"check\"]]\n[stages.one]\nkeep = 3\n[stages.two]";
 
 impl Stage {
-    fn demo(&self) -> Arc<Project> {
+    pub(super) fn demo(&self) -> Arc<Project> {
         self.cid.projects.get("demo").unwrap()
     }
 
     /// A person's build of the base branch.
-    async fn build(&self, again: bool) {
+    pub(super) async fn build(&self, again: bool) {
         let request = v1::StartBuildRequest {
             again,
             ..v1::StartBuildRequest::default()
@@ -35,14 +36,14 @@ impl Stage {
         self.cid.engine.idle().await;
     }
 
-    async fn promote(&self, stage: &str, number: u32) -> Result<(), Error> {
+    pub(super) async fn promote(&self, stage: &str, number: u32) -> Result<(), Error> {
         let (claim, number) = (claim(), Some(number));
         operation::promote(&self.cid, claim, "demo", stage, number, false).await?;
         self.cid.engine.idle().await;
         Ok(())
     }
 
-    async fn roll_back(&self, stage: &str) -> Result<u32, Error> {
+    pub(super) async fn roll_back(&self, stage: &str) -> Result<u32, Error> {
         let begun = operation::roll_back(&self.cid, claim(), "demo", stage, None).await?;
         self.cid.engine.idle().await;
         Ok(begun.build)
@@ -64,7 +65,7 @@ impl Stage {
     }
 }
 
-fn claim() -> Claim {
+pub(super) fn claim() -> Claim {
     Claim::of_trigger(ProjectName::parse("demo").unwrap(), Action::Promote)
 }
 
@@ -176,4 +177,144 @@ async fn on_a_full_disk_one_can_go_back_and_all_else_says_so_for_itself() {
     stage.cid.settings = Arc::default();
     let errors = crate::trigger::carry(&stage.cid, &stage.demo()).await;
     assert!(errors.is_empty(), "{errors:?}");
+}
+
+#[tokio::test]
+async fn a_stage_that_the_file_lost_goes_back_by_what_it_last_said() {
+    let stage = with_three_builds().await;
+    let name = crate::domain::Name::of_stage("one").unwrap();
+    let secrets = stage.cid.layout.state_dir.join("secrets");
+    fs::write_atomic(&secrets, b"KEY=a-s3cret-of-one\n", 0o600).unwrap();
+    let table = format!("{TABLES}\n[stages.three]").replace(
+        "keep = 3",
+        &format!(
+            "keep = 3\nenv = {{ MODE = \"one\" }}\nsecrets_file = \"{}\"",
+            secrets.display()
+        ),
+    );
+    stage.says("", &table);
+    stage.says("", "[app]\ntest = [[\"check\"]]\n[stages.two]");
+    let refused = stage.promote("one", 3).await.unwrap_err().to_string();
+    assert!(refused.contains("no stage"), "{refused}");
+    // A copy outlives the daemon.
+    let again = crate::config::Projects::load(&stage.cid.layout).unwrap();
+    let with = again.with_stage(again.get("demo").unwrap(), &name);
+    assert!(with.stage(&name).unwrap().secrets_file.is_some());
+    let shown = operation::stages(&stage.cid, "demo").await.unwrap();
+    let lost = shown.iter().find(|one| one.name == name).unwrap();
+    assert_eq!(lost.previous, Some(2));
+    // The file that it named is gone: nothing begins, and what runs can be restarted.
+    fs::remove_file(&secrets).unwrap();
+    let refused = operation::roll_back(&stage.cid, claim(), "demo", "one", None).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("nothing can be deployed to one"),
+        "{refused}"
+    );
+    fs::write_atomic(&secrets, b"KEY=a-s3cret-of-one\n", 0o600).unwrap();
+    let begun = operation::roll_back(&stage.cid, claim(), "demo", "one", None).await;
+    let begun = begun.unwrap();
+    assert!(
+        begun
+            .notes
+            .iter()
+            .any(|note| note.contains("does not name one any more"))
+    );
+    stage.cid.engine.idle().await;
+    let row = stage
+        .cid
+        .store
+        .stage(stage.demo().name.clone(), name.clone())
+        .await;
+    let row = row.unwrap().unwrap();
+    let past = stage.cid.store.deployments(row.id, 1).await.unwrap();
+    assert_eq!(past[0].build, 2);
+    let run_file = stage.cid.layout.run_file(&row.instance());
+    let run_file = cid_protocol::run_file::RunFile::read(&run_file).unwrap();
+    assert_eq!(
+        (&*run_file.env["MODE"], &*run_file.env["KEY"]),
+        ("one", "a-s3cret-of-one")
+    );
+    // Named again, the file's word counts.
+    stage.says("", TABLES);
+    let names = fs::names(&stage.cid.layout.last_good_dir()).unwrap();
+    assert_eq!(names, ["demo.three.lost", "demo.toml"]);
+    stage.promote("one", 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_secrets_file_refuses_deployments_alone_and_doctor_names_it() {
+    let stage = Stage::new();
+    let secrets = stage.cid.layout.state_dir.join("secrets");
+    fs::write_atomic(&secrets, b"KEY=x\n", 0o600).unwrap();
+    let table = format!("keep = 3\nsecrets_file = \"{}\"", secrets.display());
+    stage.says("", &TABLES.replace("keep = 3", &table));
+    for number in 1..=2 {
+        stage.build(true).await;
+        stage.promote("one", number).await.unwrap();
+    }
+    let doctor = async || {
+        let found = crate::doctor::examine(&stage.cid, false).await.unwrap();
+        let found = found.into_iter().map(v1::Finding::from);
+        let about = found.filter(|one| one.subject == "stages.one.secrets_file of demo");
+        about.map(|one| one.message).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(doctor().await, "");
+    for mode in [Some(0o644), None] {
+        fs::remove_file(&secrets).unwrap();
+        if let Some(mode) = mode {
+            fs::write_atomic(&secrets, b"KEY=x\n", mode).unwrap();
+        }
+        assert!(!doctor().await.is_empty(), "{mode:?}");
+        for refused in [
+            stage.promote("one", 2).await.unwrap_err(),
+            stage.roll_back("one").await.unwrap_err(),
+        ] {
+            let told = refused.to_string();
+            assert!(told.contains("nothing can be deployed to one"), "{told}");
+        }
+    }
+    let named = operation::Named {
+        owner: crate::domain::Owner::Stage(crate::domain::Name::of_stage("one").unwrap()),
+        project: "demo".into(),
+    };
+    let row = &operation::Staying::RESTART;
+    let begun = operation::stay(&stage.cid, claim_to_restart(), &named, row)
+        .await
+        .unwrap();
+    stage.cid.engine.idle().await;
+    let job = stage.cid.store.job(begun.job).await.unwrap().unwrap();
+    assert_eq!(
+        job.state,
+        crate::domain::JobState::Done,
+        "{:?}",
+        job.failure
+    );
+}
+
+fn claim_to_restart() -> Claim {
+    Claim::of_trigger(ProjectName::parse("demo").unwrap(), Action::Restart)
+}
+
+#[tokio::test]
+async fn a_project_whose_file_is_good_again_is_looked_at() {
+    let stage = Stage::new();
+    let taken = || stage.cid.projects.take_mended();
+    assert!(taken().is_empty(), "the first reading mends nothing");
+    stage.says("", TABLES);
+    assert!(taken().is_empty());
+    let file = stage.cid.layout.projects_dir().join("demo.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    let demo = [ProjectName::parse("demo").unwrap()];
+    for bad in [Some("domain = ["), None] {
+        match bad {
+            Some(bad) => std::fs::write(&file, bad).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        stage.cid.projects.reload().unwrap();
+        assert!(taken().is_empty());
+        std::fs::write(&file, &good).unwrap();
+        stage.cid.projects.reload().unwrap();
+        assert_eq!(taken(), demo.clone().into(), "{bad:?}");
+    }
 }

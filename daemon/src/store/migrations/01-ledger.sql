@@ -66,12 +66,15 @@ CREATE TABLE jobs (
     creator     TEXT NOT NULL,
     created_at  TEXT NOT NULL,
     ended_at    TEXT,
+    -- A push began it, and nobody waits for it.
+    follows_push INTEGER NOT NULL DEFAULT 0,
     CHECK ((workspace IS NULL) <> (build IS NULL))
 ) STRICT;
 
 CREATE UNIQUE INDEX one_live_job ON jobs (workspace) WHERE state IN ('queued', 'running', 'undoing');
 CREATE UNIQUE INDEX one_live_job_per_build ON jobs (build) WHERE state IN ('queued', 'running', 'undoing');
 CREATE INDEX jobs_by_time ON jobs (created_at);
+CREATE INDEX ended_deployments ON jobs (workspace, id, state) WHERE kind = 'deploy' AND state IN ('done', 'undone');
 
 -- Builds, and templates, which have numbers of their own.
 CREATE TABLE builds (
@@ -143,7 +146,9 @@ CREATE TABLE deployments (
     -- Release commands ran for it.
     released  INTEGER NOT NULL,
     -- The copy of the database that was made before.
-    backup    TEXT
+    backup    TEXT,
+    -- It ran, and others were told that it does not run well any more.
+    fell      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Builds that came, or were to come, to run in a stage: none goes there by itself twice.
@@ -162,7 +167,9 @@ CREATE TABLE news (
     project TEXT NOT NULL,
     job     TEXT NOT NULL,
     state   TEXT NOT NULL,
-    at      TEXT NOT NULL
+    at      TEXT NOT NULL,
+    -- Of a deployment that ended well: why it does not run well any more.
+    fell    TEXT
 ) STRICT;
 
 -- What others are to be told, until they are; those to one place go one after the other.
