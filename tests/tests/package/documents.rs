@@ -54,7 +54,8 @@ fn the_include_defines_what_vhosts_use() {
     assert!(!variables.is_empty());
     for variable in variables {
         let is_defined = include.contains(&format!(" $cid_{variable} {{"))
-            || vhost.contains(&format!("    set $cid_{variable} "));
+            || vhost.contains(&format!("    set $cid_{variable} "))
+            || vhost.contains(&format!("    auth_request_set $cid_{variable} "));
         assert!(is_defined, "$cid_{variable} is not defined");
     }
 }

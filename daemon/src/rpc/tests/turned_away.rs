@@ -62,12 +62,12 @@ async fn who_is_turned_away_from_what_is_written_down() {
         .collect();
     let [ben, anna, carol] = ["ben", "anna", "carol"].map(|name| format!("{name}@example.com"));
     let wanted = [
-        ("Workspaces/Restart", &carol, "demo"),
-        ("Workspaces/Get", &carol, "demo"),
-        ("Workspaces/Restart", &anna, "demo"),
-        ("Jobs/List", &anna, ""),
-        ("Jobs/Get", &anna, "demo"),
         ("Workspaces/Get", &anna, ""),
+        ("Jobs/Get", &anna, "demo"),
+        ("Jobs/List", &anna, ""),
+        ("Workspaces/Restart", &anna, "demo"),
+        ("Workspaces/Get", &carol, "demo"),
+        ("Workspaces/Restart", &carol, "demo"),
     ];
     let wanted = wanted.map(|(rpc, email, project)| (ben.as_str(), rpc, email.as_str(), project));
     assert_eq!(denied, wanted);
