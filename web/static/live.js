@@ -4,7 +4,7 @@
   const live = document.getElementById("live");
   if (!live || !live.dataset.events) return;
   const status = document.getElementById("status");
-  const lost = document.getElementById("lost");
+  const lost = document.getElementById("connection-lost");
   let source, last = 0, jobState = live.dataset.state, settling, waiting = null;
 
   const refresh = async () => {

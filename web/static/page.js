@@ -22,7 +22,7 @@
   };
   offerCopy(document);
 
-  const lost = document.getElementById("lost");
+  const lost = document.getElementById("connection-lost");
   const get = async (path) => {
     const answer = await fetch(path, { cache: "no-store" });
     lost.hidden = true;

@@ -70,7 +70,7 @@ fn a_build_goes_to_a_stage_and_back_by_its_pages() {
         assert!(
             said(&browser, promote.clone())
                 .await?
-                .contains("build 1 runs in test already")
+                .contains("Build 1 runs in test already")
         );
 
         stage.server.commit_file("main", "version", "two").unwrap();

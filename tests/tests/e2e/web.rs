@@ -136,7 +136,7 @@ fn a_failed_job_is_explained() {
         assert!(output.contains("cictl jobs show"), "{output}");
         let page = browser.find(By::Css("main")).await?.text().await?;
         assert!(
-            page.contains("cannot keep the process web running"),
+            page.contains("Cannot keep the process web running"),
             "{page}"
         );
         assert!(!page.contains("it broke"), "an app's log: {page}");
