@@ -74,6 +74,9 @@ pub enum Environment {
     },
     /// The workspace's own, because its branch declares others than base or they cannot be keyed.
     Own {
+        /// Names a shared one with the same, which base once declared; `None`: there can be none.
+        #[serde(default)]
+        key: Option<String>,
         /// How they are declared; none: by `install`.
         dependencies: Vec<Dependencies>,
         /// As in [`Self::Shared`].
@@ -347,7 +350,8 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
                 local: false,
                 install,
             },
-            _ => Environment::Own {
+            (key, _) => Environment::Own {
+                key: key.as_ref().map(|key| keyed(key, project, inspection)),
                 dependencies,
                 local: false,
                 install,
@@ -366,7 +370,8 @@ fn environment(project: &Project, inspection: &Inspection) -> Environment {
             local,
             install: Vec::new(),
         },
-        _ => Environment::Own {
+        (key, _) => Environment::Own {
+            key: key.as_ref().map(|key| keyed(key, project, inspection)),
             dependencies,
             local,
             install: Vec::new(),

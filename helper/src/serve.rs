@@ -205,6 +205,10 @@ fn answer(request: Request) -> Result<Value, Fault> {
             drop::open_umask();
             reply(deps::bring_node(&ask, lines))
         }
+        Request::BringPython(ask) => {
+            drop::open_umask();
+            reply(deps::bring_python(&ask, lines))
+        }
         Request::BringUv(ask) => {
             drop::open_umask();
             reply(deps::bring_uv(&ask, lines))

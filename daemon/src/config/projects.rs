@@ -427,6 +427,12 @@ fn refuse_nested_work_dirs(shelf: &mut Shelf, last: &Shelf, work_root: &Path) {
 }
 
 impl Projects {
+    /// Whether a project's file says today what was read.
+    pub fn is_as_on_disk(project: &Project) -> bool {
+        let text = fs::read_optional(&project.file).ok().flatten();
+        text.is_none_or(|text| project.is_of(&text))
+    }
+
     /// Where a project's workspaces live: its `work_dir`, or below `default`.
     pub fn work_dir(project: &Project, default: &Path) -> PathBuf {
         let default = || default.join(project.name.as_str());

@@ -30,6 +30,8 @@ pub struct Settings {
     pub keep_jobs_days: u16,
     /// For how many days packages are kept that no workspace and no build uses, and a project's newest template.
     pub keep_packages_days: u16,
+    /// Whether a Python that an app wants and the machine does not have is fetched.
+    pub python_downloads: bool,
     /// Open connections per user id; further ones wait.
     pub max_connections_per_uid: usize,
     /// A sandbox's own nginx.
@@ -55,6 +57,7 @@ impl Default for Settings {
             min_free_mib: 64,
             keep_jobs_days: 90,
             keep_packages_days: 30,
+            python_downloads: false,
             max_connections_per_uid: 256,
             nginx: OwnNginx::default(),
             people: People::default(),

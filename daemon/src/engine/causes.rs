@@ -1,5 +1,7 @@
 //! What programs usually mean by their last words, said with what to do.
 
+use cid_protocol::request::SUBMODULES;
+
 /// A cause, told by a line of output.
 struct Cause {
     /// One of these is in the line.
@@ -18,6 +20,62 @@ const CAUSES: &[Cause] = &[
                  release = [[\"mkdir\", \"-p\", \"data\"], [\"python\", \"manage.py\", \"migrate\", \"--noinput\"]]",
             )
         },
+    },
+    Cause {
+        marks: &["No module named '"],
+        mend: |line| {
+            let module = between(line, "No module named '", "'")?;
+            let module = module.split('.').next()?;
+            let removed = REMOVED.iter().find(|(_, all)| all.contains(&module));
+            removed.map(|(minor, _)| older_python(*minor, &format!("it has no {module} any more")))
+        },
+    },
+    Cause {
+        marks: &[
+            "No module named 'pkg_resources",
+            "No module named 'setuptools",
+        ],
+        mend: |_| {
+            said(
+                "an app of some age takes setuptools for installed, and from 81 on it has no pkg_resources: declare \
+                 setuptools<81 where the other packages are declared, or:\n[app]\ninstall = [[\"pip\", \"install\", \
+                 \"-r\", \"requirements.txt\", \"setuptools<81\"]]",
+            )
+        },
+    },
+    Cause {
+        marks: &[
+            "from 'collections'",
+            "module 'collections' has no attribute",
+        ],
+        mend: |line| {
+            let names = ["cannot import name '", "has no attribute '"];
+            let name = names.iter().find_map(|mark| between(line, mark, "'"))?;
+            let is_class = name.starts_with(|c: char| c.is_ascii_uppercase());
+            is_class.then(|| older_python(9, &format!("its collections have no {name} any more")))
+        },
+    },
+    Cause {
+        marks: &[
+            "module 'inspect' has no attribute 'getargspec'",
+            "from 'inspect'",
+            "module 'asyncio' has no attribute 'coroutine'",
+            "longintrepr.h: No such file",
+        ],
+        mend: |line| {
+            let is_other = line.contains("from 'inspect'") && !line.contains("getargspec");
+            (!is_other).then(|| older_python(10, "something is gone there that it uses"))
+        },
+    },
+    Cause {
+        marks: &[
+            "module 'pkgutil' has no attribute 'ImpImporter'",
+            "module 'configparser' has no attribute 'SafeConfigParser'",
+            "module 'configparser' has no attribute 'readfp'",
+            "module 'ssl' has no attribute 'wrap_socket'",
+            "module 'unittest' has no attribute 'makeSuite'",
+        ],
+        mend: |_| Some(older_python(11, "something is gone there that it uses")),
     },
     Cause {
         marks: &["No module named '"],
@@ -48,6 +106,25 @@ const CAUSES: &[Cause] = &[
             is_variable.then(|| {
                 format!("the app wants a variable that nothing sets:\n[env]\n{name} = \"...\"")
             })
+        },
+    },
+    Cause {
+        marks: &["@prisma/client did not initialize yet"],
+        mend: |_| {
+            said(
+                "its client was not made as it was installed: that fetches from binaries.prisma.sh, and reads the schema that \
+                 package.json names (prisma.schema, else prisma/schema.prisma). It can be made in the tree as well:\n[app]\n\
+                 build = [[\"npx\", \"prisma\", \"generate\"]]",
+            )
+        },
+    },
+    Cause {
+        marks: &["The Werkzeug web server is not designed to run in production"],
+        mend: |_| {
+            said(
+                "Flask-SocketIO starts its own server from a terminal alone; by Flask it runs:\n[app]\n\
+                 run.web = [\"flask\", \"--app\", \"MODULE\", \"run\", \"--port\", \"{port}\"]",
+            )
         },
     },
     Cause {
@@ -136,6 +213,42 @@ const CAUSES: &[Cause] = &[
     },
 ];
 
+/// Up to this minor version Python brings these modules.
+const REMOVED: &[(u32, &[&str])] = &[
+    (9, &["formatter", "parser", "symbol"]),
+    (11, &["asynchat", "asyncore", "distutils", "imp", "smtpd"]),
+    (
+        12,
+        &[
+            "aifc",
+            "audioop",
+            "cgi",
+            "cgitb",
+            "chunk",
+            "crypt",
+            "imghdr",
+            "mailcap",
+            "nis",
+            "nntplib",
+            "pipes",
+            "sndhdr",
+            "spwd",
+            "sunau",
+            "telnetlib",
+            "uu",
+            "xdrlib",
+        ],
+    ),
+];
+
+/// The app is older than its Python.
+fn older_python(minor: u32, why: &str) -> String {
+    format!(
+        "the app or a package of it is from before Python 3.{}: {why}. With an older one:\n[app]\npython = \"3.{minor}\"",
+        minor + 1
+    )
+}
+
 const DATABASE: &str =
     "[database]\nkind = \"shared\"\nurl = \"...://USER:PASSWORD@127.0.0.1/DATABASE\"";
 
@@ -159,9 +272,26 @@ fn between<'l>(line: &'l str, begin: &str, end: &str) -> Option<&'l str> {
         .map(|(inner, _)| inner)
 }
 
-/// What to do about what a step's last lines tell; `None`: they tell nothing that is known.
-pub(super) fn mend(lines: &[String]) -> Option<String> {
+/// What to do about what a step's last lines tell, beside what its fault says to do; `None`: they tell nothing that is
+/// known, or nothing more.
+pub(super) fn mend(lines: &[String], said: &str) -> Option<String> {
+    // A module that is in a submodule is in no package.
+    let is_said = |line: &str| {
+        let module = between(line, "No module named '", "'");
+        let module = module.and_then(|module| module.split('.').next());
+        let of_module = |rest: &str, module: &str| {
+            let words = rest.split([' ', ',', '/', '-', '.']);
+            words.into_iter().any(|word| word == module)
+        };
+        let known = said.split_once(SUBMODULES).map(|(_, rest)| rest);
+        known
+            .zip(module)
+            .is_some_and(|(rest, module)| of_module(rest, module))
+    };
     lines.iter().rev().find_map(|line| {
+        if is_said(line) {
+            return None;
+        }
         let holds = |cause: &&Cause| cause.marks.iter().any(|mark| line.contains(mark));
         CAUSES
             .iter()
@@ -184,6 +314,34 @@ mod tests {
             (
                 "ModuleNotFoundError: No module named 'celery.app'",
                 "the module celery:",
+            ),
+            (
+                "ImportError: cannot import name 'Iterator' from 'collections' (/usr/lib/python3.11/collections/__init__.py)",
+                "python = \"3.9\"",
+            ),
+            (
+                "AttributeError: module 'collections' has no attribute 'Callable'",
+                "python = \"3.9\"",
+            ),
+            (
+                "ModuleNotFoundError: No module named 'distutils'",
+                "python = \"3.11\"",
+            ),
+            (
+                "ModuleNotFoundError: No module named 'cgi'",
+                "python = \"3.12\"",
+            ),
+            (
+                "src/x.c:12:10: fatal error: longintrepr.h: No such file or directory",
+                "python = \"3.10\"",
+            ),
+            (
+                "ModuleNotFoundError: No module named 'pkg_resources'",
+                "setuptools<81",
+            ),
+            (
+                "ImportError: cannot import name 'getargspec' from 'inspect' (/usr/lib/python3.11/inspect.py)",
+                "python = \"3.10\"",
             ),
             ("KeyError: 'REDIS_HOST'", "REDIS_HOST = \"...\""),
             (
@@ -215,16 +373,27 @@ mod tests {
             ("npm ERR! code ENOTFOUND", "does not reach"),
         ] {
             let lines = ["before".to_owned(), line.to_owned(), "after".to_owned()];
-            let mend = mend(&lines).unwrap_or_default();
+            let mend = mend(&lines, "").unwrap_or_default();
             assert!(mend.contains(word), "{line}: {mend}");
         }
         for line in [
             "KeyError: 'name'",
             "listening on 127.0.0.1:6379",
+            "ImportError: cannot import name 'orderedict' from 'collections' (x)",
             "Page not found: /favicon.ico: not found",
             "all is well",
         ] {
-            assert_eq!(mend(&[line.to_owned()]), None, "{line}");
+            assert_eq!(mend(&[line.to_owned()], ""), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_module_of_a_submodule_is_in_no_package() {
+        let line = "ModuleNotFoundError: No module named 'libs_theme.urls'".to_owned();
+        let of = |said: &str| mend(std::slice::from_ref(&line), said).is_some();
+        assert!(of("") && of("cid does not fetch submodules: other stays empty"));
+        assert!(!of(
+            "likely: cid does not fetch submodules: a, web/libs_theme stays empty"
+        ));
     }
 }

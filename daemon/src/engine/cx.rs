@@ -357,6 +357,11 @@ impl Cx {
             .await
     }
 
+    /// Whether a Python may be fetched that the machine does not have.
+    pub fn may_fetch_python(&self) -> bool {
+        self.inner.settings.python_downloads
+    }
+
     /// How large the project's mirror may get, in bytes.
     pub fn max_repository(&self) -> u64 {
         let settings = &self.inner.settings;

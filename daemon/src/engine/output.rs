@@ -68,6 +68,7 @@ impl Log {
 async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
     let mut last = Last::new(FAILURE_BYTES.most, FAILURE_LINES.most);
     let mut head = Head::default();
+    let mut noise = Last::new(FAILURE_BYTES.most, FAILURE_HEAD.most);
     let mut tail = Last::new(STEP_LOG_END.most, usize::MAX);
     let mut batch = Vec::new();
     let mut batched = 0;
@@ -80,8 +81,13 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
         match next {
             Ok(Some(line)) => {
                 let line = sink.redact(line);
-                head.push(&line);
-                last.push(line.clone());
+                match is_noise(&line) {
+                    true => noise.push(line.clone()),
+                    false => {
+                        head.push(&line);
+                        last.push(line.clone());
+                    }
+                }
                 let bytes = line.len() + 1;
                 if sink.used.fetch_add(bytes, Ordering::Relaxed) >= JOB_LOG.most {
                     tail.push(line);
@@ -102,10 +108,36 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
         }
     }
     batch.extend(tail.with_gap());
-    Ended {
-        last: head.before(last),
-        rest: batch,
-    }
+    let last = match last.lines.is_empty() {
+        true => noise.lines.into(),
+        false => head.before(last),
+    };
+    Ended { last, rest: batch }
+}
+
+/// Whether a line of a failure hides what counts: a compiler's warnings with the code they are about, and sums of
+/// archives. The job's whole log has them.
+fn is_noise(line: &str) -> bool {
+    const MARKS: &[&str] = &[
+        " warning: ",
+        " note: ",
+        "npm warn deprecated",
+        "npm WARN deprecated",
+        "--hash=sha",
+        ": In function ",
+        ": In member function ",
+        "In file included from ",
+    ];
+    // `  123 |   code`, `      |   ^~~~`
+    let is_code = || {
+        let (before, _) = line.split_once('|')?;
+        let before = before.trim_end_matches(' ');
+        let number = before.trim_start_matches(' ');
+        let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+        Some(before.len() < line.len() && line.starts_with("  ") && is_number)
+    };
+    let is_fault = line.contains("error") || line.contains("fatal");
+    !is_fault && (MARKS.iter().any(|mark| line.contains(mark)) || is_code().unwrap_or(false))
 }
 
 impl Sink {
@@ -293,6 +325,32 @@ mod tests {
             assert_eq!(told, "a *** b *** c ***");
             let told = redact(&listed, "hunter2-live-end, nothing".into());
             assert_eq!(told, "***, nothing");
+        }
+    }
+
+    #[test]
+    fn warnings_of_a_compiler_do_not_hide_its_error() {
+        for line in [
+            "core/x.c:12:3: warning: \u{2018}f\u{2019} is deprecated [-Wdeprecated-declarations]",
+            "   12 |   f(a);",
+            "      |   ^~~~",
+            "/usr/include/x.h:5:1: note: declared here",
+            "core/x.c: In function \u{2018}main\u{2019}:",
+            "npm warn deprecated glob@7.2.3: Glob versions prior to v9 are no longer supported",
+            "    --hash=sha256:00112233 \\",
+        ] {
+            assert!(is_noise(line), "{line}");
+        }
+        for line in [
+            "/usr/bin/ld: cannot find -lpython3.12: No such file or directory",
+            "x.c:1:2: error: unknown type name; warning: x",
+            "collect2: error: ld returned 1 exit status",
+            "npm error code E404",
+            "  a | b",
+            "| x",
+            "  File \"x.py\", line 3, in f",
+        ] {
+            assert!(!is_noise(line), "{line}");
         }
     }
 

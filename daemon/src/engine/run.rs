@@ -207,7 +207,8 @@ impl Runner {
         } else {
             fault.message
         };
-        let likely = causes::mend(&output).filter(|_| !cancelled);
+        let hint = fault.hint.as_deref().unwrap_or_default();
+        let likely = causes::mend(&output, hint).filter(|_| !cancelled);
         let hint = match (fault.hint, likely) {
             (Some(hint), Some(likely)) => Some(format!("{hint}\nlikely: {likely}")),
             (hint, likely) => hint.or(likely),

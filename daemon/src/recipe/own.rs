@@ -14,6 +14,8 @@ pub enum OwnValue {
     Secret,
     /// The host name in the workspace's address, and those of this machine, with commas between.
     Host,
+    /// The host name alone.
+    OneHost,
     /// Its address without the slash at the end.
     Origin,
     /// A SQLite file of its own.
@@ -25,7 +27,7 @@ impl OwnValue {
     pub fn told(self) -> &'static str {
         match self {
             Self::Secret => "a random text",
-            Self::Host => "the host name",
+            Self::Host | Self::OneHost => "the host name",
             Self::Origin => "the address",
             Self::Database => "a SQLite file",
         }
@@ -48,8 +50,20 @@ const SECRETS: &[&str] = &[
 ];
 
 /// Where Django's lists of names and origins are read from. Other lists of hosts mean other things.
-const HOSTS: &[&str] = &["ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"];
-const ORIGINS: &[&str] = &["CSRF_TRUSTED_ORIGINS", "DJANGO_CSRF_TRUSTED_ORIGINS"];
+pub(super) const HOSTS: &[&str] = &["ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"];
+pub(super) const HOSTS_OF_PLATFORMS: &[&str] = &[
+    "ALLOWED_HOST",
+    "DJANGO_ALLOWED_HOST",
+    "RAILWAY_PUBLIC_DOMAIN",
+    "RENDER_EXTERNAL_HOSTNAME",
+];
+pub(super) const ORIGINS: &[&str] = &["CSRF_TRUSTED_ORIGINS", "DJANGO_CSRF_TRUSTED_ORIGINS"];
+/// Where an app reads its own address from. Many other apps' variables of these names mean something else: it must be
+/// one of this machine that stands there for it.
+const SITES: &[&str] = &["APP_URL", "BASE_URL", "PUBLIC_URL", "SITE_ROOT", "SITE_URL"];
+const LOCAL_SITES: &[&str] = &["//localhost", "//127.0.0.1"];
+/// How a line shows that it reads a list with spaces between, in lower case.
+const SPACES: &[&str] = &["split()", "split(\" \")", "split(' ')"];
 /// How a line shows that it reads a list with commas between, in lower case.
 const COMMAS: &[&str] = &["split(\",\")", "split(',')", "csv()", "env.list(", ".list("];
 
@@ -79,7 +93,7 @@ impl Over {
 /// Where the repository's settings refuse each visitor of a workspace, and the operator has chosen none.
 pub(super) fn over(project: &Project, inspection: &Inspection) -> Option<Over> {
     let settings = inspection.settings.as_ref()?;
-    if settings.module.is_empty() || super::settings(project).is_some() {
+    if settings.has_others || super::settings(project).is_some() {
         return None;
     }
     let mut lines = Vec::new();
@@ -105,9 +119,8 @@ pub(super) fn refuses_host(project: &Project, settings: &DjangoSettings) -> bool
                 .strip_prefix('.')
                 .is_some_and(|rest| domain == rest || domain.ends_with(&format!(".{rest}")))
     };
-    // Without a list, Django in debug mode answers to names below localhost.
-    let by_debug = hosts.is_empty() && settings.is_debug && domain.ends_with("localhost");
-    !by_debug && !hosts.iter().any(lets_in)
+    // In debug mode newer versions of Django answer to names below localhost without a list, older ones do not.
+    !hosts.iter().any(lets_in)
 }
 
 /// Name -> what it is set to.
@@ -137,11 +150,16 @@ fn value(read: &ReadVariable) -> Option<OwnValue> {
     let name = read.name.as_str();
     let line = read.line.to_ascii_lowercase();
     // In JSON, or with spaces between, it would be written otherwise.
-    let has_commas = COMMAS.iter().any(|list| line.contains(list));
+    let has = |marks: &[&str]| marks.iter().any(|mark| line.contains(mark));
+    let (has_commas, has_spaces) = (has(COMMAS), has(SPACES));
+    let is_hosts = HOSTS.contains(&name) || line.starts_with("allowed_hosts");
     match read.unset {
-        _ if HOSTS.contains(&name) && has_commas => Some(OwnValue::Host),
-        _ if ORIGINS.contains(&name) && has_commas => Some(OwnValue::Origin),
+        _ if is_hosts && has_commas => Some(OwnValue::Host),
+        _ if is_hosts && has_spaces => Some(OwnValue::OneHost),
+        _ if ORIGINS.contains(&name) && (has_commas || has_spaces) => Some(OwnValue::Origin),
+        _ if SITES.contains(&name) && has(LOCAL_SITES) => Some(OwnValue::Origin),
         Unset::Default => None,
+        _ if HOSTS_OF_PLATFORMS.contains(&name) => Some(OwnValue::OneHost),
         _ if SECRETS.contains(&name) => Some(OwnValue::Secret),
         Unset::Fails if name == "DATABASE_URL" && !line.contains("postgres") => {
             Some(OwnValue::Database)
@@ -198,15 +216,52 @@ mod tests {
             of("", "ALLOWED_HOSTS", Fails, "json.loads(os.environ["),
             None
         );
-        assert_eq!(
-            of(
-                "",
+        for (name, unset, line, expected) in [
+            (
                 "ALLOWED_HOSTS",
                 Fails,
-                "os.environ['ALLOWED_HOSTS'].split()"
+                "os.environ['ALLOWED_HOSTS'].split()",
+                Some(OwnValue::OneHost),
             ),
-            None
-        );
+            (
+                "DJANGO_ALLOWED_HOSTS",
+                Default,
+                "os.environ.get('DJANGO_ALLOWED_HOSTS', 'localhost').split(' ')",
+                Some(OwnValue::OneHost),
+            ),
+            (
+                "MY_HOSTS",
+                Default,
+                "ALLOWED_HOSTS = os.getenv('MY_HOSTS', '').split(',')",
+                Some(OwnValue::Host),
+            ),
+            (
+                "RENDER_EXTERNAL_HOSTNAME",
+                Nothing,
+                "",
+                Some(OwnValue::OneHost),
+            ),
+            (
+                "SITE_ROOT",
+                Default,
+                "SITE_ROOT = os.getenv('SITE_ROOT', 'http://localhost:8000')",
+                Some(OwnValue::Origin),
+            ),
+            (
+                "SITE_ROOT",
+                Default,
+                "SITE_ROOT = os.getenv('SITE_ROOT', '/srv')",
+                None,
+            ),
+            (
+                "SEARCH_URL",
+                Default,
+                "os.getenv('SEARCH_URL', 'http://localhost:9200')",
+                None,
+            ),
+        ] {
+            assert_eq!(of("", name, unset, line), expected, "{name}: {line}");
+        }
         let given = "[env]\nSECRET_KEY = \"x\"";
         assert_eq!(of(given, "SECRET_KEY", Fails, ""), None);
         let database = "[database]\nkind = \"shared\"\nurl = \"sqlite:////x\"";

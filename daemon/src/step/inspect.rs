@@ -16,7 +16,7 @@ use crate::{
 use cid_kernel::fs;
 use cid_protocol::{
     fault::{Fault, FaultContext},
-    request,
+    request::{self, SUBMODULES, WantedPython},
     run_file::{MadeFrom, RunFile, WEB},
 };
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,9 @@ pub struct Inspected {
     pub base: String,
     /// What to install, release and run.
     pub recipe: Recipe,
+    /// Which Python it asks for.
+    #[serde(default)]
+    pub python: WantedPython,
     /// What the instance is made from.
     pub made_from: MadeFrom,
     /// The instance that answers is made from the same and runs: there is nothing to do.
@@ -146,8 +149,19 @@ impl Step for Inspect {
             cx.line(format!("found {}", inspection.found.join(", ")))
                 .await;
         }
+        if !Projects::is_as_on_disk(&project) {
+            cx.note(format!(
+                "{} has changed since it was read: `cictl project check {}` reads it",
+                project.file.display(),
+                project.name
+            ));
+        }
         for note in &inspection.notes {
             cx.note(note);
+        }
+        if !inspection.submodules.is_empty() {
+            let all = inspection.submodules.join(", ");
+            cx.note(format!("{SUBMODULES}{all} stays empty"));
         }
         let recipe = Recipe::new(&project, &inspection)?;
         let recipe = match project_site::workspaces(cx.sys(), &project) {
@@ -204,6 +218,7 @@ impl Step for Inspect {
             commit,
             base,
             recipe,
+            python: inspection.python,
             made_from,
             unchanged,
             near,

@@ -6,7 +6,7 @@ use super::{
     installed::Installed,
     make_directory::{TREE, purge},
     network::{for_installers, settings_of_person},
-    node,
+    node, python,
     shared::{Condition, Shared},
 };
 use crate::{
@@ -137,25 +137,49 @@ impl InstallDependencies {
                         .own(cx, inspected, (dependencies, local, install), node)
                         .await;
                 }
-                self.place_in_tree(cx, &shared.target, false).await?;
-                let installed = Installed::of(shared.target.clone(), &dependencies, app);
-                match local || shared.is_without_local()? {
-                    false => installed,
-                    true => Installed {
-                        path: Some(self.install_local(cx, Some(&shared.target)).await?),
-                        shared: Some(shared.target),
-                        ..installed
-                    },
-                }
+                self.use_shared(cx, shared, (&dependencies, local), app)
+                    .await?
             }
             Environment::Own {
+                key,
                 dependencies,
                 local,
                 install,
             } => {
+                // Base may have gone on since, or have gone back.
+                let shared = key.map(|key| Shared::of(cx, key));
+                if let Some(shared) = shared.filter(Shared::is_complete)
+                    && shared.look(cx).await? == Condition::Sound
+                {
+                    return self
+                        .use_shared(cx, shared, (&dependencies, local), app)
+                        .await;
+                }
                 self.own(cx, inspected, (dependencies, local, install), node)
                     .await?
             }
+        })
+    }
+}
+
+impl InstallDependencies {
+    /// Takes packages that lie ready for all workspaces.
+    async fn use_shared(
+        &self,
+        cx: &Cx,
+        shared: Shared,
+        (dependencies, local): (&[Dependencies], bool),
+        app: &Path,
+    ) -> Result<Installed, Fault> {
+        self.place_in_tree(cx, &shared.target, false).await?;
+        let installed = Installed::of(shared.target.clone(), dependencies, app);
+        Ok(match local || shared.is_without_local()? {
+            false => installed,
+            true => Installed {
+                path: Some(self.install_local(cx, Some(&shared.target)).await?),
+                shared: Some(shared.target),
+                ..installed
+            },
         })
     }
 }
@@ -166,32 +190,48 @@ pub(super) fn builds(cx: &Cx) -> Resource {
     Resource::Builds(cx.project_name().clone())
 }
 
-/// Builds, bringing in uv if it is missing, and returns the core that it used. No core is held while uv is
-/// brought in.
+/// Builds, bringing in uv or a Python if they are missing, and returns the core that it used. No core is held while
+/// they are brought in.
 pub(super) async fn build(
     cx: &Cx,
     identity: Identity,
-    request: BuildPackages,
+    mut request: BuildPackages,
 ) -> Result<(Turn, Built), Fault> {
-    let core = cx.turn(Resource::Core).await?;
-    let built = cx.ask(identity.clone(), request.clone()).await?;
-    if built != Built::WantsUv {
-        return Ok((core, built));
+    let has_python = |kind: &Dependencies| kind.is_python();
+    if request.dependencies.is_empty() || request.dependencies.iter().any(has_python) {
+        python::bring(cx).await?;
     }
-    drop(core);
-    if let Err(fault) = bring_uv(cx, &request.tools_dir).await {
-        if fault.cancelled {
-            return Err(fault);
+    let core = cx.turn(Resource::Core).await?;
+    let mut built = cx.ask(identity.clone(), request.clone()).await?;
+    let mut core = Some(core);
+    // Each is wanted once at most.
+    for _ in 0..2 {
+        match built {
+            Built::WantsUv => {
+                drop(core.take());
+                if let Err(fault) = bring_uv(cx, &request.tools_dir).await {
+                    if fault.cancelled {
+                        return Err(fault);
+                    }
+                    cx.line(format!("{fault}; going on with pip")).await;
+                }
+                request.or_pip = true;
+            }
+            Built::WantsPython(minor) => {
+                drop(core.take());
+                python::fetch(minor, cx).await?;
+                request.python = Some(format!("3.{minor}"));
+            }
+            Built::Complete | Built::NotShared => break,
         }
-        cx.line(format!("{fault}; going on with pip")).await;
+        let again = cx.turn(Resource::Core).await?;
+        core = Some(again);
+        built = cx.ask(identity.clone(), request.clone()).await?;
     }
-    let request = BuildPackages {
-        or_pip: true,
-        ..request
-    };
-    let core = cx.turn(Resource::Core).await?;
-    let built = cx.ask(identity, request).await?;
-    Ok((core, built))
+    match core {
+        Some(core) => Ok((core, built)),
+        None => Ok((cx.turn(Resource::Core).await?, built)),
+    }
 }
 
 /// In a sandbox: where that person has settings of installers.
@@ -298,6 +338,7 @@ impl InstallDependencies {
             target: target.to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
             or_pip: false,
+            may_bring_python: cx.may_fetch_python(),
             own_home: cx.sys().is_host(),
             env: for_installers(&*cx.project()?, values),
         })

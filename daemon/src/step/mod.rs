@@ -34,6 +34,7 @@ mod open_socket;
 mod own_packages;
 mod publish;
 mod push_branch;
+mod python;
 mod record_build;
 mod record_deployment;
 mod record_made;

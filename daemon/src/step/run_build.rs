@@ -115,7 +115,7 @@ pub(super) fn surroundings(home: &Path, cx: &Cx) -> Result<BTreeMap<String, Stri
     for (name, value) in cx.output::<Inspect>()?.recipe.own {
         let value = match value {
             OwnValue::Secret => random_text()?,
-            OwnValue::Host => "localhost".to_owned(),
+            OwnValue::Host | OwnValue::OneHost => "localhost".to_owned(),
             OwnValue::Origin => "http://localhost".to_owned(),
             OwnValue::Database => format!("sqlite:///{}", text(&home.join(HOME).join(DATABASE))),
         };

@@ -59,6 +59,7 @@ pub(super) fn own_variables(
         let value = match value {
             // Tools of the machine's ask by these.
             OwnValue::Host => format!("{},localhost,127.0.0.1", values.host),
+            OwnValue::OneHost => values.host.clone(),
             OwnValue::Origin => values.url.trim_end_matches('/').to_owned(),
             OwnValue::Database => {
                 let file = Path::new(&values.directory).join(HOME).join(DATABASE);

@@ -1,8 +1,11 @@
 //! uv where it can be had, pip otherwise.
 
 use super::{
-    python::{self, Found},
-    settings, uv,
+    brought,
+    python::{self, Found, Version},
+    settings,
+    unbuilt::{self, Unbuilt},
+    uv,
     work::Work,
 };
 use crate::{
@@ -15,7 +18,10 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// What a fault says where the packages want another Python than the repository asks for.
@@ -42,6 +48,8 @@ fn needed_python(line: &str) -> Option<String> {
 pub(super) struct Installer<'a> {
     target: &'a Path,
     python: PathBuf,
+    /// `None`: it is that of another environment.
+    version: Option<Version>,
     /// `None`: pip.
     uv: Option<PathBuf>,
     /// The environment is for the operator's own commands, which may want pip.
@@ -50,13 +58,15 @@ pub(super) struct Installer<'a> {
     lines: Lines<'a>,
 }
 
-/// The Python of the machine's that fits what the repository wants, and a line that tells it.
+/// The Python of the machine's, or one that was brought in, that fits what the repository wants, and a line that tells
+/// it.
 ///
 /// # Errors
 /// No Python fits.
 pub(super) fn which_python(
     wanted: &Wanted,
     uv: Option<&Path>,
+    tools_dir: &Path,
     env: &Environment,
 ) -> Result<(Found, String), Fault> {
     let why = wanted.text();
@@ -66,9 +76,9 @@ pub(super) fn which_python(
             .iter()
             .find_map(|one| find_by_uv(one, uv?, env))
     };
-    let Some(found) = python::find(wanted, env).or_else(by_uv) else {
-        let any = python::find(&Wanted::default(), env).ok_or_else(python::none)?;
-        return Err(python::missing(wanted, &any));
+    let by_cid = || brought::find(tools_dir, wanted, env);
+    let Some(found) = python::find(wanted, env).or_else(by_cid).or_else(by_uv) else {
+        return Err(python::missing(wanted, &python::all(env)));
     };
     let [major, minor, micro] = found.version;
     let told = format!(
@@ -102,19 +112,30 @@ impl<'a> Installer<'a> {
     pub(super) fn choose(
         ask: &'a BuildPackages,
         work: &Work,
-        wanted: &Wanted,
+        (wanted, old_tools): (&Wanted, bool),
         lines: Lines<'a>,
     ) -> Result<Option<Self>, Fault> {
-        let env = settings::environment(&ask.target, work, &ask.env);
+        let mut env = settings::environment(&ask.target, work, &ask.env);
         let uv = uv::find(&ask.tools_dir, &env);
         if uv.is_none() && !ask.or_pip {
             return Ok(None);
         }
-        let (found, told) = which_python(wanted, uv.as_deref(), &env)?;
+        let (found, told) = which_python(wanted, uv.as_deref(), &ask.tools_dir, &env)?;
         lines(&told);
+        if old_tools {
+            let file = work.cache().with_file_name("build-tools.txt");
+            // Those before know nothing of this Python.
+            let text = match found.version >= [3, 12, 0] {
+                true => "setuptools<81\ncython<3\n",
+                false => "setuptools<58\ncython<3\n",
+            };
+            fs::write(&file, text).map_err(|error| Fault::io("write", &file, error))?;
+            env.insert("UV_BUILD_CONSTRAINT".into(), file.into());
+        }
         let installer = Self {
             target: &ask.target,
             python: found.path,
+            version: Some(found.version),
             uv,
             with_pip: ask.dependencies.is_empty(),
             env,
@@ -134,6 +155,7 @@ impl<'a> Installer<'a> {
         Self {
             target,
             python: other.join("bin/python"),
+            version: None,
             uv: uv::find(tools_dir, &env),
             with_pip: false,
             env,
@@ -260,6 +282,22 @@ impl<'a> Installer<'a> {
         }
     }
 
+    /// Adds setuptools to an environment of a Python whose own environments have it, where nothing asks for another one:
+    /// apps of its time take pkg_resources for there. It is convenience.
+    pub(super) fn add_setuptools(&self) {
+        let is_of_its_time = self.version.is_some_and(|version| version < [3, 12, 0]);
+        let lib = self.target.join("lib");
+        let folders = fs::read_dir(&lib).into_iter().flatten().flatten();
+        let mut folders = folders.map(|entry| entry.path().join("site-packages/setuptools"));
+        if self.uv.is_none() || !is_of_its_time || folders.any(|folder| folder.exists()) {
+            return;
+        }
+        let words = [self.compile(), "--quiet", "setuptools<81"].map(Into::into);
+        if let Err(fault) = self.pip("install", words, Path::new("/")) {
+            (self.lines)(&format!("going on without setuptools: {fault}"));
+        }
+    }
+
     /// Installs packages, without what they need, so that they are used where they lie.
     pub(super) fn install_editable(&self, folders: &[PathBuf], app: &Path) -> Result<(), Fault> {
         let each = |folder: &PathBuf| ["--editable".into(), folder.into()];
@@ -307,9 +345,18 @@ impl<'a> Installer<'a> {
         let argv: Vec<OsString> = std::iter::once(program).chain(arguments).collect();
         let said: Mutex<Option<String>> = Mutex::default();
         let newer: Mutex<Option<String>> = Mutex::default();
+        let unbuilt: Mutex<Option<String>> = Mutex::default();
+        let by_old_tools = AtomicBool::default();
         let status = command::run(Code::Untrusted, &argv, &self.env, dir, &|line| {
             if let Some(version) = needed_python(line) {
                 *newer.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
+            }
+            if unbuilt::is_of_old_tools(line) {
+                by_old_tools.store(true, Ordering::Relaxed);
+            }
+            if let Some(package) = Unbuilt::package_in(line) {
+                let mut unbuilt = unbuilt.lock().unwrap_or_else(PoisonError::into_inner);
+                unbuilt.get_or_insert(package);
             }
             if ["error:", "ERROR:", "  ×", "Error:"]
                 .iter()
@@ -330,6 +377,18 @@ impl<'a> Installer<'a> {
             );
         }
         let tool = if self.uv.is_some() { "uv" } else { "pip" };
+        let unbuilt = unbuilt.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(package), Some(python)) = (unbuilt, self.version) {
+            let by_old_tools = by_old_tools.into_inner();
+            let unbuilt = Unbuilt {
+                package,
+                python,
+                by_old_tools,
+            };
+            return Err(unbuilt.fault().hint(format!(
+                "the lines {tool} wrote before say what it lacks: a compiler, headers of a library, or code for this Python"
+            )));
+        }
         let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
         let cause =
             said.unwrap_or_else(|| format!("{tool} ended with status {}", command::code(status)));

@@ -4,15 +4,19 @@
 //! What is installed may come with code that runs meanwhile. Nothing that one build writes is there for
 //! another: its HOME and its cache go with it, and uv is brought in by somebody else.
 
+mod another;
+mod brought;
 mod export;
 mod for_tree;
 mod installer;
 mod local;
 pub(super) mod node;
+mod pipfile;
 pub(super) mod python;
 mod seal;
 mod settings;
 pub(super) mod tools;
+mod unbuilt;
 mod uv;
 mod work;
 
@@ -26,15 +30,16 @@ use super::{
     },
     tree::purge,
 };
+use another::{Another, another};
 use cid_protocol::{
     fault::Fault,
     request::{
-        BringNode, BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies, FindNode,
-        FindPython, InstallLocal, LocalInstalled, NodeFound, PlacePackages, Placed, PythonFound,
-        SealPackages,
+        BringNode, BringPython, BringUv, BuildPackages, Built, CheckPackages, Checked,
+        Dependencies, FindNode, FindPython, InstallLocal, LocalInstalled, NodeFound, PlacePackages,
+        Placed, PythonFound, SealPackages,
     },
 };
-use installer::{Installer, version_needed};
+use installer::Installer;
 use std::{fs, path::Path};
 use work::Work;
 
@@ -53,8 +58,28 @@ pub(super) fn bring_uv(ask: &BringUv, lines: Lines) -> Result<(), Fault> {
 pub(super) fn find_python(ask: &FindPython) -> Result<PythonFound, Fault> {
     let env = settings::of_operator(&ask.env);
     let uv = uv::find(&ask.tools_dir, &env);
-    let (_, told) = installer::which_python(&ask.wanted.clone().into(), uv.as_deref(), &env)?;
-    Ok(PythonFound { told })
+    let wanted: Wanted = ask.wanted.clone().into();
+    match installer::which_python(&wanted, uv.as_deref(), &ask.tools_dir, &env) {
+        Ok((_, told)) => Ok(PythonFound { bring: None, told }),
+        Err(fault) => match python::to_bring(&wanted).filter(|_| ask.may_bring) {
+            Some(minor) => Ok(PythonFound {
+                bring: Some(minor),
+                told: format!(
+                    "Python 3.{minor}, which is fetched: {}",
+                    wanted.text().unwrap_or_default()
+                ),
+            }),
+            None => Err(fault),
+        },
+    }
+}
+
+/// Brings a Python in where it is not there yet.
+///
+/// # Errors
+/// It cannot be fetched.
+pub(super) fn bring_python(ask: &BringPython, lines: Lines) -> Result<(), Fault> {
+    brought::bring(ask, lines)
 }
 
 /// Says which Node runs an app. Nothing of a repository runs.
@@ -83,16 +108,30 @@ pub(super) fn build(ask: &BuildPackages, lines: Lines) -> Result<Built, Fault> {
     let mirror = open_mirror(&ask.mirror)?;
     let snapshot = Snapshot::open(&mirror, &ask.commit, &ask.app_dir)?;
     purge::make_empty(&ask.target)?;
-    let mut built = install(ask, &mirror, &snapshot, None, lines);
-    if let Err(fault) = &built
-        && let Some(version) = version_needed(fault)
-        && ask.python.is_none()
-        && let Some(newer) = newer_python(ask, &snapshot, version)?
-    {
-        lines(&format!("{fault}: once more with such a one"));
+    let (mut other, mut old_tools) = (None, false);
+    let built = loop {
+        let built = install(ask, &mirror, &snapshot, (other.clone(), old_tools), lines);
+        let (Err(fault), false) = (&built, other.is_some()) else {
+            break built;
+        };
+        match another(ask, &snapshot, fault.clone())? {
+            Another::Take(python, why) => {
+                lines(&format!("{why}: once more with such a one"));
+                other = Some(python);
+            }
+            Another::OldTools(why) if !old_tools => {
+                lines(&format!("{why}: once more with an older one"));
+                old_tools = true;
+            }
+            Another::OldTools(_) => break built,
+            Another::Bring(minor) => {
+                discard(&ask.target)?;
+                return Ok(Built::WantsPython(minor));
+            }
+            Another::Tell(fault) => break Err(fault),
+        }
         purge::make_empty(&ask.target)?;
-        built = install(ask, &mirror, &snapshot, Some(newer), lines);
-    }
+    };
     built.inspect_err(|_| {
         // The reason it failed matters more than a rest, which the next attempt removes as well.
         let _ = discard(&ask.target);
@@ -142,31 +181,11 @@ pub(super) fn place(ask: &PlacePackages) -> Result<Placed, Fault> {
     for_tree::place(ask)
 }
 
-/// What to ask for where the packages need at least this version, the repository names none, and the machine has one.
-fn newer_python(
-    ask: &BuildPackages,
-    snapshot: &Snapshot<'_>,
-    version: &str,
-) -> Result<Option<Wanted>, Fault> {
-    if Wanted::read(snapshot, None)?.is_pinned() {
-        return Ok(None);
-    }
-    let env = settings::of_operator(&ask.env);
-    let uv = uv::find(&ask.tools_dir, &env);
-    // The packages of that time are made for the oldest that will do.
-    let wanted = [
-        Wanted::read(snapshot, Some(version))?,
-        Wanted::at_least(version),
-    ];
-    let has = |wanted: &Wanted| installer::which_python(wanted, uv.as_deref(), &env).is_ok();
-    Ok(wanted.into_iter().find(has))
-}
-
 fn install(
     ask: &BuildPackages,
     mirror: &git2::Repository,
     snapshot: &Snapshot<'_>,
-    wanted: Option<Wanted>,
+    (wanted, old_tools): (Option<Wanted>, bool),
     lines: Lines,
 ) -> Result<Built, Fault> {
     let work = Work::begin(&ask.target, ask.own_home)?;
@@ -176,7 +195,7 @@ fn install(
             Some(wanted) => wanted,
             None => Wanted::read(snapshot, ask.python.as_deref())?,
         };
-        let Some(installer) = Installer::choose(ask, &work, &wanted, lines)? else {
+        let Some(installer) = Installer::choose(ask, &work, (&wanted, old_tools), lines)? else {
             return Ok(Built::WantsUv);
         };
         installer.make_environment()?;
@@ -209,6 +228,9 @@ fn install(
             local::take_out(installer, &ask.target, &sources, app)?;
         }
     }
+    if let (true, Some(installer)) = (ask.install.is_empty(), &python) {
+        installer.add_setuptools();
+    }
     if let (false, Some(installer)) = (ask.install.is_empty(), &python) {
         let app = export::export_all(mirror, snapshot, &sources)?;
         for command in &ask.install {
@@ -229,6 +251,14 @@ fn by_uv(installer: &Installer<'_>, kind: &Kind, app: &Path) -> Result<(), Fault
     match kind.dependencies {
         Dependencies::UvLock => installer.sync(app),
         Dependencies::Requirements => installer.install_requirements(app),
+        Dependencies::Pipenv => {
+            let list = pipfile::requirements(&app.join(kind.file))?;
+            let file = app.join(EXPORTED);
+            fs::write(&file, list).map_err(|error| Fault::io("write", &file, error))?;
+            installer.install_exported(app, EXPORTED)?;
+            // It belongs into no tree.
+            fs::remove_file(&file).map_err(|error| Fault::io("remove", &file, error))
+        }
         _ => installer.install_project_dependencies(app),
     }
 }

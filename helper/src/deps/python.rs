@@ -14,7 +14,7 @@ use std::{
 /// The distribution's own: it stays where it is, unlike one that a person installed.
 const SYSTEM: &str = "/usr/bin/python3";
 /// Minor versions looked for by name.
-const MINORS: std::ops::Range<u32> = 8..21;
+const MINORS: std::ops::Range<u32> = 6..21;
 
 /// The machine's own Python, with its version in the name where the distribution does so; part of
 /// the key of shared environments, which an upgrade of it breaks.
@@ -32,6 +32,17 @@ pub(super) struct Found {
     pub(super) path: PathBuf,
     /// What it says of itself.
     pub(super) version: Version,
+}
+
+impl Found {
+    fn minor(&self) -> u32 {
+        self.version[1]
+    }
+
+    fn shown(&self) -> String {
+        let [major, minor, micro] = self.version;
+        format!("{major}.{minor}.{micro}")
+    }
 }
 
 /// Finds one that will do, for the first version asked for that there is: the system's, the first on
@@ -59,31 +70,78 @@ pub(super) fn none() -> Fault {
     Fault::new("cannot find python3 on PATH").hint("install the packages python3 and python3-venv")
 }
 
-/// None of the machine's fits.
-pub(super) fn missing(wanted: &Wanted, any: &Found) -> Fault {
-    let [major, minor, micro] = any.version;
+/// The Pythons that programs find by name, one of each minor version, the distribution's first.
+pub(super) fn all(env: &Environment) -> Vec<Found> {
+    let on_path = |name: &str| command::find(OsStr::new(name), env, Path::new("/")).ok();
+    let by_version = MINORS.map(|minor| on_path(&format!("python3.{minor}")));
+    let names = [Some(PathBuf::from(SYSTEM)), on_path("python3")];
+    let mut found: Vec<Found> = Vec::new();
+    for path in names.into_iter().chain(by_version).flatten() {
+        let one = look_at(path, env);
+        found.extend(one.filter(|one| !found.iter().any(|other| other.minor() == one.minor())));
+    }
+    found
+}
+
+/// None of these, which are all that there are, fits.
+pub(super) fn missing(wanted: &Wanted, there: &[Found]) -> Fault {
+    if there.is_empty() {
+        return none();
+    }
+    let shown: Vec<String> = there.iter().map(Found::shown).collect();
     let fault = Fault::new(format!(
-        "cannot find the Python that the repository wants: {}; this machine has {major}.{minor}.{micro}",
-        wanted.text().unwrap_or_default()
+        "cannot find the Python that the repository wants: {}; this machine has {}",
+        wanted.text().unwrap_or_default(),
+        shown.join(", ")
     ));
-    let Some(minor) = oldest_that_fits(wanted) else {
-        return fault.hint("no version is all of these: mend what the repository says");
+    let minor = oldest_that_fits(wanted);
+    // What a package requires, its installer refuses as well.
+    let nearest = match (minor, wanted.is_required()) {
+        (_, true) => None,
+        (Some(minor), false) => there.iter().min_by_key(|one| one.minor().abs_diff(minor)),
+        (None, false) => there.first(),
+    };
+    let go_on = nearest.map(|one| {
+        let (minor, place) = (one.minor(), wanted.place());
+        format!("many apps run with another one as well: write into the project file, which counts more than {place}:\n[app]\npython = \"3.{minor}\"\n")
+    });
+    let go_on = go_on.unwrap_or_default();
+    let Some(minor) = minor else {
+        return fault.hint(format!(
+            "{go_on}no version is all of these: mend what the repository says"
+        ));
+    };
+    let or = match go_on.is_empty() {
+        true => "",
+        false => "or ",
+    };
+    let by_cid = match minor {
+        FETCHED.. => {
+            "let cid fetch it: `python_downloads = true` in cid.toml, and restart cid; or "
+        }
+        _ => "",
     };
     fault.hint(format!(
-        "install python3.{minor} where every account finds it: by the packages python3.{minor} and \
+        "{go_on}{or}{by_cid}install python3.{minor} where every account finds it: by the packages python3.{minor} and \
          python3.{minor}-venv if the distribution has them, otherwise by `UV_PYTHON_INSTALL_DIR=/opt/python uv \
          python install 3.{minor}`, and a link to its python3.{minor} in /usr/local/bin"
     ))
 }
 
+/// The oldest minor version that can be fetched.
+const FETCHED: u32 = 8;
+
+/// The minor version to bring in; `None`: there is none to be had.
+pub(super) fn to_bring(wanted: &Wanted) -> Option<u32> {
+    oldest_that_fits(wanted).filter(|minor| *minor >= FETCHED)
+}
+
 /// The minor version to install, for the first version asked for.
 fn oldest_that_fits(wanted: &Wanted) -> Option<u32> {
-    const MICROS: std::ops::Range<u32> = 0..50;
-    let fits = |one: &Wanted, minor| MICROS.clone().any(|micro| one.takes([3, minor, micro]));
     let wanted = wanted.each();
     wanted
         .iter()
-        .find_map(|one| MINORS.clone().find(|minor| fits(one, *minor)))
+        .find_map(|one| MINORS.clone().find(|minor| one.takes_minor(*minor)))
 }
 
 /// pyenv keeps each version in a folder called so; its wrappers on PATH start only the one that is
@@ -125,7 +183,7 @@ pub(super) fn look_at(path: PathBuf, env: &Environment) -> Option<Found> {
     Some(Found { path, version })
 }
 
-fn numbers(text: &str) -> Option<Vec<u32>> {
+pub(super) fn numbers(text: &str) -> Option<Vec<u32>> {
     let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
     numbers.filter(|numbers| numbers.first() == Some(&3))
 }
@@ -212,21 +270,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_with_what_to_install() {
-        let any = Found {
+    fn what_is_missing_is_told_with_what_to_do() {
+        let one = |minor| Found {
             path: SYSTEM.into(),
-            version: [3, 11, 2],
+            version: [3, minor, 2],
         };
+        let there = [one(11), one(12)];
         for (pins, requires, said) in [
             ("3.13.1\n3.12", None, "install python3.13 "),
-            ("", Some(">=3.12.4,<4"), "install python3.12 "),
+            (
+                "3.14",
+                None,
+                "[app]\npython = \"3.12\"\nor let cid fetch it",
+            ),
+            (
+                "3.7",
+                None,
+                "[app]\npython = \"3.11\"\nor install python3.7 ",
+            ),
+            ("3.6.4", None, "install python3.6 "),
+            ("", Some(">=3.13.4,<4"), "install python3.13 "),
             ("", Some("==3.10.7"), "install python3.10 "),
             ("3.13", Some("<3.12"), "no version is all of these"),
         ] {
-            let fault = missing(&Wanted::of(pins, requires), &any);
-            assert!(fault.message.contains("this machine has 3.11.2"));
-            assert!(fault.hint.unwrap().contains(said), "{pins} {requires:?}");
+            let wanted = Wanted::of(pins, requires);
+            let fault = missing(&wanted, &there);
+            let named = "this machine has 3.11.2, 3.12.2";
+            assert!(fault.message.contains(named), "{fault}");
+            let hint = fault.hint.unwrap();
+            assert!(hint.contains(said), "{pins} {requires:?}: {hint}");
+            // An installer would refuse another one.
+            assert_eq!(hint.contains("python = "), requires.is_none(), "{hint}");
         }
+        assert_eq!(to_bring(&Wanted::of("3.14", None)), Some(14));
+        assert_eq!(to_bring(&Wanted::of("3.7", None)), None);
     }
 
     #[test]

@@ -101,7 +101,6 @@ fn environment(ask: &BuildPackages, work: &Work) -> Environment {
         ("BUNDLE_APP_CONFIG", cache("bundle")),
         ("GOCACHE", cache("go")),
         ("POETRY_CACHE_DIR", cache("poetry")),
-        ("PIPENV_CACHE_DIR", cache("pipenv")),
         ("PDM_CACHE_DIR", cache("pdm")),
         ("UV_TOOL_DIR", cache("tools")),
     ];
@@ -117,8 +116,6 @@ fn environment(ask: &BuildPackages, work: &Work) -> Environment {
         ("COMPOSER_ALLOW_SUPERUSER", "1"),
         ("BUNDLE_FROZEN", "true"),
         ("GOFLAGS", "-modcacherw"),
-        ("PIPENV_NOSPIN", "1"),
-        ("PIPENV_VERBOSITY", "-1"),
         ("PDM_CHECK_UPDATE", "0"),
     ];
     env.extend(folders.map(|(name, value)| (name.into(), value)));

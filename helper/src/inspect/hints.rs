@@ -88,6 +88,7 @@ pub(super) fn django(files: &[(PathBuf, String)], module: &str) -> Option<Django
         has_static_root: all.contains("STATIC_ROOT"),
         path: path.clone(),
         module: module.to_owned(),
+        has_others: false,
     })
 }
 

@@ -103,13 +103,12 @@ pub(crate) const KINDS: &[Kind] = &[
             &["sync", "--prod", "--no-self", "--no-editable"],
         ),
     ),
-    row(
+    // Pipenv's own pip may be too new for the app's Python.
+    by_uv(
         Dependencies::Pipenv,
-        Language::Python,
         "Pipfile.lock",
         "Pipfile",
         locks::pipenv,
-        tool("pipenv", Source::Uv(&["pipenv"]), "pipx", &["sync"]),
     ),
     by_uv(
         Dependencies::Requirements,
@@ -318,7 +317,52 @@ pub(crate) fn detect(snapshot: &Snapshot<'_>) -> Result<Vec<Detected>, Fault> {
             found.push((kind, declared));
         }
     }
+    if found.is_empty()
+        && let Some(above) = above(snapshot)
+    {
+        return of_python_above(&above);
+    }
     Ok(found)
+}
+
+/// Where an app of Python's has no packages of its own: the nearest folder above that declares some, such as the
+/// repository's root for `src/manage.py`.
+pub(super) fn above<'r>(snapshot: &Snapshot<'r>) -> Option<Snapshot<'r>> {
+    let is_there = |at: &Snapshot<'_>, kind: &Kind| at.has(kind.file) && at.has(kind.needs);
+    let declares = |at: &Snapshot<'_>| KINDS.iter().any(|kind| is_there(at, kind));
+    if !snapshot.has_any(".py") || declares(snapshot) {
+        return None;
+    }
+    let mut all = snapshot.app_dir.ancestors().skip(1);
+    all.find_map(|folder| {
+        let at = snapshot.at(folder)?;
+        let of_python = KINDS
+            .iter()
+            .filter(|kind| kind.language == Language::Python);
+        let has_one = of_python.into_iter().any(|kind| is_there(&at, kind));
+        has_one.then_some(at)
+    })
+}
+
+/// What a folder above the app's declares. Where it is a package itself, only what that needs is installed.
+fn of_python_above(above: &Snapshot<'_>) -> Result<Vec<Detected>, Fault> {
+    for kind in KINDS
+        .iter()
+        .filter(|kind| kind.language == Language::Python)
+    {
+        if !above.has(kind.file) || !above.has(kind.needs) {
+            continue;
+        }
+        let Some(mut declared) = (kind.read)(above, kind)? else {
+            continue;
+        };
+        declared.run_in = Some(above.app_dir.clone());
+        if declared.is_package && kind.dependencies != Dependencies::UvLock {
+            (declared.is_package, declared.local) = (false, false);
+        }
+        return Ok(vec![(kind, declared)]);
+    }
+    Ok(Vec::new())
 }
 
 /// All that these declare.

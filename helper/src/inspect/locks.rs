@@ -1,4 +1,4 @@
-//! Locks of Poetry, PDM and Pipenv, which their own tools install from.
+//! Locks of Poetry, PDM and Pipenv.
 
 use super::{
     declared::{Declared, package_name},

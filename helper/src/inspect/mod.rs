@@ -6,10 +6,12 @@ pub(super) mod declared;
 mod freshness;
 mod hints;
 pub(super) mod kinds;
+mod lists;
 mod locks;
 mod nearby;
 mod node;
 mod others;
+mod php;
 mod procfile;
 mod pyproject;
 mod reads;
@@ -26,7 +28,7 @@ use crate::{deps::tools, git::open_mirror};
 use cid_protocol::{
     budget,
     fault::Fault,
-    request::{Inspect, Inspection},
+    request::{Dependencies, Inspect, Inspection},
 };
 use git2::ObjectType;
 use kinds::{detect, together};
@@ -83,6 +85,11 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     // Of what the project file has its own word for, nothing need be understood.
     if !ask.given.env {
         let wanted = Wanted::read(&snapshot, ask.python.as_deref())?;
+        if ask.python.is_some() {
+            let of_repository = Wanted::read(&snapshot, None).ok();
+            let refused = of_repository.and_then(|repository| repository.refusal_of(&wanted));
+            found.notes.extend(refused);
+        }
         found.notes.extend(wanted.notes);
         found.python = wanted.asked;
     }
@@ -98,11 +105,19 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
         }
         detected => detected?,
     };
-    for (kind, _) in &detected {
+    for (kind, declared) in &detected {
         let by = kind.tool.map_or("uv", |tool| tool.program);
-        found.declared_in.push(format!("{} (by {by})", kind.file));
+        let elsewhere = declared.run_in.as_ref();
+        let elsewhere = elsewhere.filter(|folder| **folder != snapshot.app_dir);
+        let place = match elsewhere {
+            None => kind.file.to_owned(),
+            Some(folder) => format!("/{}", folder.join(kind.file).display()),
+        };
+        found.declared_in.push(format!("{place} (by {by})"));
         if found.missing.is_none() {
-            let missing = tools::missing(kind);
+            let of_composer = kind.dependencies == Dependencies::Composer;
+            let missing = tools::missing(kind)
+                .or_else(|| of_composer.then(|| php::missing(declared)).flatten());
             found.missing = missing.map(|fault| (fault.message, fault.hint.unwrap_or_default()));
         }
         found
@@ -136,13 +151,14 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     found.build = start::build(&snapshot, &found.dependencies);
     if !given {
         note_unread(&snapshot, &mut found);
-        let lists = (found.dependencies.is_empty()).then(|| nearby::requirements(&snapshot));
+        let lists = (found.dependencies.is_empty()).then(|| lists::requirements(&snapshot));
         found.notes.extend(lists.flatten());
     }
     if !ask.given.run {
         let note = nearby::procfile_note(&snapshot, &found);
         found.notes.extend(note);
     }
+    found.submodules = unfetched::submodules(&snapshot);
     found.notes.extend(unfetched::notes(&snapshot));
     found.sample = hints::sample(&snapshot);
     let module = ask.settings.clone();
@@ -153,9 +169,7 @@ pub(super) fn inspect(ask: &Inspect) -> Result<Inspection, Fault> {
     };
     found.settings = module.and_then(|module| {
         let mut settings = hints::django(&files, &module)?;
-        if hints::has_other_settings(&snapshot, &module) {
-            settings.module = String::new();
-        }
+        settings.has_others = hints::has_other_settings(&snapshot, &module);
         Some(settings)
     });
     found.reads = reads::reads(&snapshot, &files);

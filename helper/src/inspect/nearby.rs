@@ -3,7 +3,7 @@
 use super::{snapshot::Snapshot, text};
 use cid_protocol::request::Inspection;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// So many lines a person still reads.
 const MOST: usize = 8;
@@ -47,7 +47,11 @@ const KINDS: &[Kind] = &[
         holds: "FastAPI(",
         ..kind(&["main.py"], 3, |_, _| String::new())
     },
-    kind(&["app.py", "main.py", "server.py"], 1, python),
+    kind(USUAL, 1, python),
+    kind(&["*.py"], 0, framework),
+    kind(&["mix.exs"], 1, |_, _| {
+        r#"run.web = ["mix", "phx.server"] where its port is read from $PORT, install = [["mix", "deps.get"]]"#.into()
+    }),
     kind(&["package.json"], 2, package_json),
     kind(&["Dockerfile", "Containerfile"], 2, dockerfile),
     kind(
@@ -78,6 +82,9 @@ const KINDS: &[Kind] = &[
     }),
 ];
 
+/// What the file of an app of Python's is mostly called.
+const USUAL: &[&str] = &["app.py", "main.py", "server.py", "run.py"];
+
 const fn kind(
     names: &'static [&'static str],
     depth: usize,
@@ -98,9 +105,19 @@ pub(super) fn nearby(snapshot: &Snapshot<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for kind in KINDS {
         let of_kind = files.iter().filter(|path| {
+            // Folders of templates for other projects.
+            if path.to_string_lossy().contains("{{") {
+                return false;
+            }
             let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| kind.names.contains(&name))
-                && path.components().count() <= kind.depth + 1
+            let is_named = |name: &str| {
+                let is = |one: &&str| {
+                    one.strip_prefix('*')
+                        .map_or(*one == name, |end| name.ends_with(end))
+                };
+                kind.names.iter().any(is)
+            };
+            name.is_some_and(is_named) && path.components().count() <= kind.depth + 1
         });
         for path in of_kind {
             lines.extend(line(snapshot, kind, path));
@@ -128,6 +145,10 @@ fn line(snapshot: &Snapshot<'_>, kind: &Kind, path: &Path) -> Option<String> {
         return None;
     }
     let needs = (kind.needs)(&content, path);
+    let is_any = kind.names.iter().any(|name| name.starts_with('*'));
+    if is_any && needs.is_empty() {
+        return None;
+    }
     let dir = (app != snapshot.app_dir).then(|| match app.as_os_str().is_empty() {
         true => r#"dir = ".""#.to_owned(),
         false => format!("dir = {:?}", app.display().to_string()),
@@ -141,46 +162,6 @@ fn line(snapshot: &Snapshot<'_>, kind: &Kind, path: &Path) -> Option<String> {
 
 /// Names that a Procfile is not read under.
 const OTHER_PROCFILES: &[&str] = &["procfile", "Procfile.txt", "PROCFILE", "Procfile.dev"];
-/// Which of several lists of requirements is likely to be what the app's default settings want.
-const LISTS: &[&str] = &[
-    "local.txt",
-    "dev.txt",
-    "development.txt",
-    "base.txt",
-    "production.txt",
-];
-
-/// Lists of Python's requirements under another name than the one that is read, with the line that uses the likeliest.
-pub(super) fn requirements(snapshot: &Snapshot<'_>) -> Option<String> {
-    let is_list = |path: &PathBuf| {
-        let Ok(path) = path.strip_prefix(&snapshot.app_dir) else {
-            return false;
-        };
-        let lower = path.to_string_lossy().to_ascii_lowercase();
-        let is_own = lower.starts_with("requirements") && !lower.contains('/');
-        let is_in = lower.starts_with("requirements/") && path.components().count() == 2;
-        (is_own || is_in) && lower.ends_with(".txt")
-    };
-    let mut lists = snapshot.look_below(3);
-    lists.retain(is_list);
-    let place = |path: &PathBuf| {
-        let known = LISTS.iter().position(|name| path.ends_with(name));
-        known.unwrap_or(LISTS.len())
-    };
-    lists.sort_by_key(|path| (place(path), path.clone()));
-    let likely = lists.first()?.strip_prefix(&snapshot.app_dir).ok()?;
-    let shown: Vec<String> = lists
-        .iter()
-        .take(MOST)
-        .map(|path| path.display().to_string())
-        .collect();
-    Some(format!(
-        "{}: only requirements.txt is read by itself; write into the project file:\n[app]\ninstall = [[\"pip\", \"install\", \"-r\", {:?}]]",
-        shown.join(", "),
-        likely.display().to_string()
-    ))
-}
-
 /// A Procfile that nothing is started from.
 pub(super) fn procfile_note(snapshot: &Snapshot<'_>, found: &Inspection) -> Option<String> {
     if !found.processes.is_empty() {
@@ -208,14 +189,48 @@ fn procfile(content: &str, _: &Path) -> String {
 }
 
 fn python(content: &str, path: &Path) -> String {
+    let known = by_framework(content, path);
+    known.unwrap_or_else(|| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        format!(r#"run.web = ["python", "{file}"] if it listens on $PORT"#)
+    })
+}
+
+/// A file of another name, by the framework that it uses.
+fn framework(content: &str, path: &Path) -> String {
+    let is_usual = |name: &&str| path.ends_with(name) || path.ends_with("wsgi.py");
+    match USUAL.iter().any(is_usual) {
+        true => String::new(),
+        false => by_framework(content, path).unwrap_or_default(),
+    }
+}
+
+/// How the frameworks of Python's start an app.
+fn by_framework(content: &str, path: &Path) -> Option<String> {
     let module = module(path);
-    if content.contains("FastAPI(") {
-        return format!(r#"run.web = ["uvicorn", "--uds", "{{socket}}", "{module}:app"]"#);
+    let asgi = || format!(r#"run.web = ["uvicorn", "--uds", "{{socket}}", "{module}:app"]"#);
+    if content.contains("FastAPI(") || content.contains("Starlette(") {
+        return Some(asgi());
     }
-    if content.contains("Flask(") {
-        return format!("run.web = {}", gunicorn(&format!("{module}:app")));
+    let file = path.file_name()?.to_str()?;
+    if content.contains("import streamlit") {
+        return Some(format!(
+            r#"run.web = ["streamlit", "run", "{file}", "--server.port", "{{port}}", "--server.headless", "true"]"#
+        ));
     }
-    format!(r#"run.web = ["python", "{module}.py"] if it listens on $PORT"#)
+    if content.contains("gr.Interface(") || content.contains("gr.Blocks(") {
+        return Some(format!(
+            r#"run.web = ["python", "{file}"], and GRADIO_SERVER_PORT = "{{port}}" under [env]"#
+        ));
+    }
+    // It brings its own way to serve, beside which gunicorn wants more.
+    if content.contains("SocketIO(") {
+        return Some(format!(
+            r#"run.web = ["flask", "--app", "{module}", "run", "--port", "{{port}}"]"#
+        ));
+    }
+    let is_flask = content.contains("Flask(");
+    is_flask.then(|| format!("run.web = {}", gunicorn(&format!("{module}:app"))))
 }
 
 fn gunicorn(app: &str) -> String {
@@ -237,7 +252,10 @@ fn module(path: &Path) -> String {
 
 fn package_json(content: &str, _: &Path) -> String {
     let json = serde_json::from_str::<Value>(content).unwrap_or_default();
-    let script = |name: &str| json.get("scripts")?.get(name)?.as_str().map(quote);
+    let script = |name: &str| {
+        let line = json.get("scripts")?.get(name)?.as_str()?;
+        (!line.trim().is_empty()).then(|| quote(line))
+    };
     match (script("start"), script("dev")) {
         (Some(start), _) => {
             format!("its scripts.start (`{start}`) is run, and must listen on $PORT")
@@ -314,6 +332,22 @@ mod tests {
             ("src/site/wsgi.py", "", r#"dir = "src", run.web"#),
             ("app.py", "app = Flask(__name__)", r#""app:app"]"#),
             (
+                "app.py",
+                "app = Starlette(routes)",
+                r#""uvicorn", "--uds", "{socket}", "app:app"]"#,
+            ),
+            (
+                "streamlit_app.py",
+                "import streamlit as st",
+                r#""streamlit_app.py", "--server.port", "{port}""#,
+            ),
+            (
+                "chat.py",
+                "app = Flask(__name__)\nsocketio = SocketIO(app)",
+                r#""flask", "--app", "chat""#,
+            ),
+            ("mix.exs", "", "mix"),
+            (
                 "api/main.py",
                 "app = FastAPI()",
                 r#"dir = "api", run.web = ["uvicorn""#,
@@ -384,6 +418,20 @@ mod tests {
             ]),
             ""
         );
+        let above = [
+            ("src/manage.py", ""),
+            ("requirements/base.txt", "x"),
+            ("requirements/local.txt", "x"),
+        ];
+        let above: Vec<_> = above
+            .iter()
+            .map(|(path, content)| (*path, FILE, content.as_bytes()))
+            .collect();
+        let said = crate::inspect::tests::look_in("src", &above)
+            .unwrap()
+            .notes
+            .join("\n");
+        assert!(said.contains("\"../requirements/local.txt\"]"), "{said}");
         let said = notes(&[("index.html", ""), ("procfile", "web: x")]);
         assert!(said.contains("procfile is not read"), "{said}");
         let said = notes(&[("index.html", ""), ("Procfile", "")]);
@@ -393,6 +441,7 @@ mod tests {
     #[test]
     fn what_leads_nowhere_is_not_told() {
         for path in [
+            "{{cookiecutter.slug}}/manage.py",
             "node_modules/x/package.json",
             "a/b/c/d/manage.py",
             ".x/manage.py",

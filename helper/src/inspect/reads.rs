@@ -1,7 +1,10 @@
 //! Which variables an app's settings read, told by their text, and what becomes of one that nothing sets. Nothing of
 //! the repository is run.
 
-use super::{snapshot::Snapshot, text};
+use super::{
+    snapshot::{Snapshot, beneath},
+    text,
+};
 use cid_protocol::request::{ReadVariable, Unset};
 use std::{
     collections::BTreeSet,
@@ -76,6 +79,22 @@ fn decode(snapshot: &Snapshot<'_>, path: &Path) -> Option<String> {
     text::decode(&content, path).ok()
 }
 
+/// A file by its path from the app's folder, which may lead to one above.
+fn decode_beside(snapshot: &Snapshot<'_>, name: &str) -> Option<String> {
+    let path = beneath(&snapshot.app_dir, Path::new(name))?;
+    let content = snapshot.read_at(&path).ok()??;
+    text::decode(&content, &path).ok()
+}
+
+/// Those that a class of pydantic's settings reads: `env_file="../.env"`.
+fn env_files(text: &str) -> impl Iterator<Item = &str> {
+    text.split("env_file").skip(1).filter_map(|rest| {
+        let rest = rest.trim_start().strip_prefix('=')?.trim_start();
+        let quote = rest.chars().next().filter(|c| "'\"".contains(*c))?;
+        rest[1..].split(quote).next()
+    })
+}
+
 /// `.base` as a module of the same package, in one of this name.
 fn absolute(from: &str, module: &str, is_package: bool) -> Option<String> {
     let name = from.trim_start_matches('.');
@@ -93,9 +112,12 @@ fn absolute(from: &str, module: &str, is_package: bool) -> Option<String> {
 /// The variables that these files read and that the repository's own `.env` does not set. One that is read in several
 /// ways is as strict as its first.
 pub(super) fn reads(snapshot: &Snapshot<'_>, files: &[(PathBuf, String)]) -> Vec<ReadVariable> {
+    let named = files.iter().flat_map(|(_, text)| env_files(text));
     let tracked = TRACKED
         .iter()
-        .filter_map(|name| decode(snapshot, Path::new(name)));
+        .copied()
+        .chain(named)
+        .filter_map(|name| decode_beside(snapshot, name));
     let mut known: BTreeSet<String> = tracked
         .flat_map(|text| super::hints::names(&text).collect::<Vec<_>>())
         .collect();
@@ -165,11 +187,41 @@ fn calls(text: &str) -> Vec<Read> {
             _ => call(callee, rest),
         };
         if let Some(unset) = unset {
-            found.push((name.to_owned(), unset, line.to_owned()));
+            found.push((name.to_owned(), unset, with_use(text, open)));
         }
     }
     found
 }
+
+/// The line that reads a variable, to its last bracket, and the one soon after it that takes the value apart.
+fn with_use(text: &str, open: usize) -> String {
+    let first = line_at(text, open);
+    let inside = arguments(&text[open + 1..]).map_or(0, str::len);
+    let mut line = first.to_owned();
+    let end = open + 1 + inside;
+    if text[open..end].contains('\n') {
+        let rest = text[open..end].lines().skip(1).map(str::trim);
+        line.extend(rest.filter(|rest| !rest.is_empty()));
+        let last = text[end..].lines().next().unwrap_or_default();
+        line.push_str(last.trim());
+    }
+    let name = first.split(":=").next().filter(|_| first.contains(":="));
+    let name = name.or_else(|| first.split_once(" = ").map(|(name, _)| name));
+    let name = name.and_then(|name| name.trim().rsplit([' ', '(']).next());
+    let mark = format!("{}.split(", name.unwrap_or_default());
+    let after = text[end..].lines().skip(1).take(USED_WITHIN);
+    if let Some(used) = after
+        .filter(|_| mark.len() > 7)
+        .find(|line| line.contains(&mark))
+    {
+        line.push(' ');
+        line.push_str(used.trim());
+    }
+    line
+}
+
+/// So many lines further on a value is still looked for.
+const USED_WITHIN: usize = 4;
 
 fn line_at(text: &str, at: usize) -> &str {
     let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
@@ -254,7 +306,9 @@ fn fields(text: &str) -> Vec<Read> {
         if !is_field || kind.trim().is_empty() {
             return None;
         }
-        let has_default = kind.contains('=') || kind.contains("None");
+        // What begins here and ends on another line may say it there.
+        let is_open = kind.matches('[').count() > kind.matches(']').count();
+        let has_default = is_open || kind.contains('=') || kind.contains("None");
         let unset = match has_default {
             true => Unset::Default,
             false => Unset::Fails,
@@ -301,6 +355,24 @@ mod tests {
     }
 
     #[test]
+    fn the_line_tells_how_the_value_is_used() {
+        let line = |text: &str| calls(text).into_iter().next().unwrap().2;
+        for text in [
+            "if v := os.getenv(\"ALLOWED_HOSTS\"):\n    ALLOWED_HOSTS = v.split(\",\")\n",
+            "hosts = os.environ.get(\"ALLOWED_HOSTS\", \"\")\n\nALLOWED_HOSTS = hosts.split(\",\")\n",
+            "ALLOWED_HOSTS = os.environ.get(\n    \"ALLOWED_HOSTS\",\n    \"\",\n).split(\",\")\n",
+        ] {
+            assert!(line(text).contains(".split(\",\")"), "{}", line(text));
+        }
+        let far = "v = os.getenv('AB')\n\n\n\n\n\n\nx = v.split(',')\n";
+        assert_eq!(line(far), "v = os.getenv('AB')");
+        assert_eq!(
+            line("x(os.getenv('AB'))\ny.split(',')"),
+            "x(os.getenv('AB'))"
+        );
+    }
+
+    #[test]
     fn a_database_that_is_not_named_is_one_too() {
         let of = |line: &str| {
             let first = calls(line).into_iter().next();
@@ -316,6 +388,16 @@ mod tests {
         );
         let fields = fields(
             "class S(BaseSettings):\n    DATABASE_URL: str\n    DEBUG: bool = False\n    x: int\n",
+        );
+        let open = super::fields(
+            "class S(BaseSettings):\n    ORIGINS: Annotated[\n        list\n    ] = []\n",
+        );
+        assert_eq!(open[0].1, Unset::Default);
+        let named =
+            "c = SettingsConfigDict(env_file=\"../.env\", x=1)\n    env_file = '.env.local'\n";
+        assert_eq!(
+            env_files(named).collect::<Vec<_>>(),
+            ["../.env", ".env.local"]
         );
         assert_eq!(fields.len(), 2);
         assert_eq!((fields[0].1, fields[1].1), (Unset::Fails, Unset::Default));

@@ -85,6 +85,32 @@ impl<'r> Snapshot<'r> {
         })
     }
 
+    /// The same commit with another folder taken for the app's, by path in the repository; `None`: there is none.
+    pub(super) fn at(&self, folder: &Path) -> Option<Self> {
+        let app = match folder.as_os_str().is_empty() {
+            true => self.root.clone(),
+            false => {
+                let entry = self.root.get_path(folder).ok()?;
+                let object = entry.to_object(self.repository).ok()?;
+                object.peel_to_tree().ok()?
+            }
+        };
+        Some(Self {
+            repository: self.repository,
+            root: self.root.clone(),
+            app,
+            app_dir: folder.to_owned(),
+            read: self.read.clone(),
+        })
+    }
+
+    /// Whether the app's folder holds a file whose name ends so.
+    pub(super) fn has_any(&self, ending: &str) -> bool {
+        self.app
+            .iter()
+            .any(|entry| is_file(&entry) && entry.name().is_ok_and(|name| name.ends_with(ending)))
+    }
+
     /// Whether the app's folder holds that file, or a link that stands for one.
     pub(crate) fn has(&self, name: &str) -> bool {
         // One that leads nowhere is there as well: reading it says what is wrong.

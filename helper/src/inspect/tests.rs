@@ -39,12 +39,21 @@ pub(crate) fn repository(files: &[(&str, u32, &[u8])]) -> (tempfile::TempDir, St
 }
 
 pub(super) fn look(files: &[(&str, u32, &[u8])], given: Given) -> Result<Inspection, Fault> {
+    look_at(files, ".", given)
+}
+
+/// The same with the app in a folder.
+pub(super) fn look_in(app_dir: &str, files: &[(&str, u32, &[u8])]) -> Result<Inspection, Fault> {
+    look_at(files, app_dir, Given::default())
+}
+
+fn look_at(files: &[(&str, u32, &[u8])], app_dir: &str, given: Given) -> Result<Inspection, Fault> {
     let (dir, commit) = repository(files);
     inspect(&Inspect {
         mirror: dir.path().to_owned(),
         commit: commit.clone(),
         base: commit,
-        app_dir: ".".into(),
+        app_dir: app_dir.into(),
         given,
         install: None,
         python: None,
@@ -323,4 +332,47 @@ fn what_a_build_makes_of_a_commit_that_base_does_not_have_is_its_own() {
             .unwrap();
         assert_eq!(key(Some("main")), of_workspaces);
     }
+}
+
+#[test]
+fn packages_above_the_apps_folder_are_the_apps_where_it_has_none() {
+    let files: &[(&str, u32, &[u8])] = &[
+        ("src/manage.py", FILE, b""),
+        ("requirements.txt", FILE, b"-r requirements/base.txt\n"),
+        ("requirements/base.txt", FILE, b"gunicorn\n"),
+        ("runtime.txt", FILE, b"python-3.12.1"),
+    ];
+    let found = look_in("src", files).unwrap();
+    assert_eq!(found.dependencies, [Dependencies::Requirements]);
+    assert!(found.gunicorn && found.dependencies_key.is_some());
+    assert_eq!(found.declared_in, ["/requirements.txt (by uv)"]);
+    assert_eq!(found.python.choices[0].text, "python-3.12.1");
+    // A package at the root: what it needs, not itself.
+    let package: &[u8] =
+        b"[project]\nname = \"x\"\ndependencies = [\"six\"]\n[build-system]\nrequires = [\"x\"]\n";
+    let files: &[(&str, u32, &[u8])] = &[
+        ("a/src/manage.py", FILE, b""),
+        ("pyproject.toml", FILE, package),
+    ];
+    let found = look_in("a/src", files).unwrap();
+    assert_eq!(found.dependencies, [Dependencies::Pyproject]);
+    assert!(!found.local);
+    // Its own count more, and an app that is not Python's has no use for them.
+    let both = look_in(
+        "src",
+        &[
+            ("src/app.py", FILE, b""),
+            ("src/package.json", FILE, br#"{"dependencies": {"x": "1"}}"#),
+            ("requirements.txt", FILE, b"six"),
+        ],
+    );
+    assert_eq!(both.unwrap().dependencies, [Dependencies::PackageJson]);
+    let none = look_in(
+        "web",
+        &[
+            ("web/index.html", FILE, b""),
+            ("requirements.txt", FILE, b"six"),
+        ],
+    );
+    assert_eq!(none.unwrap().dependencies, []);
 }

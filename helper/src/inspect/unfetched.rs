@@ -7,27 +7,18 @@ const MODULES: &str = ".gitmodules";
 const ATTRIBUTES: &str = ".gitattributes";
 const LFS: &str = "filter=lfs";
 
-/// A note for each kind that the commit has.
+/// What Git LFS keeps elsewhere.
 pub(super) fn notes(snapshot: &Snapshot<'_>) -> Vec<String> {
-    submodules(snapshot)
-        .into_iter()
-        .chain(lfs(snapshot))
-        .collect()
+    lfs(snapshot).into_iter().collect()
 }
 
-fn submodules(snapshot: &Snapshot<'_>) -> Option<String> {
-    snapshot.read_at(MODULES.as_ref()).ok()??;
-    let found = snapshot.submodules();
-    let shown: Vec<String> = found
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    (!shown.is_empty()).then(|| {
-        format!(
-            "cid does not fetch submodules: {} stays empty",
-            shown.join(", ")
-        )
-    })
+/// Folders that are commits of other repositories, by path in this one.
+pub(super) fn submodules(snapshot: &Snapshot<'_>) -> Vec<String> {
+    let file = snapshot.read_at(MODULES.as_ref());
+    let has_file = file.is_ok_and(|file| file.is_some());
+    let found = has_file.then(|| snapshot.submodules());
+    let found = found.into_iter().flatten();
+    found.map(|path| path.display().to_string()).collect()
 }
 
 /// Attributes count from the folder that they are in: mostly the root, or one around the app's files.
@@ -69,16 +60,21 @@ mod tests {
 
     #[test]
     fn submodules_are_told_by_their_place() {
+        let submodules = |files: &[(&str, u32, &[u8])]| {
+            let files = [&[WEB], files].concat();
+            look(&files, Given::default()).unwrap().submodules
+        };
         let modules: (&str, u32, &[u8]) = (".gitmodules", FILE, b"[submodule \"x\"]");
-        let said = notes(&[modules, ("libs/theme", SUBMODULE, b"x")]);
-        assert!(said[0].contains("libs/theme"), "{said:?}");
+        assert_eq!(
+            submodules(&[modules, ("libs/theme", SUBMODULE, b"x")]),
+            ["libs/theme"]
+        );
         // Also in folders that are passed over otherwise.
         for path in ["vendor/sub", "node_modules/x", ".hidden/sub", "a/b/c/d"] {
-            let said = notes(&[modules, (path, SUBMODULE, b"x")]);
-            assert!(said[0].contains(path), "{said:?}");
+            assert_eq!(submodules(&[modules, (path, SUBMODULE, b"x")]), [path]);
         }
         // One that was removed leaves its file.
-        assert_eq!(notes(&[modules]), [""; 0]);
+        assert_eq!(submodules(&[modules]), [""; 0]);
     }
 
     #[test]

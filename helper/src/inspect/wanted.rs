@@ -1,6 +1,6 @@
 //! Which Python the repository asks for.
 
-use super::{pyproject, snapshot::Snapshot, text};
+use super::{kinds, pyproject, snapshot::Snapshot, text};
 use crate::deps::python::{Version, is_specifier, satisfies};
 use cid_protocol::{
     fault::Fault,
@@ -49,6 +49,16 @@ impl Wanted {
         !self.asked.choices.is_empty()
     }
 
+    /// The packages themselves say so: what installs them refuses another one.
+    pub(crate) fn is_required(&self) -> bool {
+        self.asked.requires.is_some()
+    }
+
+    /// The file that names versions.
+    pub(crate) fn place(&self) -> std::path::Display<'_> {
+        self.asked.place.display()
+    }
+
     /// What the operator wants, or else what the repository says of the app's folder.
     ///
     /// # Errors
@@ -59,6 +69,8 @@ impl Wanted {
             wanted.take(given, GIVEN.into())?;
             return Ok(wanted);
         }
+        let above = kinds::above(snapshot);
+        let snapshot = above.as_ref().unwrap_or(snapshot);
         for path in version_files(snapshot) {
             let Some(content) = snapshot.read_at(&path)? else {
                 continue;
@@ -203,6 +215,25 @@ impl Wanted {
             .as_ref()
             .is_none_or(|text| text.split(',').all(|part| satisfies(part, version)));
         (self.asked.choices.is_empty() || self.asked.choices.iter().any(fits)) && required
+    }
+
+    /// What to say where the packages require another Python than the one that is chosen over the repository's words.
+    pub(crate) fn refusal_of(&self, chosen: &Self) -> Option<String> {
+        let requires = self.asked.requires.clone()?;
+        let required = Self::from(WantedPython {
+            requires: Some(requires.clone()),
+            ..WantedPython::default()
+        });
+        let numbers = chosen.asked.choices.first()?.version.as_ref()?;
+        let minor = *numbers.get(1)?;
+        (!required.takes_minor(minor)).then(|| {
+            format!("pyproject.toml requires Python {requires}: what installs its packages refuses the 3.{minor} of {GIVEN}")
+        })
+    }
+
+    /// Whether some version of these numbers will do.
+    pub(crate) fn takes_minor(&self, minor: u32) -> bool {
+        (0..50).any(|micro| self.takes([3, minor, micro]))
     }
 
     /// What `uv python find` is asked for.
@@ -400,6 +431,15 @@ mod tests {
         assert_eq!(Wanted::default().text(), None);
         wanted.asked.choices.clear();
         assert_eq!(wanted.request(), ">=3.8,<4");
+    }
+
+    #[test]
+    fn a_chosen_version_that_the_packages_refuse_is_told() {
+        let chosen = Wanted::of("3.13", None);
+        let refusal = |requires: &str| Wanted::of("", Some(requires)).refusal_of(&chosen);
+        assert!(refusal(">=3.14").is_some_and(|said| said.contains(">=3.14")));
+        assert_eq!(refusal(">=3.13.4"), None);
+        assert_eq!(Wanted::of("3.12", None).refusal_of(&chosen), None);
     }
 
     #[test]

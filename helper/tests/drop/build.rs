@@ -45,6 +45,7 @@ fn is_built_in_place_and_emptied_when_that_fails() {
             target: target.clone(),
             tools_dir: tools.clone(),
             or_pip: true,
+            may_bring_python: false,
             own_home: true,
         })
     };

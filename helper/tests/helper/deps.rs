@@ -74,6 +74,7 @@ fn asked(dir: &Path, text: &str, or_pip: bool, env: &[(&str, &str)]) -> BuildPac
         target: dir.join("packages/one"),
         tools_dir: dir.join("tools"),
         or_pip,
+        may_bring_python: false,
         own_home: true,
     }
 }
@@ -198,7 +199,7 @@ fn works(dir: &Path) -> bool {
 
 /// Every module that was installed has its bytecode: the first to use it may not be able to write.
 fn is_compiled(dir: &Path) -> bool {
-    let find = "find environments/one/lib -name 'six*.pyc' | grep -q .";
+    let find = "find packages/one/lib -name 'six*.pyc' | grep -q .";
     Command::new("sh")
         .args(["-c", find])
         .current_dir(dir)
@@ -219,6 +220,7 @@ fn by_uv_that_somebody_else_brings_in() {
         assert!(!dir.path().join("tools").exists());
     }
     bring_uv(dir.path());
+    old_packages(dir.path());
     let built = build_by(dir.path(), "six\n", false).unwrap();
     assert_eq!(built, Built::Complete);
     assert!(works(dir.path()) && is_compiled(dir.path()));
@@ -233,6 +235,59 @@ fn by_uv_that_somebody_else_brings_in() {
     build_by(dir.path(), "six\n", false).unwrap();
     assert!(works(dir.path()));
     seal_and_attack(dir.path());
+}
+
+const MAKE_ODD: &str = "import io, sys, tarfile, zipfile
+folder = sys.argv[1]
+def source(name, version, setup):
+    with tarfile.open(f'{folder}/{name}-{version}.tar.gz', 'w:gz') as archive:
+        for file, text in {**setup, 'PKG-INFO': f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n'}.items():
+            info = tarfile.TarInfo(f'{name}-{version}/{file}')
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+backend = '[build-system]\\nrequires = []\\nbuild-backend = \"b\"\\nbackend-path = [\".\"]\\n'
+source('odd', '1.0', {'pyproject.toml': backend, 'b.py': 'raise SystemExit(\"no code for this Python\")\\n'})
+with zipfile.ZipFile(f'{folder}/odd-1.0-cp39-none-any.whl', 'w') as wheel:
+    wheel.writestr('odd-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: odd\\nVersion: 1.0\\n')
+    wheel.writestr('odd-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: cp39-none-any\\n')
+    wheel.writestr('odd-1.0.dist-info/RECORD', '')
+old = 'from setuptools import setup, convert_path\\nimport pkg_resources\\nsetup(name=\"old\", version=\"1.0\", py_modules=[\"old\"])\\n'
+source('old', '1.0', {'setup.py': old, 'old.py': ''})
+";
+
+/// A package that is built for Python 3.9 alone, and one that wants setuptools of its time.
+fn old_packages(dir: &Path) {
+    let index = dir.join("index");
+    fs::create_dir(&index).unwrap();
+    let made = Command::new("python3")
+        .args(["-c", MAKE_ODD])
+        .arg(&index)
+        .status();
+    assert!(made.unwrap().success());
+    let index = index.to_str().unwrap();
+    // No other Python of the machine's.
+    let told = [("UV_FIND_LINKS", index), ("PYENV_ROOT", "/none")];
+    let ask = |ask: BuildPackages| Helper::start(&dir.join("lock")).ask(ask);
+    let odd = || asked(dir, "odd==1.0\n", false, &told);
+    let (fault, hint) = ask(odd()).unwrap_err();
+    assert!(
+        fault.contains("odd==1.0 cannot be built with Python 3."),
+        "{fault}"
+    );
+    assert!(hint.ends_with("\n[app]\npython = \"3.9\""), "{hint}");
+    // It is fetched where that is allowed, and for one that is named no other is looked for.
+    let may = BuildPackages {
+        may_bring_python: true,
+        ..odd()
+    };
+    assert_eq!(ask(may).unwrap(), Built::WantsPython(9));
+    let named = BuildPackages {
+        python: Some("3.99".into()),
+        ..odd()
+    };
+    let (fault, _) = ask(named).unwrap_err();
+    assert!(fault.contains("asks for 3.99"), "{fault}");
+    build_told(dir, "old==1.0\n", false, &told).unwrap();
 }
 
 /// Ordinary tools fail on a sealed environment, root's too, and the helper removes it all the same.

@@ -156,8 +156,9 @@ base = @BASE@    # new branches start here
 # known_hosts = "/etc/cid/keys/known_hosts"
 # credential_file = "/etc/cid/keys/@NAME@.token"    # for https: USER:TOKEN, mode 0600
 
-# What is left out here is found in the repository: a Procfile, pyproject.toml,
-# requirements.txt, manage.py.
+# What is left out here is found in the repository: its packages (of Python, Node, Ruby, PHP, Go or Rust, by their
+# locks), what runs (a Procfile, manage.py, app.py, the start script of package.json, public/index.php, index.html ...)
+# and what it is built with. `cictl project check @NAME@` says what was found.
 [app]
 # dir = "."    # where in the repository the app lives
 # env = "/srv/@NAME@/venv"    # a ready environment instead of installing one

@@ -399,6 +399,7 @@ async fn python(
     }
     let request = FindPython {
         wanted: inspection.python.clone(),
+        may_bring: cid.settings.python_downloads,
         tools_dir: cid.layout.tools_dir(),
         // Its account is that of all projects' tools: none of the project's variables reach it.
         env: network(),

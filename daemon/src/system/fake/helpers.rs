@@ -112,7 +112,9 @@ impl Launcher for Fake {
                 fs::make_dir(&ask.target, 0o755)?;
                 encode(serde_json::to_value(Built::Complete))
             }
-            Request::FindPython(_) => Ok(json!({"told": "Python 3.11.2, /usr/bin/python3"})),
+            Request::FindPython(_) => {
+                Ok(json!({"bring": null, "told": "Python 3.11.2, /usr/bin/python3"}))
+            }
             Request::SealPackages(_) => Ok(Value::Null),
             Request::PlacePackages(_) => encode(serde_json::to_value(Placed::default())),
             Request::CheckPackages(ask) => encode(serde_json::to_value(Checked {
@@ -125,7 +127,9 @@ impl Launcher for Fake {
             Request::FindNode(_) => {
                 Ok(json!({"bin": null, "bring": null, "told": "Node 22.11.0, /usr/bin/node"}))
             }
-            Request::BringNode(_) | Request::BringUv(_) => Ok(Value::Null),
+            Request::BringNode(_) | Request::BringPython(_) | Request::BringUv(_) => {
+                Ok(Value::Null)
+            }
             Request::DiscardPackages(ask) => made(
                 std::fs::remove_dir_all(&ask.target)
                     .map_err(|error| Fault::io("remove", &ask.target, error)),

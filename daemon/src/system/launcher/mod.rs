@@ -349,6 +349,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         Request::PlacePackages(_) => ("put the packages into the tree", "install"),
         Request::BringUv(_) => ("bring uv in", "install"),
         Request::BringNode(_) => ("bring Node in", "install"),
+        Request::BringPython(_) => ("bring Python in", "install"),
         Request::FindNode(_) => ("find a Node", "step"),
         Request::FindPython(_) => ("find a Python", "step"),
         Request::SealPackages(_) => ("seal the packages", "install"),
@@ -392,6 +393,7 @@ fn too_long(request: &Request, limit: Duration) -> Fault {
         | Request::InstallLocal(_)
         | Request::BringUv(_)
         | Request::BringNode(_)
+        | Request::BringPython(_)
         | Request::RunCommand(_) => "the project file or cid.toml",
         _ => "cid.toml",
     };

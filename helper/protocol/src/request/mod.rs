@@ -31,10 +31,10 @@ pub use git::{
 };
 pub use mail::{MailTaken, Protection, SendMail};
 pub use packages::{
-    BringNode, BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies,
+    BringNode, BringPython, BringUv, BuildPackages, Built, CheckPackages, Checked, Dependencies,
     DiscardPackages, DjangoSettings, FOR_TREE, FindNode, FindPython, Inspect, Inspection,
     InstallCommands, InstallLocal, LOCAL_LIST, LocalInstalled, NodeFound, PACKAGES, PlacePackages,
-    Placed, PythonFound, ReadVariable, SealPackages, Unset, WantedNode, WantedPython,
+    Placed, PythonFound, ReadVariable, SUBMODULES, SealPackages, Unset, WantedNode, WantedPython,
     WantedVersion,
 };
 pub use post::{Post, Posted};
@@ -126,6 +126,8 @@ requests! {
     FindNode => NodeFound,
     /// Brings a Node in, where it is not there yet.
     BringNode => (),
+    /// Brings a Python in, by uv, where it is not there yet.
+    BringPython => (),
     /// Brings uv in, where it is not there yet.
     BringUv => (),
     /// Removes what is there of an environment.

@@ -49,6 +49,9 @@ pub struct InstallCommands {
 pub struct Inspection {
     /// What a person may not expect, e.g. files that cid does not read.
     pub notes: Vec<String>,
+    /// Folders that are commits of other repositories, by path.
+    #[serde(default)]
+    pub submodules: Vec<String>,
     /// Process types of the Procfile in its order, without `release`, each a shell line.
     pub processes: Vec<(String, String)>,
     /// The Procfile's `release` line.
@@ -101,6 +104,9 @@ pub struct Inspection {
     #[serde(default)]
     pub node: Option<WantedNode>,
 }
+
+/// How what is said of submodules begins: a module that is missing may be in one, and in no package.
+pub const SUBMODULES: &str = "cid does not fetch submodules: ";
 
 /// Which Node is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +188,9 @@ pub struct DjangoSettings {
     /// Its name as Python imports it.
     #[serde(default)]
     pub module: String,
+    /// A server loads other settings than `manage.py`.
+    #[serde(default)]
+    pub has_others: bool,
     /// `ALLOWED_HOSTS`; `None`: it is computed.
     pub allowed_hosts: Option<Vec<String>>,
     /// `DEBUG` is on.
@@ -220,6 +229,8 @@ pub struct WantedVersion {
 pub struct FindPython {
     /// What the repository asks for.
     pub wanted: WantedPython,
+    /// Whether one may be fetched, see [`super::Request::BringPython`].
+    pub may_bring: bool,
     /// As in [`BuildPackages`].
     pub tools_dir: PathBuf,
     /// What installers are told beside what is cid's own.
@@ -229,8 +240,21 @@ pub struct FindPython {
 /// Reply to [`FindPython`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PythonFound {
+    /// The minor version that is to be brought in first, such as 14; `None`: one is there.
+    pub bring: Option<u32>,
     /// Such as `Python 3.11.2, /usr/bin/python3: pyproject.toml requires >=3.10`.
     pub told: String,
+}
+
+/// See [`super::Request::BringPython`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BringPython {
+    /// The minor version of Python 3.
+    pub minor: u32,
+    /// Folder for tools that cid brings in.
+    pub tools_dir: PathBuf,
+    /// What installers are told beside what is cid's own.
+    pub env: BTreeMap<String, String>,
 }
 
 /// How an app declares its dependencies: a row of the helper's table of kinds.
@@ -349,6 +373,9 @@ pub struct BuildPackages {
     pub tools_dir: PathBuf,
     /// Use pip where there is no uv; otherwise the reply says that there is none.
     pub or_pip: bool,
+    /// Whether a Python may be fetched, see [`super::Request::BringPython`].
+    #[serde(default)]
+    pub may_bring_python: bool,
     /// Whether installers get a HOME of this build's own. The helper's may hold a person's settings,
     /// which are wanted in a sandbox.
     pub own_home: bool,
@@ -365,6 +392,8 @@ pub enum Built {
     Complete,
     /// Nothing was installed: there is no uv.
     WantsUv,
+    /// Nothing is left: the packages want this minor version of Python, which is to be brought in.
+    WantsPython(u32),
     /// Nothing is left: the operator's commands made something in the tree that works nowhere else.
     NotShared,
 }

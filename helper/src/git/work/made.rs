@@ -303,10 +303,14 @@ impl Made {
             return Verdict::Other;
         };
         let Some(was) = self.paths.get(&key) else {
+            // One that git ignores is not written down.
+            let is_database = |database: &str| {
+                self.paths.contains_key(database) || is_sqlite(&self.directory.join(database))
+            };
             let of_database = COMPANIONS
                 .iter()
                 .filter_map(|end| key.strip_suffix(end))
-                .any(|database| self.paths.contains_key(database));
+                .any(is_database);
             return match of_database {
                 true => Verdict::Grown,
                 false => Verdict::Other,
@@ -349,6 +353,10 @@ impl Mark {
             || beginning(path, was)
                 .is_some_and(|now| now.len() as u64 == was && hash(&now) == self.beginning)
     }
+}
+
+fn is_sqlite(path: &Path) -> bool {
+    beginning(path, 16).is_some_and(|begin| begin == b"SQLite format 3\0")
 }
 
 fn mark(path: &Path, deadline: Instant) -> Option<Mark> {

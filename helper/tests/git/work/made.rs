@@ -76,6 +76,23 @@ fn what_was_made_is_nobodys_work() {
 }
 
 #[test]
+fn the_journal_of_a_database_that_git_ignores_is_no_work() {
+    let mut origin = released();
+    let clone = origin.target();
+    fs::write(clone.join(".git/info/exclude"), "/app.db\n").unwrap();
+    fs::write(clone.join("app.db"), "SQLite format 3\0 and rows").unwrap();
+    fs::write(clone.join("app.db-journal"), "rows").unwrap();
+    assert_nothing(&mut origin);
+    // Beside anything else it is somebody's.
+    fs::write(clone.join("diary"), "a text").unwrap();
+    assert!(origin.look().loses_work());
+    fs::write(clone.join(".git/info/exclude"), "/app.db\n/diary\n").unwrap();
+    assert_nothing(&mut origin);
+    fs::write(clone.join("diary-journal"), "rows").unwrap();
+    assert!(origin.look().loses_work());
+}
+
+#[test]
 fn what_people_changed_of_it_is_work() {
     let mut origin = released();
     let clone = origin.target();
