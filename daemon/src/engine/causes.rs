@@ -93,10 +93,15 @@ const CAUSES: &[Cause] = &[
             "KeyError: '",
             "Set the ",
             " not found. Declare it as envvar",
+            "\" is required",
         ],
         mend: |line| {
             let name = between(line, "KeyError: '", "'")
                 .or_else(|| between(line, "Set the ", " environment variable"))
+                .or_else(|| {
+                    let (before, _) = line.split_once("\" is required")?;
+                    before.rsplit('"').next()
+                })
                 .or_else(|| {
                     let (before, _) = line.split_once(" not found. Declare it as envvar")?;
                     before.rsplit(' ').next()
@@ -195,6 +200,19 @@ const CAUSES: &[Cause] = &[
             said(
                 "this machine does not reach what is fetched there: see the network's settings in project-file.md, or take it from an index near by",
             )
+        },
+    },
+    Cause {
+        marks: &["pnpm: not found", "yarn: not found", "bun: not found"],
+        mend: |line| {
+            let tool = ["pnpm", "yarn", "bun"];
+            let tool = tool
+                .into_iter()
+                .find(|tool| line.contains(&format!(": {tool}: not found")))?;
+            Some(format!(
+                "cid fetches {tool} for installing alone. So it is there for what runs too, in scripts of package.json as well:\n[app]\n\
+                 run.web = [\"npx\", \"--yes\", \"--package={tool}\", \"-c\", \"{tool} run start\"]"
+            ))
         },
     },
     Cause {
@@ -370,6 +388,14 @@ mod tests {
                 "the program heroku-php-apache2",
             ),
             ("sh: 1: make: not found", "build-essential"),
+            (
+                "sh: 1: pnpm: not found",
+                "\"--package=pnpm\", \"-c\", \"pnpm run start\"",
+            ),
+            (
+                "Error: Config validation error: \"MONGODB_URL\" is required",
+                "MONGODB_URL = \"...\"",
+            ),
             ("npm ERR! code ENOTFOUND", "does not reach"),
         ] {
             let lines = ["before".to_owned(), line.to_owned(), "after".to_owned()];

@@ -11,7 +11,7 @@ use super::{
     network::for_installers,
     variables::values,
 };
-use crate::{engine::Cx, system::queue::Resource};
+use crate::{config::Values, engine::Cx, system::queue::Resource};
 use cid_kernel::fs;
 use cid_protocol::{
     fault::Fault,
@@ -37,8 +37,8 @@ impl InstallDependencies {
             return Ok(Installed::of(same, &dependencies, app));
         }
         let target = self.place(cx)?;
-        let values = values(None, cx).await?;
-        let of = Some(&values);
+        let values = of_workspace(cx).await?;
+        let of = values.as_ref();
         let request = BuildPackages {
             or_pip: dependencies.is_empty() && !mentions_uv(&install),
             node: node.map(Path::to_owned),
@@ -120,7 +120,7 @@ impl InstallDependencies {
             app_dir: cx.project()?.app.dir().to_owned(),
             tools_dir: cx.sys().layout.tools_dir(),
             own_home: cx.sys().is_host(),
-            env: for_installers(&*cx.project()?, Some(&values(None, cx).await?)),
+            env: for_installers(&*cx.project()?, of_workspace(cx).await?.as_ref()),
         };
         let _core = cx.turn(Resource::Core).await?;
         for note in cx.ask(cx.user(), request).await?.notes {
@@ -137,7 +137,7 @@ impl InstallDependencies {
         (environment, node): (&Path, Option<&Path>),
     ) -> Result<(), Fault> {
         let project = cx.project()?;
-        let mut env = for_installers(&project, Some(&values(None, cx).await?));
+        let mut env = for_installers(&project, of_workspace(cx).await?.as_ref());
         add_settings_of_person(cx, &mut env);
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let bins = [environment.join("bin")].into_iter();
@@ -164,5 +164,13 @@ impl InstallDependencies {
         let hint =
             "see its last lines of output; mend the repository or app.install in the project file";
         judge(exited, "install dependencies", &shown, hint)
+    }
+}
+
+/// What differs from workspace to workspace; `None`: there is none, a build or a template is made.
+async fn of_workspace(cx: &Cx) -> Result<Option<Values>, Fault> {
+    match is_of_build(cx) {
+        true => Ok(None),
+        false => values(None, cx).await.map(Some),
     }
 }

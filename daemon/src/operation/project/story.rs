@@ -45,6 +45,19 @@ pub(super) fn story(project: &Project, inspection: &Inspection, recipe: &Recipe)
             format!("{why}: what these make for a commit of the base branch is copied into new workspaces"),
         ));
     }
+    let migrates = |one: &ProcessCommand| command(one).contains("manage.py migrate");
+    if templated(project, recipe).is_none()
+        && project.app.template.is_none()
+        && project.database.is_none()
+        && recipe.release.iter().any(migrates)
+    {
+        items.push(said(
+            "template",
+            "none, so each new workspace runs these: where they do the same in each, `template = true` in [app] has \
+             it made once for a commit of the base branch"
+                .to_owned(),
+        ));
+    }
     for (kind, process) in &recipe.processes {
         let place = match (kind == WEB, recipe.web_on_socket) {
             (true, true) => ", on its socket",
