@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::{
     cid::Cid,
-    domain::{UnitName, Workspace, WorkspaceState},
+    domain::{JobKind, JobState, UnitName, Workspace, WorkspaceState},
     error::Error,
     step::{let_in, turn_away},
 };
@@ -59,6 +59,11 @@ pub(super) async fn away(
             false => finding,
         });
     }
+    for (unit, workspace) in units.iter().filter(|(unit, _)| !busy.contains(*unit)) {
+        if workspace.state == WorkspaceState::Asleep {
+            findings.extend(not_woken(cid, unit, workspace).await?);
+        }
+    }
     for (state, word) in [
         (WorkspaceState::Stopped, "stopped"),
         (WorkspaceState::Asleep, "asleep"),
@@ -82,6 +87,32 @@ pub(super) async fn away(
         ));
     }
     Ok(())
+}
+
+/// One that did not come up the last time: its visitors are told that nothing answers.
+async fn not_woken(
+    cid: &Cid,
+    unit: &UnitName,
+    workspace: &Workspace,
+) -> Result<Option<Finding>, Error> {
+    let last = cid.store.job(workspace.job).await?;
+    let failed = last.filter(|job| job.kind == JobKind::Start && job.state != JobState::Done);
+    Ok(failed.map(|job| {
+        let why = job
+            .failure
+            .map(|failure| failure.message)
+            .unwrap_or_default();
+        let (owner, project) = (&workspace.owner, &workspace.project);
+        Finding::drift(
+            format!("start of {unit}"),
+            format!("it is asleep, and its last start failed: {why}"),
+            format!(
+                "cictl jobs show {}; when that is mended: cictl start {owner} -p {project}",
+                job.id
+            ),
+        )
+        .of(unit)
+    }))
 }
 
 /// Makes what a reboot has taken from `/run`, before anything else: until then nginx would try apps that do not run.

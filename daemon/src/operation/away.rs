@@ -1,6 +1,6 @@
 //! Workspaces whose processes are stopped, and started again. What is so already takes no job.
 
-use super::{Begun, NOTHING_ELSE, Named, begin, bind, project_of, refuse_stage, resolve};
+use super::{Begun, Named, begin, bind, refuse_stage, resolve};
 use crate::{
     authz::Claim,
     cid::Cid,
@@ -13,7 +13,7 @@ use crate::{
 /// stopped already.
 ///
 /// # Errors
-/// There is no such workspace, it is a stage, its project has no file, a job of it is live, or the actor may not.
+/// There is no such workspace, it is a stage, nothing is known of its project, a job of it is live, or the actor may not.
 pub async fn stop(
     cid: &Cid,
     claim: Claim,
@@ -66,7 +66,8 @@ async fn change(
     if is_so.contains(&state) && !is_live {
         return Ok(None);
     }
-    let project = project_of(cid, &workspace, NOTHING_ELSE)?;
+    // Neither visitors nor those whom it harms wait for the project's file to be mended.
+    let project = cid.projects.standing(workspace.project.as_str())?;
     let state = workspace.state;
     let begun = begin(cid, permit, workspace, state, Order::Stay { row, project });
     begun.await.map(Some)
