@@ -137,8 +137,8 @@ fn hash(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }
 
-/// The keys of `[app]` that a workspace is made from, and `[[files]]`. Health is asked by the present file; builds,
-/// tests and templates are no part of it.
+/// The keys of `[app]` that a workspace is made from, `[[files]]` and `[[links]]`. Health is asked by the present
+/// file; tests and templates are no part of it.
 fn keys(text: &str) -> BTreeMap<String, String> {
     let mut file: toml::Table = toml::from_str(text).unwrap_or_default();
     let app = match file.remove("app") {
@@ -147,10 +147,13 @@ fn keys(text: &str) -> BTreeMap<String, String> {
     };
     let app = app
         .into_iter()
-        .filter(|(key, _)| !["health", "build", "test", "template", "seed"].contains(&key.as_str()))
+        .filter(|(key, _)| !["health", "test", "template", "seed"].contains(&key.as_str()))
         .map(|(key, value)| (format!("[app] {key}"), value));
-    let files = file.remove("files");
-    app.chain(files.map(|files| ("[[files]]".to_owned(), files)))
+    let lists = ["files", "links"].map(|name| {
+        let list = file.remove(name)?;
+        Some((format!("[[{name}]]"), list))
+    });
+    app.chain(lists.into_iter().flatten())
         .map(|(key, value)| (key, hash(&value.to_string())))
         .collect()
 }
