@@ -24,6 +24,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::Semaphore;
 
 /// By nginx's word: whose site it is, what was asked for there, and what the browser keeps.
 const UNIT: &str = "x-cid-unit";
@@ -44,19 +45,34 @@ const STATE_AGE: u32 = 30 * 60;
 /// As long as a session at the front may last.
 const VISIT_AGE: u32 = 30 * 24 * 60 * 60;
 
+/// How many tokens the daemon is asked about at once: who makes tokens up keeps nobody from its other pages.
+const AT_ONCE: usize = 32;
+
 /// Whom tokens stand for, as the daemon said a moment ago.
-#[derive(Debug, Default)]
-pub struct Known(Mutex<HashMap<(String, String), (Instant, String)>>);
+#[derive(Debug)]
+pub struct Known {
+    known: Mutex<HashMap<(String, String), (Instant, String)>>,
+    asking: Semaphore,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            asking: Semaphore::new(AT_ONCE),
+        }
+    }
+}
 
 impl Known {
     fn get(&self, key: &(String, String)) -> Option<String> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (when, email) = known.get(key)?;
         (when.elapsed() < FRESH).then(|| email.clone())
     }
 
     fn put(&self, key: (String, String), email: String) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KEPT {
             known.retain(|_, (when, _)| when.elapsed() < FRESH);
         }
@@ -75,7 +91,7 @@ pub async fn check(State(app): State<App>, headers: HeaderMap) -> Response {
     let key = (unit, token);
     let email = match app.visitors.get(&key) {
         Some(email) => email,
-        None => match app.daemon.visitor(&key.0, &key.1).await {
+        None => match ask(&app, &key).await {
             Ok(email) => {
                 app.visitors.put(key, email.clone());
                 email
@@ -93,6 +109,12 @@ pub async fn check(State(app): State<App>, headers: HeaderMap) -> Response {
         Ok(email) => (StatusCode::NO_CONTENT, [(PERSON, email)]).into_response(),
         Err(_) => StatusCode::UNAUTHORIZED.into_response(),
     }
+}
+
+async fn ask(app: &App, (unit, token): &(String, String)) -> Result<String, cid_client::Error> {
+    // The semaphore is never closed; were it, the daemon would be asked all the same.
+    let _place = app.visitors.asking.acquire().await;
+    app.daemon.visitor(unit, token).await
 }
 
 /// Leads a browser from an app's site to the front; a program gets a refusal.
