@@ -229,6 +229,7 @@ async fn look(cid: &Cid, repair: bool, findings: &mut Vec<Finding>) -> Result<()
     left::left(cid, findings).await?;
     packages::changed(cid, repair, findings).await?;
     builds::builds(cid, repair, findings).await?;
+    builds::changed(cid, findings).await?;
     for job in cid.store.stuck_jobs().await? {
         let repair = format!(
             "look at it (cictl jobs show {0}), mend what is in the way, then: cictl jobs retry {0}",

@@ -109,6 +109,7 @@ pub use retire_instance::RetireInstance;
 pub use run_build::{BUILD_LOG, RunBuild};
 pub use run_processes::RunProcesses;
 pub use seal_files::SealFiles;
+pub(crate) use seal_files::look_at_build;
 pub(crate) use shared::ALONE;
 pub use start_processes::StartProcesses;
 pub use stop_processes::StopProcesses;

@@ -9,6 +9,7 @@ use crate::{
     config::Limits,
     domain::Packages,
     engine::{Cx, Step},
+    layout::Layout,
     system::helpers::Identity,
 };
 use cid_protocol::{
@@ -91,25 +92,34 @@ fn roots(directory: &Path) -> Vec<PathBuf> {
     [TREE, VENV].map(|name| directory.join(name)).into()
 }
 
-/// Seals, or says what is there. Packages that the operator has made ready are the operator's to change.
+/// Seals, or says what is there.
 pub(super) fn request(
     directory: &Path,
     reads_only: bool,
     packages: &Packages,
     cx: &Cx,
 ) -> SealBuild {
+    let layout = &cx.sys().layout;
+    SealBuild {
+        reads_only,
+        ..look_at_build(directory, packages, layout)
+    }
+}
+
+/// Says what is there. Packages that the operator has made ready are the operator's to change.
+pub(crate) fn look_at_build(directory: &Path, packages: &Packages, layout: &Layout) -> SealBuild {
     let Packages {
         path,
         shared,
         packages,
         ..
     } = packages;
-    let state = &cx.sys().layout.state_dir;
+    let state = &layout.state_dir;
     let all = [shared, path, packages].into_iter().flatten();
     let shared = all.filter(|path| path.starts_with(state) && !path.starts_with(directory));
     SealBuild {
         roots: roots(directory),
         packages: shared.cloned().collect(),
-        reads_only,
+        reads_only: true,
     }
 }

@@ -241,3 +241,21 @@ async fn what_falls_ill_after_it_came_by_itself_is_told_once_and_goes_no_further
     );
     assert!(doctor(stage).await.contains("cictl rollback one -p demo"));
 }
+
+#[tokio::test]
+async fn doctor_names_a_build_that_runs_from_other_files_than_were_tested() {
+    let stage = Stage::new();
+    stage.says("", RELEASES);
+    stage.build(true).await;
+    stage.promote("one", 1).await.unwrap();
+    let told = "build 1 of demo: its files are not those that were tested, and one runs it";
+    assert!(!doctor(&stage).await.contains(told));
+    stage.fake.answer(|request| match request {
+        Request::SealBuild(ask) if ask.reads_only => {
+            let other = json!({ "digest": "other", "files": 1, "bytes": 1 });
+            Some(Box::pin(async move { Ok(other) }))
+        }
+        _ => None,
+    });
+    assert!(doctor(&stage).await.contains(told));
+}
