@@ -173,7 +173,7 @@ impl CheckHealth {
     }
 
     async fn ask(&self, cx: &Cx, health: &Health, address: &App) -> Result<Visited, Fault> {
-        let project = cx.project()?;
+        let project = cx.project_file()?;
         // nginx would ask cid who it is.
         let is_guarded = project.visit_of(cx.unit().name()).who != Who::Anyone;
         if self.past_nginx || is_guarded {

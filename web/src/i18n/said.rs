@@ -81,7 +81,6 @@ const SENTENCES: &[(&str, &str)] = &[
     ("build {} goes on by itself once it has run well in {} for {} s", "сборка {0} пойдёт дальше сама, когда хорошо проработает на {1} {2} с"),
     ("build {} did not pass its soak in {}: {}; it goes on by itself once it has run well there for {} s, cictl promote {} {} takes it as it is", "сборка {0} не выдержала проверки временем на {1}: {2}; она пойдёт дальше сама, когда хорошо проработает там {3} с, а cictl promote {4} {5} выпустит её как есть"),
     ("the project file does not name {} any more: it runs by what the file last said of it", "в файле проекта больше нет {0}: она работает по тому, что файл сказал о ней последним"),
-    ("the tree was not brought up to date, for {}: it is deployed as it is", "папка не обновлена, потому что {0}: она работает как есть"),
     ("a copy of the database from before is in {}", "копия базы до этого: {0}"),
     ("nothing was tested: [app] of the project file has no `test`", "проверять было нечем: в [app] файла проекта нет `test`"),
     ("passed{}", "пройдены{0}"),

@@ -88,7 +88,7 @@ async fn the_page_tells_how_it_stands_and_what_can_be_done() {
     let page = front.ask(request).await;
     page.has("2 коммита не отправлено, 1 коммит не получено");
     page.has("3 файла");
-    page.has("папка не обновлена");
+    page.has("файлы не обновлены");
     page.has("клонирование репозитория");
     page.has_not("clone the repository");
 }
