@@ -67,11 +67,13 @@ pub(super) fn bring(ask: &BringPython, lines: Lines) -> Result<(), Fault> {
     let said: Mutex<Option<String>> = Mutex::default();
     let status = command::run(Code::Untrusted, &argv, &env, Path::new("/"), &|line| {
         let text = line.trim().trim_start_matches("error: ");
+        let text = text.trim_start_matches("cause: ");
         *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
         lines(line);
     });
-    // Downloads are not needed twice.
+    // Downloads are not needed twice, and anybody could hold the lock: only one job at a time comes here.
     let _ = crate::tree::purge::purge(&cache);
+    let _ = fs::remove_file(place.join(".lock"));
     let status = status?;
     if status.success() {
         return Ok(());

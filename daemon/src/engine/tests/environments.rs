@@ -280,6 +280,34 @@ fn without_uv(stage: &Stage, brought: fn() -> Result<(), Fault>) {
 }
 
 #[tokio::test]
+async fn a_python_that_packages_want_is_brought_in_and_they_are_built_with_it() {
+    let run = |brought: fn() -> Result<(), Fault>| async move {
+        let stage = Stage::new();
+        stage.fake.answer(move |request| {
+            let answer: Answer = match request {
+                Request::BuildPackages(ask) if ask.python.is_none() => {
+                    Some(Box::pin(async { Ok(json!(Built::WantsPython(9))) }))
+                }
+                Request::BringPython(ask) if ask.minor == 9 => {
+                    Some(Box::pin(async move { brought().map(|()| json!(null)) }))
+                }
+                _ => None,
+            };
+            answer
+        });
+        let (_, state) = stage.run(Kind::Create).await;
+        let asked: Vec<_> = builds(&stage).into_iter().map(|b| b.python).collect();
+        (state, asked)
+    };
+    let (state, asked) = run(|| Ok(())).await;
+    assert_eq!(state, JobState::Done);
+    assert_eq!(asked, [None, Some("3.9".to_owned())]);
+    let (state, asked) = run(|| Err(Fault::new("cannot fetch Python 3.9"))).await;
+    assert_eq!(state, JobState::Undone);
+    assert_eq!(asked, [None]);
+}
+
+#[tokio::test]
 async fn uv_is_brought_in_and_pip_does_where_it_cannot_be() {
     let stage = Stage::new();
     without_uv(&stage, || Ok(()));
