@@ -122,6 +122,14 @@ impl Layout {
     pub fn work_view(&self) -> PathBuf {
         self.run_dir.join("work")
     }
+    /// Output of jobs that their journals have no room for.
+    pub fn job_outputs_dir(&self) -> PathBuf {
+        self.log_dir.join("jobs")
+    }
+    /// That of one step of a job.
+    pub fn job_output(&self, job: &str, step: usize) -> PathBuf {
+        self.job_outputs_dir().join(format!("{job}.{step}"))
+    }
     /// Where nginx writes whose visitors came.
     pub fn visits_file(&self) -> PathBuf {
         self.log_dir.join("visits.log")

@@ -52,6 +52,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "keeper/packages.rs",
             "operation/build.rs",
             "operation/project/remove.rs",
+            "operation/watch.rs",
             "rpc/server.rs",
             "step/install.rs",
             "step/shared.rs",

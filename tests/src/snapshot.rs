@@ -15,7 +15,9 @@ use std::{
 };
 
 /// What is kept for the next workspace, or changes all the time.
-const CACHES: [&str; 12] = [
+const CACHES: [&str; 13] = [
+    // Output of ended jobs stays as long as they are in the ledger.
+    "log/jobs",
     "state/mirrors",
     "state/packages",
     "state/built",

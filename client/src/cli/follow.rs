@@ -53,7 +53,7 @@ async fn show(cx: &Cx, client: &Client, job: &str) -> Result<(), Failure> {
 /// Prints what the job's commands wrote; what its steps noted goes to standard error.
 pub(super) async fn print_output(cx: &Cx, client: &Client, job: &str) -> Result<(), Failure> {
     let printing = async {
-        let mut events = client.watch_resuming(job);
+        let mut events = client.whole_output(job);
         while let Some(event) = events.next().await {
             let event = event?;
             match &event.what {

@@ -28,7 +28,7 @@ enum Verb {
         /// The job
         id: String,
     },
-    /// Print what a job's commands wrote; of one that runs, until it ends
+    /// Print all that a job's commands wrote; of one that runs, until it ends
     Logs {
         /// The job
         id: String,

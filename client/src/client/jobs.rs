@@ -58,10 +58,16 @@ impl Client {
     /// # Errors
     ///
     /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such job.
-    pub async fn watch(&self, job: &str, after_seq: u64) -> Result<Stream<Event>> {
+    pub async fn watch(
+        &self,
+        job: &str,
+        after_seq: u64,
+        whole_output: bool,
+    ) -> Result<Stream<Event>> {
         let request = pb::WatchJobRequest {
             id: job.to_owned(),
             after_seq,
+            whole_output,
         };
         self.stream(self.jobs_service().watch(request)).await
     }

@@ -16,9 +16,20 @@ impl Client {
     /// back; gives up when it has been away for 60 s.
     #[must_use]
     pub fn watch_resuming(&self, job: &str) -> Stream<Event> {
+        self.resuming(job, false)
+    }
+
+    /// The same, with the output that the journal has no room for.
+    #[must_use]
+    pub fn whole_output(&self, job: &str) -> Stream<Event> {
+        self.resuming(job, true)
+    }
+
+    fn resuming(&self, job: &str, whole_output: bool) -> Stream<Event> {
         let watch = Watch {
             client: self.clone(),
             job: job.to_owned(),
+            whole_output,
             seen: 0,
             state: JobState::Unknown,
             events: None,
@@ -37,6 +48,7 @@ impl Client {
 struct Watch {
     client: Client,
     job: String,
+    whole_output: bool,
     /// The last line that was given out.
     seen: u64,
     /// The job's state as of that line.
@@ -95,9 +107,11 @@ impl Watch {
     async fn read(&mut self) -> Result<Option<Event>> {
         let events = match &mut self.events {
             Some(events) => events,
-            None => self
-                .events
-                .insert(self.client.watch(&self.job, self.seen).await?),
+            None => self.events.insert(
+                self.client
+                    .watch(&self.job, self.seen, self.whole_output)
+                    .await?,
+            ),
         };
         if self.state == JobState::Stuck {
             timeout(STUCK_FOR_GOOD, events.next())

@@ -79,6 +79,13 @@ pub enum What {
         /// Without line feeds.
         lines: Vec<String>,
     },
+    /// Lines that a step's commands printed and the journal has no room for, before those that follow.
+    LeftOut {
+        /// Place in the plan.
+        step: usize,
+        /// How many.
+        lines: u64,
+    },
     /// What the way back kept for people, and where. The failure in the job's row has it too.
     Kept {
         /// Place in the plan.
@@ -248,7 +255,10 @@ impl Progress {
                     }
                 }
             }
-            What::Output { step, .. } | What::Note { step, .. } | What::Kept { step, .. } => {
+            What::Output { step, .. }
+            | What::LeftOut { step, .. }
+            | What::Note { step, .. }
+            | What::Kept { step, .. } => {
                 if *step >= self.steps.len() {
                     return Err(refuse);
                 }

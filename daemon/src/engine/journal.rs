@@ -103,7 +103,15 @@ impl Journal {
         if let Some(text) = kept {
             self.record(What::Kept { step: index, text })?;
         }
-        let Ended { last, rest } = log.end().await;
+        let Ended {
+            last,
+            left_out,
+            rest,
+        } = log.end().await;
+        if left_out > 0 {
+            let (step, lines) = (index, left_out);
+            self.record(What::LeftOut { step, lines })?;
+        }
         if !rest.is_empty() {
             self.record(What::Output {
                 step: index,

@@ -6,6 +6,7 @@ pub mod cx;
 mod forward;
 mod hooks;
 mod journal;
+mod left_out;
 mod mirrors;
 mod output;
 pub mod plan;

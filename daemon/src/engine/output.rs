@@ -1,6 +1,7 @@
 //! The log of a running step: lines go into the journal in batches, and the last ones are kept for the
 //! failure.
 
+use super::left_out::LeftOut;
 use crate::{domain::event::What, store::Store};
 use cid_protocol::budget::{
     FAILURE_BYTES, FAILURE_HEAD, FAILURE_LINES, JOB_LOG, LOG_BATCH, LOG_QUEUE, STEP_LOG_END,
@@ -32,7 +33,9 @@ pub(super) struct Log {
 pub(super) struct Ended {
     /// The last lines, for a failure, after the first ones of the command that came last.
     pub(super) last: Vec<String>,
-    /// Lines that are not in the journal yet: they go there with the step's end.
+    /// How many lines the journal has no room for.
+    pub(super) left_out: u64,
+    /// Lines after these that are not in the journal yet: they go there with the step's end.
     pub(super) rest: Vec<String>,
 }
 
@@ -44,6 +47,8 @@ pub(super) struct Sink {
     pub(super) seq: watch::Sender<u64>,
     /// Bytes the job has logged.
     pub(super) used: Arc<AtomicUsize>,
+    /// For the lines that the journal has no room for.
+    pub(super) left_out: LeftOut,
     pub(super) secrets: Vec<String>,
 }
 
@@ -65,7 +70,7 @@ impl Log {
     }
 }
 
-async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
+async fn collect(mut sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
     let mut last = Last::new(FAILURE_BYTES.most, FAILURE_LINES.most);
     let mut head = Head::default();
     let mut noise = Last::new(FAILURE_BYTES.most, FAILURE_HEAD.most);
@@ -82,7 +87,9 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
             Ok(Some(line)) => {
                 let line = sink.redact(line);
                 match is_noise(&line) {
-                    true => noise.push(line.clone()),
+                    true => {
+                        noise.push(line.clone());
+                    }
                     false => {
                         head.push(&line);
                         last.push(line.clone());
@@ -90,7 +97,11 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
                 }
                 let bytes = line.len() + 1;
                 if sink.used.fetch_add(bytes, Ordering::Relaxed) >= JOB_LOG.most {
-                    tail.push(line);
+                    sink.write(&mut batch).await;
+                    batched = 0;
+                    for line in tail.push(line) {
+                        sink.left_out.push(&line).await;
+                    }
                     continue;
                 }
                 if batched + bytes > LOG_BATCH.most {
@@ -107,12 +118,16 @@ async fn collect(sink: Sink, mut lines: mpsc::Receiver<String>) -> Ended {
             }
         }
     }
-    batch.extend(tail.with_gap());
+    batch.extend(tail.lines);
     let last = match last.lines.is_empty() {
         true => noise.lines.into(),
         false => head.before(last),
     };
-    Ended { last, rest: batch }
+    Ended {
+        last,
+        left_out: sink.left_out.end().await,
+        rest: batch,
+    }
 }
 
 /// Whether a line of a failure hides what counts: a compiler's warnings with the code they are about, and sums of
@@ -237,7 +252,6 @@ const HEAD_LINE: usize = 400;
 struct Last {
     lines: VecDeque<String>,
     bytes: usize,
-    left_out: usize,
     most_bytes: usize,
     most_lines: usize,
 }
@@ -247,13 +261,14 @@ impl Last {
         Self {
             lines: VecDeque::new(),
             bytes: 0,
-            left_out: 0,
             most_bytes,
             most_lines,
         }
     }
 
-    fn push(&mut self, line: String) {
+    /// Takes a line, and gives those that it has no room for any more.
+    fn push(&mut self, line: String) -> Vec<String> {
+        let mut gone = Vec::new();
         self.bytes += line.len() + 1;
         self.lines.push_back(line);
         while self.bytes > self.most_bytes || self.lines.len() > self.most_lines {
@@ -261,15 +276,9 @@ impl Last {
                 break;
             };
             self.bytes -= line.len() + 1;
-            self.left_out += 1;
+            gone.push(line);
         }
-    }
-
-    /// With a line that says how many are missing.
-    fn with_gap(self) -> impl Iterator<Item = String> {
-        let gap =
-            (self.left_out > 0).then(|| format!("[... {} lines left out ...]", self.left_out));
-        gap.into_iter().chain(self.lines)
+        gone
     }
 }
 
@@ -280,7 +289,9 @@ mod tests {
 
     fn kept(most_bytes: usize, most_lines: usize, lines: &[String]) -> Last {
         let mut last = Last::new(most_bytes, most_lines);
-        lines.iter().for_each(|line| last.push(line.clone()));
+        for line in lines {
+            last.push(line.clone());
+        }
         last
     }
 
@@ -292,6 +303,40 @@ mod tests {
             last.push((*line).to_owned());
         }
         head.before(last)
+    }
+
+    #[tokio::test]
+    async fn what_the_journal_has_no_room_for_is_in_a_file_without_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("jobs/1.0");
+        let left_out = Arc::new(AtomicUsize::new(0));
+        let sink = Sink {
+            store: Store::open(&dir.path().join("cid.db")).unwrap(),
+            job: Uuid::nil(),
+            step: 0,
+            seq: watch::Sender::new(0),
+            used: Arc::new(AtomicUsize::new(JOB_LOG.most)),
+            left_out: LeftOut::new(path.clone(), Arc::clone(&left_out)),
+            secrets: vec!["hunter2".into()],
+        };
+        let (lines, log) = Log::start(sink);
+        let all: Vec<String> = (0..50_000).map(|n| format!("{n} hunter2")).collect();
+        for line in &all {
+            lines.send(line.clone()).await.unwrap();
+        }
+        drop(lines);
+        let ended = log.end().await;
+        let hidden: Vec<String> = all.iter().map(|l| l.replace("hunter2", "***")).collect();
+        let (before, after) = hidden.split_at(usize::try_from(ended.left_out).unwrap());
+        assert_eq!(ended.rest, after);
+        let file = std::fs::read_to_string(&path).unwrap();
+        assert!(file.lines().eq(before.iter()));
+        // Past the bound of the whole job lines are counted alone.
+        left_out.store(cid_protocol::budget::JOB_OUTPUT.most, Ordering::Relaxed);
+        let mut more = LeftOut::new(path.clone(), left_out);
+        more.push("lost").await;
+        assert_eq!(more.end().await, 1);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), file);
     }
 
     #[test]
@@ -360,13 +405,14 @@ mod tests {
         let last = kept(FAILURE_BYTES.most, FAILURE_LINES.most, &short);
         assert_eq!(last.lines.len(), FAILURE_LINES.most);
         let long = vec!["x".repeat(LINE.most); FAILURE_LINES.most];
-        let last = kept(FAILURE_BYTES.most, FAILURE_LINES.most, &long);
+        let mut last = kept(FAILURE_BYTES.most, FAILURE_LINES.most, &long);
         let bytes: usize = last.lines.iter().map(|line| line.len() + 1).sum();
         assert!(
             bytes <= FAILURE_BYTES.most && last.lines.len() > 1,
             "{bytes}"
         );
-        let gap = format!("[... {} lines left out ...]", long.len() - last.lines.len());
-        assert_eq!(last.with_gap().next(), Some(gap));
+        let room = last.lines.len();
+        assert_eq!(last.push("y".repeat(LINE.most)).len(), 1);
+        assert_eq!(last.lines.len(), room);
     }
 }

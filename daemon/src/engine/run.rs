@@ -109,6 +109,7 @@ impl Runner {
             steps,
             seq,
             logged: Arc::default(),
+            left_out: Arc::default(),
         };
         let mut runner = Self {
             work,

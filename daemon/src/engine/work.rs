@@ -2,6 +2,7 @@
 
 use super::{
     AnyStep, Cx, Inner, Phase, Plan, Point,
+    left_out::LeftOut,
     output::{Log, Sink},
 };
 use crate::{
@@ -36,6 +37,8 @@ pub(super) struct Work {
     pub(super) steps: Vec<Box<dyn AnyStep>>,
     pub(super) seq: watch::Sender<u64>,
     pub(super) logged: Arc<AtomicUsize>,
+    /// Bytes of output that the job has left out of its journal.
+    pub(super) left_out: Arc<AtomicUsize>,
 }
 
 /// A part of a step that runs: what it has, and its log.
@@ -61,6 +64,13 @@ impl Work {
             step: index,
             seq: self.seq.clone(),
             used: Arc::clone(&self.logged),
+            left_out: LeftOut::new(
+                self.inner
+                    .sys
+                    .layout
+                    .job_output(&self.row.id.to_string(), index),
+                Arc::clone(&self.left_out),
+            ),
             secrets: secrets.clone(),
         });
         let outputs: HashMap<_, _> = self

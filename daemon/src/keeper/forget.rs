@@ -1,8 +1,8 @@
 //! What goes when it is old, and what is kept aside for a full disk.
 
 use super::packages::{days_ago, forget_packages};
-use crate::cid::Cid;
-use cid_kernel::room;
+use crate::{cid::Cid, error::Error};
+use cid_kernel::{fs, room};
 use std::time::Duration;
 
 /// One day: the pause between two removals of what is old.
@@ -17,6 +17,9 @@ pub async fn forget_forever(cid: Cid) {
             Ok(0) => {}
             Ok(count) => tracing::info!("{count} old jobs forgotten"),
             Err(error) => tracing::warn!("old jobs are kept: {error}"),
+        }
+        if let Err(error) = forget_outputs(&cid).await {
+            tracing::warn!("output of old jobs is kept: {error}");
         }
         let before = days_ago(cid.settings.keep_packages_days);
         match forget_packages(&cid, before).await {
@@ -34,6 +37,20 @@ pub async fn forget_forever(cid: Cid) {
             () = cid.stopping.cancelled() => return,
         }
     }
+}
+
+/// Removes the output of jobs that the ledger has forgotten.
+async fn forget_outputs(cid: &Cid) -> Result<(), Error> {
+    let folder = cid.layout.job_outputs_dir();
+    for name in fs::names(&folder)? {
+        let job = name.split_once('.').and_then(|(job, _)| job.parse().ok());
+        if let Some(job) = job
+            && cid.store.job(job).await?.is_none()
+        {
+            fs::remove_file(&folder.join(&name))?;
+        }
+    }
+    Ok(())
 }
 
 /// For a host only: a sandbox does not start helpers through systemd.

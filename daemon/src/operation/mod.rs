@@ -45,7 +45,7 @@ pub use stay::stay;
 pub(crate) use templates::make_template;
 pub use templates::make_templates_forever;
 pub use visit::{Visit, visit};
-pub use watch::{Watch, Watched, watch_job};
+pub use watch::{Watch, Watched, gap, watch_job};
 
 pub use crate::keeper::front::{EnabledFront, WantedFront, disable_front, enable_front};
 pub use crate::plan::Staying;

@@ -13,9 +13,13 @@ use crate::{
     store::JobRow,
     system::queue::Waiting,
 };
-use cid_protocol::budget::WATCH_BATCH;
-use std::time::Duration;
-use tokio::sync::mpsc;
+use cid_protocol::budget::{LOG_BATCH, WATCH_BATCH};
+use std::{mem, path::Path, time::Duration};
+use tokio::{
+    fs::File,
+    io::{AsyncBufReadExt, BufReader},
+    sync::mpsc::{self, error::SendError},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
@@ -46,11 +50,17 @@ pub struct Watch {
 type Sender = mpsc::Sender<Result<Watched, Error>>;
 
 /// The journal of a job after a line, then new lines, until the job is at rest. Output is left out for a viewer
-/// who may not see it.
+/// who may not see it. With `whole` it has what the journal has no room for.
 ///
 /// # Errors
 /// There is no such job, its plan cannot be read, or too many are watched.
-pub async fn watch_job(cid: &Cid, viewer: &Viewer, id: Uuid, after: u64) -> Result<Watch, Error> {
+pub async fn watch_job(
+    cid: &Cid,
+    viewer: &Viewer,
+    id: Uuid,
+    after: u64,
+    whole: bool,
+) -> Result<Watch, Error> {
     let opener = Opener::new(viewer.uid(), viewer.person());
     let place = cid.streams.begin(opener, Kind::Watches)?;
     let row = job_to_see(cid, viewer, id).await?;
@@ -65,7 +75,7 @@ pub async fn watch_job(cid: &Cid, viewer: &Viewer, id: Uuid, after: u64) -> Resu
     let cid = cid.clone();
     tokio::spawn(async move {
         let _place = place;
-        if let Err(error) = tell(&cid, row, after, with_output, &sender).await {
+        if let Err(error) = tell(&cid, row, after, (with_output, whole), &sender).await {
             let _ = sender.send(Err(error)).await;
         }
     });
@@ -80,7 +90,7 @@ async fn tell(
     cid: &Cid,
     row: JobRow,
     mut after: u64,
-    with_output: bool,
+    (with_output, whole): (bool, bool),
     sender: &Sender,
 ) -> Result<(), Error> {
     let mut told = None;
@@ -91,10 +101,18 @@ async fn tell(
         let is_all = events.is_empty();
         for event in events {
             after = event.seq;
-            if !with_output && matches!(event.what, What::Output { .. }) {
+            let is_output = matches!(event.what, What::Output { .. } | What::LeftOut { .. });
+            if is_output && !with_output {
                 continue;
             }
-            if sender.send(Ok(Watched::Line(event))).await.is_err() {
+            let told = match event.what {
+                What::LeftOut { step, lines } if whole => {
+                    let file = cid.layout.job_output(&row.id.to_string(), step);
+                    tell_left_out(&file, &event, (step, lines), sender).await
+                }
+                _ => sender.send(Ok(Watched::Line(event))).await,
+            };
+            if told.is_err() {
                 return Ok(());
             }
         }
@@ -131,4 +149,44 @@ async fn tell(
             }
         }
     }
+}
+
+/// What stands in the place of lines that are nowhere.
+pub fn gap(lines: u64) -> String {
+    format!("[... {lines} lines left out ...]")
+}
+
+/// The lines that the journal has no room for, from their file, and how many of them it has not.
+async fn tell_left_out(
+    file: &Path,
+    event: &Event,
+    (step, lines): (usize, u64),
+    sender: &Sender,
+) -> Result<(), SendError<Result<Watched, Error>>> {
+    // Who comes back after a part gets all of it again.
+    let part = |seq, lines: &mut Vec<String>| {
+        let lines = mem::take(lines);
+        let what = What::Output { step, lines };
+        Ok(Watched::Line(Event {
+            seq,
+            what,
+            ..event.clone()
+        }))
+    };
+    let (mut read, mut batch, mut bytes) = (0, Vec::new(), 0);
+    if let Ok(file) = File::open(file).await {
+        let mut kept = BufReader::new(file).lines();
+        while let Ok(Some(line)) = kept.next_line().await {
+            (read, bytes) = (read + 1, bytes + line.len() + 1);
+            batch.push(line);
+            if bytes >= LOG_BATCH.most {
+                sender.send(part(event.seq - 1, &mut batch)).await?;
+                bytes = 0;
+            }
+        }
+    }
+    if read < lines {
+        batch.push(gap(lines - read));
+    }
+    sender.send(part(event.seq, &mut batch)).await
 }

@@ -10,7 +10,7 @@ use crate::{
     health::{Condition, Health, is_crashing},
     layout::Layout,
     operation::{
-        FailedDeployment, Shown, ShownJob, Standing,
+        FailedDeployment, Shown, ShownJob, Standing, gap,
         project::{Item, Severity, ShownProject},
     },
     system::{
@@ -365,6 +365,10 @@ pub(super) fn event(event: Event, plan: &Plan) -> v1::Event {
         What::Output { step, lines } => Out::Output(v1::OutputEvent {
             index: index(step),
             lines,
+        }),
+        What::LeftOut { step, lines } => Out::Output(v1::OutputEvent {
+            index: index(step),
+            lines: vec![gap(lines)],
         }),
         What::Note { step, text } | What::Kept { step, text } => Out::Note(v1::NoteEvent {
             index: index(step),

@@ -64,7 +64,8 @@ impl Jobs for Cid {
         let viewer = viewer(&request)?;
         let request = request.into_inner();
         let id = id(&request.id)?;
-        let watch = operation::watch_job(self, &viewer, id, request.after_seq).await?;
+        let (after, whole) = (request.after_seq, request.whole_output);
+        let watch = operation::watch_job(self, &viewer, id, after, whole).await?;
         let Watch { job, plan, news } = watch;
         let message = move |news| {
             let event = match news? {

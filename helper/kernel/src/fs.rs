@@ -37,6 +37,24 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), Fault>
     sync_parent(path)
 }
 
+/// Adds to the end of a file that only the owner reads, making it and its folder if they are missing. A power cut may
+/// lose it.
+///
+/// # Errors
+/// The folder or the file cannot be made or written; a part may be there.
+pub fn append(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    if let Some(parent) = path.parent() {
+        make_dir(parent, 0o700)?;
+    }
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path);
+    file.and_then(|mut file| file.write_all(content))
+        .map_err(|error| Fault::io("write", path, error))
+}
+
 /// As [`write_atomic`], unless the file has this content already: then a full disk is no obstacle.
 pub fn write_changed(path: &Path, content: &[u8], mode: u32) -> Result<(), Fault> {
     match fs::read(path) {

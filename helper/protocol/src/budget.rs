@@ -161,6 +161,8 @@ budgets! {
     JOB_LOG = bytes 768 * KIB, "a job's log, from its beginning";
     /// Once that is used up, so much of each step's end.
     STEP_LOG_END = bytes 16 * KIB, "a job's log, of each step's end after that";
+    /// What is between the two, in a file of its own for `cictl jobs logs`.
+    JOB_OUTPUT = bytes 64 * MIB, "a job's output that its log has no room for";
     /// Lines of output that one line of the journal holds.
     LOG_BATCH = bytes 64 * KIB, "lines of output in one entry of the journal";
     /// A step's writer waits when so many lines wait.

@@ -56,10 +56,13 @@ pub async fn stream(
 
     let after = last_event_id(&headers).and_then(|id| id.parse().ok());
     let after = after.unwrap_or(from.after);
-    let events = timeout(limits::REQUEST_TIMEOUT, visitor.daemon.watch(&id, after))
-        .await
-        .map_err(|_| refuse(Problem::Busy))?
-        .map_err(|err| refuse(Problem::or_missing(err, Problem::NoJob)))?;
+    let events = timeout(
+        limits::REQUEST_TIMEOUT,
+        visitor.daemon.watch(&id, after, false),
+    )
+    .await
+    .map_err(|_| refuse(Problem::Busy))?
+    .map_err(|err| refuse(Problem::or_missing(err, Problem::NoJob)))?;
 
     let is_signed_in = visitor.session.is_some();
     let end = Sent::default().event("end").data("{}");

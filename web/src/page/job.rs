@@ -91,7 +91,7 @@ pub async fn show(visitor: Visitor, lang: Lang, Path(id): Path<String>) -> Answe
 /// What its steps noted, with the place of each; nothing where it cannot be had in time.
 async fn notes_of(daemon: &Client, id: &str) -> Vec<(u32, String)> {
     let read = async {
-        let events = daemon.watch(id, 0).await.ok()?;
+        let events = daemon.watch(id, 0, false).await.ok()?;
         let notes = events.filter_map(|event| {
             future::ready(match event.map(|event| event.what) {
                 Ok(What::Note { index, text }) => Some((index, text)),

@@ -50,12 +50,72 @@ async fn failed_job_of(stage: &Stage, uid: u32, request: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn lines_that_the_journal_has_no_room_for_are_told_to_those_who_ask_for_all() {
+    let stage = Stage::new();
+    let id = failed_job(&stage).await;
+    let job = id.parse().unwrap();
+    let output = |line: &str| What::Output {
+        step: 0,
+        lines: vec![line.to_owned()],
+    };
+    let left_out = What::LeftOut { step: 0, lines: 3 };
+    let journal = vec![output("line-one"), left_out, output("line-five")];
+    stage.cid.store.append(job, journal).await.unwrap();
+    let told = async |whole_output| {
+        let watch = v1::WatchJobRequest {
+            id: id.clone(),
+            whole_output,
+            ..Default::default()
+        };
+        let message = watch.encode_to_vec();
+        stage
+            .said(1000, Door::People, "/cid.v1.Jobs/Watch", &message)
+            .await
+    };
+    let in_order = |said: &str, words: &[&str]| {
+        let places: Vec<_> = words.iter().map(|word| said.find(word)).collect();
+        assert!(
+            places.iter().all(Option::is_some) && places.is_sorted(),
+            "{words:?}: {said}"
+        );
+    };
+    let file = stage.cid.layout.job_output(&id, 0);
+    cid_kernel::fs::append(&file, b"two\nthree\n").unwrap();
+    in_order(
+        &told(false).await,
+        &["line-one", "[... 3 lines left out ...]", "line-five"],
+    );
+    assert!(!told(false).await.contains("three"));
+    // One of them was lost.
+    in_order(
+        &told(true).await,
+        &[
+            "line-one",
+            "two",
+            "three",
+            "[... 1 lines left out ...]",
+            "line-five",
+        ],
+    );
+    stage.deny(&[Action::ReadLogs]);
+    let said = told(true).await;
+    assert!(
+        !said.contains("three") && !said.contains("left out"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn output_of_a_job_takes_the_right_to_read_logs() {
     const SECRET: &str = "the app's secret";
     let stage = Stage::new();
     let id = failed_job(&stage).await;
     let get = v1::GetJobRequest { id: id.clone() }.encode_to_vec();
-    let watch = v1::WatchJobRequest { id, after_seq: 0 }.encode_to_vec();
+    let watch = v1::WatchJobRequest {
+        id,
+        ..Default::default()
+    }
+    .encode_to_vec();
     let rpcs = [("/cid.v1.Jobs/Get", &get), ("/cid.v1.Jobs/Watch", &watch)];
     for (uid, door, denied, sees) in [
         (1000, Door::People, &[][..], true),

@@ -299,7 +299,11 @@ async fn codes(stage: &Stage, session: Option<&str>, job: &str) -> Vec<(String, 
     };
     let (shown, watched) = (
         v1::GetJobRequest { id: id.clone() }.encode_to_vec(),
-        v1::WatchJobRequest { id, after_seq: 0 }.encode_to_vec(),
+        v1::WatchJobRequest {
+            id,
+            ..Default::default()
+        }
+        .encode_to_vec(),
     );
     let others = [
         ("/cid.v1.Workspaces/Get", get.encode_to_vec()),
