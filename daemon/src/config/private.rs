@@ -1,7 +1,10 @@
 //! Files of the operator's that only the daemon reads.
 
 use cid_protocol::fault::Fault;
-use rustix::fs::{self as sys, FileType, Mode, OFlags};
+use rustix::{
+    fs::{self as sys, FileType, Mode, OFlags},
+    io::Errno,
+};
 use std::{fs::File, io::Read, path::Path};
 
 /// Reads a file with a secret, of at most `most` bytes.
@@ -11,8 +14,11 @@ use std::{fs::File, io::Read, path::Path};
 /// text. The message never shows what it holds.
 pub fn read_private(path: &Path, most: u64) -> Result<String, Fault> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened =
-        sys::open(path, flags, Mode::empty()).map_err(|error| Fault::io("open", path, error))?;
+    let opened = sys::open(path, flags, Mode::empty()).map_err(|error| match error {
+        Errno::LOOP => Fault::io("open", path, "it is a link, which cid does not follow here")
+            .hint("name the file itself"),
+        error => Fault::io("open", path, error),
+    })?;
     let stat = sys::fstat(&opened).map_err(|error| Fault::io("look at", path, error))?;
     let refuse = |why: &str| Fault::io("use", path, why);
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {

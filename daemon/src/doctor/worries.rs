@@ -1,7 +1,8 @@
 //! Settings that work today but are likely a mistake, or will stop working soon.
 
 use crate::{
-    config::{GivenCertificate, Project},
+    config::{EnvName, GivenCertificate, Project},
+    step,
     system::tls::Certificates,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -31,12 +32,25 @@ pub(crate) async fn worries(project: &Project) -> Vec<Worry> {
         }
     }
     worries.extend(plain_stages(project));
+    worries.extend(idle_variables(project));
     worries.extend(project.empty_database().map(|fault| Worry {
         key: "database".to_owned(),
         mend: fault.hint.unwrap_or_default(),
         message: fault.message,
     }));
     worries
+}
+
+/// Variables that cid sets itself, whatever the file says.
+fn idle_variables(project: &Project) -> Vec<Worry> {
+    let names = project.env.keys().map(EnvName::as_str);
+    let idle = names.filter(|name| step::is_cids_own(project, name));
+    let told = idle.map(|name| Worry {
+        key: "env".to_owned(),
+        message: format!("{name} in [env] has no effect: cid sets it itself"),
+        mend: "take it out".to_owned(),
+    });
+    told.collect()
 }
 
 /// Stages that answer over HTTP alone, as the project's certificate is not for their names.
@@ -88,6 +102,14 @@ mod tests {
     fn project(more: &str) -> Project {
         let text = format!("domain = \"x.localhost\"\n{more}\n[git]\nurl = \"/x.git\"\n");
         toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn variables_of_cids_own_in_the_file_are_named() {
+        let text = "domain = \"x.localhost\"\n[git]\nurl = \"/x.git\"\n[env]\nPORT = \"1\"\nPATH = \"/opt\"\nA = \"1\"\n";
+        let told = idle_variables(&toml::from_str(text).unwrap());
+        assert_eq!(told.len(), 1);
+        assert!(told[0].message.starts_with("PORT in [env]"));
     }
 
     #[test]

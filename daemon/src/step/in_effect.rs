@@ -11,7 +11,7 @@ use cid_protocol::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Variables that are cid's own, whatever `[env]` says.
+/// Variables that cid may set.
 const OWN: [&str; 10] = [
     "PORT",
     "HOST",
@@ -117,6 +117,16 @@ fn given_to(values: &Values, run_file: &RunFile) -> Values {
     }
 }
 
+/// Whether cid sets this variable itself, whatever `[env]` says.
+pub(crate) fn is_cids_own(project: &Project, name: &str) -> bool {
+    match name {
+        "PORT" | "HOST" | "SOCKET" => true,
+        "DATABASE_URL" => project.database.is_some(),
+        "MEDIA_ROOT" | "MEDIA_URL" => project.media.is_some(),
+        _ => false,
+    }
+}
+
 /// Names in `[env]` whose value differs from the processes' value, and names removed from it. Not among `env`:
 /// what needs a number that the workspace does not have yet.
 fn variables<'a>(
@@ -124,7 +134,6 @@ fn variables<'a>(
     env: &BTreeMap<String, String>,
     run_file: &'a RunFile,
 ) -> Vec<&'a str> {
-    let is_own = |name: &str| OWN.contains(&name) && name != "PATH";
     let names: Vec<&str> = project.env.keys().map(EnvName::as_str).collect();
     let is_same = |name: &str| {
         let wanted = env.get(name);
@@ -140,7 +149,7 @@ fn variables<'a>(
         .filter(|name| !of_packages.contains(name) && !run_file.made_from.own.contains(*name));
     let differs = names.iter().copied();
     differs
-        .filter(|name| !is_own(name) && !is_same(name))
+        .filter(|name| !is_cids_own(project, name) && !is_same(name))
         .chain(gone)
         .collect()
 }

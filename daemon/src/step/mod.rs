@@ -81,7 +81,7 @@ pub use export_commit::ExportCommit;
 pub use fetch::Fetch;
 pub use grant_access::GrantAccess;
 pub(crate) use grant_access::{gid_of, uid_of};
-pub(crate) use in_effect::{look_at, not_in_effect};
+pub(crate) use in_effect::{is_cids_own, look_at, not_in_effect};
 pub use inspect::{Deployed, Inspect};
 pub use install::InstallDependencies;
 pub use let_in::LetIn;

@@ -17,7 +17,10 @@ use cid_kernel::fs;
 use cid_protocol::budget::LOG_LINES;
 use file::{Log, Piece};
 use futures::stream::{self, Stream};
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 const DEFAULT_LINES: usize = 100;
@@ -98,6 +101,7 @@ fn stream(
         }
     }
     let reader = Reader {
+        dir: dir.to_owned(),
         logs,
         current: 0,
         tail: Some(lines),
@@ -137,6 +141,8 @@ fn logs_of(dir: &Path, process: &str) -> Result<Vec<Log>, Error> {
 
 /// One caller's reading.
 struct Reader {
+    /// Where they lie: it goes with the workspace.
+    dir: PathBuf,
     logs: Vec<Log>,
     /// The log that is being read.
     current: usize,
@@ -167,13 +173,16 @@ impl Reader {
         }
     }
 
-    /// Starts again with the first log, a moment later; `None` if nothing more is wanted.
+    /// Starts again with the first log, a moment later; `None` if nothing more is wanted or can come.
     async fn again(&mut self) -> Option<()> {
         if !self.follow {
             return None;
         }
         self.current = 0;
         if self.tail.take().is_none() {
+            if !fs::exists(&self.dir) {
+                return None;
+            }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
                 () = self.stopping.cancelled() => return None,
@@ -342,5 +351,14 @@ mod tests {
         assert!(ask(most).is_ok());
         let said = ask(most + 1).unwrap_err().to_string();
         assert!(said.contains("10000"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn following_ends_with_the_workspace() {
+        let dir = log(b"one\n");
+        let mut lines = read(dir.path(), 1, true);
+        assert_eq!(lines.next().await.unwrap().line, b"one");
+        dir.close().unwrap();
+        assert!(lines.next().await.is_none());
     }
 }
