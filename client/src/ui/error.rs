@@ -120,9 +120,7 @@ pub(crate) fn trouble(job: &Job) -> String {
 /// What a failed job leaves.
 fn taken_back(job: &Job) -> String {
     let what = match job.kind {
-        JobKind::Restart => {
-            "the processes were restarted and run, or try to, with the files as they are now"
-        }
+        JobKind::Restart => "a restart takes nothing back: cictl show says what runs",
         JobKind::Stop | JobKind::Sleep => "the processes run as before",
         JobKind::Start => "the processes are stopped as before",
         JobKind::RepairAccess => "what was changed stays",

@@ -78,7 +78,10 @@ pub(super) async fn missing(
         findings.push(Finding::drift(
             format!("run file of {instance}"),
             fault.message,
-            &anew,
+            match workspace.is_stage() {
+                true => anew.clone(),
+                false => format!("cictl deploy {owner} -p {project} writes it again"),
+            },
         ));
     }
     let logs = cid.layout.app_log_dir(unit);

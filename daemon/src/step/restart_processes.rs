@@ -1,11 +1,12 @@
 //! Restarts the workspace's processes.
 
-use super::{last_lines::LogsBefore, look_at, not_in_effect};
+use super::{APP_LOG_DIR_MODE, last_lines::LogsBefore, look_at, not_in_effect};
 use crate::{
     config::Values,
     domain::UnitName,
     engine::{Cx, Step},
 };
+use cid_kernel::fs;
 use cid_protocol::{fault::Fault, run_file::RunFile};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,14 @@ impl Step for RestartProcesses {
         if !cx.is_of_stage() {
             note_stale(&self.instance, cx).await;
         }
-        let before = LogsBefore::look(&cx.sys().layout.app_log_dir(cx.unit()));
+        let layout = &cx.sys().layout;
+        let logs = layout.app_log_dir(cx.unit());
+        // What cannot be started again is not stopped.
+        RunFile::read(&layout.run_file(&self.instance)).map_err(|fault| {
+            fault.hint("cictl deploy writes it again; of a stage cictl promote does")
+        })?;
+        fs::make_dir(&logs, APP_LOG_DIR_MODE)?;
+        let before = LogsBefore::look(&logs);
         cx.sys().supervisor.restart(&self.instance).await?;
         Ok(before)
     }

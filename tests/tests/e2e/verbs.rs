@@ -259,10 +259,7 @@ fn what_a_restart_does_not_bring_into_effect_is_said() {
     // What fails is running, and nothing says otherwise.
     std::fs::write(anna.tree().join("app.py"), "raise SystemExit(1)\n").unwrap();
     let told = stage.cictl_ends(1, &["restart", ANNA]).text();
-    assert!(
-        told.contains("run, or try to, with the files as they are now"),
-        "{told}"
-    );
+    assert!(told.contains("a restart takes nothing back"), "{told}");
     assert!(!told.contains("taken back"), "{told}");
 }
 
