@@ -47,8 +47,8 @@ pub(super) async fn changed(cid: &Cid, findings: &mut Vec<Finding>) -> Result<()
     Ok(())
 }
 
-/// What cannot be read is not judged.
-async fn is_changed(cid: &Cid, build: &Build) -> bool {
+/// Whether a build's files are others than were tested. What cannot be read is not judged.
+pub(crate) async fn is_changed(cid: &Cid, build: &Build) -> bool {
     let (Some(packages), Some(digest)) = (&build.packages, &build.digest) else {
         return false;
     };

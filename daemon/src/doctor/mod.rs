@@ -4,7 +4,7 @@
 mod access;
 mod accounts;
 mod away;
-mod builds;
+pub(crate) mod builds;
 pub(crate) mod gone;
 mod host;
 mod kept;

@@ -7,9 +7,12 @@ use super::{
 use crate::{
     authz::Claim,
     cid::Cid,
+    doctor::builds::is_changed,
+    domain::{JobKind, Workspace},
     error::Error,
     plan::{Order, Staying},
 };
+use cid_kernel::fs;
 
 /// Begins what this row says with a workspace.
 ///
@@ -38,6 +41,33 @@ pub async fn stay(
     if let Some(what) = row.needs_room {
         refuse_full_disk(cid, &project, what)?;
     }
+    if workspace.is_stage() && row.kind == JobKind::Restart {
+        refuse_changed_build(cid, &workspace).await?;
+    }
     let state = workspace.state;
     begin(cid, permit, workspace, state, Order::Stay { row, project }).await
+}
+
+/// A restart would have visitors get what nobody has tested.
+async fn refuse_changed_build(cid: &Cid, stage: &Workspace) -> Result<(), Error> {
+    let running = cid.store.running_builds(stage.project.clone()).await?;
+    let Some((number, name)) = running.into_iter().find(|(_, name)| *name == stage.name) else {
+        return Ok(());
+    };
+    let build = cid.store.build(stage.project.clone(), number).await?;
+    let Some(build) = build.filter(|build| fs::exists(&build.directory)) else {
+        return Ok(());
+    };
+    match is_changed(cid, &build).await {
+        true => Err(Error::Precondition {
+            message: format!(
+                "build {number}, which {name} runs, has other files than those that were tested"
+            ),
+            hint: Some(format!(
+                "deploy another build: cictl rollback {name} -p {0}, or cictl build {1} -p {0} --again and promote that",
+                build.project, build.source.commit
+            )),
+        }),
+        false => Ok(()),
+    }
 }

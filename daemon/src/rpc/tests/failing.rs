@@ -3,7 +3,7 @@
 use super::{
     notices::Told,
     stage::{EMAIL, Stage, anna},
-    stages::claim,
+    stages::{claim, restart},
 };
 use crate::{
     authz::Door,
@@ -258,4 +258,10 @@ async fn doctor_names_a_build_that_runs_from_other_files_than_were_tested() {
         _ => None,
     });
     assert!(doctor(&stage).await.contains(told));
+    // A restart would show visitors what nobody has tested.
+    let refused = restart(&stage, "one").await.unwrap_err().to_string();
+    assert!(
+        refused.contains("other files than those that were tested"),
+        "{refused}"
+    );
 }

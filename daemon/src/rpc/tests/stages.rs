@@ -274,14 +274,7 @@ async fn a_missing_secrets_file_refuses_deployments_alone_and_doctor_names_it() 
             assert!(told.contains("nothing can be deployed to one"), "{told}");
         }
     }
-    let named = operation::Named {
-        owner: crate::domain::Owner::Stage(crate::domain::Name::of_stage("one").unwrap()),
-        project: "demo".into(),
-    };
-    let row = &operation::Staying::RESTART;
-    let begun = operation::stay(&stage.cid, claim_to_restart(), &named, row)
-        .await
-        .unwrap();
+    let begun = restart(&stage, "one").await.unwrap();
     stage.cid.engine.idle().await;
     let job = stage.cid.store.job(begun.job).await.unwrap().unwrap();
     assert_eq!(
@@ -292,8 +285,14 @@ async fn a_missing_secrets_file_refuses_deployments_alone_and_doctor_names_it() 
     );
 }
 
-fn claim_to_restart() -> Claim {
-    Claim::of_trigger(ProjectName::parse("demo").unwrap(), Action::Restart)
+/// Begins to restart a stage of the project `demo`.
+pub(super) async fn restart(stage: &Stage, name: &str) -> Result<operation::Begun, Error> {
+    let claim = Claim::of_trigger(ProjectName::parse("demo").unwrap(), Action::Restart);
+    let named = operation::Named {
+        owner: crate::domain::Owner::Stage(crate::domain::Name::of_stage(name).unwrap()),
+        project: "demo".into(),
+    };
+    operation::stay(&stage.cid, claim, &named, &operation::Staying::RESTART).await
 }
 
 #[tokio::test]
