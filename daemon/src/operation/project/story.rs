@@ -96,6 +96,26 @@ pub(super) fn story(project: &Project, inspection: &Inspection, recipe: &Recipe)
             format!("those of {}, and over them {lines}", over.module),
         ));
     }
+    let warned = |subject: &str, message: String, mend: &str| {
+        item(Severity::Warning, name, subject, message, mend)
+    };
+    if !recipe.has_web() {
+        items.push(warned(
+            "process web",
+            "there is none, so workspaces get no site".to_owned(),
+            "where the app answers requests, call that process web",
+        ));
+    }
+    let is_line = |skipped: &str| inspection.processes.iter().any(|(name, _)| name == skipped);
+    for skipped in &project.app.skip {
+        if !is_line(skipped.as_str()) {
+            items.push(warned(
+                "app.skip",
+                format!("no process of the Procfile is called {}", skipped.as_str()),
+                "take it out",
+            ));
+        }
+    }
     let near = near_misses(project, inspection, recipe).into_iter();
     items.extend(near.map(|near| {
         item(
@@ -338,5 +358,30 @@ mod tests {
             ".env.example names what nothing sets: SECRET_KEY, DEBUG"
         );
         assert_eq!(of("[env]\nSECRET_KEY = \"x\"\nDEBUG = \"1\""), None);
+    }
+
+    #[test]
+    fn what_gets_no_site_and_what_skip_does_not_meet_is_a_warning() {
+        let inspection = Inspection {
+            processes: vec![
+                ("web".into(), "serve".into()),
+                ("worker".into(), "work".into()),
+            ],
+            ..Inspection::default()
+        };
+        let odd = |more: &str| {
+            let told = subjects(more, &inspection);
+            let odd = ["process web", "app.skip"]
+                .map(|subject| told.iter().filter(|told| *told == subject).count());
+            (odd[0], odd[1])
+        };
+        // The process itself is told by the same subject.
+        assert_eq!(odd("[app]\nskip = [\"worker\"]"), (1, 0));
+        assert_eq!(odd("[app]\nskip = [\"nosuch\"]"), (1, 1));
+        assert!(
+            told("[app.run]\nworker = [\"work\"]", &inspection)
+                .iter()
+                .any(|(_, message)| message.contains("get no site"))
+        );
     }
 }
