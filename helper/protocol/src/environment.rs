@@ -89,9 +89,9 @@ const CACHES: &[&str] = &["PIP_CACHE_DIR", "UV_CACHE_DIR"];
 /// Settings that mean the same to several programs. Where the first is missing, it takes the value of the
 /// first of the others that is set.
 const SAME: &[(&str, &[&str])] = &[
-    ("UV_DEFAULT_INDEX", &["PIP_INDEX_URL", "UV_INDEX_URL"]),
+    ("UV_DEFAULT_INDEX", &["UV_INDEX_URL", "PIP_INDEX_URL"]),
     ("PIP_INDEX_URL", &["UV_DEFAULT_INDEX", "UV_INDEX_URL"]),
-    ("UV_INDEX", &["PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"]),
+    ("UV_INDEX", &["UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"]),
     ("PIP_EXTRA_INDEX_URL", &["UV_EXTRA_INDEX_URL"]),
     (
         "SSL_CERT_FILE",
@@ -209,6 +209,12 @@ mod tests {
         }
         let own = completed(settings(&[("PIP_CERT", "/a"), ("SSL_CERT_FILE", "/b")]));
         assert_eq!((&*own["PIP_CERT"], &*own["SSL_CERT_FILE"]), ("/a", "/b"));
+        // A program's own older word goes before another program's.
+        let both = completed(settings(&[("PIP_INDEX_URL", "/p"), ("UV_INDEX_URL", "/u")]));
+        assert_eq!(
+            (&*both["UV_DEFAULT_INDEX"], &*both["PIP_INDEX_URL"]),
+            ("/u", "/p")
+        );
         let named = completed(settings(&[("UV_DEFAULT_INDEX", "corp=https://x")]));
         assert!(!named.contains_key("PIP_INDEX_URL"));
     }
