@@ -140,7 +140,7 @@ enum Verb {
 /// Which workspace is meant.
 #[derive(Debug, Args)]
 struct Target {
-    /// Whose workspace; `logs`, `run`, `restart` and `show` also take the name of a stage
+    /// Whose workspace, or the name of a stage where the verb takes one
     email: String,
     /// Which project's; may be left out where there is only one it can be
     #[arg(short, long)]
