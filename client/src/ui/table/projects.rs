@@ -13,10 +13,19 @@ pub(crate) fn projects(projects: &[Project]) -> String {
                 project.domain.clone(),
                 project.base_branch.clone(),
                 project.workspaces.to_string(),
-                status(project),
+                in_a_line(&status(project)),
             ]
         }),
     )
+}
+
+/// The first and the last line of a text of several: between them an error shows the place in the file.
+fn in_a_line(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    match (lines.next(), lines.next_back()) {
+        (Some(first), Some(last)) => format!("{first}: {last}"),
+        (first, _) => first.unwrap_or_default().to_owned(),
+    }
 }
 
 /// One project, a member a line.

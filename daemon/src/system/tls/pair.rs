@@ -5,7 +5,10 @@ use data_encoding::BASE64;
 use jiff::Timestamp;
 use rustls::{
     crypto::ring::sign::any_supported_type,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
     sign::CertifiedKey,
 };
 use std::{fs::OpenOptions, io::Read, os::unix::fs::OpenOptionsExt, path::Path};
@@ -18,6 +21,7 @@ use x509_cert::{
 /// A chain of ten RSA certificates takes 20 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
 const PEM_LINE: usize = 64;
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A certificate with its chain and its private key, which belong together and are good for some host names.
 pub struct Pair {
@@ -88,7 +92,12 @@ impl Pair {
 }
 
 fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, Fault> {
-    let hint = "cid reads it as root, and sees no homes; mend the file or tls in the project file, then reload cid";
+    let hint = match nix::unistd::geteuid().is_root() {
+        true => {
+            "cid reads it as root, and sees no homes; mend the file or tls in the project file, then reload cid"
+        }
+        false => "mend the file or tls in the project file, then: cictl project check",
+    };
     let fail =
         |error: std::io::Error| Fault::io(&format!("read the {what}"), path, error).hint(hint);
     let is_none = |why: &str| {
@@ -107,10 +116,14 @@ fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, Fault> {
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(fail)?;
-    match bytes.len() as u64 > MAX_BYTES {
-        true => Err(is_none("it is larger than 256 KiB")),
-        false => Ok(bytes),
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(is_none("it is larger than 256 KiB"));
     }
+    // Editors of Windows begin a text so.
+    if bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
+    Ok(bytes)
 }
 
 fn no_certificate(path: &Path) -> Fault {
@@ -126,11 +139,19 @@ fn chain(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault>
     match chain {
         Ok(chain) if chain.is_empty() => Err(no_certificate(path)),
         Ok(chain) => Ok(chain),
-        Err(error) => Err(Fault::new(format!(
-            "cannot use the certificate {}: {error}",
-            path.display()
-        ))
-        .hint("it must be PEM")),
+        Err(error) => {
+            let why = match error {
+                pem::Error::MissingSectionEnd { .. } => {
+                    "it is cut off: its line -----END CERTIFICATE----- is missing".to_owned()
+                }
+                error => error.to_string(),
+            };
+            let path = path.display();
+            Err(
+                Fault::new(format!("cannot use the certificate {path}: {why}"))
+                    .hint("it must be PEM"),
+            )
+        }
     }
 }
 

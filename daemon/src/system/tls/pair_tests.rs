@@ -72,6 +72,17 @@ fn a_good_pair_is_one_file_that_reads_back() {
 }
 
 #[test]
+fn a_mark_before_the_text_is_passed_over_and_a_missing_end_is_named() {
+    let files = Files::good();
+    let good = fs::read_to_string(files.path("c.pem")).unwrap();
+    files.write("c.pem", &format!("\u{feff}{good}"));
+    assert!(files.read().is_ok());
+    let (cut, _) = good.split_once("-----END").unwrap();
+    files.write("c.pem", cut);
+    files.refused("it is cut off: its line -----END CERTIFICATE-----");
+}
+
+#[test]
 fn a_pair_that_is_not_good_now_says_why() {
     Files::new(&["*.shop.example.org"], 2010, 2020).refused("expired at 2020-01-01");
     Files::new(&["*.shop.example.org"], 2040, 2050).refused("not valid before 2040-01-01");
