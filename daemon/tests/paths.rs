@@ -52,6 +52,7 @@ const DAEMON: &[(&str, &[&str])] = &[
             "keeper/packages.rs",
             "operation/build.rs",
             "operation/project/remove.rs",
+            "operation/stay.rs",
             "operation/watch.rs",
             "rpc/server.rs",
             "step/install.rs",
@@ -92,7 +93,11 @@ const DAEMON: &[(&str, &[&str])] = &[
     ),
     (
         "logs of apps: supervisord writes them, in a folder of root's",
-        &["operation/logs/file.rs", "step/last_lines.rs"],
+        &[
+            "operation/logs/file.rs",
+            "operation/logs/mod.rs",
+            "step/last_lines.rs",
+        ],
     ),
     (
         "a sandbox's, where all are one user",
