@@ -25,7 +25,7 @@ enum Command {
     Demo(demo::Args),
     /// Runs every test
     Test(test::Args),
-    /// Measures `cictl create` against what the app itself takes
+    /// Measures cid against what the app itself takes
     Bench(bench::Args),
     /// Boots a throw-away Debian with cid installed and gives a shell on it
     Host(host::Args),

@@ -258,6 +258,7 @@ impl Drop for Sandbox {
         // Nobody may write there, and what cannot be written to cannot be emptied.
         open_folders(&self.dir.join("state/packages"));
         open_folders(&self.dir.join("state/templates"));
+        open_folders(&self.dir.join("state/builds"));
         if self.home.is_none() {
             // Beside a folder of the caller's nothing is left lying about.
             let _ = fs::remove_file(&self.log_path);

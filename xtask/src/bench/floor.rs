@@ -50,14 +50,33 @@ impl Floor {
 
     /// The same in its two parts.
     pub(super) fn parts(&self, i: u8) -> Result<(f64, f64)> {
-        let copy = self.home.join(format!("floor-{i}"));
+        let copy = self.copy(&format!("floor-{i}"))?;
+        self.parts_in(&copy, "/health/")
+    }
+
+    /// The two parts as a deployment finds the app: its database has been migrated, and it has run before. What is
+    /// asked for is this page.
+    pub(super) fn again(&self, page: &str) -> Result<(f64, f64)> {
+        let copy = self.home.join("floor-again");
+        if !copy.exists() {
+            self.parts_in(&self.copy("floor-again")?, page)?;
+        }
+        self.parts_in(&copy, page)
+    }
+
+    fn copy(&self, name: &str) -> Result<PathBuf> {
+        let copy = self.home.join(name);
         build::check(Command::new("cp").arg("-a").arg(&self.checkout).arg(&copy))?;
+        Ok(copy)
+    }
+
+    fn parts_in(&self, copy: &Path, page: &str) -> Result<(f64, f64)> {
         let bin = self.python.parent().context("a program without a folder")?;
         let path = std::env::var("PATH").unwrap_or_default();
         let command = |program: &str| {
             let mut command = Command::new(bin.join(program));
             command
-                .current_dir(&copy)
+                .current_dir(copy)
                 .env("PATH", format!("{}:{path}", bin.display()))
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -72,7 +91,7 @@ impl Floor {
         let mut child = command("gunicorn")
             .args(["--bind", &address, "guestbook.wsgi"])
             .spawn()?;
-        let answered = self.wait_for_answer();
+        let answered = self.wait_for_answer(page);
         let took = start.elapsed().as_secs_f64();
         let process = i32::try_from(child.id()).ok().and_then(Process::look);
         if let Some(process) = process {
@@ -90,10 +109,10 @@ impl Floor {
         Ok((migrated, took - migrated))
     }
 
-    fn wait_for_answer(&self) -> Result<()> {
+    fn wait_for_answer(&self, page: &str) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < LIMIT {
-            let answer = http_get(self.port, "localhost", "/health/");
+            let answer = http_get(self.port, "localhost", page);
             if answer.is_ok_and(|(status, _)| status == 200) {
                 return Ok(());
             }

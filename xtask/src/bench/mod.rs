@@ -5,15 +5,19 @@
 //! interpreter and neighbours within seconds of each other, so that the ratio says something about
 //! cid rather than about the machine. With `--host` an installed cid is compared with a sandbox on the
 //! same booted Debian: what identities, units and walls cost. With `--many` a few workspaces are compared with
-//! many.
+//! many. With `--delivery` a push and a promotion are compared with the app's own `migrate` and start.
 
+mod delivery;
 mod floor;
 mod host;
 mod many;
 mod neighbour;
 mod pairs;
+mod poll;
+mod pushes;
 mod real;
 mod spread;
+mod table;
 
 use crate::{build, setup};
 use anyhow::{Result, bail};
@@ -34,10 +38,13 @@ pub struct Args {
     #[arg(long, value_name = "N", conflicts_with_all = ["runs", "host"], value_parser = clap::value_parser!(u32).range(100..=2000))]
     many: Option<u32>,
     /// Compare with a Django project of 150 migrations: what templates save
-    #[arg(long, conflicts_with_all = ["host", "many"])]
+    #[arg(long, group = "by_bins", conflicts_with_all = ["host", "many"])]
     real: bool,
-    /// Measure the programs in this folder instead of building them, with --real
-    #[arg(long, value_name = "DIR", requires = "real")]
+    /// Compare a push and a promotion with the app's own start; the no-change deployment and the poll beside it
+    #[arg(long, group = "by_bins", conflicts_with_all = ["host", "many"])]
+    delivery: bool,
+    /// Measure the programs in this folder instead of building them, with --real and --delivery
+    #[arg(long, value_name = "DIR", requires = "by_bins")]
     bins: Option<PathBuf>,
 }
 
@@ -50,14 +57,16 @@ pub fn run(args: &Args) -> Result<()> {
         return host::run(args.runs);
     }
     setup::ensure(setup::Purpose::Demo)?;
+    let bins = match &args.bins {
+        Some(bins) => bins.clone(),
+        None => build::programs(build::Profile::Release)?,
+    };
     if args.real {
-        let bins = match &args.bins {
-            Some(bins) => bins.clone(),
-            None => build::programs(build::Profile::Release)?,
-        };
         return real::run(args.runs, bins);
     }
-    let bins = build::programs(build::Profile::Release)?;
+    if args.delivery {
+        return delivery::run(args.runs, bins);
+    }
     let mut sandbox = Sandbox::prepare_with(Options {
         bins: Some(bins),
         ..Options::default()
@@ -93,16 +102,16 @@ fn create(sandbox: &Sandbox, email: &str) -> Result<f64> {
     timed(command)
 }
 
-/// How long a command takes that makes a workspace.
-fn timed(mut create: Command) -> Result<f64> {
+/// How long a command takes, which must succeed.
+fn timed(mut command: Command) -> Result<f64> {
     quiet_disk();
     let start = Instant::now();
     // Waited for by the kernel: asking again and again would add up to a pause to each figure.
-    let output = create.output()?;
+    let output = command.output()?;
     let took = start.elapsed().as_secs_f64();
     if !output.status.success() {
         bail!(
-            "the benchmark needs a workspace: {}",
+            "the benchmark cannot go on: {}",
             String::from_utf8_lossy(&output.stderr)
         );
     }
