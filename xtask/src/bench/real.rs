@@ -66,7 +66,7 @@ pub(super) fn run(runs: u8, bins: PathBuf) -> Result<()> {
     }
     println!("==> without a template");
     let toml = guestbook_toml(&server.url, &media)?;
-    let toml = toml.replace("[app]", "[app]\ntemplate = false");
+    let toml = toml.replacen("\n[app]", "\n[app]\ntemplate = false\n", 1);
     sandbox.write_project("guestbook", &toml)?;
     sandbox.hup()?;
     wait_until("the project to be read again", LIMIT, || {
