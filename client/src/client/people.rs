@@ -141,7 +141,7 @@ impl Client {
         Ok(self.answer(call).await?.token)
     }
 
-    /// Whom a visitor's token stands for at the site of `unit`.
+    /// The person whose token this is, at the site of `unit`.
     ///
     /// # Errors
     ///

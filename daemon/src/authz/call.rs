@@ -37,7 +37,7 @@ pub struct Known {
     pub job: Option<Uuid>,
     /// The project it is about, if it is about a project and not about one workspace.
     pub project: Option<ProjectName>,
-    /// Whom it is about, or which stage, as far as it says; where it is about one workspace, that tells more.
+    /// The person or the stage that it names. Where `subject` is known, that counts.
     pub owner: Option<Owner>,
     /// The program that it asks to run.
     pub program: Option<String>,

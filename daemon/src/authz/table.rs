@@ -261,7 +261,7 @@ pub const TABLE: &[Row] = &[
     plain("/cid.v1.People/Redeem", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/WhoAmI", Action::List, FRONT).front(Visitors),
     plain("/cid.v1.People/Ticket", Action::List, FRONT).front(People),
-    // It says to whom a token belongs, to those who have it.
+    // Only somebody who has the token learns whose it is.
     plain("/cid.v1.People/Admit", Action::List, FRONT).front(Visitors),
     plain("/cid.v1.People/SignOut", Action::SignIn, FRONT).front(Visitors),
     plain("/cid.v1.People/List", Action::ManagePeople, BOTH).front(Administrators),

@@ -66,7 +66,7 @@ async fn change(
     if is_so.contains(&state) && !is_live {
         return Ok(None);
     }
-    // Neither visitors nor those whom it harms wait for the project's file to be mended.
+    // A broken project file must not keep an app from its visitors, or a harmful one running.
     let project = cid.projects.standing(workspace.project.as_str())?;
     let state = workspace.state;
     let begun = begin(cid, permit, workspace, state, Order::Stay { row, project });

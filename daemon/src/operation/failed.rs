@@ -1,4 +1,4 @@
-//! Deployments that were taken back: whoever looks at a stage or a workspace is told.
+//! Deployments that were taken back, for all answers about a stage or a workspace.
 
 use crate::{
     cid::Cid,

@@ -7,8 +7,7 @@ use crate::{
     config::Project,
     domain::{Workspace, WorkspaceState},
     error::Error,
-    step::address_of,
-    system::visits,
+    system::{probe::App, visits},
 };
 use cid_protocol::run_file::RunFile;
 use jiff::{SignedDuration, Timestamp};
@@ -109,7 +108,7 @@ async fn is_connected(cid: &Cid, workspace: &Workspace) -> bool {
     let Ok(run_file) = RunFile::read(&cid.layout.run_file(&workspace.instance())) else {
         return false;
     };
-    let (probe, app) = (Arc::clone(&cid.sys.probe), address_of(&run_file));
+    let (probe, app) = (Arc::clone(&cid.sys.probe), App::of(&run_file));
     let connections = spawn_blocking(move || probe.connections(&app)).await;
     connections.unwrap_or_default() > 0
 }

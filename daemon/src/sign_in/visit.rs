@@ -82,7 +82,7 @@ impl SignIn {
         ))
     }
 
-    /// Whom a visitor's token stands for at the site of `unit`.
+    /// The person whose token this is, at the site of `unit`.
     ///
     /// # Errors
     /// It is for another site, or its session has ended.

@@ -365,11 +365,6 @@ enum State {
     Silent(String),
 }
 
-/// Where the web process should listen.
-pub(crate) fn address_of(run_file: &RunFile) -> App {
-    App::of(run_file)
-}
-
 impl App {
     /// Whether anything seems to listen there: a first, cheap check, which a socket that was left passes.
     pub(super) async fn is_open(&self, cx: &Cx) -> bool {

@@ -1,10 +1,11 @@
 //! Waits until the instance that served has answered what it was asked.
 
-use super::{check_health::address_of, inspect::is_unchanged};
+use super::inspect::is_unchanged;
 use crate::{
     config::Limits,
     domain::UnitName,
     engine::{Cx, Step},
+    system::probe::App,
 };
 use cid_protocol::{fault::Fault, run_file::RunFile};
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ impl Step for Drain {
         let Ok(run_file) = RunFile::read(&cx.sys().layout.run_file(&self.present)) else {
             return Ok(());
         };
-        let address = address_of(&run_file);
+        let address = App::of(&run_file);
         let begin = Instant::now();
         let mut busy = begin;
         while busy.elapsed() < IDLE {

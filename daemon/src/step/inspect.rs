@@ -1,6 +1,6 @@
 //! Finds out what the commit needs: dependencies, release commands, processes.
 
-use super::{Fetch, TREE, UpdateTree, check_health::address_of};
+use super::{Fetch, TREE, UpdateTree};
 use crate::{
     config::{NodeRange, Project, Projects, PythonVersion},
     domain::UnitName,
@@ -263,7 +263,7 @@ async fn is_running(instance: &UnitName, made_from: &MadeFrom, cx: &Cx) -> bool 
     if run_file.made_from.digest != made_from.digest || !is_up {
         return false;
     }
-    let App::Port(port) = address_of(&run_file) else {
+    let App::Port(port) = App::of(&run_file) else {
         return true;
     };
     let Some(web) = processes.iter().find(|process| process.name == WEB) else {

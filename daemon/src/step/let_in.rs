@@ -1,7 +1,6 @@
 //! Visitors get the app again.
 
 use super::{
-    check_health::address_of,
     last_lines::LogsBefore,
     stay_up::StayingUp,
     turn_away::{is_away, let_in, turn_away},
@@ -10,6 +9,7 @@ use crate::{
     config::Limits,
     domain::UnitName,
     engine::{Cx, Step},
+    system::probe::App,
 };
 use cid_protocol::{
     fault::Fault,
@@ -73,7 +73,7 @@ impl LetIn {
             return Ok(());
         }
         let timeout = *cx.project_file()?.app.health.timeout;
-        let address = address_of(&run_file);
+        let address = App::of(&run_file);
         let logs = LogsBefore::of_job(cx);
         let mut staying_up = StayingUp::of(self.instance.clone(), false, logs);
         let (begin, mut pause) = (Instant::now(), PAUSE);

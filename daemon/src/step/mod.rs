@@ -67,7 +67,6 @@ pub use back_up::{BackUp, backup_file};
 pub use check_branch::CheckBranch;
 pub use check_build::CheckBuild;
 pub use check_health::CheckHealth;
-pub(crate) use check_health::address_of;
 pub use check_instance::CheckInstance;
 pub use check_work::{CheckWork, Origin};
 pub use clone::Clone;

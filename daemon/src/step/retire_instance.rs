@@ -1,7 +1,6 @@
 //! Stops the instance that served, and removes what it leaves.
 
 use super::{
-    check_health::address_of,
     inspect::is_unchanged,
     make_directory::{RUN, purge},
     start_processes::restore,
@@ -12,6 +11,7 @@ use crate::{
     domain::UnitName,
     engine::{Cx, Step},
     store::Debt,
+    system::probe::App,
 };
 use cid_kernel::fs;
 use cid_protocol::{
@@ -120,7 +120,7 @@ pub(super) async fn listens(instance: &UnitName, cx: &Cx) -> Result<(), Fault> {
     if !run_file.processes.contains_key(WEB) {
         return Ok(());
     }
-    let (address, begin) = (address_of(&run_file), Instant::now());
+    let (address, begin) = (App::of(&run_file), Instant::now());
     while !cx.sys().probe.takes(&address).await {
         if begin.elapsed() > LISTENS_WITHIN {
             cx.note("the earlier processes do not listen yet");

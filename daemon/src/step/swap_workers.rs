@@ -2,7 +2,6 @@
 
 use super::{
     Inspect,
-    check_health::address_of,
     inspect::is_unchanged,
     last_lines::LogsBefore,
     start_processes::{program, types},
@@ -11,6 +10,7 @@ use super::{
 use crate::{
     domain::{ProcessType, UnitName},
     engine::{Cx, Step},
+    system::probe::App,
 };
 use cid_protocol::{
     fault::Fault,
@@ -72,7 +72,7 @@ impl Step for SwapWorkers {
 impl SwapWorkers {
     async fn see_them_stay_up(&self, logs: LogsBefore, cx: &Cx) -> Result<(), Fault> {
         let run_file = RunFile::read(&cx.sys().layout.run_file(&self.next))?;
-        let address = address_of(&run_file);
+        let address = App::of(&run_file);
         let mut staying_up = StayingUp::of(self.next.clone(), false, logs);
         let begin = Instant::now();
         loop {

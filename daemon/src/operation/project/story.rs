@@ -102,7 +102,7 @@ pub(super) fn story(project: &Project, inspection: &Inspection, recipe: &Recipe)
     if !recipe.has_web() {
         items.push(warned(
             "process web",
-            "there is none, so workspaces get no site".to_owned(),
+            "the app has no such process: workspaces get no site".to_owned(),
             "where the app answers requests, call that process web",
         ));
     }

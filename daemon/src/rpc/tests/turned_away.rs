@@ -40,7 +40,7 @@ async fn who_is_turned_away_from_what_is_written_down() {
         ask(&stage, "/cid.v1.Jobs/Get", &ben, &by_id).await,
         ask(&stage, "/cid.v1.Jobs/List", &ben, &of_anna).await,
         ask(&stage, "/cid.v1.Workspaces/Restart", &ben, &restart(anna())).await,
-        // Of nobody's workspace too.
+        // The workspace does not exist.
         ask(&stage, "/cid.v1.Workspaces/Get", &ben, &get(nobody.clone())).await,
         ask(&stage, "/cid.v1.Workspaces/Restart", &ben, &restart(nobody)).await,
     ] {

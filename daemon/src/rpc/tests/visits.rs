@@ -42,7 +42,7 @@ async fn a_ticket_is_good_for_one_site_and_browser_and_its_token_for_as_long_as_
         .await;
     assert_eq!(made, Code::Ok);
     stage.cid.engine.idle().await;
-    // Another's workspace: whoever is signed in visits it.
+    // Ben visits Anna's workspace: being signed in is enough.
     let ben = stage.sign_in("ben@example.com").await;
     let asked = |unit: &str| v1::TicketRequest {
         unit: unit.into(),
@@ -104,7 +104,7 @@ async fn a_ticket_is_good_for_one_site_and_browser_and_its_token_for_as_long_as_
             "{token}"
         );
     }
-    // It says nothing of the session, and is none.
+    // The token does not hold the session's, and does not sign in.
     let as_session: Result<v1::ListResponse, _> = stage
         .ask(
             Door::Front,
